@@ -1,0 +1,92 @@
+"""The command line. `main` is the only place where errors become output and an exit status."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from p2pcall.env import Env
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.events import Error, to_json
+
+DEBUG = "P2PCALL_DEBUG"
+"""Environment variable: with it an internal error shows its traceback, which may hold what a call is about."""
+
+
+def main(argv: Sequence[str], env: Env) -> int:
+    """Run one command; `argv` without the program's name. Never raises."""
+    try:
+        return _run(argv, env)
+    except P2PCallError as error:
+        return _tell(error, argv, env)
+    except KeyboardInterrupt:
+        return _tell(P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED), argv, env)
+    except BrokenPipeError:
+        from p2pcall.cli.output import silence_stdout
+
+        silence_stdout(env)
+        return int(ExitCode.OK)
+    except Exception as error:  # the outermost frame: a bug, told without a traceback
+        if env.environ.get(DEBUG):
+            raise
+        return _tell(_bug(error), argv, env)
+
+
+def _run(argv: Sequence[str], env: Env) -> int:
+    import typer
+
+    from p2pcall.cli.app import app
+
+    try:
+        result = app(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
+    except typer.TyperException as error:
+        text = _message(error)
+        raise P2PCallError("usage", text, ExitCode.USAGE, f"{_command(argv)} --help") from error
+    except typer.Abort as error:
+        raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED) from error
+    return result if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _message(error: Exception) -> str:
+    """What the option parser says, in our way of writing."""
+    tell = getattr(error, "format_message", None)
+    text = str(tell() if tell is not None else error).strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _command(argv: Sequence[str]) -> str:
+    from p2pcall.cli.app import app
+
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return f"p2pcall {argv[0]}" if argv and argv[0] in names else "p2pcall"
+
+
+def _tell(error: P2PCallError, argv: Sequence[str], env: Env) -> int:
+    from p2pcall.cli import words
+
+    event = Error(error.slug, error.text, error.hint, int(error.exit))
+    with suppress(OSError, ValueError):
+        env.stderr.write(f"{words.line(event)}\n")
+        env.stderr.flush()
+    if "--json" in argv:
+        with suppress(OSError, ValueError):
+            env.stdout.write(to_json(event, env.clock.time()) + "\n")
+            env.stdout.flush()
+    return int(error.exit)
+
+
+def _bug(error: Exception) -> P2PCallError:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"
+    return P2PCallError(
+        "bug",
+        f"internal error: {type(error).__name__} at {where}",
+        ExitCode.BUG,
+        f"please report it; {DEBUG}=1 shows more",
+    )
+
+
+def run() -> None:
+    """Entry point of the `p2pcall` command."""
+    sys.exit(main(sys.argv[1:], Env.system()))

@@ -1,0 +1,207 @@
+"""The commands: options in, one call into the engine, an exit code out.
+
+Engine, devices and discovery are imported inside commands, so that `--version` and `--help` stay quick.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from p2pcall import __version__
+from p2pcall.cli import options as opt
+from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer, Reach
+from p2pcall.env import Env
+
+if TYPE_CHECKING:
+    from p2pcall.store.home import Home
+
+SHORT_HELP = """\
+p2pcall: calls from machine to machine, encrypted end to end, drawn in the terminal
+
+  p2pcall listen           wait for calls; rings, asks, connects
+  p2pcall dial NAME        call somebody on this network, or a host
+  p2pcall peers            who is there now
+
+  p2pcall demo             try it on this machine alone
+  p2pcall --help           everything else
+"""
+
+app = typer.Typer(
+    name="p2pcall",
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
+)
+contacts = typer.Typer(help="The people you know: names you gave, keys that are pinned to them.")
+app.add_typer(contacts, name="contacts")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"p2pcall {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        typer.echo(SHORT_HELP, nl=False)
+
+
+def _home(ctx: typer.Context) -> "Home":
+    from p2pcall.store.home import Home
+
+    env: Env = ctx.obj
+    return Home.locate(env.environ, ctx.params.get("home"))
+
+
+@app.command()
+def listen(
+    ctx: typer.Context,
+    name: opt.Name = None,
+    port: opt.Port = None,
+    bind: opt.Bind = None,
+    answer: Annotated[
+        Answer, typer.Option(rich_help_panel=opt.CALLING, help="Who is answered without asking.")
+    ] = Answer.ASK,
+    reach: Annotated[
+        Reach, typer.Option(rich_help_panel=opt.CALLING, help="Who can make this side ring.")
+    ] = Reach.ANYONE,
+    announce: Annotated[
+        Announce,
+        typer.Option(rich_help_panel=opt.CALLING, help="Tell the local network that you can be called."),
+    ] = Announce.PUBLIC,
+    once: Annotated[
+        bool, typer.Option("--once", rich_help_panel=opt.CALLING, help="Exit after one call.")
+    ] = False,
+    echo: Annotated[
+        bool,
+        typer.Option("--echo", rich_help_panel=opt.CALLING, help="Send back what comes: an echo service."),
+    ] = False,
+    max_duration: opt.MaxDuration = None,
+    audio_in: opt.AudioIn = "default",
+    audio_out: opt.AudioOut = "default",
+    video_in: opt.VideoIn = None,
+    video_out: opt.VideoOut = "auto",
+    no_video: opt.NoVideo = False,
+    loop: opt.Loop = False,
+    hangup_on_eof: opt.HangupOnEof = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    plain: opt.Plain = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Wait for calls: ring, ask, connect; go on listening after a call."""
+    settings = opt.call_settings(ctx.params)
+    from p2pcall.cli.output import Output
+    from p2pcall.engine import run
+
+    output = Output(ctx.obj, json=json, quiet=quiet, plain=plain)
+    return int(asyncio.run(run.listen(ctx.obj, settings, _home(ctx), output)).exit)
+
+
+@app.command()
+def dial(
+    ctx: typer.Context,
+    target: Annotated[
+        str, typer.Argument(help="A contact, a name on this network, host, host:port or \\[v6]:port.")
+    ],
+    name: opt.Name = None,
+    port: opt.Port = None,
+    bind: opt.Bind = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0.1, rich_help_panel=opt.CALLING, help="Give up ringing after so long."
+        ),
+    ] = RING_TIMEOUT_S,
+    max_duration: opt.MaxDuration = None,
+    audio_in: opt.AudioIn = "default",
+    audio_out: opt.AudioOut = "default",
+    video_in: opt.VideoIn = None,
+    video_out: opt.VideoOut = "auto",
+    no_video: opt.NoVideo = False,
+    loop: opt.Loop = False,
+    hangup_on_eof: opt.HangupOnEof = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    plain: opt.Plain = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Call a contact, a name on this network, or an address."""
+    settings = opt.call_settings(ctx.params)
+    from p2pcall.cli.output import Output
+    from p2pcall.engine import run
+
+    output = Output(ctx.obj, json=json, quiet=quiet, plain=plain)
+    return int(asyncio.run(run.dial(ctx.obj, settings, _home(ctx), output, target)).exit)
+
+
+@app.command()
+def peers(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep looking until Ctrl-C.")] = False,
+    json: opt.Json = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Who can be called on this network now."""
+    from p2pcall.cli import lan
+
+    return int(asyncio.run(lan.peers(ctx.obj, _home(ctx), watch=watch, json=json)))
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long the call lasts.")] = 8.0,
+    video_out: opt.VideoOut = "auto",
+    json: opt.Json = False,
+    plain: opt.Plain = False,
+) -> int:
+    """A whole call on this machine, needing no hardware: a second process is started, found, dialled and measured."""
+    from p2pcall.cli.demo import run_demo
+
+    return int(run_demo(ctx.obj, seconds=seconds, video_out=video_out, json=json, plain=plain))
+
+
+@app.command("id")
+def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
+    """Who you are: your name and your key's fingerprint."""
+    from p2pcall.cli.records import show_identity
+
+    return int(show_identity(ctx.obj, _home(ctx), json=json))
+
+
+@app.command()
+def devices(ctx: typer.Context, json: opt.Json = False) -> int:
+    """Microphones, speakers and cameras, as the names that options take."""
+    from p2pcall.cli.records import show_devices
+
+    return int(show_devices(ctx.obj, json=json))
+
+
+@contacts.command("list")
+def contacts_list(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
+    """Everybody whose key is pinned."""
+    from p2pcall.cli.records import list_contacts
+
+    return int(list_contacts(ctx.obj, _home(ctx), json=json))
+
+
+@contacts.command("remove")
+def contacts_remove(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The contact's name.")],
+    home: opt.HomeDir = None,
+) -> int:
+    """Forget a contact and the key; the next call pairs anew."""
+    from p2pcall.cli.records import remove_contact
+
+    return int(remove_contact(ctx.obj, _home(ctx), name))

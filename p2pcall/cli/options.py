@@ -1,0 +1,184 @@
+"""The options that commands share: one definition each, with its help; and their way into `CallSettings`."""
+
+import getpass
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from p2pcall.engine.settings import (
+    DEFAULT_PORT,
+    MAX_NAME_BYTES,
+    RING_TIMEOUT_S,
+    Announce,
+    Answer,
+    CallSettings,
+    MediaSettings,
+    Reach,
+)
+from p2pcall.errors import ExitCode, P2PCallError
+
+MEDIA = "Sound and picture"
+CALLING = "Calling"
+OUTPUT = "Output"
+
+AudioIn = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT",
+        rich_help_panel=MEDIA,
+        help="Microphone: a device name, default, a media file, - (raw PCM), tone, silence, none.",
+    ),
+]
+AudioOut = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT",
+        rich_help_panel=MEDIA,
+        help="Speaker: a device name, default, a .wav, .ogg or .flac file, - (raw PCM), none.",
+    ),
+]
+VideoIn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT",
+        rich_help_panel=MEDIA,
+        show_default="camera, if there is one",
+        help="Camera: camera, camera:NAME, screen, a media or picture file, test, - (y4m), none.",
+    ),
+]
+VideoOut = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT",
+        rich_help_panel=MEDIA,
+        help="Where to draw: auto, blocks, ascii, a file, - (y4m), none.",
+    ),
+]
+NoVideo = Annotated[
+    bool, typer.Option("--no-video", rich_help_panel=MEDIA, help="Same as --video-in none --video-out none.")
+]
+Loop = Annotated[bool, typer.Option("--loop", rich_help_panel=MEDIA, help="Repeat an input file.")]
+HangupOnEof = Annotated[
+    bool, typer.Option("--hangup-on-eof", rich_help_panel=MEDIA, help="Hang up when the input ends.")
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=CALLING,
+        show_default="your login name",
+        help="What you call yourself.",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=65535,
+        rich_help_panel=CALLING,
+        show_default="51729",
+        help="UDP port; 0 is any free one.",
+    ),
+]
+Bind = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADDR", rich_help_panel=CALLING, help="Use only this address of the machine (repeatable)."
+    ),
+]
+MaxDuration = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", min=0.1, rich_help_panel=CALLING, help="Hang up after so long."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Events on stdout, one JSON object a line.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="Say nothing but errors.")]
+Plain = Annotated[
+    bool, typer.Option("--plain", rich_help_panel=OUTPUT, help="No cursor movement: one line a second.")
+]
+HomeDir = Annotated[
+    str | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        envvar="P2PCALL_HOME",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+        help="Keep keys and contacts here.",
+    ),
+]
+
+
+class Unchecked(StrEnum):
+    """Values of --video-out that later versions draw with; refused with a plain word until then."""
+
+    OCTANTS = "octants"
+    BRAILLE = "braille"
+    SIXEL = "sixel"
+    KITTY = "kitty"
+    ITERM = "iterm"
+    WINDOW = "window"
+
+
+def usage(text: str, hint: str | None = None) -> P2PCallError:
+    """Wrong options."""
+    return P2PCallError("usage", text, ExitCode.USAGE, hint)
+
+
+def media_settings(given: Mapping[str, Any]) -> MediaSettings:
+    """The media options as parsed (parameter name -> value), checked against each other."""
+    video_in, video_out = given["video_in"], given["video_out"]
+    if given["no_video"]:
+        video_in = video_out = "none"
+    if video_out in list(Unchecked):
+        raise usage(f"--video-out {video_out} is not available in this version", "--video-out auto")
+    outputs = {"--audio-out": given["audio_out"], "--video-out": video_out}
+    to_stdout = [option for option, value in outputs.items() if value == "-"]
+    if len(to_stdout) > 1:
+        raise usage("only one of --audio-out and --video-out can be -")
+    if to_stdout and given["json"]:
+        raise usage(f"--json and {to_stdout[0]} - both want stdout")
+    if given["audio_in"] == "-" and video_in == "-":
+        raise usage("only one of --audio-in and --video-in can be -")
+    return MediaSettings(
+        given["audio_in"], given["audio_out"], video_in, video_out, given["loop"], given["hangup_on_eof"]
+    )
+
+
+def own_name(name: str | None) -> str:
+    """What this side calls itself: `--name`, else the login name, else the host's."""
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):
+            name = socket.gethostname()
+        return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    if not name.strip() or not name.isprintable():
+        raise usage("--name wants one to 64 printable characters")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise usage(f"--name has at most {MAX_NAME_BYTES} bytes of UTF-8")
+    return name.strip()
+
+
+def call_settings(given: Mapping[str, Any]) -> CallSettings:
+    """All options of `listen` or `dial` as parsed (parameter name -> value) in one record."""
+    port = given["port"]
+    return CallSettings(
+        name=own_name(given["name"]),
+        media=media_settings(given),
+        port=DEFAULT_PORT if port is None else port,
+        port_given=port is not None,
+        bind=tuple(given["bind"] or ()),
+        ring_timeout_s=given.get("timeout", RING_TIMEOUT_S),
+        answer=given.get("answer", Answer.ASK),
+        reach=given.get("reach", Reach.ANYONE),
+        announce=given.get("announce", Announce.PUBLIC),
+        once=given.get("once", False),
+        max_duration_s=given["max_duration"],
+        echo=given.get("echo", False),
+    )

@@ -1,0 +1,245 @@
+"""Where events go: words to the terminal or stderr, JSON to stdout. Also the question at an incoming call.
+
+stdout belongs to data. While a picture is on the terminal nothing else is written there: lines that fall into that
+time are shown when it is over.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from p2pcall import events
+from p2pcall.cli import words
+from p2pcall.engine.ui import CallView
+from p2pcall.env import Env
+from p2pcall.events import Event, to_json
+from p2pcall.view.hud import HudState
+from p2pcall.view.plainline import plain_line
+from p2pcall.view.probe import Mode, probe
+from p2pcall.view.screen import Screen
+from p2pcall.view.terminal import Terminal
+
+BELL_EVERY_S = 3.0
+"""Between two bells of the terminal while it rings."""
+ANSWERS = {"a": "audio", "v": "video", "d": "decline", "q": "decline", "eof": "decline"}
+
+
+class Output:
+    """One command's way to tell what happens; also the engine's `Ui`."""
+
+    def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
+        self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
+        self._view: CallView | None = None
+        self._held: list[str] = []
+        self.terminal = _terminal(env, json)
+        self.on_closed: Callable[[], None] | None = None
+        """stdout has no reader any more."""
+
+    def emit(self, event: Event) -> None:
+        """Tell one event."""
+        if self._json:
+            self._json_line(to_json(event, self._env.clock.time()))
+        text = words.line(event)
+        if text is None or (self._quiet and not isinstance(event, events.Error)):
+            return
+        if self._json and not isinstance(event, events.Error | events.Warning):
+            return
+        if self._view is not None and not isinstance(self._view, PlainView):
+            if not isinstance(event, events.Media):
+                self._held.append(text)
+        else:
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        """A line for people, on stderr; lost if stderr is closed."""
+        with suppress(OSError, ValueError):
+            self._env.stderr.write(text + "\n")
+            self._env.stderr.flush()
+
+    def _json_line(self, line: str) -> None:
+        try:
+            self._env.stdout.write(line + "\n")
+            self._env.stdout.flush()
+        except BrokenPipeError:
+            silence_stdout(self._env)
+            self._json = False
+            if self.on_closed is not None:
+                self.on_closed()
+
+    # --- the question ------------------------------------------------------------------------------------------
+
+    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
+        """Ring the bell and wait for a key. None without a terminal to ask at."""
+        if self.terminal is None:
+            return None
+        return self._question(self.terminal)
+
+    async def _question(self, terminal: Terminal) -> str:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+
+        def readable() -> None:
+            for key in terminal.read_keys():
+                if key in ANSWERS and not answer.done():
+                    answer.set_result(ANSWERS[key])
+
+        terminal.enter(alternate=False)
+        terminal.write(b"answer with [a]udio, with [v]ideo too, or [d]ecline? ")
+        loop.add_reader(terminal.fd_in, readable)
+        bell = loop.create_task(self._bell(terminal))
+        try:
+            return await answer
+        finally:
+            bell.cancel()
+            loop.remove_reader(terminal.fd_in)
+            terminal.write(b"\r\n")
+            terminal.leave()
+
+    async def _bell(self, terminal: Terminal) -> None:
+        while True:
+            terminal.write(b"\a")
+            await asyncio.sleep(BELL_EVERY_S)
+
+    # --- the call's screen -------------------------------------------------------------------------------------
+
+    def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
+        """Take the terminal for a call; `mode` is auto, blocks, ascii or none."""
+        terminal = self.terminal
+        if terminal is None:
+            self._view = PlainView(self, None, on_key) if self._plain and not self._json else None
+            return self._view
+        ability = probe(self._env.environ)
+        drawn = ability.auto if mode in ("auto", "none") else Mode(mode)
+        if self._plain or drawn is Mode.PLAIN:
+            self._view = PlainView(self, terminal, on_key)
+        else:
+            terminal.enter()
+            screen = Screen(terminal, drawn, ability=ability)
+            self._view = ScreenView(self, screen, terminal, on_key, picture=mode != "none")
+        return self._view
+
+    def view_closed(self) -> None:
+        """The terminal is free for lines again."""
+        self._view = None
+        for text in self._held:
+            self.say(text)
+        self._held.clear()
+
+
+class _Keys:
+    """Reads keys for as long as a view is open."""
+
+    def __init__(self, terminal: Terminal, on_key: Callable[[str], None]) -> None:
+        self._terminal, self._on_key = terminal, on_key
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(terminal.fd_in, self._readable)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._terminal.fd_in)
+
+    def _readable(self) -> None:
+        for key in self._terminal.read_keys():
+            if key == "eof":
+                self.close()
+            self._on_key(key)
+
+
+class ScreenView:
+    """`Screen` with its keys; without `picture` only the lines around it are drawn, and no picture is asked for."""
+
+    def __init__(
+        self,
+        output: Output,
+        screen: Screen,
+        terminal: Terminal,
+        on_key: Callable[[str], None],
+        *,
+        picture: bool,
+    ) -> None:
+        self._output, self._screen, self._picture = output, screen, picture
+        self._keys = _Keys(terminal, on_key)
+        self.on_error: Callable[[Exception], None] | None = None
+        self.show = screen.show
+        self.show_local = screen.show_local
+        self.set_hud = screen.set_hud
+        self.next_mode = screen.next_mode
+        self.clear_remote = screen.clear_remote
+        self.resized = screen.resized
+        self.refresh = screen.refresh
+
+    def view_size(self) -> tuple[int, int]:
+        """Pixels to ask for."""
+        return self._screen.view_size() if self._picture else (0, 0)
+
+    def close(self) -> None:
+        """The terminal as it was."""
+        self._keys.close()
+        self._screen.close()
+        self._output.view_closed()
+
+
+class PlainView:
+    """One plain line a second instead of a picture: for screen readers, logs, and dumb terminals."""
+
+    def __init__(self, output: Output, terminal: Terminal | None, on_key: Callable[[str], None]) -> None:
+        self._output, self._terminal = output, terminal
+        self._told_at = -1
+        self._keys = None
+        self.on_error: Callable[[Exception], None] | None = None
+        if terminal is not None:
+            terminal.enter(alternate=False)
+            self._keys = _Keys(terminal, on_key)
+
+    def set_hud(self, state: HudState) -> None:
+        """A line, when a second has passed since the last."""
+        if int(state.elapsed_s) != self._told_at:
+            self._told_at = int(state.elapsed_s)
+            self._output.say(plain_line(state))
+
+    def view_size(self) -> tuple[int, int]:
+        """No picture."""
+        return (0, 0)
+
+    def show(self, frame: object) -> None:
+        """No picture."""
+
+    def show_local(self, frame: object) -> None:
+        """No picture."""
+
+    def next_mode(self) -> None:
+        """There is but one."""
+
+    def clear_remote(self) -> None:
+        """Nothing to clear."""
+
+    def resized(self) -> None:
+        """A line is a line."""
+
+    def refresh(self) -> None:
+        """The next line comes in a second."""
+
+    def close(self) -> None:
+        """The terminal as it was."""
+        if self._keys is not None and self._terminal is not None:
+            self._keys.close()
+            self._terminal.leave()
+        self._output.view_closed()
+
+
+def silence_stdout(env: Env) -> None:
+    """After a broken pipe: what the interpreter still flushes at its end goes nowhere."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, env.stdout.fileno())
+        os.close(null)
+
+
+def _terminal(env: Env, json: bool) -> Terminal | None:
+    """The terminal to draw on, with keys from stdin or, where stdin is a pipe, from the terminal itself."""
+    streams = [env.stderr] if json else [env.stdout, env.stderr]
+    for stream in streams:
+        with suppress(OSError, ValueError):
+            if stream.isatty():
+                return Terminal(env.stdin.fileno(), stream.fileno())
+    return None

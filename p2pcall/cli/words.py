@@ -1,0 +1,56 @@
+"""Events in plain words, one line each: what a person reads on the terminal or in a log. Pure.
+
+Lower case, no full stop. Everything that came from the other side has been filtered before it got into an event.
+"""
+
+from p2pcall import events
+from p2pcall.engine.outcome import ENDINGS
+from p2pcall.events import Event
+
+
+def duration(seconds: float) -> str:
+    """1:05, or 1:02:03 from an hour on."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def offered(audio: bool, video: bool) -> str:
+    """What a call brings."""
+    return {(True, True): "voice and picture", (True, False): "voice", (False, True): "picture"}.get(
+        (audio, video), "nothing to hear or see"
+    )
+
+
+def line(event: Event) -> str | None:
+    """One line for people; None for events that are not told in words."""
+    match event:
+        case events.Listening():
+            where = ", ".join(event.addresses) or "no address"
+            return f"waiting for calls as {event.name}, port {event.port} ({where})"
+        case events.Dialling():
+            return f"calling {event.target} at {event.address}"
+        case events.Ringing():
+            return "it rings"
+        case events.Incoming():
+            what = offered(event.audio, event.video)
+            return f"{event.name} ({event.known}, {event.fingerprint}) is calling: {what}"
+        case events.Connected():
+            return (
+                f"connected with {event.name} ({event.known}), {event.protocol}, words: {' '.join(event.sas)}"
+            )
+        case events.Media():
+            who = "you" if event.side == "local" else "the other side"
+            return (
+                f"{who}: microphone {'on' if event.audio else 'off'}, camera {'on' if event.video else 'off'}"
+            )
+        case events.Ended():
+            after = f" after {duration(event.duration_s)}" if event.duration_s else ""
+            return ENDINGS[event.reason].words + after
+        case events.Warning():
+            return f"p2pcall: warning: {event.text}"
+        case events.Error():
+            hint = f"\np2pcall: hint: {event.hint}" if event.hint else ""
+            return f"p2pcall: error: {event.text}{hint}"
+        case _:
+            return None

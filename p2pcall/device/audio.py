@@ -1,0 +1,280 @@
+"""Microphone and speaker through sounddevice.
+
+Rules: PortAudio's callbacks copy and signal, nothing else; everything with a thought in it runs in the
+loop. The microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls
+one frame when the ring behind the callback runs low. How low grows by one block after an underrun and
+shrinks again in quiet times. Opening takes a thread of its own for the moment (some cards need a second);
+failures, then and later, come through `on_error` once. Leaves out echo cancellation and choosing another
+device.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from p2pcall.device import cards
+from p2pcall.device.base import (
+    FRAME_BYTES,
+    FRAME_S,
+    SAMPLE_RATE_HZ,
+    OnError,
+    OnFrame,
+    Scheduler,
+    Timer,
+    device_error,
+)
+from p2pcall.device.ring import Ring
+from p2pcall.errors import P2PCallError
+
+BLOCK_SAMPLES = 240
+"""5 ms a callback. PortAudio buffers in blocks, so 10 ms would cost 20 ms more from mouth to ear, and saves
+1 % CPU.
+"""
+BLOCK_BYTES = BLOCK_SAMPLES * 2
+BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
+RING_FRAMES = 10
+"""What the loop may be late before sound is lost: 200 ms."""
+RESERVE_BLOCKS = 1
+MAX_RESERVE_BLOCKS = 12
+"""Blocks left in the speaker's ring when the loop is asked for more: 5 ms for it to answer, up to 60 ms."""
+CALM_S = 10.0
+"""Without underrun for so long: one block less in reserve."""
+WATCH_S = 1.0
+STALLED_S = 3.0
+"""No callback for so long: the card is gone or its server hangs."""
+CLOCK_GAIN = 0.05
+CLOCK_JUMP_S = 0.05
+"""Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
+
+
+class Stream:
+    """Opens, watches and closes one PortAudio stream; tells the first failure and then nothing."""
+
+    def __init__(self, card: cards.Card, scheduler: Scheduler, tell: Callable[[P2PCallError], None]) -> None:
+        self.calls = 0  # counted by the callback
+        self.latency_s = 0.0
+        self._card = card
+        self._scheduler = scheduler
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._stream: Any = None
+        self._stopped = False
+        self._timer: Timer | None = None
+        self._seen = (0, 0.0)
+
+    def start(self, callback: Callable[..., None]) -> None:
+        """Opens the card in a thread; `callback` is PortAudio's."""
+        name = f"p2pcall-open-{self._card.direction}"
+        threading.Thread(target=self._open, args=(callback,), name=name, daemon=True).start()
+        self._seen = (0, self._scheduler.time())
+        self._timer = self._scheduler.call_at(self._scheduler.time() + WATCH_S, self._watch)
+
+    def stop(self) -> None:
+        """No callback comes after this."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._stopped = True
+        with self._lock:
+            stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close(ignore_errors=True)
+
+    def _open(self, callback: Callable[..., None]) -> None:
+        sd = cards.load(self._card.direction)
+        make = sd.RawInputStream if self._card.direction == "input" else sd.RawOutputStream
+        with self._lock:
+            if self._stopped:
+                return
+            try:
+                stream = make(
+                    samplerate=SAMPLE_RATE_HZ,
+                    blocksize=BLOCK_SAMPLES,
+                    device=self._card.index,
+                    channels=self._card.channels,
+                    dtype="int16",
+                    latency="low",
+                    callback=callback,
+                    finished_callback=self._finished,
+                )
+                stream.start()
+            except (sd.PortAudioError, ValueError, OSError) as error:
+                self._post(self._failed, cards.open_error(self._card, error))
+                return
+            self._stream = stream
+            self.latency_s = stream.latency
+
+    def _finished(self) -> None:
+        """PortAudio's thread: the stream has ended, because of `stop` or because the card went away."""
+        if not self._stopped:
+            word = cards.WORD[self._card.direction]
+            hint = "plug it in again, or take another of `p2pcall devices`"
+            self._post(
+                self._failed, device_error("device-lost", f"the {word} {self._card.name} went away", hint)
+            )
+
+    def _post(self, call: Callable[[P2PCallError], None], error: P2PCallError) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._scheduler.call_soon_threadsafe(call, error)
+
+    def _failed(self, error: P2PCallError) -> None:
+        if not self._stopped:
+            self.stop()
+            self._tell(error)
+
+    def _watch(self) -> None:
+        now = self._scheduler.time()
+        if self.calls != self._seen[0]:
+            self._seen = (self.calls, now)
+        elif now - self._seen[1] > STALLED_S:
+            word = cards.WORD[self._card.direction]
+            hint = "restart the sound server, or take another of `p2pcall devices`"
+            self._failed(device_error("device-stalled", f"the {word} {self._card.name} stands still", hint))
+            return
+        self._timer = self._scheduler.call_at(now + WATCH_S, self._watch)
+
+
+class Microphone:
+    """`--audio-in default` or a name."""
+
+    def __init__(self, card: cards.Card, scheduler: Scheduler) -> None:
+        self.latency_s = 0.0
+        self.on_end: Callable[[], None] | None = None
+        self.on_error: OnError | None = None
+        self.overflows = 0
+        self._channels = card.channels
+        self._scheduler = scheduler
+        self._stream = Stream(card, scheduler, self._failed)
+        self._ring = Ring(FRAME_BYTES * card.channels * RING_FRAMES)
+        self._on_frame: OnFrame | None = None
+        self._asked = False
+        self._stamp = 0.0  # when the newest sample in the ring was captured
+        self._clock: float | None = None
+
+    def start(self, on_frame: OnFrame) -> None:
+        self._on_frame = on_frame
+        self._stream.start(self._callback)
+
+    def stop(self) -> None:
+        self._on_frame = None
+        self._stream.stop()
+
+    def _failed(self, error: P2PCallError) -> None:
+        if self._on_frame is not None and self.on_error is not None:
+            self.on_error(error)
+
+    def _callback(self, data: Any, frames: int, times: Any, status: Any) -> None:
+        """PortAudio's thread: copy, signal."""
+        self._stream.calls += 1
+        if self._ring.write(memoryview(data)) < len(data) or status.input_overflow:
+            self.overflows += 1
+        waited = times.currentTime - times.inputBufferAdcTime - frames / SAMPLE_RATE_HZ
+        self._stamp = self._scheduler.time() - min(max(0.0, waited), 0.2)
+        if not self._asked and len(self._ring) >= FRAME_BYTES * self._channels:
+            self._asked = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._scheduler.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._asked = False
+        size = FRAME_BYTES * self._channels
+        while self._on_frame is not None and len(self._ring) >= size:
+            pcm = self._ring.read(size)
+            left_s = len(self._ring) / (2 * self._channels * SAMPLE_RATE_HZ)
+            captured = self._smooth(self._stamp - left_s)
+            self.latency_s = max(0.0, self._scheduler.time() - captured) + self._stream.latency_s
+            self._on_frame(pcm if self._channels == 1 else _to_mono(pcm), captured - self._stream.latency_s)
+
+    def _smooth(self, measured: float) -> float:
+        """Capture times on a line that follows the card's clock; callbacks come when the system likes."""
+        if self._clock is None or abs(measured - self._clock - FRAME_S) > CLOCK_JUMP_S:
+            self._clock = measured
+        else:
+            expected = self._clock + FRAME_S
+            self._clock = expected + CLOCK_GAIN * (measured - expected)
+        return self._clock
+
+
+class Speaker:
+    """`--audio-out default` or a name."""
+
+    def __init__(self, card: cards.Card, scheduler: Scheduler) -> None:
+        self.on_error: OnError | None = None
+        self.underruns = 0
+        self._channels = card.channels
+        self._scheduler = scheduler
+        self._stream = Stream(card, scheduler, self._failed)
+        self._ring = Ring(FRAME_BYTES * card.channels * RING_FRAMES)
+        self._pull: Callable[[], bytes] | None = None
+        self._asked = False
+        self._playing = False  # the first frame is in the ring: from now on an empty ring is an underrun
+        self._device_s = 0.0
+        self._reserve_blocks = RESERVE_BLOCKS
+        self._seen_underruns = 0
+        self._calm_since = 0.0
+
+    @property
+    def latency_s(self) -> float:
+        """What is in the ring and in the device now."""
+        return len(self._ring) / (2 * self._channels * SAMPLE_RATE_HZ) + self._device_s
+
+    def start(self, pull: Callable[[], bytes]) -> None:
+        self._pull = pull
+        self._calm_since = self._scheduler.time()
+        self._stream.start(self._callback)
+
+    def stop(self) -> None:
+        self._pull = None
+        self._stream.stop()
+
+    def _failed(self, error: P2PCallError) -> None:
+        if self._pull is not None and self.on_error is not None:
+            self.on_error(error)
+
+    def _callback(self, out: Any, frames: int, times: Any, status: Any) -> None:
+        """PortAudio's thread: copy, signal."""
+        self._stream.calls += 1
+        target = memoryview(out)
+        got = self._ring.read_into(target)
+        if got < len(target):
+            target[got:] = bytes(len(target) - got)
+            self.underruns += self._playing
+        waits = times.outputBufferDacTime - times.currentTime
+        self._device_s = waits if 0 < waits < 1 else self._stream.latency_s
+        if not self._asked and len(self._ring) < self._low_water():
+            self._asked = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._scheduler.call_soon_threadsafe(self._fill)
+
+    def _low_water(self) -> int:
+        return (self._reserve_blocks + 1) * BLOCK_BYTES * self._channels
+
+    def _fill(self) -> None:
+        self._asked = False
+        self._adapt()
+        while self._pull is not None and len(self._ring) < self._low_water():
+            pcm = self._pull()
+            self._ring.write(pcm if self._channels == 1 else _to_stereo(pcm))
+            self._playing = True
+
+    def _adapt(self) -> None:
+        now = self._scheduler.time()
+        if self.underruns != self._seen_underruns:
+            self._seen_underruns = self.underruns
+            self._reserve_blocks = min(MAX_RESERVE_BLOCKS, self._reserve_blocks + 1)
+            self._calm_since = now
+        elif now - self._calm_since > CALM_S and self._reserve_blocks > RESERVE_BLOCKS:
+            self._reserve_blocks -= 1
+            self._calm_since = now
+
+
+def _to_mono(pcm: bytes) -> bytes:
+    pairs = np.frombuffer(pcm, dtype="<i2").reshape(-1, 2).astype(np.int32)
+    mono: bytes = (pairs.sum(axis=1) // 2).astype("<i2").tobytes()
+    return mono
+
+
+def _to_stereo(pcm: bytes) -> bytes:
+    return np.repeat(np.frombuffer(pcm, dtype="<i2"), 2).tobytes()

@@ -1,0 +1,126 @@
+"""What the engine sees of a device: sources and sinks of sound and picture, as Protocols.
+
+Rules: nothing captures before `start` (sound) or the first `read` (picture): opening is not consent. Sound
+is handed over in the loop's thread only, one 20 ms frame at a time; pictures are pulled by a thread of the
+engine. A device that fails while it runs says so once through `on_error` and is then as good as stopped;
+`stop` and `close` may be called at any time, from any state, more than once. Leaves out coding, mixing and
+any clock of its own: time is `Scheduler.time()`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import av
+
+from p2pcall.errors import ExitCode, P2PCallError
+
+SAMPLE_RATE_HZ = 48_000
+FRAME_S = 0.02
+FRAME_SAMPLES = 960
+FRAME_BYTES = 1_920
+"""One frame of sound: 20 ms, signed 16-bit little-endian mono."""
+SILENCE = bytes(FRAME_BYTES)
+
+
+class Timer(Protocol):
+    """What `Scheduler.call_at` gives back."""
+
+    def cancel(self) -> None: ...
+
+
+class Scheduler(Protocol):
+    """The part of an asyncio loop that devices need; a loop of virtual time fits as well."""
+
+    def call_at(self, when: float, callback: Callable[..., object], /) -> Timer: ...
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], /, *args: Any) -> object: ...
+
+    def time(self) -> float: ...
+
+
+OnFrame = Callable[[bytes, float], None]
+"""`(pcm, captured)`: one frame, and when its last sample was captured, on the scheduler's clock."""
+OnError = Callable[[P2PCallError], None]
+
+
+class AudioSource(Protocol):
+    """A microphone, or what stands in for one."""
+
+    latency_s: float
+    """How old a sample is when it is handed over, beside the frame's own length."""
+    on_end: Callable[[], None] | None
+    """Called once, in the loop's thread, when a finite source has ended; silence goes on."""
+    on_error: OnError | None
+
+    def start(self, on_frame: OnFrame) -> None:
+        """Begins to capture; `on_frame` is called in the loop's thread once per 20 ms until `stop`."""
+
+    def stop(self) -> None:
+        """Ends capture; no call comes after it."""
+
+
+class AudioSink(Protocol):
+    """A loudspeaker, or what stands in for one: the clock of playout."""
+
+    latency_s: float
+    """From `pull` to the ear, now: what is buffered here and in the device."""
+    on_error: OnError | None
+
+    def start(self, pull: Callable[[], bytes]) -> None:
+        """Begins to play; `pull` is called in the loop's thread once per 20 ms of the device's clock."""
+
+    def stop(self) -> None:
+        """Ends playing and completes what is written; no call comes after it."""
+
+
+class VideoSource(Protocol):
+    """A camera, or what stands in for one. One thread reads, any thread may close."""
+
+    size: tuple[int, int]
+    """Width and height as far as known; before the first frame of a camera or a pipe a guess."""
+
+    def read(self) -> av.VideoFrame | None:
+        """Blocks until the next picture is due; None when there will be none any more. The first call opens
+        the device. Raises P2PCallError when the device cannot be opened or fails.
+        """
+
+    def close(self) -> None:
+        """Ends it; a `read` that waits returns None soon."""
+
+
+class VideoSink(Protocol):
+    """A place for the other side's pictures, other than the terminal."""
+
+    on_error: OnError | None
+    """Called in the thread of `show`, once."""
+
+    def show(self, frame: av.VideoFrame) -> None:
+        """Takes one picture; called by the playout thread."""
+
+    def view_size(self) -> tuple[int, int]:
+        """How many pixels can be made use of; (0, 0): send no picture."""
+
+    def close(self) -> None:
+        """Completes what is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One row of `p2pcall devices`: `kind` is `microphone`, `speaker` or `camera`, `name` what options
+    take.
+    """
+
+    kind: str
+    name: str
+    default: bool
+
+
+def device_error(slug: str, text: str, hint: str | None = None) -> P2PCallError:
+    """A device that cannot be used (exit 6)."""
+    return P2PCallError(slug, text, ExitCode.DEVICE, hint)
+
+
+def media_file_error(path: str, reason: str, hint: str | None = None) -> P2PCallError:
+    """A file that cannot be used as sound or picture (exit 2)."""
+    return P2PCallError("media-file", f"{path}: {reason}", ExitCode.USAGE, hint)

@@ -1,0 +1,150 @@
+"""PortAudio by name: loading it, finding a sound card, and what its errors mean to people.
+
+Rules: sounddevice is imported here only, and only when a sound card is asked for; a missing library is a
+plain error with the command that mends it. Devices are matched by name, never by number, because PortAudio
+numbers them anew at each start. Leaves out streams (`audio`).
+"""
+
+import contextlib
+import ctypes
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from p2pcall.device.base import SAMPLE_RATE_HZ, Device, device_error
+from p2pcall.errors import P2PCallError
+
+Direction = Literal["input", "output"]
+WORD = {"input": "microphone", "output": "speaker"}
+OPTION = {"input": "--audio-in", "output": "--audio-out"}
+MENDS = {
+    "linux": "`apt-get install libportaudio2` (Fedora: `dnf install portaudio`), or call with `{option} none`",
+    "darwin": "`brew install portaudio`, or call with `{option} none`",
+}
+
+
+_ALSA_SAYS = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)
+
+
+@_ALSA_SAYS
+def _say_nothing(*_: object) -> None:
+    """For `_hush_alsa`; lives as long as the module, as libasound keeps the pointer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One direction of a sound card: PortAudio's number now, and with how many channels it opens."""
+
+    index: int
+    name: str
+    direction: Direction
+    channels: int
+
+
+def load(direction: Direction = "output") -> Any:
+    """The module `sounddevice`; raises P2PCallError when it or PortAudio itself is missing."""
+    option = OPTION[direction]
+    try:
+        module = importlib.import_module("sounddevice")
+    except ImportError as error:
+        hint = f"`pip install sounddevice`, or call with `{option} none`"
+        raise device_error("no-portaudio", "the Python package sounddevice is missing", hint) from error
+    except OSError as error:
+        hint = MENDS.get(sys.platform, "install PortAudio, or call with `{option} none`").format(
+            option=option
+        )
+        text = "the PortAudio library is missing, and with it microphone and speaker"
+        raise device_error("no-portaudio", text, hint) from error
+    _hush_alsa()
+    return module
+
+
+def find_card(spec: str, direction: Direction) -> Card:
+    """The card named `default`, or the only one with `spec` in its name (any case; a whole name comes first).
+
+    Raises P2PCallError when there is none, or several. May block while PortAudio looks for hardware.
+    """
+    sd = load(direction)
+    if spec == "default":
+        try:
+            row = sd.query_devices(kind=direction)
+        except (sd.PortAudioError, ValueError) as error:
+            raise _none_at_all(direction) from error
+    else:
+        row = _only_match(spec, _rows(sd, direction), direction)
+    return Card(row["index"], row["name"], direction, _channels(sd, row, direction))
+
+
+def list_cards() -> list[Device]:
+    """Microphones, then speakers; raises P2PCallError without PortAudio."""
+    sd = load()
+    out = []
+    for direction, word in WORD.items():
+        try:
+            default = sd.query_devices(kind=direction)["index"]
+        except (sd.PortAudioError, ValueError):
+            default = -1
+        out += [Device(word, row["name"], row["index"] == default) for row in _rows(sd, direction)]
+    return out
+
+
+def open_error(card: Card, error: Exception) -> P2PCallError:
+    """What a failure of PortAudio to open or start `card` means."""
+    word, option = WORD[card.direction], OPTION[card.direction]
+    reason = " ".join(str(error).split("[")[0].lower().split()) or "unknown"
+    hint = f"see who uses it, take another of `p2pcall devices`, or `{option} none`"
+    return device_error("device-open", f"the {word} {card.name} cannot be opened: {reason}", hint)
+
+
+def _hush_alsa() -> None:
+    """Keeps libasound from writing to standard error (each underrun, each probe): the terminal has a picture on it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # PortAudio without ALSA
+            ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)
+
+
+def _rows(sd: Any, direction: str) -> list[Any]:
+    return [row for row in sd.query_devices() if row[f"max_{direction}_channels"] > 0]
+
+
+def _only_match(spec: str, rows: list[Any], direction: Direction) -> Any:
+    wanted = spec.casefold()
+    found = [row for row in rows if row["name"].casefold() == wanted]
+    found = found or [row for row in rows if wanted in row["name"].casefold()]
+    names = {row["name"] for row in found}
+    if len(names) == 1:
+        return found[0]
+    word = WORD[direction]
+    if not rows:
+        raise _none_at_all(direction)
+    if not found:
+        hint = "`p2pcall devices` lists the names"
+        raise device_error("no-such-device", f"there is no {word} {spec!r}", hint)
+    text = f"{spec!r} fits several: {', '.join(sorted(names))}"
+    raise device_error("device-ambiguous", text, "give more of the name")
+
+
+def _none_at_all(direction: Direction) -> P2PCallError:
+    word, option = WORD[direction], OPTION[direction]
+    hint = (
+        f"plug one in or start the sound server (`p2pcall devices` lists all), or call with `{option} none`"
+    )
+    return device_error(f"no-{word}", f"there is no {word}", hint)
+
+
+def _channels(sd: Any, row: Any, direction: Direction) -> int:
+    """One channel where the card has it so, else two. Raises P2PCallError when it takes neither."""
+    check = sd.check_input_settings if direction == "input" else sd.check_output_settings
+    most = min(2, row[f"max_{direction}_channels"])
+    for channels in range(1, most + 1):
+        try:
+            check(device=row["index"], channels=channels, dtype="int16", samplerate=SAMPLE_RATE_HZ)
+        except (sd.PortAudioError, ValueError) as error:
+            if channels == most:
+                raise open_error(Card(row["index"], row["name"], direction, channels), error) from error
+        else:
+            return channels
+    raise _none_at_all(direction)

@@ -1,0 +1,100 @@
+"""Real time for what is not hardware: a ticker for sound (in the loop) and a pacer for pictures (in a
+thread).
+
+Rules: deadlines are absolute, so lateness does not add up; what was missed is caught up to a bound and then
+left out. The ticker knows time from its scheduler only, so it runs under virtual time as well. Leaves out
+any sound.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from p2pcall.device.base import FRAME_S, Scheduler, Timer
+
+MAX_CATCH_UP_S = 0.1
+"""A process that stood still longer than this (lid, debugger) leaves the missed ticks out instead of a
+burst.
+"""
+
+
+class Ticker:
+    """Calls `tick(due)` in the loop's thread every 20 ms, the first time 20 ms after `start`."""
+
+    def __init__(self, scheduler: Scheduler, tick: Callable[[float], None]) -> None:
+        self._scheduler = scheduler
+        self._tick = tick
+        self._timer: Timer | None = None
+        self._origin = 0.0
+        self._count = 0
+        self.skipped = 0
+
+    @property
+    def running(self) -> bool:
+        return self._timer is not None
+
+    def start(self) -> None:
+        """Starts the clock; without effect while it runs."""
+        if self._timer is None:
+            self._origin = self._scheduler.time()
+            self._count = 1
+            self._arm()
+
+    def stop(self) -> None:
+        """No tick comes after this."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _due(self) -> float:
+        return self._origin + self._count * FRAME_S
+
+    def _arm(self) -> None:
+        self._timer = self._scheduler.call_at(self._due(), self._fire)
+
+    def _fire(self) -> None:
+        now = self._scheduler.time()
+        if now - self._due() > MAX_CATCH_UP_S:
+            missed = int((now - self._due()) / FRAME_S)
+            self._count += missed
+            self.skipped += missed
+        first = True
+        while self._timer is not None and (first or self._due() <= now):
+            first = False
+            due = self._due()
+            self._count += 1
+            self._tick(due)
+        if self._timer is not None:
+            self._arm()
+
+
+class Pacer:
+    """Lets one thread wait for its due times; `close`, from any thread, ends all waiting."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._closed = threading.Event()
+        self._origin: float | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    def wait_for(self, media_time: float) -> float | None:
+        """Waits until `media_time` (seconds; the first call's is now) is due.
+
+        Gives how late it is in seconds, None when closed. More than MAX_CATCH_UP_S late: the clock starts
+        anew.
+        """
+        now = self._clock()
+        if self._origin is None:
+            self._origin = now - media_time
+        wait = self._origin + media_time - now
+        if wait > 0:
+            self._closed.wait(wait)
+        elif -wait > MAX_CATCH_UP_S:
+            self._origin, wait = now - media_time, 0.0
+        return None if self._closed.is_set() else max(0.0, -wait)
+
+    def close(self) -> None:
+        self._closed.set()

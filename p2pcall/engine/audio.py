@@ -1,0 +1,100 @@
+"""Voice of one call: microphone frames to datagrams, datagrams to speaker frames.
+
+The microphone is the send clock, the speaker the playout clock: each calls in once per 20 ms, in the loop's thread.
+Nothing here waits, and nothing here decides about jitter or redundancy: that is `media`.
+"""
+
+from collections.abc import Callable
+
+from p2pcall.codec.opus import OpusDecoder, OpusEncoder
+from p2pcall.media import constants as media
+from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, Silence
+from p2pcall.media.packets import parse_audio
+from p2pcall.media.redundancy import Redundancy
+from p2pcall.media.stats import ReceiveStats
+from p2pcall.media.stretch import merge
+
+SILENT_FRAME = bytes(media.FRAME_BYTES)
+
+
+class AudioSend:
+    """Encodes each microphone frame and hands the packet to `send`. Muted frames are encoded silence: same cadence."""
+
+    def __init__(self, send: Callable[[bytes], None], session_ms: Callable[[float], int]) -> None:
+        self._send = send
+        self._session_ms = session_ms
+        self._encoder = OpusEncoder()
+        self._redundancy = Redundancy()
+        self._seq = 0
+        self.muted = False
+
+    def on_frame(self, pcm: bytes, captured_at: float) -> None:
+        """One microphone frame (1,920 bytes), captured until `captured_at` (loop time)."""
+        data = self._encoder.encode(SILENT_FRAME if self.muted else pcm)
+        self._send(self._redundancy.packet(self._seq, data, self._session_ms(captured_at)))
+        self._seq += 1
+
+    def on_loss(self, fraction: float) -> None:
+        """What the other side says it lost (0..1): more or fewer copies travel with each frame."""
+        self._redundancy.on_loss(fraction)
+
+
+class AudioReceive:
+    """Takes audio payloads, gives speaker frames."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._decoder = OpusDecoder()
+        self._jitter = JitterBuffer()
+        self._last_capture_ms: int | None = None
+        self.stats = ReceiveStats()
+        self.malformed = 0
+        self.last_pull_at = 0.0
+        """Loop time at which the speaker took its last frame."""
+        self.playing = False
+        """A real frame (not silence or concealment) has been handed to the speaker."""
+        self.on_first_play: Callable[[], None] | None = None
+
+    @property
+    def buffer(self) -> JitterBuffer:
+        """The jitter buffer, for its counters."""
+        return self._jitter
+
+    @property
+    def last_capture_ms(self) -> int | None:
+        """Sender's session clock at the end of the frame played last."""
+        return self._last_capture_ms
+
+    def on_payload(self, data: bytes) -> None:
+        """One payload of the audio channel; a malformed one is counted and dropped."""
+        packet = parse_audio(data)
+        if packet is None:
+            self.malformed += 1
+            return
+        now = self._clock()
+        self.stats.on_packet(packet.seq, packet.capture_ms, now)
+        for frame in packet.frames():
+            self._jitter.insert(frame.seq, frame.data, frame.capture_ms, now, frame.recovered)
+
+    def pull(self) -> bytes:
+        """The next 20 ms for the speaker."""
+        self.last_pull_at = self._clock()
+        step = self._jitter.pull(self.last_pull_at)
+        match step:
+            case Play():
+                self._played(step.capture_ms)
+                return self._decoder.decode(step.frame)
+            case Merge():
+                self._played(step.capture_ms)
+                return merge(self._decoder.decode(step.first), self._decoder.decode(step.second))
+            case Conceal():
+                return self._decoder.conceal()
+            case Silence():
+                return SILENT_FRAME
+
+    def _played(self, capture_ms: int) -> None:
+        self._last_capture_ms = capture_ms
+        if not self.playing:
+            self.playing = True
+            if self.on_first_play is not None:
+                self.on_first_play()

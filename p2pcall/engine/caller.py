@@ -1,0 +1,227 @@
+"""`dial`: find the other side, prove who it is, let it ring, talk.
+
+The key is checked before our own is shown wherever it is known beforehand. Both dialling each other at once is one
+call: the one that the lower static key dialled goes on, the other is dropped without a word.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from p2pcall import events
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.node import Line, Told
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.people import Who
+from p2pcall.engine.station import Station
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.address import Address, Target, format_address, parse_target, resolve
+from p2pcall.net.discovery import find
+from p2pcall.proto.calling import glare_winner
+from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
+from p2pcall.proto.messages import Reason
+from p2pcall.store.contacts import key_changed
+
+FIND_TIMEOUT_S = 2.0
+"""How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
+REFUSED_GRACE_S = 1.0
+"""After the system said that nothing listens there, so long for a real answer: such messages can be forged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a target is, and what is known of it beforehand."""
+
+    addresses: list[Address]
+    expected_key: bytes | None
+    name: str | None
+    """The user's own name for it: a contact's, or the one seen on the LAN."""
+
+
+async def locate(station: Station, text: str) -> Found:
+    """Addresses for TARGET: a contact or a name on the LAN first, then the system's resolver."""
+    target = parse_target(text)
+    if target.kind == "literal":
+        return Found(await resolve(target), None, None)
+    expected = station.people.expected_key(target.host)
+    if _may_be_on_lan(target):
+        service = None
+        with suppress(P2PCallError):  # no network, or no mDNS here: a host name may still be known
+            service = await find(target.host, FIND_TIMEOUT_S)
+        if service is not None:
+            return Found(list(service.addresses), expected, target.host)
+    try:
+        return Found(await resolve(target), expected, target.host if expected else None)
+    except P2PCallError as error:
+        raise P2PCallError(
+            "no-such-peer",
+            f"{text!r} is neither on this network nor a host that can be found",
+            ExitCode.NOT_FOUND,
+            "p2pcall peers, to see who is there",
+        ) from error
+
+
+def _may_be_on_lan(target: Target) -> bool:
+    return not target.explicit_port and "." not in target.host and target.host != "localhost"
+
+
+class Caller:
+    """One outgoing call, from the target's name to the end."""
+
+    def __init__(self, station: Station, devices: Devices, target: str) -> None:
+        self._station, self._devices, self._target = station, devices, target
+        self._node, self._settings = station.node, station.settings
+        self._loop = asyncio.get_running_loop()
+        self._found = Found([], None, None)
+        self._who: Who | None = None
+        self._rivals: list[tuple[Line, Incoming]] = []
+        self._refused: set[Address] = set()
+        self._line: Line | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Outcome:
+        """The whole call. P2PCallError when it never got as far as an answer by a person."""
+        station = self._station
+        self._found = await station.unless_interrupted(locate(station, self._target))
+        self._node.endpoint.accepting = True
+        self._node.on_caller = self._rival
+        self._node.on_unreachable = self._unreachable
+        started_at = self._node.now()
+        line = self._line = self._node.dial(self._found.addresses, self._found.expected_key)
+        station.ui.emit(events.Dialling(self._target, format_address(self._found.addresses[0])))
+        station.interrupts.take = lambda what: line.tell("interrupted" if what == "signal" else what)
+        ring_timer = self._loop.call_later(self._settings.ring_timeout_s, line.tell, "no-answer")
+        try:
+            answered = await self._until_answered(line)
+        finally:
+            ring_timer.cancel()
+            station.interrupts.take = None
+            self._node.endpoint.accepting = False
+            self._node.on_caller = None
+        if isinstance(answered, Outcome):
+            station.tell_end(answered)
+            return answered
+        line, remote_video = answered
+        assert self._who is not None
+        setup_ms = (self._node.now() - started_at) * 1000
+        station.people.pin(self._who.name, line.peer.remote_static, station.env.clock.time())
+        return await station.talk(
+            line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
+        )
+
+    async def _until_answered(self, line: Line) -> tuple[Line, bool] | Outcome:
+        while True:
+            signal = await line.signals.get()
+            match signal:
+                case HandshakeFailed(reason="key-changed"):
+                    raise key_changed(self._found.name or self._target)
+                case HandshakeFailed():
+                    raise self._nothing_answers()
+                case HandshakeDone():
+                    self._invite(line)
+                    self._settle_rivals(line)
+                case RemoteRinging():
+                    self._identify(line, signal.name)
+                    self._station.ui.emit(events.Ringing(line.peer.call_id))
+                case Accepted():
+                    self._identify(line, signal.name)
+                    return line, signal.video
+                case Ended():
+                    if signal.reason is Reason.KEY_CHANGED and signal.remote:
+                        raise self._we_are_not_trusted()
+                    return Outcome(signal.reason.slug, line.peer.call_id)
+                case Told("glare"):
+                    return self._take_rival(line)
+                case Told("refused"):
+                    raise self._nothing_answers()
+                case Told(what):
+                    self._hang_up(line, Reason.NO_ANSWER if what == "no-answer" else Reason.HUNG_UP)
+                    return Outcome(what, line.peer.call_id if line.peer.established else None)
+                case _:
+                    pass
+
+    def _invite(self, line: Line) -> None:
+        devices = self._devices
+        line.peer.invite(self._settings.name, devices.sends_audio, devices.sends_video, self._node.now())
+        self._node.pump()
+
+    def _identify(self, line: Line, claimed: str) -> None:
+        try:
+            self._who = self._station.people.identify(line.peer.remote_static, self._found.name or claimed)
+        except P2PCallError:
+            self._hang_up(line, Reason.KEY_CHANGED)
+            raise
+
+    def _hang_up(self, line: Line, reason: Reason) -> None:
+        if line.peer.established:
+            line.peer.hangup(reason, self._node.now())
+            self._node.pump()
+        else:
+            line.drop()
+
+    # --- nobody there ------------------------------------------------------------------------------------------
+
+    def _unreachable(self, address: Address, errno: int) -> None:
+        self._refused.add(address)
+        line = self._line
+        if line is not None and not line.peer.established and self._refused >= set(self._found.addresses):
+            self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
+
+    def _give_up(self, line: Line) -> None:
+        if not line.peer.established:
+            line.tell("refused")
+
+    def _nothing_answers(self) -> P2PCallError:
+        where = ", ".join(format_address(address) for address in self._found.addresses)
+        return P2PCallError(
+            "unreachable",
+            f"nothing answers at {where}",
+            ExitCode.NOT_FOUND,
+            "is `p2pcall listen` running there, and does its firewall let UDP through?",
+        )
+
+    def _we_are_not_trusted(self) -> P2PCallError:
+        return P2PCallError(
+            "key-changed",
+            "the other side knows another key under your name, and refused",
+            ExitCode.UNTRUSTED,
+            "the other side can remove the old one with `p2pcall contacts remove`",
+        )
+
+    # --- both dial at once -------------------------------------------------------------------------------------
+
+    def _rival(self, line: Line) -> None:
+        task = asyncio.ensure_future(self._hear_rival(line))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hear_rival(self, rival: Line) -> None:
+        signal = await rival.signals.get()
+        while not isinstance(signal, Incoming | Ended):
+            signal = await rival.signals.get()
+        if self._line is None or isinstance(signal, Ended):
+            rival.drop()
+            return
+        self._rivals.append((rival, signal))
+        self._settle_rivals(self._line)
+
+    def _settle_rivals(self, line: Line) -> None:
+        if not line.peer.established:
+            return
+        ours = self._station.identity.public
+        for rival, _ in list(self._rivals):
+            same = rival.peer.remote_static == line.peer.remote_static
+            if same and glare_winner(ours, rival.peer.remote_static) == "theirs":
+                line.tell("glare")
+                return
+            self._rivals = [entry for entry in self._rivals if entry[0] is not rival]
+            rival.drop()
+
+    def _take_rival(self, line: Line) -> tuple[Line, bool]:
+        rival, incoming = self._rivals[0]
+        self._identify(rival, incoming.name)
+        line.drop()
+        devices = self._devices
+        rival.peer.accept(self._settings.name, devices.sends_audio, devices.sends_video, self._node.now())
+        self._node.pump()
+        return rival, incoming.video

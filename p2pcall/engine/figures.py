@@ -1,0 +1,111 @@
+"""The figures of a call: read once a second from everyone who counts, summed up at the end."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from p2pcall.engine.audio import AudioReceive
+from p2pcall.engine.video import PlayoutThread
+from p2pcall.events import Figures
+from p2pcall.proto.peer import Peer
+
+
+def process_cpu_s() -> float:
+    """Processor seconds of this process, user and system, all threads."""
+    times = os.times()
+    return times.user + times.system
+
+
+@dataclass(slots=True)
+class _Mark:
+    """Counters at one moment."""
+
+    at: float
+    tx_bytes: int = 0
+    rx_bytes: int = 0
+    cpu_s: float = 0.0
+    decoded: int = 0
+    played: int = 0
+    concealed: int = 0
+
+
+@dataclass(slots=True)
+class FigureKeeper:
+    """Turns running counters into rates per interval (`second`) and over the call (`total`)."""
+
+    peer: Peer
+    receive: AudioReceive
+    playout: PlayoutThread | None
+    sink_latency: Callable[[], float]
+    dropped: Callable[[], int]
+    started_at: float
+    cpu_s: Callable[[], float] = process_cpu_s
+    delay_ms: float | None = None
+    _expected: int = 0
+    _received: int = 0
+    _start: _Mark = field(init=False)
+    _last: _Mark = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._start = self._mark(self.started_at)
+        self._last = self._start
+
+    def second(self, now: float) -> Figures:
+        """Figures since the last call."""
+        mark = self._mark(now)
+        self._measure_delay()
+        figures = self._between(self._last, mark)
+        self._last = mark
+        interval = self.receive.stats.interval()
+        self._expected += interval.expected
+        self._received += interval.received
+        return replace(figures, loss=round(interval.loss, 4))
+
+    def total(self, now: float) -> Figures:
+        """Figures since the call was connected."""
+        interval = self.receive.stats.interval()
+        expected, received = self._expected + interval.expected, self._received + interval.received
+        loss = max(0.0, 1 - received / expected) if expected else 0.0
+        self._measure_delay()
+        return replace(self._between(self._start, self._mark(now)), loss=round(loss, 4))
+
+    def _measure_delay(self) -> None:
+        captured_ms = self.receive.last_capture_ms
+        offset = self.peer.clock_offset
+        if captured_ms is None or offset is None:
+            return
+        captured_at = self.peer.session_start + captured_ms / 1000 - offset
+        self.delay_ms = max(0.0, (self.receive.last_pull_at + self.sink_latency() - captured_at) * 1000)
+
+    def _mark(self, now: float) -> _Mark:
+        counters = self.receive.buffer.counters
+        decoded = self.playout.decoded if self.playout else 0
+        return _Mark(
+            now,
+            self.peer.tx_bytes,
+            self.peer.rx_bytes,
+            self.cpu_s(),
+            decoded,
+            counters.played,
+            counters.concealed,
+        )
+
+    def _between(self, a: _Mark, b: _Mark) -> Figures:
+        seconds = max(b.at - a.at, 1e-3)
+        pulled = b.played + b.concealed - a.played - a.concealed
+        size = self.playout.size if self.playout else None
+        rtt = self.peer.rtt
+        return Figures(
+            rtt_ms=None if rtt is None else round(rtt * 1000, 2),
+            jitter_ms=round(self.receive.stats.jitter_s * 1000, 2),
+            audio_delay_ms=None if self.delay_ms is None else round(self.delay_ms, 1),
+            concealed=round((b.concealed - a.concealed) / pulled, 4) if pulled else 0.0,
+            recovered=self.receive.buffer.counters.recovered,
+            tx_kbps=round((b.tx_bytes - a.tx_bytes) * 8 / 1000 / seconds, 1),
+            rx_kbps=round((b.rx_bytes - a.rx_bytes) * 8 / 1000 / seconds, 1),
+            video_fps=round((b.decoded - a.decoded) / seconds, 1),
+            video_size=None if size is None else f"{size[0]}x{size[1]}",
+            cpu=round((b.cpu_s - a.cpu_s) / seconds, 4),
+            dropped=self.dropped(),
+            frames_shown=self.playout.shown if self.playout else 0,
+        )

@@ -1,0 +1,260 @@
+"""`listen`: wait for calls, ring, ask, talk, and listen on.
+
+Nothing is captured before the answer. One call at a time; a second caller hears busy. A caller that may not make
+this side ring, or whose key is not the one kept under its name, never gets as far as a question.
+"""
+
+import asyncio
+from signal import SIGINT
+
+from p2pcall import events
+from p2pcall.engine.audio import SILENT_FRAME
+from p2pcall.engine.devices import Devices, open_devices
+from p2pcall.engine.node import Line, Told
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.people import Who
+from p2pcall.engine.ringtone import ring
+from p2pcall.engine.settings import Announce, Answer, Reach
+from p2pcall.engine.station import Station
+from p2pcall.errors import P2PCallError
+from p2pcall.net.discovery import Announcer, AnnounceState, instance_label
+from p2pcall.proto.happenings import Ended, Incoming
+from p2pcall.proto.messages import Reason
+
+ASK_TIMEOUT_S = 120.0
+"""The question is withdrawn after so long: no caller lets it ring longer."""
+
+
+class Listener:
+    """Answers calls until a signal, or after one call with `--once`."""
+
+    def __init__(self, station: Station, devices: Devices) -> None:
+        self._station, self._settings, self._node = station, station.settings, station.node
+        self._devices: Devices | None = devices
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[Outcome] = self._loop.create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._engaged: Line | None = None
+        self._calls = 0
+        self._told_name = instance_label(self._settings.name)
+
+    async def run(self) -> Outcome:
+        """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
+        station = self._station
+        station.ui.emit(
+            events.Listening(
+                self._node.driver.port,
+                tuple(self._node.driver.addresses()),
+                station.identity.fingerprint,
+                str(self._settings.announce),
+                self._settings.name,
+            )
+        )
+        announcer = self._announce()
+        station.interrupts.take = self._interrupted
+        self._node.on_caller = self._caller
+        self._node.endpoint.accepting = True
+        try:
+            return await self._over
+        finally:
+            self._node.endpoint.accepting = False
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._devices is not None:
+                self._devices.close()
+            if announcer is not None:
+                await announcer.stop()
+
+    def _announce(self) -> Announcer | None:
+        if self._settings.announce is Announce.OFF:
+            return None
+        announcer = Announcer(
+            self._settings.name,
+            self._node.driver.port,
+            self._station.env.entropy,
+            bound=self._settings.bind,
+            on_change=self._announced,
+        )
+        announcer.start()
+        return announcer
+
+    def _announced(self, announcer: Announcer) -> None:
+        if announcer.problem is not None:
+            self._station.ui.emit(events.Warning(announcer.problem.slug, announcer.problem.text))
+        elif announcer.state is AnnounceState.ANNOUNCED and announcer.name != self._told_name:
+            self._told_name = announcer.name
+            text = f"somebody here has that name already: others find you as {announcer.name}"
+            self._station.ui.emit(events.Warning("name-taken", text))
+
+    def _interrupted(self, what: str) -> None:
+        if not self._over.done():
+            idle_ctrl_c = self._station.interrupts.signal is SIGINT and not self._calls
+            self._over.set_result(Outcome("interrupted" if idle_ctrl_c else what))
+
+    # --- one caller --------------------------------------------------------------------------------------------
+
+    def _caller(self, line: Line) -> None:
+        task = self._loop.create_task(self._serve(line))
+        self._tasks.add(task)
+        task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._over.done():
+            self._over.set_exception(error)
+
+    async def _serve(self, line: Line) -> None:
+        signal = await line.signals.get()
+        while not isinstance(signal, Incoming | Ended):
+            signal = await line.signals.get()
+        if isinstance(signal, Ended):
+            return
+        who = self._admit(line, signal)
+        if who is None:
+            return
+        self._engaged = line
+        try:
+            await self._ring(line, signal, who)
+        finally:
+            self._engaged = None
+            self._station.interrupts.take = self._interrupted
+
+    def _admit(self, line: Line, incoming: Incoming) -> Who | None:
+        """Who is calling, if they may make this side ring."""
+        people = self._station.people
+        key = line.peer.remote_static
+        if self._settings.reach is Reach.CONTACTS and not people.is_contact(key):
+            line.drop()
+            return None
+        try:
+            who = people.identify(key, incoming.name)
+        except P2PCallError as error:
+            self._decline(line, Reason.KEY_CHANGED)
+            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            return None
+        if self._engaged is not None:
+            self._decline(line, Reason.BUSY)
+            self._station.ui.emit(events.Warning("missed-call", f"{who.name} called while you were busy"))
+            return None
+        if self._settings.answer is Answer.NEVER:
+            self._decline(line, Reason.DECLINED)
+            self._station.ui.emit(events.Warning("missed-call", f"{who.name} called and was declined"))
+            return None
+        return who
+
+    async def _ring(self, line: Line, incoming: Incoming, who: Who) -> None:
+        event = events.Incoming(
+            line.peer.call_id, who.name, who.fingerprint, who.known, incoming.audio, incoming.video
+        )
+        self._station.ui.emit(event)
+        started_at = self._node.now()
+        if self._answers_by_itself(who):
+            answer = "video" if self._settings.media.video_in is not None or self._settings.echo else "audio"
+            asked = False
+        else:
+            answer, asked = await self._ask(line, event), True
+        if answer not in ("audio", "video"):
+            return
+        devices = await self._fresh_devices(line)
+        if devices is None:
+            return
+        video = answer == "video" and devices.sends_video
+        line.peer.accept(self._settings.name, devices.sends_audio, video, self._node.now())
+        self._node.pump()
+        if asked:
+            self._station.people.pin(who.name, line.peer.remote_static, self._station.env.clock.time())
+        self._calls += 1
+        outcome = await self._station.talk(
+            line,
+            devices,
+            who,
+            video=video,
+            remote_video=incoming.video,
+            setup_ms=(self._node.now() - started_at) * 1000,
+        )
+        told_to_stop = self._station.interrupts.fired.is_set()
+        if (self._settings.once or told_to_stop) and not self._over.done():
+            self._over.set_result(outcome)
+
+    def _answers_by_itself(self, who: Who) -> bool:
+        match self._settings.answer:
+            case Answer.ANYONE:
+                return True
+            case Answer.CONTACTS:
+                return who.known in ("contact", "verified")
+            case Answer.VERIFIED:
+                return who.known == "verified"
+            case _:
+                return False
+
+    async def _ask(self, line: Line, event: events.Incoming) -> str:
+        """The person's answer: audio, video, decline; or "gone" when there is nobody to answer to any more."""
+        question = self._station.ui.ask(event)
+        if question is None:
+            self._decline(line, Reason.DECLINED)
+            why = (
+                f"{event.name} called and was declined: there is no terminal to ask at "
+                "(--answer says who is answered without asking)"
+            )
+            self._station.ui.emit(events.Warning("no-terminal", why))
+            return "decline"
+        line.peer.ring(self._settings.name, self._node.now())
+        self._node.pump()
+        if self._devices is not None and self._devices.speaker.rings:
+            self._devices.speaker.play(ring())
+        self._station.interrupts.take = line.tell
+        answer = asyncio.ensure_future(question)
+        answer.add_done_callback(lambda _: line.tell("answered"))
+        timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
+        try:
+            return await self._await_answer(line, event, answer)
+        finally:
+            timer.cancel()
+            answer.cancel()
+            if self._devices is not None and self._devices.speaker.rings:
+                self._devices.speaker.play(lambda: SILENT_FRAME)
+
+    async def _await_answer(self, line: Line, event: events.Incoming, answer: "asyncio.Future[str]") -> str:
+        while True:
+            signal = await line.signals.get()
+            match signal:
+                case Told("answered") if answer.cancelled():
+                    return "gone"
+                case Told("answered"):
+                    if answer.result() == "decline":
+                        self._decline(line, Reason.DECLINED)
+                        self._ended(event, "declined")
+                    return answer.result()
+                case Told("no-answer"):
+                    self._decline(line, Reason.NO_ANSWER)
+                    self._ended(event, "no-answer")
+                    return "gone"
+                case Told(what):
+                    self._decline(line, Reason.DECLINED)
+                    self._interrupted(what)
+                    return "gone"
+                case Ended():
+                    self._ended(event, "lost" if signal.reason is Reason.LOST else "missed")
+                    return "gone"
+                case _:
+                    pass
+
+    def _ended(self, event: events.Incoming, reason: str) -> None:
+        self._station.tell_end(Outcome(reason, event.call))
+
+    async def _fresh_devices(self, line: Line) -> Devices | None:
+        """The devices opened beforehand, or for a later call opened now."""
+        devices, self._devices = self._devices, None
+        if devices is not None:
+            return devices
+        try:
+            return await open_devices(self._settings, self._station.env, self._calls)
+        except P2PCallError as error:
+            self._decline(line, Reason.FAILED)
+            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            return None
+
+    def _decline(self, line: Line, reason: Reason) -> None:
+        line.peer.decline(reason, self._node.now())
+        self._node.pump()

@@ -1,0 +1,318 @@
+"""One call while it is up: starts the media, follows both sides' wishes, tells the figures, ends it cleanly.
+
+Everything here runs in the loop's thread. Capture starts in `run`, after both sides have agreed, and nowhere else.
+Leaves out how the call came about (`caller`, `listener`) and what the exit code is (`outcome`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from p2pcall import events
+from p2pcall.device.base import VideoSink
+from p2pcall.engine import keys
+from p2pcall.engine.audio import AudioReceive, AudioSend
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.figures import FigureKeeper
+from p2pcall.engine.node import Line, Node, Told
+from p2pcall.engine.people import Who
+from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.ui import CallView, Ui
+from p2pcall.engine.video import CaptureThread, PlayoutThread
+from p2pcall.engine.videopath import VideoPath
+from p2pcall.errors import P2PCallError
+from p2pcall.events import Figures
+from p2pcall.media import constants as media
+from p2pcall.media.packets import KeyRequest, Nack, Report, pack_feedback, parse_feedback
+from p2pcall.proto.happenings import Ended, Message
+from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
+from p2pcall.proto.wire import Channel
+from p2pcall.view.hud import HudState
+
+TICK_S = media.REPORT_INTERVAL_S
+EOF_DRAIN_S = 0.3
+"""After the end of a finite source, so much silence before the goodbye: the last words are in the other's buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a call that was up ended."""
+
+    reason: str
+    remote: bool
+    duration_s: float
+    figures: Figures
+
+
+class LiveCall:
+    """One active call; `run` it once."""
+
+    def __init__(
+        self,
+        node: Node,
+        line: Line,
+        devices: Devices,
+        ui: Ui,
+        settings: CallSettings,
+        who: Who,
+        *,
+        video: bool,
+        remote_video: bool,
+    ) -> None:
+        self._node, self._line, self._peer = node, line, line.peer
+        self._devices, self._ui, self._settings = devices, ui, settings
+        self._loop = asyncio.get_running_loop()
+        self._connected_at = node.now()
+        self._send = AudioSend(lambda data: line.send(Channel.AUDIO, data), self._session_ms)
+        self._receive = AudioReceive(node.now)
+        self._receive.on_first_play = self._first_audio
+        self._video_on = video and devices.sends_video
+        self._view: CallView | None = None
+        self._hud = HudState(
+            name=who.name,
+            known=who.known,
+            protocol=self._peer.protocol_name,
+            words=self._peer.sas,
+            video_on=self._video_on,
+            remote_video=remote_video,
+        )
+        self._video: VideoPath | None = None
+        self._figures: FigureKeeper | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def run(self) -> Finished:
+        """Media on, until either side ends it. Whatever happens, devices are closed and the terminal restored."""
+        try:
+            self._open()
+            reason, remote = await self._follow()
+            now = self._node.now()
+            assert self._figures is not None
+            return Finished(reason, remote, now - self._connected_at, self._figures.total(now))
+        except BaseException:
+            self._goodbye(Reason.FAILED)
+            raise
+        finally:
+            self._close()
+
+    # --- starting ----------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        devices = self._devices
+        mode = self._settings.media.video_out if devices.video_sink is None else "none"
+        self._view = self._ui.open_view(mode, self._on_key)
+        sink: VideoSink | None = devices.video_sink or self._view
+        playout = PlayoutThread(sink, self._loop.call_soon_threadsafe) if sink is not None else None
+        capture = None
+        if devices.open_camera is not None:
+            show_local = self._view.show_local if self._view is not None else None
+            capture = CaptureThread(
+                devices.open_camera, self._loop.call_soon_threadsafe, self._node.now, show_local
+            )
+            capture.on_end = self._source_ended
+            capture.on_error = self._device_failed
+        self._video = VideoPath(self._line, self._node.now, self._session_ms, capture, playout, sink)
+        self._video.on_first_show = self._first_video
+        self._figures = FigureKeeper(
+            self._peer,
+            self._receive,
+            playout,
+            lambda: devices.speaker.latency_s,
+            self._dropped,
+            self._connected_at,
+        )
+        self._line.on_payload = self._on_payload
+        devices.speaker.on_failure = self._device_failed
+        devices.speaker.play(self._receive.pull)
+        if devices.microphone is not None:
+            devices.microphone.on_failure = self._device_failed
+            devices.microphone.on_end = self._source_ended
+            devices.microphone.start(self._send.on_frame)
+        self._video.start(self._video_on)
+        self._report()
+        self._after("tick", TICK_S, self._tick)
+        if self._settings.max_duration_s is not None:
+            self._after(
+                "max-duration", self._settings.max_duration_s, lambda: self._line.tell("max-duration")
+            )
+
+    def _close(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._line.on_payload = None
+        if self._video is not None:
+            self._video.stop()
+        self._devices.close()
+        if self._view is not None:
+            self._view.close()
+
+    # --- following ---------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> tuple[str, bool]:
+        while True:
+            signal = await self._line.signals.get()
+            match signal:
+                case Ended():
+                    return signal.reason.slug, signal.remote
+                case Message(kind=ControlType.MEDIA):
+                    self._remote_media(signal.body[0])
+                case Told(what):
+                    self._goodbye(Reason.HUNG_UP)
+                    return what, False
+                case _:
+                    pass
+
+    def _goodbye(self, reason: Reason) -> None:
+        if self._peer.established:
+            self._peer.hangup(reason, self._node.now())
+            self._node.pump()
+
+    def _on_payload(self, channel: int, data: bytes) -> None:
+        if channel == Channel.AUDIO:
+            self._receive.on_payload(data)
+        elif self._video is None:
+            return
+        elif channel == Channel.VIDEO:
+            self._video.on_payload(data)
+        elif channel == Channel.FEEDBACK:
+            self._on_feedback(data)
+
+    def _on_feedback(self, data: bytes) -> None:
+        assert self._video is not None
+        message = parse_feedback(data)
+        match message:
+            case Nack():
+                self._video.on_nack(message)
+            case KeyRequest():
+                self._video.on_key_request()
+            case Report():
+                self._send.on_loss(message.loss)
+                self._video.set_remote_view(message.view_width, message.view_height)
+            case None:
+                self._receive.malformed += 1
+
+    def _remote_media(self, flags: int) -> None:
+        audio, video = bool(flags & MediaFlags.AUDIO), bool(flags & MediaFlags.VIDEO)
+        recording = bool(flags & MediaFlags.RECORDING)
+        self._ui.emit(events.Media(self._peer.call_id, "remote", audio, video, recording))
+        if not video and self._view is not None:
+            self._view.clear_remote()
+        self._set_hud(remote_muted=not audio, remote_video=video)
+
+    # --- the person's wishes -----------------------------------------------------------------------------------
+
+    def _on_key(self, key: str) -> None:
+        match keys.wish(key):
+            case keys.HANGUP:
+                self._line.tell("hung-up")
+            case keys.MUTE:
+                self._send.muted = not self._send.muted
+                self._set_hud(muted=self._send.muted)
+                self._tell_media()
+            case keys.VIDEO if self._video is not None and self._devices.sends_video:
+                self._video_on = not self._video_on
+                self._video.film(self._video_on)
+                if not self._video_on and self._view is not None:
+                    self._view.show_local(None)
+                self._set_hud(video_on=self._video_on)
+                self._tell_media()
+            case keys.VIDEO:
+                self._set_hud(notice="no camera")
+            case keys.STATS:
+                self._set_hud(show_stats=not self._hud.show_stats)
+            case keys.HELP:
+                self._set_hud(show_help=not self._hud.show_help)
+            case keys.MODE if self._view is not None:
+                self._view.next_mode()
+                self._report()
+            case keys.REDRAW if self._view is not None:
+                self._view.refresh()
+
+    def resized(self) -> None:
+        """The terminal has another size: draw anew, and tell the other side how many pixels that is."""
+        if self._view is not None:
+            self._view.resized()
+            self._report()
+
+    def _tell_media(self) -> None:
+        audio = self._devices.sends_audio and not self._send.muted
+        body = bytes([media_flags(audio, self._video_on)])
+        self._peer.send_control(ControlType.MEDIA, body, self._node.now())
+        self._node.pump()
+        self._ui.emit(events.Media(self._peer.call_id, "local", audio, self._video_on, False))
+
+    # --- what devices and timers say ---------------------------------------------------------------------------
+
+    def _source_ended(self) -> None:
+        if self._settings.media.hangup_on_eof:
+            self._after("eof", EOF_DRAIN_S, lambda: self._line.tell("eof"))
+
+    def _device_failed(self, error: P2PCallError) -> None:
+        if error.slug == "stdout-closed":
+            self._line.tell(error.slug)
+            return
+        self._ui.emit(events.Warning(error.slug, error.text))
+        self._set_hud(notice=error.text)
+
+    def _first_audio(self) -> None:
+        self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))
+
+    def _first_video(self) -> None:
+        self._ui.emit(events.FirstVideo(self._peer.call_id, self._since_connected_ms()))
+        self._set_hud(remote_video=True)
+
+    def _tick(self) -> None:
+        assert self._figures is not None
+        figures = self._figures.second(self._node.now())
+        self._ui.emit(events.Stats(self._peer.call_id, figures))
+        self._set_hud(stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss, notice="")
+        self._report(figures)
+        self._after("tick", TICK_S, self._tick)
+
+    def _report(self, figures: Figures | None = None) -> None:
+        assert self._video is not None
+        width, height = self._video.view_size()
+        stats = self._receive.stats
+        loss = figures.loss if figures else 0.0
+        report = Report(
+            stats.highest, stats.received, loss, stats.jitter_s * 1000, width, height, self._video.completed
+        )
+        self._line.send(Channel.FEEDBACK, pack_feedback(report))
+
+    def _set_hud(self, **changes: Any) -> None:
+        elapsed = self._node.now() - self._connected_at
+        self._hud = replace(self._hud, elapsed_s=elapsed, **changes)
+        if self._view is not None:
+            self._view.set_hud(self._hud)
+
+    def _dropped(self) -> int:
+        return sum(self._node.endpoint.dropped.values()) + self._receive.malformed
+
+    def _session_ms(self, at: float) -> int:
+        return self._peer.session_ms(at)
+
+    def _since_connected_ms(self) -> float:
+        return round((self._node.now() - self._connected_at) * 1000, 1)
+
+    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        self._timers[name] = self._loop.call_later(seconds, call)
+
+
+def _words(figures: Figures) -> dict[str, str]:
+    """The statistics box: label -> value."""
+
+    def ms(value: float | None) -> str:
+        return "-" if value is None else f"{value:.0f} ms"
+
+    return {
+        "round trip": ms(figures.rtt_ms),
+        "sound delay": ms(figures.audio_delay_ms),
+        "loss": f"{figures.loss:.1%}",
+        "jitter": ms(figures.jitter_ms),
+        "concealed": f"{figures.concealed:.1%}",
+        "recovered": str(figures.recovered),
+        "sent": f"{figures.tx_kbps:.0f} kb/s",
+        "received": f"{figures.rx_kbps:.0f} kb/s",
+        "picture": f"{figures.video_size or '-'} at {figures.video_fps:.0f}/s",
+        "processor": f"{figures.cpu:.0%}",
+    }

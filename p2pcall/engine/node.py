@@ -1,0 +1,127 @@
+"""One UDP port and the peers behind it: happenings of the secure line go to the coroutine that waits for them.
+
+`Node` joins `proto.Endpoint` and `net.Driver`. Each peer gets a `Line`: signalling is a queue to await, media
+payloads go straight to a callback. A line that nobody claims is closed at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from p2pcall.env import Entropy
+from p2pcall.net.udp import Driver
+from p2pcall.proto.endpoint import Endpoint, StaticKey
+from p2pcall.proto.happenings import HandshakeDone, Happening, Payload
+from p2pcall.proto.peer import Peer
+from p2pcall.proto.wire import Address
+
+LINGER_S = 1.5
+"""How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something this side wants: a key, a signal, the end of a file. Queued among the line's signals."""
+
+    what: str
+
+
+Signal = Happening | Told
+
+
+class Line:
+    """One peer: signals to await, payloads to a callback."""
+
+    def __init__(self, node: "Node", peer: Peer) -> None:
+        self._node = node
+        self.peer = peer
+        self.signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self.on_payload: Callable[[int, bytes], None] | None = None
+
+    def tell(self, what: str) -> None:
+        """Queue a wish of this side behind what has happened."""
+        self.signals.put_nowait(Told(what))
+
+    def send(self, channel: int, payload: bytes) -> None:
+        """Send one media payload now; nothing once the session is over."""
+        if self.peer.established:
+            self.peer.send(channel, payload, self._node.now())
+            self._node.pump()
+
+    def drop(self) -> None:
+        """Forget the peer without a word to it."""
+        self._node.forget(self)
+
+
+class Node:
+    """The endpoint, its driver and its lines."""
+
+    def __init__(self, static: StaticKey, entropy: Entropy) -> None:
+        self.endpoint = Endpoint(static, entropy)
+        self.endpoint.accepting = False
+        self._lines: dict[int, Line] = {}
+        self._driver: Driver[Happening] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.on_caller: Callable[[Line], None] | None = None
+        """A stranger finished a handshake with us; without a taker it is dropped."""
+        self.on_unreachable: Callable[[Address, int], None] | None = None
+        """The system says that nothing listens at an address (not authenticated)."""
+
+    def attach(self, driver: Driver[Happening]) -> None:
+        """Begin to receive by bound sockets."""
+        self._driver = driver
+        driver.start(self.endpoint, self._dispatch, on_unreachable=self._unreachable)
+
+    @property
+    def driver(self) -> Driver[Happening]:
+        """The sockets."""
+        assert self._driver is not None
+        return self._driver
+
+    def now(self) -> float:
+        """The loop's clock, the only one the core ever sees."""
+        return self._loop.time()
+
+    def pump(self) -> None:
+        """After any call into the endpoint or a peer: datagrams out, happenings to their lines, timer armed."""
+        if self._driver is not None:
+            self._driver.pump()
+
+    def dial(self, addresses: Sequence[Address], expected_static: bytes | None) -> Line:
+        """Start a handshake; the line's first signal is `HandshakeDone` or `HandshakeFailed`."""
+        peer = self.endpoint.dial(addresses, self.now(), expected_static)
+        line = self._lines[peer.index] = Line(self, peer)
+        self.pump()
+        return line
+
+    def forget(self, line: Line) -> None:
+        """Close a peer silently and drop its line."""
+        self._lines.pop(line.peer.index, None)
+        line.peer.close(self.now())
+        self.pump()
+
+    async def close(self) -> None:
+        """Let goodbyes out (bounded), then close the sockets."""
+        deadline = self.now() + LINGER_S
+        while not self.endpoint.idle and self.now() < deadline:
+            await asyncio.sleep(0.01)
+        if self._driver is not None:
+            self._driver.close()
+
+    def _unreachable(self, address: Address, errno: int) -> None:
+        if self.on_unreachable is not None:
+            self.on_unreachable(address, errno)
+
+    def _dispatch(self, happening: Happening) -> None:
+        line = self._lines.get(happening.peer.index)
+        if line is None:
+            if not isinstance(happening, HandshakeDone) or self.on_caller is None:
+                happening.peer.close(self.now())
+                return
+            line = self._lines[happening.peer.index] = Line(self, happening.peer)
+            self.on_caller(line)
+        if isinstance(happening, Payload):
+            if line.on_payload is not None:
+                line.on_payload(happening.channel, happening.data)
+            return
+        line.signals.put_nowait(happening)

@@ -1,0 +1,52 @@
+"""How calls end, in one table: the reason that events tell, the exit code, and the words for people."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from p2pcall.errors import ExitCode
+from p2pcall.events import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One way a call can end: its exit code, and words that go after the other side's name."""
+
+    exit: ExitCode
+    words: str
+
+
+ENDINGS: Final[dict[str, Ending]] = {
+    "hung-up": Ending(ExitCode.OK, "the call has ended"),
+    "eof": Ending(ExitCode.OK, "the input has ended"),
+    "max-duration": Ending(ExitCode.OK, "the longest time allowed is over"),
+    "stdout-closed": Ending(ExitCode.OK, "nobody reads the output any more"),
+    "signal": Ending(ExitCode.OK, "hung up"),
+    "declined": Ending(ExitCode.REFUSED, "the call was declined"),
+    "busy": Ending(ExitCode.REFUSED, "busy with another call"),
+    "no-answer": Ending(ExitCode.REFUSED, "no answer"),
+    "blocked": Ending(ExitCode.REFUSED, "the call was declined"),
+    "unreachable": Ending(ExitCode.NOT_FOUND, "nothing answers there"),
+    "key-changed": Ending(ExitCode.UNTRUSTED, "the key is not the one known under this name"),
+    "lost": Ending(ExitCode.LOST, "the network went away"),
+    "failed": Ending(ExitCode.LOST, "the other side had to give up"),
+    "device": Ending(ExitCode.DEVICE, "a device could not be opened"),
+    "missed": Ending(ExitCode.REFUSED, "missed: the caller hung up"),
+    "silent": Ending(ExitCode.LOST, "the other side said nothing"),
+    "interrupted": Ending(ExitCode.INTERRUPTED, "interrupted"),
+}
+"""reason -> ending; a reason that is not here does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one call; `call` is None when it never got as far as a secure line."""
+
+    reason: str
+    call: str | None = None
+    duration_s: float = 0.0
+    figures: Figures = field(default_factory=Figures)
+
+    @property
+    def exit(self) -> ExitCode:
+        """The exit code of a command whose call ended so."""
+        return ENDINGS[self.reason].exit

@@ -1,0 +1,55 @@
+"""Who somebody is: the name a person claims and the key they prove, held against the contacts.
+
+Keys are pinned on first use under the user's own name for them. A name that is pinned to another key is a hard
+stop: no media, no question that could be clicked away, and a hint how to pair again on purpose.
+"""
+
+from dataclasses import dataclass
+
+from p2pcall.store.contacts import Contacts, key_changed
+from p2pcall.store.identity import fingerprint
+from p2pcall.view.sanitize import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The other side, as this side knows it: `known` is new, contact or verified."""
+
+    name: str
+    fingerprint: str
+    known: str
+
+
+class People:
+    """The contacts, asked in the words of a call."""
+
+    def __init__(self, contacts: Contacts) -> None:
+        self._contacts = contacts
+
+    def expected_key(self, name: str) -> bytes | None:
+        """The key pinned under a name that the user dials, if there is one."""
+        contact = self._contacts.by_name(name)
+        return None if contact is None else contact.public
+
+    def is_contact(self, public: bytes) -> bool:
+        """The key is pinned under some name."""
+        return self._contacts.by_key(public) is not None
+
+    def identify(self, public: bytes, claimed: str) -> Who:
+        """Who proved `public` and calls itself `claimed`.
+
+        P2PCallError `key-changed` if that name is somebody else's.
+        """
+        contact = self._contacts.by_key(public)
+        if contact is not None:
+            known = "verified" if contact.verified else "contact"
+            return Who(clean(contact.name), fingerprint(public), known)
+        name = clean(claimed)
+        if self._contacts.by_name(name) is not None:
+            raise key_changed(name)
+        return Who(name, fingerprint(public), "new")
+
+    def pin(self, name: str, public: bytes, epoch: float) -> None:
+        """Keep the key under `name`; nothing if it is kept already."""
+        if self._contacts.by_key(public) is None:
+            self._contacts.pin(name, public, epoch)

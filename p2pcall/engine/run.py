@@ -1,0 +1,69 @@
+"""The commands that place calls, each one coroutine: `listen` and `dial`, with everything opened and closed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from p2pcall import events
+from p2pcall.engine.caller import Caller
+from p2pcall.engine.devices import Devices, open_devices
+from p2pcall.engine.listener import Listener
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.station import Station
+from p2pcall.engine.ui import Ui
+from p2pcall.env import Env
+from p2pcall.store.home import Home
+
+
+async def dial(
+    env: Env,
+    settings: CallSettings,
+    home: Home,
+    ui: Ui,
+    target: str,
+    *,
+    on_playout: Callable[[bytes], None] | None = None,
+) -> Outcome:
+    """Call `target`. P2PCallError for everything that went wrong before an answer.
+
+    `on_playout` is given each frame (20 ms of PCM) that goes to the speaker.
+    """
+
+    def work(station: Station, devices: Devices) -> Awaitable[Outcome]:
+        devices.speaker.on_playout = on_playout
+        return Caller(station, devices, target).run()
+
+    return await _run(env, settings, home, ui, work, any_port=True)
+
+
+async def listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcome:
+    """Answer calls until told to stop."""
+    return await _run(
+        env, settings, home, ui, lambda station, devices: Listener(station, devices).run(), any_port=False
+    )
+
+
+async def _run(
+    env: Env,
+    settings: CallSettings,
+    home: Home,
+    ui: Ui,
+    work: Callable[[Station, Devices], Awaitable[Outcome]],
+    *,
+    any_port: bool,
+) -> Outcome:
+    station = Station(env, settings, home, ui, any_port=any_port)
+    station.interrupts.install()
+    ui.on_closed = station.interrupts.closed
+    devices: Devices | None = None
+    try:
+        devices = await open_devices(settings, env)
+        for warning in devices.warnings:
+            ui.emit(events.Warning(warning.slug, warning.text))
+        station.open()
+        return await work(station, devices)
+    finally:
+        if devices is not None:
+            devices.close()
+        await asyncio.shield(station.node.close())
+        station.interrupts.remove()

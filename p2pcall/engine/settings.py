@@ -1,0 +1,71 @@
+"""What the user asked for, in one frozen record: the options of `listen`, `dial` and `demo`, checked.
+
+Defaults are those of the contract. Parsing the command line is the business of `cli`; nothing here reads argv.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEFAULT_PORT = 51729
+"""UDP port of `listen`; unassigned by IANA and in the dynamic range, so that no other service expects it."""
+RING_TIMEOUT_S = 45.0
+"""How long `dial` lets it ring, as telephones do."""
+MAX_NAME_BYTES = 64
+"""Longest name, in bytes of UTF-8: what fits an invitation."""
+
+
+class Answer(StrEnum):
+    """Who is answered without asking."""
+
+    ASK = "ask"
+    CONTACTS = "contacts"
+    VERIFIED = "verified"
+    ANYONE = "anyone"
+    NEVER = "never"
+
+
+class Reach(StrEnum):
+    """Who can make this side ring."""
+
+    CONTACTS = "contacts"
+    ANYONE = "anyone"
+
+
+class Announce(StrEnum):
+    """Whether this side tells the LAN that it can be called."""
+
+    OFF = "off"
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSettings:
+    """Where sound and picture come from and go to; `auto` for video out is the best that the terminal can do.
+
+    `video_in` None is the camera if there is one.
+    """
+
+    audio_in: str = "default"
+    audio_out: str = "default"
+    video_in: str | None = None
+    video_out: str = "auto"
+    loop: bool = False
+    hangup_on_eof: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """One `listen` or `dial`."""
+
+    name: str
+    media: MediaSettings = MediaSettings()
+    port: int = DEFAULT_PORT
+    port_given: bool = False
+    bind: tuple[str, ...] = ()
+    ring_timeout_s: float = RING_TIMEOUT_S
+    answer: Answer = Answer.ASK
+    reach: Reach = Reach.ANYONE
+    announce: Announce = Announce.PUBLIC
+    once: bool = False
+    max_duration_s: float | None = None
+    echo: bool = False

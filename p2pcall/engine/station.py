@@ -1,0 +1,140 @@
+"""What `listen` and `dial` share: one's own identity and port, who is known, signals, and the call once it is up."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from p2pcall import events
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.live import LiveCall
+from p2pcall.engine.node import Line, Node
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.people import People, Who
+from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.ui import Ui
+from p2pcall.env import Env
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.udp import Driver
+from p2pcall.proto.endpoint import StaticKey
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+from p2pcall.store.identity import Identity, load_or_create
+
+T = TypeVar("T")
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Ctrl-C, SIGTERM and SIGHUP: to whoever is in charge at the moment; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.fired = asyncio.Event()
+        self.signal: signal.Signals | None = None
+        self.take: Callable[[str], None] | None = None
+        """Told "signal" or "stdout-closed"."""
+        self.resized: Callable[[], None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def install(self) -> None:
+        """Catch the signals from now on."""
+        for number in END_SIGNALS:
+            self._loop.add_signal_handler(number, self._fire, number)
+        self._loop.add_signal_handler(signal.SIGWINCH, self._resize)
+
+    def remove(self) -> None:
+        """The system's own ways again."""
+        for number in (*END_SIGNALS, signal.SIGWINCH):
+            self._loop.remove_signal_handler(number)
+
+    def _fire(self, number: signal.Signals) -> None:
+        if self.signal is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+            return
+        self.signal = number
+        self._tell("signal")
+
+    def closed(self) -> None:
+        """Nobody reads stdout any more: the same as a signal, but quietly."""
+        self._tell("stdout-closed")
+
+    def _tell(self, what: str) -> None:
+        self.fired.set()
+        if self.take is not None:
+            self.take(what)
+
+    def _resize(self) -> None:
+        if self.resized is not None:
+            self.resized()
+
+
+class Station:
+    """One process's side of the line."""
+
+    def __init__(self, env: Env, settings: CallSettings, home: Home, ui: Ui, *, any_port: bool) -> None:
+        self.env, self.settings, self.ui = env, settings, ui
+        self.any_port = any_port
+        self.identity: Identity = load_or_create(home, env.entropy)
+        self.people = People(Contacts(home))
+        self.node = Node(StaticKey.from_private(self.identity.private), env.entropy)
+        self.interrupts = Interrupts()
+
+    def open(self) -> None:
+        """Bind the port. A dialler whose default port is taken takes another: nobody needs to know it."""
+        settings = self.settings
+        any_port = self.any_port and not settings.port_given
+        self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))
+
+    async def unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self.interrupts.fired.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED)
+        finally:
+            for waiting in (task, stop):
+                waiting.cancel()
+
+    async def talk(
+        self, line: Line, devices: Devices, who: Who, *, video: bool, remote_video: bool, setup_ms: float
+    ) -> Outcome:
+        """The call is active: tell it, run it, tell its end."""
+        peer = line.peer
+        video = video and devices.sends_video
+        self.ui.emit(
+            events.Connected(
+                peer.call_id,
+                who.name,
+                who.fingerprint,
+                who.known,
+                peer.protocol_name,
+                peer.sas,
+                devices.sends_audio,
+                video,
+                round(setup_ms, 1),
+            )
+        )
+        live = LiveCall(
+            self.node, line, devices, self.ui, self.settings, who, video=video, remote_video=remote_video
+        )
+        self.interrupts.take = line.tell
+        self.interrupts.resized = live.resized
+        try:
+            finished = await live.run()
+        finally:
+            self.interrupts.take = self.interrupts.resized = None
+        outcome = Outcome(finished.reason, peer.call_id, finished.duration_s, finished.figures)
+        self.tell_end(outcome)
+        return outcome
+
+    def tell_end(self, outcome: Outcome) -> None:
+        """The event `ended`."""
+        self.ui.emit(
+            events.Ended(
+                outcome.call, outcome.reason, round(outcome.duration_s, 3), int(outcome.exit), outcome.figures
+            )
+        )

@@ -1,0 +1,49 @@
+"""What the engine wants from whoever runs it: a place for events, and the terminal if there is one."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from p2pcall.device.base import VideoSink
+from p2pcall.events import Event, Incoming
+from p2pcall.view.hud import HudState
+
+
+class CallView(VideoSink, Protocol):
+    """The screen of one call, or the plain line a second that stands in for it."""
+
+    def show_local(self, frame: object) -> None:
+        """One's own picture, small in a corner; any thread."""
+
+    def set_hud(self, state: HudState) -> None:
+        """What is told beside the picture."""
+
+    def next_mode(self) -> object:
+        """Another way to draw."""
+
+    def clear_remote(self) -> None:
+        """The other side's picture has stopped."""
+
+    def resized(self) -> None:
+        """The terminal has another size now."""
+
+    def refresh(self) -> None:
+        """Draw everything again."""
+
+
+class Ui(Protocol):
+    """The person or script in front of the engine."""
+
+    on_closed: Callable[[], None] | None
+    """To be called when nobody reads stdout any more."""
+
+    def emit(self, event: Event) -> None:
+        """Something happened. Never raises; never blocks for long."""
+
+    def ask(self, incoming: Incoming) -> Awaitable[str] | None:
+        """Ring and ask: resolves to "audio", "video" or "decline"; None where nobody can be asked."""
+
+    def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
+        """Take the terminal for a call; `mode` is auto, blocks, ascii or none (no picture, only what is told about it).
+
+        None where there is no terminal.
+        """

@@ -1,0 +1,127 @@
+"""The loop's side of the picture: fragments out and in, retransmission, key frames, how many pixels are wanted."""
+
+import asyncio
+from collections.abc import Callable
+
+from p2pcall.device.base import VideoSink
+from p2pcall.engine.node import Line
+from p2pcall.engine.video import CaptureThread, PlayoutThread
+from p2pcall.media import constants as media
+from p2pcall.media.packets import Nack, pack_fragment, parse_fragment, split_frame
+from p2pcall.media.reassembly import FragmentStore, Reassembler
+from p2pcall.proto.wire import Channel
+
+
+class VideoPath:
+    """Both directions of one call's picture. `capture` or `playout` is None where that direction is off."""
+
+    def __init__(
+        self,
+        line: Line,
+        clock: Callable[[], float],
+        session_ms: Callable[[float], int],
+        capture: CaptureThread | None,
+        playout: PlayoutThread | None,
+        sink: VideoSink | None,
+    ) -> None:
+        self._line, self._clock, self._session_ms = line, clock, session_ms
+        self._capture, self._playout, self._sink = capture, playout, sink
+        self._loop = asyncio.get_running_loop()
+        self._store = FragmentStore()
+        self._reassembler = Reassembler()
+        self._frame_id = 0
+        self._poll: asyncio.TimerHandle | None = None
+        self.completed = 0
+        self.malformed = 0
+        self.on_first_show: Callable[[], None] | None = None
+        if capture is not None:
+            capture.on_encoded = self._send_frame
+        if playout is not None:
+            playout.on_broken = self._broken
+            playout.on_first_show = self._first_show
+
+    def start(self, film: bool) -> None:
+        """Show what comes; film if `film`."""
+        if self._playout is not None:
+            self._playout.start()
+        self.film(film)
+
+    def film(self, on: bool) -> None:
+        """Camera on or off; off closes the device."""
+        if self._capture is None or on == self._capture.running:
+            return
+        if on:
+            self._capture.start()
+        else:
+            self._capture.stop()
+
+    def stop(self) -> None:
+        """End both threads; the sink stays open."""
+        if self._poll is not None:
+            self._poll.cancel()
+        if self._capture is not None:
+            self._capture.stop()
+        if self._playout is not None:
+            self._playout.stop()
+
+    def view_size(self) -> tuple[int, int]:
+        """Pixels that this side can show; 0×0 without a sink."""
+        return (0, 0) if self._sink is None else self._sink.view_size()
+
+    def set_remote_view(self, width: int, height: int) -> None:
+        """Pixels that the other side can show."""
+        if self._capture is not None:
+            self._capture.set_view(width, height)
+
+    def on_key_request(self) -> None:
+        """The other side can't decode until a key frame comes."""
+        if self._capture is not None:
+            self._capture.want_key()
+
+    def on_nack(self, nack: Nack) -> None:
+        """Send missing fragments again, within the store's bounds."""
+        for payload in self._store.get(nack.frame_id, nack.indexes, self._clock()):
+            self._line.send(Channel.VIDEO, payload)
+
+    def on_payload(self, data: bytes) -> None:
+        """One fragment from the other side."""
+        fragment = parse_fragment(data)
+        if fragment is None or self._playout is None:
+            self.malformed += fragment is None
+            return
+        for frame in self._reassembler.insert(fragment, self._clock()):
+            self.completed += 1
+            self._playout.submit(frame.data, frame.key)
+        self._arm()
+
+    def _send_frame(self, data: bytes, key: bool, captured_at: float) -> None:
+        assert self._capture is not None
+        self._capture.sent()
+        if len(data) > media.MAX_VIDEO_FRAME_BYTES:
+            self._capture.want_key()
+            return
+        fragments = split_frame(self._frame_id, self._session_ms(captured_at), key, data)
+        payloads = [pack_fragment(fragment) for fragment in fragments]
+        self._store.add(self._frame_id, payloads, self._clock())
+        for payload in payloads:
+            self._line.send(Channel.VIDEO, payload)
+        self._frame_id += 1
+
+    def _broken(self) -> None:
+        self._reassembler.request_key(self._clock())
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self._reassembler.next_poll()
+        if self._poll is not None:
+            self._poll.cancel()
+        self._poll = None if due is None else self._loop.call_at(due, self._do_poll)
+
+    def _do_poll(self) -> None:
+        for payload in self._reassembler.poll(self._clock()):
+            self._line.send(Channel.FEEDBACK, payload)
+        self._arm()
+
+    def _first_show(self) -> None:
+        if self.on_first_show is not None:
+            self.on_first_show()

@@ -1,0 +1,233 @@
+"""What is on the wire above the secure line: sound, fragments of pictures, feedback.
+
+Rules: all integers big-endian; exact lengths; `parse_*` returns None for anything malformed and never
+raises; `pack_*` raises ValueError when our own code asks for what cannot be sent. Reserved bits are 0, else
+the payload is malformed. Leaves out the channel byte and the encryption (`proto` has them) and what the
+bytes of the codecs mean. Spec: the sections AUDIO, VIDEO and FEEDBACK of p2pcall-protocol(7); carrying
+earlier frames along is RFC 2198's idea.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from p2pcall.media import constants as c
+
+_AUDIO = struct.Struct(">IIB")
+_COPY = struct.Struct(">BH")
+_VIDEO = struct.Struct(">IIHHB")
+_NACK = struct.Struct(">BIB")
+_REPORT = struct.Struct(">BIIHHHHI")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCopy:
+    """One Opus frame in a packet; its number is the packet's `seq` less `distance`."""
+
+    distance: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """One Opus frame with its own number and time; `recovered` if it came along with a later one."""
+
+    seq: int
+    data: bytes
+    capture_ms: int
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPacket:
+    """The newest frame (number `seq`, captured until `capture_ms`) and earlier ones, nearest first."""
+
+    seq: int
+    capture_ms: int
+    copies: tuple[AudioCopy, ...]
+
+    def frames(self) -> Iterator[AudioFrame]:
+        """Every frame in it, newest first, ready for `JitterBuffer.insert`."""
+        for copy in self.copies:
+            capture_ms = max(0, self.capture_ms - copy.distance * c.FRAME_MS)
+            yield AudioFrame(self.seq - copy.distance, copy.data, capture_ms, copy.distance > 0)
+
+
+def pack_audio(packet: AudioPacket) -> bytes:
+    """The payload for channel AUDIO. ValueError if it would not parse at the other end."""
+    parts = [_AUDIO.pack(_u32(packet.seq), _u32(packet.capture_ms), _u8(len(packet.copies)))]
+    for copy in packet.copies:
+        parts += (_COPY.pack(_u8(copy.distance), _u16(len(copy.data))), copy.data)
+    payload = b"".join(parts)
+    if parse_audio(payload) is None:
+        raise ValueError("an audio packet that cannot be sent")
+    return payload
+
+
+def parse_audio(payload: bytes) -> AudioPacket | None:
+    """The packet, or None if malformed: distances must start at 0 and grow, frames must not be empty."""
+    if not c.AUDIO_HEADER_BYTES <= len(payload) <= c.MAX_PAYLOAD_BYTES:
+        return None
+    seq, capture_ms, count = _AUDIO.unpack_from(payload)
+    if not 1 <= count <= c.MAX_AUDIO_COPIES:
+        return None
+    copies: list[AudioCopy] = []
+    offset = c.AUDIO_HEADER_BYTES
+    least = 0
+    for _ in range(count):
+        start = offset + c.AUDIO_COPY_HEADER_BYTES
+        if start > len(payload):
+            return None
+        distance, length = _COPY.unpack_from(payload, offset)
+        most = min(seq, c.MAX_COPY_DISTANCE) if copies else 0
+        if not least <= distance <= most or length == 0 or start + length > len(payload):
+            return None
+        copies.append(AudioCopy(distance, payload[start : start + length]))
+        offset = start + length
+        least = distance + 1
+    if offset != len(payload):
+        return None
+    return AudioPacket(seq, capture_ms, tuple(copies))
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFragment:
+    """A piece of a coded picture. Frame ids go up by one from 0 and never start again within a session."""
+
+    frame_id: int
+    capture_ms: int
+    index: int
+    count: int
+    key: bool
+    data: bytes
+
+
+def split_frame(frame_id: int, capture_ms: int, key: bool, data: bytes) -> list[VideoFragment]:
+    """A coded picture as fragments of even size, to be sent in this order; ValueError if too big."""
+    if not 1 <= len(data) <= c.MAX_VIDEO_FRAME_BYTES:
+        raise ValueError(f"a coded picture of {len(data)} bytes cannot be sent")
+    count = -(-len(data) // c.VIDEO_FRAGMENT_BYTES)
+    size = -(-len(data) // count)
+    return [
+        VideoFragment(frame_id, capture_ms, index, count, key, data[index * size : (index + 1) * size])
+        for index in range(count)
+    ]
+
+
+def pack_fragment(fragment: VideoFragment) -> bytes:
+    """The payload for channel VIDEO. ValueError if it would not parse at the other end."""
+    flags = c.FLAG_KEY if fragment.key else 0
+    head = _VIDEO.pack(
+        _u32(fragment.frame_id), _u32(fragment.capture_ms), _u16(fragment.index), _u16(fragment.count), flags
+    )
+    payload = head + fragment.data
+    if parse_fragment(payload) is None:
+        raise ValueError("a video fragment that cannot be sent")
+    return payload
+
+
+def parse_fragment(payload: bytes) -> VideoFragment | None:
+    """The fragment, or None if malformed."""
+    if not c.VIDEO_HEADER_BYTES < len(payload) <= c.VIDEO_HEADER_BYTES + c.VIDEO_FRAGMENT_BYTES:
+        return None
+    frame_id, capture_ms, index, count, flags = _VIDEO.unpack_from(payload)
+    if not index < count <= c.MAX_FRAGMENTS or flags & ~c.FLAG_KEY:
+        return None
+    return VideoFragment(
+        frame_id, capture_ms, index, count, bool(flags & c.FLAG_KEY), payload[c.VIDEO_HEADER_BYTES :]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """These fragments of the picture are missing; no index at all means every fragment of it."""
+
+    frame_id: int
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """Nothing can be decoded until a key frame comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one side received, each REPORT_INTERVAL_S; `loss` is 0..1 over the last interval.
+
+    `view_width` × `view_height` is how many pixels this side can show; 0 × 0: send no picture.
+    """
+
+    audio_highest: int
+    audio_received: int
+    loss: float
+    jitter_ms: float
+    view_width: int
+    view_height: int
+    video_frames: int
+
+
+Feedback = Nack | KeyRequest | Report
+
+
+def pack_feedback(message: Feedback) -> bytes:
+    """The payload for channel FEEDBACK. Figures are held to their fields; ValueError for a bad nack."""
+    if isinstance(message, KeyRequest):
+        return bytes([c.FEEDBACK_KEY])
+    if isinstance(message, Nack):
+        indexes = message.indexes
+        if len(indexes) > c.MAX_NACK_INDEXES or any(not 0 <= i < c.MAX_FRAGMENTS for i in indexes):
+            raise ValueError("a nack that cannot be sent")
+        head = _NACK.pack(c.FEEDBACK_NACK, _u32(message.frame_id), len(indexes))
+        return head + struct.pack(f">{len(indexes)}H", *indexes)
+    return _REPORT.pack(
+        c.FEEDBACK_REPORT,
+        _held(message.audio_highest, c.MAX_U32),
+        _held(message.audio_received, c.MAX_U32),
+        _held(message.loss * 0xFFFF, 0xFFFF),
+        _held(message.jitter_ms * 10, 0xFFFF),
+        _held(message.view_width, 0xFFFF),
+        _held(message.view_height, 0xFFFF),
+        _held(message.video_frames, c.MAX_U32),
+    )
+
+
+def parse_feedback(payload: bytes) -> Feedback | None:
+    """The message, or None if malformed."""
+    if not payload:
+        return None
+    kind = payload[0]
+    if kind == c.FEEDBACK_KEY and len(payload) == 1:
+        return KeyRequest()
+    if kind == c.FEEDBACK_REPORT and len(payload) == _REPORT.size:
+        _, highest, received, loss, jitter, width, height, frames = _REPORT.unpack(payload)
+        return Report(highest, received, loss / 0xFFFF, jitter / 10, width, height, frames)
+    if kind == c.FEEDBACK_NACK and len(payload) >= _NACK.size:
+        _, frame_id, n = _NACK.unpack_from(payload)
+        if len(payload) != _NACK.size + 2 * n:
+            return None
+        indexes: Sequence[int] = struct.unpack_from(f">{n}H", payload, _NACK.size)
+        return Nack(frame_id, tuple(indexes)) if all(i < c.MAX_FRAGMENTS for i in indexes) else None
+    return None
+
+
+def _fits(value: int, most: int) -> int:
+    if not 0 <= value <= most:
+        raise ValueError(f"{value} is not in 0..{most}")
+    return value
+
+
+def _u8(value: int) -> int:
+    return _fits(value, 0xFF)
+
+
+def _u16(value: int) -> int:
+    return _fits(value, 0xFFFF)
+
+
+def _u32(value: int) -> int:
+    return _fits(value, c.MAX_U32)
+
+
+def _held(value: float, most: int) -> int:
+    return min(most, max(0, round(value)))

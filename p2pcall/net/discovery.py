@@ -1,0 +1,399 @@
+"""Who is on the local link: mDNS and DNS-SD (RFC 6762, RFC 6763), service `_p2pcall._udp.local.`.
+
+An `Announcer` tells the link one chosen name and a port; a `Browser` keeps the list of those who do so;
+`browse` and `find` ask once. Interfaces come and go while they run: Announcer and Browser begin anew on
+change, and no network at all is a state of theirs and no error. A VPN's tunnel is neither announced on nor
+browsed.
+
+Privacy (RFC 8882): what is announced is the chosen name, port and addresses. TXT holds `v=1` only and no
+fingerprint: a stable id would let everyone follow a person from network to network, and who dials learns
+the key in the handshake, where it is proven. The host name in SRV is random for each start, never the
+machine's.
+
+Everything that comes in is hostile: names are unfiltered (who prints them filters them), their number is
+bounded. Anyone on the link can answer to any name: an answer is a hint where to dial, the handshake says
+who it is. Left out: answers that differ by interface (RFC 6762, section 15); who dials tries one address
+after the other.
+"""
+
+import asyncio
+import ipaddress
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from zeroconf import (
+    BadTypeInNameException,
+    RecordUpdate,
+    RecordUpdateListener,
+    ServiceStateChange,
+    Zeroconf,
+)
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from p2pcall.errors import P2PCallError
+from p2pcall.net.address import Address, interleave, literal_address
+from p2pcall.net.interfaces import interfaces
+from p2pcall.net.link import FAILURES, Follower, Link, close_quietly, look, no_network, open_link
+
+SERVICE_TYPE = "_p2pcall._udp.local."
+TXT = {"v": "1"}
+TYPE_SRV = 33
+"""RFC 2782."""
+MAX_LABEL_BYTES = 63
+"""A DNS label (RFC 1035, section 2.3.4)."""
+SUFFIX_BYTES = 4
+"""Room for `-2` to `-999` behind a name that is taken."""
+DEFAULT_LABEL = "p2pcall"
+"""Announced for a name of which nothing is left."""
+HOST_LABEL_BYTES = 6
+"""Random bytes of the host name in SRV."""
+MAX_PEERS = 64
+"""So many peers are listed; later ones are ignored until one goes."""
+MAX_TXT_ENTRIES = 16
+"""So many TXT entries of a peer are kept."""
+RESOLVE_MS = 3000
+"""How long SRV, TXT and addresses of a name that was seen are asked for: questions at 0, 1 and 2 s."""
+REFRESH_S = 30.0
+"""So often a listed peer is looked up again: its records live for 120 s, then it answers or is gone."""
+BROWSE_S = 1.5
+"""Enough for two questions and for the slowest answer that RFC 6762 allows (500 ms)."""
+FIND_S = 2.0
+"""The same for one name; an answer mostly takes some 10 ms."""
+MAX_CONTESTS = 16
+"""So many times a name is defended or given up; more often means on purpose, and it stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanPeer:
+    """Somebody who says to be on the link. `name` and `txt` are as they came: bounded, but not filtered."""
+
+    name: str
+    port: int
+    addresses: tuple[Address, ...]
+    txt: Mapping[str, str]
+    host: str
+
+
+class AnnounceState(StrEnum):
+    """What has become of an announcement."""
+
+    STARTING = "starting"
+    ANNOUNCED = "announced"
+    NO_NETWORK = "no-network"
+    BLOCKED = "blocked"
+
+
+def instance_label(name: str) -> str:
+    """The name as a DNS-SD instance: NFC, printable, at most 59 bytes, no dots (to zeroconf, label ends)."""
+    text = unicodedata.normalize("NFC", name).replace(".", " ")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    data = text.encode(errors="ignore")[: MAX_LABEL_BYTES - SUFFIX_BYTES]
+    return data.decode(errors="ignore").strip() or DEFAULT_LABEL
+
+
+class _ContestWatch(RecordUpdateListener):
+    """Sees when another host claims our name: two that began at once do not see each other's probes."""
+
+    def __init__(self, info: AsyncServiceInfo, contested: Callable[[str], None]) -> None:
+        self._info = info
+        self._contested = contested
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        for update in records:
+            record = update.new
+            if record.type != TYPE_SRV or record.name.lower() != self._info.key or record.is_expired(now):
+                continue
+            rival = str(getattr(record, "server", "")).lower()
+            if rival != self._info.server_key:
+                self._contested(rival)
+
+
+class Announcer:
+    """Tells the link `name` and `port` until stopped; `on_change` is called when `name` or `state` does."""
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        entropy: Callable[[int], bytes],
+        *,
+        bound: Sequence[str] = (),
+        on_change: Callable[["Announcer"], None] | None = None,
+    ) -> None:
+        self.name = instance_label(name)
+        """The name as announced: `bob` becomes `bob-2` if somebody has it already."""
+        self.state = AnnounceState.STARTING
+        self.problem: P2PCallError | None = None
+        """Why nothing is announced, in the states NO_NETWORK and BLOCKED."""
+        self.host = f"p2pcall-{entropy(HOST_LABEL_BYTES).hex()}.local."
+        self._wanted = self.name
+        self._port = port
+        self._on_change = on_change
+        self._zc: AsyncZeroconf | None = None
+        self._info: AsyncServiceInfo | None = None
+        self._settled = asyncio.Event()
+        self._contests = 0
+        self._follower = Follower(bound, self._move)
+
+    def start(self) -> None:
+        """Begins, in a task of its own. It takes about 1.3 s until the name is known to be free."""
+        self._follower.start()
+
+    async def settled(self) -> AnnounceState:
+        """Waits until the name is announced or cannot be."""
+        await self._settled.wait()
+        return self.state
+
+    async def stop(self) -> None:
+        """Says goodbye (0.3 s) and ends. Idempotent."""
+        await self._follower.stop()
+        zc, self._zc = self._zc, None
+        if zc is not None:
+            await close_quietly(zc)
+
+    async def _move(self, link: Link | None) -> None:
+        await self._leave()
+        if link is None:
+            self._set(AnnounceState.NO_NETWORK, self.name, no_network())
+            return
+        try:
+            self._zc = open_link(link)
+            self._info = self._service(link)
+            await self._zc.async_register_service(self._info, allow_name_change=True)
+        except P2PCallError as error:
+            self._set(AnnounceState.BLOCKED, self.name, error)
+        except FAILURES:
+            self._set(AnnounceState.NO_NETWORK, self.name, no_network())
+        else:
+            self._zc.zeroconf.async_add_listener(_ContestWatch(self._info, self._contested), None)
+            self._set(AnnounceState.ANNOUNCED, self._info.name.removesuffix("." + SERVICE_TYPE), None)
+
+    async def _leave(self) -> None:
+        """Closes without a goodbye: that would take the name from a peer who has the same one."""
+        zc, self._zc = self._zc, None
+        if zc is None:
+            return
+        if self._info is not None:
+            zc.zeroconf.registry.async_remove(self._info)
+        await close_quietly(zc)
+
+    def _service(self, link: Link) -> AsyncServiceInfo:
+        return AsyncServiceInfo(
+            SERVICE_TYPE,
+            f"{self._wanted}.{SERVICE_TYPE}",
+            port=self._port,
+            properties=TXT,
+            server=self.host,
+            parsed_addresses=list(link.addresses),
+        )
+
+    def _contested(self, rival: str) -> None:
+        """The lower host name keeps the name and says so again; the other one looks for a new name."""
+        self._contests += 1
+        if self._contests > MAX_CONTESTS or self._info is None or self._zc is None:
+            return
+        if rival > self.host:
+            self._zc.zeroconf.async_send(self._zc.zeroconf.generate_service_broadcast(self._info, None))
+        else:
+            self._follower.wake(again=True)
+
+    def _set(self, state: AnnounceState, name: str, problem: P2PCallError | None) -> None:
+        changed = (state, name) != (self.state, self.name)
+        self.state, self.name, self.problem = state, name, problem
+        self._settled.set()
+        if changed and self._on_change is not None:
+            self._on_change(self)
+
+
+class Browser:
+    """Keeps the list of peers on the link. `on_found` also tells changes, `on_lost` who went."""
+
+    def __init__(
+        self,
+        *,
+        on_found: Callable[[LanPeer], None] | None = None,
+        on_lost: Callable[[LanPeer], None] | None = None,
+        own_host: str | None = None,
+    ) -> None:
+        self.problem: P2PCallError | None = None
+        """Why nobody can be seen: no network, or no mDNS. None while all is well."""
+        self.ignored = 0
+        """Names beyond `MAX_PEERS`."""
+        self._on_found = on_found
+        self._on_lost = on_lost
+        self._own_host = own_host
+        self._peers: dict[str, LanPeer] = {}
+        self._lookups: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._link: Link | None = None
+        self._zc: AsyncZeroconf | None = None
+        self._follower = Follower((), self._move)
+        self._refresh: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begins to look, in a task of its own."""
+        self._follower.start()
+        self._schedule_refresh()
+
+    async def stop(self) -> None:
+        """Ends; the list stays as it was. Idempotent."""
+        if self._refresh is not None:
+            self._refresh.cancel()
+            self._refresh = None
+        await self._follower.stop()
+        await self._close()
+
+    def peers(self) -> list[LanPeer]:
+        """Who is there now, by name; without ourselves (`own_host`)."""
+        return sorted(self._peers.values(), key=lambda peer: (peer.name.casefold(), peer.name))
+
+    async def _move(self, link: Link | None) -> None:
+        """Who was seen on the old link is looked up on the new one, and lost if not found there."""
+        await self._close()
+        self._link = link
+        self.problem = no_network() if link is None else None
+        if link is not None:
+            try:
+                self._zc = open_link(link)
+                AsyncServiceBrowser(self._zc.zeroconf, SERVICE_TYPE, handlers=[self._seen])
+            except P2PCallError as error:
+                self.problem = error
+            except FAILURES:
+                self.problem = no_network()
+        for key in list(self._peers):
+            if self._zc is None:
+                self._lose(key)
+            else:
+                self._look_up(key)
+
+    async def _close(self) -> None:
+        lookups = list(self._lookups.values())
+        for task in lookups:
+            task.cancel()
+        await asyncio.gather(*lookups, return_exceptions=True)
+        self._lookups.clear()
+        zc, self._zc = self._zc, None
+        if zc is not None:
+            await close_quietly(zc)
+
+    def _seen(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:
+        if state_change is ServiceStateChange.Removed:
+            self._lose(name)
+        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_PEERS:
+            self._look_up(name)
+        else:
+            self.ignored += 1
+
+    def _look_up(self, key: str) -> None:
+        if key in self._lookups:
+            self._again.add(key)
+            return
+        task = asyncio.get_running_loop().create_task(self._resolve(key), name="mdns-lookup")
+        self._lookups[key] = task
+
+    async def _resolve(self, key: str) -> None:
+        zc, link = self._zc, self._link
+        try:
+            while zc is not None and link is not None:
+                self._again.discard(key)
+                peer = await _request(zc, link, key, RESOLVE_MS)
+                if peer is None:
+                    self._lose(key)
+                elif peer.host != self._own_host and self._peers.get(key) != peer:
+                    self._peers[key] = peer
+                    if self._on_found is not None:
+                        self._on_found(peer)
+                if key not in self._again:
+                    break
+        finally:
+            self._lookups.pop(key, None)
+
+    def _lose(self, key: str) -> None:
+        peer = self._peers.pop(key, None)
+        if peer is not None and self._on_lost is not None:
+            self._on_lost(peer)
+
+    def _schedule_refresh(self) -> None:
+        for key in list(self._peers):
+            self._look_up(key)
+        self._refresh = asyncio.get_running_loop().call_later(REFRESH_S, self._schedule_refresh)
+
+
+async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
+    """Who is on the link now; looks for `timeout_s`. Raises `P2PCallError` (not found) without a network."""
+    browser = Browser()
+    browser.start()
+    try:
+        await asyncio.sleep(timeout_s)
+    finally:
+        await browser.stop()
+    if browser.problem is not None:
+        raise browser.problem
+    return browser.peers()
+
+
+async def find(name: str, timeout_s: float = FIND_S) -> LanPeer | None:
+    """Who answers to `name` on the link; None if nobody.
+
+    Raises `P2PCallError` (not found) without a network.
+    """
+    link = look()
+    if link is None:
+        raise no_network()
+    zc = open_link(link)
+    try:
+        return await _request(zc, link, f"{instance_label(name)}.{SERVICE_TYPE}", int(timeout_s * 1000))
+    finally:
+        await close_quietly(zc)
+
+
+async def _request(zc: AsyncZeroconf, link: Link, key: str, timeout_ms: int) -> LanPeer | None:
+    try:
+        info = AsyncServiceInfo(SERVICE_TYPE, key)
+        answered = await info.async_request(zc.zeroconf, timeout_ms)
+    except (BadTypeInNameException, *FAILURES):
+        return None
+    return to_peer(info, link) if answered else None
+
+
+def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
+    """An answer as a peer; None if it holds nothing to dial."""
+    addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
+    name = info.name.removesuffix("." + SERVICE_TYPE)
+    if not info.port or not addresses or len(name.encode()) > MAX_LABEL_BYTES:
+        return None
+    txt = {
+        key: value or ""
+        for key, value in list(info.decoded_properties.items())[:MAX_TXT_ENTRIES]
+        if isinstance(key, str)
+    }
+    return LanPeer(name, info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower())
+
+
+def _dialable(hosts: Sequence[str], port: int, link: Link) -> list[Address]:
+    """The addresses worth a try, those in our own networks first.
+
+    Not: groups, link-local ones without an interface, the loopback from afar, and our own addresses among
+    others' (each Docker host has 172.17.0.1; dialling that would reach ourselves).
+    """
+    here = [address for interface in interfaces() for address in interface.addresses]
+    own = {str(address.ip) for address in here}
+    good: list[tuple[bool, str]] = []
+    for host in hosts:
+        ip = ipaddress.ip_address(host)
+        scoped = isinstance(ip, ipaddress.IPv4Address) or not ip.is_link_local or ip.scope_id
+        if ip.is_multicast or ip.is_unspecified or not scoped or host == "255.255.255.255":
+            continue
+        if ip.is_loopback and not link.loopback:
+            continue
+        plain = ipaddress.ip_address(host.partition("%")[0])
+        near = any(plain in address.network for address in here) and not plain.is_link_local
+        good.append((not near, host))
+    others = [entry for entry in good if entry[1].partition("%")[0] not in own]
+    good = sorted(others or good, key=lambda entry: entry[0])
+    return interleave(literal_address(host, port) for _, host in good)

@@ -1,0 +1,106 @@
+"""The machine's network interfaces: their addresses, and which of them lead to other people.
+
+Asked anew each time, for they come and go: lid, cable, VPN. Flags come from SIOCGIFFLAGS and not from /sys,
+which shows another namespace's interfaces to a process that was moved into one. Linux and macOS.
+"""
+
+import fcntl
+import ipaddress
+import socket
+import struct
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import ifaddr
+
+_SIOCGIFFLAGS = 0xC0206911 if sys.platform == "darwin" else 0x8913
+_IFF_UP = 0x1
+_IFF_LOOPBACK = 0x8
+_IFF_POINTOPOINT = 0x10
+_IFF_RUNNING = 0x40
+_IFF_MULTICAST = 0x8000 if sys.platform == "darwin" else 0x1000
+
+IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One interface that is up, with its addresses and their networks."""
+
+    name: str
+    index: int
+    addresses: tuple[IPInterface, ...]
+    loopback: bool
+    point_to_point: bool
+    multicast: bool
+
+    def spell(self, address: IPInterface) -> str:
+        """The address as people and sockets take it, with its zone if it is link-local."""
+        ip = address.ip
+        return f"{ip}%{self.name}" if ip.version == 6 and ip.is_link_local else str(ip)
+
+
+def interfaces() -> list[Interface]:
+    """All interfaces that are up and running and have an address."""
+    out = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for adapter in ifaddr.get_adapters():
+            flags = _flags(probe, adapter.name)
+            if adapter.index is None or flags & (_IFF_UP | _IFF_RUNNING) != _IFF_UP | _IFF_RUNNING:
+                continue
+            addresses = tuple(_ip_interface(ip) for ip in adapter.ips)
+            out.append(
+                Interface(
+                    adapter.name,
+                    adapter.index,
+                    addresses,
+                    bool(flags & _IFF_LOOPBACK),
+                    bool(flags & _IFF_POINTOPOINT),
+                    bool(flags & _IFF_MULTICAST),
+                )
+            )
+    return out
+
+
+def _ip_interface(ip: ifaddr.IP) -> IPInterface:
+    host = ip.ip if isinstance(ip.ip, str) else ip.ip[0].partition("%")[0]
+    return ipaddress.ip_interface(f"{host}/{ip.network_prefix}")
+
+
+def _flags(probe: socket.socket, name: str) -> int:
+    """The flags of an interface; 0 if it has gone meanwhile."""
+    try:
+        reply = fcntl.ioctl(probe, _SIOCGIFFLAGS, struct.pack("16sH14x", name.encode()[:15], 0))
+    except OSError:
+        return 0
+    return int(struct.unpack_from("H", reply, 16)[0])
+
+
+def reachable(all_interfaces: Iterable[Interface]) -> list[Interface]:
+    """Those that lead to other machines; only if there are none, the loopback."""
+    listed = [i for i in all_interfaces if i.addresses]
+    return [i for i in listed if not i.loopback] or listed
+
+
+def local_links(all_interfaces: Iterable[Interface]) -> list[Interface]:
+    """Those on which neighbours can be found: a VPN's tunnel is none.
+
+    Only if there are none, the loopback.
+    """
+    listed = [i for i in all_interfaces if i.addresses and not i.point_to_point]
+    return [i for i in listed if i.multicast and not i.loopback] or [i for i in listed if i.loopback]
+
+
+def usable_ipv6(interface: Interface) -> bool:
+    """Whether its first IPv6 address can be bound: not while the kernel still looks for a duplicate."""
+    first = next((a.ip for a in interface.addresses if a.version == 6), None)
+    if first is None:
+        return False
+    scope = interface.index if first.is_link_local else 0
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(first), 0, 0, scope))
+    except OSError:
+        return False
+    return True

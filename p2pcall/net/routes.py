@@ -1,0 +1,130 @@
+"""Which socket, and which address of ours, a datagram to somebody leaves from.
+
+An answer leaves from the address that the question was sent to (RFC 3542, IP_PKTINFO): on a machine with
+several addresses the kernel may choose another one, and a firewall on the other side takes that for a
+stranger. But when the routing table changes its mind (cable plugged in, VPN up), we move with it: the old
+address is given up, and stays given up until the other side has followed to a new one. What came in last
+decides, authenticated or not; who forges a source address can at most make one answer leave from another of
+our addresses. Bounded: the address heard longest ago is forgotten.
+"""
+
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from p2pcall.net.address import Address
+
+ROUTES_KEPT = 256
+"""So many remote addresses are remembered."""
+CHECK_S = 2.0
+"""So often the routing table is asked again for an address in use (one connect() of 10 µs); it is also what
+roaming can take longer by."""
+IP_PKTINFO = 8
+"""Linux's number, which Python's socket module does not have everywhere."""
+PKTINFO4_BYTES = 12
+PKTINFO6_BYTES = 20
+
+Ancillary = list[tuple[int, int, bytes]]
+
+
+@dataclass(slots=True)
+class _Route:
+    sock: socket.socket
+    local: bytes
+    preferred: str | None = None
+    checked: float | None = None
+    given_up: bytes | None = None
+
+
+def preferred_source(address: Address) -> str | None:
+    """The own address from which the routing table would send there now; None if there is no way."""
+    family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
+
+
+class Routes:
+    """Remembers where each remote address was heard, and says how to answer it."""
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        preferred: Callable[[Address], str | None] = preferred_source,
+    ) -> None:
+        self._sockets = tuple(sockets)
+        self._preferred = preferred
+        self._routes: dict[Address, _Route] = {}
+
+    def heard(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
+        """A datagram came from there, on this socket."""
+        route = self._routes.pop(address, None)
+        local = _local_address(ancillary)
+        if route is None:
+            route = _Route(sock, local)
+            if len(self._routes) >= ROUTES_KEPT:
+                del self._routes[next(iter(self._routes))]
+        elif local != route.given_up:
+            route.sock, route.local, route.given_up = sock, local, None
+        self._routes[address] = route
+
+    def choose(self, address: Address, now: float) -> tuple[socket.socket | None, Ancillary]:
+        """The socket for a datagram to there, and its ancillary data; None if no socket has its family."""
+        route = self._routes.get(address)
+        if route is None:
+            return self._first_choice(address), []
+        if route.checked is None:
+            route.checked, route.preferred = now, self._preferred(address)
+        elif now - route.checked >= CHECK_S:
+            route.checked = now
+            preferred = self._preferred(address)
+            if preferred is not None and preferred != route.preferred:
+                self._give_up(route, preferred)
+                route.sock = self._first_choice(address) or route.sock
+        return route.sock, _source(route)
+
+    def failed(self, address: Address) -> None:
+        """Sending there failed: the own address may be gone."""
+        route = self._routes.get(address)
+        if route is not None and route.local:
+            self._give_up(route, self._preferred(address))
+            route.sock = self._first_choice(address) or route.sock
+
+    @staticmethod
+    def _give_up(route: _Route, preferred: str | None) -> None:
+        route.preferred = preferred
+        route.given_up, route.local = route.local, b""
+
+    def _first_choice(self, address: Address) -> socket.socket | None:
+        family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
+        fitting = [sock for sock in self._sockets if sock.family == family]
+        if len(fitting) < 2:
+            return fitting[0] if fitting else None
+        source = self._preferred(address)
+        return next((sock for sock in fitting if sock.getsockname()[0] == source), fitting[0])
+
+
+def _local_address(ancillary: Ancillary) -> bytes:
+    """The own address, packed, that a datagram was sent to; empty where the system does not tell."""
+    for level, kind, body in ancillary:
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and len(body) == PKTINFO6_BYTES:
+            return body[:16]
+        if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO) and len(body) == PKTINFO4_BYTES:
+            return body[4:8]
+    return b""
+
+
+def _source(route: _Route) -> Ancillary:
+    """Ancillary data that sets the source address.
+
+    Interface 0: the routing table, or the zone, chooses it.
+    """
+    if len(route.local) == 16:
+        return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, route.local + struct.pack("=I", 0))]
+    if len(route.local) == 4:
+        return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I", 0) + route.local + bytes(4))]
+    return []

@@ -1,0 +1,363 @@
+"""UDP sockets, and the one pump between them and a sans-IO endpoint.
+
+Rules: after anything that touched the endpoint, send all that it wants sent, hand on all its events, arm
+one timer (`pump`). Nothing that the network does raises: failed sends are counted in `errors` and told
+through `on_unreachable`. What the kernel's buffer does not take is dropped, as the network would: nothing
+is queued here. For that the sockets are read and written directly (`loop.add_reader`) and not through a
+DatagramTransport, which queues without bound and does not tell which address failed. Which socket and which
+own address a datagram leaves from is `routes`' business; what it means, the endpoint's.
+"""
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.address import DEFAULT_PORT, Address, literal_address, normalise
+from p2pcall.net.interfaces import interfaces, reachable
+from p2pcall.net.routes import IP_PKTINFO, Ancillary, Routes
+
+RECEIVE_BYTES = 2048
+"""Longer than any datagram of ours (1200), so that the endpoint sees, drops and counts the longer ones."""
+RECEIVE_BATCH = 16
+"""Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
+BUFFER_BYTES = 1 << 20
+"""Kernel buffers: a key frame, and half a second of everything while the process is held up."""
+PORT_TRIES = 16
+"""Attempts to find a port that is free for both families when any will do."""
+DSCP_EF = 46 << 2
+"""Expedited forwarding (RFC 3246, RFC 8837): routers and Wi-Fi that look at it send voice first."""
+WILDCARDS = ("0.0.0.0", "::")
+
+_LINUX = sys.platform == "linux"
+_IP_RECVERR = 11
+_IPV6_RECVERR = 25
+_ANCILLARY_BYTES = 512
+_RECVERR = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
+_SO_EE_ORIGIN_ICMP = (2, 3)
+_NOT_THE_WAY = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.EMSGSIZE})
+"""Errors of sending that say nothing about whether the other side can be reached."""
+
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+
+class Line(Protocol[E_co]):
+    """The five verbs of a sans-IO endpoint."""
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> None: ...
+
+    def handle_timer(self, now: float) -> None: ...
+
+    def datagrams_to_send(self, now: float) -> Sequence[tuple[bytes, Address]]: ...
+
+    def next_timer(self) -> float | None: ...
+
+    def next_event(self) -> E_co | None: ...
+
+
+class Driver(Generic[E]):
+    """Owns the sockets: `open`, `start` with an endpoint, `pump` after each own call into it, `close`."""
+
+    def __init__(self, sockets: Sequence[socket.socket], port: int) -> None:
+        self._sockets = tuple(sockets)
+        self._routes = Routes(self._sockets)
+        self._failed: dict[Address, int] = {}
+        self._endpoint: Line[E] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._pumping = False
+        self._on_event: Callable[[E], None] | None = None
+        self._on_unreachable: Callable[[Address, int], None] | None = None
+        self.port = port
+        self.errors: Counter[str] = Counter()
+        """Sends and receives that failed, by errno name."""
+
+    @classmethod
+    def open(
+        cls, bind: Sequence[str] = (), port: int = DEFAULT_PORT, *, fallback_any: bool = False
+    ) -> "Driver[E]":
+        """Binds one socket for each of `bind` (IP addresses), or all addresses of both families, on one port.
+
+        Port 0, or a taken one with `fallback_any`: any free port. Raises `P2PCallError` (usage).
+        """
+        hosts = [_bind_address(text) for text in bind]
+        try:
+            sockets = _open_all(hosts, port)
+        except OSError as error:
+            if not (fallback_any and error.errno == errno.EADDRINUSE):
+                raise _bind_error(error, bind, port) from error
+            try:
+                sockets = _open_all(hosts, 0)
+            except OSError as again:
+                raise _bind_error(again, bind, 0) from again
+        return cls(sockets, int(sockets[0].getsockname()[1]))
+
+    def start(
+        self,
+        endpoint: Line[E],
+        on_event: Callable[[E], None],
+        *,
+        on_unreachable: Callable[[Address, int], None] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Begins to receive. `on_event` gets each event, and may call into the endpoint and `pump` again.
+
+        `on_unreachable(address, errno)` tells that the system refused to send there, or that an ICMP error
+        came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
+        """
+        self._loop = loop or asyncio.get_running_loop()
+        self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
+        for sock in self._sockets:
+            self._loop.add_reader(sock, self._readable, sock)
+        self.pump()
+
+    def pump(self) -> None:
+        """Sends what is to be sent, hands on what happened, until there is no more; then arms the timer.
+
+        Called from inside `on_event` it returns at once: the pump that is already running does the work.
+        """
+        if self._pumping or self._endpoint is None or self._loop is None:
+            return
+        self._pumping = True
+        try:
+            while self._endpoint is not None and (self._send_all() | self._hand_on()):
+                pass
+        finally:
+            self._pumping = False
+            self._arm()
+
+    def close(self) -> None:
+        """Stops and closes the sockets; what was not pumped before is not sent. Idempotent."""
+        if self._loop is not None:
+            for sock in self._sockets:
+                if sock.fileno() >= 0:
+                    self._loop.remove_reader(sock)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._endpoint = None
+        for sock in self._sockets:
+            sock.close()
+
+    def bound(self) -> list[str]:
+        """The addresses that the sockets are bound to, `0.0.0.0` and `::` for all of a family."""
+        return [_spell(sock.getsockname()) for sock in self._sockets]
+
+    def addresses(self) -> list[str]:
+        """The addresses at which this side can be called now, without the port."""
+        return expand(self.bound())
+
+    def _send_all(self) -> bool:
+        assert self._endpoint is not None and self._loop is not None
+        datagrams = self._endpoint.datagrams_to_send(self._loop.time())
+        for data, address in datagrams:
+            self._send(data, address)
+        return bool(datagrams)
+
+    def _hand_on(self) -> bool:
+        handed = False
+        while self._endpoint is not None and (event := self._endpoint.next_event()) is not None:
+            assert self._on_event is not None
+            self._on_event(event)
+            handed = True
+        failed, self._failed = self._failed, {}
+        for address, code in failed.items():
+            if self._on_unreachable is not None and self._endpoint is not None:
+                self._on_unreachable(address, code)
+        return handed or bool(failed)
+
+    def _arm(self) -> None:
+        when = self._endpoint.next_timer() if self._endpoint is not None else None
+        if self._timer is not None:
+            if when == self._timer.when():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if when is not None and self._loop is not None:
+            self._timer = self._loop.call_at(when, self._expired)
+
+    def _expired(self) -> None:
+        self._timer = None
+        if self._endpoint is not None and self._loop is not None:
+            self._endpoint.handle_timer(self._loop.time())
+        self.pump()
+
+    def _readable(self, sock: socket.socket) -> None:
+        assert self._loop is not None
+        for _ in range(RECEIVE_BATCH):
+            if self._endpoint is None:
+                return
+            try:
+                data, ancillary, _flags, source = sock.recvmsg(RECEIVE_BYTES, _ANCILLARY_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError as error:
+                self._count(error.errno or 0)
+                self._read_errors(sock)
+                continue
+            address = normalise(source)
+            self._routes.heard(address, sock, ancillary)
+            self._endpoint.receive_datagram(data, address, self._loop.time())
+        self._read_errors(sock)
+        self.pump()
+
+    def _send(self, data: bytes, address: Address) -> None:
+        assert self._loop is not None
+        sock, ancillary = self._routes.choose(address, self._loop.time())
+        if sock is None:
+            self._count(errno.EAFNOSUPPORT)
+            self._failed[address] = errno.EAFNOSUPPORT
+            return
+        try:
+            self._send_on(sock, data, ancillary, address)
+        except OSError as error:
+            code = error.errno or 0
+            self._count(code)
+            if code not in _NOT_THE_WAY:
+                self._routes.failed(address)
+                self._failed[address] = code
+
+    def _send_on(self, sock: socket.socket, data: bytes, ancillary: Ancillary, address: Address) -> None:
+        """Sends.
+
+        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours.
+        """
+        try:
+            sock.sendmsg([data], ancillary, 0, address)
+        except OSError:
+            if not self._read_errors(sock):
+                raise
+            sock.sendmsg([data], ancillary, 0, address)
+
+    def _read_errors(self, sock: socket.socket) -> bool:
+        """Empties the kernel's queue of ICMP errors (ip(7), IP_RECVERR); each names whom it is about."""
+        found = False
+        for _ in range(RECEIVE_BATCH if _LINUX else 0):
+            try:
+                _, ancillary, _, target = sock.recvmsg(0, _ANCILLARY_BYTES, socket.MSG_ERRQUEUE)
+            except OSError:
+                break
+            found = True
+            for level, kind, body in ancillary:
+                if (level, kind) in _RECVERR:
+                    code, origin = struct.unpack_from("=IB", body)
+                    if origin in _SO_EE_ORIGIN_ICMP:
+                        self._count(code)
+                        if code not in _NOT_THE_WAY:
+                            self._failed[normalise(target)] = code
+        return found
+
+    def _count(self, code: int) -> None:
+        self.errors[errno.errorcode.get(code, str(code))] += 1
+
+
+def expand(bound: Sequence[str]) -> list[str]:
+    """Bound addresses with each wildcard replaced by the addresses of its family, link-local ones last."""
+    versions = {4 if host == "0.0.0.0" else 6 for host in bound if host in WILDCARDS}
+    out = [host for host in bound if host not in WILDCARDS]
+    if versions:
+        found = [(i, a) for i in reachable(interfaces()) for a in i.addresses if a.version in versions]
+        found.sort(key=lambda pair: (pair[1].version, pair[1].ip.is_link_local))
+        out += [interface.spell(address) for interface, address in found]
+    return list(dict.fromkeys(out))
+
+
+def _bind_address(text: str) -> Address:
+    try:
+        return literal_address(text.strip("[]"), 0)
+    except ValueError as error:
+        why = f"--bind takes an IP address of this machine, not {text!r}"
+        raise P2PCallError("bad-bind", why, ExitCode.USAGE, "ip address") from error
+    except P2PCallError as error:
+        raise P2PCallError(error.slug, error.text, ExitCode.USAGE, error.hint) from error
+
+
+def _open_all(hosts: Sequence[Address], port: int) -> list[socket.socket]:
+    """All sockets on one port, or `OSError`. With port 0 the first socket's port is tried for the others."""
+    for attempt in range(PORT_TRIES):
+        sockets: list[socket.socket] = []
+        try:
+            for host in hosts or [(WILDCARDS[0], 0), (WILDCARDS[1], 0, 0, 0)]:
+                wanted = port or (sockets[0].getsockname()[1] if sockets else 0)
+                sock = _open_one((host[0], wanted, *host[2:]), optional=not hosts)
+                if sock is not None:
+                    sockets.append(sock)
+        except OSError as error:
+            for sock in sockets:
+                sock.close()
+            if port or error.errno != errno.EADDRINUSE or attempt == PORT_TRIES - 1:
+                raise
+            continue
+        if sockets:
+            return sockets
+        break
+    raise OSError(errno.EAFNOSUPPORT, "neither IPv4 nor IPv6")
+
+
+def _open_one(address: Address, *, optional: bool) -> socket.socket | None:
+    """One bound socket; None if `optional` and the machine does not have this family."""
+    family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
+    sock = None
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        if optional and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
+            return None
+        raise
+    _tune(sock)
+    return sock
+
+
+def _tune(sock: socket.socket) -> None:
+    """What is good to have; a system that refuses one of them does without."""
+    options = [
+        (socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES),
+        (socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES),
+    ]
+    if sock.family == socket.AF_INET:
+        options.append((socket.IPPROTO_IP, socket.IP_TOS, DSCP_EF))
+        if _LINUX:
+            options += [(socket.IPPROTO_IP, _IP_RECVERR, 1), (socket.IPPROTO_IP, IP_PKTINFO, 1)]
+    else:
+        options.append((socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP_EF))
+        options.append((socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1))
+        if _LINUX:
+            options.append((socket.IPPROTO_IPV6, _IPV6_RECVERR, 1))
+    for level, name, value in options:
+        try:
+            sock.setsockopt(level, name, value)
+        except OSError:
+            continue
+
+
+def _spell(name: Address) -> str:
+    host = str(name[0])
+    return f"{host}%{socket.if_indextoname(name[3])}" if len(name) == 4 and name[3] else host
+
+
+def _bind_error(error: OSError, bind: Sequence[str], port: int) -> P2PCallError:
+    where = ", ".join(bind) or "this machine"
+    if error.errno == errno.EADDRINUSE:
+        text = f"port {port} is in use; `ss -ulpn 'sport = :{port}'` tells by whom"
+        return P2PCallError("port-taken", text, ExitCode.USAGE, "--port 0 takes any free port")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        text = f"port {port} may not be opened by this user"
+        return P2PCallError("port-forbidden", text, ExitCode.USAGE, "--port 0 takes any free port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return P2PCallError(
+            "no-such-address", f"{where}: not an address of this machine", ExitCode.USAGE, "ip address"
+        )
+    text = f"no UDP socket could be opened on {where}: {error.strerror or error}"
+    return P2PCallError("no-socket", text, ExitCode.USAGE, "p2pcall doctor")

@@ -1,0 +1,118 @@
+"""Bodies of the call's control messages. Parsers return None for anything malformed and never raise.
+
+INVITE `flags, name` · RINGING `name` · ACCEPT `flags, name` · DECLINE `reason` · HANGUP `reason` · MEDIA
+`flags`. A name is `length u8, UTF-8` of at most 64 bytes. Flag bits and reasons that this version does not
+know are let through (bits) or read as plain (reasons): an unknown reason still ends the call.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from p2pcall.proto.constants import NAME_BYTES
+
+
+class ControlType(IntEnum):
+    """Types of control messages; 64 and above are the owner's own."""
+
+    INVITE = 1
+    RINGING = 2
+    ACCEPT = 3
+    DECLINE = 4
+    HANGUP = 5
+    MEDIA = 6
+
+
+class MediaFlags(IntFlag):
+    """What INVITE and ACCEPT offer, and what MEDIA says is on."""
+
+    AUDIO = 1
+    VIDEO = 2
+    RECORDING = 4
+
+
+class Reason(IntEnum):
+    """Why a call ended. Those from 128 on are found out locally and never sent."""
+
+    HUNG_UP = 1
+    DECLINED = 2
+    BUSY = 3
+    NO_ANSWER = 4
+    BLOCKED = 5
+    KEY_CHANGED = 6
+    MAX_DURATION = 7
+    FAILED = 8
+    LOST = 128
+    SILENT = 129
+    """The line came up and no invitation followed."""
+
+    @property
+    def slug(self) -> str:
+        """The reason as scripts see it: `no-answer`."""
+        return self.name.lower().replace("_", "-")
+
+    @property
+    def local(self) -> bool:
+        """Whether this reason is never sent."""
+        return self >= Reason.LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Body of INVITE, ACCEPT (flags and name) and RINGING (name alone)."""
+
+    name: str
+    audio: bool = False
+    video: bool = False
+
+
+def media_flags(audio: bool, video: bool, recording: bool = False) -> int:
+    """The flags of INVITE, ACCEPT and MEDIA."""
+    return MediaFlags.AUDIO * audio | MediaFlags.VIDEO * video | MediaFlags.RECORDING * recording
+
+
+def pack_name(name: str) -> bytes:
+    """Length and UTF-8; ValueError if it is too long or no text."""
+    encoded = name.encode()
+    if len(encoded) > NAME_BYTES:
+        raise ValueError(f"a name has at most {NAME_BYTES} bytes of UTF-8")
+    return bytes([len(encoded)]) + encoded
+
+
+def pack_greeting(name: str, audio: bool, video: bool) -> bytes:
+    """Body of INVITE and ACCEPT; ValueError as `pack_name`."""
+    return bytes([media_flags(audio, video)]) + pack_name(name)
+
+
+def parse_name(body: bytes) -> str | None:
+    """The name of a body that is a name and nothing else."""
+    if not body or body[0] > NAME_BYTES or len(body) != 1 + body[0]:
+        return None
+    try:
+        return body[1:].decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def parse_ringing(body: bytes) -> Greeting | None:
+    """Body of RINGING."""
+    name = parse_name(body)
+    return None if name is None else Greeting(name)
+
+
+def parse_greeting(body: bytes) -> Greeting | None:
+    """Body of INVITE and ACCEPT."""
+    name = parse_name(body[1:])
+    if name is None:
+        return None
+    return Greeting(name, bool(body[0] & MediaFlags.AUDIO), bool(body[0] & MediaFlags.VIDEO))
+
+
+def parse_reason(body: bytes, plain: Reason) -> Reason | None:
+    """Body of DECLINE and HANGUP; `plain` stands for reasons that are unknown or not for sending."""
+    if len(body) != 1:
+        return None
+    try:
+        reason = Reason(body[0])
+    except ValueError:
+        return plain
+    return plain if reason.local else reason

@@ -1,0 +1,203 @@
+"""The people I know: names that I chose, and the keys that are pinned to them.
+
+Rules: one key, one name; one name, one key. A name that comes with another key than the pinned one is a
+hard stop (`Verdict.CHANGED`), and nothing here ever replaces a key: remove the contact, then pin anew.
+Addresses are not stored: trust hangs on the key. Names are NFC, compared without regard to case, at most 64
+bytes of UTF-8. A damaged file is an error and stays as it is. Each call reads the file anew, for other
+processes change it too. Left out: encryption of the file at rest.
+"""
+
+import base64
+import binascii
+import dataclasses
+import json
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store.home import Home, damaged, read, write_atomic
+
+VERSION = 1
+MAX_NAME_BYTES = 64
+MAX_CONTACTS = 4096
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """My name for somebody, their key, when it was pinned (epoch seconds), whether words were compared."""
+
+    name: str
+    public: bytes
+    added: float
+    verified: bool = False
+
+
+class Verdict(StrEnum):
+    """What a key means for a name."""
+
+    NEW = "new"
+    CONTACT = "contact"
+    CHANGED = "changed"
+
+
+def normalise_name(name: str) -> str:
+    """The name as it is stored: NFC, no spaces around. Raises `P2PCallError` (usage) if it cannot be one."""
+    text = unicodedata.normalize("NFC", name).strip()
+    if not text or not text.isprintable():
+        raise P2PCallError(
+            "bad-name", f"{name!r} cannot be a name", ExitCode.USAGE, "letters, digits, spaces"
+        )
+    if len(text.encode()) > MAX_NAME_BYTES:
+        raise P2PCallError("bad-name", f"a name has at most {MAX_NAME_BYTES} bytes", ExitCode.USAGE)
+    return text
+
+
+def _key(name: str) -> str:
+    """What two spellings of one name have in common."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).strip().casefold())
+
+
+class Contacts:
+    """The contacts in a home; every method raises `P2PCallError` (config) if the file cannot be used."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def all(self) -> list[Contact]:
+        """Everybody, by name."""
+        return sorted(self._load(), key=lambda contact: (_key(contact.name), contact.name))
+
+    def by_key(self, public: bytes) -> Contact | None:
+        return next((contact for contact in self._load() if contact.public == public), None)
+
+    def by_name(self, name: str) -> Contact | None:
+        key = _key(name)
+        return next((contact for contact in self._load() if _key(contact.name) == key), None)
+
+    def check(self, name: str, public: bytes) -> Verdict:
+        """CHANGED if the name has another key, CONTACT if the key is known under any name, else NEW."""
+        named = self.by_name(name)
+        if named is not None:
+            return Verdict.CONTACT if named.public == public else Verdict.CHANGED
+        return Verdict.CONTACT if self.by_key(public) is not None else Verdict.NEW
+
+    def pin(self, name: str, public: bytes, now_epoch: float) -> Contact:
+        """Remembers the key under the name. A key that is known keeps the name it has.
+
+        Raises `P2PCallError` (untrusted) if the name has another key; (usage) if it cannot be a name.
+        """
+        if len(public) != KEY_BYTES:
+            raise ValueError(f"a key has {KEY_BYTES} bytes")
+        name = normalise_name(name)
+        with self._home.lock():
+            contacts = self._load()
+            for contact in contacts:
+                if contact.public == public:
+                    return contact
+                if _key(contact.name) == _key(name):
+                    raise key_changed(contact.name)
+            if len(contacts) >= MAX_CONTACTS:
+                raise P2PCallError(
+                    "too-many-contacts", f"there are {MAX_CONTACTS} contacts already", ExitCode.CONFIG
+                )
+            contact = Contact(name, public, now_epoch)
+            self._save([*contacts, contact])
+            return contact
+
+    def free_name(self, name: str) -> str:
+        """The name, with `-2`, `-3`… behind it if it is taken: for callers who are called like a contact."""
+        taken = {_key(contact.name) for contact in self._load()}
+        base, number, candidate = name, 1, name
+        while _key(candidate) in taken:
+            number += 1
+            suffix = f"-{number}"
+            candidate = base.encode()[: MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
+        return candidate
+
+    def set_verified(self, name: str, verified: bool) -> Contact | None:
+        """Whether the words were compared; None if there is nobody of that name."""
+        with self._home.lock():
+            contacts = self._load()
+            for i, contact in enumerate(contacts):
+                if _key(contact.name) == _key(name):
+                    contacts[i] = dataclasses.replace(contact, verified=verified)
+                    self._save(contacts)
+                    return contacts[i]
+        return None
+
+    def remove(self, name: str) -> Contact | None:
+        """Forgets the name and its key; None if there is nobody of that name."""
+        with self._home.lock():
+            contacts = self._load()
+            for contact in contacts:
+                if _key(contact.name) == _key(name):
+                    self._save([other for other in contacts if other is not contact])
+                    return contact
+        return None
+
+    def _load(self) -> list[Contact]:
+        data = read(self._home.contacts_path)
+        return [] if data is None else parse(data, self._home.contacts_path)
+
+    def _save(self, contacts: list[Contact]) -> None:
+        rows = [
+            {
+                "name": contact.name,
+                "key": base64.b64encode(contact.public).decode(),
+                "added": contact.added,
+                "verified": contact.verified,
+            }
+            for contact in contacts
+        ]
+        text = json.dumps({"version": VERSION, "contacts": rows}, ensure_ascii=False, indent=1)
+        write_atomic(self._home.contacts_path, text.encode() + b"\n")
+
+
+def key_changed(name: str) -> P2PCallError:
+    """The hard stop: this name has another key than the one that is pinned."""
+    text = f"the key of {name!r} is not the pinned one: somebody else may be answering, or it is a new key"
+    hint = f"ask them by another way; if the new key is theirs: p2pcall contacts remove {name!r}"
+    return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
+
+
+def parse(data: bytes, path: Path) -> list[Contact]:
+    """The contacts in the bytes of a file. Raises `P2PCallError` (config) if they are not all whole."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "it is not JSON") from error
+    if not isinstance(document, dict) or not isinstance(document.get("contacts"), list):
+        raise damaged(path, "it holds no list of contacts")
+    if document.get("version") != VERSION:
+        raise damaged(path, f"its version is not {VERSION}; a newer p2pcall may have written it")
+    contacts = [_parse_row(row, path) for row in document["contacts"]]
+    if len({_key(c.name) for c in contacts}) < len(contacts) or len({c.public for c in contacts}) < len(
+        contacts
+    ):
+        raise damaged(path, "a name or a key is in it twice")
+    return contacts
+
+
+def _parse_row(row: Any, path: Path) -> Contact:
+    match row:
+        case {
+            "name": str(name),
+            "key": str(key),
+            "added": int() | float() as added,
+            "verified": bool(verified),
+        }:
+            pass
+        case _:
+            raise damaged(path, "a contact in it lacks a part")
+    try:
+        public = base64.b64decode(key, validate=True)
+        name = normalise_name(name)
+    except (binascii.Error, ValueError, P2PCallError) as error:
+        raise damaged(path, "a contact in it has no proper name or key") from error
+    if len(public) != KEY_BYTES:
+        raise damaged(path, "a contact in it has a key of the wrong length")
+    return Contact(name, public, float(added), verified)

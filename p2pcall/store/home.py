@@ -1,0 +1,215 @@
+"""Where the program keeps its files, and the only way it reads and writes them.
+
+Rules: directories are 0700 and files 0600; a write is whole or did not happen (temporary file, fsync,
+rename, fsync of the directory); what others may write is not trusted. Every failure is a `P2PCallError`
+(config) with the command that mends it. Changes by several processes at once are ordered by `lock`. Spec:
+XDG Base Directory 0.8; on macOS its own place. `P2PCALL_HOME` and `--home` put everything in one directory.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from p2pcall.errors import ExitCode, P2PCallError
+
+MAX_FILE_BYTES = 8 << 20
+"""Larger files are not ours."""
+LOCK_TRIES = 500
+LOCK_PAUSE_S = 0.01
+"""5 s in all: holders keep the lock for one write, so a longer wait means a process that was stopped."""
+_OTHERS_WRITE = 0o022
+_OTHERS_ANY = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The two directories: `config` is the user's own to edit, `data` is the program's."""
+
+    config: Path
+    data: Path
+
+    @classmethod
+    def at(cls, path: str | Path) -> "Home":
+        """Everything in one directory."""
+        return cls(Path(path).expanduser().absolute(), Path(path).expanduser().absolute())
+
+    @classmethod
+    def locate(cls, environ: Mapping[str, str], override: str | None = None) -> "Home":
+        """`override` (--home), else `P2PCALL_HOME`, else the platform's directories.
+
+        Nothing is created yet.
+        """
+        one = override or environ.get("P2PCALL_HOME")
+        if one:
+            return cls.at(one)
+        user = environ.get("HOME")
+        if not user:
+            text = "there is no home directory: HOME is not set"
+            raise P2PCallError("no-home", text, ExitCode.CONFIG, "give one with --home DIR")
+        if sys.platform == "darwin":
+            return cls.at(Path(user) / "Library" / "Application Support" / "p2pcall")
+        config = _xdg(environ, "XDG_CONFIG_HOME", Path(user) / ".config")
+        data = _xdg(environ, "XDG_DATA_HOME", Path(user) / ".local" / "share")
+        return cls(config / "p2pcall", data / "p2pcall")
+
+    @property
+    def identity_path(self) -> Path:
+        return self.data / "identity.key"
+
+    @property
+    def contacts_path(self) -> Path:
+        return self.data / "contacts.json"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process (and one thread) at a time changes files in `data`. Raises `P2PCallError` after 5 s."""
+        path = self.data / ".lock"
+        ensure_directory(self.data)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise file_error(error, path, "open") from error
+        try:
+            _take(fd, path)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    """The specification says that a relative path is to be ignored."""
+    value = environ.get(name, "")
+    return Path(value) if value.startswith("/") else default
+
+
+def _take(fd: int, path: Path) -> None:
+    for attempt in range(LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, InterruptedError):
+            if attempt < LOCK_TRIES - 1:
+                time.sleep(LOCK_PAUSE_S)
+        except OSError as error:
+            raise file_error(error, path, "lock") from error
+        else:
+            return
+    text = f"another process holds {path} for too long"
+    raise P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {path}")
+
+
+def ensure_directory(path: Path) -> None:
+    """Creates it and what is missing above, 0700; refuses one that others can write."""
+    try:
+        _make(path)
+        info = path.stat()
+    except OSError as error:
+        raise file_error(error, path, "create") from error
+    if not stat.S_ISDIR(info.st_mode):
+        raise _wrong("not-a-directory", f"{path} is not a directory", "give another one with --home DIR")
+    if info.st_mode & _OTHERS_WRITE:
+        raise _wrong("unsafe-directory", f"{path} can be written by other users", f"chmod 700 {path}")
+
+
+def _make(path: Path) -> None:
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replaces the file by `data`, 0600, whole or not at all; on disk when it returns."""
+    ensure_directory(path.parent)
+    temporary = None
+    try:
+        fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise file_error(error, path, "write") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def read(path: Path, *, private: bool = False) -> bytes | None:
+    """The file's bytes, None if there is none.
+
+    `private`: refuses a file that others can read (as ssh does).
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise file_error(error, path, "read") from error
+    with os.fdopen(fd, "rb") as file:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            raise _wrong("not-a-file", f"{path} is not a file", f"move it away: mv {path} {path}.old")
+        if private and mode & _OTHERS_ANY:
+            raise _wrong("unsafe-file", f"{path} can be read by other users", f"chmod 600 {path}")
+        try:
+            data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise file_error(error, path, "read") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise damaged(path, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+    return data
+
+
+def damaged(path: Path, why: str) -> P2PCallError:
+    """The file does not make sense. It is left as it is: nobody but its owner decides to lose it."""
+    text = f"{path} is damaged: {why}; nothing was changed"
+    hint = f"restore it from a backup, or begin anew: mv {path} {path}.damaged"
+    return P2PCallError("damaged-file", text, ExitCode.CONFIG, hint)
+
+
+def _wrong(slug: str, text: str, hint: str) -> P2PCallError:
+    return P2PCallError(slug, text, ExitCode.CONFIG, hint)
+
+
+def file_error(error: OSError, path: Path, verb: str) -> P2PCallError:
+    """An error of the file system in plain words."""
+    text, hint = (
+        f"cannot {verb} {path}: {(error.strerror or str(error)).lower()}",
+        f"ls -ld {path} {path.parent}",
+    )
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return _wrong("disk-full", text, f"df -h {path.parent}")
+        case errno.EROFS:
+            return _wrong("read-only", text, "give another directory with --home DIR")
+        case errno.ENOTDIR:
+            return _wrong("not-a-directory", text, "give another directory with --home DIR")
+        case errno.EACCES | errno.EPERM:
+            return _wrong("no-permission", text, hint)
+    return _wrong("file-error", text, hint)

@@ -1,0 +1,69 @@
+"""Puts a terminal right when this process dies without a chance to do so itself (SIGKILL, a crash in a
+codec).
+
+A small shell waits at the end of a pipe. If the pipe ends without a word, its owner is dead: it leaves the
+alternate screen, shows the cursor, and sets the line discipline back if nobody else has touched it since
+(interactive shells do that themselves, and a line editor may be running already). Leaves out: every ordinary
+way out, which is `Terminal.leave`.
+"""
+
+import os
+import subprocess
+from contextlib import suppress
+
+_SCRIPT = """
+trap "" HUP INT QUIT TERM TSTP TTIN TTOU
+ours=$(stty -g <&1)
+read -r word && exit 0
+[ "$(stty -g <&1)" = "$ours" ] && stty "$1" <&1
+printf "$2"
+"""
+_WAIT_S = 1.0
+
+
+class Guard:
+    """Watches from `start` to `stop`; does nothing where there is no shell."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def saved_mode(tty: int) -> str:
+        """The line discipline as `stty` writes it, to be put back; "" if it cannot be told."""
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(
+                ["stty", "-g"], stdin=tty, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_WAIT_S
+            )
+            return done.stdout.decode("ascii", "replace").strip()
+        return ""
+
+    def start(self, tty: int, saved: str, restore: bytes) -> None:
+        """Watches the terminal `tty`, by now in the mode of a call; `restore` is written if we die."""
+        if not saved:
+            return
+        escaped = "".join(f"\\{byte:03o}" for byte in restore)
+        with suppress(OSError):
+            own = os.open(os.ttyname(tty), os.O_RDWR | os.O_NOCTTY)  # one that blocks: it must get through
+            try:
+                self._process = subprocess.Popen(
+                    ["/bin/sh", "-c", _SCRIPT, "p2pcall-guard", saved, escaped],
+                    stdin=subprocess.PIPE,
+                    stdout=own,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                )
+            finally:
+                os.close(own)
+
+    def stop(self, *, restored: bool = True) -> None:
+        """The shell goes: having done nothing if the terminal is right again, else after doing its work."""
+        process, self._process = self._process, None
+        if process is None or process.stdin is None:
+            return
+        with suppress(OSError):
+            if restored:
+                os.write(process.stdin.fileno(), b"done\n")
+            process.stdin.close()
+        if restored:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_WAIT_S)

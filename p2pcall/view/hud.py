@@ -1,0 +1,316 @@
+"""What is told beside the picture: the state of a call, and the lines and boxes of text made from it. Pure.
+
+Text leaves here as lines of `Segment`s (text and a role); `theme` gives roles their looks, `plainline` has
+none. Every string that may come from the other side goes through `sanitize.clean` here, whatever the caller
+did before. A line is never wider than asked: what matters least is shortened or left out first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from .sanitize import clean, clip, width
+
+
+class Role(StrEnum):
+    """What a piece of text is for; `theme` says how that looks."""
+
+    TEXT = "text"
+    NAME = "name"
+    DIM = "dim"
+    GOOD = "good"
+    WARN = "warn"
+    ALERT = "alert"
+    KEY = "key"
+    EDGE = "edge"
+
+
+class Segment(NamedTuple):
+    """A piece of a line in one role."""
+
+    text: str
+    role: Role = Role.TEXT
+
+
+Line = tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HudState:
+    """All that the screen tells about a call; `Screen.set_hud` gets a new one whenever something changes.
+
+    `phase` is "" in a call, else a word or two for before and after it ("dialling", "ringing", "hung up").
+    `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare.
+    `notice` is one short sentence for the person, shown until a state without it comes.
+    `stats` is shown in its own order, keys as labels, while `show_stats`.
+    """
+
+    name: str = ""
+    known: str = "new"
+    phase: str = ""
+    protocol: str = ""
+    words: tuple[str, ...] = ()
+    elapsed_s: float = 0.0
+    delay_ms: float | None = None
+    loss: float | None = None
+    muted: bool = False
+    video_on: bool = False
+    remote_muted: bool = False
+    remote_video: bool = False
+    recording: bool = False
+    stats: Mapping[str, str] = field(default_factory=dict)
+    show_help: bool = False
+    show_stats: bool = False
+    notice: str = ""
+
+
+KEYS: Final = (
+    ("m", "mute", "microphone on or off"),
+    ("v", "camera", "camera on or off"),
+    ("s", "figures", "figures of the call"),
+    ("w", "picture", "blocks or characters"),
+    ("?", "help", "these keys"),
+    ("q", "hang up", "end the call"),
+)
+"""The keys in a call: key, short name for the status line, meaning for the help box."""
+
+_CIPHERS: Final = {
+    "ChaChaPoly": ("ChaCha20-Poly1305", "ChaCha20"),
+    "AESGCM": ("AES-256-GCM", "AES-GCM"),
+}
+_LOSS_WORTH_TELLING: Final = 0.005
+_LOSS_BAD: Final = 0.03
+_DELAY_BAD_MS: Final = 300
+_MIN_NAME_CELLS: Final = 6
+_SHORTENING: Final = (
+    *("hints", "other", "cipher", "known", "camera", "hints", "loss", "hints", "cipher", "rec"),
+    *("other", "loss", "hints", "known", "delay", "time"),
+)
+"""Which part of a status line that is too long gets shorter next; each has several forms."""
+
+
+class Signs(NamedTuple):
+    """The few characters that are not ASCII, or what stands for them in a locale without UTF-8."""
+
+    lock: str
+    verified: str
+    record: str
+    dot: str
+    ellipsis: str
+    edges: tuple[str, str, str, str, str, str]  # corners clockwise from the upper left, across, down
+
+
+_UNICODE = Signs("e2e", "✓", "●", "·", "…", ("╭", "╮", "╯", "╰", "─", "│"))
+_ASCII = Signs("e2e", "ok", "*", "|", "..", ("+", "+", "+", "+", "-", "|"))
+
+
+def signs(unicode: bool) -> Signs:
+    """The characters for a locale with or without UTF-8."""
+    return _UNICODE if unicode else _ASCII
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: 0:07, 12:34, 1:02:03."""
+    total = max(0, int(seconds))
+    minutes, rest = total // 60, total % 60
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def percent(share: float) -> str:
+    """A share of one as a figure: 0 %, 0.4 %, 12 %."""
+    value = 100 * min(1.0, max(0.0, share))
+    return f"{value:.1f} %" if 0.05 <= value < 9.95 else f"{value:.0f} %"
+
+
+def cipher(protocol: str) -> tuple[str, str]:
+    """The cipher of a Noise name in a long and a short form; ("", "") if there is none."""
+    parts = protocol.split("_")
+    return _CIPHERS.get(parts[3], (clean(parts[3], 20),) * 2) if len(parts) == 5 else ("", "")
+
+
+def _shown(text: str, limit: int, unicode: bool) -> str:
+    """A string of anybody's, made safe, and ASCII where the locale has no more."""
+    safe = clean(text, limit)
+    return safe if unicode else clean(safe.encode("ascii", "replace").decode(), limit)
+
+
+class _Part:
+    """A part of the status line in ever shorter forms; `form` is the one in use, the last may be empty."""
+
+    def __init__(self, *forms: Line) -> None:
+        self.forms = forms
+        self.form = 0
+
+    def line(self) -> Line:
+        return self.forms[self.form]
+
+    def shorten(self) -> bool:
+        if self.form + 1 >= len(self.forms):
+            return False
+        self.form += 1
+        return True
+
+
+def _forms(role: Role, *texts: str) -> _Part:
+    return _Part(*[(Segment(text, role),) if text else () for text in texts])
+
+
+def status_line(state: HudState, cells: int, unicode: bool = True) -> Line:
+    """The status line, exactly `cells` wide."""
+    sign = signs(unicode)
+    parts = _status_parts(state, sign, unicode)
+    hints = _hints(state, unicode)
+    for what in ("", *_SHORTENING):
+        part = hints if what == "hints" else parts.get(what)
+        if what and (part is None or not part.shorten()):
+            continue
+        left = _joined([p.line() for p in parts.values()], f" {sign.dot} ")
+        right = hints.line()
+        room = cells - 2 - line_width(left) - (line_width(right) + 2 if right else 0)
+        if room >= 0:
+            gap = cells - 2 - line_width(left) - line_width(right)
+            return (Segment(" "), *left, Segment(" " * gap), *right, Segment(" "))
+    over = -room
+    name = parts["name"].line()[0].text
+    parts["name"] = _forms(Role.NAME, clip(name, max(_MIN_NAME_CELLS, width(name) - over), sign.ellipsis))
+    left = _joined([p.line() for p in parts.values()], f" {sign.dot} ")
+    return fill((Segment(" "), *left), cells)
+
+
+def _status_parts(state: HudState, sign: Signs, unicode: bool) -> dict[str, _Part]:
+    """The parts on the left, in reading order."""
+    parts: dict[str, _Part] = {}
+    if state.recording:
+        parts["rec"] = _forms(Role.ALERT, f"{sign.record} recording", f"{sign.record} rec")
+    parts["name"] = _forms(Role.NAME, _shown(state.name, 32, unicode))
+    if state.known == "verified":
+        parts["known"] = _forms(Role.GOOD, f"{sign.verified} verified", sign.verified)
+    elif state.known == "contact":
+        parts["known"] = _forms(Role.DIM, "known", "")
+    elif not state.phase:
+        parts["known"] = _forms(Role.WARN, "not verified", "new")
+    long, short = cipher(state.protocol)
+    if long:
+        lock = Segment(f"{sign.lock} ", Role.GOOD)
+        forms = ((lock, Segment(long)), (lock, Segment(short)), (Segment(sign.lock, Role.GOOD),))
+        parts["cipher"] = _Part(*forms)
+    if state.phase:
+        parts["phase"] = _forms(Role.KEY, _shown(state.phase, 24, unicode))
+        return parts
+    parts["time"] = _forms(Role.TEXT, clock(state.elapsed_s), "")
+    if state.delay_ms is not None:
+        role = Role.WARN if state.delay_ms >= _DELAY_BAD_MS else Role.TEXT
+        parts["delay"] = _forms(role, f"{state.delay_ms:.0f} ms", "")
+    if state.loss is not None:
+        role = Role.WARN if state.loss >= _LOSS_BAD else Role.TEXT
+        text = f"loss {percent(state.loss)}"
+        parts["loss"] = _forms(role, text, text if state.loss >= _LOSS_WORTH_TELLING else "", "")
+    if state.muted:
+        parts["muted"] = _forms(Role.WARN, "muted")
+    if not state.video_on:
+        parts["camera"] = _forms(Role.DIM, "camera off", "")
+    if state.remote_muted:
+        parts["other"] = _forms(Role.WARN, "other side muted", "other muted", "")
+    return parts
+
+
+def _hints(state: HudState, unicode: bool) -> _Part:
+    """The right end: a notice if there is one, else what keys there are."""
+    if state.notice:
+        notice = _shown(state.notice, 60, unicode)
+        end = signs(unicode).ellipsis
+        return _forms(Role.KEY, *[clip(notice, cells, end) for cells in (60, 40, 24, 14)])
+
+    def keys(wanted: str) -> Line:
+        shown = [(key, name) for key, name, _ in KEYS if key in wanted]
+        pairs = [(Segment(key, Role.KEY), Segment(f" {name}", Role.DIM)) for key, name in shown]
+        return _joined(pairs, "  ")
+
+    return _Part(keys("mvsw?q"), keys("mv?q"), keys("?q"), keys("?"), ())
+
+
+def _joined(lines: Sequence[Line], separator: str) -> Line:
+    out: list[Segment] = []
+    for line in lines:
+        if line and out:
+            out.append(Segment(separator, Role.DIM))
+        out += line
+    return tuple(out)
+
+
+def line_width(line: Line) -> int:
+    """Cells that a line takes."""
+    return sum(width(segment.text) for segment in line)
+
+
+def fill(line: Line, cells: int, role: Role = Role.TEXT) -> Line:
+    """`line` cut or padded with spaces to exactly `cells`."""
+    out: list[Segment] = []
+    used = 0
+    for segment in line:
+        text = clip(segment.text, cells - used)
+        if text:
+            out.append(Segment(text, segment.role))
+            used += width(text)
+        if text != segment.text:
+            break
+    return (*out, Segment(" " * (cells - used), role)) if used < cells else tuple(out)
+
+
+def help_box(cells: int, rows: int, unicode: bool = True) -> list[Line]:
+    """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
+    lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, _, meaning in KEYS]
+    return _box("keys", lines, cells, rows, unicode)
+
+
+def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[Line]:
+    """The figures, the protocol and the words to compare, framed, at most `cells` × `rows`."""
+    figures = state.stats.items()
+    pairs = [(_shown(label, 16, unicode), _shown(value, 44, unicode)) for label, value in figures]
+    if state.protocol:
+        pairs.append(("protocol", _shown(state.protocol, 44, unicode)))
+    if state.words:
+        words = [_shown(word, 16, unicode) for word in state.words]
+        pairs += [("words", " ".join(words[:2])), ("", " ".join(words[2:]))]
+    column = max((width(label) for label, _ in pairs), default=0) + 2
+    lines: list[Line] = []
+    for label, value in pairs:
+        lines.append((Segment(label + " " * (column - width(label)), Role.DIM), Segment(value)))
+    return _box("figures", lines, cells, rows, unicode)
+
+
+def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]:
+    """What stands where there is no picture: who it is and why there is none; lines of at most `cells`."""
+    ellipsis = signs(unicode).ellipsis
+    name = clip(_shown(state.name, 48, unicode), cells, ellipsis)
+    if state.phase:
+        why = f"{_shown(state.phase, 32, unicode)}{ellipsis}"
+    else:
+        why = f"waiting for the picture{ellipsis}" if state.remote_video else "camera off"
+    return [(Segment(name, Role.NAME),), (Segment(clip(why, cells, ellipsis), Role.DIM),)]
+
+
+def frame_lines(cells: int, rows: int, unicode: bool = True) -> list[Line]:
+    """An empty frame around `cells` × `rows`: its upper edge, its lower edge, and the bar for both sides."""
+    top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
+    texts = (top_left + across * cells + top_right, bottom_left + across * cells + bottom_right, down)
+    return [(Segment(text, Role.EDGE),) for text in texts]
+
+
+def _box(title: str, lines: Sequence[Line], cells: int, rows: int, unicode: bool) -> list[Line]:
+    """Lines in a frame that carries a title; lines that do not fit are left out at the end."""
+    top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
+    lines = lines[: max(0, rows - 2)]
+    inner = min(cells - 4, max([width(title) + 2, *map(line_width, lines)]))
+    if not lines or inner < 8:
+        return []
+    edge = Segment(down, Role.EDGE)
+    head = (
+        Segment(f"{top_left}{across} ", Role.EDGE),
+        Segment(title, Role.NAME),
+        Segment(f" {across * (inner - width(title) - 1)}{top_right}", Role.EDGE),
+    )
+    body = [(edge, Segment(" "), *fill(line, inner), Segment(" "), edge) for line in lines]
+    foot = (Segment(f"{bottom_left}{across * (inner + 2)}{bottom_right}", Role.EDGE),)
+    return [head, *body, foot]

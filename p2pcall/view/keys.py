@@ -1,0 +1,107 @@
+"""Bytes from a keyboard to names of keys. Pure; bytes may come in any pieces.
+
+A printable key is its own character; others have names ("up", "ctrl-c", "escape", "enter"). Sequences that
+are no key, pasted text and answers of the terminal are swallowed, so that a paste or a late answer cannot
+hang up a call. Follows ECMA-48 (control sequences) and xterm's bracketed paste. Leaves out: mouse, key
+release, modifiers of named keys.
+"""
+
+import re
+
+_CSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+_SS3 = re.compile(rb"\x1bO[ -~]")
+_STRING = re.compile(rb"\x1b[\]PX^_].*?(?:\x07|\x1b\\)", re.DOTALL)
+_PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
+_ANSWER = b"\x1b[0n"
+_MAX_HELD_BYTES = 4096
+_FINALS = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
+_TILDES = {"1": "home", "2": "insert", "3": "delete", "4": "end", "5": "page-up", "6": "page-down"}
+_CONTROLS = {
+    0x09: "tab",
+    0x0A: "enter",
+    0x0D: "enter",
+    0x7F: "backspace",
+    0x08: "backspace",
+    0x00: "ctrl-space",
+}
+
+
+class KeyParser:
+    """`feed` it what was read; it gives the keys that are complete and holds the rest."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+        """How many answers to "status?" (DSR 5) have come; `Terminal` uses them as its back-pressure."""
+        self._held = b""
+        self._pasting = False
+
+    def feed(self, data: bytes) -> list[str]:
+        """Names of the keys completed by `data`. A lone ESC at the end is held: it may begin a sequence."""
+        buffer = (self._held + data)[-_MAX_HELD_BYTES:]
+        keys: list[str] = []
+        while buffer:
+            if self._pasting:
+                _, end, rest = buffer.partition(_PASTE_END)
+                if not end:
+                    buffer = buffer[-(len(_PASTE_END) - 1) :]
+                    break
+                self._pasting, buffer = False, rest
+                continue
+            used, key = self._one(buffer)
+            if not used:
+                break
+            buffer = buffer[used:]
+            if key:
+                keys.append(key)
+        self._held = buffer
+        return keys
+
+    def _one(self, buffer: bytes) -> tuple[int, str]:
+        """How many bytes the first thing in `buffer` takes (0: incomplete), and its name ("": no key)."""
+        first = buffer[0]
+        if first == 0x1B:
+            return self._escape(buffer)
+        if first < 0x20 or first == 0x7F:
+            return 1, _CONTROLS.get(first) or f"ctrl-{chr(first + 0x60)}"
+        if first < 0x80:
+            return 1, chr(first)
+        length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+        if len(buffer) < length:
+            return (0, "") if all(0x80 <= b < 0xC0 for b in buffer[1:]) else (1, "")
+        try:
+            char = buffer[:length].decode()
+        except UnicodeDecodeError:
+            return 1, ""
+        return length, char if char.isprintable() else ""
+
+    def _escape(self, buffer: bytes) -> tuple[int, str]:
+        if len(buffer) == 1:
+            return 0, ""
+        if found := _CSI.match(buffer):
+            sequence = found.group()
+            if sequence == _PASTE_BEGIN:
+                self._pasting = True
+            elif sequence == _ANSWER:
+                self.answers += 1
+            return len(sequence), _name(sequence[2:].decode("ascii"))
+        if found := _SS3.match(buffer):
+            return len(found.group()), _FINALS.get(chr(buffer[2]), "")
+        if found := _STRING.match(buffer):
+            return len(found.group()), ""
+        if buffer[1:2] in (b"[", b"O", b"]", b"P", b"X", b"^", b"_") and len(buffer) < _MAX_HELD_BYTES:
+            return (0, "") if _may_grow(buffer) else (2, "")
+        return 1, "escape"  # ESC pressed, then another key; what follows stands for itself
+
+
+def _may_grow(buffer: bytes) -> bool:
+    """Whether more bytes can still make the beginning of a sequence in `buffer` a whole one."""
+    if buffer[1:2] == b"[":
+        return re.fullmatch(rb"\x1b\[[0-?]*[ -/]*", buffer) is not None
+    return buffer[1:2] != b"O" or len(buffer) == 2
+
+
+def _name(body: str) -> str:
+    final, first = body[-1], body[:-1].split(";")[0]
+    if final == "~":
+        return _TILDES.get(first, "")
+    return _FINALS.get(final, "") if first in ("", "1") else ""

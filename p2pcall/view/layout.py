@@ -1,0 +1,153 @@
+"""Where everything is on the screen: pictures, boxes, the status line. Pure geometry, texts and still
+pictures.
+
+The last row is the status line, all above it the canvas. The other side's picture is as large as it fits,
+one's own is small in the lower right corner. Text stands above pictures: the cells that it takes are not
+drawn by the painter.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cells import Canvas, Cells, fit
+from .hud import HudState, Line, frame_lines, help_box, line_width, placeholder, stats_box, status_line
+from .theme import AVATAR, FIGURE, Ground
+
+Pixels = NDArray[np.uint8]
+
+_OWN_SHARE: Final = 5
+"""One's own picture is the screen's width by this."""
+_OWN_MIN_COLS, _OWN_MAX_COLS = 10, 40
+_OWN_SCREEN_MIN: Final = (32, 8)
+_AVATAR_SCREEN_MIN: Final = (24, 12)
+
+
+class Rect(NamedTuple):
+    """A part of the canvas in cells."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+class Span(NamedTuple):
+    """A line of text at a place."""
+
+    row: int
+    col: int
+    line: Line
+    ground: Ground
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide."""
+
+    cols: int
+    rows: int
+    cell_aspect: float = 2.0
+
+    @property
+    def canvas_rows(self) -> int:
+        """Rows for pictures: all but the status line."""
+        return max(0, self.rows - 1)
+
+    @property
+    def picture_pixels(self) -> tuple[int, int]:
+        """How many pixels the canvas has."""
+        return self.cols, 2 * self.canvas_rows
+
+    def remote(self, frame_w: int, frame_h: int) -> Rect:
+        """Where the other side's picture goes."""
+        return Rect(*fit(frame_w, frame_h, self.cols, self.canvas_rows, self.cell_aspect))
+
+    def own(self, frame_w: int, frame_h: int) -> Rect | None:
+        """Where one's own picture goes, its border not counted; None if the screen is too small for one."""
+        if self.cols < _OWN_SCREEN_MIN[0] or self.canvas_rows < _OWN_SCREEN_MIN[1]:
+            return None
+        cols = min(_OWN_MAX_COLS, max(_OWN_MIN_COLS, self.cols // _OWN_SHARE))
+        _, _, w, h = fit(frame_w, frame_h, cols, max(2, self.canvas_rows // 3), self.cell_aspect)
+        # A frame of one cell around it, and one of air to the right.
+        return Rect(self.cols - w - 2, self.canvas_rows - h - 1, w, h)
+
+
+def texts(
+    layout: Layout, state: HudState, unicode: bool, *, picture: bool, own: Rect | None = None
+) -> list[Span]:
+    """Everything written on the screen; `picture`: the other side's picture is there, `own`: where one's own is."""
+    cols, rows = layout.cols, layout.canvas_rows
+    spans = [Span(layout.rows - 1, 0, status_line(state, cols, unicode), Ground.BAR)] if layout.rows else []
+    if own:
+        over, under, side = frame_lines(own.w, own.h, unicode)
+        spans += [Span(own.y - 1, own.x - 1, over, Ground.FRAME), Span(own.y + own.h, own.x - 1, under, Ground.FRAME)]
+        places = [(own.y + i, col) for i in range(own.h) for col in (own.x - 1, own.x + own.w)]
+        spans += [Span(row, col, side, Ground.FRAME) for row, col in places]
+    if state.show_help:
+        box = help_box(cols, rows, unicode)
+        row = (rows - len(box)) // 2
+        return spans + _centred(row, cols, box, Ground.BOX)
+    if not picture and rows >= 2:
+        spans += _centred(_words_row(layout), cols, placeholder(state, cols - 2, unicode), Ground.CANVAS)
+    if state.show_stats:
+        box = stats_box(state, cols, rows, unicode)
+        row, col = (1, 2) if cols >= 60 and rows > len(box) else (0, 0)
+        taken = range(row, row + len(box))
+        spans = [span for span in spans if span.ground is not Ground.CANVAS or span.row not in taken]
+        spans += [Span(row + i, col, line, Ground.BOX) for i, line in enumerate(box)]
+    return spans
+
+
+def _centred(row: int, cols: int, lines: list[Line], ground: Ground) -> list[Span]:
+    return [Span(row + i, (cols - line_width(line)) // 2, line, ground) for i, line in enumerate(lines)]
+
+
+def covered(layout: Layout, spans: list[Span]) -> Cells:
+    """Which cells of the canvas are taken by text."""
+    mask = np.zeros((layout.canvas_rows, layout.cols), np.bool_)
+    for row, col, line, _ in spans:
+        if row < layout.canvas_rows:
+            mask[row, col : col + line_width(line)] = True
+    return mask
+
+
+def put(canvas: Canvas, rect: Rect, picture: Pixels) -> None:
+    """Lays a picture of 2·h × w pixels on the canvas."""
+    canvas[2 * rect.y : 2 * (rect.y + rect.h), rect.x : rect.x + rect.w] = picture
+
+
+def draw_avatar(canvas: Canvas, layout: Layout) -> None:
+    """Head and shoulders in a disc, where there is no picture of the other side."""
+    if layout.cols < _AVATAR_SCREEN_MIN[0] or layout.canvas_rows < _AVATAR_SCREEN_MIN[1]:
+        return
+    height, cols = canvas.shape[:2]
+    centre_y, radius = _avatar(layout)
+    y, x = np.mgrid[0:height, 0:cols].astype(np.float32)
+    x = (x + 0.5 - cols / 2) / radius
+    y = (y + 0.5 - centre_y) * (layout.cell_aspect / 2) / radius
+    edge = 1.0 / radius
+    disc = np.hypot(x, y) - 1
+    head = np.hypot(x, y + 0.26) - 0.36
+    body = np.maximum(np.hypot(x / 0.68, (y - 0.92) / 0.72) - 1, disc + 0.02)
+    for shape, rgb in ((disc, AVATAR), (head, FIGURE), (body, FIGURE)):
+        share = np.clip(0.5 - shape / (2 * edge), 0, 1)[..., None]
+        canvas[..., :3] = canvas[..., :3] * (1 - share) + np.array(rgb, np.float32) * share
+
+
+def _avatar(layout: Layout) -> tuple[float, float]:
+    """Middle (in pixels from the top) and radius (in pixel widths) of the disc."""
+    pixels_high = 2 * layout.canvas_rows
+    radius = min(0.26 * pixels_high * layout.cell_aspect / 2, 0.3 * layout.cols)
+    return pixels_high * 0.4, radius
+
+
+def _words_row(layout: Layout) -> int:
+    """The row of the first line of the placeholder."""
+    if layout.cols < _AVATAR_SCREEN_MIN[0] or layout.canvas_rows < _AVATAR_SCREEN_MIN[1]:
+        return max(0, layout.canvas_rows // 2 - 1)
+    centre_y, radius = _avatar(layout)
+    bottom = (centre_y + radius * 2 / layout.cell_aspect) / 2
+    return min(layout.canvas_rows - 2, int(bottom) + 2)

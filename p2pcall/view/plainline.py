@@ -1,0 +1,38 @@
+"""The state of a call as one plain line: for `--plain`, dumb and narrow terminals, logs, screen readers.
+Pure.
+
+No signs, no colours, commas between the parts, the most important first; what is not worth hearing is not
+said.
+"""
+
+from .hud import HudState, clock, percent
+from .sanitize import clean
+
+
+def plain_line(state: HudState) -> str:
+    """One line without its end; remote strings are filtered."""
+    parts = [clean(state.name, 48)]
+    if state.known == "verified":
+        parts[0] += " (verified)"
+    elif state.known != "contact" and not state.phase:
+        parts[0] += " (not verified)"
+    if state.phase:
+        parts.append(clean(state.phase, 32))
+    else:
+        parts.append(clock(state.elapsed_s))
+        if state.delay_ms is not None:
+            parts.append(f"delay {state.delay_ms:.0f} ms")
+        if state.loss is not None:
+            parts.append(f"loss {percent(state.loss)}")
+    parts += [
+        text
+        for on, text in (
+            (state.recording, "recording"),
+            (state.muted, "muted"),
+            (state.remote_muted, "other side muted"),
+            (state.video_on, "camera on"),
+            (bool(state.notice), clean(state.notice, 80)),
+        )
+        if on
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,107 @@
+"""What a terminal can do, told from the environment alone: pure, asks the terminal nothing.
+
+Terminals cannot be asked whether they draw 24-bit colours or half blocks, so this is a table of what is
+known. When in doubt it says less: 256 colours are drawn by nearly everything, characters by everything.
+`NO_COLOR` is obeyed. Leaves out: pixels (sixel, kitty) and octants.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Mode(StrEnum):
+    """How the picture is drawn; `PLAIN` draws none, only one line of text a second."""
+
+    BLOCKS = "blocks"
+    ASCII = "ascii"
+    PLAIN = "plain"
+
+
+class Colours(IntEnum):
+    """How many colours the terminal takes."""
+
+    NONE = 0
+    C256 = 1
+    TRUE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """What one terminal can do. `cursor`: can be drawn on at all; `light`: known to be dark ink on light."""
+
+    colours: Colours = Colours.TRUE
+    unicode: bool = True
+    cursor: bool = True
+    title: bool = True
+    light: bool = False
+
+    @property
+    def auto(self) -> Mode:
+        """The best mode for this terminal (`--video-out auto`)."""
+        if not self.cursor:
+            return Mode.PLAIN
+        return Mode.BLOCKS if self.unicode and self.colours else Mode.ASCII
+
+    def modes(self) -> tuple[Mode, ...]:
+        """What the key `w` goes through, best first."""
+        if not self.cursor:
+            return (Mode.PLAIN,)
+        return (Mode.BLOCKS, Mode.ASCII) if self.auto is Mode.BLOCKS else (Mode.ASCII,)
+
+
+_TRUE_TERMS = re.compile(
+    r"kitty|alacritty|foot|ghostty|wezterm|contour|iterm|konsole|-direct|truecolor|24bit"
+)
+_TRUE_PROGRAMS = frozenset(
+    {"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "rio", "Tabby", "WarpTerminal"}
+)
+_TRUE_VTE = 3600
+_TRUE_XTERM = 331
+
+
+def probe(environ: Mapping[str, str], is_tty: bool = True) -> Ability:
+    """What the terminal of `environ` can do; `is_tty` says whether output goes to a terminal at all."""
+    term = environ.get("TERM", "")
+    unicode = _is_utf8(environ)
+    if not is_tty or term in ("", "dumb", "unknown"):
+        return Ability(Colours.NONE, unicode, cursor=False, title=False)
+    colours = Colours.NONE if environ.get("NO_COLOR") else _colours(environ, term)
+    console = term in ("linux", "cons25") or term.startswith("vt")
+    return Ability(colours, unicode, title=not console, light=_is_light(environ))
+
+
+def _colours(environ: Mapping[str, str], term: str) -> Colours:
+    if environ.get("STY") and not environ.get("TMUX"):
+        return Colours.C256  # GNU screen 4 garbles 24-bit colours
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or environ.get("TMUX"):
+        return Colours.TRUE  # tmux takes them and reduces them itself where the outer terminal cannot
+    if _TRUE_TERMS.search(term) or environ.get("TERM_PROGRAM") in _TRUE_PROGRAMS:
+        return Colours.TRUE
+    if environ.get("KITTY_WINDOW_ID") or environ.get("WT_SESSION"):
+        return Colours.TRUE
+    if (
+        _number(environ.get("VTE_VERSION")) >= _TRUE_VTE
+        or _number(environ.get("XTERM_VERSION")) >= _TRUE_XTERM
+    ):
+        return Colours.TRUE
+    if "256" in term or term.startswith(("xterm", "screen", "tmux", "rxvt", "st-", "Eterm")):
+        return Colours.C256
+    return Colours.NONE
+
+
+def _is_utf8(environ: Mapping[str, str]) -> bool:
+    """POSIX order: LC_ALL, LC_CTYPE, LANG; the first that is set and not empty decides."""
+    value = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    return "utf8" in value.lower().replace("-", "")
+
+
+def _is_light(environ: Mapping[str, str]) -> bool:
+    """COLORFGBG is "ink;ground" or "ink;default;ground" with numbers of the 16-colour palette."""
+    return environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+
+
+def _number(text: str | None) -> int:
+    found = re.search(r"\d+", text or "")
+    return int(found.group()) if found else 0

@@ -1,0 +1,237 @@
+"""The call screen: the only owner of what a terminal shows in a call.
+
+Pictures come from the playout and the camera thread, texts from the loop; whoever comes draws, one at a
+time, and one who finds another drawing leaves it the work (`_pump`), so that nobody ever waits for a lock or
+a slow terminal. One write a frame, inside DEC 2026 (synchronized output); nothing is drawn while the
+terminal has not taken what it got: frames are skipped then. Every draw looks at the terminal's size. Leaves
+out: keys, and what `HudState` means.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from . import layout as lay
+from .cells import MAX_SIDE, Canvas, Painter
+from .hud import HudState
+from .layout import Layout, Pixels, Rect, Span
+from .probe import Ability, Mode
+from .terminal import Terminal
+from .theme import CANVAS, render
+
+_SYNC_ON, _SYNC_OFF = b"\x1b[?2026h", b"\x1b[?2026l"
+_CLEAR: Final = b"\x1b[0m\x1b[2J"
+_DRAIN_S: Final = 0.05
+"""How long the playout thread waits for a terminal that has not taken all of a frame yet."""
+_OWN_ALONE_S: Final = 0.25
+"""Own frames are drawn with the other side's; after so long without one they are drawn by themselves."""
+
+
+class Screen:
+    """Shows a call on `terminal`, which the caller has entered; `close` leaves it."""
+
+    def __init__(
+        self,
+        terminal: Terminal,
+        mode: Mode,
+        *,
+        ability: Ability | None = None,
+        title: str = "p2pcall",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Draws at once. Raises ValueError for a mode that this terminal cannot show (`Ability.modes`)."""
+        self._ability = ability or Ability()
+        if mode is Mode.PLAIN or mode not in self._ability.modes():
+            raise ValueError(f"no {mode} screen on this terminal")
+        self._terminal = terminal
+        self._clock = clock
+        self.mode: Mode = mode
+        self.frames_drawn = self.frames_skipped = self.bytes_written = 0
+        self._hud = HudState()
+        self._remote: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
+        self._own: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
+        self._own_rect: Rect | None = None
+        self._remote_at = -_OWN_ALONE_S
+        self._remote_scaler, self._own_scaler, self._draw_scaler = (VideoReformatter() for _ in range(3))
+        self._drawing = threading.Lock()
+        self._dirty = threading.Event()
+        self._again = threading.Event()
+        self._closed = False
+        self._layout = self._measured()
+        self._start_over()
+        if self._ability.title:
+            terminal.set_title(title)
+        terminal.on_ready = self._pump_if_dirty
+        terminal.on_resume = self.refresh
+        self._pump()
+
+    def show(self, frame: av.VideoFrame) -> None:
+        """The other side's newest picture; its thread (playout) may be kept waiting for `_DRAIN_S`."""
+        layout = self._layout
+        rect = layout.remote(frame.width, frame.height)
+        if layout.canvas_rows:
+            self._remote = (frame, layout, rect, _scaled(self._remote_scaler, frame, rect))
+        self._remote_at = self._clock()
+        drawn = self.frames_drawn
+        self._pump()
+        if not self._terminal.flush(_DRAIN_S) or self.frames_drawn == drawn:
+            self.frames_skipped += 1
+        self._pump_if_dirty()
+
+    def show_local(self, frame: av.VideoFrame | None) -> None:
+        """One's own newest picture, from any thread; None: there is none any more."""
+        layout = self._layout
+        rect = layout.own(frame.width, frame.height) if frame else None
+        if frame is None or rect is None:
+            self._own = None
+        else:
+            self._own = (frame, layout, rect, _scaled(self._own_scaler, frame, rect)[:, ::-1])
+        if frame is None or self._clock() - self._remote_at >= _OWN_ALONE_S:
+            self._pump()
+
+    def clear_remote(self) -> None:
+        """There is no picture of the other side any more: the placeholder comes back."""
+        self._remote = None
+        self._pump()
+
+    def set_hud(self, state: HudState) -> None:
+        """What is told beside the picture, from any thread; when `remote_video` ends, so does the picture."""
+        if self._hud.remote_video and not state.remote_video:
+            self._remote = None
+        self._hud = state
+        self._pump()
+
+    def set_mode(self, mode: Mode) -> None:
+        """Another way to draw, at once. Raises ValueError for one that this terminal cannot show."""
+        if mode not in self._ability.modes():
+            raise ValueError(f"no {mode} screen on this terminal")
+        self.mode = mode
+        self.refresh()
+
+    def next_mode(self) -> Mode:
+        """The next way to draw that this terminal can show; it is in force on return."""
+        modes = self._ability.modes()
+        self.set_mode(modes[(modes.index(self.mode) + 1) % len(modes)])
+        return self.mode
+
+    def view_size(self) -> tuple[int, int]:
+        """How many pixels this screen can show of the other side's picture; (0, 0) when it has gone."""
+        if self._closed or self._terminal.gone:
+            return 0, 0
+        return self._measured().picture_pixels
+
+    def resized(self) -> None:
+        """The terminal may have another size now (SIGWINCH)."""
+        self._pump()
+
+    def refresh(self) -> None:
+        """Draws everything anew, whatever the terminal shows now."""
+        self._again.set()
+        self._pump()
+
+    def close(self) -> None:
+        """Draws no more and gives the terminal back. Idempotent, bounded in time."""
+        self._closed = True
+        self._terminal.on_ready = self._terminal.on_resume = None
+        if self._drawing.acquire(timeout=1.0):
+            self._drawing.release()
+        self._terminal.leave()
+
+    def _pump_if_dirty(self) -> None:
+        if self._dirty.is_set():
+            self._pump()
+
+    def _pump(self) -> None:
+        """Draws, or leaves it to the thread that is drawing now: it looks again before it goes."""
+        self._dirty.set()
+        while self._dirty.is_set() and not self._closed and self._drawing.acquire(blocking=False):
+            try:
+                if not self._terminal.ready():
+                    return  # still dirty: the next call, or the terminal's answer, comes back to it
+                self._dirty.clear()
+                self._draw()
+            finally:
+                self._drawing.release()
+
+    def _measured(self) -> Layout:
+        cols, rows = self._terminal.size()
+        return Layout(min(cols, MAX_SIDE), min(rows, MAX_SIDE), self._terminal.cell_aspect())
+
+    def _start_over(self) -> None:
+        """Forgets what the terminal shows."""
+        self._painter = Painter(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
+        self._canvas = self._painter.blank_canvas()
+        self._spans: list[Span] | None = None
+        self._covered = lay.covered(self._layout, [])
+
+    def _draw(self) -> None:
+        layout = self._measured()
+        clear = b""
+        if self._again.is_set() or layout != self._layout:
+            self._again.clear()
+            self._layout = layout
+            self._start_over()
+            clear = _CLEAR
+        picture = self._compose(self._canvas)
+        words = self._write_texts(picture)
+        cells = self._painter.paint(self._canvas, self._covered) if layout.canvas_rows else b""
+        if clear or words or cells:
+            frame = _SYNC_ON + clear + cells + words + _SYNC_OFF
+            self.bytes_written += len(frame)
+            self._terminal.write(frame, ask=True)
+        self.frames_drawn += 1
+
+    def _compose(self, canvas: Canvas) -> bool:
+        """Lays the newest pictures on the canvas; whether the other side's is among them."""
+        canvas[:] = (*CANVAS, 255) if self.mode is Mode.BLOCKS else (0, 0, 0, 255)
+        remote, own, layout = self._remote, self._own, self._layout
+        if not layout.canvas_rows:
+            return False
+        if remote:
+            frame, made_for, rect, pixels = remote
+            if made_for != layout:
+                rect = layout.remote(frame.width, frame.height)
+                pixels = _scaled(self._draw_scaler, frame, rect)
+            lay.put(canvas, rect, pixels)
+        else:
+            lay.draw_avatar(canvas, layout)
+        self._own_rect = None
+        if own:
+            frame, made_for, rect, pixels = own
+            if made_for == layout:
+                self._own_rect = rect
+                lay.put(canvas, rect, pixels)
+        return remote is not None
+
+    def _write_texts(self, picture: bool) -> bytes:
+        """The bytes of all texts if any has changed; cells no longer covered go back to the painter."""
+        spans = lay.texts(
+            self._layout, self._hud, self._ability.unicode, picture=picture, own=self._own_rect
+        )
+        if spans == self._spans:
+            return b""
+        covered = lay.covered(self._layout, spans)
+        if self._layout.canvas_rows:
+            self._painter.forget(self._covered & ~covered)
+        self._covered, self._spans = covered, spans
+        colours, mode = self._ability.colours, self.mode
+        return b"".join(
+            b"\x1b[%d;%dH" % (row + 1, col + 1) + render(line, ground, colours, mode)
+            for row, col, line, ground in spans
+        )
+
+
+def _scaled(scaler: VideoReformatter, frame: av.VideoFrame, rect: Rect) -> Pixels:
+    """The frame in the pixels of `rect`, (2·h, w, 4) RGBA; swscale averages areas and holds no lock."""
+    w, h = rect.w, 2 * rect.h
+    shrinks = frame.width >= w and frame.height >= h
+    how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+    small = scaler.reformat(frame, width=w, height=h, format="rgba", interpolation=how)
+    pixels: Pixels = np.asarray(small.to_ndarray(), np.uint8)
+    pixels[..., 3] = 255
+    return pixels

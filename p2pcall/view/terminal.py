@@ -1,0 +1,346 @@
+"""Owner of the terminal: its modes, its size, bytes to it and keys from it.
+
+Rules: the terminal is put right on every way out: `leave`, the end of the interpreter, SIGTERM, SIGHUP,
+SIGQUIT (where nobody else handles them), Ctrl-Z, and by `guard` after a death without warning. Nothing here
+waits for a slow terminal: what it does not take is kept, and `ready` says no until it has taken it. A
+terminal that has gone away is no error: `gone` becomes true. Keys are cbreak: Ctrl-C and Ctrl-Z come as
+signals. Follows POSIX termios, ECMA-48, xterm's private modes. Leaves out: what is drawn (`screen`), what
+keys mean (`engine`).
+"""
+
+import atexit
+import os
+import select
+import signal
+import struct
+import termios
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from fcntl import ioctl
+from types import FrameType
+from typing import Any, Final
+
+from .guard import Guard
+from .keys import KeyParser
+from .sanitize import clean
+
+_HIDE_CURSOR, _SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
+_ALTERNATE_ON, _ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
+_PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
+_WRAP_OFF, _WRAP_ON = b"\x1b[?7l", b"\x1b[?7h"
+_TITLE_PUSH, _TITLE_POP = b"\x1b[22;2t", b"\x1b[23;2t"
+_SYNC_OFF, _RESET, _CANCEL = b"\x1b[?2026l", b"\x1b[0m", b"\x18"
+_ASK = b"\x1b[5n"
+
+_ANSWER_TIMEOUT_S: Final = 1.0
+"""A terminal that has ever answered gets this long before the next frame is drawn all the same."""
+_MAX_UNANSWERED: Final = 2
+"""A terminal that has never answered is asked so many times."""
+_LEAVE_WAIT_S: Final = 0.3
+_MAX_STOPS: Final = 16
+_DEFAULT_SIZE: Final = (80, 24)
+_DEATHS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Terminal:
+    """The terminal behind `fd_out`; keys come from `fd_in`, or if that is none (a pipe), from the same."""
+
+    def __init__(self, fd_in: int = 0, fd_out: int = 1, *, guard: bool = True) -> None:
+        """Changes nothing yet. Raises OSError if `fd_out` is no terminal."""
+        name = os.ttyname(fd_out)
+        try:
+            # An open file description of our own: not blocking here must not make the shell's stdin so.
+            self._fd = os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            self._fd = os.dup(fd_out)
+        self.fd_in = fd_in if os.isatty(fd_in) else self._fd
+        self.gone = False
+        self.on_ready: Callable[[], None] | None = None
+        """Called by `read_keys` when the terminal has taken the last frame."""
+        self.on_resume: Callable[[], None] | None = None
+        """Called when the terminal was ours again after Ctrl-Z and `fg`: all must be drawn anew."""
+        self._lock = threading.RLock()
+        self._keys = KeyParser()
+        self._pending = b""
+        self._saved: list[Any] | None = None
+        self._alternate = self._titled = False
+        self._asked_at: float | None = None
+        self._answers = self._unanswered = 0
+        self._resume_as = (False, False)
+        self._handlers: dict[signal.Signals, Any] = {}
+        self._guard = Guard() if guard else None
+
+    @property
+    def entered(self) -> bool:
+        """Whether the terminal is in our hands."""
+        return self._saved is not None
+
+    def enter(self, *, alternate: bool = True) -> None:
+        """Takes the terminal: keys one by one and unechoed; with `alternate` a fresh screen without a cursor.
+
+        May be called again to go from one to the other. `leave` ends it.
+        """
+        with self._lock:
+            if self._saved is None and not self._take():
+                return
+            if alternate and not self._alternate:
+                self._alternate = True
+                self.write(_ALTERNATE_ON + _HIDE_CURSOR + _WRAP_OFF + _RESET + b"\x1b[2J")
+            elif self._alternate and not alternate:
+                self._finish_output()
+                self.write(self._restoring())
+                self._alternate = self._titled = False
+
+    def leave(self) -> None:
+        """Gives the terminal back as it was. Idempotent, never raises, from any thread, bounded in time."""
+        locked = self._lock.acquire(timeout=_LEAVE_WAIT_S)
+        try:
+            saved = self._saved
+            if saved is None:
+                return
+            answer_due = self._finish_output()
+            self._pending = self._restoring() + _PASTE_OFF
+            self._saved = None
+            self._alternate = self._titled = False
+            restored = self.flush(_LEAVE_WAIT_S)
+            with suppress(termios.error, OSError):
+                _set_mode_from_anywhere(self._fd, saved)
+                if answer_due:
+                    termios.tcflush(self._fd, termios.TCIFLUSH)  # a late answer is not for the shell
+            atexit.unregister(self.leave)
+            self._restore_signals()
+            if self._guard:
+                self._guard.stop(restored=restored)
+        finally:
+            if locked:
+                self._lock.release()
+
+    def suspend(self) -> None:
+        """Gives the terminal back until `resume`."""
+        with self._lock:
+            self._resume_as = (self.entered, self._alternate)
+            self.leave()
+
+    def resume(self) -> None:
+        """Takes the terminal again as it was at `suspend`; the screen must be drawn anew."""
+        entered, alternate = self._resume_as
+        if entered:
+            self.enter(alternate=alternate)
+
+    def close(self) -> None:
+        """Leaves, and lets go of the file descriptor."""
+        self.leave()
+        with self._lock, suppress(OSError):
+            self.gone = True
+            os.close(self._fd)
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows now; 80×24 where the terminal does not say."""
+        cols, rows, _, _ = self._window()
+        return (cols, rows) if cols > 0 and rows > 0 else _DEFAULT_SIZE
+
+    def cell_aspect(self) -> float:
+        """Height by width of one cell, if the terminal tells its size in pixels, else 2."""
+        cols, rows, x_pixels, y_pixels = self._window()
+        if min(cols, rows, x_pixels, y_pixels) <= 0:
+            return 2.0
+        return min(2.6, max(1.4, (y_pixels / rows) / (x_pixels / cols)))
+
+    def set_title(self, title: str) -> None:
+        """Names the window until `leave`."""
+        with self._lock:
+            push = b"" if self._titled else _TITLE_PUSH
+            self._titled = self.write(push + b"\x1b]2;" + clean(title).encode() + b"\x1b\\")
+
+    def ready(self) -> bool:
+        """Whether the terminal has taken all it got, as far as it can be told: the next frame may come."""
+        with self._lock:
+            if not self.flush():
+                return False
+            if self._asked_at is None:
+                return True
+            if time.monotonic() - self._asked_at < _ANSWER_TIMEOUT_S:
+                return not self._answers
+            self._asked_at = None
+            self._unanswered += 1
+            return True
+
+    def write(self, data: bytes, *, ask: bool = False) -> bool:
+        """Writes what the terminal takes now and keeps the rest for `flush`; false if it is not ours or gone.
+
+        `ask` has the terminal say when it has come to the end of it; until then `ready` is false.
+        """
+        with self._lock:
+            if self.gone or self._saved is None:
+                return False
+            if ask and self._asked_at is None and (self._answers or self._unanswered < _MAX_UNANSWERED):
+                data += _ASK
+                self._asked_at = time.monotonic()
+            self._pending += data
+            self.flush()
+            return not self.gone
+
+    def flush(self, wait_s: float = 0.0) -> bool:
+        """Writes what was kept, waiting for room up to `wait_s`; whether all is out."""
+        deadline = time.monotonic() + wait_s
+        while self._pending and not self.gone:
+            with self._lock:
+                sent = self._put(self._pending)
+                self._pending = self._pending[sent:]
+            left = deadline - time.monotonic()
+            if sent or not self._pending:
+                continue
+            if left <= 0 or not self._wait(left, writable=True):
+                return False
+        return not self._pending
+
+    def read_keys(self) -> list[str]:
+        """The keys pressed; call it when `fd_in` is readable. Never waits. "eof": the terminal went away."""
+        data = b""
+        try:
+            if select.select([self.fd_in], [], [], 0)[0]:
+                data = os.read(self.fd_in, 4096)
+                self.gone = self.gone or not data
+        except BlockingIOError:
+            pass
+        except (OSError, ValueError):
+            self.gone = True
+        keys = self._keys.feed(data)
+        self._note_answers()
+        if self._asked_at is None and self.on_ready:
+            self.on_ready()
+        return [*keys, "eof"] if self.gone else keys
+
+    def _note_answers(self) -> None:
+        with self._lock:
+            if self._keys.answers > self._answers:
+                self._answers, self._asked_at, self._unanswered = self._keys.answers, None, 0
+
+    def _take(self) -> bool:
+        """Modes, signals, the guard. False if the terminal has gone."""
+        try:
+            saved = termios.tcgetattr(self._fd)
+            text = Guard.saved_mode(self._fd) if self._guard else ""
+            ours = [*saved[:6], list(saved[6])]
+            ours[0] &= ~termios.IXON
+            ours[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+            ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(self._fd, termios.TCSANOW, ours)
+        except (termios.error, OSError):
+            self.gone = True
+            return False
+        self._saved = saved
+        self._pending, self._asked_at = b"", None
+        atexit.register(self.leave)
+        self._catch_signals()
+        self.write(_PASTE_ON)
+        if self._guard:
+            rest = (
+                _CANCEL + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF + _PASTE_OFF + b"\r"
+            )
+            self._guard.start(self._fd, text, rest)
+        return True
+
+    def _restoring(self) -> bytes:
+        """What undoes `enter` on the screen as it is now."""
+        out = _CANCEL if self._pending else b""
+        self._pending = b""
+        if self._alternate:
+            out += _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF
+        return out + (_TITLE_POP if self._titled else b"")
+
+    def _finish_output(self) -> bool:
+        """Gives the terminal a little time for what it was sent; whether an answer is still to come."""
+        self.flush(_LEAVE_WAIT_S)
+        deadline = time.monotonic() + _LEAVE_WAIT_S
+        while self._answers and self._asked_at is not None and not self.gone:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._wait(left, writable=False):
+                break
+            with suppress(OSError):
+                self._keys.feed(os.read(self.fd_in, 4096))
+            self._note_answers()
+        answer_due, self._asked_at = self._asked_at is not None, None
+        return answer_due
+
+    def _put(self, data: bytes) -> int:
+        """How many bytes the terminal took."""
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.gone, self._pending = True, b""
+            return len(data)
+
+    def _wait(self, seconds: float, *, writable: bool) -> bool:
+        try:
+            if writable:
+                return bool(select.select([], [self._fd], [], seconds)[1])
+            return bool(select.select([self.fd_in], [], [], seconds)[0])
+        except (OSError, ValueError):
+            self.gone = True
+            return False
+
+    def _window(self) -> tuple[int, int, int, int]:
+        """Columns, rows, width and height in pixels; zeros where unknown."""
+        try:
+            packed = ioctl(self._fd, termios.TIOCGWINSZ, bytes(8))
+        except OSError:
+            return 0, 0, 0, 0
+        rows, cols, x_pixels, y_pixels = struct.unpack("HHHH", packed)
+        return cols, rows, x_pixels, y_pixels
+
+    def _catch_signals(self) -> None:
+        """Handles those nobody else does and that would end or stop us with the terminal in disorder."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (*_DEATHS, signal.SIGTSTP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                handler = self._on_stop if number is signal.SIGTSTP else self._on_death
+                self._handlers[number] = handler
+                signal.signal(number, handler)
+
+    def _restore_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # the handlers stay and do no harm: `leave` is idempotent
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) == handler:
+                signal.signal(number, signal.SIG_DFL)
+        self._handlers.clear()
+
+    def _on_death(self, number: int, _frame: FrameType | None) -> None:
+        self.leave()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        self.suspend()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        # Here again after SIGCONT. By `bg`: a call has no screen to be in the background of, so it stops
+        # again.
+        for _ in range(_MAX_STOPS):
+            if not self._in_background():
+                break
+            os.kill(os.getpid(), signal.SIGTTOU)
+        self.resume()
+        if self.on_resume:
+            self.on_resume()
+
+    def _in_background(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._fd) != os.getpgrp()
+        except OSError:
+            return False
+
+
+def _set_mode_from_anywhere(fd: int, mode: list[Any]) -> None:
+    """tcsetattr that does not stop us where we are in the background by now."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, mode)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

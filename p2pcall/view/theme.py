@@ -1,0 +1,76 @@
+"""How text looks: the escape sequences of every role on every ground, for every number of colours. Pure.
+
+Ink and ground are always given together, so that the screen looks the same in dark and light terminals;
+where there are no colours, the terminal's own stay and the bar is reversed.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from .hud import Line, Role
+from .probe import Colours, Mode
+
+Rgb = tuple[int, int, int]
+
+CANVAS: Final[Rgb] = (12, 12, 16)
+"""The ground around and behind pictures; small multiples of four are not changed by the painter."""
+AVATAR: Final[Rgb] = (40, 44, 56)
+FIGURE: Final[Rgb] = (104, 112, 132)
+
+
+class Ground(StrEnum):
+    """What text stands on."""
+
+    BAR = "bar"
+    BOX = "box"
+    CANVAS = "canvas"
+    FRAME = "frame"
+
+
+_GROUNDS: Final[dict[Ground, tuple[Rgb, int]]] = {
+    Ground.BAR: ((32, 34, 42), 235),
+    Ground.BOX: ((24, 26, 32), 234),
+    Ground.CANVAS: (CANVAS, 233),
+    Ground.FRAME: (CANVAS, 233),
+}
+_INKS: Final[dict[Role, tuple[Rgb, int]]] = {
+    Role.TEXT: ((206, 210, 218), 252),
+    Role.NAME: ((255, 255, 255), 231),
+    Role.DIM: ((136, 142, 154), 245),
+    Role.GOOD: ((126, 204, 142), 114),
+    Role.WARN: ((238, 190, 98), 215),
+    Role.ALERT: ((244, 104, 98), 203),
+    Role.KEY: ((126, 180, 244), 111),
+    Role.EDGE: ((128, 136, 150), 245),
+}
+_BOLD: Final = frozenset({Role.NAME, Role.ALERT})
+
+
+def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
+    """SGR that sets the look of `role` on `ground` from any state."""
+    codes = ["0"]
+    if role in _BOLD:
+        codes.append("1")
+    if colours is Colours.NONE:
+        codes += ["7"] if ground is Ground.BAR else []
+    else:
+        (rgb, number), (ground_rgb, ground_number) = _INKS[role], _GROUNDS[ground]
+        if mode is Mode.ASCII and ground is Ground.CANVAS:
+            ground_rgb, ground_number = (0, 0, 0), 16  # as the painter has it
+        if colours is Colours.TRUE:
+            codes += ["38;2;{};{};{}".format(*rgb), "48;2;{};{};{}".format(*ground_rgb)]
+        else:
+            codes += [f"38;5;{number}", f"48;5;{ground_number}"]
+    return f"\x1b[{';'.join(codes)}m".encode()
+
+
+def render(line: Line, ground: Ground, colours: Colours, mode: Mode) -> bytes:
+    """The bytes of a line where the cursor is; colours are reset at its end."""
+    out: list[bytes] = []
+    last: Role | None = None
+    for text, role in line:
+        if role is not last:
+            out.append(style(role, ground, colours, mode))
+            last = role
+        out.append(text.encode("utf-8", "replace"))
+    return b"".join(out) + b"\x1b[0m"

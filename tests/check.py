@@ -1,0 +1,158 @@
+"""Every check of the project behind one command: `python tests/check.py [lint|fast|full|nightly]`.
+
+lint     ruff (rules and format) and mypy --strict
+fast     lint, and the tests that need no sound card, terminal or network namespace; no coverage gates
+full     lint, every test, coverage gates: 100 % of the branches of `proto` and `media`, 85 % of the whole
+nightly  full, with twenty times the examples of the property tests
+
+Everything is run even after a failure, so that one run tells all. The last lines are one table and
+pytest's own summary. Exit status 0 only if every step passed. Under CI=true a test that is skipped because
+a device, terminal or namespace is missing counts as failed (see conftest.py).
+"""
+
+import argparse
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = "p2pcall/proto/*,p2pcall/media/*"
+CORE_PERCENT = 100
+WHOLE_PERCENT = 85
+NO_HARDWARE = "not device and not terminal and not netns"
+PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests ran|\d+ (passed|failed|errors?|skipped|deselected|xfailed))\b")
+PYTEST_DETAIL = re.compile(r"^(FAILED|ERROR|SKIPPED|XPASS) ")
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of the run: its name, whether it passed, how long it took, what to say about it."""
+
+    name: str
+    passed: bool
+    seconds: float
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Run:
+    """The steps so far, and pytest's own last words."""
+
+    steps: list[Step] = field(default_factory=list)
+    pytest_lines: list[str] = field(default_factory=list)
+
+    def step(self, name: str, *args: str, note: str = "") -> bool:
+        """Run `python ARGS`, show its output as it comes, keep the result."""
+        print(f"\n==> {name}", flush=True)
+        start = time.monotonic()
+        status = subprocess.run([sys.executable, *args], cwd=ROOT, check=False).returncode
+        self.steps.append(Step(name, status == 0, time.monotonic() - start, note))
+        return status == 0
+
+    def pytest(self, args: Sequence[str], environ: dict[str, str]) -> None:
+        """Run pytest, show its output as it comes, and remember the lines that make its summary."""
+        print("\n==> pytest", flush=True)
+        start = time.monotonic()
+        command = [sys.executable, *args]
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            for line in self._echo(cast(io.BufferedReader, process.stdout)):
+                if PYTEST_DETAIL.match(line) or PYTEST_SUMMARY.match(line):
+                    self.pytest_lines.append(line)
+        self.steps.append(Step("pytest", process.returncode == 0, time.monotonic() - start))
+
+    @staticmethod
+    def _echo(stream: io.BufferedReader) -> Iterator[str]:
+        """The lines of the stream; each byte is shown at once (dots of a slow test are progress)."""
+        line = bytearray()
+        while chunk := stream.read1(65536):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+            line += chunk
+            *whole, rest = bytes(line).split(b"\n")
+            line = bytearray(rest)
+            yield from (part.decode(errors="replace") for part in whole)
+        if line:
+            yield line.decode(errors="replace")
+
+    def coverage_gate(self, name: str, percent: int, *, include: str | None) -> None:
+        """Ask coverage for the total of these files; what is missing is listed only if the gate fails."""
+        only = ["--include", include] if include else []
+        start = time.monotonic()
+        report = [sys.executable, "-m", "coverage", "report", *only]
+        total = subprocess.run(
+            [*report, "--format=total"], cwd=ROOT, check=False, capture_output=True, text=True
+        )
+        passed = (
+            subprocess.run(
+                [*report, f"--fail-under={percent}", "--format=total"],
+                cwd=ROOT,
+                check=False,
+                capture_output=True,
+            ).returncode
+            == 0
+        )
+        if not passed:
+            print(f"\n==> {name}: below {percent} %", flush=True)
+            subprocess.run(report, cwd=ROOT, check=False)
+        note = f"{total.stdout.strip() or '?'} % of {percent} %"
+        self.steps.append(Step(name, passed, time.monotonic() - start, note))
+
+    def summary(self) -> int:
+        """Print the table and pytest's last lines; give the exit status."""
+        print("\n==> summary")
+        for step in self.steps:
+            verdict = "ok  " if step.passed else "FAIL"
+            print(f"{verdict}  {step.name:22} {step.seconds:7.1f} s  {step.note}".rstrip())
+        for line in self.pytest_lines:
+            print(line)
+        sys.stdout.flush()
+        return 0 if all(step.passed for step in self.steps) else 1
+
+
+def lint(run: Run) -> None:
+    """Rules, format and types."""
+    run.step("ruff check", "-m", "ruff", "check", "--quiet", ".")
+    run.step("ruff format --check", "-m", "ruff", "format", "--check", "--quiet", ".")
+    run.step("mypy --strict", "-m", "mypy", "--no-error-summary")
+
+
+def tests(run: Run, mode: str, extra: Sequence[str]) -> None:
+    """pytest, under coverage unless the mode is fast."""
+    environ = dict(os.environ)
+    environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    if mode == "nightly":
+        environ["P2PCALL_HYPOTHESIS"] = "nightly"
+    chosen = ["-m", NO_HARDWARE] if mode == "fast" else ["--durations=10"]
+    pytest = ["pytest", "-rfEs", "--color=no", *chosen, *extra]
+    if mode == "fast":
+        run.pytest(["-m", *pytest], environ)
+        return
+    run.pytest(["-m", "coverage", "run", "-m", *pytest], environ)
+    run.coverage_gate("coverage proto, media", CORE_PERCENT, include=CORE)
+    run.coverage_gate("coverage p2pcall", WHOLE_PERCENT, include=None)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parse the mode, run its steps, print the summary."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("mode", nargs="?", default="full", choices=["lint", "fast", "full", "nightly"])
+    parser.add_argument("rest", nargs="*", help="further arguments for pytest, after --")
+    options = parser.parse_args(argv)
+    run = Run()
+    lint(run)
+    if options.mode != "lint":
+        tests(run, options.mode, options.rest)
+    return run.summary()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

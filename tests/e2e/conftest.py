@@ -1,0 +1,64 @@
+"""Fixtures of the end-to-end tests: namespaces, sound cards, real processes. What cannot be had is skipped.
+
+Test files in this directory take them as arguments and import the types from `netns`, `pulse`, `harness` and
+`sound`.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import harness
+import netns
+import pulse
+import pytest
+import sound
+
+
+@pytest.fixture
+def netns_pair() -> Iterator[netns.NetnsPair]:
+    """Two machines joined by a cable; mark the test `netns`."""
+    if reason := netns.missing():
+        pytest.skip(reason)
+    with netns.NetnsPair() as pair:
+        yield pair
+
+
+@pytest.fixture
+def pulse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pulse.PulseServer]:
+    """Virtual sound cards for side a and b; mark the test `device`."""
+    if reason := pulse.missing_for_portaudio():
+        pytest.skip(reason)
+    with pulse.PulseServer(tmp_path_factory.mktemp("pulse")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def speech_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WAV file of eight seconds that is like speech."""
+    return sound.speech_wav(tmp_path_factory.mktemp("sound") / "speech.wav")
+
+
+@pytest.fixture
+def p2p(tmp_path: Path) -> Iterator[Callable[..., harness.P2P]]:
+    """Start the program: `p2p("dial", "bob", "--json", name="alice", terminal=(80, 24), ...)`.
+
+    Each process has a home of its own (named by `name`, or `home`), and is ended when the test is over, the last
+    first. The other keywords are those of `harness.Surroundings`.
+    """
+    running: list[harness.P2P] = []
+
+    def start(*argv: str, name: str | None = None, home: Path | None = None, **where: Any) -> harness.P2P:
+        place = home or tmp_path / (name or f"home{len(running)}")
+        process = harness.P2P(argv, harness.Surroundings(place, **where))
+        running.append(process)
+        return process
+
+    yield start
+    failures = []
+    for process in reversed(running):
+        try:
+            process.stop()
+        except AssertionError as error:
+            failures.append(str(error))
+    assert not failures, "\n".join(failures)

@@ -1,0 +1,243 @@
+"""Virtual sound cards: a PulseAudio of our own with a card for each side of a call.
+
+    with PulseServer(directory) as pulse:
+        pulse.play("mic_a", wav)                       # what A says
+        with pulse.record("spk_b") as heard:           # what B hears
+            heard.wait_samples(48_000)
+        run(["p2pcall", ...], env=os.environ | pulse.env("a"))
+
+Four null sinks: `mic_a`, `mic_b` (what is played into them comes out of the microphone of that side: their
+monitors) and `spk_a`, `spk_b` (the loudspeakers; their monitors are recorded). ALSA's default device is
+PulseAudio, so PortAudio finds the card as `default`. All is in one directory: no other server is seen or
+disturbed, also not as root. A fifth sink is the server's default, so that no stream is ever moved.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+import sound
+
+Side = Literal["a", "b"]
+Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b"]
+SINKS: tuple[Sink, ...] = ("mic_a", "spk_a", "mic_b", "spk_b")
+PROGRAMS = ("pulseaudio", "pactl", "parec", "paplay")
+ALSA_STOCK = Path("/usr/share/alsa/alsa.conf")
+WAIT_S = 20.0
+BLOCK_BYTES = 1920
+"""20 ms."""
+
+
+def missing() -> str | None:
+    """Why there can be no virtual sound card here, or None if there can be."""
+    absent = [program for program in PROGRAMS if shutil.which(program) is None]
+    if absent:
+        return f"{', '.join(absent)} missing: apt-get install pulseaudio pulseaudio-utils"
+    return None
+
+
+def missing_for_portaudio() -> str | None:
+    """The same, for tests in which the program opens the card itself."""
+    import ctypes.util
+
+    if ctypes.util.find_library("portaudio") is None:
+        return "PortAudio missing: apt-get install libportaudio2"
+    if not list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
+        return "ALSA's PulseAudio plugin missing: apt-get install libasound2-plugins"
+    return missing()
+
+
+class Recording:
+    """A recording that goes on; what has come so far can be waited for and looked at."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", pipe: IO[bytes]) -> None:
+        self._process = process
+        self._pipe = pipe
+        self._data = bytearray()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, name="recording")
+        self._thread.start()
+
+    def _read(self) -> None:
+        while data := os.read(self._pipe.fileno(), 65536):
+            with self._changed:
+                self._data += data
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def samples(self) -> sound.Samples:
+        """All that was heard so far."""
+        with self._changed:
+            return sound.from_pcm(bytes(self._data))
+
+    def wait_samples(self, count: int, timeout: float = WAIT_S) -> None:
+        """Wait until this many samples are there in all."""
+        with self._changed:
+            enough = self._changed.wait_for(lambda: len(self._data) >= 2 * count or self._ended, timeout)
+            if not enough or len(self._data) < 2 * count:
+                raise AssertionError(f"{len(self._data) // 2} of {count} samples were recorded")
+
+    def wait_more(self, seconds: float, timeout: float = WAIT_S) -> None:
+        """Wait until this much has been heard from now on."""
+        with self._changed:
+            count = len(self._data) // 2 + int(seconds * sound.RATE)
+        self.wait_samples(count, timeout + seconds)
+
+    def wait_sound(self, level: float = 0.01, timeout: float = WAIT_S) -> None:
+        """Wait until 20 ms of the recording have at least this level (RMS; 1 is the loudest there is)."""
+        checked, found = 0, False
+
+        def loud() -> bool:
+            nonlocal checked, found
+            while not found and len(self._data) - checked >= BLOCK_BYTES:
+                part = sound.from_pcm(bytes(self._data[checked : checked + BLOCK_BYTES]))
+                checked += BLOCK_BYTES
+                found = sound.rms(part) >= level
+            return found or self._ended
+
+        with self._changed:
+            self._changed.wait_for(loud, timeout)
+        if not found:
+            raise AssertionError(f"nothing as loud as {level} was recorded in {timeout} s")
+
+    def stop(self) -> sound.Samples:
+        """End the recording; all that was heard."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        self._thread.join()
+        if not self._pipe.closed:
+            self._pipe.close()
+        self._process.wait()
+        return self.samples
+
+
+class PulseServer:
+    """The server; up on entry, ended by its own pid on exit."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.log: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._players: list[subprocess.Popen[bytes]] = []
+        self._started = threading.Event()
+        self._reader: threading.Thread | None = None
+
+    def env(self, side: Side | None = None) -> dict[str, str]:
+        """What to add to the environment of a program on that side (None: our own helpers)."""
+        environ = {
+            "XDG_RUNTIME_DIR": str(self.directory),
+            "PULSE_RUNTIME_PATH": str(self.directory),
+            "PULSE_STATE_PATH": str(self.directory),
+            "PULSE_COOKIE": str(self.directory / "cookie"),
+            "PULSE_SERVER": f"unix:{self.directory}/native",
+            "ALSA_CONFIG_PATH": str(self.directory / "asound.conf"),
+        }
+        if side:
+            environ |= {"PULSE_SINK": f"spk_{side}", "PULSE_SOURCE": f"mic_{side}.monitor"}
+        return environ
+
+    def __enter__(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        stock = f"<{ALSA_STOCK}>\n" if ALSA_STOCK.exists() else ""
+        card = 'pcm.!default { type pulse hint { show on description "virtual card" } }\n'
+        (self.directory / "asound.conf").write_text(f"{stock}{card}ctl.!default {{ type pulse }}\n")
+        command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+        command += ["--log-target=stderr", "--log-level=info", "--realtime=yes", "--high-priority=yes"]
+        for name in (*SINKS, "unused"):
+            command += ["-L", f"module-null-sink sink_name={name} rate={sound.RATE} channels=2 norewinds=1"]
+        socket = self.directory / "native"
+        command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}"]
+        self._process = subprocess.Popen(
+            command,
+            env=os.environ | self.env() | {"HOME": str(self.directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read_log, args=[self._process.stderr], name="pulse-log")
+        self._reader.start()
+        self._started.wait(WAIT_S)
+        if self._process.poll() is not None or not self._started.is_set():
+            self.close()
+            raise RuntimeError("pulseaudio did not start: " + "".join(self.log[-10:]))
+        self.control("set-default-sink", "unused")
+        self.control("set-default-source", "unused.monitor")
+        return self
+
+    def _read_log(self, stream: IO[str]) -> None:
+        for line in stream:
+            self.log.append(line)
+            if "Daemon startup complete" in line:
+                self._started.set()
+        self._started.set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the players and the server."""
+        for player in self._players:
+            if player.poll() is None:
+                player.terminate()
+            player.wait()
+        self._players.clear()
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(WAIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def control(self, *argv: str) -> str:
+        """Run `pactl` with these arguments; what it says."""
+        environ = os.environ | self.env()
+        result = subprocess.run(["pactl", *argv], env=environ, capture_output=True, text=True, check=True)
+        return result.stdout
+
+    def play(self, sink: Sink, wav: Path) -> "subprocess.Popen[bytes]":
+        """Start to play a WAV file into a sink; `wait` for the process to hear it to its end."""
+        argv = ["paplay", f"--device={sink}", "--latency-msec=500", str(wav)]
+        player = subprocess.Popen(argv, env=os.environ | self.env())
+        self._players.append(player)
+        return player
+
+    @contextlib.contextmanager
+    def record(self, sink: Sink, wav: Path | None = None) -> Iterator[Recording]:
+        """Record what a sink plays, from when its first samples came until the end of the block, or `stop`.
+
+        With `wav`, it is written to that file in the end as well.
+        """
+        argv = ["parec", "--raw", f"--device={sink}.monitor", "--format=s16le", f"--rate={sound.RATE}"]
+        argv += ["--channels=1", "--latency-msec=10"]
+        process = subprocess.Popen(argv, env=os.environ | self.env(), stdout=subprocess.PIPE)
+        assert process.stdout is not None, "a pipe was asked for"
+        recording = Recording(process, process.stdout)
+        try:
+            recording.wait_samples(1)
+            yield recording
+        finally:
+            samples = recording.stop()
+            if wav is not None:
+                sound.write_wav(wav, samples)

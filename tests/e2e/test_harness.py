@@ -1,0 +1,195 @@
+"""The helpers of the end-to-end tests do what they say: namespaces, loss, mDNS, sound cards, speech."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sound
+from netns import NetnsPair, Side, output_of
+from pulse import PulseServer
+
+ECHO = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+server = socket.socket(family, socket.SOCK_DGRAM)
+server.bind(socket.getaddrinfo(sys.argv[1], 5000, family, socket.SOCK_DGRAM)[0][4])
+print("ready", flush=True)
+while True:
+    data, address = server.recvfrom(2000)
+    server.sendto(data, address)
+"""
+
+ASK = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+client = socket.socket(family, socket.SOCK_DGRAM)
+client.settimeout(float(sys.argv[3]))
+address = socket.getaddrinfo(sys.argv[1], 5000, family, socket.SOCK_DGRAM)[0][4]
+count = 0
+for n in range(int(sys.argv[2])):
+    try:
+        client.sendto(b"%d" % n, address)
+        count += client.recvfrom(2000)[0] == b"%d" % n
+    except OSError:
+        pass
+print(count)
+"""
+
+ANNOUNCE = """
+import socket, sys, zeroconf
+info = zeroconf.ServiceInfo("_harness._udp.local.", "bob._harness._udp.local.", 5000, server="bob.local.",
+                            addresses=[socket.inet_aton(sys.argv[1])])
+zc = zeroconf.Zeroconf()
+zc.register_service(info)
+print("ready", flush=True)
+sys.stdin.read()
+zc.close()
+"""
+
+FIND = """
+import threading, zeroconf
+found = threading.Event()
+def changed(zeroconf, service_type, name, state_change):
+    print(name, flush=True)
+    found.set()
+zc = zeroconf.Zeroconf()
+zeroconf.ServiceBrowser(zc, "_harness._udp.local.", handlers=[changed])
+found.wait(20)
+zc.close()
+"""
+
+
+def echo(net: NetnsPair, side: Side, address: str) -> None:
+    server = net.run(side, [sys.executable, "-c", ECHO, address], stdout=subprocess.PIPE)
+    assert output_of(server).readline() == b"ready\n"
+
+
+def ask(net: NetnsPair, side: Side, address: str, count: int = 1, timeout: float = 5) -> int:
+    """How many of `count` datagrams came back."""
+    return int(net.output(side, [sys.executable, "-c", ASK, address, str(count), str(timeout)]))
+
+
+@pytest.mark.netns
+def test_the_sides_reach_each_other(netns_pair: NetnsPair) -> None:
+    for address in (netns_pair.ipv4["b"], netns_pair.ipv6["b"]):
+        echo(netns_pair, "b", address)
+        assert ask(netns_pair, "a", address) == 1
+    echo(netns_pair, "a", "127.0.0.1")
+    assert ask(netns_pair, "a", "127.0.0.1") == 1
+
+
+@pytest.mark.netns
+def test_loss_drops_and_mends(netns_pair: NetnsPair) -> None:
+    address = netns_pair.ipv4["b"]
+    echo(netns_pair, "b", address)
+    netns_pair.set_loss(100)
+    assert ask(netns_pair, "a", address, 5, 0.05) == 0
+    assert netns_pair.dropped("b") == 5
+    netns_pair.set_loss(0)
+    assert ask(netns_pair, "a", address, 5) == 5
+
+
+@pytest.mark.netns
+def test_a_pulled_plug_goes_back_in(netns_pair: NetnsPair) -> None:
+    for address in (netns_pair.ipv4["b"], netns_pair.ipv6["b"]):
+        echo(netns_pair, "b", address)
+    netns_pair.link("a", up=False)
+    assert ask(netns_pair, "a", netns_pair.ipv4["b"], 2, 0.05) == 0
+    netns_pair.link("a", up=True)
+    assert ask(netns_pair, "a", netns_pair.ipv4["b"]) == 1
+    assert ask(netns_pair, "a", netns_pair.ipv6["b"]) == 1
+
+
+@pytest.mark.netns
+def test_mdns_goes_through_the_cable(netns_pair: NetnsPair, tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", ANNOUNCE, netns_pair.ipv4["b"]]
+    bob = netns_pair.run("b", argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert output_of(bob).readline() == b"ready\n"
+    assert netns_pair.output("a", [sys.executable, "-c", FIND]).split() == ["bob._harness._udp.local."]
+    with netns_pair.avahi("a", tmp_path / "avahi") as environ:
+        seen = netns_pair.output("a", ["avahi-browse", "-prt", "_harness._udp"], env=environ)
+    assert "bob" in seen
+    assert netns_pair.ipv4["b"] in seen
+
+
+@pytest.mark.netns
+def test_nothing_is_left_of_a_pair(netns_pair: NetnsPair) -> None:
+    with NetnsPair() as other:
+        echo(other, "b", other.ipv4["b"])
+        listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+        assert all(name in listed for name in (*netns_pair.names.values(), *other.names.values()))
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    assert not any(name in listed for name in other.names.values())
+    assert all(name in listed for name in netns_pair.names.values())
+
+
+@pytest.mark.device
+def test_a_microphone_hears_what_is_played_into_it(pulse_server: PulseServer, tmp_path: Path) -> None:
+    wav = sound.speech_wav(tmp_path / "says.wav", 2)
+    with pulse_server.record("mic_a", tmp_path / "heard.wav") as heard, pulse_server.record("mic_b") as other:
+        player = pulse_server.play("mic_a", wav)
+        heard.wait_sound()
+        assert player.wait() == 0
+        heard.wait_more(0.2)
+    assert sound.find(sound.read_wav(wav), sound.read_wav(tmp_path / "heard.wav")).likeness > 0.99
+    assert sound.rms(other.samples) == 0
+
+
+@pytest.mark.device
+def test_portaudio_opens_the_card_of_its_side(pulse_server: PulseServer, tmp_path: Path) -> None:
+    play = (
+        "import sounddevice, sys; stream = sounddevice.RawOutputStream(48000, channels=1, dtype='int16');"
+        "stream.start(); stream.write(sys.stdin.buffer.read()); stream.stop(); stream.close()"
+    )
+    says = sound.speech(2)
+    environ = os.environ | pulse_server.env("b")
+    with pulse_server.record("spk_b") as heard, pulse_server.record("spk_a") as other:
+        subprocess.run([sys.executable, "-c", play], input=sound.to_pcm(says), env=environ, check=True)
+        heard.wait_more(0.2)
+    assert sound.find(says, heard.samples).likeness > 0.95
+    assert sound.rms(other.samples) == 0
+
+
+def test_the_speech_sample_is_the_same_everywhere(tmp_path: Path) -> None:
+    says = sound.speech(3)
+    assert len(says) == 3 * sound.RATE
+    assert np.array_equal(says, sound.speech(3))
+    assert 0.05 < sound.rms(says) < 0.3
+    assert np.max(np.abs(says)) < 0.9
+    again = sound.read_wav(sound.write_wav(tmp_path / "x.wav", says))
+    assert np.max(np.abs(again - says)) < 1e-4
+    assert sound.find(says, sound.speech(3, seed=2)).likeness < 0.5
+
+
+def test_a_sound_is_found_where_it_is() -> None:
+    says = sound.speech(2)
+    heard = np.concatenate([np.zeros(12_345), 0.2 * says, np.zeros(5_000)])
+    match = sound.find(says, heard)
+    assert match.likeness > 0.999
+    assert round(match.lag_s * sound.RATE) == 12_345
+    assert np.allclose(sound.aligned(says, heard), 0.2 * says)
+
+
+def test_a_sound_is_followed_over_a_skip() -> None:
+    says = sound.speech(4)
+    middle, skip = 2 * sound.RATE, 2_000
+    heard = np.concatenate([np.zeros(9_600), says[:middle], np.zeros(skip), says[middle:]])
+    matches = sound.follow(says, heard)
+    assert len(matches) >= 6
+    assert all(match.likeness > 0.98 for match in matches)
+    assert {round(match.lag_s * sound.RATE) for match in matches} == {9_600, 9_600 + skip}
+    strange = sound.follow(says, sound.speech(4, seed=5))
+    assert max(match.likeness for match in strange) < 0.7
+
+
+def test_pesq_tells_good_from_bad() -> None:
+    pytest.importorskip("pesq")
+    says = sound.speech(4)
+    holes = says.copy()
+    for start in range(0, len(holes), 9_600):
+        holes[start : start + 960] = 0
+    assert sound.pesq_wideband(says, np.concatenate([np.zeros(4_000), says])) > 4.5
+    assert sound.pesq_wideband(says, holes) < 3

@@ -1,0 +1,129 @@
+"""The guards of conftest.py catch what they are there for: each is shown a planted sample in its own run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = Path(__file__).with_name("conftest.py")
+SETTINGS = "[pytest]\nmarkers =\n  device: x\n  terminal: x\n  netns: x\n"
+
+SKIPPED = """
+import pytest
+
+@pytest.mark.netns
+def test_hardware():
+    pytest.skip("no network namespaces")
+
+def test_platform():
+    pytest.skip("only on macOS")
+"""
+
+SKIPPED_FIXTURE = """
+import pytest
+
+@pytest.fixture
+def card():
+    pytest.skip("pulseaudio is missing")
+
+@pytest.mark.device
+def test_sound(card):
+    pass
+"""
+
+SKIPPED_MODULE = """
+import pytest
+pytest.skip("no xterm", allow_module_level=True)
+"""
+
+THREAD = """
+import threading
+
+def test_thread():
+    threading.Thread(target=threading.Event().wait, name="lonely", daemon=True).start()
+"""
+
+BLOCKS = """
+import asyncio
+from p2pcall.sleepy import nap
+
+def test_blocks():
+    async def main():
+        nap()
+    asyncio.run(main())
+
+def test_outside_the_loop():
+    nap()
+"""
+
+HOME = """
+import os
+
+def test_home(home):
+    assert os.environ["P2PCALL_HOME"] == str(home)
+    assert not home.exists()
+    home.mkdir()
+    (home / "identity.key").touch()
+
+def test_home_again(home):
+    assert not home.exists()
+"""
+
+
+def run(tmp_path: Path, sample: str, *, ci: bool) -> subprocess.CompletedProcess[str]:
+    """Run the sample under a copy of conftest.py, as if it were this project."""
+    tests, package = tmp_path / "tests", tmp_path / "p2pcall"
+    tests.mkdir()
+    package.mkdir()
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    (tests / "conftest.py").write_text(
+        CONFTEST.read_text().replace("THREAD_GRACE_S = 5.0", "THREAD_GRACE_S = 0.01")
+    )
+    (tests / "test_sample.py").write_text(sample)
+    (package / "__init__.py").touch()
+    (package / "sleepy.py").write_text("import time\n\n\ndef nap():\n    time.sleep(0.001)\n")
+    environ = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
+    environ |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"} | ({"CI": "true"} if ci else {})
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", str(tests)]
+    return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_a_skip_is_a_skip_outside_ci(tmp_path: Path) -> None:
+    result = run(tmp_path, SKIPPED, ci=False)
+    assert result.returncode == 0, result.stdout
+    assert "2 skipped" in result.stdout
+    assert "no network namespaces" in result.stdout
+
+
+def test_a_skip_for_missing_hardware_fails_under_ci(tmp_path: Path) -> None:
+    result = run(tmp_path, SKIPPED, ci=True)
+    assert result.returncode == 1
+    assert "1 failed, 1 skipped" in result.stdout
+    assert "where nothing may be missing: no network namespaces" in result.stdout
+
+
+@pytest.mark.parametrize("sample", [SKIPPED_FIXTURE, SKIPPED_MODULE])
+def test_a_skip_in_a_fixture_or_module_fails_under_ci(tmp_path: Path, sample: str) -> None:
+    result = run(tmp_path, sample, ci=True)
+    assert result.returncode != 0
+    assert "where nothing may be missing" in result.stdout
+
+
+def test_a_thread_left_behind_fails(tmp_path: Path) -> None:
+    result = run(tmp_path, THREAD, ci=False)
+    assert result.returncode == 1
+    assert "threads left behind: lonely" in result.stdout
+
+
+def test_blocking_the_loop_fails(tmp_path: Path) -> None:
+    result = run(tmp_path, BLOCKS, ci=False)
+    assert result.returncode == 1
+    assert "time.sleep(0.001)" in result.stdout
+    assert "1 error" in result.stdout, "only the test that ran a loop"
+
+
+def test_each_test_has_a_home_of_its_own(tmp_path: Path) -> None:
+    result = run(tmp_path, HOME, ci=False)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,388 @@
+"""The driver on real sockets of the loopback, with an endpoint that does as it is told."""
+
+import asyncio
+import errno
+import socket
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net import udp
+from p2pcall.net.address import Address
+from p2pcall.net.udp import Driver, Line, expand
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of ICMP errors on Linux only")
+
+
+class Endpoint:
+    """Each datagram becomes an event; what is put into `out` is sent, `timer` is when it wants to be woken."""
+
+    def __init__(self) -> None:
+        self.out: list[tuple[bytes, Address]] = []
+        self.events: deque[tuple[bytes, Address]] = deque()
+        self.timer: float | None = None
+        self.expired: list[float] = []
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
+        self.events.append((data, address))
+
+    def handle_timer(self, now: float) -> None:
+        self.expired.append(now)
+        self.timer = None
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        out, self.out = self.out, []
+        return out
+
+    def next_timer(self) -> float | None:
+        return self.timer
+
+    def next_event(self) -> tuple[bytes, Address] | None:
+        return self.events.popleft() if self.events else None
+
+
+_line: Line[tuple[bytes, Address]] = Endpoint()
+
+
+class Side:
+    """A driver with its endpoint, and a queue of what it was told."""
+
+    def __init__(self, *bind: str, port: int = 0) -> None:
+        self.endpoint = Endpoint()
+        self.driver: Driver[tuple[bytes, Address]] = Driver.open(bind, port)
+        self.told: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue()
+        self.unreachable: asyncio.Queue[tuple[Address, int]] = asyncio.Queue()
+        self.on_event: Callable[[tuple[bytes, Address]], None] = self.told.put_nowait
+
+    def start(self) -> "Side":
+        self.driver.start(
+            self.endpoint,
+            lambda event: self.on_event(event),
+            on_unreachable=lambda address, code: self.unreachable.put_nowait((address, code)),
+        )
+        return self
+
+    def send(self, *datagrams: tuple[bytes, Address]) -> None:
+        self.endpoint.out += datagrams
+        self.driver.pump()
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def closed_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.mark.parametrize(("host", "rest"), [("127.0.0.1", ()), ("::1", (0, 0))])
+def test_datagrams_go_and_come(host: str, rest: tuple[int, ...]) -> None:
+    async def story() -> None:
+        a, b = Side().start(), Side(host).start()
+        a.send((b"there", (host, b.driver.port, *rest)))
+        data, address = await b.told.get()
+        assert (data, address) == (b"there", (host, a.driver.port, *rest))
+        b.send((b"back", address))
+        assert await a.told.get() == (b"back", (host, b.driver.port, *rest))
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
+def test_an_answer_leaves_from_the_address_that_was_dialled() -> None:
+    """Else a firewall takes it for a stranger's: 127.0.0.2 was asked, the kernel would answer from 127.0.0.1."""
+
+    async def story() -> None:
+        a, b = Side().start(), Side("127.0.0.1").start()
+        b.send((b"hello", ("127.0.0.2", a.driver.port)))
+        _, address = await a.told.get()
+        a.send((b"hi", address))
+        assert await b.told.get() == (b"hi", ("127.0.0.2", a.driver.port))
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
+def test_what_happens_in_an_event_is_pumped_too() -> None:
+    """An event's handler that makes the endpoint send, and pumps, sends; in order and without recursion."""
+
+    async def story() -> None:
+        a, b = Side("127.0.0.1").start(), Side("127.0.0.1").start()
+        depth = [0]
+
+        def answer(event: tuple[bytes, Address]) -> None:
+            depth.append(depth[-1] + 1)
+            assert depth[-1] == 1
+            b.send((event[0] + b"!", event[1]))
+            depth.pop()
+
+        b.on_event = answer
+        a.send(*[(str(i).encode(), ("127.0.0.1", b.driver.port)) for i in range(40)])
+        assert [(await a.told.get())[0] for _ in range(40)] == [b"%d!" % i for i in range(40)]
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
+def test_one_timer_is_armed_and_moved() -> None:
+    async def story() -> None:
+        side = Side("127.0.0.1").start()
+        loop = asyncio.get_running_loop()
+        side.endpoint.timer = loop.time() + 1000
+        side.driver.pump()
+        side.driver.pump()
+        woken = asyncio.Event()
+        original = side.endpoint.handle_timer
+
+        def handle(now: float) -> None:
+            original(now)
+            woken.set()
+
+        side.endpoint.handle_timer = handle  # type: ignore[method-assign]  # observed, not replaced
+        side.endpoint.timer = loop.time()
+        side.driver.pump()
+        await woken.wait()
+        assert len(side.endpoint.expired) == 1
+        side.endpoint.timer = loop.time() + 1000
+        side.driver.pump()
+        side.driver.close()
+
+    run(story)
+
+
+def test_closing_inside_an_event_ends_it_all() -> None:
+    async def story() -> None:
+        a, b = Side("127.0.0.1").start(), Side("127.0.0.1").start()
+        seen = asyncio.Event()
+
+        def close(_: object) -> None:
+            b.driver.close()
+            b.driver.close()
+            b.driver.pump()
+            seen.set()
+
+        b.on_event = close
+        a.send((b"1", ("127.0.0.1", b.driver.port)), (b"2", ("127.0.0.1", b.driver.port)))
+        await seen.wait()
+        a.driver.close()
+
+    run(story)
+
+
+def test_a_driver_that_never_started_can_be_closed() -> None:
+    side_driver: Driver[object] = Driver.open(["127.0.0.1"], 0)
+    side_driver.pump()
+    side_driver.close()
+
+
+@linux_only
+def test_a_closed_port_is_told_by_its_address_and_costs_nobody_else_a_datagram() -> None:
+    async def story() -> None:
+        a, b = Side("127.0.0.1").start(), Side("127.0.0.1").start()
+        nobody = ("127.0.0.1", closed_port())
+        good = ("127.0.0.1", b.driver.port)
+        a.send((b"x", nobody), (b"0", good), (b"x", nobody), (b"1", good), (b"2", good))
+        assert [(await b.told.get())[0] for _ in range(3)] == [b"0", b"1", b"2"]
+        assert await a.unreachable.get() == (nobody, errno.ECONNREFUSED)
+        assert a.driver.errors["ECONNREFUSED"] >= 1
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
+def test_a_family_without_socket_is_told() -> None:
+    async def story() -> None:
+        side = Side("127.0.0.1").start()
+        side.send((b"x", ("::1", 9, 0, 0)))
+        assert await side.unreachable.get() == (("::1", 9, 0, 0), errno.EAFNOSUPPORT)
+        side.driver.close()
+
+    run(story)
+
+
+def test_a_datagram_that_is_too_long_for_the_system_is_counted_only() -> None:
+    async def story() -> None:
+        side = Side("127.0.0.1").start()
+        side.send((bytes(70000), ("127.0.0.1", 9)))
+        assert side.driver.errors["EMSGSIZE"] == 1
+        assert side.unreachable.empty()
+        side.driver.close()
+
+    run(story)
+
+
+def test_the_endpoint_sees_that_a_datagram_is_too_long() -> None:
+    async def story() -> None:
+        a, b = Side("127.0.0.1").start(), Side("127.0.0.1").start()
+        a.send((bytes(9000), ("127.0.0.1", b.driver.port)), (b"", ("127.0.0.1", b.driver.port)))
+        assert len((await b.told.get())[0]) == udp.RECEIVE_BYTES > 1200
+        assert (await b.told.get())[0] == b""
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
+class FullSocket:
+    """A socket whose buffer is full, and which the network has left."""
+
+    family = socket.AF_INET
+
+    def __init__(self, send: OSError, receive: OSError) -> None:
+        self.send, self.receive = send, receive
+
+    def sendmsg(self, *_: object) -> int:
+        raise self.send
+
+    def recvmsg(self, *_: object) -> Any:
+        raise self.receive
+
+
+@pytest.mark.parametrize(
+    ("failure", "name", "told"),
+    [
+        (BlockingIOError(errno.EAGAIN, ""), "EAGAIN", 0),
+        (OSError(errno.ENOBUFS, ""), "ENOBUFS", 0),
+        (OSError(errno.ENETUNREACH, ""), "ENETUNREACH", 1),
+        (PermissionError(errno.EPERM, ""), "EPERM", 1),
+    ],
+)
+def test_sends_that_fail_are_counted_never_raised(failure: OSError, name: str, told: int) -> None:
+    async def story() -> None:
+        full: Any = FullSocket(failure, BlockingIOError(errno.EAGAIN, ""))
+        driver: Driver[tuple[bytes, Address]] = Driver([], 9)
+        driver.start(endpoint := Endpoint(), print, on_unreachable=lambda *event: events.append(event))
+        driver._routes._sockets = (full,)
+        events: list[tuple[Address, int]] = []
+        endpoint.out = [(b"x", ("192.0.2.1", 9))] * 3
+        driver.pump()
+        assert driver.errors == {name: 3}
+        assert len(events) == told
+        driver.close()
+
+    run(story)
+
+
+def test_a_receive_that_fails_is_counted_and_the_loop_goes_on() -> None:
+    async def story() -> None:
+        broken: Any = FullSocket(OSError(), OSError(errno.EHOSTUNREACH, ""))
+        driver: Driver[tuple[bytes, Address]] = Driver([], 9)
+        driver.start(Endpoint(), print)
+        driver._readable(broken)
+        assert driver.errors == {"EHOSTUNREACH": udp.RECEIVE_BATCH}
+        driver.close()
+
+    run(story)
+
+
+# ---- binding
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield int(sock.getsockname()[1])
+
+
+def test_both_families_have_the_same_port() -> None:
+    driver: Driver[object] = Driver.open((), 0)
+    assert {sock.getsockname()[1] for sock in driver._sockets} == {driver.port}
+    assert driver.bound()[0] == "0.0.0.0"
+    assert driver.addresses()
+    driver.close()
+
+
+def test_a_taken_port_is_told_with_what_to_do(taken: int) -> None:
+    with pytest.raises(P2PCallError) as caught:
+        Driver.open(["127.0.0.1"], taken)
+    assert (caught.value.slug, caught.value.exit) == ("port-taken", ExitCode.USAGE)
+    assert f"ss -ulpn 'sport = :{taken}'" in caught.value.text
+    assert "--port 0" in (caught.value.hint or "")
+
+
+def test_a_dialler_takes_another_port_if_its_own_is_taken(taken: int) -> None:
+    driver: Driver[object] = Driver.open(["127.0.0.1"], taken, fallback_any=True)
+    assert driver.port not in (0, taken)
+    driver.close()
+
+
+def test_several_binds_share_the_port_and_are_all_listed() -> None:
+    driver: Driver[object] = Driver.open(["127.0.0.1", "127.0.0.2", "[::1]"], 0)
+    assert driver.bound() == driver.addresses() == ["127.0.0.1", "127.0.0.2", "::1"]
+    driver.close()
+
+
+@pytest.mark.parametrize(
+    ("bind", "slug"),
+    [("eth0", "bad-bind"), ("192.0.2.77", "no-such-address"), ("fe80::1%nosuch", "no-interface")],
+)
+def test_a_bind_that_is_no_address_of_ours_is_a_usage_error(bind: str, slug: str) -> None:
+    for fallback in (False, True):
+        with pytest.raises(P2PCallError) as caught:
+            Driver.open([bind], 0, fallback_any=fallback)
+        assert (caught.value.slug, caught.value.exit) == (slug, ExitCode.USAGE)
+
+
+def _machine_without(monkeypatch: pytest.MonkeyPatch, *families: int, code: int = errno.EAFNOSUPPORT) -> None:
+    real = socket.socket
+
+    def make(family: int = socket.AF_INET, *args: Any) -> socket.socket:
+        if family in families:
+            raise OSError(code, "not here")
+        return real(family, *args)
+
+    monkeypatch.setattr(udp.socket, "socket", make)
+
+
+def test_a_machine_without_ipv6_does_with_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    _machine_without(monkeypatch, socket.AF_INET6)
+    driver: Driver[object] = Driver.open((), 0)
+    assert driver.bound() == ["0.0.0.0"]
+    driver.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "slug"),
+    [(errno.EAFNOSUPPORT, "no-socket"), (errno.EMFILE, "no-socket"), (errno.EACCES, "port-forbidden")],
+)
+def test_no_socket_at_all_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch, code: int, slug: str) -> None:
+    _machine_without(monkeypatch, socket.AF_INET, socket.AF_INET6, code=code)
+    with pytest.raises(P2PCallError) as caught:
+        Driver.open((), 0)
+    assert caught.value.slug == slug
+
+
+def test_a_free_port_for_both_families_is_looked_for_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = udp._open_one, []
+
+    def flaky(address: Address, *, optional: bool) -> socket.socket | None:
+        calls.append(address)
+        if len(address) == 4 and len(calls) < 6:
+            raise OSError(errno.EADDRINUSE, "in use")
+        return real(address, optional=optional)
+
+    monkeypatch.setattr(udp, "_open_one", flaky)
+    driver: Driver[object] = Driver.open((), 0)
+    assert len(calls) == 6
+    driver.close()
+
+
+def test_wildcards_become_the_addresses_of_their_family() -> None:
+    assert expand(["192.0.2.1", "2001:db8::1"]) == ["192.0.2.1", "2001:db8::1"]
+    assert all(":" not in host for host in expand(["0.0.0.0"]))
+    assert all(":" in host for host in expand(["::"]))

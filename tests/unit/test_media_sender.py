@@ -1,0 +1,196 @@
+"""Redundancy, merging, sizes and rates, figures."""
+
+import math
+import struct
+
+import pytest
+
+from p2pcall.media import constants as c
+from p2pcall.media.ladder import encode_size, video_bitrate
+from p2pcall.media.packets import AudioCopy, parse_audio
+from p2pcall.media.redundancy import Redundancy
+from p2pcall.media.stats import Interval, Rate, ReceiveStats
+from p2pcall.media.stretch import merge
+
+
+def copies(redundancy: Redundancy, seq: int, frame: bytes = b"x" * 80) -> tuple[int, ...]:
+    packet = parse_audio(redundancy.packet(seq, frame, seq * 20))
+    assert packet is not None
+    return tuple(copy.distance for copy in packet.copies)
+
+
+def test_the_frame_before_always_comes_along() -> None:
+    redundancy = Redundancy()
+    assert copies(redundancy, 0) == (0,)
+    assert copies(redundancy, 1) == (0, 1)
+    assert copies(redundancy, 2) == (0, 1)
+    assert redundancy.copies == 1
+    packet = parse_audio(redundancy.packet(3, b"new", 60))
+    assert packet is not None
+    assert packet.copies == (AudioCopy(0, b"new"), AudioCopy(1, b"x" * 80))
+
+
+def test_a_gap_in_the_numbers_has_no_copy() -> None:
+    redundancy = Redundancy()
+    copies(redundancy, 0)
+    assert copies(redundancy, 5) == (0,)
+
+
+def test_more_copies_at_once_when_loss_goes_up_and_fewer_later() -> None:
+    redundancy = Redundancy()
+    for seq in range(10):
+        copies(redundancy, seq)
+    redundancy.on_loss(0.05)
+    assert copies(redundancy, 10) == (0, 1, 2)
+    redundancy.on_loss(0.3)
+    assert copies(redundancy, 11) == (0, 1, 2, 4)
+    redundancy.on_loss(0.08)
+    assert redundancy.copies == 3, "between the limits nothing changes"
+    counts = []
+    for _ in range(12):
+        redundancy.on_loss(0.0)
+        counts.append(redundancy.copies)
+    assert counts == [3] * 4 + [2] * 5 + [1] * 3
+
+
+def test_a_bad_report_in_between_starts_the_count_again() -> None:
+    redundancy = Redundancy()
+    redundancy.on_loss(0.05)
+    for _ in range(10):
+        for _ in range(c.REDUNDANCY_LOWER_AFTER - 1):
+            redundancy.on_loss(0.0)
+        redundancy.on_loss(0.015)
+    assert redundancy.copies == 2
+
+
+def test_copies_that_do_not_fit_are_left_out() -> None:
+    redundancy = Redundancy()
+    redundancy.on_loss(0.5)
+    big = bytes(500)
+    assert copies(redundancy, 0, big) == (0,)
+    assert copies(redundancy, 1, big) == (0, 1)
+    assert copies(redundancy, 2, big) == (0, 1)
+    with pytest.raises(ValueError):
+        redundancy.packet(3, bytes(1_200), 60)
+
+
+def tone(start: int, hz: float = 200.0, level: float = 8_000) -> bytes:
+    samples = [round(level * math.sin(2 * math.pi * hz * (start + i) / 48_000)) for i in range(960)]
+    return struct.pack("<960h", *samples)
+
+
+def test_merge_keeps_both_ends() -> None:
+    first, second = tone(0, 333), tone(960, 333)
+    merged = merge(first, second)
+    assert len(merged) == c.FRAME_BYTES
+    assert merged[:2] == first[:2]
+    assert merged[-2:] == second[-2:]
+
+
+def test_merge_of_what_fits_is_seamless() -> None:
+    """200 Hz has four whole periods in a frame: the merged one is the tone again."""
+    assert merge(tone(0), tone(960)) == pytest.approx(tone(0), abs=1)
+
+
+def test_merge_cuts_where_it_is_quiet() -> None:
+    loud = struct.pack("<960h", *([12_000, -9_000] * 330 + [0] * 300))
+    other = struct.pack("<960h", *([-12_000, 9_000] * 330 + [0] * 300))
+    merged = struct.unpack("<960h", merge(loud, other))
+    assert merged[:660] == struct.unpack("<960h", loud)[:660]
+    assert set(merged[660:]) == {0}
+
+
+def test_merge_of_the_loudest_stays_in_range() -> None:
+    loud = struct.pack("<960h", *([32_767] * 480 + [-32_768] * 480))
+    assert len(merge(loud, loud)) == c.FRAME_BYTES
+
+
+@pytest.mark.parametrize(("first", "second"), [(b"", tone(0)), (tone(0), b""), (tone(0)[:-1], tone(0))])
+def test_merge_wants_whole_frames(first: bytes, second: bytes) -> None:
+    with pytest.raises(ValueError):
+        merge(first, second)
+
+
+@pytest.mark.parametrize(
+    ("source", "view", "size"),
+    [
+        ((1280, 720), (120, 78), (120, 66)),
+        ((640, 480), (1_000, 1_000), (640, 480)),
+        ((1920, 1080), (2_000, 2_000), (640, 360)),
+        ((320, 240), (2_000, 2_000), (320, 240)),
+        ((480, 640), (200, 100), (74, 100)),
+        ((321, 241), (2_000, 2_000), (320, 240)),
+        ((640, 480), (0, 100), (0, 0)),
+        ((640, 480), (100, 0), (0, 0)),
+        ((640, 480), (5, 5), (16, 16)),
+        ((8_000, 10), (600, 400), (600, 16)),
+    ],
+)
+def test_encode_size(source: tuple[int, int], view: tuple[int, int], size: tuple[int, int]) -> None:
+    assert encode_size(*source, *view) == size
+
+
+@pytest.mark.parametrize("source", [(0, 100), (100, 0)])
+def test_a_source_without_pixels(source: tuple[int, int]) -> None:
+    with pytest.raises(ValueError):
+        encode_size(*source, 100, 100)
+
+
+def test_video_bitrate() -> None:
+    assert video_bitrate(160, 120, 15) == 60_000
+    assert 150_000 < video_bitrate(320, 240, 15) < 200_000
+    assert video_bitrate(0, 0, 0) == c.VIDEO_MIN_BPS
+    assert video_bitrate(10_000, 10_000, 60) == c.VIDEO_MAX_BPS
+
+
+def test_loss_of_an_interval() -> None:
+    stats = ReceiveStats()
+    assert stats.interval() == Interval(0, 0, 0.0)
+    for seq in range(100, 150):
+        if seq % 5:
+            stats.on_packet(seq, seq * 20, seq * 0.02)
+    assert stats.interval() == Interval(49, 40, pytest.approx(1 - 40 / 49))
+    assert (stats.highest, stats.received) == (149, 40)
+    for seq in (150, 151, 151, 151):
+        stats.on_packet(seq, seq * 20, seq * 0.02)
+    assert stats.interval().loss == 0.0
+
+
+def test_a_wild_seq_does_not_spoil_the_figures() -> None:
+    stats = ReceiveStats()
+    stats.on_packet(0, 0, 0.0)
+    stats.on_packet(4_000_000_000, 0, 0.02)
+    stats.on_packet(1, 20, 0.02)
+    assert stats.highest == 1
+    assert stats.interval() == Interval(2, 2, 0.0)
+
+
+def test_a_real_jump_is_followed_after_two() -> None:
+    stats = ReceiveStats()
+    stats.on_packet(10_000, 0, 0.0)
+    stats.on_packet(5, 100, 0.1)
+    stats.on_packet(6, 120, 0.12)
+    assert stats.highest == 6
+    assert stats.interval() == Interval(1, 1, 0.0)
+    assert stats.jitter_s == 0.0
+
+
+def test_jitter_is_that_of_rfc_3550() -> None:
+    stats = ReceiveStats()
+    stats.on_packet(0, 0, 0.0)
+    stats.on_packet(1, 20, 0.036)
+    assert stats.jitter_s == pytest.approx(0.016 / 16)
+    for seq in range(2, 400):
+        stats.on_packet(seq, seq * 20, seq * 0.02 + (0.016 if seq % 2 else 0.0))
+    assert stats.jitter_s == pytest.approx(0.016, rel=0.01)
+
+
+def test_rate() -> None:
+    rate = Rate(10.0)
+    rate.add(500)
+    rate.add(500)
+    assert rate.per_second(12.0) == 500.0
+    assert rate.per_second(12.0) == 0.0
+    rate.add(10)
+    assert rate.per_second(13.0) == 10.0
+    assert rate.total == 1_010
