@@ -33,7 +33,7 @@ nightly: $(test)
 	@$(python) tests/check.py nightly
 
 bench: $(test)
-	@$(python) tests/bench/bench.py $(ARGS)
+	@PYTHONPATH=tests/e2e $(python) tests/bench/bench.py $(ARGS)
 
 lint: $(test)
 	@$(python) tests/check.py lint

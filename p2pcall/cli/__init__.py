@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.events import Error, to_json
 
 DEBUG = "P2PCALL_DEBUG"
 """Environment variable: with it an internal error shows its traceback, which may hold what a call is about."""
@@ -62,6 +61,7 @@ def _command(argv: Sequence[str]) -> str:
 
 def _tell(error: P2PCallError, argv: Sequence[str], env: Env) -> int:
     from p2pcall.cli import words
+    from p2pcall.events import Error, to_json
 
     event = Error(error.slug, error.text, error.hint, int(error.exit))
     with suppress(OSError, ValueError):

@@ -3,7 +3,6 @@
 Engine, devices and discovery are imported inside commands, so that `--version` and `--help` stay quick.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +29,7 @@ p2pcall: calls from machine to machine, encrypted end to end, drawn in the termi
 app = typer.Typer(
     name="p2pcall",
     add_completion=False,
+    rich_markup_mode=None,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
@@ -68,22 +68,16 @@ def listen(
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
-    answer: Annotated[
-        Answer, typer.Option(rich_help_panel=opt.CALLING, help="Who is answered without asking.")
-    ] = Answer.ASK,
-    reach: Annotated[
-        Reach, typer.Option(rich_help_panel=opt.CALLING, help="Who can make this side ring.")
-    ] = Reach.ANYONE,
+    answer: Annotated[Answer, typer.Option(help="Who is answered without asking.")] = Answer.ASK,
+    reach: Annotated[Reach, typer.Option(help="Who can make this side ring.")] = Reach.ANYONE,
     announce: Annotated[
         Announce,
-        typer.Option(rich_help_panel=opt.CALLING, help="Tell the local network that you can be called."),
+        typer.Option(help="Tell the local network that you can be called."),
     ] = Announce.PUBLIC,
-    once: Annotated[
-        bool, typer.Option("--once", rich_help_panel=opt.CALLING, help="Exit after one call.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Exit after one call.")] = False,
     echo: Annotated[
         bool,
-        typer.Option("--echo", rich_help_panel=opt.CALLING, help="Send back what comes: an echo service."),
+        typer.Option("--echo", help="Send back what comes: an echo service."),
     ] = False,
     max_duration: opt.MaxDuration = None,
     audio_in: opt.AudioIn = "default",
@@ -100,6 +94,8 @@ def listen(
 ) -> int:
     """Wait for calls: ring, ask, connect; go on listening after a call."""
     settings = opt.call_settings(ctx.params)
+    import asyncio
+
     from p2pcall.cli.output import Output
     from p2pcall.engine import run
 
@@ -111,16 +107,17 @@ def listen(
 def dial(
     ctx: typer.Context,
     target: Annotated[
-        str, typer.Argument(help="A contact, a name on this network, host, host:port or \\[v6]:port.")
+        str,
+        typer.Argument(
+            metavar="TARGET", help="A contact, a name on this network, host, host:port or [v6]:port."
+        ),
     ],
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
     timeout: Annotated[
         float,
-        typer.Option(
-            metavar="SECONDS", min=0.1, rich_help_panel=opt.CALLING, help="Give up ringing after so long."
-        ),
+        typer.Option(metavar="SECONDS", help="Give up ringing after so long."),
     ] = RING_TIMEOUT_S,
     max_duration: opt.MaxDuration = None,
     audio_in: opt.AudioIn = "default",
@@ -137,6 +134,8 @@ def dial(
 ) -> int:
     """Call a contact, a name on this network, or an address."""
     settings = opt.call_settings(ctx.params)
+    import asyncio
+
     from p2pcall.cli.output import Output
     from p2pcall.engine import run
 
@@ -152,6 +151,8 @@ def peers(
     home: opt.HomeDir = None,
 ) -> int:
     """Who can be called on this network now."""
+    import asyncio
+
     from p2pcall.cli import lan
 
     return int(asyncio.run(lan.peers(ctx.obj, _home(ctx), watch=watch, json=json)))
@@ -160,7 +161,7 @@ def peers(
 @app.command()
 def demo(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long the call lasts.")] = 8.0,
+    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long the call lasts.")] = 8.0,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,
     plain: opt.Plain = False,
@@ -198,7 +199,7 @@ def contacts_list(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir 
 @contacts.command("remove")
 def contacts_remove(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The contact's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")],
     home: opt.HomeDir = None,
 ) -> int:
     """Forget a contact and the key; the next call pairs anew."""

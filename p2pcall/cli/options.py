@@ -1,6 +1,7 @@
 """The options that commands share: one definition each, with its help; and their way into `CallSettings`."""
 
 import getpass
+import math
 import socket
 from collections.abc import Mapping
 from enum import StrEnum
@@ -20,15 +21,12 @@ from p2pcall.engine.settings import (
 )
 from p2pcall.errors import ExitCode, P2PCallError
 
-MEDIA = "Sound and picture"
-CALLING = "Calling"
-OUTPUT = "Output"
+MAX_PORT = 65535
 
 AudioIn = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        rich_help_panel=MEDIA,
         help="Microphone: a device name, default, a media file, - (raw PCM), tone, silence, none.",
     ),
 ]
@@ -36,7 +34,6 @@ AudioOut = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        rich_help_panel=MEDIA,
         help="Speaker: a device name, default, a .wav, .ogg or .flac file, - (raw PCM), none.",
     ),
 ]
@@ -44,7 +41,6 @@ VideoIn = Annotated[
     str | None,
     typer.Option(
         metavar="WHAT",
-        rich_help_panel=MEDIA,
         show_default="camera, if there is one",
         help="Camera: camera, camera:NAME, screen, a media or picture file, test, - (y4m), none.",
     ),
@@ -53,22 +49,16 @@ VideoOut = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        rich_help_panel=MEDIA,
         help="Where to draw: auto, blocks, ascii, a file, - (y4m), none.",
     ),
 ]
-NoVideo = Annotated[
-    bool, typer.Option("--no-video", rich_help_panel=MEDIA, help="Same as --video-in none --video-out none.")
-]
-Loop = Annotated[bool, typer.Option("--loop", rich_help_panel=MEDIA, help="Repeat an input file.")]
-HangupOnEof = Annotated[
-    bool, typer.Option("--hangup-on-eof", rich_help_panel=MEDIA, help="Hang up when the input ends.")
-]
+NoVideo = Annotated[bool, typer.Option("--no-video", help="Same as --video-in none --video-out none.")]
+Loop = Annotated[bool, typer.Option("--loop", help="Repeat an input file.")]
+HangupOnEof = Annotated[bool, typer.Option("--hangup-on-eof", help="Hang up when the input ends.")]
 Name = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        rich_help_panel=CALLING,
         show_default="your login name",
         help="What you call yourself.",
     ),
@@ -77,37 +67,27 @@ Port = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        min=0,
-        max=65535,
-        rich_help_panel=CALLING,
         show_default="51729",
         help="UDP port; 0 is any free one.",
     ),
 ]
 Bind = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="ADDR", rich_help_panel=CALLING, help="Use only this address of the machine (repeatable)."
-    ),
+    typer.Option(metavar="ADDR", help="Use only this address of the machine (repeatable)."),
 ]
 MaxDuration = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", min=0.1, rich_help_panel=CALLING, help="Hang up after so long."),
+    typer.Option(metavar="SECONDS", help="Hang up after so long."),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Events on stdout, one JSON object a line.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="Say nothing but errors.")]
-Plain = Annotated[
-    bool, typer.Option("--plain", rich_help_panel=OUTPUT, help="No cursor movement: one line a second.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Plain = Annotated[bool, typer.Option("--plain", help="No cursor movement: one line a second.")]
 HomeDir = Annotated[
     str | None,
     typer.Option(
         "--home",
         metavar="DIR",
         envvar="P2PCALL_HOME",
-        rich_help_panel=OUTPUT,
         show_default=False,
         help="Keep keys and contacts here.",
     ),
@@ -168,6 +148,12 @@ def own_name(name: str | None) -> str:
 def call_settings(given: Mapping[str, Any]) -> CallSettings:
     """All options of `listen` or `dial` as parsed (parameter name -> value) in one record."""
     port = given["port"]
+    if port is not None and not 0 <= port <= MAX_PORT:
+        raise usage(f"--port is 0 to {MAX_PORT}, not {port}")
+    for option in ("timeout", "max_duration"):
+        seconds = given.get(option)
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            raise usage(f"--{option.replace('_', '-')} is a number of seconds above 0")
     return CallSettings(
         name=own_name(given["name"]),
         media=media_settings(given),

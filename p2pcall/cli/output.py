@@ -9,8 +9,11 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import av
+
 from p2pcall import events
 from p2pcall.cli import words
+from p2pcall.device.base import OnError
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.events import Event, to_json
@@ -159,7 +162,7 @@ class ScreenView:
     ) -> None:
         self._output, self._screen, self._picture = output, screen, picture
         self._keys = _Keys(terminal, on_key)
-        self.on_error: Callable[[Exception], None] | None = None
+        self.on_error: OnError | None = None
         self.show = screen.show
         self.show_local = screen.show_local
         self.set_hud = screen.set_hud
@@ -186,7 +189,7 @@ class PlainView:
         self._output, self._terminal = output, terminal
         self._told_at = -1
         self._keys = None
-        self.on_error: Callable[[Exception], None] | None = None
+        self.on_error: OnError | None = None
         if terminal is not None:
             terminal.enter(alternate=False)
             self._keys = _Keys(terminal, on_key)
@@ -201,10 +204,10 @@ class PlainView:
         """No picture."""
         return (0, 0)
 
-    def show(self, frame: object) -> None:
+    def show(self, frame: av.VideoFrame) -> None:
         """No picture."""
 
-    def show_local(self, frame: object) -> None:
+    def show_local(self, frame: av.VideoFrame | None) -> None:
         """No picture."""
 
     def next_mode(self) -> None:

@@ -1,6 +1,7 @@
 """The commands that only show or change what is kept: `id`, `devices`, `contacts`."""
 
 import json as jsonlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from p2pcall.cli.options import own_name
@@ -12,8 +13,26 @@ from p2pcall.store.identity import load_or_create
 from p2pcall.view.sanitize import clean
 
 
+PIPE_COLUMNS = 200
+"""Where nobody looks at the width, lines are not broken."""
+
+
 def _print(env: Env, text: str) -> None:
     env.stdout.write(text + "\n")
+
+
+def table(env: Env, rows: Sequence[Sequence[str]], *headings: str) -> None:
+    """Rows for people: as wide as the terminal, plain text where there is none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    Console(file=env.stdout, highlight=False, width=None if env.stdout.isatty() else PIPE_COLUMNS).print(
+        drawn
+    )
 
 
 def _rows(env: Env, rows: list[dict[str, object]]) -> None:
@@ -41,8 +60,9 @@ def show_devices(env: Env, *, json: bool) -> ExitCode:
         return ExitCode.OK
     if not found:
         _print(env, "no microphone, speaker or camera here; files, tone, silence, test and none work without")
-    for one in found:
-        _print(env, f"{one.kind:<11} {clean(one.name)}{'  (default)' if one.default else ''}")
+        return ExitCode.OK
+    rows = [(one.kind, clean(one.name), "default" if one.default else "") for one in found]
+    table(env, rows, "kind", "name", "")
     return ExitCode.OK
 
 
@@ -67,10 +87,17 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
         return ExitCode.OK
     if not known:
         _print(env, "no contacts yet: a call that you place or answer leaves one")
-    for one in known:
-        day = datetime.fromtimestamp(one.added, UTC).date().isoformat()
-        state = "verified" if one.verified else "contact"
-        _print(env, f"{clean(one.name):<20} {fingerprint(one.public)}  {state} since {day}")
+        return ExitCode.OK
+    rows = [
+        (
+            clean(one.name),
+            "verified" if one.verified else "contact",
+            datetime.fromtimestamp(one.added, UTC).date().isoformat(),
+            fingerprint(one.public),
+        )
+        for one in known
+    ]
+    table(env, rows, "name", "known", "since", "fingerprint")
     return ExitCode.OK
 
 

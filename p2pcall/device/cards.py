@@ -27,11 +27,8 @@ MENDS = {
 _ALSA_SAYS = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
 )
-
-
-@_ALSA_SAYS
-def _say_nothing(*_: object) -> None:
-    """For `_hush_alsa`; lives as long as the module, as libasound keeps the pointer."""
+_say_nothing: Any = _ALSA_SAYS(lambda *_: None)
+"""For `_hush_alsa`; lives as long as the module, because libasound keeps the pointer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class Speaker:
     def __init__(self, sink: AudioSink, reopen: Callable[[str], AudioSink], spec: str) -> None:
         self._sink, self._reopen, self._spec = sink, reopen, spec
         self._pull: Pull | None = None
+        self._used = False
         self._retry: asyncio.TimerHandle | None = None
         self.on_failure: OnFailure | None = None
         self.on_playout: Callable[[bytes], None] | None = None
@@ -103,13 +104,16 @@ class Speaker:
 
     def play(self, pull: Pull) -> None:
         """Play what `pull` gives from now on."""
-        started = self._pull is not None
-        self._pull = pull
-        if not started:
-            self._begin(self._sink)
+        playing, self._pull = self._pull is not None, pull
+        if playing:
+            return
+        if self._used:
+            self._sink = self._reopen(self._spec)
+        self._used = True
+        self._begin(self._sink)
 
     def stop(self) -> None:
-        """End playing; files are completed."""
+        """End playing; files are completed. `play` opens the device again."""
         self._pull = None
         if self._retry is not None:
             self._retry.cancel()

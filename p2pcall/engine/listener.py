@@ -8,7 +8,6 @@ import asyncio
 from signal import SIGINT
 
 from p2pcall import events
-from p2pcall.engine.audio import SILENT_FRAME
 from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import Outcome
@@ -213,7 +212,7 @@ class Listener:
             timer.cancel()
             answer.cancel()
             if self._devices is not None and self._devices.speaker.rings:
-                self._devices.speaker.play(lambda: SILENT_FRAME)
+                self._devices.speaker.stop()
 
     async def _await_answer(self, line: Line, event: events.Incoming, answer: "asyncio.Future[str]") -> str:
         while True:

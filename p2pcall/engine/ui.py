@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import av
+
 from p2pcall.device.base import VideoSink
 from p2pcall.events import Event, Incoming
 from p2pcall.view.hud import HudState
@@ -11,7 +13,7 @@ from p2pcall.view.hud import HudState
 class CallView(VideoSink, Protocol):
     """The screen of one call, or the plain line a second that stands in for it."""
 
-    def show_local(self, frame: object) -> None:
+    def show_local(self, frame: av.VideoFrame | None) -> None:
         """One's own picture, small in a corner; any thread."""
 
     def set_hud(self, state: HudState) -> None:

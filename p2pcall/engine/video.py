@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+import av
+
 from p2pcall.codec.video import VideoDecoder, VideoEncoder
 from p2pcall.device.base import VideoSink, VideoSource
 from p2pcall.errors import P2PCallError
@@ -31,7 +33,7 @@ class CaptureThread:
         open_source: Callable[[], VideoSource],
         post: Post,
         clock: Callable[[], float],
-        show_local: Callable[[object], None] | None,
+        show_local: Callable[[av.VideoFrame], None] | None,
     ) -> None:
         self._open_source = open_source
         self._post = post

@@ -54,11 +54,11 @@ class Lateness:
         keep = min(c.JITTER_FORGET, self._noted / (self._noted + 1))  # a plain mean at first
         weights = self._weights = [weight * keep for weight in self._weights]
         weights[bucket] += 1.0 - keep
-        tail = 0.0
-        for last in range(_BUCKETS - 1, -1, -1):
+        last = _BUCKETS - 1
+        tail = weights[last]
+        while tail <= 1.0 - c.JITTER_QUANTILE:
+            last -= 1
             tail += weights[last]
-            if tail > 1.0 - c.JITTER_QUANTILE:
-                break
         self.required_s = (last + 1) * c.JITTER_BUCKET_S
 
 

@@ -171,16 +171,18 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
         return None
     except OSError as error:
         raise file_error(error, path, "read") from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
             raise _wrong("not-a-file", f"{path} is not a file", f"move it away: mv {path} {path}.old")
         if private and mode & _OTHERS_ANY:
             raise _wrong("unsafe-file", f"{path} can be read by other users", f"chmod 600 {path}")
-        try:
+        with os.fdopen(fd, "rb", closefd=False) as file:
             data = file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise file_error(error, path, "read") from error
+    except OSError as error:
+        raise file_error(error, path, "read") from error
+    finally:
+        os.close(fd)
     if len(data) > MAX_FILE_BYTES:
         raise damaged(path, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
     return data

@@ -52,6 +52,9 @@ _RAMP = (
     "YTTTTV559990DWW@",
 )
 
+# Ordered dithering (Bayer, 4×4): by how many 256ths a pixel is made lighter or darker.
+_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.int16) * 3 - 22
+
 
 def _words(texts: list[bytes], length: int = 4) -> _Words:
     """Texts padded with NUL to `length` bytes each, as little-endian words to be stored in records."""
@@ -124,6 +127,8 @@ class Painter:
         self._row = np.repeat(np.arange(self.rows, dtype=np.intp), self.cols)
         self._frame = 0
         self._buffer = np.empty((self.rows * self.cols, 14 if ability.colours is Colours.TRUE else 10), "<u4")
+        tiles = (2 * self.rows // 4 + 1, self.cols // 4 + 1)
+        self._dither = np.tile(_BAYER, tiles)[: 2 * self.rows, : self.cols].reshape(-1)
         self._nearest = _palette() if ability.colours is Colours.C256 else None
 
     def blank_canvas(self, rgb: tuple[int, int, int] = (0, 0, 0)) -> Canvas:
@@ -158,7 +163,10 @@ class Painter:
         top, bottom = flat[upper], flat[lower]
         shown[upper], shown[lower] = top, bottom
         self._unknown.reshape(-1)[where] = False
-        records = self._block_records(top, bottom) if self._blocks else self._ascii_records(top, bottom)
+        if self._blocks:
+            records = self._block_records(top, bottom, upper, lower)
+        else:
+            records = self._ascii_records(top, bottom)
         self._moves(where, records)
         data = records.reshape(-1).view(np.uint8)
         drawing: bytes = data[data != 0].tobytes()
@@ -198,13 +206,13 @@ class Painter:
         records[hop, 1] = 0
         records[hop, 2] = _NUMBER[where[hop] - before[same] - 1] | _CUF_END
 
-    def _block_records(self, top: _Words, bottom: _Words) -> _Words:
+    def _block_records(self, top: _Words, bottom: _Words, upper: _Index, lower: _Index) -> _Words:
         """Records of a lower half block with ink and ground, or a space where both halves are alike.
 
         The lower one: many fonts draw the upper one a little into the cell above.
         """
         if self._nearest is not None:
-            top, bottom = self._index256(top), self._index256(bottom)
+            top, bottom = self._index256(top, upper), self._index256(bottom, lower)
         flat = top == bottom
         drawn = np.where(flat, -1, np.arange(len(top)))
         last_inked = np.maximum.accumulate(drawn)
@@ -227,22 +235,23 @@ class Painter:
             records[:, :3] = 0
             records[:, 3] = glyphs
             return records
-        # The glyph carries the brightness, the ink the hue: lift the ink so that its brightest channel is
-        # near full.
+        # The glyph carries the brightness, the ink the hue, so the ink is lifted until its brightest channel is
+        # near full. The ground is a dim shade of the same.
         mean = (upper + lower) >> 1
         peak = np.maximum(mean.max(axis=1), 48)
-        lifted = mean * np.uint16(235) // peak[:, None]
-        ink = np.full((len(top), 4), 255, np.uint8)
-        ink[:, :3] = lifted & 0xF0
-        inks = ink.view("<u4").reshape(-1)
-        if self._nearest is not None:
-            inks = self._index256(inks)
-        new_ink = np.ones(len(top), np.bool_)
+        inks = self._colour(mean * np.uint16(235) // peak[:, None] & 0xF0)
+        grounds = self._colour((mean * np.uint16(3) >> 3) & 0xF8)
+        new_ink, new_ground = (np.ones(len(top), np.bool_) for _ in range(2))
         new_ink[1:] = inks[1:] != inks[:-1]
-        ground = np.full(len(top), 0xFF000000 if self._nearest is None else 16, "<u4")
-        new_ground = np.zeros(len(top), np.bool_)
-        new_ground[0] = True
-        return self._records(glyphs, inks, new_ink, ground, new_ground)
+        new_ground[1:] = grounds[1:] != grounds[:-1]
+        return self._records(glyphs, inks, new_ink, grounds, new_ground)
+
+    def _colour(self, channels: NDArray[np.uint16]) -> _Words:
+        """Colours as `_digits` takes them, from (n, 3) channels."""
+        pixels = np.full((len(channels), 4), 255, np.uint8)
+        pixels[:, :3] = channels
+        colours: _Words = pixels.view(np.uint32).reshape(-1)
+        return colours if self._nearest is None else self._index256(colours)
 
     def _records(
         self, glyphs: _Words, ink: _Words, new_ink: Cells, ground: _Words, new_ground: Cells
@@ -275,9 +284,12 @@ class Painter:
         numbers: _Words = np.bitwise_or(_DIGITS.take(channels), _SEPARATORS)
         return numbers
 
-    def _index256(self, colours: _Words) -> _Words:
+    def _index256(self, colours: _Words, places: _Index | None = None) -> _Words:
+        """Numbers of the nearest of 256 colours; with the pixels' places, dithered in a fixed pattern."""
         assert self._nearest is not None
-        channels = colours.view(np.uint8).reshape(-1, 4)
-        red, green, blue = (channels[:, i].astype(np.uint16) >> 3 for i in range(3))
+        channels = colours.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
+        if places is not None:
+            channels = np.clip(channels + (channels * self._dither[places][:, None] >> 8), 0, 255)
+        red, green, blue = (channels[:, i] >> 3 for i in range(3))
         numbers: _Words = self._nearest[(red << 10) | (green << 5) | blue].astype(np.uint32)
         return numbers

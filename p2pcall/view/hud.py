@@ -145,6 +145,10 @@ class _Part:
     def line(self) -> Line:
         return self.forms[self.form]
 
+    def longest(self, cells: int) -> Line:
+        """The longest form that fits in `cells`."""
+        return next((form for form in self.forms if line_width(form) <= cells), ())
+
     def shorten(self) -> bool:
         if self.form + 1 >= len(self.forms):
             return False
@@ -169,6 +173,7 @@ def status_line(state: HudState, cells: int, unicode: bool = True) -> Line:
         right = hints.line()
         room = cells - 2 - line_width(left) - (line_width(right) + 2 if right else 0)
         if room >= 0:
+            right = hints.longest(room + (line_width(right) + 2 if right else 0) - 2)
             gap = cells - 2 - line_width(left) - line_width(right)
             return (Segment(" "), *left, Segment(" " * gap), *right, Segment(" "))
     over = -room

@@ -83,7 +83,10 @@ def texts(
     spans = [Span(layout.rows - 1, 0, status_line(state, cols, unicode), Ground.BAR)] if layout.rows else []
     if own:
         over, under, side = frame_lines(own.w, own.h, unicode)
-        spans += [Span(own.y - 1, own.x - 1, over, Ground.FRAME), Span(own.y + own.h, own.x - 1, under, Ground.FRAME)]
+        spans += [
+            Span(own.y - 1, own.x - 1, over, Ground.FRAME),
+            Span(own.y + own.h, own.x - 1, under, Ground.FRAME),
+        ]
         places = [(own.y + i, col) for i in range(own.h) for col in (own.x - 1, own.x + own.w)]
         spans += [Span(row, col, side, Ground.FRAME) for row, col in places]
     if state.show_help:

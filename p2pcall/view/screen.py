@@ -210,9 +210,7 @@ class Screen:
 
     def _write_texts(self, picture: bool) -> bytes:
         """The bytes of all texts if any has changed; cells no longer covered go back to the painter."""
-        spans = lay.texts(
-            self._layout, self._hud, self._ability.unicode, picture=picture, own=self._own_rect
-        )
+        spans = lay.texts(self._layout, self._hud, self._ability.unicode, picture=picture, own=self._own_rect)
         if spans == self._spans:
             return b""
         covered = lay.covered(self._layout, spans)
@@ -231,7 +229,8 @@ def _scaled(scaler: VideoReformatter, frame: av.VideoFrame, rect: Rect) -> Pixel
     w, h = rect.w, 2 * rect.h
     shrinks = frame.width >= w and frame.height >= h
     how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
-    small = scaler.reformat(frame, width=w, height=h, format="rgba", interpolation=how)
+    # One thread: faster for so few pixels, and swscale's threads write over each other's first pixels in a row.
+    small = scaler.reformat(frame, width=w, height=h, format="rgba", interpolation=how, threads=1)
     pixels: Pixels = np.asarray(small.to_ndarray(), np.uint8)
     pixels[..., 3] = 255
     return pixels

@@ -113,6 +113,8 @@ class Surroundings:
     side: Side = "a"
     terminal: tuple[int, int] | None = None
     """Columns and rows of its terminal; None: no terminal, standard input is empty (or `stdin`)."""
+    program: Sequence[str] = (sys.executable, "-m", "p2pcall")
+    """What is run with the arguments; another one for a pipeline (`["sh", "-c"]`)."""
     stdin: int | None = None
     stdout: int | None = None
     stderr: int | None = None
@@ -147,7 +149,7 @@ class P2P:
     # ---- start
 
     def _start(self, where: Surroundings) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "p2pcall", *self.argv]
+        command = [*where.program, *self.argv]
         quiet = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "CI", "PYTHONDONTWRITEBYTECODE"}
         environ = {name: value for name, value in os.environ.items() if name not in quiet}
         environ |= {"P2PCALL_HOME": str(where.home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -307,7 +309,7 @@ class P2P:
 
     def report(self) -> str:
         """All that is known, for the message of a failed test."""
-        lines = [f"p2pcall {' '.join(self.argv)}: exit {self.exit_code}, pid {self.pid}"]
+        lines = [f"{' '.join(self.argv)}: exit {self.exit_code}, pid {self.pid}"]
         names = [event["event"] for event in self.events if event["event"] != "stats"]
         lines += [f"events: {' '.join(names) or 'none'}"]
         lines += [f"last events: {json.dumps(event)}" for event in self.events[-3:]]
@@ -332,15 +334,13 @@ class P2P:
             with contextlib.suppress(OSError):
                 os.write(self._master, data)
 
-    def feed(self, data: bytes) -> None:
-        """Write to standard input (started with `stdin=PIPE`)."""
+    def feed(self, data: bytes, *, close: bool = False) -> None:
+        """Write to standard input (started with `stdin=PIPE`); waits while the pipe is full."""
         assert self.process.stdin is not None, "started without stdin=PIPE"
         self.process.stdin.write(data)
         self.process.stdin.flush()
-
-    def close_stdin(self) -> None:
-        assert self.process.stdin is not None, "started without stdin=PIPE"
-        self.process.stdin.close()
+        if close:
+            self.process.stdin.close()
 
     def _set_size(self, cols: int, rows: int) -> None:
         assert self._master is not None

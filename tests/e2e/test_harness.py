@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import picture
 import pytest
 import sound
 from netns import NetnsPair, Side, output_of
@@ -193,3 +194,12 @@ def test_pesq_tells_good_from_bad() -> None:
         holes[start : start + 960] = 0
     assert sound.pesq_wideband(says, np.concatenate([np.zeros(4_000), says])) > 4.5
     assert sound.pesq_wideband(says, holes) < 3
+
+
+def test_a_clip_tells_the_number_of_each_frame(tmp_path: Path) -> None:
+    frames = list(picture.read(picture.clip(tmp_path / "clip.mp4", 4)))
+    assert [picture.number_of(shown) for _, shown in frames] == list(range(60))
+    assert frames[-1][0] == pytest.approx(59 / 15, abs=0.01)
+    assert all(picture.likeness(shown, number) > 25 for number, (_, shown) in enumerate(frames))
+    assert picture.likeness(frames[30][1], 10) < 20
+    assert {picture.number_of(picture.frame(number, (40, 30))) for number in range(256)} == set(range(256))

@@ -3,7 +3,7 @@
 import pytest
 
 from p2pcall.media import constants as c
-from p2pcall.media.packets import KeyRequest, Nack, VideoFragment, pack_feedback, parse_feedback
+from p2pcall.media.packets import KeyRequest, Nack, VideoFragment, parse_feedback
 from p2pcall.media.reassembly import CompleteFrame, FragmentStore, Reassembler
 
 
@@ -39,6 +39,7 @@ def test_a_picture_waits_for_the_one_before_it() -> None:
     receiver = started()
     assert receiver.insert(fragment(2), 0.1) == []
     assert receiver.insert(fragment(3), 0.1) == []
+    assert receiver.next_poll() == pytest.approx(0.1 + c.VIDEO_REORDER_S)
     assert ids(receiver.insert(fragment(1), 0.11)) == [1, 2, 3]
 
 
@@ -111,7 +112,8 @@ def test_a_long_path_is_given_more_time() -> None:
 def test_a_picture_missing_altogether_is_asked_for_whole() -> None:
     receiver = started()
     receiver.insert(fragment(2), 0.1)
-    assert asked(receiver, 0.12) == [Nack(1, ())]
+    assert asked(receiver, 0.119) == []
+    assert asked(receiver, 0.121) == [Nack(1, ())]
     receiver.insert(fragment(1, 1, 2), 0.14)
     assert ids(receiver.insert(fragment(1, 0, 2), 0.14)) == [1, 2]
 
@@ -247,7 +249,3 @@ def test_the_store_forgets() -> None:
     assert len(store) == 300
     assert store.get(2, (0,), 2.1) == []
     assert store.get(3, (0,), 2.1) == [b"b"]
-
-
-def test_what_is_asked_for_parses() -> None:
-    assert parse_feedback(pack_feedback(KeyRequest())) == KeyRequest()

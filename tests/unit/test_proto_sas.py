@@ -20,7 +20,7 @@ def test_each_list_has_a_word_for_each_byte() -> None:
 
 def test_words_known_from_elsewhere_are_right() -> None:
     # The fingerprint E582 94F2 E9A2 2748 in the PGP word list's usual example.
-    known = "topmost Istanbul Pluto vagabond treadmill Pacific brackish dictator".split()
+    known = ["topmost", "Istanbul", "Pluto", "vagabond", "treadmill", "Pacific", "brackish", "dictator"]
     assert [
         (sas.EVEN, sas.ODD)[at % 2][byte] for at, byte in enumerate(bytes.fromhex("e58294f2e9a22748"))
     ] == known

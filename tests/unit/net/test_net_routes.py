@@ -80,7 +80,9 @@ def test_an_answer_leaves_from_where_the_question_went(
 
 def test_where_the_system_does_not_tell_the_socket_is_remembered(sockets: list[socket.socket]) -> None:
     routes = Routes(sockets, RoutingTable("127.0.0.1"))
-    routes.heard(PEER, sockets[1], [(socket.IPPROTO_IP, 99, b"else"), (socket.IPPROTO_IP, IP_PKTINFO, b"short")])
+    routes.heard(
+        PEER, sockets[1], [(socket.IPPROTO_IP, 99, b"else"), (socket.IPPROTO_IP, IP_PKTINFO, b"short")]
+    )
     assert routes.choose(PEER, 0) == (sockets[1], [])
 
 

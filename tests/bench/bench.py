@@ -1,0 +1,238 @@
+"""Speed and size, measured and printed as a table: `make bench`, or `make bench ARGS="--minutes 10"`.
+
+Start-up is measured against `python -c "import typer"`, run in turn with it. Calls are two real processes on the
+loopback, with files as microphones; what a call costs is read from /proc at two `stats` events, so that neither
+start nor end is in it. Only the command line's contract is used: options, events, exit codes. It needs Linux and
+an otherwise quiet machine. A figure beyond its goal is marked, and with `--check` that is the exit status.
+`tests/e2e` must be on PYTHONPATH (the Makefile sees to it).
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import picture
+import sound
+from harness import P2P, Event, Surroundings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
+STARTS = 11
+DIALS = 7
+WARM_UP_STATS = 3
+"""`stats` events before the measuring begins."""
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+VIDEO_SIZE, VIDEO_FPS = (320, 240), 15
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. `goal` None: told, not judged."""
+
+    what: str
+    value: float
+    unit: str
+    goal: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        return self.goal is None or self.value <= self.goal
+
+
+# ---- start-up
+
+
+def seconds_of(argv: Sequence[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *argv], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def heavy_imports(argv: Sequence[str]) -> set[str]:
+    """Which of the heavy libraries a command loads."""
+    command = [sys.executable, "-X", "importtime", *argv]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    return {line.rpartition("|")[2].strip() for line in told.splitlines() if "|" in line} & set(HEAVY)
+
+
+def start_rows() -> Iterator[Row]:
+    """Start of the quick commands against the start of Typer alone."""
+    typer = ["-c", "import typer"]
+    commands = {option: ["-m", "p2pcall", option] for option in ("--version", "--help")}
+    times: dict[str, list[float]] = {name: [] for name in ("typer", *commands)}
+    for _ in range(STARTS):
+        for name, argv in {"typer": typer, **commands}.items():
+            times[name].append(seconds_of(argv))
+    base = statistics.median(times["typer"])
+    yield Row('start of python -c "import typer"', 1000 * base, "ms")
+    for name, argv in commands.items():
+        median = statistics.median(times[name])
+        yield Row(f"start of p2pcall {name}", 1000 * median, "ms")
+        yield Row(f"  against typer alone, {name}", median / base, "x", 2.5)
+        yield Row(f"  heavy libraries loaded, {name}", len(heavy_imports(argv)), "", 0)
+
+
+# ---- calls
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has used so far, and when."""
+
+    at_s: float
+    cpu_s: float
+    rss_mib: float
+    peak_mib: float
+
+    @classmethod
+    def of(cls, process: P2P) -> "Usage":
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        status = dict(line.split(":", 1) for line in lines)
+        rss, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+        return cls(time.monotonic(), (int(fields[11]) + int(fields[12])) / TICKS_PER_S, rss, peak)
+
+    def cpu_percent_since(self, before: "Usage") -> float:
+        return 100 * (self.cpu_s - before.cpu_s) / (self.at_s - before.at_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Two processes in a call."""
+
+    listener: P2P
+    dialler: P2P
+
+    @property
+    def sides(self) -> dict[str, P2P]:
+        return {"listen": self.listener, "dial": self.dialler}
+
+    def stats(self, count: int) -> None:
+        """Wait until both sides have told their figures this often from now on."""
+        for _ in range(count):
+            for side in self.sides.values():
+                side.wait_event("stats")
+
+    def usage(self) -> dict[str, Usage]:
+        return {name: Usage.of(side) for name, side in self.sides.items()}
+
+
+@contextmanager
+def call(directory: Path, listen: Sequence[str], dial: Sequence[str]) -> Iterator[Call]:
+    """A call on the loopback with these options; hung up at the end of the block."""
+    options = ["--json", "--answer", "anyone", "--announce", "off", "--port", "0", "--bind", "127.0.0.1"]
+    with P2P(["listen", *options, *listen], Surroundings(directory / "listen")) as listener:
+        port = listener.wait_event("listening")["port"]
+        argv = ["dial", f"127.0.0.1:{port}", "--json", *dial]
+        with P2P(argv, Surroundings(directory / "dial")) as dialler:
+            dialler.wait_event("connected")
+            yield Call(listener, dialler)
+
+
+def gap_ms(process: P2P, first: str, second: str) -> float:
+    """Milliseconds between two events that both have come."""
+
+    def at(name: str) -> float:
+        event: Event = process.all_events(name)[0]
+        return float(event["t"])
+
+    return 1000 * (at(second) - at(first))
+
+
+def set_up_rows(directory: Path, speech: Path) -> Iterator[Row]:
+    """How long it takes until the other rings, answers, and is heard."""
+    media = ["--audio-in", str(speech), "--loop", "--audio-out", "none", "--no-video"]
+    ring, setup, sounds = [], [], []
+    for number in range(DIALS):
+        with call(directory / f"dial{number}", media, media) as made:
+            sounds += [float(side.wait_event("first-audio")["ms"]) for side in made.sides.values()]
+            setup.append(float(made.dialler.all_events("connected")[0]["setup_ms"]))
+            ring.append(gap_ms(made.dialler, "dialling", "ringing"))
+    yield Row("handshake and ringing, median", statistics.median(ring), "ms", 10)
+    yield Row("dial to connected (setup_ms), median", statistics.median(setup), "ms")
+    yield Row("answer to first sound, median", statistics.median(sounds), "ms", 150)
+    yield Row("answer to first sound, worst", max(sounds), "ms")
+
+
+def cost_rows(what: str, made: Call, seconds: float, cpu_goal: float) -> Iterator[Row]:
+    """Processor and memory of a call that goes on for so long; whether both stay flat."""
+    made.stats(WARM_UP_STATS)
+    marks = [made.usage()]
+    for _ in range(3):
+        made.stats(max(1, round(seconds / 3)))
+        marks.append(made.usage())
+    start, *_, end = marks
+    for side in made.sides:
+        first, last = (marks[n + 1][side].cpu_percent_since(marks[n][side]) for n in (0, 2))
+        yield Row(f"{what}, {side}: processor", end[side].cpu_percent_since(start[side]), "%", cpu_goal)
+        yield Row(f"{what}, {side}: processor, last third less first", last - first, "%")
+        yield Row(f"{what}, {side}: memory, peak", end[side].peak_mib, "MiB", 130)
+        yield Row(f"{what}, {side}: memory, growth", end[side].rss_mib - start[side].rss_mib, "MiB", 2)
+    figures = made.dialler.all_events("stats")[-1]
+    for name, unit in (("rtt_ms", "ms"), ("audio_delay_ms", "ms"), ("loss", ""), ("video_fps", "/s")):
+        yield Row(f"{what}: {name}", float(figures[name] or 0), unit)
+
+
+def call_rows(directory: Path, speech: Path, clip: Path, seconds: float) -> Iterator[Row]:
+    """Voice alone, then voice and picture."""
+    voice = ["--audio-in", str(speech), "--loop", "--audio-out", "none"]
+    with call(directory / "voice", [*voice, "--no-video"], [*voice, "--no-video"]) as made:
+        yield from cost_rows("voice", made, seconds, 8)
+    seen = ["--video-in", str(clip), "--video-out"]
+    outs = [str(directory / f"{side}.mkv") for side in ("listen", "dial")]
+    with call(directory / "picture", *([*voice, *seen, out] for out in outs)) as made:
+        yield from cost_rows("with picture", made, seconds, 25)
+
+
+# ---- the table
+
+
+def show(row: Row) -> None:
+    """One line of the table, at once."""
+    goal = "" if row.goal is None else f"<= {row.goal:g}"
+    verdict = "" if row.goal is None else "ok" if row.kept else "OVER"
+    print(f"{row.what:52} {row.value:9.1f} {row.unit:4} {goal:>8} {verdict}".rstrip(), flush=True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=15, help="how long each call is measured")
+    parser.add_argument("--minutes", type=float, help="the same in minutes, to see whether it stays flat")
+    parser.add_argument("--only", choices=["start", "set-up", "calls"], help="one part of the table")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a figure is beyond its goal")
+    options = parser.parse_args(argv)
+    seconds = options.minutes * 60 if options.minutes else options.seconds
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]}"
+    )
+    print(f"{'what':52} {'measured':>9} {'unit':4} {'goal':>8}")
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="p2pcall-bench-") as scratch:
+        directory = Path(scratch)
+        speech = sound.speech_wav(directory / "speech.wav")
+        clip = picture.clip(directory / "clip.mp4", 10, size=VIDEO_SIZE, fps=VIDEO_FPS)
+        parts: dict[str, Callable[[], Iterator[Row]]] = {
+            "start": start_rows,
+            "set-up": lambda: set_up_rows(directory, speech),
+            "calls": lambda: call_rows(directory, speech, clip, seconds),
+        }
+        for name, part in parts.items():
+            if options.only in (None, name):
+                for row in part():
+                    show(row)
+                    rows.append(row)
+    return 1 if options.check and not all(row.kept for row in rows) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""Two stations on a network in memory, in virtual time, with the sound sources and sinks that need no hardware."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from p2pcall import events
+from p2pcall.engine.caller import Caller
+from p2pcall.engine.devices import open_devices
+from p2pcall.engine.listener import Listener
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
+from p2pcall.engine.station import Station
+from p2pcall.env import Env
+from p2pcall.store.home import Home
+
+from virtual import Network
+
+E = TypeVar("E", bound=events.Event)
+VOICE = MediaSettings("tone", "none", "none", "none")
+ALICE, BOB = "10.0.0.1", "10.0.0.2"
+
+
+class FakeUi:
+    """Remembers events; answers questions as told."""
+
+    def __init__(self, answer: str | None = None) -> None:
+        self.events: list[events.Event] = []
+        self.answer = answer
+        self.on_closed: Callable[[], None] | None = None
+        self._changed = asyncio.Event()
+
+    def emit(self, event: events.Event) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
+        if self.answer is None:
+            return None
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if self.answer != "later":
+            answer.set_result(self.answer)
+        return answer
+
+    def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:
+        self.press = on_key
+        return None
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def wait(self, kind: type[E], count: int = 1) -> E:
+        """The `count`-th event of its kind, now or when it comes."""
+        while len(self.of(kind)) < count:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.of(kind)[count - 1]
+
+
+def station(home: Path, name: str, ui: FakeUi, network: Network, host: str, seed: int, **settings: Any) -> Station:
+    """One side, its port open on the network in memory."""
+    settings.setdefault("media", VOICE)
+    settings.setdefault("announce", Announce.OFF)
+    made = Station(
+        Env.fake(seed=seed), CallSettings(name, **settings), Home.at(home / name), ui, any_port=False
+    )
+    made.node.attach(network.driver(host))
+    return made
+
+
+async def listening(side: Station) -> "asyncio.Task[Outcome]":
+    """`listen` in a task, ready for calls."""
+    devices = await open_devices(side.settings, side.env)
+    task = asyncio.ensure_future(Listener(side, devices).run())
+    await side.ui.wait(events.Listening)
+    return task
+
+
+async def dial(side: Station, host: str = BOB) -> Outcome:
+    """`dial` to its end."""
+    devices = await open_devices(side.settings, side.env)
+    try:
+        return await Caller(side, devices, host).run()
+    finally:
+        devices.close()

@@ -1,0 +1,209 @@
+"""Whole calls between two stations in virtual time: what each side is told, and how calls end."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from calls import ALICE, BOB, FakeUi, dial, listening, station
+from virtual import Network, run_virtual
+
+from p2pcall import events
+from p2pcall.engine.settings import Answer, Reach
+from p2pcall.errors import ExitCode, P2PCallError
+
+
+def test_a_call_connects_carries_sound_and_ends_on_both_sides(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        alice_ui, bob_ui = FakeUi(), FakeUi()
+        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0)
+        task = await listening(bob)
+        outcome = await dial(alice)
+        assert outcome.exit is ExitCode.OK
+        assert (await task).exit is ExitCode.OK
+        here, there = alice_ui.of(events.Connected)[0], bob_ui.of(events.Connected)[0]
+        assert here.sas == there.sas
+        assert len(here.sas) == 4
+        assert (here.name, there.name) == ("bob", "alice")
+        assert here.call == there.call
+        assert alice_ui.of(events.FirstAudio)
+        assert bob_ui.of(events.FirstAudio)
+        ended = bob_ui.of(events.Ended)[0]
+        assert ended.reason == "hung-up"
+        assert 4.5 < ended.duration_s < 5.5
+        assert ended.figures.concealed < 0.02
+
+    run_virtual(scene)
+
+
+def test_same_seed_same_event_log(tmp_path: Path) -> None:
+    def log(folder: str) -> list[str]:
+        async def scene() -> list[str]:
+            network = Network(seed=7, loss=0.1, jitter_s=0.02)
+            ui = FakeUi()
+            bob = station(tmp_path / folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+            alice = station(tmp_path / folder, "alice", ui, network, ALICE, 1, max_duration_s=10.0)
+            task = await listening(bob)
+            await dial(alice)
+            await task
+            return [events.to_json(event, 0.0) for event in ui.events]
+
+        return [line for line in run_virtual(scene) if '"cpu"' not in line]
+
+    assert log("one") == log("two")
+
+
+def test_asked_and_declined_is_exit_4(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        bob_ui = FakeUi("decline")
+        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2)
+        task = await listening(bob)
+        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        assert (outcome.reason, outcome.exit) == ("declined", ExitCode.REFUSED)
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_nothing_is_captured_before_the_answer(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        bob_ui, alice_ui = FakeUi("later"), FakeUi()
+        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2)
+        task = await listening(bob)
+        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=10.0)
+        calling = asyncio.ensure_future(dial(alice))
+        await alice_ui.wait(events.Ringing)
+        before = network.sent
+        outcome = await calling
+        assert outcome.reason == "no-answer"
+        assert network.sent - before < 60  # pings and goodbyes only: ten seconds of voice would be 500
+        assert not bob_ui.of(events.Connected)
+        assert bob_ui.of(events.Ended)[0].reason == "missed"
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_without_a_terminal_a_call_that_must_be_asked_for_is_declined_and_the_reason_told(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        bob_ui = FakeUi(None)
+        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2))
+        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        assert outcome.reason == "declined"
+        assert bob_ui.of(events.Warning)[0].slug == "no-terminal"
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_reach_contacts_drops_strangers_before_they_ring(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        bob_ui = FakeUi("audio")
+        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2, reach=Reach.CONTACTS))
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=3.0)
+        outcome = await dial(alice)
+        assert outcome.exit is ExitCode.REFUSED
+        assert not bob_ui.of(events.Incoming)
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_a_second_caller_hears_busy(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        bob_ui, alice_ui = FakeUi(), FakeUi()
+        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE))
+        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0)
+        first = asyncio.ensure_future(dial(alice))
+        await alice_ui.wait(events.Connected)
+        outcome = await dial(station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3))
+        assert (outcome.reason, outcome.exit) == ("busy", ExitCode.REFUSED)
+        assert (await first).exit is ExitCode.OK
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_nobody_there_is_exit_3(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with pytest.raises(P2PCallError) as caught:
+            await dial(station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1))
+        assert caught.value.exit is ExitCode.NOT_FOUND
+        assert caught.value.hint
+
+    run_virtual(scene)
+
+
+def test_a_network_that_goes_away_for_good_is_lost_and_exit_7(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        ui = FakeUi()
+        task = await listening(station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True))
+        calling = asyncio.ensure_future(dial(station(tmp_path, "alice", ui, network, ALICE, 1)))
+        await ui.wait(events.FirstAudio)
+        network.up = False
+        outcome = await calling
+        assert (outcome.reason, outcome.exit) == ("lost", ExitCode.LOST)
+        assert 15 <= outcome.duration_s <= 17
+        assert (await task).exit is ExitCode.LOST
+
+    run_virtual(scene)
+
+
+def test_a_changed_key_for_a_pinned_name_is_a_hard_stop(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        task = await listening(station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE))
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
+        await dial(alice)
+        task.cancel()
+        await asyncio.wait([task])
+        impostor_ui = FakeUi()
+        other = station(tmp_path / "elsewhere", "bob", impostor_ui, network, BOB, 9, answer=Answer.ANYONE)
+        task = await listening(other)
+        with pytest.raises(P2PCallError) as caught:
+            await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 4, max_duration_s=1.0))
+        assert caught.value.exit is ExitCode.UNTRUSTED
+        assert "contacts remove" in (caught.value.hint or "")
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_both_dialling_at_once_is_one_call(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
+        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
+        outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
+        assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
+        assert outcomes[0].call == outcomes[1].call
+        assert outcomes[1].figures.concealed < 0.05
+
+    run_virtual(scene)
+
+
+def test_mute_sends_silence_at_the_same_cadence_and_tells_the_other_side(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        alice_ui, bob_ui = FakeUi(), FakeUi()
+        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        task = await listening(bob)
+        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=6.0)
+        calling = asyncio.ensure_future(dial(alice))
+        await alice_ui.wait(events.Stats, 2)
+        alice_ui.press("m")
+        media = await bob_ui.wait(events.Media)
+        assert (media.side, media.audio) == ("remote", False)
+        await calling
+        rates = [stats.figures.tx_kbps for stats in alice_ui.of(events.Stats)]
+        assert max(rates[1:]) - min(rates[1:]) < 0.1 * max(rates)
+        await task
+
+    run_virtual(scene)

@@ -1,0 +1,175 @@
+"""Pinned keys: one name, one key; a changed key is a hard stop; a damaged file stays as it is."""
+
+import json
+import multiprocessing
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store import contacts as store_contacts
+from p2pcall.store.contacts import Contact, Contacts, Verdict
+from p2pcall.store.home import Home
+
+BOB, EVE = bytes([1] * 32), bytes([2] * 32)
+
+
+@pytest.fixture
+def contacts(home: Path) -> Contacts:
+    return Contacts(Home.at(home))
+
+
+def test_nobody_is_known_at_first(contacts: Contacts, home: Path) -> None:
+    assert contacts.all() == []
+    assert contacts.by_key(BOB) is None
+    assert contacts.by_name("bob") is None
+    assert contacts.remove("bob") is None
+    assert contacts.set_verified("bob", True) is None
+    assert not (home / "contacts.json").exists()
+
+
+def test_a_pinned_key_is_known_again(contacts: Contacts, home: Path) -> None:
+    bob = contacts.pin("Bob", BOB, 1000.5)
+    assert bob == Contact("Bob", BOB, 1000.5, False)
+    other = Contacts(Home.at(home))
+    assert other.all() == [bob]
+    assert other.by_key(BOB) == other.by_name("BOB") == bob
+    assert (home / "contacts.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_contacts_are_listed_by_name(contacts: Contacts) -> None:
+    for i, name in enumerate(["zoe", "Émile", "bob", "Anna"]):
+        contacts.pin(name, bytes([i] * 32), 0)
+    assert [contact.name for contact in contacts.all()] == ["Anna", "bob", "zoe", "Émile"]
+
+
+@pytest.mark.parametrize("name", ["bob", "BOB", " Bob "])
+def test_a_key_is_judged_by_the_name_it_comes_with(contacts: Contacts, name: str) -> None:
+    assert contacts.check(name, BOB) is Verdict.NEW
+    contacts.pin("Bob", BOB, 0)
+    assert contacts.check(name, BOB) is Verdict.CONTACT
+    assert contacts.check(name, EVE) is Verdict.CHANGED
+    assert contacts.check("10.0.0.1", BOB) is Verdict.CONTACT
+    assert contacts.check("eve", EVE) is Verdict.NEW
+    contacts.pin("eve", EVE, 0)
+    assert contacts.check(name, EVE) is Verdict.CHANGED
+
+
+def test_a_changed_key_is_a_hard_stop_and_replaces_nothing(contacts: Contacts) -> None:
+    bob = contacts.pin("Bob", BOB, 0)
+    with pytest.raises(P2PCallError) as caught:
+        contacts.pin("bob", EVE, 1)
+    assert (caught.value.slug, caught.value.exit) == ("key-changed", ExitCode.UNTRUSTED)
+    assert "p2pcall contacts remove 'Bob'" in (caught.value.hint or "")
+    assert contacts.all() == [bob]
+    contacts.remove("BOB")
+    assert contacts.pin("bob", EVE, 1).public == EVE
+
+
+def test_a_known_key_keeps_its_name(contacts: Contacts) -> None:
+    bob = contacts.pin("Bob", BOB, 0)
+    assert contacts.pin("Robert", BOB, 5) == bob
+
+
+def test_spellings_of_one_name_are_one_name(contacts: Contacts) -> None:
+    contacts.pin(unicodedata.normalize("NFD", "Zoë Straße"), BOB, 0)
+    assert contacts.by_name("ZOË STRASSE") is not None
+    assert contacts.all()[0].name == "Zoë Straße"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x1b[31m", "x" * 65, "é" * 33, "\u202eevil"])
+def test_what_cannot_be_a_name_is_refused(contacts: Contacts, name: str) -> None:
+    with pytest.raises(P2PCallError) as caught:
+        contacts.pin(name, BOB, 0)
+    assert (caught.value.slug, caught.value.exit) == ("bad-name", ExitCode.USAGE)
+    assert caught.value.text.isprintable()
+
+
+def test_a_key_of_the_wrong_length_is_a_mistake_of_ours(contacts: Contacts) -> None:
+    with pytest.raises(ValueError, match="32"):
+        contacts.pin("bob", b"short", 0)
+
+
+def test_whoever_is_called_like_a_contact_gets_a_number(contacts: Contacts) -> None:
+    assert contacts.free_name("bob") == "bob"
+    contacts.pin("Bob", BOB, 0)
+    assert contacts.free_name("bob") == "bob-2"
+    contacts.pin("bob-2", EVE, 0)
+    assert contacts.free_name("bob") == "bob-3"
+    long = "é" * 32
+    contacts.pin(long, bytes(32), 0)
+    assert len(contacts.free_name(long).encode()) <= 64
+
+
+def test_verified_is_remembered(contacts: Contacts) -> None:
+    contacts.pin("eve", EVE, 0)
+    contacts.pin("bob", BOB, 0)
+    assert contacts.set_verified("BOB", True) == Contact("bob", BOB, 0, True)
+    assert [contact.verified for contact in contacts.all()] == [True, False]
+
+
+def test_there_is_a_bound(contacts: Contacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_contacts, "MAX_CONTACTS", 1)
+    contacts.pin("bob", BOB, 0)
+    with pytest.raises(P2PCallError) as caught:
+        contacts.pin("eve", EVE, 0)
+    assert caught.value.slug == "too-many-contacts"
+
+
+def row(**changes: object) -> dict[str, object]:
+    key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+    return {"name": "bob", "key": key, "added": 1, "verified": False} | changes
+
+
+DAMAGED: list[object] = [
+    *(
+        [],
+        {},
+        {"version": 1},
+        {"version": 1, "contacts": {}},
+        {"version": 2, "contacts": []},
+        {"contacts": []},
+    ),
+    *({"version": 1, "contacts": [entry]} for entry in (None, [], {}, {"name": "bob"})),
+    *({"version": 1, "contacts": [row(**{k: v})]} for k, v in (("name", 1), ("name", ""), ("name", "\x00"))),
+    *({"version": 1, "contacts": [row(**{k: v})]} for k, v in (("key", "%"), ("key", "QUJD"), ("key", "é"))),
+    *({"version": 1, "contacts": [row(**{k: v})]} for k, v in (("added", "1"), ("verified", 1))),
+    {"version": 1, "contacts": [row(), row(name="eve")]},
+    {"version": 1, "contacts": [row(), row(name="BOB", key="AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=")]},
+]
+
+
+@pytest.mark.parametrize("document", [*map(json.dumps, DAMAGED), "", "{", "[" * 100_000, "\x00", '"x"'])
+def test_a_damaged_file_is_an_error_and_stays_as_it_is(contacts: Contacts, home: Path, document: str) -> None:
+    contacts.pin("bob", BOB, 0)
+    path = home / "contacts.json"
+    path.write_text(document)
+    for use in (contacts.all, lambda: contacts.pin("eve", EVE, 0), lambda: contacts.remove("bob")):
+        with pytest.raises(P2PCallError) as caught:
+            use()
+        assert (caught.value.slug, caught.value.exit) == ("damaged-file", ExitCode.CONFIG)
+    assert path.read_text() == document
+
+
+def test_what_is_not_text_is_damaged(contacts: Contacts, home: Path) -> None:
+    contacts.pin("bob", BOB, 0)
+    (home / "contacts.json").write_bytes(b"\xff\xfe\x00{")
+    with pytest.raises(P2PCallError, match="damaged"):
+        contacts.all()
+
+
+def _pin_some(place: Home, first: int) -> None:
+    for i in range(first, first + 10):
+        Contacts(place).pin(f"n{i}", bytes([i] * 32), 0)
+
+
+def test_processes_that_pin_at_once_lose_nothing(home: Path, contacts: Contacts) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_pin_some, args=(Home.at(home), first)) for first in (0, 10, 20)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert len(contacts.all()) == 30
+    assert sorted(path.name for path in home.iterdir()) == [".lock", "contacts.json"]

@@ -1,0 +1,96 @@
+"""Round trip and clock offset from pings, smoothed, and unmoved by forged pongs."""
+
+import pytest
+
+from p2pcall.proto import constants as c
+from p2pcall.proto.timing import Timing
+from p2pcall.proto.wire import DropReason
+
+
+def exchange(left: Timing, right: Timing, now: float, there: float, back: float) -> None:
+    (ping,) = left.frames_due(now)
+    assert right.receive(ping, now + there) is None
+    pong = right.frames_due(now + there)[0]
+    assert left.receive(pong, now + there + back) is None
+
+
+def test_nothing_is_known_before_the_first_pong() -> None:
+    timing = Timing(100.0)
+    assert timing.rtt is None
+    assert timing.clock_offset is None
+    assert timing.rto == c.RTO_START_S
+
+
+def test_ping_leaves_at_once_and_then_each_second() -> None:
+    timing = Timing(100.0)
+    assert timing.frames_due(100.0)[0].hex() == "01" + "0000000000000000"
+    assert timing.frames_due(100.5) == []
+    assert timing.next_ping == 101.0
+    assert timing.frames_due(101.0)[0].hex() == "01" + f"{1_000_000:016x}"
+
+
+def test_round_trip_and_offset_are_measured() -> None:
+    left, right = Timing(100.0), Timing(100.3)  # the remote session began 0.3 s later: its clock is behind
+    exchange(left, right, 102.0, 0.05, 0.05)
+    assert left.rtt == pytest.approx(0.1, abs=1e-5)
+    assert left.clock_offset == pytest.approx(-0.3, abs=1e-5)
+
+
+def test_smoothing_is_that_of_rfc_6298() -> None:
+    left, right = Timing(0.0), Timing(0.0)
+    exchange(left, right, 0.0, 0.05, 0.05)
+    assert left.rto == pytest.approx(0.1 + 4 * 0.05, abs=1e-4)
+    exchange(left, right, 1.0, 0.1, 0.1)
+    assert left.rtt == pytest.approx(0.1 * 7 / 8 + 0.2 / 8, abs=1e-4)
+    assert left.rto == pytest.approx(0.1125 + 4 * (0.05 * 3 / 4 + 0.1 / 4), abs=1e-4)
+
+
+def test_timeout_stays_between_its_bounds() -> None:
+    left, right = Timing(0.0), Timing(0.0)
+    for second in range(50):
+        exchange(left, right, float(second), 0.0, 0.0)
+    assert left.rto == c.RTO_MIN_S
+    exchange(left, right, 60.0, 4.0, 4.0)
+    assert left.rto == c.RTO_MAX_S
+
+
+def test_offset_is_taken_from_the_quickest_exchange_and_follows_later() -> None:
+    left, right = Timing(0.0), Timing(0.0)
+    exchange(left, right, 0.0, 0.01, 0.01)
+    exchange(left, right, 1.0, 0.5, 0.01)
+    assert left.clock_offset == pytest.approx(0.0, abs=1e-5)
+    for second in range(2, 2 + c.OFFSET_SAMPLES):
+        exchange(left, right, float(second), 0.2, 0.1)
+    assert left.clock_offset == pytest.approx(0.05, abs=1e-5)
+
+
+def test_only_the_latest_ping_is_answered() -> None:
+    left, right = Timing(0.0), Timing(0.0)
+    for second in (0.0, 1.0):
+        right.receive(left.frames_due(second)[0], 1.0)
+    pongs = [frame for frame in right.frames_due(1.0) if frame[0] == 2]
+    assert [pong[1:9].hex() for pong in pongs] == [f"{1_000_000:016x}"]
+    assert right.frames_due(1.5) == []
+
+
+def test_forged_or_repeated_pong_is_dropped() -> None:
+    left, right = Timing(0.0), Timing(0.0)
+    exchange(left, right, 0.0, 0.01, 0.01)
+    before = left.rtt, left.clock_offset
+    assert left.receive(b"\2" + bytes(16), 0.5) is DropReason.TIMING
+    assert left.receive(b"\2" + b"\xff" * 16, 0.5) is DropReason.TIMING
+    assert (left.rtt, left.clock_offset) == before
+
+
+@pytest.mark.parametrize("payload", [b"", b"\1", b"\2" + bytes(8), b"\1" + bytes(16), b"\3" + bytes(8)])
+def test_malformed_frame_is_dropped(payload: bytes) -> None:
+    timing = Timing(0.0)
+    assert timing.receive(payload, 1.0) is DropReason.TIMING
+    assert timing.rtt is None
+
+
+def test_outstanding_pings_are_bounded() -> None:
+    timing = Timing(0.0)
+    for second in range(100):
+        timing.frames_due(float(second))
+    assert len(timing._pending) == c.MAX_PINGS_OUTSTANDING
