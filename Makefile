@@ -58,16 +58,16 @@ $(base):
 	"$$chosen" -m venv $(VENV) >/dev/null 2>&1 || { \
 	  rm -rf $(VENV); \
 	  "$$chosen" -m venv --without-pip $(VENV) && \
-	  "$$chosen" -m pip --python $(python) install --quiet pip; \
+	  "$$chosen" -m pip --python $(python) install --quiet --quiet pip; \
 	} || { rm -rf $(VENV); echo "make: $$chosen can make no environment; install its venv or pip (Debian: apt-get install python3-venv)" >&2; exit 1; }; \
 	touch $@
 
 $(run): pyproject.toml | $(base)
 	@echo "installing p2pcall and what it needs"
-	@$(python) -m pip install --quiet -e .
+	@$(python) -m pip install --quiet --quiet -e .
 	@touch $@
 
 $(test): pyproject.toml $(run) | $(base)
 	@echo "installing what the tests need"
-	@$(python) -m pip install --quiet -e '.[test]'
+	@$(python) -m pip install --quiet --quiet -e '.[test]'
 	@touch $@

@@ -51,7 +51,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "view": ("numpy", "av"),
     "store": ("nacl",),
     "engine": ("av", "numpy"),
-    "cli": ("typer", "rich", "segno"),
+    "cli": ("typer", "rich", "segno", "av"),
 }
 """Room -> the third-party libraries that it may import; a room that is not named may import none."""
 

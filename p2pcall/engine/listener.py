@@ -162,7 +162,7 @@ class Listener:
         line.peer.accept(self._settings.name, devices.sends_audio, video, self._node.now())
         self._node.pump()
         if asked:
-            self._station.people.pin(who.name, line.peer.remote_static, self._station.env.clock.time())
+            self._station.pin(who.name, line.peer.remote_static)
         self._calls += 1
         outcome = await self._station.talk(
             line,

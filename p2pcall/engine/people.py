@@ -11,6 +11,10 @@ from p2pcall.store.identity import fingerprint
 from p2pcall.view.sanitize import clean
 
 
+SHORT_FINGERPRINT = 9
+"""Characters of the fingerprint that stand in for the name of somebody who gives none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """The other side, as this side knows it: `known` is new, contact or verified."""
@@ -44,7 +48,7 @@ class People:
         if contact is not None:
             known = "verified" if contact.verified else "contact"
             return Who(clean(contact.name), fingerprint(public), known)
-        name = clean(claimed)
+        name = clean(claimed) if claimed.strip() else fingerprint(public)[:SHORT_FINGERPRINT]
         if self._contacts.by_name(name) is not None:
             raise key_changed(name)
         return Who(name, fingerprint(public), "new")

@@ -99,6 +99,13 @@ class Station:
             for waiting in (task, stop):
                 waiting.cancel()
 
+    def pin(self, name: str, public: bytes) -> None:
+        """Keep the key of somebody who was called or answered on purpose; a full disk does not end the call."""
+        try:
+            self.people.pin(name, public, self.env.clock.time())
+        except P2PCallError as error:
+            self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
+
     async def talk(
         self, line: Line, devices: Devices, who: Who, *, video: bool, remote_video: bool, setup_ms: float
     ) -> Outcome:

@@ -13,6 +13,8 @@ FRAME_BYTES = 1_920  # signed 16-bit little-endian mono
 
 # --- the wire -----------------------------------------------------------------------------------------------
 MAX_PAYLOAD_BYTES = 1_150  # fits a datagram of 1,200 with its header, tag and frame header, and some to spare
+MAX_U8 = 0xFF
+MAX_U16 = 0xFFFF
 MAX_U32 = 0xFFFF_FFFF  # no wrap in a call: seq at 50/s lasts 2.7 years, capture_ms 49 days
 AUDIO_HEADER_BYTES = 9  # seq u32, capture_ms u32, count u8
 AUDIO_COPY_HEADER_BYTES = 3  # distance u8, length u16
@@ -27,6 +29,8 @@ FEEDBACK_NACK = 1
 FEEDBACK_KEY = 2
 FEEDBACK_REPORT = 3
 MAX_NACK_INDEXES = 255  # its count is a u8
+REPORT_JITTER_PER_MS = 10  # a report tells jitter in tenths of a millisecond
+REPORT_LOSS_ONE = 0xFFFF  # and loss in parts of this
 REPORT_INTERVAL_S = 1.0  # 50 packets: loss to 2 %; an answer to a change within two seconds
 
 # --- redundancy: distances of the earlier frames carried along, by measured loss ----------------------------
@@ -56,6 +60,9 @@ JITTER_PLAUSIBLE_EARLY_S = 0.3  # ... so much earlier than the fastest before (a
 JITTER_RESYNC_RUN = 5  # ... until so many in a row agree with each other ...
 JITTER_RESYNC_SPREAD_S = 0.2  # ... to this
 JITTER_MISSED_KEPT = 64  # seqs played without sound, so that a copy that comes late is told from a double
+
+MERGE_FADE_SAMPLES = 240  # 5 ms: one period of a low voice
+MERGE_SEARCH_STEP = 4  # looks at every fourth sample: 12 kHz shows well enough where two frames agree
 
 # --- reassembly of pictures ---------------------------------------------------------------------------------
 VIDEO_MAX_PARTIAL = 16  # incomplete pictures: one second at 15/s, for a long path with loss

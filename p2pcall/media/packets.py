@@ -184,10 +184,10 @@ def pack_feedback(message: Feedback) -> bytes:
         c.FEEDBACK_REPORT,
         _held(message.audio_highest, c.MAX_U32),
         _held(message.audio_received, c.MAX_U32),
-        _held(message.loss * 0xFFFF, 0xFFFF),
-        _held(message.jitter_ms * 10, 0xFFFF),
-        _held(message.view_width, 0xFFFF),
-        _held(message.view_height, 0xFFFF),
+        _held(message.loss * c.REPORT_LOSS_ONE, c.REPORT_LOSS_ONE),
+        _held(message.jitter_ms * c.REPORT_JITTER_PER_MS, c.MAX_U16),
+        _held(message.view_width, c.MAX_U16),
+        _held(message.view_height, c.MAX_U16),
         _held(message.video_frames, c.MAX_U32),
     )
 
@@ -201,7 +201,15 @@ def parse_feedback(payload: bytes) -> Feedback | None:
         return KeyRequest()
     if kind == c.FEEDBACK_REPORT and len(payload) == _REPORT.size:
         _, highest, received, loss, jitter, width, height, frames = _REPORT.unpack(payload)
-        return Report(highest, received, loss / 0xFFFF, jitter / 10, width, height, frames)
+        return Report(
+            highest,
+            received,
+            loss / c.REPORT_LOSS_ONE,
+            jitter / c.REPORT_JITTER_PER_MS,
+            width,
+            height,
+            frames,
+        )
     if kind == c.FEEDBACK_NACK and len(payload) >= _NACK.size:
         _, frame_id, n = _NACK.unpack_from(payload)
         if len(payload) != _NACK.size + 2 * n:
@@ -218,11 +226,11 @@ def _fits(value: int, most: int) -> int:
 
 
 def _u8(value: int) -> int:
-    return _fits(value, 0xFF)
+    return _fits(value, c.MAX_U8)
 
 
 def _u16(value: int) -> int:
-    return _fits(value, 0xFFFF)
+    return _fits(value, c.MAX_U16)
 
 
 def _u32(value: int) -> int:

@@ -13,8 +13,8 @@ from operator import mul
 from p2pcall.media import constants as c
 
 _FORMAT = struct.Struct(f"<{c.FRAME_SAMPLES}h")
-_FADE = 240  # 5 ms: one period of a low voice
-_STEP = 4  # the search looks at every fourth sample: 12 kHz is enough to see where two frames agree
+_FADE = c.MERGE_FADE_SAMPLES
+_STEP = c.MERGE_SEARCH_STEP
 _RISE = [(i + 0.5) / _FADE for i in range(_FADE)]
 _FALL = [1.0 - gain for gain in _RISE]
 

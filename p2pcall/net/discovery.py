@@ -58,6 +58,8 @@ RESOLVE_MS = 3000
 """How long SRV, TXT and addresses of a name that was seen are asked for: questions at 0, 1 and 2 s."""
 REFRESH_S = 30.0
 """So often a listed peer is looked up again: its records live for 120 s, then it answers or is gone."""
+SETTLE_S = 1.5
+"""After a change the old records live for another second (RFC 6762, section 10.2): then it is looked up again."""
 BROWSE_S = 1.5
 """Enough for two questions and for the slowest answer that RFC 6762 allows (500 ms)."""
 FIND_S = 2.0
@@ -228,6 +230,7 @@ class Browser:
         self._peers: dict[str, LanPeer] = {}
         self._lookups: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._settling: dict[str, asyncio.TimerHandle] = {}
         self._link: Link | None = None
         self._zc: AsyncZeroconf | None = None
         self._follower = Follower((), self._move)
@@ -273,6 +276,9 @@ class Browser:
         lookups = list(self._lookups.values())
         for task in lookups:
             task.cancel()
+        for timer in self._settling.values():
+            timer.cancel()
+        self._settling.clear()
         await asyncio.gather(*lookups, return_exceptions=True)
         self._lookups.clear()
         zc, self._zc = self._zc, None
@@ -286,10 +292,19 @@ class Browser:
             self._lose(name)
         elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_PEERS:
             self._look_up(name)
+            if name in self._peers and name not in self._settling:
+                loop = asyncio.get_running_loop()
+                self._settling[name] = loop.call_later(SETTLE_S, self._settle, name)
         else:
             self.ignored += 1
 
+    def _settle(self, key: str) -> None:
+        self._settling.pop(key, None)
+        self._look_up(key)
+
     def _look_up(self, key: str) -> None:
+        if self._zc is None:
+            return
         if key in self._lookups:
             self._again.add(key)
             return
@@ -365,7 +380,7 @@ def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
     """An answer as a peer; None if it holds nothing to dial."""
     addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
     name = info.name.removesuffix("." + SERVICE_TYPE)
-    if not info.port or not addresses or len(name.encode()) > MAX_LABEL_BYTES:
+    if not info.port or not addresses:
         return None
     txt = {
         key: value or ""

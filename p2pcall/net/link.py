@@ -16,7 +16,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.interfaces import Interface, interfaces, local_links, usable_ipv6
 
 WATCH_S = 3.0
-"""So often the interfaces are looked at (0.2 ms each time)."""
+"""So often the interfaces are looked at (0.5 ms each time)."""
 MAX_ADDRESSES_TOLD = 8
 """More addresses than that are of no use to anybody, and make the answer outgrow a packet."""
 WILDCARDS = {"0.0.0.0": 4, "::": 6}

@@ -142,7 +142,7 @@ class Peer:
             raise ValueError(f"channel {channel} is not for payloads")
         if len(payload) > c.MAX_PAYLOAD_BYTES:
             raise ValueError(f"a payload has at most {c.MAX_PAYLOAD_BYTES} bytes, not {len(payload)}")
-        self._post(session.seal(wire.FRAME.pack(channel, len(payload)) + payload))
+        self._post(session.seal(wire.FRAME.pack(channel, len(payload)) + payload), self.address)
 
     def send_control(self, kind: int, body: bytes, now: float) -> None:
         """Send `MEDIA` or a message of the owner's own (64 and above), reliably and in order.
@@ -225,22 +225,9 @@ class Peer:
         """Queue every datagram that is due."""
         if self._dialling is not None:
             for address in self._dialling.take_due(now):
-                self.tx_datagrams += 1
-                self._shared.post(self._dialling.initiator.initiation, address)
-            return
-        if self._session is None:
-            return
-        if self._confirmation is not None and self._confirmation[1].take(now):
-            self._post(self._confirmation[0])
-        frames: list[bytes] = []
-        if self.established:
-            frames = [wire.pack_frame(Channel.TIMING, frame) for frame in self._timing.frames_due(now)]
-        for frame in self._control.frames_due(now, self._timing.rto):
-            frames.append(wire.pack_frame(Channel.CONTROL, frame))
-        if frames:
-            self._post_frames(self._session, frames)
-        if self._saying_goodbye and self._control.settled:
-            self._vanish()
+                self._post(self._dialling.initiator.initiation, address)
+        elif self._session is not None:
+            self._flush_line(self._session, now)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` and `flush` have something to do again."""
@@ -279,6 +266,19 @@ class Peer:
         self._timing = Timing(now)
         self._deadline = deadline
         self._tell(HandshakeDone(self))
+
+    def _flush_line(self, session: Session, now: float) -> None:
+        if self._confirmation is not None and self._confirmation[1].take(now):
+            self._post(self._confirmation[0], self.address)
+        frames: list[bytes] = []
+        if self.established:
+            frames = [wire.pack_frame(Channel.TIMING, frame) for frame in self._timing.frames_due(now)]
+        for frame in self._control.frames_due(now, self._timing.rto):
+            frames.append(wire.pack_frame(Channel.CONTROL, frame))
+        if frames:
+            self._post_frames(session, frames)
+        if self._saying_goodbye and self._control.settled:
+            self._vanish()
 
     def _receive_frame(self, channel: int, payload: bytes, now: float) -> DropReason | None:
         if channel >= c.FIRST_MEDIA_CHANNEL:
@@ -383,10 +383,10 @@ class Peer:
     def _tell(self, happening: Happening) -> None:
         self._shared.happenings.append(happening)
 
-    def _post(self, datagram: bytes) -> None:
+    def _post(self, datagram: bytes, address: Address) -> None:
         self.tx_datagrams += 1
         self.tx_bytes += len(datagram)
-        self._shared.post(datagram, self.address)
+        self._shared.post(datagram, address)
 
     def _post_frames(self, session: Session, frames: Iterable[bytes]) -> None:
         """Seal frames into as few datagrams as hold them, a goodbye's into several copies."""
@@ -396,5 +396,5 @@ class Peer:
                 plaintexts.append(b"")
             plaintexts[-1] += frame
         for plaintext in plaintexts * self._goodbye_copies:
-            self._post(session.seal(plaintext))
+            self._post(session.seal(plaintext), self.address)
         self._goodbye_copies = 1

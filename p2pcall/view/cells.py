@@ -10,7 +10,7 @@ that are not needed are NUL, then all NULs are squeezed out. Follows ECMA-48 CUP
 38/48. Leaves out: text (`screen`).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,9 @@ class Painter:
         shown[upper], shown[lower] = top, bottom
         self._unknown.reshape(-1)[where] = False
         if self._blocks:
-            records = self._block_records(top, bottom, upper, lower)
+            if self._nearest is not None:
+                top, bottom = self._index256(top, upper), self._index256(bottom, lower)
+            records = self._block_records(top, bottom)
         else:
             records = self._ascii_records(top, bottom)
         self._moves(where, records)
@@ -206,13 +208,11 @@ class Painter:
         records[hop, 1] = 0
         records[hop, 2] = _NUMBER[where[hop] - before[same] - 1] | _CUF_END
 
-    def _block_records(self, top: _Words, bottom: _Words, upper: _Index, lower: _Index) -> _Words:
+    def _block_records(self, top: _Words, bottom: _Words) -> _Words:
         """Records of a lower half block with ink and ground, or a space where both halves are alike.
 
         The lower one: many fonts draw the upper one a little into the cell above.
         """
-        if self._nearest is not None:
-            top, bottom = self._index256(top, upper), self._index256(bottom, lower)
         flat = top == bottom
         drawn = np.where(flat, -1, np.arange(len(top)))
         last_inked = np.maximum.accumulate(drawn)
@@ -239,14 +239,14 @@ class Painter:
         # near full. The ground is a dim shade of the same.
         mean = (upper + lower) >> 1
         peak = np.maximum(mean.max(axis=1), 48)
-        inks = self._colour(mean * np.uint16(235) // peak[:, None] & 0xF0)
-        grounds = self._colour((mean * np.uint16(3) >> 3) & 0xF8)
+        inks = self._colour(mean * np.uint16(235) // peak[:, None] & np.uint16(0xF0))
+        grounds = self._colour((mean * np.uint16(3) >> 3) & np.uint16(0xF8))
         new_ink, new_ground = (np.ones(len(top), np.bool_) for _ in range(2))
         new_ink[1:] = inks[1:] != inks[:-1]
         new_ground[1:] = grounds[1:] != grounds[:-1]
         return self._records(glyphs, inks, new_ink, grounds, new_ground)
 
-    def _colour(self, channels: NDArray[np.uint16]) -> _Words:
+    def _colour(self, channels: NDArray[np.integer[Any]]) -> _Words:
         """Colours as `_digits` takes them, from (n, 3) channels."""
         pixels = np.full((len(channels), 4), 255, np.uint8)
         pixels[:, :3] = channels

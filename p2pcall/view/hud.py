@@ -84,10 +84,15 @@ _LOSS_BAD: Final = 0.03
 _DELAY_BAD_MS: Final = 300
 _MIN_NAME_CELLS: Final = 6
 _SHORTENING: Final = (
-    *("hints", "other", "cipher", "known", "camera", "hints", "loss", "hints", "cipher", "rec"),
-    *("other", "loss", "hints", "known", "delay", "time"),
+    *("hints", "other", "cipher", "known", "camera", "hints", "loss", "hints", "cipher", "name", "rec"),
+    *("other", "loss", "hints", "known", "name", "delay", "time"),
 )
 """Which part of a status line that is too long gets shorter next; each has several forms."""
+_SHORTENING_FOR_NOTICE: Final = (
+    *("other", "cipher", "known", "camera", "loss", "cipher", "rec", "loss", "delay", "name", "known", "time"),
+    *("hints", "other", "hints", "name", "hints"),
+)
+"""The same where a notice is to be read."""
 
 
 class Signs(NamedTuple):
@@ -165,7 +170,7 @@ def status_line(state: HudState, cells: int, unicode: bool = True) -> Line:
     sign = signs(unicode)
     parts = _status_parts(state, sign, unicode)
     hints = _hints(state, unicode)
-    for what in ("", *_SHORTENING):
+    for what in ("", *(_SHORTENING_FOR_NOTICE if state.notice else _SHORTENING)):
         part = hints if what == "hints" else parts.get(what)
         if what and (part is None or not part.shorten()):
             continue
@@ -188,7 +193,8 @@ def _status_parts(state: HudState, sign: Signs, unicode: bool) -> dict[str, _Par
     parts: dict[str, _Part] = {}
     if state.recording:
         parts["rec"] = _forms(Role.ALERT, f"{sign.record} recording", f"{sign.record} rec")
-    parts["name"] = _forms(Role.NAME, _shown(state.name, 32, unicode))
+    name = _shown(state.name, 32, unicode)
+    parts["name"] = _forms(Role.NAME, name, clip(name, 16, sign.ellipsis), clip(name, 10, sign.ellipsis))
     if state.known == "verified":
         parts["known"] = _forms(Role.GOOD, f"{sign.verified} verified", sign.verified)
     elif state.known == "contact":

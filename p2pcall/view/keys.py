@@ -62,7 +62,7 @@ class KeyParser:
         if first == 0x1B:
             return self._escape(buffer)
         if first < 0x20 or first == 0x7F:
-            return 1, _CONTROLS.get(first) or f"ctrl-{chr(first + 0x60)}"
+            return 1, _CONTROLS.get(first) or f"ctrl-{chr(first + 0x40).lower()}"
         if first < 0x80:
             return 1, chr(first)
         length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4

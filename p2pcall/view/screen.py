@@ -166,6 +166,7 @@ class Screen:
         """Forgets what the terminal shows."""
         self._painter = Painter(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
         self._canvas = self._painter.blank_canvas()
+        self._backdrop: Canvas | None = None
         self._spans: list[Span] | None = None
         self._covered = lay.covered(self._layout, [])
 
@@ -198,8 +199,11 @@ class Screen:
                 rect = layout.remote(frame.width, frame.height)
                 pixels = _scaled(self._draw_scaler, frame, rect)
             lay.put(canvas, rect, pixels)
-        else:
+        elif self._backdrop is None:
             lay.draw_avatar(canvas, layout)
+            self._backdrop = canvas.copy()
+        else:
+            canvas[:] = self._backdrop
         self._own_rect = None
         if own:
             frame, made_for, rect, pixels = own

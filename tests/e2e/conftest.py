@@ -5,14 +5,17 @@ Test files in this directory take them as arguments and import the types from `n
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import harness
 import netns
+import picture
 import pulse
 import pytest
 import sound
+import xwindow
 
 
 @pytest.fixture
@@ -33,10 +36,25 @@ def pulse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pulse.Pul
         yield server
 
 
+@pytest.fixture
+def xterm() -> Iterator[Callable[..., xwindow.XTerm]]:
+    """Open a real xterm: `xterm(argv, env=..., size=(120, 40))`; mark the test `terminal`."""
+    if reason := xwindow.missing():
+        pytest.skip(reason)
+    with ExitStack() as windows:
+        yield lambda *args, **options: windows.enter_context(xwindow.XTerm(*args, **options))
+
+
 @pytest.fixture(scope="session")
 def speech_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A WAV file of eight seconds that is like speech."""
     return sound.speech_wav(tmp_path_factory.mktemp("sound") / "speech.wav")
+
+
+@pytest.fixture(scope="session")
+def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of four seconds, 320x240 at 15 frames a second, whose frames tell their number."""
+    return picture.clip(tmp_path_factory.mktemp("picture") / "clip.mp4")
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ class P2P:
         command = [*where.program, *self.argv]
         quiet = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "CI", "PYTHONDONTWRITEBYTECODE"}
         environ = {name: value for name, value in os.environ.items() if name not in quiet}
-        environ |= {"P2PCALL_HOME": str(where.home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environ |= {"P2PCALL_HOME": str(where.home), "PYTHONPATH": str(ROOT)}
         environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"} | dict(where.env)
         json_wanted = "--json" in self.argv
         stdin, stdout, stderr = where.stdin, where.stdout, where.stderr

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import sound
 from netns import NetnsPair, Side, output_of
 from pulse import PulseServer
+from xwindow import XTerm
 
 ECHO = """
 import socket, sys
@@ -203,3 +205,20 @@ def test_a_clip_tells_the_number_of_each_frame(tmp_path: Path) -> None:
     assert all(picture.likeness(shown, number) > 25 for number, (_, shown) in enumerate(frames))
     assert picture.likeness(frames[30][1], 10) < 20
     assert {picture.number_of(picture.frame(number, (40, 30))) for number in range(256)} == set(range(256))
+
+
+@pytest.mark.terminal
+def test_a_window_shows_what_the_program_draws(xterm: Callable[..., XTerm], tmp_path: Path) -> None:
+    draw = "printf '\\033[2J\\033[48;2;200;30;40m\\033[2J'; exec sleep 1000"
+    window = xterm(["sh", "-c", draw], size=(40, 12))
+    red = np.array([200, 30, 40])
+    shown = window.wait_until(lambda seen: bool((seen == red).all(axis=2).mean() > 0.9), "a red window")
+    saved = [seen for _, seen in picture.read(window.save(tmp_path / "window.png"))]
+    assert np.array_equal(saved[0], shown)
+
+
+@pytest.mark.terminal
+def test_a_window_that_closes_ends_the_wait(xterm: Callable[..., XTerm]) -> None:
+    window = xterm(["true"])
+    with pytest.raises(AssertionError, match="closed before it showed the moon"):
+        window.wait_until(lambda seen: False, "the moon", timeout=1000)

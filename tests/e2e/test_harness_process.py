@@ -91,7 +91,7 @@ def test_ctrl_c_in_the_terminal_is_a_signal(p2p: Start) -> None:
 
 
 def test_what_is_left_behind_is_found_and_ended(tmp_path: Path) -> None:
-    child = "import subprocess; print(subprocess.Popen(['sleep', '1000']).pid)"
+    child = "import subprocess; print(subprocess.Popen(['sleep', '1000']).pid, flush=True)"
     process = P2P([child], Surroundings(tmp_path, program=PYTHON, stderr=subprocess.DEVNULL))
     process.wait_stdout_bytes(2)
     pid = int(process.stdout)

@@ -58,7 +58,9 @@ class FakeUi:
         return self.of(kind)[count - 1]
 
 
-def station(home: Path, name: str, ui: FakeUi, network: Network, host: str, seed: int, **settings: Any) -> Station:
+def station(
+    home: Path, name: str, ui: FakeUi, network: Network, host: str, seed: int, **settings: Any
+) -> Station:
     """One side, its port open on the network in memory."""
     settings.setdefault("media", VOICE)
     settings.setdefault("announce", Announce.OFF)

@@ -42,7 +42,9 @@ def test_same_seed_same_event_log(tmp_path: Path) -> None:
         async def scene() -> list[str]:
             network = Network(seed=7, loss=0.1, jitter_s=0.02)
             ui = FakeUi()
-            bob = station(tmp_path / folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+            bob = station(
+                tmp_path / folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True
+            )
             alice = station(tmp_path / folder, "alice", ui, network, ALICE, 1, max_duration_s=10.0)
             task = await listening(bob)
             await dial(alice)
@@ -81,13 +83,15 @@ def test_nothing_is_captured_before_the_answer(tmp_path: Path) -> None:
         assert outcome.reason == "no-answer"
         assert network.sent - before < 60  # pings and goodbyes only: ten seconds of voice would be 500
         assert not bob_ui.of(events.Connected)
-        assert bob_ui.of(events.Ended)[0].reason == "missed"
+        assert (await bob_ui.wait(events.Ended)).reason == "missed"
         task.cancel()
 
     run_virtual(scene)
 
 
-def test_without_a_terminal_a_call_that_must_be_asked_for_is_declined_and_the_reason_told(tmp_path: Path) -> None:
+def test_without_a_terminal_a_call_that_must_be_asked_for_is_declined_and_the_reason_told(
+    tmp_path: Path,
+) -> None:
     async def scene() -> None:
         network = Network()
         bob_ui = FakeUi(None)
@@ -144,7 +148,9 @@ def test_a_network_that_goes_away_for_good_is_lost_and_exit_7(tmp_path: Path) ->
     async def scene() -> None:
         network = Network()
         ui = FakeUi()
-        task = await listening(station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True))
+        task = await listening(
+            station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+        )
         calling = asyncio.ensure_future(dial(station(tmp_path, "alice", ui, network, ALICE, 1)))
         await ui.wait(events.FirstAudio)
         network.up = False

@@ -45,7 +45,9 @@ def run_virtual(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 class Network:
     """Carries datagrams between drivers, with loss and delay drawn from a seed."""
 
-    def __init__(self, seed: int = 1, *, loss: float = 0.0, delay_s: float = 0.005, jitter_s: float = 0.0) -> None:
+    def __init__(
+        self, seed: int = 1, *, loss: float = 0.0, delay_s: float = 0.005, jitter_s: float = 0.0
+    ) -> None:
         self._random = Random(seed)
         self.loss, self.delay_s, self.jitter_s = loss, delay_s, jitter_s
         self.up = True

@@ -24,7 +24,7 @@ def silence(network: Network) -> None:
 
 
 def gone(pair: Pair) -> bool:
-    return pair.alice.endpoint.next_timer() is None and pair.bob.endpoint.next_timer() is None
+    return not pair.alice.endpoint._shared.peers and not pair.bob.endpoint._shared.peers
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,22 @@ def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
         Message(ours, 64, b"own"),
     ]
     assert max(len(sent.data) for sent in world.network.log) <= c.MAX_DATAGRAM_BYTES
+    assert not pair.alice.endpoint.dropped and not pair.bob.endpoint.dropped
     ours.hangup(Reason.HUNG_UP, world.now)
     world.run(2)
     assert pair.alice.told[-1] == Ended(ours, Reason.HUNG_UP, remote=False)
     assert pair.bob.told[-1] == Ended(theirs, Reason.HUNG_UP, remote=True)
     assert gone(pair)
-    assert not pair.alice.endpoint.dropped and not pair.bob.endpoint.dropped
+
+
+def test_nothing_of_a_call_is_in_the_clear() -> None:
+    pair = call()
+    pair.ours.send_control(64, b"chat between friends", pair.world.now)
+    pair.ours.send(3, b"sound of a voice", pair.world.now)
+    pair.world.run(1)
+    wire_bytes = b"".join(sent.data for sent in pair.world.network.log)
+    for secret in (b"alice", b"bob", b"friends", b"voice", pair.alice.static.public, pair.bob.static.public):
+        assert secret not in wire_bytes
 
 
 def test_round_trip_and_clock_offset_are_measured() -> None:
@@ -82,6 +92,7 @@ def test_round_trip_and_clock_offset_are_measured() -> None:
 
 def test_traffic_is_counted() -> None:
     pair = call()
+    pair.world.run(0.1)
     before = pair.ours.tx_datagrams, pair.ours.tx_bytes
     received = pair.theirs.rx_datagrams, pair.theirs.rx_bytes
     pair.ours.send(3, b"x" * 100, pair.world.now)
@@ -239,6 +250,7 @@ def test_closed_peer_vanishes_without_a_word() -> None:
     sent, told = len(pair.world.network.log), len(pair.alice.told)
     pair.ours.close(pair.world.now)
     pair.ours.close(pair.world.now)
+    pair.ours.flush(pair.world.now)
     pair.world.pump()
     assert (len(pair.world.network.log), len(pair.alice.told)) == (sent, told)
     assert pair.alice.endpoint.idle

@@ -236,6 +236,7 @@ def test_call_does_not_roam_to_forged_replayed_or_late_datagrams() -> None:
 
 def test_datagrams_from_the_past_are_dropped() -> None:
     pair = line()
+    pair.world.run(0.1)
     log = list(pair.world.network.log)
     for sent in log:
         node = pair.bob if sent.destination == BOB else pair.alice

@@ -1,6 +1,7 @@
 """Hostile bytes at every stage: dropped, counted, no exception, no trace."""
 
 from collections.abc import Iterator
+from enum import Enum
 from random import Random
 from typing import Any
 
@@ -26,10 +27,10 @@ def freeze(value: Any, seen: frozenset[int] = frozenset()) -> Any:
         return [(repr(key), freeze(item, seen)) for key, item in value.items()]
     if isinstance(value, list | tuple) or type(value).__name__ == "deque":
         return [freeze(item, seen) for item in value]
-    if type(value).__module__.startswith("p2pcall") and not callable(value):
+    if type(value).__module__.startswith("p2pcall") and not isinstance(value, Enum):
         slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
-        names = [*slots, *vars(value)] if hasattr(value, "__dict__") else slots
-        return [(name, freeze(getattr(value, name), seen)) for name in names]
+        names = {*slots, *getattr(value, "__dict__", {})} - {"dropped"}
+        return [(name, freeze(getattr(value, name), seen)) for name in sorted(names)]
     return repr(value)
 
 
@@ -53,11 +54,10 @@ def damage(data: bytes) -> Iterator[bytes]:
 
 def expect_no_trace(endpoint: Endpoint, bad: Iterator[bytes], now: float) -> None:
     before = state(endpoint)
-    for count, datagram in enumerate(bad, 1):
+    for datagram in bad:
         dropped = sum(endpoint.dropped.values())
         endpoint.receive_datagram(datagram, STRANGER, now)
         assert sum(endpoint.dropped.values()) == dropped + 1, datagram.hex()
-        assert count > 0
     assert state(endpoint) == before
 
 

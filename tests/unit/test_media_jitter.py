@@ -73,6 +73,13 @@ def test_a_copy_alone_does_not_begin_a_call() -> None:
     assert bench.buffer.depth == 0
 
 
+def test_a_double_of_a_held_frame_changes_nothing() -> None:
+    bench = Bench()
+    bench.insert(0)
+    bench.insert(0, 0.01, recovered=True)
+    assert bench.buffer.depth == 1
+
+
 def test_a_lost_frame_is_taken_from_the_next_packet() -> None:
     bench = Bench()
     seq = bench.settled()
@@ -196,6 +203,26 @@ def test_held_frames_are_bounded_and_the_oldest_go() -> None:
     assert bench.buffer.depth == c.JITTER_MAX_FRAMES, "what was dropped does not come again"
 
 
+def test_a_speaker_that_stood_still_goes_on_with_the_newest() -> None:
+    bench = Bench()
+    bench.settled()
+    for _ in range(30):
+        bench.insert(bench.tick)
+        bench.tick += 1
+    bench.insert(bench.tick)
+    output = bench.pull()
+    assert isinstance(output, Play)
+    assert bench.buffer.delay_s < 0.040
+    assert bench.buffer.counters.skipped >= 28
+
+
+def test_the_first_frame_waits_for_its_time() -> None:
+    bench = Bench()
+    bench.buffer.insert(0, b"0", 0, 0.019)
+    assert bench.buffer.pull(0.02) == Silence()
+    assert bench.buffer.pull(0.04) == Play(b"0", 0)
+
+
 def test_a_wild_seq_is_rejected_and_its_copies_with_it() -> None:
     bench = Bench()
     seq = bench.settled()
@@ -229,12 +256,14 @@ def test_seqs_that_agree_are_a_new_stream() -> None:
 
 def test_what_was_missed_is_remembered_within_a_bound() -> None:
     bench = Bench()
-    bench.settled()
-    for _ in range(4 * c.JITTER_MISSED_KEPT):
-        bench.tick += 1
-        bench.buffer.insert(bench.tick, b"1", 0, bench.tick * TICK + ANCHOR)
-        bench.pull()
-    assert len(bench.buffer._missed) <= c.JITTER_MISSED_KEPT
+    seq = bench.settled()
+    for _ in range(2 * c.JITTER_MISSED_KEPT):
+        bench.tick += 2
+        bench.insert(bench.tick)
+        bench.buffer.pull((bench.tick - 1) * TICK + 0.015)
+        bench.buffer.pull(bench.tick * TICK + 0.015)
+    assert len(bench.buffer._missed) == c.JITTER_MISSED_KEPT
+    assert bench.buffer._next > seq + 3 * c.JITTER_MISSED_KEPT
 
 
 def test_more_slack_is_more_delay() -> None:

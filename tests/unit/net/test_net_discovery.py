@@ -1,0 +1,332 @@
+"""Names on the link, without a link: what is told, what is believed, and what happens when mDNS is not to be had."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+from zeroconf import ServiceStateChange
+from zeroconf.asyncio import AsyncServiceInfo
+
+from p2pcall.env import seeded_entropy
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net import discovery
+from p2pcall.net import link as net_link
+from p2pcall.net.discovery import (
+    MAX_CONTESTS,
+    MAX_LABEL_BYTES,
+    MAX_PEERS,
+    SERVICE_TYPE,
+    Announcer,
+    AnnounceState,
+    Browser,
+    LanPeer,
+    instance_label,
+    to_peer,
+)
+from p2pcall.net.interfaces import Interface, interfaces, local_links, reachable
+from p2pcall.net.link import Link, look, open_link
+
+LINK = Link(("192.0.2.1",), ("192.0.2.1",), loopback=False)
+BLOCKED = P2PCallError("mdns-blocked", "port 5353 is in use", ExitCode.NOT_FOUND)
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await story()
+
+    asyncio.run(bounded())
+
+
+# ---- names
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("bob", "bob"),
+        ("  Bob   Müller ", "Bob Müller"),
+        ("Mu\u0308ller", "Müller"),
+        ("Dr. B. Smith", "Dr B Smith"),
+        ("a\x1b[31mb\n", "a [31mb"),
+        ("", "p2pcall"),
+        ("...", "p2pcall"),
+        ("\ud800", "p2pcall"),
+        ("x" * 100, "x" * 59),
+        ("é" * 40, "é" * 29),
+    ],
+)
+def test_a_name_becomes_a_label(name: str, label: str) -> None:
+    assert instance_label(name) == label
+    assert len(label.encode()) <= MAX_LABEL_BYTES - len("-999")
+
+
+# ---- answers
+
+
+def answer(*addresses: str, port: int = 9, link: Link = LINK, **changes: Any) -> LanPeer | None:
+    options: dict[str, Any] = {"name": f"bob.{SERVICE_TYPE}", "properties": {"v": "1"}, "server": "H.local."}
+    options |= changes
+    info = AsyncServiceInfo(SERVICE_TYPE, port=port, parsed_addresses=list(addresses), **options)
+    return to_peer(info, link)
+
+
+def test_an_answer_is_a_peer() -> None:
+    peer = answer("198.51.100.2", "2001:db8::2")
+    assert peer is not None
+    assert (peer.name, peer.port, peer.host, dict(peer.txt)) == ("bob", 9, "h.local.", {"v": "1"})
+    assert set(peer.addresses) == {("198.51.100.2", 9), ("2001:db8::2", 9, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "255.255.255.255", "224.0.0.251", "127.0.0.1", "::", "::1", "ff02::fb", "fe80::1"]
+)
+def test_what_is_no_address_of_a_neighbour_is_not_dialled(address: str) -> None:
+    assert answer(address) is None
+    peer = answer(address, "198.51.100.2")
+    assert peer is not None
+    assert peer.addresses == (("198.51.100.2", 9),)
+
+
+def test_a_link_local_address_keeps_the_interface_it_came_in_on() -> None:
+    peer = answer("fe80::2", interface_index=7)
+    assert peer is not None
+    assert peer.addresses == (("fe80::2", 9, 0, 7),)
+
+
+def test_the_loopback_is_dialled_when_it_is_all_there_is() -> None:
+    peer = answer("127.0.0.1", link=Link(("127.0.0.1",), ("127.0.0.1",), loopback=True))
+    assert peer is not None
+
+
+def test_neighbours_come_first_and_what_is_our_own_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "interfaces", lambda: [ETHERNET, DOCKER])
+    peer = answer("172.17.0.1", "203.0.113.5", "192.0.2.7")
+    assert peer is not None
+    assert peer.addresses == (("192.0.2.7", 9), ("203.0.113.5", 9))
+    same_machine = answer("192.0.2.1", "172.17.0.1")
+    assert same_machine is not None
+    assert len(same_machine.addresses) == 2
+
+
+def test_without_port_or_address_there_is_no_peer() -> None:
+    assert answer("198.51.100.2", port=0) is None
+    assert answer() is None
+
+
+def test_a_name_that_is_too_long_is_not_asked_for() -> None:
+    nobody: Any = None
+    key = f"{'a.' * 40}{SERVICE_TYPE}"
+    assert asyncio.run(discovery._request(nobody, LINK, key, 1)) is None
+
+
+def test_a_text_record_is_bounded() -> None:
+    peer = answer("198.51.100.2", properties={f"k{i}": None for i in range(50)})
+    assert peer is not None
+    assert len(peer.txt) == discovery.MAX_TXT_ENTRIES
+    assert set(peer.txt.values()) == {""}
+
+
+# ---- interfaces
+
+
+def interface(name: str, *addresses: str, **flags: bool) -> Interface:
+    rest = {"loopback": False, "point_to_point": False, "multicast": True} | flags
+    return Interface(name, 1, tuple(map(ip_interface, addresses)), **rest)
+
+
+ETHERNET = interface("eth0", "192.0.2.1/24", "2001:db8::1/64", "fe80::1/64")
+DOCKER = interface("docker0", "172.17.0.1/16")
+TUNNEL = interface("wg0", "10.8.0.1/24", point_to_point=True, multicast=False)
+LOOPBACK = interface("lo", "127.0.0.1/8", "::1/128", loopback=True, multicast=False)
+BARE = interface("eth1")
+
+
+def test_a_tunnel_leads_to_others_but_not_to_neighbours() -> None:
+    everything = [LOOPBACK, ETHERNET, TUNNEL, BARE]
+    assert reachable(everything) == [ETHERNET, TUNNEL]
+    assert local_links(everything) == [ETHERNET]
+    assert reachable([LOOPBACK, BARE]) == local_links([LOOPBACK, BARE, TUNNEL]) == [LOOPBACK]
+    assert local_links([]) == reachable([]) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "bound", "told"),
+    [
+        ([ETHERNET, TUNNEL, LOOPBACK], (), ("192.0.2.1", "2001:db8::1")),
+        ([ETHERNET, TUNNEL, LOOPBACK], ("0.0.0.0", "::"), ("192.0.2.1", "2001:db8::1")),
+        ([ETHERNET, LOOPBACK], ("0.0.0.0",), ("192.0.2.1",)),
+        ([ETHERNET, LOOPBACK], ("::",), ("2001:db8::1",)),
+        ([ETHERNET, DOCKER], ("172.17.0.1",), ("172.17.0.1",)),
+        ([ETHERNET, DOCKER], ("fe80::1%eth0",), ("fe80::1",)),
+        ([ETHERNET, LOOPBACK], ("127.0.0.1",), ("127.0.0.1",)),
+        ([interface("eth0", "fe80::1/64")], (), ("fe80::1",)),
+        ([interface("eth7", "fe80::1/64")], (), None),
+        ([ETHERNET, TUNNEL], ("10.8.0.1",), None),
+        ([], (), None),
+    ],
+)
+def test_only_what_calls_can_be_taken_on_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    here: list[Interface],
+    bound: tuple[str, ...],
+    told: tuple[str, ...] | None,
+) -> None:
+    monkeypatch.setattr(net_link, "interfaces", lambda: here)
+    monkeypatch.setattr(net_link, "usable_ipv6", lambda interface: interface.name == "eth0")
+    found = look(bound)
+    assert (found.addresses if found else None) == told
+
+
+def test_the_machine_has_interfaces() -> None:
+    assert any(i.loopback and i.spell(i.addresses[0]) == "127.0.0.1" for i in interfaces())
+    assert ETHERNET.spell(ETHERNET.addresses[2]) == "fe80::1%eth0"
+
+
+# ---- when mDNS is not to be had
+
+
+def test_a_port_that_is_not_to_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def refuse(**options: Any) -> None:
+        tried.append(options["interfaces"])
+        raise OSError("address in use")
+
+    monkeypatch.setattr(net_link, "AsyncZeroconf", refuse)
+    with pytest.raises(P2PCallError) as caught:
+        open_link(Link(("192.0.2.1", 2), ("192.0.2.1",), loopback=False))
+    assert caught.value.slug == "mdns-blocked"
+    assert tried == [["192.0.2.1", 2], ["192.0.2.1"]]
+
+
+def _refuse(_: Link) -> None:
+    raise BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("link", "state", "slug"),
+    [(None, AnnounceState.NO_NETWORK, "no-network"), (LINK, AnnounceState.BLOCKED, "mdns-blocked")],
+)
+def test_announcer_and_browser_live_on_without_a_network(
+    monkeypatch: pytest.MonkeyPatch, link: Link | None, state: AnnounceState, slug: str
+) -> None:
+    monkeypatch.setattr(net_link, "look", lambda _: link)
+    monkeypatch.setattr(discovery, "look", lambda: link)
+    monkeypatch.setattr(discovery, "open_link", _refuse)
+
+    async def story() -> None:
+        told: list[AnnounceState] = []
+        announcer = Announcer("bob", 9, seeded_entropy(1), on_change=lambda it: told.append(it.state))
+        announcer.start()
+        assert await announcer.settled() is state
+        assert told == [state]
+        assert announcer.problem is not None
+        assert announcer.problem.slug == slug
+        await announcer.stop()
+        await announcer.stop()
+        with pytest.raises(P2PCallError) as caught:
+            await discovery.browse(0.01)
+        assert caught.value.slug == slug
+        with pytest.raises(P2PCallError) as caught:
+            await discovery.find("bob")
+        assert caught.value.slug == slug
+
+    run(story)
+
+
+def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        async def async_register_service(self, *_: object, **__: object) -> None:
+            raise OSError("network is down")
+
+        async def async_close(self) -> None:
+            raise RuntimeError("already gone")
+
+    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(discovery, "open_link", lambda _: Gone())
+
+    async def story() -> None:
+        announcer = Announcer("bob", 9, seeded_entropy(1))
+        announcer.start()
+        assert await announcer.settled() is AnnounceState.NO_NETWORK
+        await announcer.stop()
+
+    run(story)
+
+
+# ---- hostile neighbours
+
+
+def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def request(_zc: object, _link: object, key: str, _timeout: int) -> LanPeer:
+        return LanPeer(key, 9, (("198.51.100.2", 9),), {}, "h.local.")
+
+    monkeypatch.setattr(discovery, "_request", request)
+
+    async def story() -> None:
+        found: list[str] = []
+        everyone = asyncio.Event()
+
+        def on_found(peer: LanPeer) -> None:
+            found.append(peer.name)
+            if len(found) == MAX_PEERS:
+                everyone.set()
+
+        lost: list[str] = []
+        browser = Browser(on_found=on_found, on_lost=lambda peer: lost.append(peer.name))
+        nobody: Any = None
+        zc: Any = Silent()
+        browser._zc = zc
+        browser._link = LINK
+        for i in range(1000):
+            browser._seen(nobody, SERVICE_TYPE, f"n{i:03}", ServiceStateChange.Added)
+        await everyone.wait()
+        assert browser.ignored == 1000 - MAX_PEERS
+        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_PEERS)]
+        browser._seen(nobody, SERVICE_TYPE, "n001", ServiceStateChange.Removed)
+        browser._seen(nobody, SERVICE_TYPE, "n999", ServiceStateChange.Removed)
+        assert lost == ["n001"]
+        for _ in range(100):
+            browser._seen(nobody, SERVICE_TYPE, "n002", ServiceStateChange.Updated)
+        assert len(browser._settling) == 1
+        await browser.stop()
+        assert zc.closed
+        browser._look_up("n003")
+        assert not browser._lookups
+
+    run(story)
+
+
+class Silent:
+    """In the place of `AsyncZeroconf`."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.sent = 0
+        self.zeroconf: Any = self
+
+    def generate_service_broadcast(self, *_: object) -> None:
+        return None
+
+    def async_send(self, _: object) -> None:
+        self.sent += 1
+
+    async def async_close(self) -> None:
+        self.closed = True
+
+
+def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
+    async def story() -> None:
+        announcer = Announcer("bob", 9, seeded_entropy(1))
+        announcer._contested("p2pcall-0.local.")
+        silent: Any = Silent()
+        announcer._zc = silent
+        announcer._info = AsyncServiceInfo(SERVICE_TYPE, f"bob.{SERVICE_TYPE}", server=announcer.host)
+        for _ in range(3 * MAX_CONTESTS):
+            announcer._contested("p2pcall-~.local.")
+        assert 0 < silent.sent < MAX_CONTESTS
+
+    run(story)
