@@ -267,6 +267,8 @@ class LiveCall:
         self._ui.emit(events.Stats(self._peer.call_id, figures))
         self._set_hud(stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss, notice="")
         self._report(figures)
+        if self._peer.rtt is not None and self._video is not None:
+            self._video.set_rtt(self._peer.rtt)
         self._after("tick", TICK_S, self._tick)
 
     def _report(self, figures: Figures | None = None) -> None:

@@ -30,6 +30,7 @@ class VideoPath:
         self._store = FragmentStore()
         self._reassembler = Reassembler()
         self._frame_id = 0
+        self._next_key_at = 0.0
         self._poll: asyncio.TimerHandle | None = None
         self.completed = 0
         self.malformed = 0
@@ -74,9 +75,15 @@ class VideoPath:
             self._capture.set_view(width, height)
 
     def on_key_request(self) -> None:
-        """The other side can't decode until a key frame comes."""
-        if self._capture is not None:
+        """The other side can't decode until a key frame comes; answered as often as an honest side asks."""
+        now = self._clock()
+        if self._capture is not None and now >= self._next_key_at:
+            self._next_key_at = now + media.VIDEO_KEY_INTERVAL_S
             self._capture.want_key()
+
+    def set_rtt(self, rtt_s: float) -> None:
+        """The round trip, which spaces requests for what is missing."""
+        self._reassembler.rtt_s = rtt_s
 
     def on_nack(self, nack: Nack) -> None:
         """Send missing fragments again, within the store's bounds."""

@@ -244,6 +244,22 @@ def test_of_two_that_begin_at_once_one_gets_a_number(start: Start) -> None:
     assert start("b", FIND, "bob").next()["found"]["port"] == ports["bob"]
 
 
+def test_two_networks_that_become_one_settle_who_has_the_name(start: Start, netns_pair: NetnsPair) -> None:
+    """Neither saw the other's probes; the first question that both answer shows it. One keeps the name."""
+    netns_pair.set_loss(100)
+    both = [announced(start, side, "bob", port) for side, port in (("a", 5000), ("b", 5001))]
+    netns_pair.set_loss(0)
+    watch = start("a", WATCH)
+    ports: dict[str, int] = {}
+    while sorted(ports) != ["bob", "bob-2"] or sorted(ports.values()) != [5000, 5001]:
+        peer = watch.next()
+        if peer["event"] == "found":
+            ports[peer["name"]] = peer["port"]
+    loser = both[0 if ports["bob-2"] == 5000 else 1]
+    assert loser.next()["name"] == "bob-2"
+    assert start("b", FIND, "bob").next()["found"]["port"] == ports["bob"]
+
+
 @pytest.fixture
 def avahi(netns_pair: NetnsPair, tmp_path: Path) -> Iterator[dict[str, str]]:
     if not all(shutil.which(program) for program in ("avahi-daemon", "avahi-browse", "dbus-daemon")):
