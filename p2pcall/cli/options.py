@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from p2pcall.engine.settings import (
-    DEFAULT_PORT,
     MAX_NAME_BYTES,
     RING_TIMEOUT_S,
     Announce,
@@ -147,6 +146,8 @@ def own_name(name: str | None) -> str:
 
 def call_settings(given: Mapping[str, Any]) -> CallSettings:
     """All options of `listen` or `dial` as parsed (parameter name -> value) in one record."""
+    from p2pcall.net.address import DEFAULT_PORT
+
     port = given["port"]
     if port is not None and not 0 <= port <= MAX_PORT:
         raise usage(f"--port is 0 to {MAX_PORT}, not {port}")

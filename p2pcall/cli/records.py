@@ -12,7 +12,6 @@ from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
 from p2pcall.view.sanitize import clean
 
-
 PIPE_COLUMNS = 200
 """Where nobody looks at the width, lines are not broken."""
 

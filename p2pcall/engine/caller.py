@@ -5,7 +5,6 @@ call: the one that the lower static key dialled goes on, the other is dropped wi
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 
 from p2pcall import events
@@ -16,7 +15,7 @@ from p2pcall.engine.people import Who
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address, parse_target, resolve
-from p2pcall.net.discovery import find
+from p2pcall.net.discovery import LanPeer, find
 from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
@@ -24,6 +23,8 @@ from p2pcall.store.contacts import key_changed
 
 FIND_TIMEOUT_S = 2.0
 """How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
+FIND_GRACE_S = 0.5
+"""How much longer the LAN is asked when the system has an address already."""
 REFUSED_GRACE_S = 1.0
 """After the system said that nothing listens there, so long for a real answer: such messages can be forged."""
 
@@ -44,14 +45,13 @@ async def locate(station: Station, text: str) -> Found:
     if target.kind == "literal":
         return Found(await resolve(target), None, None)
     expected = station.people.expected_key(target.host)
-    if _may_be_on_lan(target):
-        service = None
-        with suppress(P2PCallError):  # no network, or no mDNS here: a host name may still be known
-            service = await find(target.host, FIND_TIMEOUT_S)
-        if service is not None:
-            return Found(list(service.addresses), expected, target.host)
+    resolving = asyncio.ensure_future(resolve(target))
     try:
-        return Found(await resolve(target), expected, target.host if expected else None)
+        if _may_be_on_lan(target):
+            service = await _seen(target.host, resolving)
+            if service is not None:
+                return Found(list(service.addresses), expected, target.host)
+        return Found(await resolving, expected, target.host if expected else None)
     except P2PCallError as error:
         raise P2PCallError(
             "no-such-peer",
@@ -59,6 +59,24 @@ async def locate(station: Station, text: str) -> Found:
             ExitCode.NOT_FOUND,
             "p2pcall peers, to see who is there",
         ) from error
+    finally:
+        resolving.cancel()
+
+
+async def _seen(name: str, resolving: "asyncio.Future[list[Address]]") -> LanPeer | None:
+    """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
+    finding = asyncio.ensure_future(find(name, FIND_TIMEOUT_S))
+    try:
+        await asyncio.wait({finding, resolving}, return_when=asyncio.FIRST_COMPLETED)
+        if not finding.done() and resolving.exception() is None:
+            await asyncio.wait({finding}, timeout=FIND_GRACE_S)
+        elif not finding.done():
+            await asyncio.wait({finding})
+        return finding.result() if finding.done() else None
+    except P2PCallError:
+        return None  # no network, or no mDNS here: a host name may still be known
+    finally:
+        finding.cancel()
 
 
 def _may_be_on_lan(target: Target) -> bool:
@@ -165,7 +183,9 @@ class Caller:
         self._refused.add(address)
         line = self._line
         if line is not None and not line.peer.established and self._refused >= set(self._found.addresses):
-            self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
+            self._loop.call_later(FIND_GRACE_S = 0.5
+"""How much longer the LAN is asked when the system has an address already."""
+REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:
         if not line.peer.established:

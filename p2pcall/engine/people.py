@@ -10,7 +10,6 @@ from p2pcall.store.contacts import Contacts, key_changed
 from p2pcall.store.identity import fingerprint
 from p2pcall.view.sanitize import clean
 
-
 SHORT_FINGERPRINT = 9
 """Characters of the fingerprint that stand in for the name of somebody who gives none."""
 
@@ -27,8 +26,8 @@ class Who:
 class People:
     """The contacts, asked in the words of a call."""
 
-    def __init__(self, contacts: Contacts) -> None:
-        self._contacts = contacts
+    def __init__(self, contacts: Contacts, own: bytes) -> None:
+        self._contacts, self._own = contacts, own
 
     def expected_key(self, name: str) -> bytes | None:
         """The key pinned under a name that the user dials, if there is one."""
@@ -54,6 +53,6 @@ class People:
         return Who(name, fingerprint(public), "new")
 
     def pin(self, name: str, public: bytes, epoch: float) -> None:
-        """Keep the key under `name`; nothing if it is kept already."""
-        if self._contacts.by_key(public) is None:
+        """Keep the key under `name`; nothing if it is kept already or is our own (a call to oneself)."""
+        if public != self._own and self._contacts.by_key(public) is None:
             self._contacts.pin(name, public, epoch)

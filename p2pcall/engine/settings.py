@@ -6,8 +6,6 @@ Defaults are those of the contract. Parsing the command line is the business of 
 from dataclasses import dataclass
 from enum import StrEnum
 
-DEFAULT_PORT = 51729
-"""UDP port of `listen`; unassigned by IANA and in the dynamic range, so that no other service expects it."""
 RING_TIMEOUT_S = 45.0
 """How long `dial` lets it ring, as telephones do."""
 MAX_NAME_BYTES = 64
@@ -59,7 +57,7 @@ class CallSettings:
 
     name: str
     media: MediaSettings = MediaSettings()
-    port: int = DEFAULT_PORT
+    port: int = 0
     port_given: bool = False
     bind: tuple[str, ...] = ()
     ring_timeout_s: float = RING_TIMEOUT_S

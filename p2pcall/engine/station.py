@@ -76,7 +76,7 @@ class Station:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
         self.identity: Identity = load_or_create(home, env.entropy)
-        self.people = People(Contacts(home))
+        self.people = People(Contacts(home), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy)
         self.interrupts = Interrupts()
 

@@ -231,7 +231,7 @@ def _hints(state: HudState, unicode: bool) -> _Part:
     if state.notice:
         notice = _shown(state.notice, 60, unicode)
         end = signs(unicode).ellipsis
-        return _forms(Role.KEY, *[clip(notice, cells, end) for cells in (60, 40, 24, 14)])
+        return _forms(Role.KEY, *[clip(notice, cells, end) for cells in (60, 40, 24, 12)])
 
     def keys(wanted: str) -> Line:
         shown = [(key, name) for key, name, _ in KEYS if key in wanted]

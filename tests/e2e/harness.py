@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -36,6 +37,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WAIT_S = 30.0
 """How long anything is waited for; a passing test never waits this long."""
 END_GRACE_S = 10.0
+LAST_BREATH_S = 2.0
+"""How long a child that is just ending may still be seen."""
 OWN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0);"
     " os.execvp(sys.argv[2], sys.argv[2:])"
@@ -374,10 +377,11 @@ class P2P:
                 stubborn = True
                 self.process.kill()
                 self.process.wait()
-        left = session_members(self.pid)
+        left = [pid for pid in session_members(self.pid) if not ends(pid, LAST_BREATH_S)]
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+            ends(pid, END_GRACE_S)
         for thread in self._threads:
             thread.join(END_GRACE_S)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -395,6 +399,18 @@ class P2P:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def ends(pid: int, timeout: float) -> bool:
+    """Wait for a process that is not our child to end; whether it did in time. Linux."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], timeout)[0])
+    finally:
+        os.close(descriptor)
 
 
 def session_members(session: int) -> list[int]:

@@ -13,6 +13,8 @@ from noise.connection import Keypair, NoiseConnection
 from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming
 from p2pcall.proto.sas import EVEN, ODD
 
+pytestmark = pytest.mark.filterwarnings("ignore:One of ephemeral keypairs:UserWarning")
+
 PRIVATE = bytes(range(1, 33))
 EPHEMERAL = bytes(range(101, 133))
 NONCE = b"n" * 32

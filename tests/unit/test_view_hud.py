@@ -63,7 +63,12 @@ def test_status_lines_as_they_were_approved() -> None:
 
 
 def test_boxes_as_they_were_approved() -> None:
-    boxes = [help_box(80, 20), stats_box(CALL, 80, 20), stats_box(CALL, 40, 8), help_box(40, 11, unicode=False)]
+    boxes = [
+        help_box(80, 20),
+        stats_box(CALL, 80, 20),
+        stats_box(CALL, 40, 8),
+        help_box(40, 11, unicode=False),
+    ]
     drawn = "\n\n".join("\n".join(plain(line) for line in box) for box in boxes)
     assert drawn + "\n" == (GOLDEN / "view_boxes.txt").read_text()
 
@@ -104,7 +109,9 @@ def test_every_text_is_inside_the_screen(state: HudState, cols: int, rows: int, 
 
 
 def test_a_name_cannot_draw_on_the_terminal() -> None:
-    state = replace(CALL, name="\x1b]0;x\x07\x1b[2J\u202e\nBob", notice="\x1b[H\x9b1m", stats={"\x1b[A": "\x1b[B"})
+    state = replace(
+        CALL, name="\x1b]0;x\x07\x1b[2J\u202e\nBob", notice="\x1b[H\x9b1m", stats={"\x1b[A": "\x1b[B"}
+    )
     out = b"".join(render(line, Ground.BAR, Colours.NONE, Mode.ASCII) for line in [status_line(state, 100)])
     assert b"\x1b" not in out.replace(b"\x1b[0;7m", b"").replace(b"\x1b[0;1;7m", b"").replace(b"\x1b[0m", b"")
     for lines in (stats_box(state, 80, 20), placeholder(state, 80)):
@@ -120,13 +127,14 @@ def test_what_matters_most_stays_longest() -> None:
 
 
 def test_trouble_is_marked() -> None:
-    roles = {text: role for text, role in status_line(STATES["trouble"], 120)}
+    roles = dict(status_line(STATES["trouble"], 120))
     assert roles["loss 12 %"] is roles["420 ms"] is roles["muted"] is Role.WARN
-    assert {text: role for text, role in status_line(CALL, 120)}["48 ms"] is Role.TEXT
+    assert dict(status_line(CALL, 120))["48 ms"] is Role.TEXT
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(-1, "0:00"), (7.9, "0:07"), (754, "12:34"), (3723, "1:02:03"), (360000, "100:00:00")]
+    ("seconds", "shown"),
+    [(-1, "0:00"), (7.9, "0:07"), (754, "12:34"), (3723, "1:02:03"), (360000, "100:00:00")],
 )
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown

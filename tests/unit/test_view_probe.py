@@ -18,7 +18,11 @@ UTF8 = {"LANG": "en_GB.UTF-8"}
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, Colours.C256, Mode.BLOCKS),
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, Colours.TRUE, Mode.BLOCKS),
         ({"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"}, Colours.TRUE, Mode.BLOCKS),
-        ({"TERM": "screen.xterm-256color", "STY": "1.x", "COLORTERM": "truecolor"}, Colours.C256, Mode.BLOCKS),
+        (
+            {"TERM": "screen.xterm-256color", "STY": "1.x", "COLORTERM": "truecolor"},
+            Colours.C256,
+            Mode.BLOCKS,
+        ),
         ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, Colours.NONE, Mode.ASCII),
         ({"TERM": "xterm-256color", "LC_ALL": "C"}, Colours.C256, Mode.ASCII),
         ({"TERM": "linux"}, Colours.NONE, Mode.ASCII),

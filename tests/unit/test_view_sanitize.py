@@ -53,7 +53,14 @@ def test_whatever_comes_is_harmless(text: str, limit: int) -> None:
     assert width(shown) <= limit
     assert shown == shown.strip()
     assert all(char.isprintable() for char in shown)
-    assert not {unicodedata.bidirectional(char) for char in shown} & {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI"}
+    assert not {unicodedata.bidirectional(char) for char in shown} & {
+        "LRE",
+        "RLE",
+        "LRO",
+        "RLO",
+        "PDF",
+        "LRI",
+    }
     assert clean(shown, limit) == shown
     shown.encode()
 

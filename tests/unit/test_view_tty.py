@@ -1,0 +1,275 @@
+"""The terminal's owner on a pseudo-terminal: modes, keys, back-pressure, and a terminal that goes away."""
+
+import os
+import pty
+import select
+import signal
+import termios
+from collections.abc import Iterator
+from fcntl import ioctl
+from struct import pack
+
+import pytest
+
+from p2pcall.view.terminal import Terminal
+
+
+class Pty:
+    """A pseudo-terminal: `master` is the window's side."""
+
+    def __init__(self) -> None:
+        self.master, self.slave = pty.openpty()
+        os.set_blocking(self.master, False)
+        self.before = termios.tcgetattr(self.slave)
+
+    def seen(self) -> bytes:
+        """All that has been written to the terminal so far."""
+        out = b""
+        while select.select([self.master], [], [], 0)[0]:
+            out += os.read(self.master, 65536)
+        return out
+
+    def type(self, data: bytes) -> None:
+        os.write(self.master, data)
+
+    def resize(self, cols: int, rows: int, x_pixels: int = 0, y_pixels: int = 0) -> None:
+        ioctl(self.slave, termios.TIOCSWINSZ, pack("HHHH", rows, cols, x_pixels, y_pixels))
+
+    def close(self) -> None:
+        for fd in (self.master, self.slave):
+            try:
+                os.close(fd)
+            except OSError:
+                continue
+
+
+@pytest.fixture
+def tty() -> Iterator[Pty]:
+    made = Pty()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def terminal(tty: Pty) -> Iterator[Terminal]:
+    made = Terminal(tty.slave, tty.slave, guard=False)
+    yield made
+    made.close()
+
+
+def test_entering_and_leaving(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    during = termios.tcgetattr(tty.slave)
+    assert not during[3] & (termios.ECHO | termios.ICANON)
+    assert during[3] & termios.ISIG
+    seen = tty.seen()
+    for wanted in (b"\x1b[?1049h", b"\x1b[?25l", b"\x1b[?2004h", b"\x1b[?7l"):
+        assert wanted in seen
+    terminal.set_title("Bob \x1b[31m")
+    assert tty.seen() == b"\x1b[22;2t\x1b]2;Bob [31m\x1b\\"
+    terminal.leave()
+    assert termios.tcgetattr(tty.slave) == tty.before
+    seen = tty.seen()
+    for wanted in (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?7h", b"\x1b[0m", b"\x1b[23;2t"):
+        assert wanted in seen
+    terminal.leave()
+    assert tty.seen() == b""
+
+
+def test_keys_for_a_question_leave_the_screen_alone(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter(alternate=False)
+    assert b"1049" not in tty.seen()
+    tty.type(b"a")
+    assert terminal.read_keys() == ["a"]
+    terminal.enter()
+    assert b"\x1b[?1049h" in tty.seen()
+    terminal.enter(alternate=False)
+    assert b"\x1b[?1049l" in tty.seen()
+    assert terminal.entered
+    terminal.leave()
+    assert termios.tcgetattr(tty.slave) == tty.before
+
+
+def test_nothing_is_written_when_it_is_not_ours(tty: Pty, terminal: Terminal) -> None:
+    assert not terminal.write(b"early")
+    terminal.enter()
+    terminal.leave()
+    tty.seen()
+    assert not terminal.write(b"late")
+    assert tty.seen() == b""
+
+
+def test_keys_never_wait(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    assert terminal.read_keys() == []
+    tty.type(b"m\x1b[A")
+    assert terminal.read_keys() == ["m", "up"]
+
+
+def test_keys_come_from_the_terminal_where_stdin_is_a_pipe(tty: Pty) -> None:
+    read_end, write_end = os.pipe()
+    terminal = Terminal(read_end, tty.slave, guard=False)
+    terminal.enter()
+    assert terminal.fd_in != read_end
+    tty.type(b"q")
+    assert terminal.read_keys() == ["q"]
+    terminal.close()
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_the_callers_stdin_stays_blocking(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    assert os.get_blocking(tty.slave)
+
+
+def test_no_terminal_is_said_at_once() -> None:
+    read_end, write_end = os.pipe()
+    with pytest.raises(OSError, match="ioctl"):
+        Terminal(read_end, write_end)
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_sizes(tty: Pty, terminal: Terminal) -> None:
+    tty.resize(0, 0)
+    assert terminal.size() == (80, 24)
+    assert terminal.cell_aspect() == 2.0
+    tty.resize(120, 40, 840, 560)
+    assert terminal.size() == (120, 40)
+    assert terminal.cell_aspect() == 2.0
+    tty.resize(100, 30, 600, 390)
+    assert terminal.cell_aspect() == pytest.approx(13 / 6)
+    tty.resize(100, 30, 60000, 30)
+    assert terminal.cell_aspect() == 1.4
+
+
+def test_what_a_full_terminal_does_not_take_is_kept(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    tty.seen()
+    data = bytes(range(32, 127)) * 3000
+    assert terminal.write(data)
+    assert not terminal.ready()
+    assert not terminal.flush(0.01)
+    seen = b""
+    while not terminal.ready():
+        seen += tty.seen()
+    seen += tty.seen()
+    assert seen == data
+
+
+def test_a_terminal_that_answers_sets_the_pace(tty: Pty, terminal: Terminal) -> None:
+    ready = []
+    terminal.on_ready = lambda: ready.append(True)
+    terminal.enter()
+    terminal.write(b"one", ask=True)
+    assert tty.seen().endswith(b"one\x1b[5n")
+    assert terminal.ready()  # not known yet whether it answers
+    tty.type(b"\x1b[0n")
+    assert terminal.read_keys() == []
+    terminal.write(b"two", ask=True)
+    assert not terminal.ready()
+    ready.clear()
+    tty.type(b"\x1b[0n")
+    terminal.read_keys()
+    assert ready
+    assert terminal.ready()
+
+
+def test_a_terminal_that_never_answers_is_not_asked_for_ever(
+    tty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("p2pcall.view.terminal.time.monotonic", lambda: now[0])
+    terminal.enter()
+    asked = 0
+    for _ in range(20):
+        assert terminal.ready()
+        terminal.write(b"x", ask=True)
+        asked += tty.seen().count(b"\x1b[5n")
+        now[0] += 0.7
+    assert asked == 2
+
+
+def test_a_terminal_that_stopped_answering_is_drawn_on_after_a_while(
+    tty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("p2pcall.view.terminal.time.monotonic", lambda: now[0])
+    terminal.enter()
+    terminal.write(b"x", ask=True)
+    tty.type(b"\x1b[0n")
+    terminal.read_keys()
+    terminal.write(b"x", ask=True)
+    assert not terminal.ready()
+    now[0] += 1.1
+    assert terminal.ready()
+
+
+def test_a_terminal_that_goes_away_is_no_error(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    os.close(tty.master)
+    assert terminal.read_keys() == ["eof"]
+    assert terminal.gone
+    assert not terminal.write(b"x")
+    assert terminal.size() == (80, 24) or terminal.size()
+    terminal.leave()
+    terminal.enter()
+    terminal.leave()
+
+
+def test_leaving_a_terminal_that_takes_nothing_ends(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    terminal.write(b"x" * 1_000_000)
+    terminal.leave()
+    assert termios.tcgetattr(tty.slave) == tty.before
+    assert not terminal.entered
+
+
+def test_leaving_cuts_a_sequence_off_cleanly(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    terminal.write(b"\x1b[38;2;1;2;3m" * 100_000)
+    terminal.leave()
+    terminal.flush()
+    terminal_end = tty.seen()
+    assert terminal.flush(0.1)
+    assert b"\x18\x1b[?2026l" in terminal_end + tty.seen()
+
+
+def test_suspend_and_resume(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    terminal.suspend()
+    assert termios.tcgetattr(tty.slave) == tty.before
+    tty.seen()
+    terminal.resume()
+    assert terminal.entered
+    assert b"\x1b[?1049h" in tty.seen()
+    terminal.leave()
+    terminal.suspend()
+    terminal.resume()
+    assert not terminal.entered
+
+
+def test_signals_of_others_are_left_alone(terminal: Terminal) -> None:
+    mine = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        terminal.enter()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
+        terminal.leave()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, mine)
+
+
+def test_the_guard_goes_with_the_terminal(tty: Pty) -> None:
+    terminal = Terminal(tty.slave, tty.slave)
+    terminal.enter()
+    assert terminal._guard
+    process = terminal._guard._process
+    assert process
+    assert process.poll() is None
+    terminal.close()
+    assert process.returncode == 0
+    assert tty.seen().count(b"\x1b[?1049l") == 1
