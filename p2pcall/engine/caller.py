@@ -60,7 +60,8 @@ async def locate(station: Station, text: str) -> Found:
             "p2pcall peers, to see who is there",
         ) from error
     finally:
-        resolving.cancel()
+        if not resolving.cancel():
+            resolving.exception()
 
 
 async def _seen(name: str, resolving: "asyncio.Future[list[Address]]") -> LanPeer | None:
@@ -183,9 +184,7 @@ class Caller:
         self._refused.add(address)
         line = self._line
         if line is not None and not line.peer.established and self._refused >= set(self._found.addresses):
-            self._loop.call_later(FIND_GRACE_S = 0.5
-"""How much longer the LAN is asked when the system has an address already."""
-REFUSED_GRACE_S, self._give_up, line)
+            self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:
         if not line.peer.established:
