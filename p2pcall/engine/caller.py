@@ -6,6 +6,7 @@ call: the one that the lower static key dialled goes on, the other is dropped wi
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from p2pcall import events
 from p2pcall.engine.devices import Devices
@@ -60,7 +61,7 @@ async def locate(station: Station, text: str) -> Found:
             "p2pcall peers, to see who is there",
         ) from error
     finally:
-        if not resolving.cancel():
+        if not resolving.cancel() and not resolving.cancelled():
             resolving.exception()
 
 
@@ -68,7 +69,8 @@ async def _seen(name: str, resolving: "asyncio.Future[list[Address]]") -> LanPee
     """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
     finding = asyncio.ensure_future(find(name, FIND_TIMEOUT_S))
     try:
-        await asyncio.wait({finding, resolving}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {finding, resolving}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not finding.done() and resolving.exception() is None:
             await asyncio.wait({finding}, timeout=FIND_GRACE_S)
         elif not finding.done():

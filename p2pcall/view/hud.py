@@ -89,7 +89,20 @@ _SHORTENING: Final = (
 )
 """Which part of a status line that is too long gets shorter next; each has several forms."""
 _SHORTENING_FOR_NOTICE: Final = (
-    *("other", "cipher", "known", "camera", "loss", "cipher", "rec", "loss", "delay", "name", "known", "time"),
+    *(
+        "other",
+        "cipher",
+        "known",
+        "camera",
+        "loss",
+        "cipher",
+        "rec",
+        "loss",
+        "delay",
+        "name",
+        "known",
+        "time",
+    ),
     *("hints", "other", "hints", "name", "hints"),
 )
 """The same where a notice is to be read."""

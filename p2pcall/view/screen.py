@@ -52,6 +52,8 @@ class Screen:
         self._clock = clock
         self.mode: Mode = mode
         self.frames_drawn = self.frames_skipped = self.bytes_written = 0
+        """Pictures of the other side that were drawn, and that were replaced by a newer one before they could be."""
+        self._undrawn = False
         self._hud = HudState()
         self._remote: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
         self._own: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
@@ -77,10 +79,10 @@ class Screen:
         if layout.canvas_rows:
             self._remote = (frame, layout, rect, _scaled(self._remote_scaler, frame, rect))
         self._remote_at = self._clock()
-        drawn = self.frames_drawn
+        self.frames_skipped += self._undrawn
+        self._undrawn = True
         self._pump()
-        if not self._terminal.flush(_DRAIN_S) or self.frames_drawn == drawn:
-            self.frames_skipped += 1
+        self._terminal.flush(_DRAIN_S)
         self._pump_if_dirty()
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
@@ -167,7 +169,8 @@ class Screen:
         self._painter = Painter(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
         self._canvas = self._painter.blank_canvas()
         self._backdrop: Canvas | None = None
-        self._spans: list[Span] | None = None
+        self._spans: list[Span] = []
+        self._told: tuple[HudState, bool, Rect | None] | None = None
         self._covered = lay.covered(self._layout, [])
 
     def _draw(self) -> None:
@@ -178,6 +181,8 @@ class Screen:
             self._layout = layout
             self._start_over()
             clear = _CLEAR
+        self.frames_drawn += self._undrawn
+        self._undrawn = False
         picture = self._compose(self._canvas)
         words = self._write_texts(picture)
         cells = self._painter.paint(self._canvas, self._covered) if layout.canvas_rows else b""
@@ -185,7 +190,6 @@ class Screen:
             frame = _SYNC_ON + clear + cells + words + _SYNC_OFF
             self.bytes_written += len(frame)
             self._terminal.write(frame, ask=True)
-        self.frames_drawn += 1
 
     def _compose(self, canvas: Canvas) -> bool:
         """Lays the newest pictures on the canvas; whether the other side's is among them."""
@@ -214,13 +218,20 @@ class Screen:
 
     def _write_texts(self, picture: bool) -> bytes:
         """The bytes of all texts if any has changed; cells no longer covered go back to the painter."""
-        spans = lay.texts(self._layout, self._hud, self._ability.unicode, picture=picture, own=self._own_rect)
-        if spans == self._spans:
+        told = (self._hud, picture, self._own_rect)
+        if told == self._told:
             return b""
-        covered = lay.covered(self._layout, spans)
-        if self._layout.canvas_rows:
-            self._painter.forget(self._covered & ~covered)
-        self._covered, self._spans = covered, spans
+        self._told = told
+        before = self._spans
+        spans = lay.texts(self._layout, self._hud, self._ability.unicode, picture=picture, own=self._own_rect)
+        self._spans = spans
+        if before and before[1:] == spans[1:]:
+            spans = spans[:1]  # the usual case: only the status line has changed
+        else:
+            covered = lay.covered(self._layout, spans)
+            if self._layout.canvas_rows:
+                self._painter.forget(self._covered & ~covered)
+            self._covered = covered
         colours, mode = self._ability.colours, self.mode
         return b"".join(
             b"\x1b[%d;%dH" % (row + 1, col + 1) + render(line, ground, colours, mode)

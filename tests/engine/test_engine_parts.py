@@ -1,0 +1,353 @@
+"""The engine's parts by themselves: devices that fail and come back, the two picture threads, endings, people."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from virtual import run_virtual
+
+from p2pcall.device.song import song_pcm
+from p2pcall.engine import keys
+from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
+from p2pcall.engine.outcome import ENDINGS, Outcome
+from p2pcall.engine.people import People
+from p2pcall.engine.ringtone import ring
+from p2pcall.engine.settings import CallSettings, MediaSettings
+from p2pcall.engine.soundcheck import SoundCheck
+from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
+from p2pcall.env import Env
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.proto.messages import Reason
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+
+GONE = P2PCallError("device-gone", "the sound server went away", ExitCode.DEVICE)
+
+
+class FakeSource:
+    """A microphone that speaks when told and can break."""
+
+    latency_s = 0.0
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self.on_end: Callable[[], None] | None = None
+        self.on_error: Callable[[P2PCallError], None] | None = None
+        self.on_frame: Callable[[bytes, float], None] | None = None
+
+    def start(self, on_frame: Callable[[bytes, float], None]) -> None:
+        self.on_frame = on_frame
+
+    def stop(self) -> None:
+        self.on_frame = None
+
+
+class FakeSink(FakeSource):
+    """A speaker of the same kind."""
+
+    def start(self, pull: Callable[[], bytes]) -> None:  # type: ignore[override]
+        self.pull = pull
+        self.on_frame = lambda pcm, at: None
+
+
+class Bench:
+    """Opens fakes, remembers them, refuses the real device while it is `broken`."""
+
+    def __init__(self, kind: type[FakeSource]) -> None:
+        self.kind, self.opened, self.broken = kind, list[FakeSource](), False
+
+    def __call__(self, spec: str) -> FakeSource:
+        if self.broken and spec == "usb":
+            raise GONE
+        self.opened.append(self.kind(spec))
+        return self.opened[-1]
+
+
+@pytest.mark.parametrize(("kind", "stand_in"), [(FakeSource, "silence"), (FakeSink, "none")])
+def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSource], stand_in: str) -> None:
+    async def scene() -> None:
+        bench = Bench(kind)
+        told: list[P2PCallError] = []
+        if kind is FakeSource:
+            microphone = Microphone(bench("usb"), bench, "usb")
+            microphone.on_failure = told.append
+            microphone.start(lambda pcm, at: None)
+            stop = microphone.stop
+        else:
+            speaker = Speaker(bench("usb"), bench, "usb")
+            speaker.on_failure = told.append
+            speaker.play(lambda: b"")
+            stop = speaker.stop
+        bench.broken = True
+        first = bench.opened[0]
+        assert first.on_error is not None
+        first.on_error(GONE)
+        assert told == [GONE]
+        assert [one.spec for one in bench.opened] == ["usb", stand_in]
+        assert first.on_frame is None
+        await asyncio.sleep(2 * REOPEN_EVERY_S + 0.1)
+        assert len(bench.opened) == 2
+        bench.broken = False
+        await asyncio.sleep(REOPEN_EVERY_S)
+        assert [one.spec for one in bench.opened] == ["usb", stand_in, "usb"]
+        assert bench.opened[1].on_frame is None
+        stop()
+        assert bench.opened[2].on_frame is None
+
+    run_virtual(scene)
+
+
+def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path) -> None:
+    async def scene() -> None:
+        settings = CallSettings("me", MediaSettings("silence", str(tmp_path / "out.wav"), "none", "none"))
+        for call in range(2):
+            devices = await open_devices(settings, Env.fake(), call)
+            devices.speaker.play(lambda: bytes(1920))
+            devices.close()
+
+    run_virtual(scene)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.wav", "out.wav"]
+
+
+def test_a_missing_default_camera_is_a_warning_and_a_named_one_an_error() -> None:
+    async def scene(video_in: str | None) -> list[str]:
+        settings = CallSettings("me", MediaSettings("silence", "none", video_in, "none"))
+        devices = await open_devices(settings, Env.fake())
+        devices.close()
+        return [warning.slug for warning in devices.warnings]
+
+    with pytest.raises(P2PCallError) as caught:
+        run_virtual(lambda: scene("camera:no such camera"))
+    assert caught.value.exit is ExitCode.DEVICE
+    assert len(run_virtual(lambda: scene(None))) <= 1
+
+
+class Pictures:
+    """A video source that gives what is put into it."""
+
+    size = (64, 48)
+
+    def __init__(self, count: int) -> None:
+        self.left, self.closed, self.gate = count, threading.Event(), threading.Semaphore(0)
+
+    def read(self) -> av.VideoFrame | None:
+        self.gate.acquire()
+        if self.left == 0 or self.closed.is_set():
+            return None
+        self.left -= 1
+        picture = np.full((48, 64, 3), 40 * self.left % 255, dtype=np.uint8)
+        return av.VideoFrame.from_ndarray(picture, format="rgb24")
+
+    def close(self) -> None:
+        self.closed.set()
+        self.gate.release()
+
+
+class Posts:
+    """Stands in for `call_soon_threadsafe`: runs at once, remembers, wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, call: Callable[..., object], *args: object) -> None:
+        with self._changed:
+            self.calls.append((call, args))
+            self._changed.notify_all()
+        call(*args)
+
+    def wait(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.calls) >= count, timeout=10)
+
+
+def test_no_picture_is_encoded_before_the_other_side_says_what_it_can_show() -> None:
+    pictures, posts, seen = Pictures(3), Posts(), list[tuple[bytes, bool]]()
+    shown = threading.Semaphore(0)
+    capture = CaptureThread(lambda: pictures, posts, lambda: 0.0, lambda frame: shown.release())
+    capture.on_encoded = lambda data, key, at: seen.append((data, key))
+    capture.on_end = lambda: None
+    capture.start()
+    pictures.gate.release()
+    shown.acquire()
+    assert not seen
+    capture.set_view(32, 24)
+    pictures.gate.release()
+    posts.wait(1)
+    assert seen[0][1]
+    capture.stop()
+    assert pictures.closed.is_set()
+    assert not capture.running
+
+
+def test_a_picture_that_finds_the_way_out_taken_is_not_encoded() -> None:
+    pictures, posts = Pictures(4), Posts()
+    shown = threading.Semaphore(0)
+    capture = CaptureThread(lambda: pictures, posts, lambda: 0.0, lambda frame: shown.release())
+    capture.on_encoded = lambda data, key, at: None  # never says `sent`
+    ended = threading.Event()
+    capture.on_end = ended.set
+    capture.set_view(64, 48)
+    capture.start()
+    for _ in range(5):
+        pictures.gate.release()
+    assert ended.wait(10)
+    capture.stop()
+    assert sum(1 for call, _ in posts.calls if call is capture.on_encoded) == 1
+
+
+def test_a_camera_that_cannot_be_opened_is_told() -> None:
+    def fail() -> Pictures:
+        raise GONE
+
+    posts, told = Posts(), list[P2PCallError]()
+    capture = CaptureThread(fail, posts, lambda: 0.0, None)
+    capture.on_error = told.append
+    capture.start()
+    posts.wait(1)
+    capture.stop()
+    assert told == [GONE]
+
+
+class Wall:
+    """A picture sink that can be made to hang."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.on_error: None = None
+        self.free = threading.Event()
+        self.busy = threading.Event()
+
+    def show(self, frame: av.VideoFrame) -> None:
+        self.frames += 1
+        self.busy.set()
+        self.free.wait(10)
+
+    def view_size(self) -> tuple[int, int]:
+        return (64, 48)
+
+    def close(self) -> None:
+        pass
+
+
+def _coded(count: int) -> list[tuple[bytes, bool]]:
+    posts = Posts()
+    pictures, out = Pictures(count), list[tuple[bytes, bool]]()
+    capture = CaptureThread(lambda: pictures, posts, lambda: 0.0, None)
+
+    def take(data: bytes, key: bool, at: float) -> None:
+        out.append((data, key))
+        capture.sent()
+
+    capture.on_encoded = take
+    ended = threading.Event()
+    capture.on_end = ended.set
+    capture.set_view(64, 48)
+    capture.start()
+    for _ in range(count + 1):
+        pictures.gate.release()
+    assert ended.wait(10)
+    capture.stop()
+    return out
+
+
+def test_every_picture_is_decoded_and_only_the_newest_shown() -> None:
+    coded, wall, posts = _coded(6), Wall(), Posts()
+    assert len(coded) == 6
+    playout = PlayoutThread(wall, posts)
+    playout.start()
+    playout.submit(*coded[0])
+    assert wall.busy.wait(10)
+    for frame in coded[1:]:
+        playout.submit(*frame)
+    wall.busy.clear()
+    wall.free.set()
+    assert wall.busy.wait(10)
+    playout.stop()
+    assert playout.decoded == 6
+    assert wall.frames == 2
+
+
+def test_a_view_that_hangs_costs_a_bounded_queue_and_a_key_frame() -> None:
+    coded, wall, posts, broken = _coded(1), Wall(), Posts(), list[int]()
+    playout = PlayoutThread(wall, posts)
+    playout.on_broken = lambda: broken.append(1)
+    playout.start()
+    playout.submit(*coded[0])
+    assert wall.busy.wait(10)
+    for _ in range(MAX_QUEUED_FRAMES + 1):
+        playout.submit(b"delta", False)
+    assert broken == [1]
+    wall.free.set()
+    playout.stop()
+
+
+def test_rubbish_instead_of_a_picture_asks_for_a_key_frame() -> None:
+    wall, posts, broken = Wall(), Posts(), list[int]()
+    playout = PlayoutThread(wall, posts)
+    playout.on_broken = lambda: broken.append(1)
+    playout.start()
+    playout.submit(b"\xff" * 50, True)
+    posts.wait(1)
+    playout.stop()
+    assert broken == [1]
+    assert wall.frames == 0
+
+
+def test_every_reason_of_the_line_has_an_ending_and_an_exit_code() -> None:
+    ours = {reason.slug for reason in Reason}
+    assert ours <= set(ENDINGS)
+    assert Outcome("lost").exit is ExitCode.LOST
+    assert all(ending.words == ending.words.lower().rstrip(".") for ending in ENDINGS.values())
+
+
+def test_a_name_that_is_pinned_to_another_key_is_a_hard_stop(tmp_path: Path) -> None:
+    people = People(Contacts(Home.at(tmp_path)), bytes(32))
+    people.pin("bob", b"b" * 32, 0.0)
+    assert people.identify(b"b" * 32, "robert").name == "bob"
+    assert people.identify(b"c" * 32, "carol").known == "new"
+    with pytest.raises(P2PCallError) as caught:
+        people.identify(b"x" * 32, "BOB")
+    assert caught.value.exit is ExitCode.UNTRUSTED
+
+
+def test_a_call_to_oneself_pins_nothing(tmp_path: Path) -> None:
+    people = People(Contacts(Home.at(tmp_path)), b"m" * 32)
+    people.pin("me", b"m" * 32, 0.0)
+    assert people.expected_key("me") is None
+
+
+def test_somebody_without_a_name_is_called_by_the_fingerprint(tmp_path: Path) -> None:
+    people = People(Contacts(Home.at(tmp_path)), b"m" * 32)
+    who = people.identify(b"n" * 32, "  ")
+    assert who.fingerprint.startswith(who.name)
+
+
+def test_the_ring_tone_rings_and_pauses() -> None:
+    pull = ring()
+    frames = [pull() for _ in range(150)]
+    assert {len(frame) for frame in frames} == {1920}
+    assert any(frames[25])
+    assert not any(frames[100])
+    assert pull() == frames[0]
+
+
+def test_the_sound_check_knows_the_song_from_noise() -> None:
+    song = song_pcm()
+    heard, other = SoundCheck(), SoundCheck()
+    noise = np.random.default_rng(1).integers(-8000, 8000, len(song) // 2, dtype="<i2").tobytes()
+    for start in range(0, min(len(song), 1920 * 150), 1920):
+        heard.heard(song[start : start + 1920])
+        other.heard(noise[start : start + 1920])
+    assert heard.likeness() > 0.99
+    assert other.likeness() < 0.2
+    assert SoundCheck().likeness() == 0.0
+
+
+def test_keys_of_the_contract_are_there() -> None:
+    assert {"m", "v", "s", "w", "q", "?"} <= set(keys.KEYS)
+    assert keys.wish("x") is None
