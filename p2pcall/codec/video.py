@@ -80,7 +80,7 @@ class VideoEncoder:
         A key frame asked for and skipped is the next one. The frame's `pts` and `pict_type` may be changed.
         """
         picture = self._reformatter.reformat(
-            frame, self.width, self.height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR
+            frame, self.width, self.height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
         )
         self._key_due = self._key_due or key
         picture.pts = self._pts

@@ -63,9 +63,11 @@ class AudioSource(Protocol):
 class AudioSink(Protocol):
     """A loudspeaker, or what stands in for one: the clock of playout."""
 
-    latency_s: float
-    """From `pull` to the ear, now: what is buffered here and in the device."""
     on_error: OnError | None
+
+    @property
+    def latency_s(self) -> float:
+        """From `pull` to the ear, now: what is buffered here and in the device."""
 
     def start(self, pull: Callable[[], bytes]) -> None:
         """Begins to play; `pull` is called in the loop's thread once per 20 ms of the device's clock."""

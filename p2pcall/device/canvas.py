@@ -27,7 +27,7 @@ class Canvas:
     def fit(self, frame: av.VideoFrame) -> av.VideoFrame:
         """A yuv420p picture of the canvas' size; always one of its own."""
         width, height = fit_within(frame.width, frame.height, self.width, self.height)
-        inner = self._reformatter.reformat(frame, width, height, "yuv420p")
+        inner = self._reformatter.reformat(frame, width, height, "yuv420p", threads=1)
         whole = np.empty((self.height * 3 // 2, self.width), dtype=np.uint8)
         whole[: self.height] = 16
         whole[self.height :] = 128

@@ -5,11 +5,18 @@ Rules: a factory may block for a moment and raises P2PCallError for what cannot 
 which are the view's. Drivers are imported when asked for, so that a call from files needs no PortAudio.
 """
 
+from itertools import cycle, repeat
+from pathlib import Path
 from typing import BinaryIO
 
-from p2pcall.device.base import AudioSink, AudioSource, Device, Scheduler, VideoSink, VideoSource
+from p2pcall.device.base import SILENCE, AudioSink, AudioSource, Device, Scheduler, VideoSink, VideoSource
+from p2pcall.errors import ExitCode, P2PCallError
 
 DEFAULT_FPS = 15
+DRAWN_SIZE = (320, 240)
+SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
+PICTURE_SUFFIXES = (".mkv", ".mp4", ".webm")
+MEDIA_SUFFIXES = (*SOUND_SUFFIXES, *PICTURE_SUFFIXES, ".mp3", ".opus", ".m4a", ".aac", ".mov", ".avi")
 
 
 def open_audio_source(
@@ -18,14 +25,52 @@ def open_audio_source(
     """The sound source of `--audio-in`: a device's name, `default`, a media file, `-`, `tone`, `silence`,
     `none`, and `song` for the demo.
     """
-    raise NotImplementedError
+    from p2pcall.device import files
+
+    match spec:
+        case "-":
+            from p2pcall.device.pipes import StdinSource
+
+            return StdinSource(_fd(stdin), scheduler)
+        case "tone":
+            return files.PacedSource(files.tone_frames, scheduler)
+        case "silence" | "none":
+            return files.PacedSource(lambda: repeat(SILENCE), scheduler)
+        case "song":
+            from p2pcall.device.song import song_pcm
+
+            sung = files.cut(song_pcm())
+            return files.PacedSource(lambda: cycle(sung), scheduler)
+    if _is_file(spec):
+        files.check_sound_file(spec)
+        return files.PacedSource(
+            lambda: files.repeated(spec) if loop else files.decoded_frames(spec), scheduler
+        )
+    from p2pcall.device.audio import Microphone
+    from p2pcall.device.cards import find_card
+
+    return Microphone(find_card(spec, "input"), scheduler)
 
 
 def open_audio_sink(spec: str, scheduler: Scheduler, *, stdout: BinaryIO | None = None) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file, `-`,
     `none`.
     """
-    raise NotImplementedError
+    from p2pcall.device import files
+
+    if spec == "none":
+        return files.PacedSink(files.NullWriter(), scheduler)
+    if spec == "-":
+        from p2pcall.device.pipes import StdoutWriter
+
+        return files.PacedSink(StdoutWriter(_fd(stdout)), scheduler)
+    suffix = Path(spec).suffix.lower()
+    if suffix in SOUND_SUFFIXES:
+        return files.PacedSink(files.open_writer(spec, suffix), scheduler, spec)
+    from p2pcall.device.audio import Speaker
+    from p2pcall.device.cards import find_card
+
+    return Speaker(find_card(spec, "output"), scheduler)
 
 
 def open_video_source(
@@ -34,14 +79,64 @@ def open_video_source(
     """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file,
     `test`, `-`, and `person` for the demo; None for `none`.
     """
-    raise NotImplementedError
+    from p2pcall.device import camera, video_files
+
+    match spec:
+        case "none":
+            return None
+        case "-":
+            from p2pcall.device.y4m import StdinVideo
+
+            return StdinVideo(_fd(stdin))
+        case "test" | "person":
+            from p2pcall.device.person import Person
+            from p2pcall.device.testcard import TestCard
+
+            draw = (TestCard() if spec == "test" else Person()).draw
+            return video_files.PacedVideo(lambda: video_files.generated(draw, fps), DRAWN_SIZE, fps)
+        case "screen":
+            return camera.open_screen(fps)
+        case "camera":
+            return camera.open_camera(None, fps)
+    if spec.startswith("camera:"):
+        return camera.open_camera(spec.removeprefix("camera:"), fps)
+    size = video_files.check_picture_file(spec)
+    return video_files.PacedVideo(lambda: video_files.repeated_pictures(spec, loop), size, fps)
 
 
 def open_video_sink(spec: str, *, stdout: BinaryIO | None = None) -> VideoSink:
     """The picture sink of `--video-out` for a file, `-` and `none`."""
-    raise NotImplementedError
+    if spec == "none":
+        from p2pcall.device.video_files import NullVideo
+
+        return NullVideo()
+    if spec == "-":
+        from p2pcall.device.canvas import VIEW, Canvas
+        from p2pcall.device.y4m import StdoutVideo
+
+        return StdoutVideo(_fd(stdout), VIEW, Canvas(*VIEW).fit)
+    if Path(spec).suffix.lower() not in PICTURE_SUFFIXES:
+        hint = f"a file that ends in {', '.join(PICTURE_SUFFIXES)}"
+        raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
+    from p2pcall.device.video_files import FileVideo
+
+    return FileVideo(spec)
 
 
 def list_devices() -> list[Device]:
     """Microphones, speakers and cameras of this machine, as the names that options take."""
-    raise NotImplementedError
+    from p2pcall.device.camera import list_cameras
+    from p2pcall.device.cards import list_cards
+
+    return [*list_cards(), *list_cameras()]
+
+
+def _is_file(spec: str) -> bool:
+    """A path, rather than the name of a device: it is there, or it is written like one."""
+    return Path(spec).exists() or "/" in spec or Path(spec).suffix.lower() in MEDIA_SUFFIXES
+
+
+def _fd(stream: BinaryIO | None) -> int:
+    if stream is None:
+        raise ValueError("the spec - needs a stream")
+    return stream.fileno()

@@ -10,6 +10,8 @@ an otherwise quiet machine. A figure beyond its goal is marked, and with `--chec
 import argparse
 import os
 import platform
+import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -19,10 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import picture
 import sound
-from harness import P2P, Event, Surroundings
+from harness import HEAD_BYTES, P2P, Surroundings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
@@ -32,6 +35,9 @@ WARM_UP_STATS = 3
 """`stats` events before the measuring begins."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 VIDEO_SIZE, VIDEO_FPS = (320, 240), 15
+PARTS = ("start", "set-up", "voice", "picture", "terminal")
+SIDES = ("listen", "dial")
+ANSWERS = ("--answer", "anyone", "--announce", "off", "--bind", "127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,70 +133,105 @@ class Call:
 
 
 @contextmanager
-def call(directory: Path, listen: Sequence[str], dial: Sequence[str]) -> Iterator[Call]:
-    """A call on the loopback with these options; hung up at the end of the block."""
-    options = ["--json", "--answer", "anyone", "--announce", "off", "--port", "0", "--bind", "127.0.0.1"]
-    with P2P(["listen", *options, *listen], Surroundings(directory / "listen")) as listener:
+def call(directory: Path, listen: Sequence[str], dial: Sequence[str], **where: Any) -> Iterator[Call]:
+    """A call on the loopback with these options; ended with the block. `where`: see `Surroundings`."""
+    options = ["listen", "--json", *ANSWERS, "--port", "0", *listen]
+    with P2P(options, Surroundings(directory / "listen", **where)) as listener:
         port = listener.wait_event("listening")["port"]
         argv = ["dial", f"127.0.0.1:{port}", "--json", *dial]
-        with P2P(argv, Surroundings(directory / "dial")) as dialler:
+        with P2P(argv, Surroundings(directory / "dial", **where)) as dialler:
             dialler.wait_event("connected")
             yield Call(listener, dialler)
 
 
-def gap_ms(process: P2P, first: str, second: str) -> float:
-    """Milliseconds between two events that both have come."""
-
-    def at(name: str) -> float:
-        event: Event = process.all_events(name)[0]
-        return float(event["t"])
-
-    return 1000 * (at(second) - at(first))
-
-
 def set_up_rows(directory: Path, speech: Path) -> Iterator[Row]:
-    """How long it takes until the other rings, answers, and is heard."""
+    """How long it takes to be connected (handshake, answer at once, devices), and to be heard."""
     media = ["--audio-in", str(speech), "--loop", "--audio-out", "none", "--no-video"]
-    ring, setup, sounds = [], [], []
+    setup, sounds = [], []
     for number in range(DIALS):
         with call(directory / f"dial{number}", media, media) as made:
             sounds += [float(side.wait_event("first-audio")["ms"]) for side in made.sides.values()]
             setup.append(float(made.dialler.all_events("connected")[0]["setup_ms"]))
-            ring.append(gap_ms(made.dialler, "dialling", "ringing"))
-    yield Row("handshake and ringing, median", statistics.median(ring), "ms", 10)
-    yield Row("dial to connected (setup_ms), median", statistics.median(setup), "ms")
+    yield Row("dial to connected (setup_ms), median", statistics.median(setup), "ms", 10)
     yield Row("answer to first sound, median", statistics.median(sounds), "ms", 150)
     yield Row("answer to first sound, worst", max(sounds), "ms")
 
 
-def cost_rows(what: str, made: Call, seconds: float, cpu_goal: float) -> Iterator[Row]:
-    """Processor and memory of a call that goes on for so long; whether both stay flat."""
-    made.stats(WARM_UP_STATS)
-    marks = [made.usage()]
-    for _ in range(3):
-        made.stats(max(1, round(seconds / 3)))
-        marks.append(made.usage())
-    start, *_, end = marks
-    for side in made.sides:
-        first, last = (marks[n + 1][side].cpu_percent_since(marks[n][side]) for n in (0, 2))
-        yield Row(f"{what}, {side}: processor", end[side].cpu_percent_since(start[side]), "%", cpu_goal)
-        yield Row(f"{what}, {side}: processor, last third less first", last - first, "%")
-        yield Row(f"{what}, {side}: memory, peak", end[side].peak_mib, "MiB", 130)
-        yield Row(f"{what}, {side}: memory, growth", end[side].rss_mib - start[side].rss_mib, "MiB", 2)
+def cost_rows(what: str, marks: Sequence[dict[str, Usage]], cpu_goal: float | None) -> Iterator[Row]:
+    """Processor and memory of a call, from what both sides had used at four moments; whether both stay flat."""
+    for side in marks[0]:
+        start, third, late, end = (mark[side] for mark in marks)
+        change = end.cpu_percent_since(late) - third.cpu_percent_since(start)
+        yield Row(f"{what}, {side}: processor", end.cpu_percent_since(start), "%", cpu_goal)
+        yield Row(f"{what}, {side}: processor, last third less first", change, "%")
+        yield Row(f"{what}, {side}: memory, peak", end.peak_mib, "MiB", 130)
+        yield Row(f"{what}, {side}: memory, growth", end.rss_mib - start.rss_mib, "MiB", 2)
+
+
+def told_rows(what: str, made: Call) -> Iterator[Row]:
+    """What the dialling side says of the call."""
     figures = made.dialler.all_events("stats")[-1]
     for name, unit in (("rtt_ms", "ms"), ("audio_delay_ms", "ms"), ("loss", ""), ("video_fps", "/s")):
         yield Row(f"{what}: {name}", float(figures[name] or 0), unit)
 
 
-def call_rows(directory: Path, speech: Path, clip: Path, seconds: float) -> Iterator[Row]:
-    """Voice alone, then voice and picture."""
-    voice = ["--audio-in", str(speech), "--loop", "--audio-out", "none"]
-    with call(directory / "voice", [*voice, "--no-video"], [*voice, "--no-video"]) as made:
-        yield from cost_rows("voice", made, seconds, 8)
-    seen = ["--video-in", str(clip), "--video-out"]
-    outs = [str(directory / f"{side}.mkv") for side in ("listen", "dial")]
-    with call(directory / "picture", *([*voice, *seen, out] for out in outs)) as made:
-        yield from cost_rows("with picture", made, seconds, 25)
+def marks_of(made: Call, seconds: float) -> list[dict[str, Usage]]:
+    """What both sides have used after a while, then after each third of the time."""
+    made.stats(WARM_UP_STATS)
+    marks = [made.usage()]
+    for _ in range(3):
+        made.stats(max(1, round(seconds / 3)))
+        marks.append(made.usage())
+    return marks
+
+
+def voice_rows(directory: Path, voice: Sequence[str], seconds: float) -> Iterator[Row]:
+    """A call without picture."""
+    media = [*voice, "--no-video"]
+    with call(directory / "voice", media, media) as made:
+        yield from cost_rows("voice", marks_of(made, seconds), 8)
+        yield from told_rows("voice", made)
+
+
+def terminal_rows(directory: Path, seen: Sequence[str], seconds: float) -> Iterator[Row]:
+    """A call with the picture drawn in terminals of 120 by 40 (the picture is coded as small as that)."""
+    media = [*seen, "--video-out", "blocks"]
+    with call(directory / "terminal", media, media, terminal=(120, 40), keep=False) as made:
+        yield from cost_rows("picture in a terminal", marks_of(made, seconds), None)
+        yield from told_rows("picture in a terminal", made)
+
+
+def y4m_frame_bytes(process: P2P) -> int:
+    """Bytes of one picture on a pipe of y4m, from its head."""
+    process.wait_stdout_bytes(HEAD_BYTES)
+    head = re.match(rb"YUV4MPEG2 W(\d+) H(\d+) ", bytes(process.stdout))
+    if head is None:
+        raise ValueError("standard output is no y4m")
+    return len(b"FRAME\n") + int(head[1]) * int(head[2]) * 3 // 2
+
+
+def picture_rows(directory: Path, seen: Sequence[str], seconds: float) -> Iterator[Row]:
+    """A call with the whole picture, decoded and piped out raw; then there are no events, and time is the clock's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    media = [*seen, "--video-out", "-"]
+    listen = ["listen", *ANSWERS, "--port", port, "--once", *media]
+    where = [Surroundings(directory / f"whole-{side}", keep=False) for side in SIDES]
+    with P2P(listen, where[0]) as listener, P2P(["dial", f"127.0.0.1:{port}", *media], where[1]) as dialler:
+        made = Call(listener, dialler)
+        for side in made.sides.values():
+            side.wait_stdout_bytes(WARM_UP_STATS * VIDEO_FPS * y4m_frame_bytes(side))
+        frame_bytes = y4m_frame_bytes(dialler)
+        marks, counts = [made.usage()], [dialler.stdout_count]
+        for _ in range(3):
+            time.sleep(seconds / 3)
+            marks.append(made.usage())
+            counts.append(dialler.stdout_count)
+        what = "picture 320x240 at 15/s"
+        yield from cost_rows(what, marks, 25)
+        elapsed = marks[-1]["dial"].at_s - marks[0]["dial"].at_s
+        yield Row(f"{what}: pictures seen", (counts[-1] - counts[0]) / frame_bytes / elapsed, "/s")
 
 
 # ---- the table
@@ -208,7 +249,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=15, help="how long each call is measured")
     parser.add_argument("--minutes", type=float, help="the same in minutes, to see whether it stays flat")
-    parser.add_argument("--only", choices=["start", "set-up", "calls"], help="one part of the table")
+    parser.add_argument("--only", choices=PARTS, help="one part of the table")
     parser.add_argument("--check", action="store_true", help="exit 1 if a figure is beyond its goal")
     options = parser.parse_args(argv)
     seconds = options.minutes * 60 if options.minutes else options.seconds
@@ -221,10 +262,14 @@ def main(argv: Sequence[str]) -> int:
         directory = Path(scratch)
         speech = sound.speech_wav(directory / "speech.wav")
         clip = picture.clip(directory / "clip.mp4", 10, size=VIDEO_SIZE, fps=VIDEO_FPS)
+        voice = ["--audio-in", str(speech), "--loop", "--audio-out", "none"]
+        seen = [*voice, "--video-in", str(clip)]
         parts: dict[str, Callable[[], Iterator[Row]]] = {
             "start": start_rows,
             "set-up": lambda: set_up_rows(directory, speech),
-            "calls": lambda: call_rows(directory, speech, clip, seconds),
+            "voice": lambda: voice_rows(directory, voice, seconds),
+            "picture": lambda: picture_rows(directory, seen, seconds),
+            "terminal": lambda: terminal_rows(directory, seen, seconds),
         }
         for name, part in parts.items():
             if options.only in (None, name):

@@ -45,6 +45,9 @@ OWN_TERMINAL = (
 )
 """Takes the terminal on this descriptor as the controlling one (so that Ctrl-C in it is a signal), then goes on."""
 
+HEAD_BYTES = 1024
+"""What is kept of standard output in any case."""
+
 Event = dict[str, Any]
 
 
@@ -118,6 +121,8 @@ class Surroundings:
     """Columns and rows of its terminal; None: no terminal, standard input is empty (or `stdin`)."""
     program: Sequence[str] = (sys.executable, "-m", "p2pcall")
     """What is run with the arguments; another one for a pipeline (`["sh", "-c"]`)."""
+    keep: bool = True
+    """False: what it writes to standard output and terminal is counted (`stdout_count`), not kept but for a head."""
     stdin: int | None = None
     stdout: int | None = None
     stderr: int | None = None
@@ -129,7 +134,9 @@ class P2P:
 
     def __init__(self, argv: Sequence[str], where: Surroundings) -> None:
         self.argv = list(argv)
+        self._json = "--json" in self.argv
         self.stdout = bytearray()
+        self.stdout_count = 0
         self.stderr = bytearray()
         self.terminal_output = bytearray()
         self.events: list[Event] = []
@@ -139,6 +146,7 @@ class P2P:
         self._seen: dict[str, int] = {}
         self._threads: list[threading.Thread] = []
         self._open = 0
+        self._keep = where.keep
         self._master: int | None = None
         self.process = self._start(where)
         self._read(self.process.stdout, self._take_stdout, "stdout")
@@ -157,7 +165,6 @@ class P2P:
         environ = {name: value for name, value in os.environ.items() if name not in quiet}
         environ |= {"P2PCALL_HOME": str(where.home), "PYTHONPATH": str(ROOT)}
         environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"} | dict(where.env)
-        json_wanted = "--json" in self.argv
         stdin, stdout, stderr = where.stdin, where.stdout, where.stderr
         slave = None
         if where.terminal is not None:
@@ -166,7 +173,7 @@ class P2P:
             self.screen = Screen(*where.terminal, self._reply)
             tty = slave
             stdin = tty if stdin is None else stdin
-            stdout = (subprocess.PIPE if json_wanted else tty) if stdout is None else stdout
+            stdout = (subprocess.PIPE if self._json else tty) if stdout is None else stdout
             stderr = tty if stderr is None else stderr
             command = [sys.executable, "-c", OWN_TERMINAL, str(slave), *command]
         if where.net is not None:
@@ -213,7 +220,10 @@ class P2P:
         self._threads.append(thread)
 
     def _take_stdout(self, data: bytes) -> None:
-        self.stdout += data
+        self.stdout_count += len(data)
+        self.stdout += data if self._keep else data[: max(0, HEAD_BYTES - len(self.stdout))]
+        if not self._keep and not self._json:
+            return
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             if line.startswith(b'{"v":'):
@@ -223,6 +233,8 @@ class P2P:
         self.stderr += data
 
     def _take_terminal(self, data: bytes) -> None:
+        if not self._keep:
+            return
         self.terminal_output += data
         if self.screen is not None:
             self.screen.feed(data)
@@ -287,7 +299,7 @@ class P2P:
 
     def wait_stdout_bytes(self, count: int, timeout: float = WAIT_S) -> None:
         """Wait until this many bytes came out of standard output (a pipe)."""
-        self.wait_until(lambda: len(self.stdout) >= count, f"{count} bytes of output", timeout)
+        self.wait_until(lambda: self.stdout_count >= count, f"{count} bytes of output", timeout)
 
     def wait_exit(self, timeout: float = WAIT_S) -> int:
         """Wait for the end and all output; the exit status."""

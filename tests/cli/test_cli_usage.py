@@ -1,0 +1,147 @@
+"""Wrong options and targets: exit 2 or 3, one line that tells what is wrong, one that tells what to do."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from clirun import NO_MEDIA, assert_told, run
+
+from p2pcall import __version__
+
+COMMANDS = ("listen", "dial", "peers", "demo", "id", "devices", "contacts")
+HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
+
+WRONG = {
+    "no target": (["dial"], ["TARGET"]),
+    "unknown command": (["frobnicate"], ["frobnicate"]),
+    "unknown option": (["dial", "bob", "--frobnicate"], ["--frobnicate"]),
+    "two targets": (["dial", "bob", "eve"], ["eve"]),
+    "port too large": (["listen", "--port", "70000"], ["--port", "65535", "70000"]),
+    "port below zero": (["listen", "--port=-1"], ["--port"]),
+    "port no number": (["listen", "--port", "http"], ["--port"]),
+    "no time to answer": (["dial", "bob", "--timeout", "0"], ["--timeout"]),
+    "endless timeout": (["dial", "bob", "--timeout", "inf"], ["--timeout"]),
+    "no timeout at all": (["dial", "bob", "--timeout", "nan"], ["--timeout"]),
+    "no duration": (["listen", "--max-duration", "-3"], ["--max-duration"]),
+    "who is answered": (["listen", "--answer", "everyone"], ["--answer", "everyone", "anyone"]),
+    "who can reach": (["listen", "--reach", "nobody"], ["--reach", "nobody", "contacts"]),
+    "who is told": (["listen", "--announce", "loudly"], ["--announce", "loudly", "public"]),
+    "empty name": (["listen", "--name", " "], ["--name"]),
+    "name that steers a terminal": (["listen", "--name", "bob\x1b[2J"], ["--name"]),
+    "long name": (["listen", "--name", "b" * 65], ["--name", "64"]),
+    "two outputs on stdout": (["dial", "bob", "--audio-out", "-", "--video-out", "-"], ["--audio-out"]),
+    "sound and events on stdout": (["listen", "--audio-out", "-", "--json"], ["--json", "stdout"]),
+    "picture and events on stdout": (["listen", "--video-out", "-", "--json"], ["--json", "stdout"]),
+    "two inputs on stdin": (["dial", "bob", "--audio-in", "-", "--video-in", "-"], ["--audio-in"]),
+    "a way to draw that is not there yet": (["dial", "bob", "--video-out", "sixel"], ["sixel"]),
+    "nobody to forget": (["contacts", "remove"], ["NAME"]),
+}
+
+WRONG_TARGETS = {
+    "nothing": "",
+    "open bracket": "[::1",
+    "port zero": "192.0.2.1:0",
+    "port too large": "192.0.2.1:65536",
+    "port no number": "bob:phone",
+    "half an address": "192.0.2",
+    "everybody's own": "0.0.0.0",
+    "a group": "224.0.0.251",
+    "no zone": "fe80::1",
+    "an address for a name": "http://bob",
+    "a name that steers a terminal": "bob\x1b[2J",
+    "long": "b" * 300,
+}
+
+
+@pytest.mark.parametrize("argv,words", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_option_is_told_with_a_hint(argv: list[str], words: list[str]) -> None:
+    ran = run(*argv)
+    assert_told(ran, 2, *words)
+    assert "\x1b" not in ran.err
+    if "--json" not in argv:
+        assert ran.out == ""
+
+
+@pytest.mark.parametrize("target", WRONG_TARGETS.values(), ids=WRONG_TARGETS.keys())
+def test_a_target_that_is_none_is_told_with_a_hint(target: str) -> None:
+    ran = run("dial", target, "--port", "0", *NO_MEDIA)
+    assert_told(ran, 2)
+    assert "\x1b" not in ran.err
+
+
+def test_a_wrong_target_is_told_whatever_devices_there_are() -> None:
+    """The target is what the person has just typed; a missing sound card comes second."""
+    ran = run("dial", "[::1", "--port", "0", "--audio-in", "no such microphone anywhere", "--no-video")
+    assert_told(ran, 2, "[::1")
+
+
+def test_an_interface_that_is_not_there_is_not_found() -> None:
+    assert_told(run("dial", "fe80::1%nosuchif0", "--port", "0", *NO_MEDIA), 3, "nosuchif0", "ip link")
+
+
+def test_where_nobody_listens_nothing_answers() -> None:
+    """A port that is bound by us and belongs to nobody who answers: the system says nothing, the handshake times out
+    or, as here where it is closed again, the system says so.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    ran = run("dial", f"127.0.0.1:{port}", "--port", "0", "--bind", "127.0.0.1", "--json", *NO_MEDIA)
+    assert_told(ran, 3, f"127.0.0.1:{port}", "p2pcall listen")
+    assert [row["event"] for row in ran.rows] == ["dialling", "error"]
+    assert ran.rows[1]["slug"] == "unreachable"
+
+
+def test_an_address_that_is_not_ours_cannot_be_bound() -> None:
+    ran = run("listen", "--bind", "192.0.2.77", "--port", "0", "--announce", "off", *NO_MEDIA)
+    assert_told(ran, 2, "192.0.2.77")
+
+
+def test_a_bind_that_is_no_address_is_told() -> None:
+    assert_told(run("listen", "--bind", "bob", "--port", "0", "--announce", "off", *NO_MEDIA), 2, "bob")
+
+
+def test_errors_are_events_as_well() -> None:
+    ran = run("listen", "--port", "70000", "--json")
+    assert_told(ran, 2)
+    (row,) = ran.rows
+    assert {name: row[name] for name in ("v", "event", "slug", "exit")} == {
+        "v": 1, "event": "error", "slug": "usage", "exit": 2,
+    }  # fmt: skip
+    assert row["text"] in ran.err
+    assert row["hint"] in ran.err
+    assert row["t"] > 1_600_000_000
+
+
+def test_alone_it_shows_what_most_people_need(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run().exit == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    for line in ("p2pcall listen", "p2pcall dial", "p2pcall peers"):
+        assert line in shown.out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version").exit == 0
+    assert capsys.readouterr().out == f"p2pcall {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--help").exit == 0
+    shown = capsys.readouterr()
+    assert f"Usage: p2pcall {command}" in shown.out
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["dial", "--help"], ["listen", "--port", "x"]])
+def test_what_needs_no_device_loads_none(argv: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys; from p2pcall.cli import main; from p2pcall.env import Env;"
+        f"main({argv!r}, Env.system());"
+        f"sys.exit(','.join(sorted(set({HEAVY!r}) & set(sys.modules))) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.splitlines()[2:]) == (0, []), result.stderr

@@ -1,0 +1,78 @@
+"""Two processes in a call, for tests that are about something else: `call = in_call(p2p)`.
+
+Alice dials, bob listens; both write events. Unless told otherwise they talk over the loopback address, say nothing,
+hear nothing and show nothing, and bob answers anyone. In namespaces bob is on side b and alice on side a.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness import P2P, Event
+from netns import NetnsPair
+
+Start = Callable[..., P2P]
+
+LOOPBACK = ("--bind", "127.0.0.1", "--port", "0")
+NO_MEDIA = ("--audio-in", "silence", "--audio-out", "none", "--no-video")
+LISTEN = ("listen", *LOOPBACK, "--announce", "off")
+DIAL = ("dial", *LOOPBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Both sides, with the event `connected` of each."""
+
+    alice: P2P
+    bob: P2P
+    alice_connected: Event
+    bob_connected: Event
+
+    def side(self, name: str) -> P2P:
+        """`alice` or `bob`."""
+        return {"alice": self.alice, "bob": self.bob}[name]
+
+    def other(self, name: str) -> P2P:
+        """The one that is not `name`."""
+        return {"alice": self.bob, "bob": self.alice}[name]
+
+
+def listening(p2p: Start, *options: str, media: Sequence[str] = NO_MEDIA, **where: Any) -> tuple[P2P, str]:
+    """A listener with events on the loopback address, called bob unless `name` says otherwise; and what to dial."""
+    name = where.setdefault("name", "bob")
+    bob = p2p(*LISTEN, "--json", "--name", name, *media, *options, **where)
+    return bob, f"127.0.0.1:{bob.wait_event('listening')['port']}"
+
+
+def dialling(
+    p2p: Start, target: str, *options: str, media: Sequence[str] = NO_MEDIA, **where: Any
+) -> P2P:
+    """Somebody, called alice unless `name` says otherwise, who calls on the loopback address and writes events."""
+    name = where.setdefault("name", "alice")
+    return p2p(*DIAL, target, "--json", "--name", name, *media, *options, **where)
+
+
+def in_call(
+    p2p: Start,
+    *,
+    listen: Sequence[str] = (),
+    dial: Sequence[str] = (),
+    listen_media: Sequence[str] = NO_MEDIA,
+    dial_media: Sequence[str] = NO_MEDIA,
+) -> Call:
+    """A call that is up, on the loopback address."""
+    bob, target = listening(p2p, "--answer", "anyone", *listen, media=listen_media)
+    alice = dialling(p2p, target, *dial, media=dial_media)
+    return Call(alice, bob, alice.wait_event("connected"), bob.wait_event("connected"))
+
+
+def in_call_between(
+    net: NetnsPair, p2p: Start, *, listen: Sequence[str] = (), dial: Sequence[str] = (), announce: str = "off"
+) -> Call:
+    """A call that is up, between two machines; media as the options say."""
+    options = ("--json", "--answer", "anyone", "--announce", announce)
+    bob = p2p("listen", "--name", "bob", *options, *listen, net=net, side="b", name="bob")
+    bob.wait_event("listening")
+    target = net.ipv4["b"] if announce == "off" else "bob"
+    alice = p2p("dial", target, "--name", "alice", "--json", *dial, net=net, side="a", name="alice")
+    return Call(alice, bob, alice.wait_event("connected"), bob.wait_event("connected"))

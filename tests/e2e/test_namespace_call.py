@@ -1,0 +1,132 @@
+"""Two machines joined by a cable: bob says that he can be called, alice finds him, they hear and see each other."""
+
+import json
+import statistics
+from pathlib import Path
+
+import picture
+import pytest
+import sound
+from netns import NetnsPair
+from pairs import NO_MEDIA, Start, in_call_between
+
+pytestmark = pytest.mark.netns
+
+MIN_PESQ = 3.5
+"""PESQ-WB of speech through Opus at 32 kb/s on a cable; 4.64 is the best there is."""
+SPEECH_S = 6.0
+MIN_LIKENESS_DB = 25.0
+FPS = 15
+
+
+def test_bob_is_listed_by_us_and_by_avahi(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
+    bob = p2p("listen", "--name", "bob", "--json", *NO_MEDIA, net=netns_pair, side="b")
+    port = bob.wait_event("listening", name="bob", announce="public")["port"]
+    watch = p2p("peers", "--watch", "--json", net=netns_pair, side="a")
+    watch.wait_event("peer-found", name="bob")
+    once = p2p("peers", "--json", net=netns_pair, side="a")
+    assert once.wait_exit() == 0
+    (row,) = (json.loads(line) for line in once.stdout.splitlines())
+    assert (row["v"], row["event"], row["name"], row["port"]) == (1, "peer-found", "bob", port)
+    assert f"{netns_pair.ipv4['b']}:{port}" in row["addresses"]
+    assert row["contact"] is None
+    words = p2p("peers", net=netns_pair, side="a")
+    assert words.wait_exit() == 0
+    assert words.stdout.startswith(b"bob ")
+    with netns_pair.avahi("a", tmp_path / "avahi") as environ:
+        seen = netns_pair.output("a", ["avahi-browse", "-prt", "_p2pcall._udp"], env=environ)
+    resolved = [line.split(";") for line in seen.splitlines() if line.startswith("=")]
+    assert {tuple(row[3:5]) + (row[8],) for row in resolved} == {("bob", "_p2pcall._udp", str(port))}
+    assert netns_pair.ipv4["b"] in {row[7] for row in resolved}
+    bob.stop()
+    watch.wait_event("peer-lost", name="bob")
+
+
+def test_a_call_by_name_is_heard_and_seen(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
+    says = sound.speech_wav(tmp_path / "speech.wav", SPEECH_S)
+    answers = sound.speech_wav(tmp_path / "answer.wav", SPEECH_S - 1, seed=2)
+    clip = picture.clip(tmp_path / "clip.mp4", SPEECH_S + 3, fps=FPS)
+    heard = {side: tmp_path / f"{side}.wav" for side in ("alice", "bob")}
+    shown = tmp_path / "out.mkv"
+    call = in_call_between(
+        netns_pair,
+        p2p,
+        announce="public",
+        listen=["--once", "--audio-in", str(answers), "--audio-out", str(heard["bob"])]
+        + ["--video-in", "none", "--video-out", str(shown)],
+        dial=["--audio-in", str(says), "--audio-out", str(heard["alice"])]
+        + ["--video-in", str(clip), "--video-out", "none", "--hangup-on-eof"],
+    )
+    alice, bob = call.alice_connected, call.bob_connected
+    assert call.alice.wait_event("dialling", target="bob")["address"].endswith(":51729")
+    assert (alice["name"], alice["known"], bob["name"]) == ("bob", "new", "alice")
+    assert alice["protocol"].startswith("Noise_XX_25519_")
+    assert (len(alice["sas"]), alice["sas"], alice["call"]) == (4, bob["sas"], bob["call"])
+    assert (alice["audio"], alice["video"], bob["video"]) == (True, True, False)
+    first = call.bob.wait_event("first-audio")["ms"], call.bob.wait_event("first-video")["ms"]
+    assert call.alice.wait_exit() == 0
+    assert call.bob.wait_exit() == 0
+    assert [event["reason"] for event in call.alice.all_events("ended")] == ["eof"]
+    assert [event["reason"] for event in call.bob.all_events("ended")] == ["hung-up"]
+    assert call.alice.all_events("warning") == call.bob.all_events("warning") == []
+
+    scores = [
+        sound.pesq_wideband(sound.read_wav(source), sound.read_wav(heard[side]))
+        for source, side in ((says, "bob"), (answers, "alice"))
+    ]
+    frames = list(picture.read(shown))
+    numbers = [picture.number_of(frame) for _, frame in frames]
+    alike = statistics.median(picture.likeness(frame, picture.number_of(frame)) for _, frame in frames)
+    print(f"PESQ-WB {scores}, {len(frames)} frames, {alike:.1f} dB, first sound and picture {first} ms")
+    assert min(scores) >= MIN_PESQ
+    assert len(frames) > 0.7 * SPEECH_S * FPS
+    assert numbers == sorted(set(numbers)), "frames twice, or out of order"
+    assert numbers[-1] - numbers[0] < SPEECH_S * FPS + 10
+    assert alike > MIN_LIKENESS_DB
+    assert frames[-1][0] - frames[0][0] == pytest.approx((numbers[-1] - numbers[0]) / FPS, abs=0.3)
+
+
+def test_who_answers_to_a_known_name_with_another_key_learns_nothing(netns_pair: NetnsPair, p2p: Start) -> None:
+    call = in_call_between(netns_pair, p2p, announce="public", listen=NO_MEDIA, dial=NO_MEDIA)
+    call.alice.stop()
+    call.bob.stop()
+    eve = p2p("listen", "--name", "bob", "--json", *NO_MEDIA, net=netns_pair, side="b", name="eve")
+    eve.wait_event("listening")
+    watch = p2p("peers", "--watch", "--json", net=netns_pair, side="a", name="alice")
+    assert watch.wait_event("peer-found", name="bob")["contact"] == "bob"
+    alice = p2p("dial", "bob", "--json", *NO_MEDIA, net=netns_pair, side="a", name="alice")
+    assert alice.wait_exit() == 5
+    told = alice.wait_event("error", slug="key-changed", exit=5)
+    assert "p2pcall contacts remove" in told["hint"]
+    assert alice.all_events("ringing") == alice.all_events("connected") == []
+    assert eve.all_events("incoming") == []
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]:51729"])
+def test_an_ipv6_address_with_its_zone_can_be_dialled(netns_pair: NetnsPair, p2p: Start, form: str) -> None:
+    bob = p2p("listen", "--answer", "anyone", "--json", *NO_MEDIA, net=netns_pair, side="b")
+    bob.wait_event("listening")
+    target = form.format(netns_pair.ipv6["b"])
+    alice = p2p("dial", target, "--json", "--max-duration", "0.5", *NO_MEDIA, net=netns_pair, side="a")
+    alice.wait_event("connected")
+    assert alice.wait_exit() == 0
+    assert alice.wait_event("dialling")["address"] == f"[{netns_pair.ipv6['b']}]:51729"
+
+
+def test_a_name_that_nobody_has_is_not_found(netns_pair: NetnsPair, p2p: Start) -> None:
+    alice = p2p("dial", "nobody", "--json", *NO_MEDIA, net=netns_pair, side="a")
+    assert alice.wait_exit() == 3
+    assert "p2pcall peers" in alice.wait_event("error")["hint"]
+    assert alice.stderr_text.startswith("p2pcall: error: 'nobody' is neither on this network")
+
+
+def test_no_network_is_no_crash(netns_pair: NetnsPair, p2p: Start) -> None:
+    netns_pair.link("a", up=False)
+    alice = p2p("dial", netns_pair.ipv4["b"], "--json", *NO_MEDIA, net=netns_pair, side="a")
+    assert alice.wait_exit() == 3
+    assert alice.wait_event("error")["hint"]
+    peers = p2p("peers", "--json", net=netns_pair, side="a")
+    assert peers.wait_exit() == 0
+    listener = p2p("listen", "--json", *NO_MEDIA, net=netns_pair, side="a")
+    listener.wait_event("listening")
+    assert "network" in listener.wait_event("warning")["text"]

@@ -1,0 +1,107 @@
+"""Raw sound on pipes: signed 16-bit little-endian mono at 48 kHz, in shell pipelines, with the exit codes of a script."""
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sound
+from harness import P2P
+from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, listening
+
+BASH = ("bash", "-c")
+P2PCALL = f"{shlex.quote(sys.executable)} -m p2pcall"
+STATUS = 'echo "status ${PIPESTATUS[*]}" >&2'
+SILENT_OUT = "--audio-out none --no-video"
+
+
+def shell(p2p: Start, script: str, name: str) -> P2P:
+    """Run a line of bash; its standard error ends with the status of each command of the pipeline."""
+    return p2p(f"{script}; {STATUS}", program=BASH, name=name)
+
+
+def statuses(process: P2P) -> list[int]:
+    """The exit codes in the pipeline, once it is over."""
+    process.wait_exit()
+    told = re.search(r"^status ([0-9 ]+)$", process.stderr_text, re.MULTILINE)
+    assert told, process.report()
+    return [int(code) for code in told[1].split()]
+
+
+def listener_into(p2p: Start, path: Path) -> tuple[P2P, str]:
+    """Bob, whose sound goes through a pipe into a file; and what to dial, as he tells people on standard error."""
+    command = f"{P2PCALL} {' '.join(LISTEN)} --name bob --answer anyone --once --audio-in silence --no-video"
+    bob = shell(p2p, f"{command} --audio-out - | cat > {shlex.quote(str(path))}", "bob")
+    bob.wait_stderr("waiting for calls as bob, port ")
+    told = re.search(r"port (\d+) ", bob.stderr_text)
+    assert told
+    return bob, f"127.0.0.1:{told[1]}"
+
+
+def test_printf_into_dial_comes_out_of_listen(p2p: Start, tmp_path: Path) -> None:
+    """One period of a tone of 1 kHz is 48 samples; printf repeats it for 1.5 s."""
+    period = 8000 * np.sin(2 * np.pi * np.arange(48) / 48)
+    escapes = "".join(f"\\{byte:03o}" for byte in period.astype("<i2").tobytes())
+    bob, target = listener_into(p2p, tmp_path / "out.pcm")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof {SILENT_OUT}"
+    alice = shell(p2p, f"printf '{escapes}%.0s' {{1..1500}} | {dial}", "alice")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0, 0]
+    heard = sound.from_pcm((tmp_path / "out.pcm").read_bytes())
+    tone = np.tile(period, 1000) / 32768
+    assert sound.find(tone, heard).likeness > 0.9
+    assert sound.rms(sound.aligned(tone, heard)) == pytest.approx(sound.rms(tone), rel=0.15)
+
+
+def test_speech_through_pipes_is_the_same_speech_at_real_time(p2p: Start, tmp_path: Path) -> None:
+    says = sound.speech(3)
+    (tmp_path / "in.pcm").write_bytes(sound.to_pcm(says))
+    bob, target = listener_into(p2p, tmp_path / "out.pcm")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof --json {SILENT_OUT}"
+    alice = shell(p2p, f"cat {shlex.quote(str(tmp_path / 'in.pcm'))} | {dial}", "alice")
+    ended = alice.wait_event("ended")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0, 0]
+    assert (ended["reason"], ended["exit"]) == ("eof", 0)
+    assert 3.0 <= ended["duration_s"] < 5.0
+    heard = sound.from_pcm((tmp_path / "out.pcm").read_bytes())
+    matches = sound.follow(says, heard)
+    assert sum(match.likeness > 0.8 for match in matches) >= 0.8 * len(matches), matches
+    assert abs(len(heard) / sound.RATE - ended["duration_s"]) < 0.5
+
+
+def test_an_input_that_ends_does_not_end_the_call(p2p: Start) -> None:
+    """Standard input is /dev/null: at its end silence goes on."""
+    bob, target = listening(p2p, "--answer", "anyone")
+    alice = dialling(p2p, target, "--max-duration", "1.5", media=["--audio-in", "-", *NO_MEDIA[2:]])
+    assert alice.wait_exit() == 0
+    assert alice.all_events("ended")[0]["reason"] == "max-duration"
+    assert bob.wait_event("ended")["reason"] == "hung-up"
+
+
+def test_a_reader_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
+    bob, target = listening(p2p, "--answer", "anyone", media=["--audio-in", "tone", *NO_MEDIA[2:]])
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in silence --audio-out - --no-video --quiet"
+    alice = shell(p2p, f"{dial} | head -c 9600 | wc -c", "alice")
+    assert statuses(alice) == [0, 0, 0]
+    assert alice.stdout.strip() == b"9600"
+    assert alice.stderr_text.splitlines()[:-1] == []
+    assert bob.wait_event("ended")["reason"] == "hung-up"
+
+
+def test_a_reader_that_does_not_read_does_not_hold_up_the_call(p2p: Start) -> None:
+    """A pipe takes 64 KiB, two thirds of a second of sound; what comes after is dropped."""
+    bob, target = listening(p2p, "--answer", "anyone", media=["--audio-in", "tone", *NO_MEDIA[2:]])
+    reader, writer = os.pipe()
+    media = ["--audio-in", "silence", "--audio-out", "-", "--no-video", "--max-duration", "2.5"]
+    alice = p2p(*DIAL, target, *media, name="alice", stdout=writer)
+    os.close(writer)
+    bob.wait_event("connected")
+    ended = bob.wait_event("ended")
+    assert alice.wait_exit() == 0
+    os.close(reader)
+    assert (ended["reason"], ended["loss"]) == ("hung-up", 0)
+    assert 2 < ended["duration_s"] < 4

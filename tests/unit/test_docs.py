@@ -1,0 +1,310 @@
+"""The documents say what the program does: no more, no less, and with the same numbers.
+
+`p2pcall.1` is held to the command line (walked through Typer), to the events, the keys, the ways a call can
+end and the exit codes; README and CHANGELOG to the commands and the version. `test_docs_protocol` does the
+same for p2pcall-protocol(7). Left out: whether the sentences around all this are true.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, tokens
+
+from p2pcall import __version__, events
+from p2pcall.cli import main, options
+from p2pcall.cli.app import app
+from p2pcall.device import factory
+from p2pcall.device.base import Device
+from p2pcall.device.files import SOUND_SUFFIXES
+from p2pcall.device.video_files import VIDEO_SUFFIXES
+from p2pcall.engine.devices import TERMINAL_MODES
+from p2pcall.engine.keys import KEYS
+from p2pcall.engine.outcome import ENDINGS
+from p2pcall.engine.settings import Announce, Answer, Reach
+from p2pcall.env import Env
+from p2pcall.errors import ExitCode
+from p2pcall.net.address import parse_target
+from p2pcall.proto.constants import LOST_TIMEOUT_S
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+
+# ---- p2pcall(1): the command line
+
+
+def commands() -> dict[str, Any]:
+    """Every command that does something, by its words."""
+    found: dict[str, Any] = {}
+
+    def walk(command: Any, path: tuple[str, ...]) -> None:
+        below = getattr(command, "commands", None)
+        if below is None:
+            found[" ".join(path)] = command
+            return
+        for name, sub in below.items():
+            walk(sub, (*path, name))
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+COMMANDS = commands()
+CHOICES = {"--answer": Answer, "--reach": Reach, "--announce": Announce}
+
+
+def all_options() -> dict[str, Any]:
+    """Every option of every command; those that several commands take must be the same."""
+    found: dict[str, Any] = {}
+    for command in [typer.main.get_command(app), *COMMANDS.values()]:
+        for param in command.params:
+            if param.param_type_name == "option":
+                name = param.opts[0]
+                assert [name] == [*param.opts, *param.secondary_opts], "one name each"
+                other: Any = found.setdefault(name, param)
+                same = (param.default, param.is_flag, param.multiple, param.metavar)
+                assert same == (other.default, other.is_flag, other.multiple, other.metavar), name
+    return found
+
+
+def options_section() -> dict[str, Item]:
+    """The items of OPTIONS by the option's name."""
+    found: dict[str, Item] = {}
+    for item in items(page("p2pcall.1")["OPTIONS"]):
+        assert item.head[0] == "Fl"
+        name = f"-{item.head[1]}"
+        assert name not in found, f"{name} is there twice"
+        found[name] = item
+    return found
+
+
+def synopsis() -> dict[str, list[list[str]]]:
+    """The lines of SYNOPSIS by command; "" is the program without one."""
+    found: dict[str, list[list[str]]] = {}
+    for block in "\n".join(page("p2pcall.1")["SYNOPSIS"]).split(".Nm\n")[1:]:
+        lines = block.splitlines()
+        name = lines.pop(0).removeprefix(".Cm ") if lines[0].startswith(".Cm ") else ""
+        assert name not in found, f"{name} is there twice"
+        found[name] = [tokens(line) for line in lines]
+    return found
+
+
+def test_synopsis_has_every_command_and_all_it_takes() -> None:
+    documented = synopsis()
+    assert documented.pop("") == [[".Op", "Fl", "-version"], [".Op", "Fl", "-help"]]
+    assert documented.keys() == COMMANDS.keys()
+    for name, command in COMMANDS.items():
+        wanted = []
+        for param in command.params:
+            if param.param_type_name == "argument":
+                wanted.append([".Ar", param.metavar])
+                continue
+            value = [] if param.is_flag else ["Ar", param.metavar or "*"]
+            wanted.append([".Op", "Fl", param.opts[0][1:], *value, *(["..."] if param.multiple else [])])
+        given = [
+            [*line[:4], "*", *line[5:]] if line[3:4] == ["Ar"] and f"-{line[2]}" in CHOICES else line
+            for line in documented[name]
+        ]
+        assert sorted(given) == sorted(wanted), name
+
+
+def test_every_command_is_described_and_nothing_else() -> None:
+    heads = [" ".join(item.head[1:]) for item in items(page("p2pcall.1")["COMMANDS"])]
+    assert sorted(heads) == sorted(COMMANDS)
+
+
+def test_every_option_is_described_and_nothing_else() -> None:
+    context = COMMANDS["id"].make_context("id", [])
+    documented = options_section()
+    assert documented.keys() == {*all_options(), *context.help_option_names}
+    for name, param in all_options().items():
+        head = documented[name].head
+        assert (len(head) == 2) == param.is_flag, name
+        assert param.metavar in (None, *head[3:4]), name
+
+
+@pytest.mark.parametrize("name", sorted(all_options()))
+def test_an_option_tells_its_default_and_its_choices(name: str) -> None:
+    param = all_options()[name]
+    text = " ".join(options_section()[name].body)
+    told = re.search(r"Default: \.Cm (.*) \.$", text)
+    default = param.show_default if isinstance(param.show_default, str) else param.default
+    if default is None or param.is_flag:
+        assert "Default:" not in text
+    else:
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        assert told is not None
+        assert told[1] == shown
+    for choice in CHOICES.get(name, ()):
+        assert f".Cm {choice} " in f"{text} "
+
+
+def test_options_name_what_they_take() -> None:
+    described = options_section()
+    assert f"0 to {options.MAX_PORT};" in " ".join(described["--port"].body)
+    picture = described["--video-out"].body
+    assert set(TERMINAL_MODES) <= marked(picture, "Cm")
+    assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
+    assert set(VIDEO_SUFFIXES) == marked(picture, "Pa")
+    assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")
+
+
+# ---- p2pcall(1): keys, events, ends, exit codes, environment
+
+
+def test_every_key_is_described_and_nothing_else() -> None:
+    assert [item.head[1] for item in items(page("p2pcall.1")["KEYS"])] == list(KEYS)
+
+
+def test_every_event_and_its_fields_are_described_and_nothing_else() -> None:
+    section = page("p2pcall.1")["EVENTS"]
+    common = [item.head[1] for item in items(section[: section.index(".Ss Events and their fields")])]
+    assert common == list(events.to_dict(events.Ringing("x"), 0.0))[:3]
+    found: dict[str, list[str]] = {}
+    for item in items(parts(section, ".Ss")["Events and their fields"]):
+        if item.depth == 1:
+            current = found[item.head[1]] = []
+            if ".Sx Figures ." in item.body:
+                current.append("figures")
+        else:
+            current.append(item.head[1])
+    wanted = {kind.event: sorted(f.name for f in fields(kind)) for kind in events.Event.__subclasses__()}
+    assert {name: sorted(names) for name, names in found.items()} == wanted
+
+
+def test_every_figure_is_described_and_nothing_else() -> None:
+    listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Figures"])
+    assert [item.head[1] for item in listed] == [field.name for field in fields(events.Figures)]
+
+
+def test_every_reason_is_described_with_its_exit_status() -> None:
+    listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Reasons"])
+    found = {item.head[1]: int(item.head[3]) for item in listed}
+    assert found == {reason: int(ending.exit) for reason, ending in ENDINGS.items()}
+    lost = next(item for item in listed if item.head[1] == "lost")
+    assert f"{LOST_TIMEOUT_S:g} seconds" in " ".join(lost.body)
+
+
+def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.at(tmp_path / "home")
+    Contacts(home).pin("bob", bytes(range(32)), 0)
+    monkeypatch.setattr(factory, "list_devices", lambda: [Device("camera", "Cam", True)])
+    listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Lists"])
+    for item in listed:
+        argv = [*item.head[1:], "--json"]
+        if item.head[1] != "devices":
+            argv += ["--home", str(home.data)]
+        env = Env.fake()
+        assert main(argv, env) == ExitCode.OK
+        env.stdout.seek(0)
+        assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
+    assert {" ".join(item.head[1:]) for item in listed} == {"id", "devices", "contacts list"}
+
+
+def test_every_exit_code_is_described_with_its_name() -> None:
+    listed = items(page("p2pcall.1")["EXIT STATUS"])
+    found = {int(item.head[1]): item.head[3] for item in listed}
+    assert found == {int(code): code.name.lower().replace("_", "-") for code in ExitCode}
+    assert all(item.body for item in listed)
+
+
+def test_every_variable_of_our_own_is_described_and_nothing_else() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "p2pcall").rglob("*.py"))
+    documented = "\n".join(page("p2pcall.1")["ENVIRONMENT"])
+    pattern = r"\bP2PCALL_[A-Z]+\b"
+    assert set(re.findall(pattern, documented)) == set(re.findall(pattern, sources))
+
+
+# ---- examples, README, CHANGELOG
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """The arguments of every `p2pcall` in a shell text."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        argv: list[str] = []
+        for word in [*lexer, ";"]:
+            if set(word) <= set("|&;()<>"):
+                if argv[:1] == ["p2pcall"]:
+                    yield argv[1:]
+                argv = []
+            else:
+                argv.append(word)
+
+
+def check_call(argv: Sequence[str]) -> str:
+    """Parse a command as the program would; its name."""
+    name = max((name for name in COMMANDS if " ".join([*argv, ""]).startswith(f"{name} ")), key=len)
+    params = COMMANDS[name].make_context(name, list(argv[len(name.split()) :])).params
+    if name in ("listen", "dial"):
+        options.call_settings(params)
+    if "target" in params:
+        parse_target(params["target"])
+    return name
+
+
+def test_examples_of_the_manual_parse() -> None:
+    shown = ["\n".join(block) for block in literals(page("p2pcall.1")["EXAMPLES"])]
+    names = [check_call(argv) for text in shown for argv in calls(text)]
+    assert {"demo", "listen", "dial", "peers"} <= set(names)
+    assert len(names) >= len(shown)
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+def shell_blocks() -> str:
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", readme(), re.DOTALL | re.MULTILINE))
+
+
+def test_examples_of_the_readme_parse() -> None:
+    names = [check_call(argv) for argv in calls(shell_blocks())]
+    assert names.count("listen") >= 3
+    assert names.count("dial") >= 3
+
+
+def test_readme_names_the_two_commands() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in ("demo", "test"):
+        assert target in targets
+        assert re.search(rf"^make {target}\b", shell_blocks(), re.MULTILINE)
+
+
+def test_readme_names_options_that_there_are() -> None:
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme()))
+    assert named <= {*all_options(), "--help"}
+
+
+def test_readme_names_the_keys_that_there_are() -> None:
+    line = re.search(r"In a call: (.*?)\. ", readme(), re.DOTALL)
+    assert line is not None
+    assert set(re.findall(r"`(.+?)`", line[1])) <= set(KEYS)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", readme())
+    assert "docs/call-xterm.png" in links
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert missing == []
+
+
+def test_newest_version_of_the_changelog_is_this_one() -> None:
+    heads = re.findall(r"^## (\S+) - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heads[0][0] == __version__
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for _, date in heads)
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
+def test_the_pages_are_clean() -> None:
+    command = ["mandoc", "-Tlint", *PAGES]
+    result = subprocess.run(command, cwd=MAN, capture_output=True, text=True, check=False)
+    assert result.stdout + result.stderr == ""
