@@ -241,7 +241,7 @@ def show(row: Row) -> None:
     """One line of the table, at once."""
     goal = "" if row.goal is None else f"<= {row.goal:g}"
     verdict = "" if row.goal is None else "ok" if row.kept else "OVER"
-    print(f"{row.what:52} {row.value:9.1f} {row.unit:4} {goal:>8} {verdict}".rstrip(), flush=True)
+    print(f"{row.what:62} {row.value:9.1f} {row.unit:4} {goal:>8} {verdict}".rstrip(), flush=True)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -256,7 +256,7 @@ def main(argv: Sequence[str]) -> int:
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]}"
     )
-    print(f"{'what':52} {'measured':>9} {'unit':4} {'goal':>8}")
+    print(f"{'what':62} {'measured':>9} {'unit':4} {'goal':>8}")
     rows = []
     with tempfile.TemporaryDirectory(prefix="p2pcall-bench-") as scratch:
         directory = Path(scratch)

@@ -266,7 +266,7 @@ class P2P:
             if not true():
                 raise AssertionError(f"no {what}\n{self.report()}")
 
-    def wait_event(self, name: str, timeout: float = WAIT_S, **fields: object) -> Event:
+    def wait_event(self, name: str, /, timeout: float = WAIT_S, **fields: object) -> Event:
         """The next event of this name (with these fields) that no earlier wait for the name has given."""
         found: list[Event] = []
 
