@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from p2pcall import events
-from p2pcall.cli.output import Output
+from p2pcall.cli.options import usage
+from p2pcall.cli.output import Output, PlainView
 from p2pcall.device.factory import open_audio_sink
 from p2pcall.engine import run
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
@@ -27,12 +28,16 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.discovery import find
 from p2pcall.store.home import Home
+from p2pcall.view.hud import HudState
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 """For the other process to say that it listens, on a slow machine under load."""
 FIND_TIMEOUT_S = 4.0
 """mDNS checks for 1.3 s that a name is free before it answers to it."""
+UNSEEN_SIZE = (320, 240)
+"""The picture asked for where there is no terminal."""
+MAX_SECONDS = 600.0
 MIN_LIKENESS = 0.5
 """Least correlation of what was heard with what was sung: Opus at its rates gives 0.8 and more, noise 0.1."""
 
@@ -73,8 +78,20 @@ class Witness:
         return None
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """The terminal, if there is one."""
-        return self.output.open_view(mode, on_key)
+        """The terminal; without one the picture is decoded and counted all the same."""
+        view = self.output.open_view(mode, on_key)
+        return Unseen(self.output, None, on_key) if view is None else view
+
+
+class Unseen(PlainView):
+    """Takes the picture where there is no terminal to show it."""
+
+    def view_size(self) -> tuple[int, int]:
+        """As if it were shown in a window."""
+        return UNSEEN_SIZE
+
+    def set_hud(self, state: HudState) -> None:
+        """Nobody looks."""
 
 
 class Person:
@@ -107,7 +124,10 @@ class Person:
             event: dict[str, Any] = jsonlib.loads(line)
             if event["event"] == name:
                 return event
-        raise P2PCallError("demo", "the other process did not start", ExitCode.BUG, "p2pcall listen --json")
+            if event["event"] == "error":
+                why = f"the other process ended: {event['text']}"
+                raise P2PCallError("demo", why, ExitCode(event["exit"]), event["hint"])
+        raise P2PCallError("demo", "the other process ended", ExitCode.BUG, "p2pcall listen --json")
 
     async def _read_on(self) -> None:
         with suppress(P2PCallError):
@@ -129,6 +149,8 @@ class Person:
 
 def run_demo(env: Env, *, seconds: float, video_out: str, json: bool, plain: bool) -> ExitCode:
     """The whole demo; prints the summary on stdout (with `json` the call's events instead)."""
+    if not 1 <= seconds <= MAX_SECONDS:
+        raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}")
     output = Output(env, json=json, plain=plain)
     with tempfile.TemporaryDirectory(prefix="p2pcall-demo-") as folder:
         return asyncio.run(_demo(env, output, Path(folder), seconds, video_out, json=json))
@@ -146,7 +168,7 @@ async def _demo(
         port = await person.port()
         found = None
         with suppress(P2PCallError):
-            found = await find(name, FIND_TIMEOUT_S)
+            found = await find(name, FIND_TIMEOUT_S, (HOST,))
         settings = CallSettings(
             name="you",
             port=0,

@@ -5,13 +5,16 @@ from collections.abc import Callable
 
 from p2pcall import events
 from p2pcall.env import Env
-from p2pcall.errors import ExitCode
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.net.address import format_address
 from p2pcall.net.discovery import Browser, LanPeer, browse
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean
+
+LOOK_S = 1.0
+"""So often a missing network is looked for while watching."""
 
 
 async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
@@ -31,8 +34,13 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
         env.stdout.write(text + "\n")
         env.stdout.flush()
 
+    def warn(problem: P2PCallError) -> None:
+        env.stderr.write(f"p2pcall: warning: {problem.text}\n")
+
     if watch:
-        await _watch(lambda peer: tell(events.PeerFound, peer), lambda peer: tell(events.PeerLost, peer))
+        await _watch(
+            lambda peer: tell(events.PeerFound, peer), lambda peer: tell(events.PeerLost, peer), warn
+        )
         return ExitCode.OK
     found = await browse()
     for peer in found:
@@ -44,7 +52,9 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-async def _watch(found: Callable[[LanPeer], None], lost: Callable[[LanPeer], None]) -> None:
+async def _watch(
+    found: Callable[[LanPeer], None], lost: Callable[[LanPeer], None], warn: Callable[[P2PCallError], None]
+) -> None:
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def guarded(tell: Callable[[LanPeer], None]) -> Callable[[LanPeer], None]:
@@ -59,7 +69,13 @@ async def _watch(found: Callable[[LanPeer], None], lost: Callable[[LanPeer], Non
 
     browser = Browser(on_found=guarded(found), on_lost=guarded(lost))
     browser.start()
+    told: P2PCallError | None = None
     try:
-        await broken
+        while not broken.done():
+            await asyncio.wait({broken}, timeout=LOOK_S)
+            if browser.problem is not None and told is None:
+                warn(browser.problem)
+            told = browser.problem
+        broken.result()
     finally:
         await browser.stop()

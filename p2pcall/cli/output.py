@@ -76,6 +76,8 @@ class Output:
         """Ring the bell and wait for a key. None without a terminal to ask at."""
         if self.terminal is None:
             return None
+        if self._quiet or self._json:  # whoever is asked must know who calls
+            self.say(words.line(incoming) or "")
         return self._question(self.terminal)
 
     async def _question(self, terminal: Terminal) -> str:
@@ -113,7 +115,8 @@ class Output:
             self._view = PlainView(self, None, on_key) if self._plain and not self._json else None
             return self._view
         ability = probe(self._env.environ)
-        drawn = ability.auto if mode in ("auto", "none") else Mode(mode)
+        wanted = [able for able in ability.modes() if able == mode]
+        drawn = wanted[0] if wanted else ability.auto
         if self._plain or drawn is Mode.PLAIN:
             self._view = PlainView(self, terminal, on_key)
         else:

@@ -5,6 +5,7 @@ call: the one that the lower static key dialled goes on, the other is dropped wi
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ async def locate(station: Station, text: str) -> Found:
     resolving = asyncio.ensure_future(resolve(target))
     try:
         if _may_be_on_lan(target):
-            service = await _seen(target.host, resolving)
+            service = await _seen(target.host, station.settings.bind, resolving)
             if service is not None:
                 return Found(list(service.addresses), expected, target.host)
         return Found(await resolving, expected, target.host if expected else None)
@@ -65,9 +66,11 @@ async def locate(station: Station, text: str) -> Found:
             resolving.exception()
 
 
-async def _seen(name: str, resolving: "asyncio.Future[list[Address]]") -> LanPeer | None:
+async def _seen(
+    name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]"
+) -> LanPeer | None:
     """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
-    finding = asyncio.ensure_future(find(name, FIND_TIMEOUT_S))
+    finding = asyncio.ensure_future(find(name, FIND_TIMEOUT_S, bound))
     try:
         both: set[asyncio.Future[Any]] = {finding, resolving}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -150,7 +153,8 @@ class Caller:
                 case Ended():
                     if signal.reason is Reason.KEY_CHANGED and signal.remote:
                         raise self._we_are_not_trusted()
-                    return Outcome(signal.reason.slug, line.peer.call_id)
+                    gave_up = signal.remote and signal.reason is Reason.HUNG_UP
+                    return Outcome("declined" if gave_up else signal.reason.slug, line.peer.call_id)
                 case Told("glare"):
                     return self._take_rival(line)
                 case Told("refused"):

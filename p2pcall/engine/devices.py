@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from p2pcall.device.base import AudioSink, AudioSource, VideoSink, VideoSource
-from p2pcall.device.factory import open_audio_sink, open_audio_source, open_video_sink, open_video_source
+from p2pcall.device.factory import (
+    PICTURE_SUFFIXES,
+    SOUND_SUFFIXES,
+    open_audio_sink,
+    open_audio_source,
+    open_video_sink,
+    open_video_source,
+)
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.env import Env
@@ -94,7 +101,7 @@ class Speaker:
         self.on_failure: OnFailure | None = None
         self.on_playout: Callable[[bytes], None] | None = None
         """Given every frame that is played."""
-        self.rings = spec not in NOT_HARDWARE and not Path(spec).suffix
+        self.rings = spec not in NOT_HARDWARE and not _is_file(spec)
         """A device that a person hears, not a file or a pipe."""
 
     @property
@@ -228,7 +235,11 @@ def _stdout(env: Env) -> BinaryIO:
 def _numbered(spec: str, call: int) -> str:
     """`out.wav` for the first call, `out-2.wav` for the second; devices and pipes as they are."""
     path = Path(spec)
-    return str(path.with_stem(f"{path.stem}-{call + 1}")) if call and path.suffix else spec
+    return str(path.with_stem(f"{path.stem}-{call + 1}")) if call and _is_file(spec) else spec
+
+
+def _is_file(sink: str) -> bool:
+    return Path(sink).suffix.lower() in (*SOUND_SUFFIXES, *PICTURE_SUFFIXES)
 
 
 def _camera(media: MediaSettings, env: Env, warnings: list[P2PCallError]) -> Callable[[], VideoSource] | None:

@@ -288,7 +288,8 @@ class LiveCall:
             self._view.set_hud(self._hud)
 
     def _dropped(self) -> int:
-        return sum(self._node.endpoint.dropped.values()) + self._receive.malformed
+        malformed = self._receive.malformed + (self._video.malformed if self._video else 0)
+        return sum(self._node.endpoint.dropped.values()) + malformed
 
     def _session_ms(self, at: float) -> int:
         return self._peer.session_ms(at)

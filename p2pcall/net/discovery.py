@@ -352,12 +352,12 @@ async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
     return browser.peers()
 
 
-async def find(name: str, timeout_s: float = FIND_S) -> LanPeer | None:
-    """Who answers to `name` on the link; None if nobody.
+async def find(name: str, timeout_s: float = FIND_S, bound: Sequence[str] = ()) -> LanPeer | None:
+    """Who answers to `name` on the link; None if nobody. `bound` as for `look`: on these addresses' links alone.
 
     Raises `P2PCallError` (not found) without a network.
     """
-    link = look()
+    link = look(bound)
     if link is None:
         raise no_network()
     zc = open_link(link)
