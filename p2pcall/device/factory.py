@@ -2,21 +2,22 @@
 
 Rules: a factory may block for a moment and raises P2PCallError for what cannot be used; it captures nothing
 (that begins with `start` or the first `read`). Leaves out `auto` and the other ways to draw on a terminal,
-which are the view's. Drivers are imported when asked for, so that a call from files needs no PortAudio.
+which are the view's. The sound card's driver is imported when asked for: a call from files needs no PortAudio.
 """
 
 from itertools import cycle, repeat
 from pathlib import Path
 from typing import BinaryIO
 
+from p2pcall.device import camera, files, video_files
 from p2pcall.device.base import SILENCE, AudioSink, AudioSource, Device, Scheduler, VideoSink, VideoSource
+from p2pcall.device.files import SOUND_SUFFIXES
+from p2pcall.device.video_files import VIDEO_SUFFIXES
 from p2pcall.errors import ExitCode, P2PCallError
 
 DEFAULT_FPS = 15
 DRAWN_SIZE = (320, 240)
-SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
-PICTURE_SUFFIXES = (".mkv", ".mp4", ".webm")
-MEDIA_SUFFIXES = (*SOUND_SUFFIXES, *PICTURE_SUFFIXES, ".mp3", ".opus", ".m4a", ".aac", ".mov", ".avi")
+MEDIA_SUFFIXES = (*SOUND_SUFFIXES, *VIDEO_SUFFIXES, ".mp3", ".opus", ".m4a", ".aac")
 
 
 def open_audio_source(
@@ -25,8 +26,6 @@ def open_audio_source(
     """The sound source of `--audio-in`: a device's name, `default`, a media file, `-`, `tone`, `silence`,
     `none`, and `song` for the demo.
     """
-    from p2pcall.device import files
-
     match spec:
         case "-":
             from p2pcall.device.pipes import StdinSource
@@ -56,8 +55,6 @@ def open_audio_sink(spec: str, scheduler: Scheduler, *, stdout: BinaryIO | None 
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file, `-`,
     `none`.
     """
-    from p2pcall.device import files
-
     if spec == "none":
         return files.PacedSink(files.NullWriter(), scheduler)
     if spec == "-":
@@ -79,8 +76,6 @@ def open_video_source(
     """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file,
     `test`, `-`, and `person` for the demo; None for `none`.
     """
-    from p2pcall.device import camera, video_files
-
     match spec:
         case "none":
             return None
@@ -107,28 +102,23 @@ def open_video_source(
 def open_video_sink(spec: str, *, stdout: BinaryIO | None = None) -> VideoSink:
     """The picture sink of `--video-out` for a file, `-` and `none`."""
     if spec == "none":
-        from p2pcall.device.video_files import NullVideo
-
-        return NullVideo()
+        return video_files.NullVideo()
     if spec == "-":
         from p2pcall.device.canvas import VIEW, Canvas
         from p2pcall.device.y4m import StdoutVideo
 
         return StdoutVideo(_fd(stdout), VIEW, Canvas(*VIEW).fit)
-    if Path(spec).suffix.lower() not in PICTURE_SUFFIXES:
-        hint = f"a file that ends in {', '.join(PICTURE_SUFFIXES)}"
+    if Path(spec).suffix.lower() not in VIDEO_SUFFIXES:
+        hint = f"a file that ends in {', '.join(VIDEO_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
-    from p2pcall.device.video_files import FileVideo
-
-    return FileVideo(spec)
+    return video_files.FileVideo(spec)
 
 
 def list_devices() -> list[Device]:
     """Microphones, speakers and cameras of this machine, as the names that options take."""
-    from p2pcall.device.camera import list_cameras
     from p2pcall.device.cards import list_cards
 
-    return [*list_cards(), *list_cameras()]
+    return [*list_cards(), *camera.list_cameras()]
 
 
 def _is_file(spec: str) -> bool:

@@ -74,7 +74,13 @@ class Painter:
 
         margin = width / 2 + 1
         self._paint(
-            (x0 + x1) / 2, (y0 + y1) / 2, abs(half_x) + margin, abs(half_y) + abs(bend) + margin, colour, 1.0, cover
+            (x0 + x1) / 2,
+            (y0 + y1) / 2,
+            abs(half_x) + margin,
+            abs(half_y) + abs(bend) + margin,
+            colour,
+            1.0,
+            cover,
         )
 
     def ring(self, x: float, y: float, radius: float, width: float, colour: Colour, above: float) -> None:
@@ -208,7 +214,9 @@ def _face(painter: Painter, t: float, at: At, turn: float, mouth_open: float, ro
         _eye(painter, eye_x, eye_y, gaze_x, gaze_y, lid)
         brow_x, brow_y = at(side * 22, -25 - lift, 9)
         slant = 2.0 * side
-        painter.stroke(brow_x - 11, brow_y + slant, brow_x + 11, brow_y - slant + 2 * slant, 4.2, HAIR, bend=-4)
+        painter.stroke(
+            brow_x - 11, brow_y + slant, brow_x + 11, brow_y - slant + 2 * slant, 4.2, HAIR, bend=-4
+        )
     nose_x, nose_y = at(0, 14, 15)
     painter.ellipse(nose_x + 1.5, nose_y + 1.5, 7.5, 6, SKIN_SHADE)
     painter.ellipse(nose_x, nose_y, 7, 6, SKIN)

@@ -118,7 +118,9 @@ def _score(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             rise = np.clip(since / onset, 0, 1)
             level[here] = swell * (murmur + (1 - murmur) * rise**2) * np.clip(left / 0.04, 0, 1)
             breath[here] = (1.0 if note.consonant == "h" else 0.15) * np.exp(-since / 0.05) + 0.06
-            vibrato = VIBRATO_DEPTH * np.clip((since - 0.15) / 0.3, 0, 1) * np.sin(math.tau * VIBRATO_HZ * since)
+            vibrato = (
+                VIBRATO_DEPTH * np.clip((since - 0.15) / 0.3, 0, 1) * np.sin(math.tau * VIBRATO_HZ * since)
+            )
             pitch[here] = 261.63 * 2 ** (note.pitch / 12) * (1 + vibrato) * (1 - 0.03 * np.exp(-since / 0.03))
             vowel = np.array(FORMANTS_HZ[note.vowel], dtype=float)
             closed = np.array((300, 1_300, 2_600, 3_600), dtype=float)
@@ -169,7 +171,9 @@ def _plucks(count: int) -> np.ndarray:
             start = int((first + n * beats / 6) * BEAT_S * SAMPLE_RATE_HZ)
             time = np.arange(SAMPLE_RATE_HZ, dtype=np.float32) / SAMPLE_RATE_HZ
             hz = 130.81 * 2 ** (semitones / 12)
-            tone = np.sin(math.tau * hz * time) + 0.3 * np.sin(math.tau * 4 * hz * time) * np.exp(-time / 0.06)
+            tone = np.sin(math.tau * hz * time) + 0.3 * np.sin(math.tau * 4 * hz * time) * np.exp(
+                -time / 0.06
+            )
             tone *= np.exp(-time / 0.25) * np.clip(time / 0.004, 0, 1)
             np.add.at(sound, (start + np.arange(SAMPLE_RATE_HZ)) % count, tone)
     return sound

@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 from p2pcall.device.base import AudioSink, AudioSource, VideoSink, VideoSource
 from p2pcall.device.factory import (
-    PICTURE_SUFFIXES,
-    SOUND_SUFFIXES,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
     open_video_source,
 )
+from p2pcall.device.files import SOUND_SUFFIXES
+from p2pcall.device.video_files import VIDEO_SUFFIXES
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.env import Env
@@ -239,7 +239,7 @@ def _numbered(spec: str, call: int) -> str:
 
 
 def _is_file(sink: str) -> bool:
-    return Path(sink).suffix.lower() in (*SOUND_SUFFIXES, *PICTURE_SUFFIXES)
+    return Path(sink).suffix.lower() in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES)
 
 
 def _camera(media: MediaSettings, env: Env, warnings: list[P2PCallError]) -> Callable[[], VideoSource] | None:

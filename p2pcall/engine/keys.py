@@ -1,4 +1,4 @@
-"""The keys of a call: one table, from which the help on the screen and the man page are made."""
+"""The keys of a call: one table."""
 
 from typing import Final
 
@@ -10,21 +10,20 @@ MODE: Final = "mode"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
 
-KEYS: Final[dict[str, tuple[str, str]]] = {
-    "m": (MUTE, "mute"),
-    "v": (VIDEO, "camera on/off"),
-    "s": (STATS, "statistics"),
-    "w": (MODE, "picture mode"),
-    "?": (HELP, "help"),
-    "q": (HANGUP, "hang up"),
-    "ctrl-c": (HANGUP, "hang up"),
-    "eof": (HANGUP, "the terminal was closed"),
-    "ctrl-l": (REDRAW, "draw again"),
+KEYS: Final[dict[str, str]] = {
+    "m": MUTE,
+    "v": VIDEO,
+    "s": STATS,
+    "w": MODE,
+    "?": HELP,
+    "q": HANGUP,
+    "ctrl-c": HANGUP,
+    "eof": HANGUP,
+    "ctrl-l": REDRAW,
 }
-"""key -> (what it does, in words)."""
+"""key -> what it asks for in a call; `eof` is the terminal that went away. The words for people are the view's."""
 
 
 def wish(key: str) -> str | None:
-    """What a key asks for in a call; None for a key that does nothing."""
-    found = KEYS.get(key)
-    return found[0] if found else None
+    """What a key asks for; None for a key that does nothing."""
+    return KEYS.get(key)

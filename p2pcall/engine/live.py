@@ -219,9 +219,9 @@ class LiveCall:
             case keys.VIDEO:
                 self._set_hud(notice="no camera")
             case keys.STATS:
-                self._set_hud(show_stats=not self._hud.show_stats)
+                self._set_hud(show_stats=not self._hud.show_stats, show_help=False)
             case keys.HELP:
-                self._set_hud(show_help=not self._hud.show_help)
+                self._set_hud(show_help=not self._hud.show_help, show_stats=False)
             case keys.MODE if self._view is not None:
                 self._view.next_mode()
                 self._report()

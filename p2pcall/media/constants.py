@@ -90,9 +90,9 @@ VIDEO_MAX_WIDTH = 640  # no terminal has more cells, and a core has other things
 VIDEO_MAX_HEIGHT = 480
 VIDEO_MIN_SIDE = 16  # one macroblock
 VIDEO_RATE_REFERENCE = 160 * 120 * 15  # pixels a second ...
-VIDEO_RATE_REFERENCE_BPS = 60_000  # ... that need this; 320x240 at 15 gets 182 kb/s, 640x480 551
+VIDEO_RATE_REFERENCE_BPS = 120_000  # ... that need this; 320x240 at 15 gets 364 kb/s, 640x480 1103
 VIDEO_RATE_POWER = 0.8  # big pictures need fewer bits a pixel
-VIDEO_MIN_BPS = 30_000
+VIDEO_MIN_BPS = 60_000
 VIDEO_MAX_BPS = 1_200_000
 
 # --- figures ------------------------------------------------------------------------------------------------

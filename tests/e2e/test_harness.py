@@ -137,22 +137,26 @@ def test_a_microphone_hears_what_is_played_into_it(pulse_server: PulseServer, tm
         heard.wait_sound()
         assert player.wait() == 0
         heard.wait_more(0.2)
-    assert sound.find(sound.read_wav(wav), sound.read_wav(tmp_path / "heard.wav")).likeness > 0.99
+    says, came = sound.read_wav(wav), sound.read_wav(tmp_path / "heard.wav")
+    assert min(match.likeness for match in sound.follow(says, came)) > 0.95
     assert sound.rms(other.samples) == 0
 
 
 @pytest.mark.device
 def test_portaudio_opens_the_card_of_its_side(pulse_server: PulseServer, tmp_path: Path) -> None:
     play = (
-        "import sounddevice, sys; stream = sounddevice.RawOutputStream(48000, channels=1, dtype='int16');"
-        "stream.start(); stream.write(sys.stdin.buffer.read()); stream.stop(); stream.close()"
+        "import sounddevice, sys; data = sys.stdin.buffer.read();"
+        "stream = sounddevice.RawOutputStream(48000, channels=1, dtype='int16', latency=0.5);"
+        "stream.start(); stream.write(data); stream.stop(); stream.close()"
     )
     says = sound.speech(2)
     environ = os.environ | pulse_server.env("b")
     with pulse_server.record("spk_b") as heard, pulse_server.record("spk_a") as other:
-        subprocess.run([sys.executable, "-c", play], input=sound.to_pcm(says), env=environ, check=True)
+        # PortAudio's `stop` throws away what the card still holds, so silence comes last.
+        data = sound.to_pcm(np.concatenate([says, np.zeros(sound.RATE)]))
+        subprocess.run([sys.executable, "-c", play], input=data, env=environ, check=True)
         heard.wait_more(0.2)
-    assert sound.find(says, heard.samples).likeness > 0.95
+    assert min(match.likeness for match in sound.follow(says, heard.samples)) > 0.95
     assert sound.rms(other.samples) == 0
 
 

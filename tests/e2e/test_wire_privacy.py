@@ -8,7 +8,7 @@ from pathlib import Path
 import picture
 import pytest
 import sound
-from capture import Capture
+from capture import PROBE, Capture
 from netns import NetnsPair
 from pairs import Start, in_call_between
 
@@ -66,11 +66,12 @@ def test_a_stranger_on_the_cable_learns_nothing(netns_pair: NetnsPair, p2p: Star
 
     everything = b"".join(capture.frames)
     people = {name: identity(tmp_path / name) for name in ("alice", "bob")}
-    secrets = [BOB.encode(), ALICE.encode(), b"bob", b"alice", b"hung", VP8_START + struct.pack("<HH", 320, 240)]
+    secrets = [BOB.encode(), ALICE.encode(), VP8_START + struct.pack("<HH", 320, 240)]
     secrets += [word.encode() for word in call.alice_connected["sas"]]
     secrets += [part for person in people.values() for part in (person.public, person.private)]
     secrets += [person.fingerprint[:14].encode() for person in people.values()]
-    assert [secret for secret in secrets if secret.lower() in everything.lower()] == []
+    assert PROBE in everything, "the search finds what is there"
+    assert [secret for secret in secrets if secret in everything] == []
 
     sealed = b"".join(one.payload[16:] for one in datagrams if one.payload[0] == 4)
     bits = entropy_bits(sealed)

@@ -1,0 +1,160 @@
+"""How calls end: signals, crashes, nobody there. The other side knows, exit codes are those of the contract."""
+
+import signal
+
+import pytest
+from harness import P2P
+from pairs import DIAL, LISTEN, NO_MEDIA, Call, Start, dialling, in_call, listening
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+AT_ONCE_S = 2.0
+LOST_S = 15.0
+"""Silence after which a line is lost (p2pcall-protocol.7)."""
+
+
+def reason(process: P2P) -> str:
+    """Why the call ended, as this side tells it."""
+    return str(process.wait_event("ended")["reason"])
+
+
+@pytest.mark.parametrize("side", ["alice", "bob"])
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_a_signal_hangs_up_and_the_other_side_knows_at_once(p2p: Start, number: signal.Signals, side: str) -> None:
+    call = in_call(p2p, listen=["--once"])
+    call.side(side).signal(number)
+    assert call.side(side).wait_exit() == 0
+    assert call.other(side).wait_exit() == 0
+    here, there = call.side(side).wait_event("ended"), call.other(side).wait_event("ended")
+    assert (here["reason"], here["exit"]) == ("signal", 0)
+    assert (there["reason"], there["exit"]) == ("hung-up", 0)
+    assert there["t"] - here["t"] < AT_ONCE_S
+    assert call.alice.stderr == call.bob.stderr == b""
+
+
+def test_a_crash_is_noticed_within_the_time_of_the_keepalive(p2p: Start) -> None:
+    """Two calls at once; in one the dialler dies, in the other the listener."""
+    calls = {side: in_call(p2p, listen=["--once"]) for side in ("alice", "bob")}
+    killed = {side: last_stats(call, side) for side, call in calls.items()}
+    for side, call in calls.items():
+        ended = call.other(side).wait_event("ended")
+        assert (ended["reason"], ended["exit"]) == ("lost", 7)
+        assert LOST_S - 1.5 < ended["t"] - killed[side] < LOST_S + 2
+        assert call.other(side).wait_exit() == 7
+
+
+def last_stats(call: Call, side: str) -> float:
+    """Kill one side once the other has told its statistics; when that was."""
+    told: float = call.other(side).wait_event("stats")["t"]
+    call.side(side).signal(signal.SIGKILL)
+    assert call.side(side).wait_exit() == -signal.SIGKILL
+    return told
+
+
+def test_the_listener_listens_on_after_a_lost_or_ended_call(p2p: Start) -> None:
+    bob, target = listening(p2p, "--answer", "anyone")
+    for name in ("alice", "carol"):
+        caller = dialling(p2p, target, "--max-duration", "0.5", name=name)
+        bob.wait_event("incoming")
+        assert caller.wait_exit() == 0
+        assert reason(bob) == "hung-up"
+    bob.signal(signal.SIGTERM)
+    assert bob.wait_exit() == 0
+
+
+def test_a_second_caller_hears_busy(p2p: Start) -> None:
+    call = in_call(p2p)
+    target = call.alice.wait_event("dialling")["target"]
+    carol = dialling(p2p, target, name="carol")
+    assert carol.wait_exit() == 4
+    assert reason(carol) == "busy"
+    assert "carol" in call.bob.wait_event("warning", slug="missed-call")["text"]
+    assert call.bob.all_events("ended") == []
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("number", SIGNALS[:2], ids=lambda number: number.name)
+def test_to_give_up_while_it_rings(p2p: Start, number: signal.Signals) -> None:
+    bob, target = listening(p2p, terminal=(80, 24))
+    alice = dialling(p2p, target)
+    alice.wait_event("ringing")
+    bob.wait_screen("[a]udio", "[v]ideo", "[d]ecline")
+    alice.signal(number)
+    assert alice.wait_exit() == 130
+    assert reason(alice) == "interrupted"
+    assert reason(bob) == "missed"
+    assert bob.exit_code is None
+
+
+@pytest.mark.terminal
+def test_a_listener_that_is_stopped_while_it_rings_tells_the_caller(p2p: Start) -> None:
+    bob, target = listening(p2p, terminal=(80, 24))
+    alice = dialling(p2p, target)
+    bob.wait_screen("[d]ecline")
+    bob.signal(signal.SIGTERM)
+    bob.wait_exit()
+    assert alice.wait_exit() == 4
+    assert reason(alice) == "declined"
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("key,code", [("d", 4), ("a", 0)])
+def test_the_person_who_is_asked_decides(p2p: Start, key: str, code: int) -> None:
+    bob, target = listening(p2p, terminal=(80, 24))
+    modes = bob.terminal_modes()
+    alice = dialling(p2p, target, "--max-duration", "0.5")
+    bob.wait_screen("[d]ecline")
+    assert b"\a" in bob.terminal_output, "it rings"
+    bob.send(key)
+    assert alice.wait_exit() == code
+    assert reason(alice) == {"d": "declined", "a": "max-duration"}[key]
+    assert reason(bob) == {"d": "declined", "a": "hung-up"}[key]
+    bob.signal(signal.SIGTERM)
+    assert bob.wait_exit() == 0
+    assert bob.terminal_modes() == modes
+
+
+@pytest.mark.terminal
+def test_nobody_answers_in_time(p2p: Start) -> None:
+    bob, target = listening(p2p, terminal=(80, 24))
+    alice = dialling(p2p, target, "--timeout", "1")
+    assert alice.wait_exit() == 4
+    ended = alice.wait_event("ended")
+    assert ended["reason"] == "no-answer"
+    assert ended["t"] - alice.wait_event("ringing")["t"] < 2
+    assert reason(bob) in ("missed", "no-answer")
+
+
+def test_without_a_terminal_a_listener_that_must_ask_declines_and_says_why(p2p: Start) -> None:
+    bob, target = listening(p2p)
+    alice = dialling(p2p, target)
+    assert alice.wait_exit() == 4
+    assert reason(alice) == "declined"
+    assert alice.all_events("ringing") == []
+    warning = bob.wait_event("warning", slug="no-terminal")["text"]
+    assert "alice" in warning
+    assert "--answer" in warning
+    assert warning in bob.stderr_text
+    assert bob.exit_code is None
+
+
+@pytest.mark.parametrize("number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGHUP, 0)])
+def test_a_listener_that_nobody_called_is_stopped(p2p: Start, number: signal.Signals, code: int) -> None:
+    bob, _ = listening(p2p)
+    bob.signal(number)
+    assert bob.wait_exit() == code
+    assert bob.stderr_text.count("\n") <= 1
+
+
+def test_people_read_how_it_went(p2p: Start) -> None:
+    """Without --json: words on standard error, nothing on standard output."""
+    bob = p2p(*LISTEN, "--name", "bob", "--answer", "anyone", "--once", *NO_MEDIA)
+    bob.wait_stderr("waiting for calls as bob, port ")
+    port = bob.stderr_text.partition("port ")[2].split()[0]
+    alice = p2p(*DIAL, f"127.0.0.1:{port}", "--name", "alice", "--max-duration", "1", *NO_MEDIA)
+    assert (alice.wait_exit(), bob.wait_exit()) == (0, 0)
+    assert alice.stdout == bob.stdout == b""
+    for process, other in ((alice, "bob"), (bob, "alice")):
+        assert f"connected with {other} (new), Noise_XX_25519_" in process.stderr_text
+        assert "Traceback" not in process.stderr_text
+    assert "the longest time allowed is over after 0:01" in alice.stderr_text
+    assert "the call has ended after 0:01" in bob.stderr_text

@@ -1,0 +1,63 @@
+"""Hostile datagrams at both ends of a call: dropped, counted, answered by nobody; the call goes on unharmed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import attacker
+import pytest
+import sound
+from harness import P2P
+from netns import INTERFACE, NetnsPair
+from pairs import Start, in_call_between
+
+pytestmark = pytest.mark.netns
+
+EACH = 500
+SPEECH_S = 6.0
+
+
+def wait_for_dropped(process: P2P, count: int) -> None:
+    """Wait until the statistics say that so many were dropped."""
+    process.wait_until(
+        lambda: process.all_events("stats")[-1]["dropped"] >= count, f"{count} datagrams counted as dropped"
+    )
+
+
+def test_the_call_goes_on_and_they_are_counted(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
+    says = sound.speech_wav(tmp_path / "speech.wav", SPEECH_S)
+    heard = tmp_path / "out.wav"
+    call = in_call_between(
+        netns_pair,
+        p2p,
+        listen=["--audio-in", "tone", "--audio-out", str(heard), "--no-video"],
+        dial=["--audio-in", str(says), "--audio-out", "none", "--no-video"],
+    )
+    sides = {netns_pair.ipv4["a"]: call.alice, netns_pair.ipv4["b"]: call.bob}
+    enemy = p2p(
+        *(INTERFACE, str(EACH)),
+        program=[sys.executable, attacker.__file__],
+        net=netns_pair,
+        side="a",
+        stdin=subprocess.PIPE,
+    )
+    enemy.wait_stdout_bytes(len("ready\n"))
+    before = {address: process.wait_event("stats")["dropped"] for address, process in sides.items()}
+    enemy.feed(b"go\n")
+    assert enemy.wait_exit() == 0
+    told = json.loads(enemy.stdout.splitlines()[-1])
+    assert set(told["sent"]) == set(sides)
+    assert told["answers"] == 0
+    for address, process in sides.items():
+        assert told["sent"][address] >= EACH
+        wait_for_dropped(process, before[address] + told["sent"][address])
+    call.alice.wait_until(
+        lambda: call.alice.all_events("stats")[-1]["t"] > call.alice_connected["t"] + SPEECH_S, "the end of it"
+    )
+    call.alice.stop()
+    ended = call.bob.wait_event("ended")
+    assert (ended["reason"], ended["loss"]) == ("hung-up", 0.0)
+    score = sound.pesq_wideband(sound.read_wav(says), sound.read_wav(heard))
+    print(f"PESQ-WB {score:.2f} under attack, dropped {ended['dropped']}")
+    assert score > 3.0
