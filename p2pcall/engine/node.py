@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from p2pcall.env import Entropy
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import HandshakeDone, Happening, Payload
+from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import Address
 
@@ -120,6 +120,8 @@ class Node:
                 return
             line = self._lines[happening.peer.index] = Line(self, happening.peer)
             self.on_caller(line)
+        if isinstance(happening, Ended | HandshakeFailed):
+            del self._lines[happening.peer.index]
         if isinstance(happening, Payload):
             if line.on_payload is not None:
                 line.on_payload(happening.channel, happening.data)

@@ -30,6 +30,7 @@ ENDINGS: Final[dict[str, Ending]] = {
     "failed": Ending(ExitCode.LOST, "the other side had to give up"),
     "missed": Ending(ExitCode.REFUSED, "missed: the caller hung up"),
     "silent": Ending(ExitCode.LOST, "the other side said nothing"),
+    "device": Ending(ExitCode.DEVICE, "a device could not be opened"),
     "interrupted": Ending(ExitCode.INTERRUPTED, "interrupted"),
 }
 """reason -> ending; a reason that is not here does not exist."""

@@ -132,6 +132,9 @@ class Station:
         self.interrupts.resized = live.resized
         try:
             finished = await live.run()
+        except P2PCallError:
+            self.tell_end(Outcome("device", peer.call_id))
+            raise
         finally:
             self.interrupts.take = self.interrupts.resized = None
         outcome = Outcome(finished.reason, peer.call_id, finished.duration_s, finished.figures)
