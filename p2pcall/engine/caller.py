@@ -160,7 +160,7 @@ class Caller:
                 case Told("refused"):
                     raise self._nothing_answers()
                 case Told(what):
-                    self._hang_up(line, Reason.NO_ANSWER if what == "no-answer" else Reason.HUNG_UP)
+                    line.hang_up(Reason.NO_ANSWER if what == "no-answer" else Reason.HUNG_UP)
                     return Outcome(what, line.peer.call_id if line.peer.established else None)
                 case _:
                     pass
@@ -174,15 +174,8 @@ class Caller:
         try:
             self._who = self._station.people.identify(line.peer.remote_static, self._found.name or claimed)
         except P2PCallError:
-            self._hang_up(line, Reason.KEY_CHANGED)
+            line.hang_up(Reason.KEY_CHANGED)
             raise
-
-    def _hang_up(self, line: Line, reason: Reason) -> None:
-        if line.peer.established:
-            line.peer.hangup(reason, self._node.now())
-            self._node.pump()
-        else:
-            line.drop()
 
     # --- nobody there ------------------------------------------------------------------------------------------
 
@@ -246,7 +239,5 @@ class Caller:
         rival, incoming = self._rivals[0]
         self._identify(rival, incoming.name)
         line.drop()
-        devices = self._devices
-        rival.peer.accept(self._settings.name, devices.sends_audio, devices.sends_video, self._node.now())
-        self._node.pump()
+        rival.accept(self._settings.name, self._devices.sends_audio, self._devices.sends_video)
         return rival, incoming.video

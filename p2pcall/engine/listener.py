@@ -159,19 +159,23 @@ class Listener:
         if devices is None:
             return
         video = answer == "video" and devices.sends_video
-        line.peer.accept(self._settings.name, devices.sends_audio, video, self._node.now())
-        self._node.pump()
+        if not line.accept(self._settings.name, devices.sends_audio, video):
+            self._devices = devices
+            self._ended(event, "missed")
+            return
         if asked:
             self._station.pin(who.name, line.peer.remote_static)
         self._calls += 1
-        outcome = await self._station.talk(
-            line,
-            devices,
-            who,
-            video=video,
-            remote_video=incoming.video,
-            setup_ms=(self._node.now() - started_at) * 1000,
-        )
+        setup_ms = (self._node.now() - started_at) * 1000
+        try:
+            outcome = await self._station.talk(
+                line, devices, who, video=video, remote_video=incoming.video, setup_ms=setup_ms
+            )
+        except P2PCallError as error:
+            if self._settings.once:
+                raise
+            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            return
         told_to_stop = self._station.interrupts.fired.is_set()
         if (self._settings.once or told_to_stop) and not self._over.done():
             self._over.set_result(outcome)
@@ -198,8 +202,7 @@ class Listener:
             )
             self._station.ui.emit(events.Warning("no-terminal", why))
             return "decline"
-        line.peer.ring(self._settings.name, self._node.now())
-        self._node.pump()
+        line.ring(self._settings.name)
         if self._devices is not None and self._devices.speaker.rings:
             self._devices.speaker.play(ring())
         self._station.interrupts.take = line.tell

@@ -90,7 +90,7 @@ class LiveCall:
             assert self._figures is not None
             return Finished(reason, remote, now - self._connected_at, self._figures.total(now))
         except BaseException:
-            self._goodbye(Reason.FAILED)
+            self._line.hang_up(Reason.FAILED)
             raise
         finally:
             self._close()
@@ -157,15 +157,10 @@ class LiveCall:
                 case Message(kind=ControlType.MEDIA):
                     self._remote_media(signal.body[0])
                 case Told(what):
-                    self._goodbye(Reason.HUNG_UP)
+                    self._line.hang_up(Reason.HUNG_UP)
                     return what, False
                 case _:
                     pass
-
-    def _goodbye(self, reason: Reason) -> None:
-        if self._peer.established:
-            self._peer.hangup(reason, self._node.now())
-            self._node.pump()
 
     def _on_payload(self, channel: int, data: bytes) -> None:
         if channel == Channel.AUDIO:

@@ -12,6 +12,7 @@ from p2pcall.env import Entropy
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
+from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import Address
 
@@ -47,6 +48,25 @@ class Line:
         if self.peer.established:
             self.peer.send(channel, payload, self._node.now())
             self._node.pump()
+
+    def ring(self, name: str) -> None:
+        """Tell the caller that it rings; nothing if the caller is gone."""
+        if self.peer.established:
+            self.peer.ring(name, self._node.now())
+            self._node.pump()
+
+    def accept(self, name: str, audio: bool, video: bool) -> bool:
+        """Answer; False if the caller is gone (its end is among the signals)."""
+        if not self.peer.established:
+            return False
+        self.peer.accept(name, audio, video, self._node.now())
+        self._node.pump()
+        return True
+
+    def hang_up(self, reason: Reason) -> None:
+        """End the call or the dial, in whatever state; nothing if it is over already."""
+        self.peer.hangup(reason, self._node.now())
+        self._node.pump()
 
     def drop(self) -> None:
         """Forget the peer without a word to it."""

@@ -103,7 +103,7 @@ def test_the_person_who_is_asked_decides(p2p: Start, key: str, code: int) -> Non
     modes = bob.terminal_modes()
     alice = dialling(p2p, target, "--max-duration", "0.5")
     bob.wait_screen("[d]ecline")
-    assert b"\a" in bob.terminal_output, "it rings"
+    bob.wait_until(lambda: b"\a" in bob.terminal_output, "bell")
     bob.send(key)
     assert alice.wait_exit() == code
     assert reason(alice) == {"d": "declined", "a": "max-duration"}[key]

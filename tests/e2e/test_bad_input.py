@@ -1,0 +1,268 @@
+"""Bad input: devices, files, ports, readers and disks that are not what they should be. Told in words, with a hint.
+
+Options and targets that are wrong in themselves are in the tests of the command line.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+import picture
+import pytest
+import sound
+from harness import ROOT, P2P
+from netns import NetnsPair
+from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, in_call, listening
+
+BASH = ("bash", "-c")
+P2PCALL = f"{shlex.quote(sys.executable)} -m p2pcall"
+NOBODY = "127.0.0.1:9"
+
+
+def told(process: P2P, code: int) -> str:
+    """What the error says and hints, once it ended with this code; it is told once, in two lines."""
+    assert process.wait_exit() == code, process.report()
+    lines = process.stderr_text.splitlines()
+    assert len(lines) == 2, process.stderr_text
+    assert lines[0].startswith("p2pcall: error: ")
+    assert lines[1].startswith("p2pcall: hint: ")
+    return process.stderr_text
+
+
+# ---- devices
+
+
+@pytest.fixture
+def no_portaudio(tmp_path: Path) -> dict[str, str]:
+    """An environment in which `import sounddevice` fails as it does without the PortAudio library."""
+    place = tmp_path / "nolibrary"
+    place.mkdir()
+    (place / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    return {"PYTHONPATH": f"{place}:{ROOT}"}
+
+
+@pytest.mark.parametrize("command", [LISTEN, (*DIAL, NOBODY)], ids=["listen", "dial"])
+@pytest.mark.parametrize("option", ["--audio-in", "--audio-out"])
+def test_no_portaudio_is_told_with_the_command_that_mends_it(
+    p2p: Start, no_portaudio: dict[str, str], command: tuple[str, ...], option: str
+) -> None:
+    other = {"--audio-in": "--audio-out", "--audio-out": "--audio-in"}[option]
+    text = told(p2p(*command, option, "default", other, "none", "--no-video", env=no_portaudio), 6)
+    assert "PortAudio" in text
+    if sys.platform == "linux":
+        assert "apt-get install libportaudio2" in text
+    assert f"{option} none" in text
+
+
+def test_without_portaudio_files_and_none_still_work(
+    p2p: Start, no_portaudio: dict[str, str], tmp_path: Path
+) -> None:
+    says = sound.speech(1.5)
+    sound.write_wav(tmp_path / "in.wav", says)
+    heard = tmp_path / "out.wav"
+    bob_media = ["--audio-in", "none", "--audio-out", str(heard), "--no-video"]
+    alice_media = ["--audio-in", str(tmp_path / "in.wav"), "--audio-out", "none", "--no-video"]
+    bob, target = listening(p2p, "--answer", "anyone", "--once", media=bob_media, env=no_portaudio)
+    alice = dialling(p2p, target, "--hangup-on-eof", media=alice_media, env=no_portaudio)
+    assert (alice.wait_exit(), bob.wait_exit()) == (0, 0)
+    assert sound.find(says, sound.read_wav(heard)).likeness > 0.7
+
+
+def test_what_lists_devices_says_what_is_missing(p2p: Start, no_portaudio: dict[str, str]) -> None:
+    devices = p2p("devices", env=no_portaudio)
+    assert devices.wait_exit() in (0, 6)
+    assert "libportaudio2" in devices.stderr_text or sys.platform != "linux"
+
+
+@pytest.mark.parametrize(
+    "option,value,words",
+    [
+        ("--audio-in", "no such microphone", ["microphone", "p2pcall devices"]),
+        ("--audio-out", "no such speaker", ["speaker", "p2pcall devices"]),
+        ("--video-in", "camera:no such camera", ["camera"]),
+        ("--video-in", "screen", ["DISPLAY"]),
+    ],
+)
+def test_a_device_that_is_not_there_is_told(p2p: Start, option: str, value: str, words: list[str]) -> None:
+    options = {"--audio-in": "none", "--audio-out": "none", "--video-in": "none", "--video-out": "none"}
+    options[option] = value
+    argv = [part for pair in options.items() for part in pair]
+    text = told(p2p(*LISTEN, *argv, env={"DISPLAY": ""}), 6)
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.skipif(any(Path("/dev").glob("video*")), reason="there is a camera here")
+def test_no_camera_is_a_warning_unless_it_was_asked_for(p2p: Start) -> None:
+    media = ["--audio-in", "silence", "--audio-out", "none", "--video-out", "none"]
+    call = in_call(p2p, dial=["--max-duration", "0.3"], dial_media=media)
+    assert call.alice.wait_exit() == 0
+    assert "camera" in call.alice.wait_event("warning")["text"]
+    assert "camera" in told(p2p(*DIAL, NOBODY, *media, "--video-in", "camera"), 6)
+
+
+# ---- files
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Files that are not what is asked for."""
+    found = {name: tmp_path / name for name in ("text.wav", "empty.mp4", "noise", "sound.wav", "clip.mp4")}
+    found["text.wav"].write_text("this is no sound\n" * 100)
+    found["empty.mp4"].write_bytes(b"")
+    found["noise"].write_bytes(bytes(range(256)) * 64)
+    sound.write_wav(found["sound.wav"], sound.speech(1))
+    picture.clip(found["clip.mp4"], 0.5)
+    return found | {"missing.wav": tmp_path / "missing.wav", "folder": tmp_path}
+
+
+@pytest.mark.parametrize(
+    "option,name",
+    [
+        ("--audio-in", "text.wav"),
+        ("--audio-in", "noise"),
+        ("--audio-in", "clip.mp4"),
+        ("--audio-in", "missing.wav"),
+        ("--audio-in", "folder"),
+        ("--video-in", "text.wav"),
+        ("--video-in", "empty.mp4"),
+        ("--video-in", "sound.wav"),
+        ("--video-in", "missing.wav"),
+    ],
+)
+def test_a_media_file_that_is_none_is_told(p2p: Start, files: dict[str, Path], option: str, name: str) -> None:
+    options = {"--audio-in": "none", "--audio-out": "none", "--video-in": "none", "--video-out": "none"}
+    options[option] = str(files[name])
+    argv = [part for pair in options.items() for part in pair]
+    assert str(files[name]) in told(p2p(*LISTEN, *argv), 2)
+
+
+@pytest.mark.parametrize(
+    "option,value",
+    [
+        ("--audio-out", "/no/such/directory/out.wav"),
+        ("--audio-out", "/no/such/directory/out.ogg"),
+        ("--video-out", "/no/such/directory/out.mkv"),
+        ("--video-out", "out.doc"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_call(p2p: Start, option: str, value: str) -> None:
+    options = {"--audio-in": "none", "--audio-out": "none", "--video-in": "none", "--video-out": "none"}
+    options[option] = value
+    argv = [part for pair in options.items() for part in pair]
+    assert value in told(p2p(*LISTEN, *argv), 2)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("suffix,size", [(".wav", "200k"), (".ogg", "16k")])
+def test_a_full_disk_is_a_warning_and_the_call_goes_on(p2p: Start, tmp_path: Path, suffix: str, size: str) -> None:
+    """Bob's recording is on a file system of its own, in a mount namespace of his own, which is copied out at the end."""
+    small, copy = tmp_path / "small", tmp_path / f"copy{suffix}"
+    small.mkdir()
+    heard = small / f"out{suffix}"
+    script = (
+        f'mount -t tmpfs -o size={size} none {small} && {P2PCALL} "$@"; status=$?;'
+        f" cp {heard} {copy}; exit $status"
+    )
+    media = ["--audio-in", "silence", "--audio-out", str(heard), "--no-video"]
+    bob, target = listening(
+        p2p, "--answer", "anyone", "--once", media=media, program=["unshare", "-m", "sh", "-c", script, "sh"]
+    )
+    alice = dialling(p2p, target, media=["--audio-in", "song", *NO_MEDIA[2:]])
+    bob.wait_event("connected")
+    warning = bob.wait_event("warning")
+    assert "space" in warning["text"]
+    assert str(heard) in warning["text"]
+    full_at = warning["t"] - bob.all_events("connected")[0]["t"]
+    bob.wait_until(lambda: bob.all_events("stats")[-1]["t"] > warning["t"] + 4, "four more seconds")
+    assert alice.exit_code is None
+    alice.stop()
+    assert bob.wait_exit() == 0
+    assert len(bob.all_events("warning")) == 1, "told once"
+    kept = sound.read_wav(copy) if suffix == ".wav" else None
+    if kept is not None:
+        assert len(kept) / sound.RATE == pytest.approx(full_at, abs=1.2), "what was recorded is kept"
+
+
+# ---- ports and readers
+
+
+def test_a_port_that_is_taken_is_told(p2p: Start) -> None:
+    bob, target = listening(p2p)
+    port = target.rpartition(":")[2]
+    second = p2p("listen", "--bind", "127.0.0.1", "--port", port, "--announce", "off", *NO_MEDIA, name="carol")
+    text = told(second, 2)
+    for word in (f"port {port} is in use", f"ss -ulpn 'sport = :{port}'", "--port 0"):
+        assert word in text
+    third = p2p("dial", NOBODY, "--bind", "127.0.0.1", "--port", port, *NO_MEDIA, name="dave")
+    assert "--port 0" in told(third, 2)
+    assert bob.exit_code is None
+
+
+def test_a_dialler_does_not_mind_that_the_default_port_is_taken(p2p: Start) -> None:
+    """On one machine `listen` and `dial` both want it: the dialler takes another."""
+    bob, target = listening(p2p, "--answer", "anyone")
+    options = ["--bind", "127.0.0.1", "--json", "--max-duration", "0.5", *NO_MEDIA]
+    diallers = [p2p("dial", target, *options, name="alice")]
+    diallers[0].wait_event("connected")
+    diallers.append(p2p("dial", target, *options, name="carol"))
+    assert diallers[0].wait_exit() == 0
+    assert diallers[1].wait_exit() in (0, 4)
+
+
+def quiet(process: P2P) -> None:
+    """It ended well and said nothing more than it must."""
+    assert process.wait_exit() == 0, process.report()
+    assert process.stderr_text == ""
+
+
+def test_a_reader_of_the_dialler_that_has_enough(p2p: Start) -> None:
+    bob, target = listening(p2p, "--answer", "anyone")
+    dial = f"{P2PCALL} {' '.join((*DIAL, target, '--json', *NO_MEDIA))}"
+    alice = p2p(f"set -o pipefail; {dial} | head -1", program=BASH, name="alice")
+    quiet(alice)
+    assert [event["event"] for event in alice.events] == ["dialling"]
+
+
+def test_a_reader_of_the_dialler_that_has_enough_in_the_call(p2p: Start) -> None:
+    bob, target = listening(p2p, "--answer", "anyone")
+    dial = f"{P2PCALL} {' '.join((*DIAL, target, '--json', *NO_MEDIA))}"
+    alice = p2p(f"set -o pipefail; {dial} | grep -m1 --line-buffered first-audio", program=BASH, name="alice")
+    quiet(alice)
+    assert bob.wait_event("ended", timeout=5)["reason"] == "hung-up"
+
+
+def test_a_reader_of_the_listener_that_has_enough(p2p: Start) -> None:
+    listen = f"{P2PCALL} {' '.join((*LISTEN, '--json', '--answer', 'anyone', *NO_MEDIA))}"
+    bob = p2p(f"set -o pipefail; {listen} | head -1", program=BASH, name="bob")
+    port = bob.wait_event("listening")["port"]
+    alice = dialling(p2p, f"127.0.0.1:{port}")
+    quiet(bob)
+    ended = alice.wait_event("ended", timeout=5)
+    assert ended["reason"] in ("hung-up", "declined")
+    assert alice.wait_exit() in (0, 4)
+
+
+@pytest.mark.netns
+def test_a_reader_of_the_peers_that_has_enough(p2p: Start, netns_pair: NetnsPair) -> None:
+    for name, port in (("bob", "0"), ("carol", "0")):
+        listener = p2p(
+            *("listen", "--name", name, "--port", port, "--json", *NO_MEDIA), net=netns_pair, side="b", name=name
+        )
+        listener.wait_event("listening")
+    watch = p2p("peers", "--watch", "--json", net=netns_pair, side="a")
+    watch.wait_event("peer-found")
+    watch.wait_event("peer-found")
+    for options in ("", " --watch"):
+        script = f"set -o pipefail; {P2PCALL} peers --json{options} | head -1"
+        peers = p2p(script, program=BASH, net=netns_pair, side="a")
+        quiet(peers)
+        assert len(peers.events) == 1
+
+
+def test_a_closed_standard_output_is_no_crash(p2p: Start) -> None:
+    for command in ("id", "contacts list", "--version", "--help"):
+        closed = p2p(f"{P2PCALL} {command} >&-", program=BASH)
+        assert closed.wait_exit() in (0, 2, 8), closed.report()
+        assert "Traceback" not in closed.stderr_text
+        assert "internal error" not in closed.stderr_text
