@@ -39,7 +39,7 @@ def _run(argv: Sequence[str], env: Env) -> int:
         result = app(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
     except typer.TyperException as error:
         text = _message(error)
-        raise P2PCallError("usage", text, ExitCode.USAGE, f"{_command(argv)} --help") from error
+        raise P2PCallError("usage", text, ExitCode.USAGE) from error
     except typer.Abort as error:
         raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED) from error
     return result if isinstance(result, int) else int(ExitCode.OK)
@@ -63,7 +63,10 @@ def _tell(error: P2PCallError, argv: Sequence[str], env: Env) -> int:
     from p2pcall.cli import words
     from p2pcall.events import Error, to_json
 
-    event = Error(error.slug, error.text, error.hint, int(error.exit))
+    hint = error.hint
+    if hint is None and error.exit is ExitCode.USAGE:
+        hint = f"{_command(argv)} --help"
+    event = Error(error.slug, error.text, hint, int(error.exit))
     with suppress(OSError, ValueError):
         env.stderr.write(f"{words.line(event)}\n")
         env.stderr.flush()

@@ -18,7 +18,7 @@ from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.events import Event, to_json
 from p2pcall.view.hud import HudState
-from p2pcall.view.plainline import plain_line
+from p2pcall.view.plainline import plain_figures, plain_help, plain_line
 from p2pcall.view.probe import Mode, probe
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
@@ -35,7 +35,8 @@ class Output:
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
         self._view: CallView | None = None
         self._held: list[str] = []
-        self.terminal = _terminal(env, json)
+        sequences = not plain and probe(env.environ).cursor
+        self.terminal = _terminal(env, json, sequences=sequences)
         self.on_closed: Callable[[], None] | None = None
         """stdout has no reader any more."""
 
@@ -109,10 +110,12 @@ class Output:
     # --- the call's screen -------------------------------------------------------------------------------------
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """Take the terminal for a call; `mode` is auto, blocks, ascii or none."""
+        """Take the terminal for a call; `mode` is auto, blocks, ascii or none. None where events are written there."""
         terminal = self.terminal
+        if self._json and (terminal is None or self._env.stdout.isatty()):
+            return None
         if terminal is None:
-            self._view = PlainView(self, None, on_key) if self._plain and not self._json else None
+            self._view = PlainView(self, None, on_key) if self._plain else None
             return self._view
         ability = probe(self._env.environ)
         wanted = [able for able in ability.modes() if able == mode]
@@ -190,7 +193,7 @@ class PlainView:
 
     def __init__(self, output: Output, terminal: Terminal | None, on_key: Callable[[str], None]) -> None:
         self._output, self._terminal = output, terminal
-        self._told_at = -1
+        self._told = HudState(elapsed_s=-1.0)
         self._keys = None
         self.on_error: OnError | None = None
         if terminal is not None:
@@ -198,9 +201,13 @@ class PlainView:
             self._keys = _Keys(terminal, on_key)
 
     def set_hud(self, state: HudState) -> None:
-        """A line, when a second has passed since the last."""
-        if int(state.elapsed_s) != self._told_at:
-            self._told_at = int(state.elapsed_s)
+        """A line when a second has passed since the last; keys and figures in one line each when asked for."""
+        before, self._told = self._told, state
+        if state.show_help and not before.show_help:
+            self._output.say(plain_help())
+        if state.show_stats and not before.show_stats:
+            self._output.say(plain_figures(state))
+        if int(state.elapsed_s) != int(before.elapsed_s):
             self._output.say(plain_line(state))
 
     def view_size(self) -> tuple[int, int]:
@@ -241,11 +248,11 @@ def silence_stdout(env: Env) -> None:
         os.close(null)
 
 
-def _terminal(env: Env, json: bool) -> Terminal | None:
+def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:
     """The terminal to draw on, with keys from stdin or, where stdin is a pipe, from the terminal itself."""
     streams = [env.stderr] if json else [env.stdout, env.stderr]
     for stream in streams:
         with suppress(OSError, ValueError):
             if stream.isatty():
-                return Terminal(env.stdin.fileno(), stream.fileno())
+                return Terminal(env.stdin.fileno(), stream.fileno(), sequences=sequences)
     return None

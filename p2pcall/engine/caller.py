@@ -16,7 +16,7 @@ from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import Who
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import Address, Target, format_address, parse_target, resolve
+from p2pcall.net.address import Address, Target, format_address, resolve
 from p2pcall.net.discovery import LanPeer, find
 from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
@@ -41,9 +41,8 @@ class Found:
     """The user's own name for it: a contact's, or the one seen on the LAN."""
 
 
-async def locate(station: Station, text: str) -> Found:
-    """Addresses for TARGET: a contact or a name on the LAN first, then the system's resolver."""
-    target = parse_target(text)
+async def locate(station: Station, target: Target) -> Found:
+    """Addresses for a target: a contact or a name on the LAN first, then the system's resolver."""
     if target.kind == "literal":
         return Found(await resolve(target), None, None)
     expected = station.people.expected_key(target.host)
@@ -57,7 +56,7 @@ async def locate(station: Station, text: str) -> Found:
     except P2PCallError as error:
         raise P2PCallError(
             "no-such-peer",
-            f"{text!r} is neither on this network nor a host that can be found",
+            f"{target.host!r} is neither on this network nor a host that can be found",
             ExitCode.NOT_FOUND,
             "p2pcall peers, to see who is there",
         ) from error
@@ -92,8 +91,9 @@ def _may_be_on_lan(target: Target) -> bool:
 class Caller:
     """One outgoing call, from the target's name to the end."""
 
-    def __init__(self, station: Station, devices: Devices, target: str) -> None:
-        self._station, self._devices, self._target = station, devices, target
+    def __init__(self, station: Station, devices: Devices, where: Target, target: str) -> None:
+        """`target` is `where` as it was typed."""
+        self._station, self._devices, self._where, self._target = station, devices, where, target
         self._node, self._settings = station.node, station.settings
         self._loop = asyncio.get_running_loop()
         self._found = Found([], None, None)
@@ -106,7 +106,7 @@ class Caller:
     async def run(self) -> Outcome:
         """The whole call. P2PCallError when it never got as far as an answer by a person."""
         station = self._station
-        self._found = await station.unless_interrupted(locate(station, self._target))
+        self._found = await station.unless_interrupted(locate(station, self._where))
         self._node.endpoint.accepting = True
         self._node.on_caller = self._rival
         self._node.on_unreachable = self._unreachable

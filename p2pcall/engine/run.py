@@ -12,6 +12,7 @@ from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.station import Station
 from p2pcall.engine.ui import Ui
 from p2pcall.env import Env
+from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 
 
@@ -29,9 +30,11 @@ async def dial(
     `on_playout` is given each frame (20 ms of PCM) that goes to the speaker.
     """
 
+    where = parse_target(target)
+
     def work(station: Station, devices: Devices) -> Awaitable[Outcome]:
         devices.speaker.on_playout = on_playout
-        return Caller(station, devices, target).run()
+        return Caller(station, devices, where, target).run()
 
     return await _run(env, settings, home, ui, work, any_port=True)
 

@@ -1,11 +1,11 @@
-"""The state of a call as one plain line: for `--plain`, dumb and narrow terminals, logs, screen readers.
-Pure.
+"""The state of a call as one plain line, and the help and the figures in one each: for `--plain`, dumb
+terminals, logs, screen readers. Pure.
 
 No signs, no colours, commas between the parts, the most important first; what is not worth hearing is not
 said.
 """
 
-from .hud import HudState, clock, percent
+from .hud import KEYS, HudState, clock, percent
 from .sanitize import clean
 
 
@@ -36,3 +36,14 @@ def plain_line(state: HudState) -> str:
         if on
     ]
     return ", ".join(parts)
+
+
+def plain_help() -> str:
+    """The keys that do something where no picture is."""
+    return "keys: " + ", ".join(f"{key} {meaning}" for key, _, meaning in KEYS if key != "w")
+
+
+def plain_figures(state: HudState) -> str:
+    """The figures, the protocol and the words to compare; remote strings are filtered."""
+    pairs = [*state.stats.items(), ("protocol", state.protocol), ("words", " ".join(state.words))]
+    return "figures: " + ", ".join(f"{clean(label)} {clean(value)}" for label, value in pairs if value)

@@ -47,8 +47,12 @@ _DEATHS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 class Terminal:
     """The terminal behind `fd_out`; keys come from `fd_in`, or if that is none (a pipe), from the same."""
 
-    def __init__(self, fd_in: int = 0, fd_out: int = 1, *, guard: bool = True) -> None:
-        """Changes nothing yet. Raises OSError if `fd_out` is no terminal."""
+    def __init__(
+        self, fd_in: int = 0, fd_out: int = 1, *, guard: bool = True, sequences: bool = True
+    ) -> None:
+        """Changes nothing yet; without `sequences` no escape sequence is written by entering or leaving for keys
+        alone. Raises OSError if `fd_out` is no terminal.
+        """
         name = os.ttyname(fd_out)
         try:
             # An open file description of our own: not blocking here must not make the shell's stdin so.
@@ -71,6 +75,7 @@ class Terminal:
         self._resume_as = (False, False)
         self._handlers: dict[signal.Signals, Any] = {}
         self._guard = Guard() if guard else None
+        self._paste = (_PASTE_ON, _PASTE_OFF) if sequences else (b"", b"")
 
     @property
     def entered(self) -> bool:
@@ -101,7 +106,7 @@ class Terminal:
             if saved is None:
                 return
             answer_due = self._finish_output()
-            self._pending = self._restoring() + _PASTE_OFF
+            self._pending = self._restoring() + self._paste[1]
             self._saved = None
             self._alternate = self._titled = False
             restored = self.flush(_LEAVE_WAIT_S)
@@ -235,12 +240,11 @@ class Terminal:
         self._pending, self._asked_at = b"", None
         atexit.register(self.leave)
         self._catch_signals()
-        self.write(_PASTE_ON)
+        on, off = self._paste
+        self.write(on)
         if self._guard:
-            rest = (
-                _CANCEL + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF + _PASTE_OFF + b"\r"
-            )
-            self._guard.start(self._fd, text, rest)
+            rest = _CANCEL + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF + off + b"\r"
+            self._guard.start(self._fd, text, rest if on else b"")
         return True
 
     def _restoring(self) -> bytes:

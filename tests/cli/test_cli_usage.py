@@ -82,9 +82,7 @@ def test_an_interface_that_is_not_there_is_not_found() -> None:
 
 
 def test_where_nobody_listens_nothing_answers() -> None:
-    """A port that is bound by us and belongs to nobody who answers: the system says nothing, the handshake times out
-    or, as here where it is closed again, the system says so.
-    """
+    """The system says that the port is closed: no need to wait for the handshake to time out."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -92,6 +90,13 @@ def test_where_nobody_listens_nothing_answers() -> None:
     assert_told(ran, 3, f"127.0.0.1:{port}", "p2pcall listen")
     assert [row["event"] for row in ran.rows] == ["dialling", "error"]
     assert ran.rows[1]["slug"] == "unreachable"
+
+
+def test_where_nobody_answers_nothing_answers() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert_told(run("dial", target, "--port", "0", "--quiet", *NO_MEDIA), 3, target, "firewall")
 
 
 def test_an_address_that_is_not_ours_cannot_be_bound() -> None:

@@ -4,17 +4,36 @@ Alice dials, bob listens; both write events. Unless told otherwise they talk ove
 hear nothing and show nothing, and bob answers anyone. In namespaces bob is on side b and alice on side a.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness import P2P, Event
 from netns import NetnsPair
 
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+from p2pcall.store.identity import Identity, load_or_create
+
 Start = Callable[..., P2P]
 
 LOOPBACK = ("--bind", "127.0.0.1", "--port", "0")
-NO_MEDIA = ("--audio-in", "silence", "--audio-out", "none", "--no-video")
+
+
+def media(
+    audio_in: str | Path = "silence",
+    audio_out: str | Path = "none",
+    video_in: str | Path = "none",
+    video_out: str | Path = "none",
+) -> list[str]:
+    """The media options; what is not named is silent or off."""
+    options = {"audio-in": audio_in, "audio-out": audio_out, "video-in": video_in, "video-out": video_out}
+    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
+NO_MEDIA = tuple(media())
 LISTEN = ("listen", *LOOPBACK, "--announce", "off")
 DIAL = ("dial", *LOOPBACK)
 
@@ -37,19 +56,28 @@ class Call:
         return {"alice": self.bob, "bob": self.alice}[name]
 
 
-def listening(p2p: Start, *options: str, media: Sequence[str] = NO_MEDIA, **where: Any) -> tuple[P2P, str]:
+def identity(place: Path, name: str) -> Identity:
+    """Who the process of this name is, whose homes are in `place`; made now if it has never run."""
+    return load_or_create(Home.at(place / name), os.urandom)
+
+
+def knows(place: Path, who: str, whom: str, public: bytes | None = None) -> None:
+    """Let one have the other in the contacts, with the right key or with this one."""
+    key = public or identity(place, whom).public
+    Contacts(Home.at(place / who)).pin(whom, key, 1_700_000_000)
+
+
+def listening(p2p: Start, *options: str, using: Sequence[str] = NO_MEDIA, **where: Any) -> tuple[P2P, str]:
     """A listener with events on the loopback address, called bob unless `name` says otherwise; and what to dial."""
     name = where.setdefault("name", "bob")
-    bob = p2p(*LISTEN, "--json", "--name", name, *media, *options, **where)
+    bob = p2p(*LISTEN, "--json", "--name", name, *using, *options, **where)
     return bob, f"127.0.0.1:{bob.wait_event('listening')['port']}"
 
 
-def dialling(
-    p2p: Start, target: str, *options: str, media: Sequence[str] = NO_MEDIA, **where: Any
-) -> P2P:
+def dialling(p2p: Start, target: str, *options: str, using: Sequence[str] = NO_MEDIA, **where: Any) -> P2P:
     """Somebody, called alice unless `name` says otherwise, who calls on the loopback address and writes events."""
     name = where.setdefault("name", "alice")
-    return p2p(*DIAL, target, "--json", "--name", name, *media, *options, **where)
+    return p2p(*DIAL, target, "--json", "--name", name, *using, *options, **where)
 
 
 def in_call(
@@ -57,12 +85,12 @@ def in_call(
     *,
     listen: Sequence[str] = (),
     dial: Sequence[str] = (),
-    listen_media: Sequence[str] = NO_MEDIA,
-    dial_media: Sequence[str] = NO_MEDIA,
+    listen_using: Sequence[str] = NO_MEDIA,
+    dial_using: Sequence[str] = NO_MEDIA,
 ) -> Call:
     """A call that is up, on the loopback address."""
-    bob, target = listening(p2p, "--answer", "anyone", *listen, media=listen_media)
-    alice = dialling(p2p, target, *dial, media=dial_media)
+    bob, target = listening(p2p, "--answer", "anyone", *listen, using=listen_media)
+    alice = dialling(p2p, target, *dial, using=dial_media)
     return Call(alice, bob, alice.wait_event("connected"), bob.wait_event("connected"))
 
 

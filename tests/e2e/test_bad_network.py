@@ -14,14 +14,14 @@ import pytest
 import sound
 from harness import P2P
 from netns import NetnsPair
-from pairs import Start, in_call_between
+from pairs import Start, in_call_between, media
 
 pytestmark = pytest.mark.netns
 
 LOSS_PERCENT = 10
-SPEECH_S = 8.0
+SPEECH_S = 6.0
 OUTAGE_S = 3
-AFTER_S = 4
+AFTER_S = 3
 MIN_PESQ = 2.5
 """Of speech with a tenth of the datagrams lost: fair and better. Silence for each lost frame gives 1.3."""
 MAX_RECOVERY_S = 2.0
@@ -42,10 +42,8 @@ def test_a_call_lives_through_loss_and_an_outage(netns_pair: NetnsPair, p2p: Sta
     call = in_call_between(
         netns_pair,
         p2p,
-        listen=["--audio-in", "tone", "--audio-out", str(heard), "--video-in", "none"]
-        + ["--video-out", str(shown)],
-        dial=["--audio-in", str(says), "--audio-out", "none", "--loop"]
-        + ["--video-in", str(clip), "--video-out", "none"],
+        listen=media("tone", heard, video_out=shown),
+        dial=["--loop", *media(says, video_in=clip)],
     )
     first_shown = call.bob.wait_event("first-video")
     seconds_pass(call.bob, int(SPEECH_S) + 1)
@@ -62,7 +60,9 @@ def test_a_call_lives_through_loss_and_an_outage(netns_pair: NetnsPair, p2p: Sta
     call.bob.stop()
     ended = call.alice.wait_event("ended"), call.bob.wait_event("ended")
 
-    score = sound.pesq_wideband(sound.read_wav(says), sound.read_wav(heard)[: int((SPEECH_S + 1.5) * sound.RATE)])
+    score = sound.pesq_wideband(
+        sound.read_wav(says), sound.read_wav(heard)[: int((SPEECH_S + 1.5) * sound.RATE)]
+    )
     frames = [(first_shown["t"] + at, frame) for at, frame in picture.read(shown)]
     times = [at for at, _ in frames]
     early = [at for at in times if at < outage_at]
@@ -85,6 +85,8 @@ def test_a_call_lives_through_loss_and_an_outage(netns_pair: NetnsPair, p2p: Sta
     assert len(early) > 0.5 * FPS * (early[-1] - early[0])
     assert recovery_s < MAX_RECOVERY_S
     assert len(late) > 0.5 * FPS * (times[-1] - late[0])
-    assert all(picture.likeness(frame, picture.number_of(frame)) > 20 for at, frame in frames if at > late[0] + 1)
+    assert all(
+        picture.likeness(frame, picture.number_of(frame)) > 20 for at, frame in frames if at > late[0] + 1
+    )
     assert [event["reason"] for event in ended] == ["signal", "hung-up"]
     assert ended[0]["exit"] == ended[1]["exit"] == 0

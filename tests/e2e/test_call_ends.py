@@ -1,6 +1,7 @@
 """How calls end: signals, crashes, nobody there. The other side knows, exit codes are those of the contract."""
 
 import signal
+import socket
 
 import pytest
 from harness import P2P
@@ -8,6 +9,7 @@ from pairs import DIAL, LISTEN, NO_MEDIA, Call, Start, dialling, in_call, listen
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 AT_ONCE_S = 2.0
+ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
 LOST_S = 15.0
 """Silence after which a line is lost (p2pcall-protocol.7)."""
 
@@ -17,9 +19,15 @@ def reason(process: P2P) -> str:
     return str(process.wait_event("ended")["reason"])
 
 
-@pytest.mark.parametrize("side", ["alice", "bob"])
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_a_signal_hangs_up_and_the_other_side_knows_at_once(p2p: Start, number: signal.Signals, side: str) -> None:
+@pytest.mark.parametrize(
+    "side,number",
+    [("alice", signal.SIGINT), *(("bob", number) for number in SIGNALS)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_signal_hangs_up_and_the_other_side_knows_at_once(
+    p2p: Start, number: signal.Signals, side: str
+) -> None:
+    """The other signals to the dialler are below, in a terminal."""
     call = in_call(p2p, listen=["--once"])
     call.side(side).signal(number)
     assert call.side(side).wait_exit() == 0
@@ -143,6 +151,41 @@ def test_a_listener_that_nobody_called_is_stopped(p2p: Start, number: signal.Sig
     bob.signal(number)
     assert bob.wait_exit() == code
     assert bob.stderr_text.count("\n") <= 1
+
+
+def test_to_give_up_where_nothing_answers(p2p: Start) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        alice = dialling(p2p, f"127.0.0.1:{silent.getsockname()[1]}")
+        alice.wait_event("dialling")
+        alice.signal(signal.SIGINT)
+        assert alice.wait_exit() == 130
+        assert reason(alice) == "interrupted"
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("how", [*SIGNALS, signal.SIGKILL, "q", "\x03"])
+def test_the_terminal_is_as_it_was_however_the_call_ends(p2p: Start, how: signal.Signals | str) -> None:
+    bob, target = listening(p2p, "--answer", "anyone")
+    alice = p2p(
+        *DIAL, target, "--audio-in", "tone", "--audio-out", "none", "--video-in", "test", terminal=(80, 24)
+    )
+    modes = alice.terminal_modes()
+    assert alice.screen is not None
+    alice.wait_screen("bob")
+    alice.wait_until(lambda: ALTERNATE_ON in alice.terminal_output, "screen of its own")
+    if isinstance(how, str):
+        alice.send(how)
+    else:
+        alice.signal(how)
+    assert alice.wait_exit() == (-signal.SIGKILL if how == signal.SIGKILL else 0)
+    shown = bytes(alice.terminal_output)
+    assert shown.count(ALTERNATE_OFF) >= 1
+    assert shown.rfind(ALTERNATE_ON) < shown.rfind(ALTERNATE_OFF)
+    assert alice.terminal_modes() == modes
+    assert not alice.screen.cursor_hidden
+    if how != signal.SIGKILL:
+        assert bob.wait_event("ended", timeout=AT_ONCE_S)["reason"] == "hung-up"
 
 
 def test_people_read_how_it_went(p2p: Start) -> None:

@@ -1,12 +1,13 @@
-"""Options of a call, with real processes: --echo, --once, --max-duration, --answer, --reach, --loop, keys that change."""
+"""Options of a call: --echo, --once, --max-duration, --answer, --reach, --loop; keys that change."""
 
+import json
 import statistics
 from pathlib import Path
 
 import picture
 import pytest
 import sound
-from pairs import NO_MEDIA, Start, dialling, in_call, listening
+from pairs import Start, dialling, identity, in_call, knows, listening, media
 
 
 def test_an_echo_sends_back_what_comes(p2p: Start, tmp_path: Path) -> None:
@@ -19,8 +20,7 @@ def test_an_echo_sends_back_what_comes(p2p: Start, tmp_path: Path) -> None:
         listen=["--echo"],
         listen_media=[],
         dial=["--max-duration", "3.5"],
-        dial_media=["--audio-in", str(tmp_path / "in.wav"), "--audio-out", str(heard)]
-        + ["--video-in", str(clip), "--video-out", str(shown)],
+        dial_media=media(tmp_path / "in.wav", heard, clip, shown),
     )
     assert call.alice.wait_exit() == 0
     assert call.bob.wait_event("ended")["reason"] == "hung-up"
@@ -65,9 +65,9 @@ def test_a_file_is_repeated(p2p: Start, tmp_path: Path) -> None:
     heard = tmp_path / "out.wav"
     call = in_call(
         p2p,
-        listen_media=["--audio-in", "silence", "--audio-out", str(heard), "--no-video"],
+        listen_media=media(audio_out=heard),
         dial=["--loop", "--max-duration", "4"],
-        dial_media=["--audio-in", str(tmp_path / "in.wav"), "--audio-out", "none", "--no-video"],
+        dial_media=media(tmp_path / "in.wav"),
     )
     assert call.alice.wait_exit() == 0
     call.bob.wait_event("ended")
@@ -79,81 +79,75 @@ def test_a_file_is_repeated(p2p: Start, tmp_path: Path) -> None:
 
 def test_a_file_is_kept_for_each_call_of_a_listener(p2p: Start, tmp_path: Path) -> None:
     """The second call must not overwrite what the first one left."""
-    media = ["--audio-in", "silence", "--audio-out", str(tmp_path / "out.wav"), "--no-video"]
-    bob, target = listening(p2p, "--answer", "anyone", media=media)
+    recording = media(audio_out=tmp_path / "out.wav")
+    bob, target = listening(p2p, "--answer", "anyone", using=recording)
     for name in ("alice", "carol"):
-        tone = ["--audio-in", "tone", *NO_MEDIA[2:]]
-        assert dialling(p2p, target, "--max-duration", "1", name=name, media=tone).wait_exit() == 0
+        assert dialling(p2p, target, "--max-duration", "1", name=name, using=media("tone")).wait_exit() == 0
         bob.wait_event("ended")
     files = sorted(tmp_path.glob("out*.wav"))
     assert len(files) == 2
     assert all(sound.rms(sound.read_wav(path)) > 0.01 for path in files)
 
 
-def test_whom_i_called_can_reach_me_and_nobody_else(p2p: Start) -> None:
-    alice_listens, target = listening(p2p, "--answer", "anyone", name="alice")
-    assert dialling(p2p, target, "--max-duration", "0.3", name="bob").wait_exit() == 0
-    alice_listens.stop()
-    bob, target = listening(p2p, "--reach", "contacts", "--answer", "contacts", name="bob")
-    stranger = dialling(p2p, target, "--timeout", "2", name="mallory")
+def test_whom_i_know_can_reach_me_and_nobody_else(p2p: Start, tmp_path: Path) -> None:
+    knows(tmp_path, "bob", "alice")
+    bob, target = listening(p2p, "--reach", "contacts", "--answer", "contacts")
+    stranger = dialling(p2p, target, "--timeout", "1.5", name="mallory")
     assert stranger.wait_exit() in (3, 4)
     assert stranger.all_events("ringing") == stranger.all_events("connected") == []
-    alice = dialling(p2p, target, "--max-duration", "0.5", name="alice")
+    alice = dialling(p2p, target, "--max-duration", "0.3", "--name", "somebody else")
     incoming = bob.wait_event("incoming")
     assert (incoming["name"], incoming["known"]) == ("alice", "contact")
     assert alice.wait_exit() == 0
     assert len(bob.all_events("incoming")) == 1
 
 
-def test_contacts_are_answered_and_strangers_are_not(p2p: Start) -> None:
-    alice_listens, target = listening(p2p, "--answer", "anyone", name="alice")
-    assert dialling(p2p, target, "--max-duration", "0.3", name="bob").wait_exit() == 0
-    alice_listens.stop()
-    bob, target = listening(p2p, "--answer", "contacts", name="bob")
-    assert dialling(p2p, target, name="mallory").wait_exit() == 4
-    bob.wait_event("warning", slug="no-terminal")
-    assert dialling(p2p, target, "--max-duration", "0.3", name="alice").wait_exit() == 0
+def test_strangers_are_not_answered_without_asking(p2p: Start, tmp_path: Path) -> None:
+    knows(tmp_path, "bob", "alice")
+    bob, target = listening(p2p, "--answer", "verified")
+    assert dialling(p2p, target).wait_exit() == 4
+    assert bob.wait_event("incoming")["known"] == "contact"
+    assert "alice" in bob.wait_event("warning", slug="no-terminal")["text"]
 
 
-def test_another_key_under_a_known_name_is_a_hard_stop(p2p: Start) -> None:
-    """Alice knows bob; eve answers as bob. Then eve calls alice's listener as bob."""
-    call = in_call(p2p, dial=["--max-duration", "0.3"])
-    assert call.alice.wait_exit() == 0
-    call.bob.stop()
-    eve, target = listening(p2p, "--answer", "anyone", "--name", "bob", name="eve")
-    alice = dialling(p2p, target, name="alice")
+def test_another_key_under_the_name_that_answers_is_a_hard_stop(p2p: Start, tmp_path: Path) -> None:
+    knows(tmp_path, "alice", "bob", bytes(range(32)))
+    bob, target = listening(p2p, "--answer", "anyone")
+    alice = dialling(p2p, target)
     assert alice.wait_exit() == 5
-    told = alice.wait_event("error", slug="key-changed", exit=5)
-    assert "p2pcall contacts remove" in told["hint"]
+    assert "p2pcall contacts remove" in alice.wait_event("error", slug="key-changed", exit=5)["hint"]
     assert alice.all_events("connected") == []
-    assert eve.wait_event("ended")["reason"] == "key-changed"
-    eve.stop()
-    listens, target = listening(p2p, "--answer", "anyone", name="alice")
-    caller = dialling(p2p, target, "--name", "bob", name="eve")
-    assert caller.wait_exit() == 5
-    listens.wait_event("error", slug="key-changed", exit=5)
-    assert listens.all_events("incoming") == []
-    assert listens.exit_code is None
+    assert bob.wait_event("ended")["reason"] == "key-changed"
+    assert bob.exit_code is None
 
 
-def test_who_was_forgotten_is_paired_anew(p2p: Start) -> None:
+def test_another_key_under_the_name_that_calls_is_a_hard_stop(p2p: Start, tmp_path: Path) -> None:
+    knows(tmp_path, "bob", "alice", bytes(range(32)))
+    bob, target = listening(p2p, "--answer", "anyone")
+    alice = dialling(p2p, target)
+    assert alice.wait_exit() == 5
+    bob.wait_event("error", slug="key-changed", exit=5)
+    assert bob.all_events("incoming") == []
+    assert bob.exit_code is None
+
+
+def test_who_was_forgotten_is_paired_anew(p2p: Start, tmp_path: Path) -> None:
+    """The key is pinned by the call, forgotten on purpose, and another one is pinned by the next call."""
+    knows(tmp_path, "alice", "bob", bytes(range(32)))
+    assert p2p("contacts", "remove", "bob", name="alice").wait_exit() == 0
     call = in_call(p2p, dial=["--max-duration", "0.3"])
     assert call.alice.wait_exit() == 0
-    call.bob.stop()
+    assert call.alice_connected["known"] == "new"
     listed = p2p("contacts", "list", "--json", name="alice")
     assert listed.wait_exit() == 0
-    assert b'"name":"bob"' in listed.stdout
-    assert p2p("contacts", "remove", "bob", name="alice").wait_exit() == 0
-    _, target = listening(p2p, "--answer", "anyone", "--name", "bob", name="eve")
-    alice = dialling(p2p, target, "--max-duration", "0.3", name="alice")
-    assert alice.wait_exit() == 0
-    assert alice.wait_event("connected")["known"] == "new"
+    (row,) = (json.loads(line) for line in listed.stdout.splitlines())
+    assert (row["name"], row["fingerprint"]) == ("bob", identity(tmp_path, "bob").fingerprint)
 
 
-def test_who_i_am_is_who_others_see(p2p: Start) -> None:
-    call = in_call(p2p, dial=["--max-duration", "0.3"])
-    call.alice.wait_exit()
+def test_who_i_am_is_who_others_see(p2p: Start, tmp_path: Path) -> None:
+    call = in_call(p2p)
+    assert call.bob_connected["fingerprint"] == identity(tmp_path, "alice").fingerprint
+    assert call.alice_connected["fingerprint"] == identity(tmp_path, "bob").fingerprint
     mine = p2p("id", "--json", name="alice")
     assert mine.wait_exit() == 0
-    assert call.bob_connected["fingerprint"].encode() in mine.stdout
-    assert call.bob.all_events("listening")[0]["fingerprint"] == call.alice_connected["fingerprint"]
+    assert json.loads(mine.stdout)["fingerprint"] == call.bob_connected["fingerprint"]

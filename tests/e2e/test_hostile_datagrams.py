@@ -10,7 +10,7 @@ import pytest
 import sound
 from harness import P2P
 from netns import INTERFACE, NetnsPair
-from pairs import Start, in_call_between
+from pairs import Start, in_call_between, media
 
 pytestmark = pytest.mark.netns
 
@@ -31,8 +31,8 @@ def test_the_call_goes_on_and_they_are_counted(netns_pair: NetnsPair, p2p: Start
     call = in_call_between(
         netns_pair,
         p2p,
-        listen=["--audio-in", "tone", "--audio-out", str(heard), "--no-video"],
-        dial=["--audio-in", str(says), "--audio-out", "none", "--no-video"],
+        listen=media("tone", heard),
+        dial=media(says),
     )
     sides = {netns_pair.ipv4["a"]: call.alice, netns_pair.ipv4["b"]: call.bob}
     enemy = p2p(
@@ -53,7 +53,8 @@ def test_the_call_goes_on_and_they_are_counted(netns_pair: NetnsPair, p2p: Start
         assert told["sent"][address] >= EACH
         wait_for_dropped(process, before[address] + told["sent"][address])
     call.alice.wait_until(
-        lambda: call.alice.all_events("stats")[-1]["t"] > call.alice_connected["t"] + SPEECH_S, "the end of it"
+        lambda: call.alice.all_events("stats")[-1]["t"] > call.alice_connected["t"] + SPEECH_S,
+        "the end of it",
     )
     call.alice.stop()
     ended = call.bob.wait_event("ended")

@@ -8,7 +8,7 @@ import picture
 import pytest
 import sound
 from netns import NetnsPair
-from pairs import NO_MEDIA, Start, in_call_between
+from pairs import NO_MEDIA, Start, in_call_between, media
 
 pytestmark = pytest.mark.netns
 
@@ -36,7 +36,7 @@ def test_bob_is_listed_by_us_and_by_avahi(netns_pair: NetnsPair, p2p: Start, tmp
     with netns_pair.avahi("a", tmp_path / "avahi") as environ:
         seen = netns_pair.output("a", ["avahi-browse", "-prt", "_p2pcall._udp"], env=environ)
     resolved = [line.split(";") for line in seen.splitlines() if line.startswith("=")]
-    assert {tuple(row[3:5]) + (row[8],) for row in resolved} == {("bob", "_p2pcall._udp", str(port))}
+    assert {(*tuple(row[3:5]), row[8]) for row in resolved} == {("bob", "_p2pcall._udp", str(port))}
     assert netns_pair.ipv4["b"] in {row[7] for row in resolved}
     bob.stop()
     watch.wait_event("peer-lost", name="bob")
@@ -52,10 +52,8 @@ def test_a_call_by_name_is_heard_and_seen(netns_pair: NetnsPair, p2p: Start, tmp
         netns_pair,
         p2p,
         announce="public",
-        listen=["--once", "--audio-in", str(answers), "--audio-out", str(heard["bob"])]
-        + ["--video-in", "none", "--video-out", str(shown)],
-        dial=["--audio-in", str(says), "--audio-out", str(heard["alice"])]
-        + ["--video-in", str(clip), "--video-out", "none", "--hangup-on-eof"],
+        listen=["--once", *media(answers, heard["bob"], video_out=shown)],
+        dial=["--hangup-on-eof", *media(says, heard["alice"], video_in=clip)],
     )
     alice, bob = call.alice_connected, call.bob_connected
     assert call.alice.wait_event("dialling", target="bob")["address"].endswith(":51729")
@@ -86,7 +84,9 @@ def test_a_call_by_name_is_heard_and_seen(netns_pair: NetnsPair, p2p: Start, tmp
     assert frames[-1][0] - frames[0][0] == pytest.approx((numbers[-1] - numbers[0]) / FPS, abs=0.3)
 
 
-def test_who_answers_to_a_known_name_with_another_key_learns_nothing(netns_pair: NetnsPair, p2p: Start) -> None:
+def test_who_answers_to_a_known_name_with_another_key_learns_nothing(
+    netns_pair: NetnsPair, p2p: Start
+) -> None:
     call = in_call_between(netns_pair, p2p, announce="public", listen=NO_MEDIA, dial=NO_MEDIA)
     call.alice.stop()
     call.bob.stop()
@@ -123,12 +123,12 @@ def test_a_name_that_nobody_has_is_not_found(netns_pair: NetnsPair, p2p: Start) 
 def test_no_network_is_no_crash_and_a_network_that_comes_is_used(netns_pair: NetnsPair, p2p: Start) -> None:
     netns_pair.link("a", up=False)
     alice = p2p("dial", netns_pair.ipv4["b"], "--json", *NO_MEDIA, net=netns_pair, side="a")
-    assert alice.wait_exit() == 3
-    assert alice.wait_event("error")["hint"]
     peers = p2p("peers", "--json", net=netns_pair, side="a")
-    assert (peers.wait_exit(), peers.stdout) == (0, b"")
     bob = p2p("listen", "--name", "bob", "--answer", "anyone", "--json", *NO_MEDIA, net=netns_pair, side="a")
     bob.wait_event("listening")
+    assert (peers.wait_exit(), bytes(peers.stdout)) == (0, b"")
+    assert alice.wait_exit() == 3
+    assert alice.wait_event("error")["hint"]
     watch = p2p("peers", "--watch", "--json", net=netns_pair, side="b")
     netns_pair.link("a", up=True)
     watch.wait_event("peer-found", name="bob")

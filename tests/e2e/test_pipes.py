@@ -1,4 +1,4 @@
-"""Raw sound on pipes: signed 16-bit little-endian mono at 48 kHz, in shell pipelines, with the exit codes of a script."""
+"""Raw sound on pipes (signed 16-bit little-endian mono, 48 kHz) in shell pipelines, with the exit codes of scripts."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sound
 from harness import P2P
-from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, listening
+from pairs import DIAL, LISTEN, Start, dialling, listening, media
 
 BASH = ("bash", "-c")
 P2PCALL = f"{shlex.quote(sys.executable)} -m p2pcall"
@@ -76,14 +76,14 @@ def test_speech_through_pipes_is_the_same_speech_at_real_time(p2p: Start, tmp_pa
 def test_an_input_that_ends_does_not_end_the_call(p2p: Start) -> None:
     """Standard input is /dev/null: at its end silence goes on."""
     bob, target = listening(p2p, "--answer", "anyone")
-    alice = dialling(p2p, target, "--max-duration", "1.5", media=["--audio-in", "-", *NO_MEDIA[2:]])
+    alice = dialling(p2p, target, "--max-duration", "1.5", using=media("-"))
     assert alice.wait_exit() == 0
     assert alice.all_events("ended")[0]["reason"] == "max-duration"
     assert bob.wait_event("ended")["reason"] == "hung-up"
 
 
 def test_a_reader_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
-    bob, target = listening(p2p, "--answer", "anyone", media=["--audio-in", "tone", *NO_MEDIA[2:]])
+    bob, target = listening(p2p, "--answer", "anyone", using=media("tone"))
     dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in silence --audio-out - --no-video --quiet"
     alice = shell(p2p, f"{dial} | head -c 9600 | wc -c", "alice")
     assert statuses(alice) == [0, 0, 0]
@@ -94,10 +94,9 @@ def test_a_reader_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
 
 def test_a_reader_that_does_not_read_does_not_hold_up_the_call(p2p: Start) -> None:
     """A pipe takes 64 KiB, two thirds of a second of sound; what comes after is dropped."""
-    bob, target = listening(p2p, "--answer", "anyone", media=["--audio-in", "tone", *NO_MEDIA[2:]])
+    bob, target = listening(p2p, "--answer", "anyone", using=media("tone"))
     reader, writer = os.pipe()
-    media = ["--audio-in", "silence", "--audio-out", "-", "--no-video", "--max-duration", "2.5"]
-    alice = p2p(*DIAL, target, *media, name="alice", stdout=writer)
+    alice = p2p(*DIAL, target, "--max-duration", "2.5", *media(audio_out="-"), name="alice", stdout=writer)
     os.close(writer)
     bob.wait_event("connected")
     ended = bob.wait_event("ended")

@@ -10,11 +10,7 @@ import pytest
 import sound
 from capture import PROBE, Capture
 from netns import NetnsPair
-from pairs import Start, in_call_between
-
-from p2pcall.env import Env
-from p2pcall.store.home import Home
-from p2pcall.store.identity import Identity, load_or_create
+from pairs import NO_MEDIA, Start, identity, in_call_between, media
 
 pytestmark = pytest.mark.netns
 
@@ -33,21 +29,15 @@ def entropy_bits(data: bytes) -> float:
     return -sum(share * log2(share) for share in shares)
 
 
-def identity(home: Path) -> Identity:
-    return load_or_create(Home.at(home), Env.fake().entropy)
-
-
 def test_a_stranger_on_the_cable_learns_nothing(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
     says = sound.speech_wav(tmp_path / "speech.wav", 3)
     clip = picture.clip(tmp_path / "clip.mp4", 3)
-    tone = ["--audio-in", "tone", "--audio-out", "none", "--video-in", "none"]
     capture = Capture(p2p, netns_pair, "a")
     call = in_call_between(
         netns_pair,
         p2p,
-        listen=["--name", BOB, *tone, "--video-out", str(tmp_path / "out.mkv")],
-        dial=["--name", ALICE, "--audio-in", str(says), "--audio-out", "none", "--loop"]
-        + ["--video-in", str(clip), "--video-out", "none"],
+        listen=["--name", BOB, *media("tone", video_out=tmp_path / "out.mkv")],
+        dial=["--name", ALICE, "--loop", *media(says, video_in=clip)],
     )
     call.bob.wait_event("first-video")
     sent = {netns_pair.ipv4[side]: 0 for side in ("a", "b")}
@@ -65,7 +55,7 @@ def test_a_stranger_on_the_cable_learns_nothing(netns_pair: NetnsPair, p2p: Star
     assert all(len(datagram.payload) <= 1200 for datagram in datagrams)
 
     everything = b"".join(capture.frames)
-    people = {name: identity(tmp_path / name) for name in ("alice", "bob")}
+    people = {name: identity(tmp_path, name) for name in ("alice", "bob")}
     secrets = [BOB.encode(), ALICE.encode(), VP8_START + struct.pack("<HH", 320, 240)]
     secrets += [word.encode() for word in call.alice_connected["sas"]]
     secrets += [part for person in people.values() for part in (person.public, person.private)]
@@ -79,13 +69,10 @@ def test_a_stranger_on_the_cable_learns_nothing(netns_pair: NetnsPair, p2p: Star
     assert bits > MIN_BITS_PER_BYTE
 
 
-def test_reserved_bytes_and_counters_are_all_that_is_in_the_clear(
-    netns_pair: NetnsPair, p2p: Start
-) -> None:
+def test_reserved_bytes_and_counters_are_all_that_is_in_the_clear(netns_pair: NetnsPair, p2p: Start) -> None:
     """Each side's data datagrams: type, three zeros, one index, a counter that goes up by one."""
-    quiet = ["--audio-in", "silence", "--audio-out", "none", "--no-video"]
     capture = Capture(p2p, netns_pair, "b")
-    call = in_call_between(netns_pair, p2p, listen=quiet, dial=quiet)
+    call = in_call_between(netns_pair, p2p, listen=NO_MEDIA, dial=NO_MEDIA)
     capture.wait(lambda seen: sum(one.payload[0] == 4 for one in seen) > 100, "a hundred datagrams")
     call.alice.stop()
     for side in ("a", "b"):

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from virtual import Network
+
 from p2pcall import events
 from p2pcall.engine.caller import Caller
 from p2pcall.engine.devices import open_devices
@@ -13,9 +15,8 @@ from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
 from p2pcall.engine.station import Station
 from p2pcall.env import Env
+from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
-
-from virtual import Network
 
 E = TypeVar("E", bound=events.Event)
 VOICE = MediaSettings("tone", "none", "none", "none")
@@ -45,7 +46,7 @@ class FakeUi:
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:
         self.press = on_key
-        return None
+        return
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -83,6 +84,6 @@ async def dial(side: Station, host: str = BOB) -> Outcome:
     """`dial` to its end."""
     devices = await open_devices(side.settings, side.env)
     try:
-        return await Caller(side, devices, host).run()
+        return await Caller(side, devices, parse_target(host), host).run()
     finally:
         devices.close()

@@ -214,7 +214,7 @@ def test_announcer_and_browser_live_on_without_a_network(
     monkeypatch: pytest.MonkeyPatch, link: Link | None, state: AnnounceState, slug: str
 ) -> None:
     monkeypatch.setattr(net_link, "look", lambda _: link)
-    monkeypatch.setattr(discovery, "look", lambda: link)
+    monkeypatch.setattr(discovery, "look", lambda _=(): link)
     monkeypatch.setattr(discovery, "open_link", _refuse)
 
     async def story() -> None:
