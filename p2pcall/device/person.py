@@ -13,6 +13,8 @@ import numpy as np
 from p2pcall.device.song import mouth_at
 
 WIDTH, HEIGHT, FPS = 320, 240, 15
+SMALL = 2_000
+"""Samples up to which the three planes are painted in one step: less to call, but more memory at once."""
 
 Colour = tuple[int, int, int]
 SKIN: Colour = (246, 196, 158)
@@ -33,12 +35,15 @@ PHONES_SHINE: Colour = (250, 122, 118)
 NOTE: Colour = (255, 244, 214)
 
 
-class Painter:
-    """Draws soft-edged shapes into an RGB picture of float32."""
+At = Callable[[float, float, float], tuple[float, float]]
 
-    def __init__(self, picture: np.ndarray) -> None:
-        self.picture = picture
-        self.height, self.width = picture.shape[:2]
+
+class Painter:
+    """Draws soft-edged shapes into a picture of three planes, (3, height, width) float32."""
+
+    def __init__(self, planes: np.ndarray) -> None:
+        self.planes = planes  # planes: long rows are what numpy is quick at
+        self.height, self.width = planes.shape[1:]
 
     def ellipse(
         self, x: float, y: float, rx: float, ry: float, colour: Colour, *, turn: float = 0.0, opacity: float = 1.0,
@@ -49,8 +54,15 @@ class Painter:
         cos, sin = math.cos(turn), math.sin(turn)
 
         def cover(across: np.ndarray, down: np.ndarray) -> np.ndarray:
-            u, v = (across * cos + down * sin) / rx, (down * cos - across * sin) / ry
-            alpha = (1.0 - np.sqrt(u * u + v * v)) * min(rx, ry) + 0.5
+            if turn:
+                u, v = (across * cos + down * sin) / rx, (down * cos - across * sin) / ry
+            else:
+                u, v = across / rx, down / ry  # a row and a column
+            u, v = u * u, v * v
+            alpha = u + v
+            np.sqrt(alpha, out=alpha)
+            alpha *= -min(rx, ry)
+            alpha += min(rx, ry) + 0.5
             if above is not None:
                 alpha = np.minimum(alpha, above - y - down)
             if below is not None:
@@ -62,26 +74,24 @@ class Painter:
     def stroke(
         self, x0: float, y0: float, x1: float, y1: float, width: float, colour: Colour, bend: float = 0.0
     ) -> None:
-        """A round-ended stroke; `bend` moves its middle down (negative: up)."""
+        """A round-ended stroke; `bend` moves its middle to its right hand side (left to right: down)."""
         half_x, half_y = (x1 - x0) / 2, (y1 - y0) / 2
         length = half_x * half_x + half_y * half_y
+        bend_x, bend_y = -half_y * bend / math.sqrt(length), half_x * bend / math.sqrt(length)
 
         def cover(across: np.ndarray, down: np.ndarray) -> np.ndarray:
-            along = np.clip((across * half_x + down * half_y) / length, -1, 1)
-            off_x = across - along * half_x
-            off_y = down - along * half_y - bend * (1 - along * along)
+            along = across * (half_x / length) + down * (half_y / length)
+            np.maximum(along, -1, out=along)
+            np.minimum(along, 1, out=along)
+            off_x, off_y = across - along * half_x, down - along * half_y
+            if bend:
+                bow = 1 - along * along
+                off_x, off_y = off_x - bend_x * bow, off_y - bend_y * bow
             return width / 2 + 0.5 - np.sqrt(off_x * off_x + off_y * off_y)
 
-        margin = width / 2 + 1
-        self._paint(
-            (x0 + x1) / 2,
-            (y0 + y1) / 2,
-            abs(half_x) + margin,
-            abs(half_y) + abs(bend) + margin,
-            colour,
-            1.0,
-            cover,
-        )
+        reach_x = abs(half_x) + abs(bend_x) + width / 2 + 1
+        reach_y = abs(half_y) + abs(bend_y) + width / 2 + 1
+        self._paint((x0 + x1) / 2, (y0 + y1) / 2, reach_x, reach_y, colour, 1.0, cover)
 
     def ring(self, x: float, y: float, radius: float, width: float, colour: Colour, above: float) -> None:
         """The part of a circle line above a row."""
@@ -100,11 +110,21 @@ class Painter:
         top, bottom = max(0, int(y - reach_y)), min(self.height, int(y + reach_y) + 2)
         if left >= right or top >= bottom:
             return
-        across = np.arange(left, right, dtype=np.float32) - np.float32(x)
-        down = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(y)
-        alpha = np.clip(cover(across, down), 0, 1)[..., None].astype(np.float32) * np.float32(opacity)
-        box = self.picture[top:bottom, left:right]
-        box += alpha * (np.array(colour, dtype=np.float32) - box)
+        across = np.arange(left - x, right - x - 0.5, dtype=np.float32)
+        down = np.arange(top - y, bottom - y - 0.5, dtype=np.float32)[:, None]
+        alpha = cover(across, down)
+        np.maximum(alpha, 0, out=alpha)
+        np.minimum(alpha, 1, out=alpha)
+        if opacity < 1:
+            alpha *= opacity
+        box = self.planes[:, top:bottom, left:right]
+        if alpha.size < SMALL:
+            box += alpha * (np.array(colour, dtype=np.float32)[:, None, None] - box)
+            return
+        for plane, value in zip(box, colour, strict=True):
+            change = value - plane
+            change *= alpha
+            plane += change
 
 
 class Person:
@@ -117,18 +137,24 @@ class Person:
         """The picture as RGB, (240, 320, 3) uint8."""
         t = n / FPS
         painter = Painter(self._room.copy())
+        at, turn, tilt = _pose(t)
         _notes(painter, t)
+        painter.ellipse(*at(0, -6, -5), 66, 76, HAIR)
         _body(painter, t)
-        _head(painter, t)
+        _head(painter, t, at, turn, tilt)
         _wave(painter, t)
-        return painter.picture.astype(np.uint8)
+        picture = np.empty((HEIGHT, WIDTH, 3), dtype=np.uint8)
+        for channel, plane in enumerate(painter.planes):
+            picture[:, :, channel] = plane
+        return picture
 
 
 def _room() -> np.ndarray:
     """An evening room: a wall lit from the left, with lights out of focus."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    light = np.exp(-(((x - 70) / 190) ** 2 + ((y - 60) / 150) ** 2))[..., None]
-    wall = np.array((38, 58, 92), np.float32) + light * np.array((64, 74, 70), np.float32)
+    light = np.exp(-(((x - 70) / 190) ** 2 + ((y - 60) / 150) ** 2))
+    dark, lit = np.array((38, 58, 92), np.float32), np.array((64, 74, 70), np.float32)
+    wall = dark[:, None, None] + lit[:, None, None] * light
     painter = Painter(wall)
     lights: tuple[tuple[int, int, int, Colour], ...] = (
         (34, 52, 22, (255, 196, 120)), (82, 26, 12, (255, 150, 110)), (286, 44, 26, (150, 200, 255)),
@@ -165,9 +191,12 @@ def _body(painter: Painter, t: float) -> None:
     painter.ellipse(160 + lean, 192 + breath, 20, 24, SKIN_SHADE)
 
 
-def _head(painter: Painter, t: float) -> None:
-    """The head with all that is on it; what lies further forward moves more when it turns."""
-    mouth_open, roundness = mouth_at(t)
+def _pose(t: float) -> tuple[At, float, float]:
+    """Where a point of the head is now, how far the head is turned (-1 to 1) and tilted (radians).
+
+    A point is across and down from the middle and a depth; what lies further forward moves more when it
+    turns.
+    """
     turn = 0.75 * math.sin(0.83 * t) + 0.25 * math.sin(2.1 * t + 1)
     nod = 2.2 * math.sin(math.tau * t / 0.84) + 2 * math.sin(0.6 * t)  # 0.84 s: two beats of the song
     x, y = 160 + 7 * turn, 116 + nod
@@ -177,18 +206,17 @@ def _head(painter: Painter, t: float) -> None:
         across += depth * turn
         return x + across - tilt * down, y + down + tilt * across
 
-    painter.ellipse(*at(0, -6, -5), 66, 76, HAIR)
-    painter.ellipse(*at(0, 46, -6), 60, 40, HAIR)
+    return at, turn, tilt
+
+
+def _head(painter: Painter, t: float, at: At, turn: float, tilt: float) -> None:
     painter.ellipse(*at(0, 8, 0), 55, 66, SKIN_SHADE, turn=tilt)
     painter.ellipse(*at(-1.5, 5, 0.5), 53, 63, SKIN, turn=tilt)
-    _face(painter, t, at, turn, mouth_open, roundness)
-    painter.ellipse(*at(-20, -48, 6), 42, 24, HAIR, turn=-0.42 + tilt)
-    painter.ellipse(*at(30, -50, 6), 34, 20, HAIR, turn=0.5 + tilt)
-    painter.ellipse(*at(-24, -55, 8), 20, 6, HAIR_SHINE, turn=-0.45 + tilt, opacity=0.6)
+    painter.ellipse(*at(-22, -53, 6), 40, 20, HAIR, turn=-0.5 + tilt)
+    painter.ellipse(*at(30, -52, 6), 32, 17, HAIR, turn=0.6 + tilt)
+    painter.ellipse(*at(-24, -58, 8), 18, 5, HAIR_SHINE, turn=-0.5 + tilt, opacity=0.6)
+    _face(painter, t, at, turn)
     _headphones(painter, at, turn)
-
-
-At = Callable[[float, float, float], tuple[float, float]]
 
 
 def _headphones(painter: Painter, at: At, turn: float) -> None:
@@ -196,7 +224,7 @@ def _headphones(painter: Painter, at: At, turn: float) -> None:
     painter.ring(middle_x, middle_y, 70, 7, PHONES, above=middle_y + 4)
     for side in (-1, 1):
         squeeze = 1 + 0.28 * side * turn
-        cup_x, cup_y = at(side * 61, 8, -4)
+        cup_x, cup_y = at(side * 64, 8, -3)
         painter.ellipse(cup_x, cup_y, max(6.0, 12 / squeeze), 21, PHONES)
         painter.ellipse(cup_x + 2 * side, cup_y - 3, max(3.0, 6 / squeeze), 12, PHONES_SHINE, opacity=0.7)
     start, end = at(-58, 22, -2), at(-30, 51, 15)
@@ -204,7 +232,8 @@ def _headphones(painter: Painter, at: At, turn: float) -> None:
     painter.ellipse(*end, 7, 5, DARK)
 
 
-def _face(painter: Painter, t: float, at: At, turn: float, mouth_open: float, roundness: float) -> None:
+def _face(painter: Painter, t: float, at: At, turn: float) -> None:
+    mouth_open, roundness = mouth_at(t)
     gaze_x, gaze_y = 3.2 * math.sin(0.47 * t + 1) + 2 * turn, 1.4 * math.sin(0.71 * t)
     lid = _lid(t)
     lift = 3 * mouth_open + 2 * max(0.0, math.sin(0.9 * t))
@@ -213,10 +242,7 @@ def _face(painter: Painter, t: float, at: At, turn: float, mouth_open: float, ro
         eye_x, eye_y = at(side * 22, -4, 9)
         _eye(painter, eye_x, eye_y, gaze_x, gaze_y, lid)
         brow_x, brow_y = at(side * 22, -25 - lift, 9)
-        slant = 2.0 * side
-        painter.stroke(
-            brow_x - 11, brow_y + slant, brow_x + 11, brow_y - slant + 2 * slant, 4.2, HAIR, bend=-4
-        )
+        painter.stroke(brow_x - 11, brow_y - 2 * side, brow_x + 11, brow_y + 2 * side, 4.2, HAIR, bend=-4)
     nose_x, nose_y = at(0, 14, 15)
     painter.ellipse(nose_x + 1.5, nose_y + 1.5, 7.5, 6, SKIN_SHADE)
     painter.ellipse(nose_x, nose_y, 7, 6, SKIN)

@@ -85,8 +85,8 @@ def in_call(
     *,
     listen: Sequence[str] = (),
     dial: Sequence[str] = (),
-    listen_using: Sequence[str] = NO_MEDIA,
-    dial_using: Sequence[str] = NO_MEDIA,
+    listen_media: Sequence[str] = NO_MEDIA,
+    dial_media: Sequence[str] = NO_MEDIA,
 ) -> Call:
     """A call that is up, on the loopback address."""
     bob, target = listening(p2p, "--answer", "anyone", *listen, using=listen_media)
