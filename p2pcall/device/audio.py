@@ -40,10 +40,12 @@ RING_FRAMES = 10
 RESERVE_BLOCKS = 1
 MAX_RESERVE_BLOCKS = 12
 """Blocks left in the speaker's ring when the loop is asked for more: 5 ms for it to answer, up to 60 ms."""
+SETTLE_S = 1.0
+"""A card that starts asks for several blocks at once; what it misses then says nothing about the loop."""
 CALM_S = 10.0
 """Without underrun for so long: one block less in reserve."""
 WATCH_S = 1.0
-STALLED_S = 3.0
+STALLED_S = 4.0
 """No callback for so long: the card is gone or its server hangs."""
 CLOCK_GAIN = 0.05
 CLOCK_JUMP_S = 0.05
@@ -80,31 +82,28 @@ class Stream:
         with self._lock:
             stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close(ignore_errors=True)
+            cards.close_stream(stream)
 
     def _open(self, callback: Callable[..., None]) -> None:
-        sd = cards.load(self._card.direction)
-        make = sd.RawInputStream if self._card.direction == "input" else sd.RawOutputStream
+        make = "RawInputStream" if self._card.direction == "input" else "RawOutputStream"
         with self._lock:
             if self._stopped:
                 return
             try:
-                stream = make(
+                self._stream = cards.open_stream(
+                    self._card,
+                    make,
                     samplerate=SAMPLE_RATE_HZ,
                     blocksize=BLOCK_SAMPLES,
-                    device=self._card.index,
-                    channels=self._card.channels,
                     dtype="int16",
                     latency="low",
                     callback=callback,
                     finished_callback=self._finished,
                 )
-                stream.start()
-            except (sd.PortAudioError, ValueError, OSError) as error:
-                self._post(self._failed, cards.open_error(self._card, error))
+            except P2PCallError as error:
+                self._post(self._failed, error)
                 return
-            self._stream = stream
-            self.latency_s = stream.latency
+            self.latency_s = self._stream.latency
 
     def _finished(self) -> None:
         """PortAudio's thread: the stream has ended, because of `stop` or because the card went away."""
@@ -213,7 +212,7 @@ class Speaker:
         self._device_s = 0.0
         self._reserve_blocks = RESERVE_BLOCKS
         self._seen_underruns = 0
-        self._calm_since = 0.0
+        self._began = self._calm_since = 0.0
 
     @property
     def latency_s(self) -> float:
@@ -222,7 +221,7 @@ class Speaker:
 
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
-        self._calm_since = self._scheduler.time()
+        self._began = self._calm_since = self._scheduler.time()
         self._stream.start(self._callback)
 
     def stop(self) -> None:
@@ -263,7 +262,8 @@ class Speaker:
         now = self._scheduler.time()
         if self.underruns != self._seen_underruns:
             self._seen_underruns = self.underruns
-            self._reserve_blocks = min(MAX_RESERVE_BLOCKS, self._reserve_blocks + 1)
+            if now - self._began > SETTLE_S:
+                self._reserve_blocks = min(MAX_RESERVE_BLOCKS, self._reserve_blocks + 1)
             self._calm_since = now
         elif now - self._calm_since > CALM_S and self._reserve_blocks > RESERVE_BLOCKS:
             self._reserve_blocks -= 1

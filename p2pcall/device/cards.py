@@ -9,8 +9,10 @@ import contextlib
 import ctypes
 import importlib
 import sys
+import threading
 from dataclasses import dataclass
 from typing import Any, Literal
+from weakref import WeakSet
 
 from p2pcall.device.base import SAMPLE_RATE_HZ, Device, device_error
 from p2pcall.errors import P2PCallError
@@ -29,6 +31,13 @@ _ALSA_SAYS = ctypes.CFUNCTYPE(
 )
 _say_nothing: Any = _ALSA_SAYS(lambda *_: None)
 """For `_hush_alsa`; lives as long as the module, because libasound keeps the pointer."""
+
+
+_portaudio = threading.Lock()
+_open_streams: WeakSet[Any] = WeakSet()
+"""PortAudio is one for the whole process, so these are too: it takes one call at a time, and must not be
+restarted while a stream is open.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +71,20 @@ def load(direction: Direction = "output") -> Any:
 def find_card(spec: str, direction: Direction) -> Card:
     """The card named `default`, or the only one with `spec` in its name (any case; a whole name comes first).
 
-    Raises P2PCallError when there is none, or several. May block while PortAudio looks for hardware.
+    Raises P2PCallError when there is none, or several. May block while PortAudio looks for hardware: it looks
+    once when it starts, so what is not found is looked for again after a restart of it, if no stream is open.
     """
     sd = load(direction)
+    with _portaudio:
+        try:
+            return _find(sd, spec, direction)
+        except P2PCallError:
+            if _open_streams or not _restart(sd):
+                raise
+        return _find(sd, spec, direction)
+
+
+def _find(sd: Any, spec: str, direction: Direction) -> Card:
     if spec == "default":
         try:
             row = sd.query_devices(kind=direction)
@@ -73,6 +93,45 @@ def find_card(spec: str, direction: Direction) -> Card:
     else:
         row = _only_match(spec, _rows(sd, direction), direction)
     return Card(row["index"], row["name"], direction, _channels(sd, row, direction))
+
+
+def _restart(sd: Any) -> bool:
+    """Starts PortAudio anew; False when it cannot."""
+    try:
+        sd._terminate()
+        sd._initialize()
+    except sd.PortAudioError:
+        return False
+    return True
+
+
+def open_stream(card: Card, make: str, **options: Any) -> Any:
+    """Opens and starts a stream of the class `make` on `card`; end it by `close_stream`. Raises
+    P2PCallError.
+    """
+    sd = load(card.direction)
+    stream = None
+    try:
+        with _portaudio:
+            numbers = [row["index"] for row in _rows(sd, card.direction) if row["name"] == card.name]
+            if not numbers:
+                raise ValueError("it went away")
+            index = card.index if card.index in numbers else numbers[0]
+            stream = getattr(sd, make)(device=index, channels=card.channels, **options)
+            _open_streams.add(stream)
+            stream.start()
+    except (sd.PortAudioError, ValueError, OSError) as error:
+        if stream is not None:
+            close_stream(stream)
+        raise open_error(card, error) from error
+    return stream
+
+
+def close_stream(stream: Any) -> None:
+    """Ends a stream at once; no callback comes after it."""
+    with _portaudio:
+        stream.close(ignore_errors=True)
+        _open_streams.discard(stream)
 
 
 def list_cards() -> list[Device]:
@@ -97,7 +156,9 @@ def open_error(card: Card, error: Exception) -> P2PCallError:
 
 
 def _hush_alsa() -> None:
-    """Keeps libasound from writing to standard error (each underrun, each probe): the terminal has a picture on it."""
+    """Keeps libasound from writing to standard error (each underrun, each probe): the terminal has a
+    picture on it.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # PortAudio without ALSA
             ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)

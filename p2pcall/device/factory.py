@@ -121,6 +121,16 @@ def list_devices() -> list[Device]:
     return [*list_cards(), *camera.list_cameras()]
 
 
+def is_microphone(spec: str) -> bool:
+    """Whether `--audio-in` names a sound card's input."""
+    return spec not in ("none", "-", "tone", "silence", "song") and not _is_file(spec)
+
+
+def is_speaker(spec: str) -> bool:
+    """Whether `--audio-out` names a sound card's output: something that a person hears."""
+    return spec not in ("none", "-") and Path(spec).suffix.lower() not in SOUND_SUFFIXES
+
+
 def _is_file(spec: str) -> bool:
     """A path, rather than the name of a device: it is there, or it is written like one."""
     return Path(spec).exists() or "/" in spec or Path(spec).suffix.lower() in MEDIA_SUFFIXES

@@ -98,7 +98,8 @@ class Painter:
 
         def cover(across: np.ndarray, down: np.ndarray) -> np.ndarray:
             alpha = width / 2 + 0.5 - np.abs(np.sqrt(across * across + down * down) - radius)
-            return np.minimum(alpha, above - y - down)
+            cut: np.ndarray = np.minimum(alpha, above - y - down)
+            return cut
 
         self._paint(x, y, radius + width, radius + width, colour, 1.0, cover)
 
@@ -154,7 +155,7 @@ def _room() -> np.ndarray:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     light = np.exp(-(((x - 70) / 190) ** 2 + ((y - 60) / 150) ** 2))
     dark, lit = np.array((38, 58, 92), np.float32), np.array((64, 74, 70), np.float32)
-    wall = dark[:, None, None] + lit[:, None, None] * light
+    wall: np.ndarray = dark[:, None, None] + lit[:, None, None] * light
     painter = Painter(wall)
     lights: tuple[tuple[int, int, int, Colour], ...] = (
         (34, 52, 22, (255, 196, 120)), (82, 26, 12, (255, 150, 110)), (286, 44, 26, (150, 200, 255)),

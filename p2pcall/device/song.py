@@ -2,7 +2,7 @@
 card.
 
 Each note is a harmonic series at the pitch of a melody, its partials weighted by the resonances of a vowel,
-with vibrato, glides, breath and a small room. Rules: the same samples on every machine and run; the phrase
+with vibrato, glides, breath and a small room. Rules: the same samples on every run; the phrase
 loops without a seam (the room's echo of its end is under its beginning); `mouth_at` tells the shape of the
 mouth for a picture. Leaves out words: syllables only. Formants: Peterson and Barney, 1952, women's means.
 """
@@ -96,7 +96,8 @@ def song_pcm() -> bytes:
     sound = _voice(count, pitch_hz, level, formants) + 0.05 * _breath(count, breath)
     sound += 0.16 * _plucks(count)
     sound = _room(sound)
-    return (sound * (PEAK * 32_767 / np.max(np.abs(sound)))).astype("<i2").tobytes()
+    pcm: bytes = (sound * (PEAK * 32_767 / np.max(np.abs(sound)))).astype("<i2").tobytes()
+    return pcm
 
 
 def _score(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -142,7 +143,7 @@ def _voice(count: int, pitch_hz: np.ndarray, level: np.ndarray, formants: np.nda
     pitch = np.interp(at, every, pitch_hz)
     phase = np.cumsum(pitch) * (math.tau / SAMPLE_RATE_HZ)
     phase = np.mod(phase, math.tau).astype(np.float32)
-    sound = np.zeros(count, dtype=np.float32)
+    sound: np.ndarray = np.zeros(count, dtype=np.float32)
     for partial in range(1, int(TOP_HZ / pitch_hz.min()) + 1):
         hz = partial * pitch_hz
         gain = level * _resonance(hz, formants) * partial**-1.1 * np.clip((TOP_HZ - hz) / 800, 0, 1)
@@ -152,16 +153,17 @@ def _voice(count: int, pitch_hz: np.ndarray, level: np.ndarray, formants: np.nda
 
 def _resonance(hz: np.ndarray, formants: np.ndarray) -> np.ndarray:
     """How loud each frequency leaves the mouth."""
-    total = np.zeros_like(hz)
+    total: np.ndarray = np.zeros_like(hz)
     for n, (width, weight) in enumerate(zip(BANDWIDTHS_HZ, (1.0, 0.7, 0.35, 0.2), strict=True)):
         total += weight / (1 + ((hz - formants[:, n]) / (1.6 * width)) ** 2)
     return total + 0.03
 
 
 def _breath(count: int, level: np.ndarray) -> np.ndarray:
-    noise = np.random.Generator(np.random.PCG64(7)).standard_normal(count).astype(np.float32)
-    noise = noise - 0.6 * np.roll(noise, 1) + 0.3 * np.roll(noise, 9)
-    return noise * np.interp(np.arange(count), np.arange(len(level)) * STEP_SAMPLES, level)
+    white = np.random.Generator(np.random.PCG64(7)).standard_normal(count)
+    noise: np.ndarray = white - 0.6 * np.roll(white, 1) + 0.3 * np.roll(white, 9)
+    noise *= np.interp(np.arange(count), np.arange(len(level)) * STEP_SAMPLES, level)
+    return noise
 
 
 def _plucks(count: int) -> np.ndarray:

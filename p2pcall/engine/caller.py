@@ -12,7 +12,7 @@ from typing import Any
 from p2pcall import events
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.node import Line, Told
-from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.outcome import REFUSALS, Outcome
 from p2pcall.engine.people import Who
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
@@ -38,7 +38,7 @@ class Found:
     addresses: list[Address]
     expected_key: bytes | None
     name: str | None
-    """The user's own name for it: a contact's, or the one seen on the LAN."""
+    """The user's own name for it, under which the key is kept; None for a bare address, which names nobody."""
 
 
 async def locate(station: Station, target: Target) -> Found:
@@ -52,7 +52,7 @@ async def locate(station: Station, target: Target) -> Found:
             service = await _seen(target.host, station.settings.bind, resolving)
             if service is not None:
                 return Found(list(service.addresses), expected, target.host)
-        return Found(await resolving, expected, target.host if expected else None)
+        return Found(await resolving, expected, target.host)
     except P2PCallError as error:
         raise P2PCallError(
             "no-such-peer",
@@ -120,8 +120,7 @@ class Caller:
         finally:
             ring_timer.cancel()
             station.interrupts.take = None
-            self._node.endpoint.accepting = False
-            self._node.on_caller = None
+            self._forget_rivals()
         if isinstance(answered, Outcome):
             station.tell_end(answered)
             return answered
@@ -151,19 +150,29 @@ class Caller:
                     self._identify(line, signal.name)
                     return line, signal.video
                 case Ended():
-                    if signal.reason is Reason.KEY_CHANGED and signal.remote:
-                        raise self._we_are_not_trusted()
-                    gave_up = signal.remote and signal.reason is Reason.HUNG_UP
-                    return Outcome("declined" if gave_up else signal.reason.slug, line.peer.call_id)
+                    return self._refused_by(line, signal)
                 case Told("glare"):
                     return self._take_rival(line)
                 case Told("refused"):
+                    raise self._nothing_answers()
+                case Told("no-answer") if not line.peer.established:
                     raise self._nothing_answers()
                 case Told(what):
                     line.hang_up(Reason.NO_ANSWER if what == "no-answer" else Reason.HUNG_UP)
                     return Outcome(what, line.peer.call_id if line.peer.established else None)
                 case _:
                     pass
+
+    def _refused_by(self, line: Line, end: Ended) -> Outcome:
+        """The line ended before an answer: what is that to us?"""
+        if end.remote and end.reason is Reason.KEY_CHANGED:
+            raise self._we_are_not_trusted()
+        if not end.remote:  # silence: nobody there, or nobody who wants to be there
+            if self._who is None:
+                raise self._nothing_answers()
+            return Outcome("no-answer", line.peer.call_id)
+        reason = end.reason.slug
+        return Outcome(reason if reason in REFUSALS else "declined", line.peer.call_id)
 
     def _invite(self, line: Line) -> None:
         devices = self._devices
@@ -217,11 +226,9 @@ class Caller:
         signal = await rival.signals.get()
         while not isinstance(signal, Incoming | Ended):
             signal = await rival.signals.get()
-        if self._line is None or isinstance(signal, Ended):
-            rival.drop()
-            return
-        self._rivals.append((rival, signal))
-        self._settle_rivals(self._line)
+        if self._line is not None and isinstance(signal, Incoming):
+            self._rivals.append((rival, signal))
+            self._settle_rivals(self._line)
 
     def _settle_rivals(self, line: Line) -> None:
         if not line.peer.established:
@@ -235,8 +242,19 @@ class Caller:
             self._rivals = [entry for entry in self._rivals if entry[0] is not rival]
             rival.drop()
 
+    def _forget_rivals(self) -> None:
+        """Nobody else is heard once it is decided which line is the call."""
+        self._node.endpoint.accepting = False
+        self._node.on_caller = None
+        for task in self._tasks:
+            task.cancel()
+        for rival, _ in self._rivals:
+            rival.drop()
+        self._rivals.clear()
+        self._line = None
+
     def _take_rival(self, line: Line) -> tuple[Line, bool]:
-        rival, incoming = self._rivals[0]
+        rival, incoming = self._rivals.pop(0)
         self._identify(rival, incoming.name)
         line.drop()
         rival.accept(self._settings.name, self._devices.sends_audio, self._devices.sends_video)

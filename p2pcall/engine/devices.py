@@ -7,11 +7,14 @@ again every few seconds: a sound server that comes back brings the sound back.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from p2pcall.device.base import AudioSink, AudioSource, VideoSink, VideoSource
 from p2pcall.device.factory import (
+    is_microphone,
+    is_speaker,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
@@ -28,107 +31,147 @@ REOPEN_EVERY_S = 3.0
 """Between two tries to get a lost sound device back."""
 TERMINAL_MODES = ("auto", "blocks", "ascii")
 """Values of --video-out that draw in the terminal."""
-NOT_HARDWARE = ("none", "-")
+WARN_AGAIN_S = 60.0
+"""A device that fails more often than this is told of once."""
 
 OnFrame = Callable[[bytes, float], None]
 Pull = Callable[[], bytes]
 OnFailure = Callable[[P2PCallError], None]
+D = TypeVar("D", bound="Stoppable")
 
 
-class Microphone:
-    """The sound source, kept alive: silence while the device is away."""
-
-    def __init__(self, source: AudioSource, reopen: Callable[[str], AudioSource], spec: str) -> None:
-        self._source, self._reopen, self._spec = source, reopen, spec
-        self._on_frame: OnFrame | None = None
-        self._retry: asyncio.TimerHandle | None = None
-        self.on_end: Callable[[], None] | None = None
-        self.on_failure: OnFailure | None = None
-
-    def start(self, on_frame: OnFrame) -> None:
-        """Begin to capture."""
-        self._on_frame = on_frame
-        self._begin(self._source)
+class Stoppable(Protocol):
+    """What sources and sinks of sound have in common."""
 
     def stop(self) -> None:
-        """End capture."""
-        self._on_frame = None
+        """Ends it."""
+
+
+class Keeper(Generic[D]):
+    """Keeps a sound device going: a stand-in while it is away, the real one tried again every few seconds.
+
+    Only a sound card comes back; a file that failed (a full disk) is not begun anew over what it holds.
+    """
+
+    def __init__(
+        self,
+        device: D,
+        reopen: Callable[[str], D],
+        spec: str,
+        stand_in: str,
+        begin: Callable[[D], None],
+        *,
+        card: bool,
+    ) -> None:
+        self.device = device
+        self.on_failure: OnFailure | None = None
+        self._reopen, self._spec, self._stand_in, self._begin, self._card = (
+            reopen,
+            spec,
+            stand_in,
+            begin,
+            card,
+        )
+        self._running = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._told_at = -inf
+
+    def start(self) -> None:
+        """Begin with the device."""
+        self._running = True
+        self._begin(self.device)
+
+    def stop(self) -> None:
+        """End, whatever is in use."""
+        self._running = False
         if self._retry is not None:
             self._retry.cancel()
-        self._source.stop()
+        self.device.stop()
 
-    def _begin(self, source: AudioSource) -> None:
-        assert self._on_frame is not None
-        self._source = source
-        source.on_end, source.on_error = self._ended, self._failed
-        source.start(self._on_frame)
-
-    def _ended(self) -> None:
-        if self.on_end is not None:
-            self.on_end()
-
-    def _failed(self, error: P2PCallError) -> None:
-        self._source.stop()
-        if self._on_frame is None:
+    def failed(self, error: P2PCallError) -> None:
+        """The device in use has failed."""
+        self.device.stop()
+        if not self._running:
             return
-        self._begin(self._reopen("silence"))
-        if self.on_failure is not None:
+        self.device = self._reopen(self._stand_in)
+        self._begin(self.device)
+        now = asyncio.get_running_loop().time()
+        if self.on_failure is not None and now - self._told_at >= WARN_AGAIN_S:
+            self._told_at = now
             self.on_failure(error)
-        self._again()
+        if self._card and error.exit is ExitCode.DEVICE:
+            self._again()
 
     def _again(self) -> None:
         self._retry = asyncio.get_running_loop().call_later(REOPEN_EVERY_S, self._try)
 
     def _try(self) -> None:
         try:
-            source = self._reopen(self._spec)
-            old = self._source
-            self._begin(source)
+            device = self._reopen(self._spec)
+            self._begin(device)
         except P2PCallError:
             self._again()
             return
-        old.stop()
+        stand_in, self.device = self.device, device
+        stand_in.stop()
+
+
+class Microphone:
+    """The sound source of one call: silence while the device is away."""
+
+    def __init__(self, source: AudioSource, reopen: Callable[[str], AudioSource], spec: str) -> None:
+        self._keeper: Keeper[AudioSource] = Keeper(
+            source, reopen, spec, "silence", self._begin, card=is_microphone(spec)
+        )
+        self._on_frame: OnFrame | None = None
+        self.on_end: Callable[[], None] | None = None
+
+    def start(self, on_frame: OnFrame, on_failure: OnFailure) -> None:
+        """Begin to capture."""
+        self._on_frame, self._keeper.on_failure = on_frame, on_failure
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """End capture."""
+        self._keeper.stop()
+
+    def _begin(self, source: AudioSource) -> None:
+        assert self._on_frame is not None
+        source.on_end, source.on_error = self._ended, self._keeper.failed
+        source.start(self._on_frame)
+
+    def _ended(self) -> None:
+        if self.on_end is not None:
+            self.on_end()
 
 
 class Speaker:
-    """The sound sink, kept alive, and shared by the ring tone and the call."""
+    """The sound sink of one call: nothing is heard while the device is away."""
 
     def __init__(self, sink: AudioSink, reopen: Callable[[str], AudioSink], spec: str) -> None:
-        self._sink, self._reopen, self._spec = sink, reopen, spec
+        self._keeper: Keeper[AudioSink] = Keeper(
+            sink, reopen, spec, "none", self._begin, card=is_speaker(spec)
+        )
         self._pull: Pull | None = None
-        self._used = False
-        self._retry: asyncio.TimerHandle | None = None
-        self.on_failure: OnFailure | None = None
         self.on_playout: Callable[[bytes], None] | None = None
         """Given every frame that is played."""
-        self.rings = spec not in NOT_HARDWARE and not _is_file(spec)
-        """A device that a person hears, not a file or a pipe."""
 
     @property
     def latency_s(self) -> float:
         """From pull to ear, now."""
-        return self._sink.latency_s
+        return self._keeper.device.latency_s
 
-    def play(self, pull: Pull) -> None:
+    def play(self, pull: Pull, on_failure: OnFailure | None = None) -> None:
         """Play what `pull` gives from now on."""
-        playing, self._pull = self._pull is not None, pull
-        if playing:
-            return
-        if self._used:
-            self._sink = self._reopen(self._spec)
-        self._used = True
-        self._begin(self._sink)
+        self._pull, self._keeper.on_failure = pull, on_failure
+        self._keeper.start()
 
     def stop(self) -> None:
-        """End playing; files are completed. `play` opens the device again."""
-        self._pull = None
-        if self._retry is not None:
-            self._retry.cancel()
-        self._sink.stop()
+        """End playing; files are completed."""
+        self._keeper.stop()
 
     def _begin(self, sink: AudioSink) -> None:
-        self._sink = sink
-        sink.on_error = self._failed
+        sink.on_error = self._keeper.failed
         sink.start(self._next)
 
     def _next(self) -> bytes:
@@ -137,29 +180,6 @@ class Speaker:
         if self.on_playout is not None:
             self.on_playout(pcm)
         return pcm
-
-    def _failed(self, error: P2PCallError) -> None:
-        self._sink.stop()
-        if self._pull is None:
-            return
-        self._begin(self._reopen("none"))
-        if self.on_failure is not None:
-            self.on_failure(error)
-        if error.exit is ExitCode.DEVICE:
-            self._again()
-
-    def _again(self) -> None:
-        self._retry = asyncio.get_running_loop().call_later(REOPEN_EVERY_S, self._try)
-
-    def _try(self) -> None:
-        try:
-            sink = self._reopen(self._spec)
-            old = self._sink
-            self._begin(sink)
-        except P2PCallError:
-            self._again()
-            return
-        old.stop()
 
 
 @dataclass(slots=True)
@@ -191,7 +211,7 @@ class Devices:
             self.video_sink.close()
 
 
-async def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
+def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     """Look for everything that `settings` names; nothing is captured yet. P2PCallError with exit 6 or 2.
 
     `call` counts the calls of one `listen`: files that a former call has written are not overwritten.
@@ -236,6 +256,18 @@ def _numbered(spec: str, call: int) -> str:
     """`out.wav` for the first call, `out-2.wav` for the second; devices and pipes as they are."""
     path = Path(spec)
     return str(path.with_stem(f"{path.stem}-{call + 1}")) if call and _is_file(spec) else spec
+
+
+def ring_speaker(settings: CallSettings) -> Speaker | None:
+    """The speaker for the ring tone, if sound goes to one and it can be had: the bell rings in any case."""
+    spec = settings.media.audio_out
+    if settings.echo or not is_speaker(spec):
+        return None
+    loop = asyncio.get_running_loop()
+    try:
+        return Speaker(open_audio_sink(spec, loop), lambda other: open_audio_sink(other, loop), spec)
+    except P2PCallError:
+        return None
 
 
 def _is_file(sink: str) -> bool:

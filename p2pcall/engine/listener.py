@@ -8,7 +8,7 @@ import asyncio
 from signal import SIGINT
 
 from p2pcall import events
-from p2pcall.engine.devices import Devices, open_devices
+from p2pcall.engine.devices import Devices, open_devices, ring_speaker
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import Who
@@ -57,6 +57,7 @@ class Listener:
             return await self._over
         finally:
             self._node.endpoint.accepting = False
+            self._node.on_caller = None
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,7 +101,14 @@ class Listener:
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not self._over.done():
+        error = None if task.cancelled() else task.exception()
+        if error is None or self._over.done():
+            return
+        if (
+            isinstance(error, P2PCallError) and not self._settings.once
+        ):  # one caller's trouble is not the next one's
+            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+        else:
             self._over.set_exception(error)
 
     async def _serve(self, line: Line) -> None:
@@ -123,13 +131,14 @@ class Listener:
         """Who is calling, if they may make this side ring."""
         people = self._station.people
         key = line.peer.remote_static
-        if self._settings.reach is Reach.CONTACTS and not people.is_contact(key):
-            line.drop()
-            return None
         try:
+            if self._settings.reach is Reach.CONTACTS and not people.is_contact(key):
+                line.drop()
+                return None
             who = people.identify(key, incoming.name)
         except P2PCallError as error:
-            self._decline(line, Reason.KEY_CHANGED)
+            changed = error.slug == "key-changed"
+            self._decline(line, Reason.KEY_CHANGED if changed else Reason.FAILED)
             self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
             return None
         if self._engaged is not None:
@@ -155,27 +164,19 @@ class Listener:
             answer, asked = await self._ask(line, event), True
         if answer not in ("audio", "video"):
             return
-        devices = await self._fresh_devices(line)
-        if devices is None:
-            return
+        if asked:
+            self._station.pin(who.name, line.peer.remote_static)
+        devices = self._fresh_devices(line)
         video = answer == "video" and devices.sends_video
         if not line.accept(self._settings.name, devices.sends_audio, video):
             self._devices = devices
             self._ended(event, "missed")
             return
-        if asked:
-            self._station.pin(who.name, line.peer.remote_static)
         self._calls += 1
         setup_ms = (self._node.now() - started_at) * 1000
-        try:
-            outcome = await self._station.talk(
-                line, devices, who, video=video, remote_video=incoming.video, setup_ms=setup_ms
-            )
-        except P2PCallError as error:
-            if self._settings.once:
-                raise
-            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
-            return
+        outcome = await self._station.talk(
+            line, devices, who, video=video, remote_video=incoming.video, setup_ms=setup_ms
+        )
         told_to_stop = self._station.interrupts.fired.is_set()
         if (self._settings.once or told_to_stop) and not self._over.done():
             self._over.set_result(outcome)
@@ -203,8 +204,9 @@ class Listener:
             self._station.ui.emit(events.Warning("no-terminal", why))
             return "decline"
         line.ring(self._settings.name)
-        if self._devices is not None and self._devices.speaker.rings:
-            self._devices.speaker.play(ring())
+        speaker = ring_speaker(self._settings)
+        if speaker is not None:
+            speaker.play(ring())
         self._station.interrupts.take = line.tell
         answer = asyncio.ensure_future(question)
         answer.add_done_callback(lambda _: line.tell("answered"))
@@ -214,8 +216,8 @@ class Listener:
         finally:
             timer.cancel()
             answer.cancel()
-            if self._devices is not None and self._devices.speaker.rings:
-                self._devices.speaker.stop()
+            if speaker is not None:
+                speaker.stop()
 
     async def _await_answer(self, line: Line, event: events.Incoming, answer: "asyncio.Future[str]") -> str:
         while True:
@@ -245,17 +247,16 @@ class Listener:
     def _ended(self, event: events.Incoming, reason: str) -> None:
         self._station.tell_end(Outcome(reason, event.call))
 
-    async def _fresh_devices(self, line: Line) -> Devices | None:
+    def _fresh_devices(self, line: Line) -> Devices:
         """The devices opened beforehand, or for a later call opened now."""
         devices, self._devices = self._devices, None
         if devices is not None:
             return devices
         try:
-            return await open_devices(self._settings, self._station.env, self._calls)
-        except P2PCallError as error:
+            return open_devices(self._settings, self._station.env, self._calls)
+        except P2PCallError:
             self._decline(line, Reason.FAILED)
-            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
-            return None
+            raise
 
     def _decline(self, line: Line, reason: Reason) -> None:
         line.peer.decline(reason, self._node.now())

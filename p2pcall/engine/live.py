@@ -6,6 +6,7 @@ Leaves out how the call came about (`caller`, `listener`) and what the exit code
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from p2pcall.engine.audio import AudioReceive, AudioSend
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.figures import FigureKeeper
 from p2pcall.engine.node import Line, Node, Told
+from p2pcall.engine.outcome import GOODBYES
 from p2pcall.engine.people import Who
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import CallView, Ui
@@ -30,7 +32,18 @@ from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
 
+WISHES = {
+    "hung-up": Reason.HUNG_UP,
+    "signal": Reason.HUNG_UP,
+    "eof": Reason.HUNG_UP,
+    "stdout-closed": Reason.HUNG_UP,
+    "max-duration": Reason.MAX_DURATION,
+    "failed": Reason.FAILED,
+}
+"""What on this side ends a call that is up, and what the other side is told of it."""
 TICK_S = media.REPORT_INTERVAL_S
+MEDIA_EVERY_S = 0.2
+"""Between two tellings of what the other side has on and off."""
 EOF_DRAIN_S = 0.3
 """After the end of a finite source, so much silence before the goodbye: the last words are in the other's buffer."""
 
@@ -40,7 +53,6 @@ class Finished:
     """How a call that was up ended."""
 
     reason: str
-    remote: bool
     duration_s: float
     figures: Figures
 
@@ -80,15 +92,18 @@ class LiveCall:
         self._video: VideoPath | None = None
         self._figures: FigureKeeper | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._media_told = True
+        self._remote_told: int | None = None
+        self._remote_flags = media_flags(True, remote_video)
 
     async def run(self) -> Finished:
         """Media on, until either side ends it. Whatever happens, devices are closed and the terminal restored."""
         try:
             self._open()
-            reason, remote = await self._follow()
+            reason = await self._follow()
             now = self._node.now()
             assert self._figures is not None
-            return Finished(reason, remote, now - self._connected_at, self._figures.total(now))
+            return Finished(reason, now - self._connected_at, self._figures.total(now))
         except BaseException:
             self._line.hang_up(Reason.FAILED)
             raise
@@ -122,12 +137,12 @@ class LiveCall:
             self._connected_at,
         )
         self._line.on_payload = self._on_payload
-        devices.speaker.on_failure = self._device_failed
-        devices.speaker.play(self._receive.pull)
+        if devices.video_sink is not None:
+            devices.video_sink.on_error = self._sink_failed
+        devices.speaker.play(self._receive.pull, self._device_failed)
         if devices.microphone is not None:
-            devices.microphone.on_failure = self._device_failed
             devices.microphone.on_end = self._source_ended
-            devices.microphone.start(self._send.on_frame)
+            devices.microphone.start(self._send.on_frame, self._device_failed)
         self._video.start(self._video_on)
         self._report()
         self._after("tick", TICK_S, self._tick)
@@ -140,25 +155,27 @@ class LiveCall:
         for timer in self._timers.values():
             timer.cancel()
         self._line.on_payload = None
-        if self._video is not None:
-            self._video.stop()
-        self._devices.close()
-        if self._view is not None:
-            self._view.close()
+        with ExitStack() as last:  # the terminal is restored whatever the devices do
+            if self._view is not None:
+                last.callback(self._view.close)
+            last.callback(self._devices.close)
+            if self._video is not None:
+                last.callback(self._video.stop)
 
     # --- following ---------------------------------------------------------------------------------------------
 
-    async def _follow(self) -> tuple[str, bool]:
+    async def _follow(self) -> str:
         while True:
             signal = await self._line.signals.get()
             match signal:
                 case Ended():
-                    return signal.reason.slug, signal.remote
+                    reason = signal.reason.slug
+                    return reason if reason in GOODBYES else "hung-up"
                 case Message(kind=ControlType.MEDIA):
                     self._remote_media(signal.body[0])
-                case Told(what):
-                    self._line.hang_up(Reason.HUNG_UP)
-                    return what, False
+                case Told(what) if what in WISHES:
+                    self._line.hang_up(WISHES[what])
+                    return what
                 case _:
                     pass
 
@@ -187,6 +204,20 @@ class LiveCall:
                 self._receive.malformed += 1
 
     def _remote_media(self, flags: int) -> None:
+        """The other side's state; told as often as people can press keys, however often it comes."""
+        if flags == self._remote_flags:
+            return
+        self._remote_flags = flags
+        if "media" not in self._timers:
+            self._tell_remote_media()
+
+    def _tell_remote_media(self) -> None:
+        self._timers.pop("media", None)
+        flags = self._remote_flags
+        if flags == self._remote_told:
+            return
+        self._remote_told = flags
+        self._after("media", MEDIA_EVERY_S, self._tell_remote_media)
         audio, video = bool(flags & MediaFlags.AUDIO), bool(flags & MediaFlags.VIDEO)
         recording = bool(flags & MediaFlags.RECORDING)
         self._ui.emit(events.Media(self._peer.call_id, "remote", audio, video, recording))
@@ -231,9 +262,9 @@ class LiveCall:
 
     def _tell_media(self) -> None:
         audio = self._devices.sends_audio and not self._send.muted
-        body = bytes([media_flags(audio, self._video_on)])
-        self._peer.send_control(ControlType.MEDIA, body, self._node.now())
-        self._node.pump()
+        self._media_told = self._line.send_control(
+            ControlType.MEDIA, bytes([media_flags(audio, self._video_on)])
+        )
         self._ui.emit(events.Media(self._peer.call_id, "local", audio, self._video_on, False))
 
     # --- what devices and timers say ---------------------------------------------------------------------------
@@ -249,6 +280,10 @@ class LiveCall:
         self._ui.emit(events.Warning(error.slug, error.text))
         self._set_hud(notice=error.text)
 
+    def _sink_failed(self, error: P2PCallError) -> None:
+        """Called by the playout thread."""
+        self._loop.call_soon_threadsafe(self._device_failed, error)
+
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))
 
@@ -258,13 +293,15 @@ class LiveCall:
 
     def _tick(self) -> None:
         assert self._figures is not None
+        self._after("tick", TICK_S, self._tick)
         figures = self._figures.second(self._node.now())
+        if not self._media_told:
+            self._tell_media()
         self._ui.emit(events.Stats(self._peer.call_id, figures))
         self._set_hud(stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss, notice="")
         self._report(figures)
         if self._peer.rtt is not None and self._video is not None:
             self._video.set_rtt(self._peer.rtt)
-        self._after("tick", TICK_S, self._tick)
 
     def _report(self, figures: Figures | None = None) -> None:
         assert self._video is not None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from p2pcall.env import Entropy
 from p2pcall.net.udp import Driver
+from p2pcall.proto.control import ControlFull
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
 from p2pcall.proto.messages import Reason
@@ -60,6 +61,15 @@ class Line:
         if not self.peer.established:
             return False
         self.peer.accept(name, audio, video, self._node.now())
+        self._node.pump()
+        return True
+
+    def send_control(self, kind: int, body: bytes) -> bool:
+        """Send one control message; False if the other side has not taken what was sent before."""
+        try:
+            self.peer.send_control(kind, body, self._node.now())
+        except ControlFull:
+            return False
         self._node.pump()
         return True
 

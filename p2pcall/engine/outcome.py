@@ -35,6 +35,11 @@ ENDINGS: Final[dict[str, Ending]] = {
 }
 """reason -> ending; a reason that is not here does not exist."""
 
+REFUSALS: Final = frozenset({"declined", "busy", "no-answer", "blocked"})
+"""What the other side may say instead of answering; anything else that it says counts as declined."""
+GOODBYES: Final = frozenset({"hung-up", "max-duration", "lost"})
+"""What ends a call that is up, from the other side or the line; anything else counts as hung up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -6,6 +6,7 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 
 from dataclasses import dataclass
 
+from p2pcall.engine.settings import MAX_NAME_BYTES
 from p2pcall.store.contacts import Contacts, key_changed
 from p2pcall.store.identity import fingerprint
 from p2pcall.view.sanitize import clean
@@ -48,6 +49,7 @@ class People:
             known = "verified" if contact.verified else "contact"
             return Who(clean(contact.name), fingerprint(public), known)
         name = clean(claimed) if claimed.strip() else fingerprint(public)[:SHORT_FINGERPRINT]
+        name = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip()
         if self._contacts.by_name(name) is not None:
             raise key_changed(name)
         return Who(name, fingerprint(public), "new")

@@ -57,14 +57,19 @@ async def _run(
 ) -> Outcome:
     station = Station(env, settings, home, ui, any_port=any_port)
     station.interrupts.install()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: station.interrupts.crashed(context.get("exception")))
     ui.on_closed = station.interrupts.closed
     devices: Devices | None = None
     try:
-        devices = await open_devices(settings, env)
+        devices = open_devices(settings, env)
         for warning in devices.warnings:
             ui.emit(events.Warning(warning.slug, warning.text))
         station.open()
-        return await work(station, devices)
+        outcome = await work(station, devices)
+        if station.interrupts.crash is not None:
+            raise station.interrupts.crash
+        return outcome
     finally:
         if devices is not None:
             devices.close()

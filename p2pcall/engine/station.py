@@ -32,7 +32,8 @@ class Interrupts:
         self.fired = asyncio.Event()
         self.signal: signal.Signals | None = None
         self.take: Callable[[str], None] | None = None
-        """Told "signal" or "stdout-closed"."""
+        """Told "signal", "stdout-closed" or "failed"."""
+        self.crash: BaseException | None = None
         self.resized: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -58,6 +59,11 @@ class Interrupts:
     def closed(self) -> None:
         """Nobody reads stdout any more: the same as a signal, but quietly."""
         self._tell("stdout-closed")
+
+    def crashed(self, error: BaseException | None) -> None:
+        """A callback raised, which is a bug: whatever is up ends with a word to the other side, the bug is told."""
+        self.crash = self.crash or error or RuntimeError("the event loop met an error")
+        self._tell("failed")
 
     def _tell(self, what: str) -> None:
         self.fired.set()
@@ -129,6 +135,8 @@ class Station:
             self.node, line, devices, self.ui, self.settings, who, video=video, remote_video=remote_video
         )
         self.interrupts.take = line.tell
+        if self.interrupts.fired.is_set():
+            line.tell("signal")
         self.interrupts.resized = live.resized
         try:
             finished = await live.run()

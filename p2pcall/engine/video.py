@@ -8,6 +8,7 @@ the way out still taken is not encoded at all, so that the chain of references n
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import av
 
@@ -21,8 +22,20 @@ FPS = 15
 MAX_QUEUED_FRAMES = 60
 """Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
 
+STOP_WAIT_S = 2.0
+"""How long the end of a call waits for a thread that sits in a driver or a slow terminal."""
+
 Post = Callable[..., object]
 """`loop.call_soon_threadsafe`, or a stand-in."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One time that the camera is on."""
+
+    stopping: bool = False
+    source: VideoSource | None = None
+    thread: threading.Thread | None = None
 
 
 class CaptureThread:
@@ -43,36 +56,35 @@ class CaptureThread:
         self._view = (0, 0)
         self._key_wanted = True
         self._slot_free = True
-        self._stopping = False
-        self._source: VideoSource | None = None
-        self._thread: threading.Thread | None = None
+        self._run: _Run | None = None
         self.on_encoded: Callable[[bytes, bool, float], None] | None = None
         self.on_end: Callable[[], None] | None = None
         self.on_error: Callable[[P2PCallError], None] | None = None
 
     @property
     def running(self) -> bool:
-        """The thread lives: the camera may be open."""
-        return self._thread is not None and self._thread.is_alive()
+        """The camera is on."""
+        return self._run is not None
 
     def start(self) -> None:
         """Open the source and go; capture begins here and nowhere else."""
-        self._stopping = False
-        self._slot_free = True
-        self._key_wanted = True
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Close the source (the camera's light goes out) and wait for the thread."""
+        run = _Run()
+        run.thread = threading.Thread(target=self._film, args=(run,), name="capture", daemon=True)
         with self._lock:
-            self._stopping = True
-            source = self._source
-        if source is not None:
-            source.close()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
-            self._thread = None
+            self._run, self._slot_free, self._key_wanted = run, True, True
+        run.thread.start()
+
+    def stop(self, *, wait: bool = False) -> None:
+        """Close the source: the camera's light goes out, nothing more is posted. `wait` for the thread's end."""
+        with self._lock:
+            run, self._run = self._run, None
+            if run is None:
+                return
+            run.stopping = True
+        if run.source is not None:
+            run.source.close()
+        if wait and run.thread is not None:
+            run.thread.join(timeout=STOP_WAIT_S)
 
     def set_view(self, width: int, height: int) -> None:
         """Pixels the other side can show; 0×0 stops the encoder, not the camera."""
@@ -89,31 +101,28 @@ class CaptureThread:
         with self._lock:
             self._slot_free = True
 
-    def _run(self) -> None:
+    def _film(self, run: _Run) -> None:
         try:
             source = self._open_source()
             with self._lock:
-                self._source = source
-                stopping = self._stopping
+                run.source = source
+                stopping = run.stopping
             try:
                 if not stopping:
-                    self._pump(source)
+                    self._pump(run, source)
             finally:
                 source.close()
         except P2PCallError as error:
-            if self.on_error is not None:
+            if self.on_error is not None and not run.stopping:
                 self._post(self.on_error, error)
-        finally:
-            with self._lock:
-                self._source = None
 
-    def _pump(self, source: VideoSource) -> None:
+    def _pump(self, run: _Run, source: VideoSource) -> None:
         encoder: VideoEncoder | None = None
         size = (0, 0)
         while True:
             frame = source.read()
             with self._lock:
-                if self._stopping:
+                if run.stopping:
                     return
                 view, key, free = self._view, self._key_wanted, self._slot_free
             if frame is None:
@@ -134,6 +143,8 @@ class CaptureThread:
             if encoded is None:
                 continue
             with self._lock:
+                if run.stopping:
+                    return
                 self._slot_free = False
                 if encoded.key:
                     self._key_wanted = False
@@ -178,7 +189,7 @@ class PlayoutThread:
             self._stopping = True
             self._wake.notify()
         if self._thread.is_alive():
-            self._thread.join(timeout=2)
+            self._thread.join(timeout=STOP_WAIT_S)
 
     def _broken(self) -> None:
         if self.on_broken is not None:

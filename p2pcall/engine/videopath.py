@@ -61,7 +61,7 @@ class VideoPath:
         if self._poll is not None:
             self._poll.cancel()
         if self._capture is not None:
-            self._capture.stop()
+            self._capture.stop(wait=True)
         if self._playout is not None:
             self._playout.stop()
 

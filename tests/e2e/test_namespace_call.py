@@ -122,7 +122,8 @@ def test_a_name_that_nobody_has_is_not_found(netns_pair: NetnsPair, p2p: Start) 
 
 def test_no_network_is_no_crash_and_a_network_that_comes_is_used(netns_pair: NetnsPair, p2p: Start) -> None:
     netns_pair.link("a", up=False)
-    alice = p2p("dial", netns_pair.ipv4["b"], "--json", *NO_MEDIA, net=netns_pair, side="a")
+    dial = ["dial", netns_pair.ipv4["b"], "--port", "0", "--json", *NO_MEDIA]
+    alice = p2p(*dial, net=netns_pair, side="a")
     peers = p2p("peers", "--json", net=netns_pair, side="a")
     bob = p2p("listen", "--name", "bob", "--answer", "anyone", "--json", *NO_MEDIA, net=netns_pair, side="a")
     bob.wait_event("listening")

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import picture
 import pytest
+import samples
 import sound
 from harness import P2P
 from pairs import DIAL, LISTEN, Start, dialling, listening, media
@@ -15,6 +17,9 @@ from pairs import DIAL, LISTEN, Start, dialling, listening, media
 BASH = ("bash", "-c")
 P2PCALL = f"{shlex.quote(sys.executable)} -m p2pcall"
 STATUS = 'echo "status ${PIPESTATUS[*]}" >&2'
+NO_SOUND = "--audio-in silence --audio-out none"
+AT_ONCE_S = 8.0
+"""Of a call in all: long for a machine under load, short of every time-out that could end it instead."""
 SILENT_OUT = "--audio-out none --no-video"
 
 
@@ -31,14 +36,19 @@ def statuses(process: P2P) -> list[int]:
     return [int(code) for code in told[1].split()]
 
 
+def dialled(listener: P2P) -> str:
+    """What to dial, as a listener tells people on standard error."""
+    listener.wait_stderr("waiting for calls as bob, port ")
+    told = re.search(r"port (\d+) ", listener.stderr_text)
+    assert told
+    return f"127.0.0.1:{told[1]}"
+
+
 def listener_into(p2p: Start, path: Path) -> tuple[P2P, str]:
     """Bob, whose sound goes through a pipe into a file; and what to dial, as he tells people on standard error."""
     command = f"{P2PCALL} {' '.join(LISTEN)} --name bob --answer anyone --once --audio-in silence --no-video"
     bob = shell(p2p, f"{command} --audio-out - | cat > {shlex.quote(str(path))}", "bob")
-    bob.wait_stderr("waiting for calls as bob, port ")
-    told = re.search(r"port (\d+) ", bob.stderr_text)
-    assert told
-    return bob, f"127.0.0.1:{told[1]}"
+    return bob, dialled(bob)
 
 
 def test_printf_into_dial_comes_out_of_listen(p2p: Start, tmp_path: Path) -> None:
@@ -90,6 +100,31 @@ def test_a_reader_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
     assert alice.stdout.strip() == b"9600"
     assert alice.stderr_text.splitlines()[:-1] == []
     assert bob.wait_event("ended")["reason"] == "hung-up"
+
+
+def test_a_picture_goes_through_pipes_as_y4m(p2p: Start, tmp_path: Path) -> None:
+    """One side films what comes on standard input, the other shows on standard output."""
+    clip = samples.y4m(tmp_path / "in.y4m", 3)
+    command = f"{P2PCALL} {' '.join(LISTEN)} --name bob --answer anyone --once {NO_SOUND} --video-in none"
+    bob = shell(p2p, f"{command} --video-out - > {shlex.quote(str(tmp_path / 'out.y4m'))}", "bob")
+    films = f"{NO_SOUND} --video-in - --video-out none --hangup-on-eof"
+    alice = shell(
+        p2p, f"cat {shlex.quote(str(clip))} | {P2PCALL} {' '.join(DIAL)} {dialled(bob)} {films}", "alice"
+    )
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0]
+    numbers = [picture.number_of(frame) for _, frame in picture.read(tmp_path / "out.y4m")]
+    assert len(numbers) > 30
+    assert numbers == sorted(numbers)
+
+
+def test_a_reader_of_pictures_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
+    bob, target = listening(p2p, "--answer", "anyone", using=media(video_in="test"))
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} {NO_SOUND} --video-in none --video-out - --quiet"
+    alice = shell(p2p, f"{dial} | head -c 1000000 | wc -c", "alice")
+    assert bob.wait_event("ended", timeout=AT_ONCE_S)["reason"] == "hung-up"
+    assert statuses(alice) == [0, 0, 0]
+    assert alice.stderr_text.splitlines()[:-1] == []
 
 
 def test_a_reader_that_does_not_read_does_not_hold_up_the_call(p2p: Start) -> None:

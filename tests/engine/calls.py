@@ -74,7 +74,7 @@ def station(
 
 async def listening(side: Station) -> "asyncio.Task[Outcome]":
     """`listen` in a task, ready for calls."""
-    devices = await open_devices(side.settings, side.env)
+    devices = open_devices(side.settings, side.env)
     task = asyncio.ensure_future(Listener(side, devices).run())
     await side.ui.wait(events.Listening)
     return task
@@ -82,7 +82,7 @@ async def listening(side: Station) -> "asyncio.Task[Outcome]":
 
 async def dial(side: Station, host: str = BOB) -> Outcome:
     """`dial` to its end."""
-    devices = await open_devices(side.settings, side.env)
+    devices = open_devices(side.settings, side.env)
     try:
         return await Caller(side, devices, parse_target(host), host).run()
     finally:

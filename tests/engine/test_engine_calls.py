@@ -30,7 +30,7 @@ def test_a_call_connects_carries_sound_and_ends_on_both_sides(tmp_path: Path) ->
         assert alice_ui.of(events.FirstAudio)
         assert bob_ui.of(events.FirstAudio)
         ended = bob_ui.of(events.Ended)[0]
-        assert ended.reason == "hung-up"
+        assert ended.reason == "max-duration"
         assert 4.5 < ended.duration_s < 5.5
         assert ended.figures.concealed < 0.02
 

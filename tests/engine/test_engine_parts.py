@@ -74,13 +74,11 @@ def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSou
         told: list[P2PCallError] = []
         if kind is FakeSource:
             microphone = Microphone(bench("usb"), bench, "usb")
-            microphone.on_failure = told.append
-            microphone.start(lambda pcm, at: None)
+            microphone.start(lambda pcm, at: None, told.append)
             stop = microphone.stop
         else:
             speaker = Speaker(bench("usb"), bench, "usb")
-            speaker.on_failure = told.append
-            speaker.play(lambda: b"")
+            speaker.play(lambda: b"", told.append)
             stop = speaker.stop
         bench.broken = True
         first = bench.opened[0]
@@ -105,7 +103,7 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
     async def scene() -> None:
         settings = CallSettings("me", MediaSettings("silence", str(tmp_path / "out.wav"), "none", "none"))
         for call in range(2):
-            devices = await open_devices(settings, Env.fake(), call)
+            devices = open_devices(settings, Env.fake(), call)
             devices.speaker.play(lambda: bytes(1920))
             devices.close()
 
@@ -116,7 +114,7 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
 def test_a_missing_default_camera_is_a_warning_and_a_named_one_an_error() -> None:
     async def scene(video_in: str | None) -> list[str]:
         settings = CallSettings("me", MediaSettings("silence", "none", video_in, "none"))
-        devices = await open_devices(settings, Env.fake())
+        devices = open_devices(settings, Env.fake())
         devices.close()
         return [warning.slug for warning in devices.warnings]
 
@@ -179,7 +177,7 @@ def test_no_picture_is_encoded_before_the_other_side_says_what_it_can_show() -> 
     pictures.gate.release()
     posts.wait(1)
     assert seen[0][1]
-    capture.stop()
+    capture.stop(wait=True)
     assert pictures.closed.is_set()
     assert not capture.running
 
@@ -196,7 +194,7 @@ def test_a_picture_that_finds_the_way_out_taken_is_not_encoded() -> None:
     for _ in range(5):
         pictures.gate.release()
     assert ended.wait(10)
-    capture.stop()
+    capture.stop(wait=True)
     assert sum(1 for call, _ in posts.calls if call is capture.on_encoded) == 1
 
 
@@ -209,7 +207,7 @@ def test_a_camera_that_cannot_be_opened_is_told() -> None:
     capture.on_error = told.append
     capture.start()
     posts.wait(1)
-    capture.stop()
+    capture.stop(wait=True)
     assert told == [GONE]
 
 
@@ -251,7 +249,7 @@ def _coded(count: int) -> list[tuple[bytes, bool]]:
     for _ in range(count + 1):
         pictures.gate.release()
     assert ended.wait(10)
-    capture.stop()
+    capture.stop(wait=True)
     return out
 
 
