@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
+from dataclasses import replace
 
+from p2pcall.cli.stdout import StdoutClosed, checked, say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -13,17 +15,20 @@ DEBUG = "P2PCALL_DEBUG"
 
 def main(argv: Sequence[str], env: Env) -> int:
     """Run one command; `argv` without the program's name. Never raises."""
+    stdout = checked(env.stdout)
+    parser_writes = redirect_stdout(stdout) if env.stdout is sys.stdout else nullcontext()
+    env = replace(env, stdout=stdout)
     try:
-        return _run(argv, env)
+        with parser_writes:
+            status = _run(argv, env)
+        env.stdout.flush()
+        return status
+    except StdoutClosed:
+        return int(ExitCode.OK)
     except P2PCallError as error:
         return _tell(error, argv, env)
     except KeyboardInterrupt:
         return _tell(P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED), argv, env)
-    except BrokenPipeError:
-        from p2pcall.cli.output import silence_stdout
-
-        silence_stdout(env)
-        return int(ExitCode.OK)
     except Exception as error:  # the outermost frame: a bug, told without a traceback
         if env.environ.get(DEBUG):
             raise
@@ -67,13 +72,11 @@ def _tell(error: P2PCallError, argv: Sequence[str], env: Env) -> int:
     if hint is None and error.exit is ExitCode.USAGE:
         hint = f"{_command(argv)} --help"
     event = Error(error.slug, error.text, hint, int(error.exit))
-    with suppress(OSError, ValueError):
-        env.stderr.write(f"{words.line(event)}\n")
-        env.stderr.flush()
-    if "--json" in argv:
-        with suppress(OSError, ValueError):
+    say(env, words.line(event) or "")
+    with suppress(StdoutClosed, P2PCallError, ValueError):
+        if "--json" in argv:
             env.stdout.write(to_json(event, env.clock.time()) + "\n")
-            env.stdout.flush()
+        env.stdout.flush()
     return int(error.exit)
 
 

@@ -99,8 +99,8 @@ def listen(
     from p2pcall.cli.output import Output
     from p2pcall.engine import run
 
-    output = Output(ctx.obj, json=json, quiet=quiet, plain=plain)
-    return int(asyncio.run(run.listen(ctx.obj, settings, _home(ctx), output)).exit)
+    with Output(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+        return int(asyncio.run(run.listen(ctx.obj, settings, _home(ctx), output)).exit)
 
 
 @app.command()
@@ -139,8 +139,8 @@ def dial(
     from p2pcall.cli.output import Output
     from p2pcall.engine import run
 
-    output = Output(ctx.obj, json=json, quiet=quiet, plain=plain)
-    return int(asyncio.run(run.dial(ctx.obj, settings, _home(ctx), output, target)).exit)
+    with Output(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+        return int(asyncio.run(run.dial(ctx.obj, settings, _home(ctx), output, target)).exit)
 
 
 @app.command()

@@ -7,15 +7,17 @@ speaker's end is held against the phrase that was sung; the exit code is 0 only 
 
 import asyncio
 import json as jsonlib
+import os
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable
+from asyncio.subprocess import DEVNULL, PIPE, Process, create_subprocess_exec
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import p2pcall
 from p2pcall import events
 from p2pcall.cli.options import usage
 from p2pcall.cli.output import Output, PlainView
@@ -103,18 +105,31 @@ class Person:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, home: Path, name: str) -> "Person":
-        """Start it; P2PCallError if it cannot be started."""
+    async def start(cls, home: Path, name: str, environ: Mapping[str, str]) -> "Person":
+        """Start it: this same program, whatever lies in the current directory. P2PCallError if it cannot be."""
         argv = [
-            sys.executable, "-m", "p2pcall", "listen", "--name", name, "--answer", "anyone", "--announce", "public",
-            "--bind", HOST, "--port", "0", "--audio-in", "song", "--video-in", "person", "--audio-out", "none",
-            "--video-out", "none", "--json", "--home", str(home),
+            sys.executable, "-P", "-m", "p2pcall", "listen", "--name", name, "--answer", "anyone",
+            "--announce", "public", "--bind", HOST, "--port", "0", "--audio-in", "song", "--video-in", "person",
+            "--audio-out", "none", "--video-out", "none", "--json", "--home", str(home),
         ]  # fmt: skip
-        return cls(await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL))
+        ours = str(Path(p2pcall.__file__).resolve().parent.parent)
+        others = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        env = {**environ, "PYTHONPATH": os.pathsep.join([ours, *others])}
+        try:
+            return cls(
+                await create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=env)
+            )
+        except OSError as error:
+            why = f"a second process cannot be started: {(error.strerror or str(error)).lower()}"
+            raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error
 
     async def port(self) -> int:
-        """Where it listens."""
-        event = await asyncio.wait_for(self._event("listening"), START_TIMEOUT_S)
+        """Where it listens; P2PCallError if it does not."""
+        try:
+            event = await asyncio.wait_for(self._event("listening"), START_TIMEOUT_S)
+        except TimeoutError as error:
+            why = f"the other process did not start within {START_TIMEOUT_S:.0f} seconds"
+            raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error
         self._reader = asyncio.create_task(self._read_on())
         return int(event["port"])
 
@@ -151,8 +166,10 @@ def run_demo(env: Env, *, seconds: float, video_out: str, json: bool, plain: boo
     """The whole demo; prints the summary on stdout (with `json` the call's events instead)."""
     if not 1 <= seconds <= MAX_SECONDS:
         raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}")
-    output = Output(env, json=json, plain=plain)
-    with tempfile.TemporaryDirectory(prefix="p2pcall-demo-") as folder:
+    with (
+        Output(env, json=json, plain=plain) as output,
+        tempfile.TemporaryDirectory(prefix="p2pcall-demo-") as folder,
+    ):
         return asyncio.run(_demo(env, output, Path(folder), seconds, video_out, json=json))
 
 
@@ -163,7 +180,7 @@ async def _demo(
     witness, check = Witness(output), SoundCheck()
     if not json:
         output.say("starting a second p2pcall that listens on this machine")
-    person = await Person.start(folder / "person", name)
+    person = await Person.start(folder / "person", name, env.environ)
     try:
         port = await person.port()
         found = None
@@ -182,6 +199,8 @@ async def _demo(
         outcome = await run.dial(env, settings, home, witness, target, on_playout=check.heard)
     finally:
         await person.stop()
+    if outcome.reason == "stdout-closed":
+        return ExitCode.OK  # nobody wants to know any more
     same_words = witness.connected is not None and witness.connected.sas == person.sas
     likeness = check.likeness()
     good = (

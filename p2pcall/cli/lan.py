@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from p2pcall import events
+from p2pcall.cli.lines import LineWriter
+from p2pcall.cli.stdout import StdoutClosed, say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.events import Event, to_json
@@ -20,48 +22,58 @@ LOOK_S = 1.0
 async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
     """List them once, or with `watch` tell who comes and goes until interrupted."""
     contacts = Contacts(home)
+    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    lines = LineWriter(env.stdout, lambda: broken.set_result(None)) if json else None
 
     def tell(make: Callable[..., Event], peer: LanPeer) -> None:
         contact = contacts.by_name(peer.name)
         addresses = tuple(format_address(address) for address in peer.addresses)
         event = make(clean(peer.name), addresses, peer.port, None if contact is None else contact.name)
-        if json:
-            text = to_json(event, env.clock.time())
-        else:
-            sign = {"peer-found": "", "peer-lost": "gone: "}[event.event]
-            known = "  (a contact of yours has this name)" if contact else ""
-            text = f"{sign}{clean(peer.name):<20} {', '.join(addresses)}{known}"
-        env.stdout.write(text + "\n")
+        if lines is not None:
+            lines.put(to_json(event, env.clock.time()))
+            return
+        sign = {"peer-found": "", "peer-lost": "gone: "}[event.event]
+        known = "  (a contact of yours has this name)" if contact else ""
+        env.stdout.write(f"{sign}{clean(peer.name):<20} {', '.join(addresses)}{known}\n")
         env.stdout.flush()
 
-    def warn(problem: P2PCallError) -> None:
-        env.stderr.write(f"p2pcall: warning: {problem.text}\n")
-
-    if watch:
-        await _watch(
-            lambda peer: tell(events.PeerFound, peer), lambda peer: tell(events.PeerLost, peer), warn
-        )
-        return ExitCode.OK
-    found = await browse()
-    for peer in found:
+    def found(peer: LanPeer) -> None:
         tell(events.PeerFound, peer)
-    if not found:
-        env.stderr.write(
-            "nobody on this network says that they can be called; an address can be dialled too\n"
-        )
+
+    try:
+        if watch:
+            await _watch(env, found, lambda peer: tell(events.PeerLost, peer), broken)
+        else:
+            await _once(env, found)
+    finally:
+        if lines is not None:
+            lines.close()
+    if lines is not None and lines.failure is not None:
+        raise lines.failure
     return ExitCode.OK
 
 
+async def _once(env: Env, found: Callable[[LanPeer], None]) -> None:
+    peers = await browse()
+    for peer in peers:
+        found(peer)
+    if not peers:
+        say(env, "nobody on this network says that they can be called; an address can be dialled too")
+
+
 async def _watch(
-    found: Callable[[LanPeer], None], lost: Callable[[LanPeer], None], warn: Callable[[P2PCallError], None]
+    env: Env,
+    found: Callable[[LanPeer], None],
+    lost: Callable[[LanPeer], None],
+    broken: "asyncio.Future[None]",
 ) -> None:
-    broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    """Until `broken` is done, which it is too when stdout takes no more."""
 
     def guarded(tell: Callable[[LanPeer], None]) -> Callable[[LanPeer], None]:
         def call(peer: LanPeer) -> None:
             try:
                 tell(peer)
-            except BrokenPipeError as error:
+            except (StdoutClosed, P2PCallError) as error:
                 if not broken.done():
                     broken.set_exception(error)
 
@@ -74,7 +86,7 @@ async def _watch(
         while not broken.done():
             await asyncio.wait({broken}, timeout=LOOK_S)
             if browser.problem is not None and told is None:
-                warn(browser.problem)
+                say(env, f"p2pcall: warning: {browser.problem.text}")
             told = browser.problem
         broken.result()
     finally:

@@ -5,17 +5,19 @@ time are shown when it is over.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Self
 
 import av
 
 from p2pcall import events
-from p2pcall.cli import words
+from p2pcall.cli import stdout, words
+from p2pcall.cli.lines import CLOSE_WAIT_S, LineWriter
 from p2pcall.device.base import OnError
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
+from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.view.hud import HudState
 from p2pcall.view.plainline import plain_figures, plain_help, plain_line
@@ -29,21 +31,47 @@ ANSWERS = {"a": "audio", "v": "video", "d": "decline", "q": "decline", "eof": "d
 
 
 class Output:
-    """One command's way to tell what happens; also the engine's `Ui`."""
+    """One command's way to tell what happens; also the engine's `Ui`. `with` it, or `close` it at the end."""
 
     def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
         self._view: CallView | None = None
         self._held: list[str] = []
+        self._lines: LineWriter | None = None
         sequences = not plain and probe(env.environ).cursor
         self.terminal = _terminal(env, json, sequences=sequences)
         self.on_closed: Callable[[], None] | None = None
         """stdout has no reader any more."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        failure = self.close()
+        stopped = isinstance(error, P2PCallError) and error.slug == "interrupted"  # as `on_closed` asked for
+        if failure is not None and (error is None or stopped):
+            raise failure
+
+    def close(self, wait_s: float = CLOSE_WAIT_S) -> P2PCallError | None:
+        """What is still to be written to stdout, or `wait_s` is over; why it could not be, if it is an error."""
+        lines = self._lines
+        if lines is None:
+            return None
+        lines.close(wait_s)
+        if lines.stuck:
+            self.emit(events.Warning("stdout-stuck", "nobody took what was written to standard output"))
+        elif lines.dropped:
+            text = f"standard output was read too slowly, {lines.dropped} events (stats) were left out"
+            self.emit(events.Warning("stdout-slow", text))
+        return lines.failure if isinstance(lines.failure, P2PCallError) else None
+
     def emit(self, event: Event) -> None:
         """Tell one event."""
         if self._json:
-            self._json_line(to_json(event, self._env.clock.time()))
+            if self._lines is None:
+                self._lines = LineWriter(self._env.stdout, self._closed)
+            line = to_json(event, self._env.clock.time())
+            self._lines.put(line, droppable=isinstance(event, events.Stats))
         text = words.line(event)
         if text is None or (self._quiet and not isinstance(event, events.Error)):
             return
@@ -57,25 +85,17 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line for people, on stderr; lost if stderr is closed."""
-        with suppress(OSError, ValueError):
-            self._env.stderr.write(text + "\n")
-            self._env.stderr.flush()
+        stdout.say(self._env, text)
 
-    def _json_line(self, line: str) -> None:
-        try:
-            self._env.stdout.write(line + "\n")
-            self._env.stdout.flush()
-        except BrokenPipeError:
-            silence_stdout(self._env)
-            self._json = False
-            if self.on_closed is not None:
-                self.on_closed()
+    def _closed(self) -> None:
+        if self.on_closed is not None:
+            self.on_closed()
 
     # --- the question ------------------------------------------------------------------------------------------
 
     def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
-        """Ring the bell and wait for a key. None without a terminal to ask at."""
-        if self.terminal is None:
+        """Ring the bell and wait for a key. None without a terminal to ask at, or in its background."""
+        if self.terminal is None or not self.terminal.available:
             return None
         if self._quiet or self._json:  # whoever is asked must know who calls
             self.say(words.line(incoming) or "")
@@ -91,6 +111,9 @@ class Output:
                     answer.set_result(ANSWERS[key])
 
         terminal.enter(alternate=False)
+        if not terminal.entered:
+            return "decline"
+        terminal.discard_typed()
         terminal.write(b"answer with [a]udio, with [v]ideo too, or [d]ecline? ")
         loop.add_reader(terminal.fd_in, readable)
         bell = loop.create_task(self._bell(terminal))
@@ -111,7 +134,7 @@ class Output:
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """Take the terminal for a call; `mode` is auto, blocks, ascii or none. None where events are written there."""
-        terminal = self.terminal
+        terminal = self.terminal if self.terminal is not None and self.terminal.available else None
         if self._json and (terminal is None or self._env.stdout.isatty()):
             return None
         if terminal is None:
@@ -124,6 +147,7 @@ class Output:
             self._view = PlainView(self, terminal, on_key)
         else:
             terminal.enter()
+            terminal.discard_typed()
             screen = Screen(terminal, drawn, ability=ability)
             self._view = ScreenView(self, screen, terminal, on_key, picture=mode != "none")
         return self._view
@@ -137,12 +161,13 @@ class Output:
 
 
 class _Keys:
-    """Reads keys for as long as a view is open."""
+    """Reads keys for as long as a view is open; none where the terminal was not to be had."""
 
     def __init__(self, terminal: Terminal, on_key: Callable[[str], None]) -> None:
         self._terminal, self._on_key = terminal, on_key
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(terminal.fd_in, self._readable)
+        if terminal.entered:
+            self._loop.add_reader(terminal.fd_in, self._readable)
 
     def close(self) -> None:
         self._loop.remove_reader(self._terminal.fd_in)
@@ -198,6 +223,7 @@ class PlainView:
         self.on_error: OnError | None = None
         if terminal is not None:
             terminal.enter(alternate=False)
+            terminal.discard_typed()
             self._keys = _Keys(terminal, on_key)
 
     def set_hud(self, state: HudState) -> None:
@@ -238,14 +264,6 @@ class PlainView:
             self._keys.close()
             self._terminal.leave()
         self._output.view_closed()
-
-
-def silence_stdout(env: Env) -> None:
-    """After a broken pipe: what the interpreter still flushes at its end goes nowhere."""
-    with suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, env.stdout.fileno())
-        os.close(null)
 
 
 def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:

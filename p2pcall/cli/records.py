@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from p2pcall.cli.options import own_name
+from p2pcall.cli.stdout import say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.contacts import Contacts
@@ -109,5 +110,5 @@ def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
             ExitCode.NOT_FOUND,
             "p2pcall contacts list",
         )
-    env.stderr.write(f"{clean(name)} is forgotten; the next call pairs anew\n")
+    say(env, f"{clean(name)} is forgotten; the next call pairs anew")
     return ExitCode.OK

@@ -25,6 +25,9 @@ V4L2_CLASS = Path("/sys/class/video4linux")
 MAX_BAD_FRAMES = 30
 """So many broken pictures in a row (two seconds) are a broken camera."""
 
+RETRY_S = 0.005
+"""Between two looks at a camera that has no picture yet, and after a broken one."""
+
 Opener = Callable[..., Any]
 """`av.open`, or what stands in for it in tests."""
 
@@ -85,27 +88,24 @@ class CaptureSource:
         bad = 0
         while not self._closed.is_set():
             try:
+                if self._container is None:
+                    self._container = self._open()
                 if self._frames is None:
-                    self._frames = self._open()
+                    self._frames = self._container.decode(video=0)
                 return next(self._frames, None)
-            except BlockingIOError:  # avfoundation: no picture yet
-                self._closed.wait(0.005)
             except (av.FFmpegError, OSError) as error:
-                bad += 1
-                if (
-                    self._container is None
-                    or not isinstance(error, av.InvalidDataError)
-                    or bad > MAX_BAD_FRAMES
-                ):
+                self._frames = None  # a generator that has raised is at its end
+                waiting = isinstance(error, BlockingIOError)  # avfoundation: no picture yet
+                bad += not waiting
+                broken = not (waiting or isinstance(error, av.InvalidDataError)) or bad > MAX_BAD_FRAMES
+                if self._container is None or broken:
                     raise self._failure(error) from error
-                self._frames = self._container.decode(video=0)
+                self._closed.wait(RETRY_S)
         return None
 
-    def _open(self) -> Iterator[av.VideoFrame]:
+    def _open(self) -> Any:
         capture = self._capture
-        self._container = self._opener(capture.url, format=capture.format, options=dict(capture.options))
-        frames: Iterator[av.VideoFrame] = self._container.decode(video=0)
-        return frames
+        return self._opener(capture.url, format=capture.format, options=dict(capture.options))
 
     def _release(self) -> None:
         container, self._container, self._frames = self._container, None, None

@@ -1,4 +1,4 @@
-"""Figures of what arrives: loss, jitter, rates.
+"""Figures of what arrives: loss and jitter.
 
 Rules: counts first copies only (a frame that came along with a later one is still a lost packet, which is
 what the sender's redundancy needs to know); a single wild seq does not spoil the figures. Leaves out what
@@ -61,26 +61,3 @@ class ReceiveStats:
         self._interval_received = 0
         loss = max(0.0, 1.0 - received / expected) if expected > 0 else 0.0
         return Interval(expected, received, loss)
-
-
-class Rate:
-    """A rate over the time between two looks: bytes, pictures, whatever is counted."""
-
-    def __init__(self, now: float) -> None:
-        self.total = 0
-        self._since = now
-        self._before = 0
-
-    def add(self, amount: int) -> None:
-        """Count `amount` more."""
-        self.total += amount
-
-    def per_second(self, now: float) -> float:
-        """How much a second since the last call; 0 if no time has passed."""
-        span = now - self._since
-        if span <= 0:
-            return 0.0
-        rate = (self.total - self._before) / span
-        self._since = now
-        self._before = self.total
-        return rate

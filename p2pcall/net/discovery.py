@@ -26,6 +26,7 @@ from types import MappingProxyType
 
 from zeroconf import (
     BadTypeInNameException,
+    NonUniqueNameException,
     RecordUpdate,
     RecordUpdateListener,
     ServiceStateChange,
@@ -33,7 +34,7 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from p2pcall.errors import P2PCallError
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, interleave, literal_address
 from p2pcall.net.interfaces import interfaces
 from p2pcall.net.link import FAILURES, Follower, Link, close_quietly, look, no_network, open_link
@@ -64,6 +65,8 @@ BROWSE_S = 1.5
 """Enough for two questions and for the slowest answer that RFC 6762 allows (500 ms)."""
 FIND_S = 2.0
 """The same for one name; an answer mostly takes some 10 ms."""
+CLAIM_S = 20.0
+"""So long a free name is looked for: 1.3 s if nobody minds, then some 0.2 s for each name that is taken."""
 MAX_CONTESTS = 16
 """So many times a name is defended or given up; more often means on purpose, and it stays as it is."""
 
@@ -94,6 +97,15 @@ def instance_label(name: str) -> str:
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     data = text.encode(errors="ignore")[: MAX_LABEL_BYTES - SUFFIX_BYTES]
     return data.decode(errors="ignore").strip() or DEFAULT_LABEL
+
+
+def _no_free_name(name: str) -> P2PCallError:
+    return P2PCallError(
+        "name-contested",
+        f"somebody on this network claims every name like {name!r}",
+        ExitCode.NOT_FOUND,
+        "--name gives another one",
+    )
 
 
 class _ContestWatch(RecordUpdateListener):
@@ -164,9 +176,12 @@ class Announcer:
         try:
             self._zc = open_link(link)
             self._info = self._service(link)
-            await self._zc.async_register_service(self._info, allow_name_change=True)
+            async with asyncio.timeout(CLAIM_S):
+                await self._zc.async_register_service(self._info, allow_name_change=True)
         except P2PCallError as error:
             self._set(AnnounceState.BLOCKED, self.name, error)
+        except (BadTypeInNameException, NonUniqueNameException, TimeoutError):
+            self._set(AnnounceState.BLOCKED, self.name, _no_free_name(self._wanted))
         except FAILURES:
             self._set(AnnounceState.NO_NETWORK, self.name, no_network())
         else:
@@ -206,6 +221,8 @@ class Announcer:
         changed = (state, name) != (self.state, self.name)
         self.state, self.name, self.problem = state, name, problem
         self._settled.set()
+        if problem is not None:
+            self._follower.retry()
         if changed and self._on_change is not None:
             self._on_change(self)
 
@@ -218,15 +235,11 @@ class Browser:
         *,
         on_found: Callable[[LanPeer], None] | None = None,
         on_lost: Callable[[LanPeer], None] | None = None,
-        own_host: str | None = None,
     ) -> None:
         self.problem: P2PCallError | None = None
         """Why nobody can be seen: no network, or no mDNS. None while all is well."""
-        self.ignored = 0
-        """Names beyond `MAX_PEERS`."""
         self._on_found = on_found
         self._on_lost = on_lost
-        self._own_host = own_host
         self._peers: dict[str, LanPeer] = {}
         self._lookups: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
@@ -250,7 +263,7 @@ class Browser:
         await self._close()
 
     def peers(self) -> list[LanPeer]:
-        """Who is there now, by name; without ourselves (`own_host`)."""
+        """Who is there now, by name."""
         return sorted(self._peers.values(), key=lambda peer: (peer.name.casefold(), peer.name))
 
     async def _move(self, link: Link | None) -> None:
@@ -295,8 +308,6 @@ class Browser:
             if name in self._peers and name not in self._settling:
                 loop = asyncio.get_running_loop()
                 self._settling[name] = loop.call_later(SETTLE_S, self._settle, name)
-        else:
-            self.ignored += 1
 
     def _settle(self, key: str) -> None:
         self._settling.pop(key, None)
@@ -319,7 +330,7 @@ class Browser:
                 peer = await _request(zc, link, key, RESOLVE_MS)
                 if peer is None:
                     self._lose(key)
-                elif peer.host != self._own_host and self._peers.get(key) != peer:
+                elif self._peers.get(key) != peer:
                     self._peers[key] = peer
                     if self._on_found is not None:
                         self._on_found(peer)
@@ -371,9 +382,9 @@ async def _request(zc: AsyncZeroconf, link: Link, key: str, timeout_ms: int) -> 
     try:
         info = AsyncServiceInfo(SERVICE_TYPE, key)
         answered = await info.async_request(zc.zeroconf, timeout_ms)
-    except (BadTypeInNameException, *FAILURES):
+        return to_peer(info, link) if answered else None
+    except FAILURES:
         return None
-    return to_peer(info, link) if answered else None
 
 
 def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:

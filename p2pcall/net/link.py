@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from zeroconf import IPVersion, NonUniqueNameException, NotRunningException
+from zeroconf import Error, IPVersion
 from zeroconf.asyncio import AsyncZeroconf
 
 from p2pcall.errors import ExitCode, P2PCallError
@@ -20,8 +20,8 @@ WATCH_S = 3.0
 MAX_ADDRESSES_TOLD = 8
 """More addresses than that are of no use to anybody, and make the answer outgrow a packet."""
 WILDCARDS = {"0.0.0.0": 4, "::": 6}
-FAILURES = (OSError, RuntimeError, NotRunningException, NonUniqueNameException)
-"""What zeroconf raises when a network goes away under it."""
+FAILURES = (OSError, RuntimeError, Error)
+"""What zeroconf raises when a network goes away under it, or when others on it do not play fair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,15 @@ class Link:
 
 
 def look(bound: Sequence[str] = ()) -> Link | None:
-    """The link as it is now, or None if there is no network.
+    """The link as it is now, or None if there is no network or the system does not tell.
 
     `bound`: what calls can be taken on (`Driver.bound`); only these addresses are told, and only on their
     interfaces. Nothing, or a wildcard, means all.
     """
-    here = interfaces()
+    try:
+        here = interfaces()
+    except OSError:
+        return None
     hosts = {host.partition("%")[0] for host in bound if host not in WILDCARDS}
     versions = {WILDCARDS[host] for host in bound if host in WILDCARDS} or ({4, 6} if not hosts else set())
     if hosts and not versions:
@@ -115,6 +118,10 @@ class Follower:
         """Looks now; with `again`, `move` is called even if nothing has changed."""
         self._retry = self._retry or again
         self._wake.set()
+
+    def retry(self) -> None:
+        """Calls `move` again at the next look, even if nothing has changed."""
+        self._retry = True
 
     async def stop(self) -> None:
         """Ends the task; raises what it died of, if it did."""

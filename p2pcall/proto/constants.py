@@ -87,6 +87,9 @@ MAX_CANDIDATES: Final = 16
 """Addresses tried in one dial; further ones are left out."""
 HANDSHAKE_TIMEOUT_S: Final = 5.0
 """A handshake not done by then has failed, on either side, and its keys are gone."""
+KEY_GRACE_S: Final = 1.0
+"""After an answer with another key than the expected one, so long for the right one: whoever spoofs an
+address must not win by being quick."""
 MAX_HALF_OPEN: Final = 64
 """Handshakes that a responder keeps open for strangers; the oldest makes way."""
 HANDSHAKE_RATE_PER_S: Final = 100.0
@@ -95,9 +98,10 @@ each) and the guesses at the words that a man in the middle has."""
 HANDSHAKE_BURST: Final = 64
 """New handshakes answered at once after a quiet time."""
 MAX_PEERS: Final = 64
-"""Lines at once; initiations above it are dropped."""
-INVITE_TIMEOUT_S: Final = 10.0
-"""A line on which the initiator sends no invitation is given up, so that strangers cannot hold lines."""
+"""Lines at once; above it the oldest without a call makes way, and initiations are dropped if all have one."""
+INVITE_TIMEOUT_S: Final = 5.0
+"""A line on which the initiator sends no invitation is given up, so that strangers cannot hold lines: as long
+as a handshake, for the invitation leaves with the confirmation."""
 
 # --- timing -------------------------------------------------------------------------------------------------
 PING_INTERVAL_S: Final = 1.0
@@ -106,6 +110,14 @@ LOST_TIMEOUT_S: Final = 15.0
 """The line is lost after so long without one authentic datagram: fifteen pings."""
 MAX_PINGS_OUTSTANDING: Final = 16
 """Pings whose answers still count; older ones are forgotten."""
+MAX_PONGS_OWED: Final = 4
+"""Pings that came since the last drain and are answered, the latest ones: a ping, a probe, and some slack."""
+PROBE_BYTES: Final = 8
+"""The number in a ping that probes an address: in the clock's place, random, so that only whoever receives
+there can echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""
+PROBE_DATAGRAM_BYTES: Final = MIN_DATA_BYTES + FRAME_HEADER_BYTES + 1 + PROBE_BYTES
+"""A probe as it leaves: 44. It answers a datagram that is no shorter, so a forged source address gets no more
+than was sent in its name."""
 OFFSET_SAMPLES: Final = 8
 """The clock offset is taken from the quickest of so many exchanges (NTP's clock filter, RFC 5905 section
 10)."""

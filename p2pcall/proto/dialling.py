@@ -26,13 +26,17 @@ class Backoff:
 
 
 class Dialling:
-    """A dial before its first valid response: one initiation, to each candidate address in its own rhythm."""
+    """A dial before its first valid response: one initiation, to each candidate address in its own rhythm.
 
-    __slots__ = ("_attempts", "deadline", "initiator")
+    `wrong_key` is the first unexpected one that was proven.
+    """
+
+    __slots__ = ("_attempts", "deadline", "initiator", "wrong_key")
 
     def __init__(self, initiator: Initiator, addresses: Sequence[Address], now: float) -> None:
         self.initiator = initiator
         self.deadline = now + c.HANDSHAKE_TIMEOUT_S
+        self.wrong_key: bytes | None = None
         self._attempts = [
             (address, Backoff(now + place * c.CANDIDATE_STAGGER_S))
             for place, address in enumerate(list(dict.fromkeys(addresses))[: c.MAX_CANDIDATES])
@@ -41,6 +45,12 @@ class Dialling:
     def take_due(self, now: float) -> Iterator[Address]:
         """The addresses to which the initiation leaves now."""
         return (address for address, backoff in self._attempts if backoff.take(now))
+
+    def mistrust(self, key: bytes, now: float) -> None:
+        """Somebody answered with an unexpected key: the right one has little time left to show."""
+        if self.wrong_key is None:
+            self.wrong_key = key
+            self.deadline = min(self.deadline, now + c.KEY_GRACE_S)
 
     def next_timer(self) -> float:
         """The next initiation or the end of the attempt."""

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from p2pcall.proto import constants as c
 from p2pcall.proto import noise, wire
 from p2pcall.proto.admission import Admission
+from p2pcall.proto.calling import State
 from p2pcall.proto.dialling import Dialling
 from p2pcall.proto.handshake import Initiator, StaticKey, suites
-from p2pcall.proto.happenings import Happening
+from p2pcall.proto.happenings import Ended, Happening
+from p2pcall.proto.messages import Reason
 from p2pcall.proto.noise import Entropy
 from p2pcall.proto.peer import Peer, Shared
 from p2pcall.proto.wire import Address, DatagramType, DropReason
@@ -32,7 +34,7 @@ class Endpoint:
         self._static = static
         self._entropy = entropy
         self._suites = suites(noise.aes_available() if aes is None else aes)
-        self._shared = Shared()
+        self._shared = Shared(entropy)
         self._admission = Admission(static, entropy, self._suites, self._new_index, self._shared.dropped)
 
     @property
@@ -48,8 +50,8 @@ class Endpoint:
     def dial(self, addresses: Sequence[Address], now: float, expected_static: bytes | None = None) -> Peer:
         """Begin a handshake with whoever answers first at these addresses, most likely ones first.
 
-        Then HandshakeDone or HandshakeFailed comes; with `expected_static` another key fails with
-        `key-changed` and ours is not shown. ValueError without an address or with a key of wrong length.
+        Then HandshakeDone or HandshakeFailed comes; with `expected_static` whoever has another key is not
+        shown ours, and if nobody has the right one soon after, it fails with `key-changed`. ValueError without an address or with a key of wrong length.
         """
         if not addresses:
             raise ValueError("no address to dial")
@@ -113,7 +115,7 @@ class Endpoint:
     def _receive_initiation(self, data: bytes, address: Address, now: float) -> DropReason | None:
         if not self.accepting:
             return DropReason.NOT_ACCEPTING
-        if len(self._shared.peers) >= c.MAX_PEERS:
+        if self._full and self._without_call() is None:
             return DropReason.FULL
         response = self._admission.answer(data, now)
         if isinstance(response, DropReason):
@@ -132,13 +134,34 @@ class Endpoint:
         confirmation = wire.parse_confirmation(data)
         if isinstance(confirmation, DropReason):
             return confirmation
-        if len(self._shared.peers) >= c.MAX_PEERS:
+        spare = self._without_call() if self._full else None
+        if self._full and spare is None:
             return DropReason.FULL
         established = self._admission.confirm(confirmation)
         if isinstance(established, DropReason):
             return established
+        if spare is not None:
+            self._close(spare, now)
         Peer(self._shared, confirmation.receiver_index, address, established, now)
         return None
+
+    @property
+    def _full(self) -> bool:
+        return len(self._shared.peers) >= c.MAX_PEERS
+
+    def _without_call(self) -> Peer | None:
+        """The oldest line that carries no call: it is over, or the other side has not invited us yet."""
+        for peer in self._shared.peers.values():
+            if peer.state is State.ENDED or (peer.state is State.IDLE and not peer.initiator):
+                return peer
+        return None
+
+    def _close(self, peer: Peer, now: float) -> None:
+        """Make room: what was not told to be over is told now."""
+        over = peer.state is State.ENDED
+        peer.close(now)
+        if not over:
+            self._shared.happenings.append(Ended(peer, Reason.SILENT, remote=False))
 
     def _new_index(self) -> int:
         """An index that nobody can guess and that no line or handshake of ours bears."""

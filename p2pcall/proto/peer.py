@@ -38,6 +38,8 @@ from p2pcall.proto.messages import (
     parse_reason,
     parse_ringing,
 )
+from p2pcall.proto.noise import Entropy
+from p2pcall.proto.path import Path
 from p2pcall.proto.session import Session
 from p2pcall.proto.timing import Timing
 from p2pcall.proto.wire import Address, Channel, DropReason
@@ -55,6 +57,7 @@ _REMOTE: dict[int, tuple[Input, Callable[[bytes], Greeting | Reason | None]]] = 
 class Shared:
     """What an endpoint and its peers have in common."""
 
+    entropy: Entropy
     peers: dict[int, Peer] = field(default_factory=dict)
     outbox: deque[tuple[bytes, Address]] = field(default_factory=lambda: deque(maxlen=c.MAX_OUTBOX_DATAGRAMS))
     happenings: deque[Happening] = field(default_factory=deque)
@@ -86,12 +89,13 @@ class Peer:
         self.rtt: float | None = None
         self.clock_offset: float | None = None
         self.session_start = now
-        self.tx_bytes = self.rx_bytes = self.tx_datagrams = self.rx_datagrams = 0
+        self.tx_bytes = self.rx_bytes = 0
         self._shared = shared
         self._dialling: Dialling | None = None
         self._session: Session | None = None
         self._control = Control()
         self._timing = Timing(now)
+        self._path = Path(shared.entropy)
         self._last_heard = now
         self._confirmation: tuple[bytes, Backoff] | None = None
         self._deadline: float | None = None  # by when the line must be of use
@@ -129,8 +133,9 @@ class Peer:
         self._leave(Input.HANGUP, reason, now)
 
     def send(self, channel: int, payload: bytes, now: float) -> None:
-        """Seal one frame into one datagram of its own; unreliable. Nothing after the end of the call.
+        """Seal one frame into one datagram of its own; unreliable.
 
+        Nothing leaves after the end of the call, nor before the other side's address has answered a probe.
         ValueError for one of this room's own channels or a payload longer than `MAX_PAYLOAD_BYTES`;
         RuntimeError before the handshake is done.
         """
@@ -142,7 +147,8 @@ class Peer:
             raise ValueError(f"channel {channel} is not for payloads")
         if len(payload) > c.MAX_PAYLOAD_BYTES:
             raise ValueError(f"a payload has at most {c.MAX_PAYLOAD_BYTES} bytes, not {len(payload)}")
-        self._post(session.seal(wire.FRAME.pack(channel, len(payload)) + payload), self.address)
+        if self._path.proven:
+            self._post(session.seal(wire.FRAME.pack(channel, len(payload)) + payload), self.address)
 
     def send_control(self, kind: int, body: bytes, now: float) -> None:
         """Send `MEDIA` or a message of the owner's own (64 and above), reliably and in order.
@@ -175,10 +181,10 @@ class Peer:
         outcome = dialling.initiator.read_response(response)
         if isinstance(outcome, DropReason):
             return outcome
-        self.address = address
         if isinstance(outcome, KeyChanged):
-            self._lose(HandshakeFailed(self, "key-changed", outcome.remote_static))
-            return None
+            dialling.mistrust(outcome.remote_static, now)
+            return DropReason.KEY
+        self.address = address
         self._confirmation = dialling.initiator.confirmation, Backoff(now)
         self._establish(outcome, now + c.HANDSHAKE_TIMEOUT_S, now)
         return None
@@ -192,17 +198,16 @@ class Peer:
         if isinstance(plaintext, DropReason):
             return plaintext
         self._last_heard = now
-        self.rx_datagrams += 1
         self.rx_bytes += len(datagram)
-        if session.newest:
-            self.address = address
+        if session.newest and self.established and len(datagram) >= c.PROBE_DATAGRAM_BYTES:
+            self._path.heard(address, self.address, now)
         if self._confirmation is not None:
             self._confirmation = self._deadline = None
         frames = wire.parse_frames(plaintext)
         if isinstance(frames, DropReason):
             return frames
         for channel, payload in frames:
-            reason = self._receive_frame(channel, payload, now)
+            reason = self._receive_frame(channel, payload, address, now)
             if reason is not None:
                 self._shared.dropped[reason] += 1
         return None
@@ -211,7 +216,8 @@ class Peer:
         """Give up what has lasted too long."""
         if self._dialling is not None:
             if now >= self._dialling.deadline:
-                self._lose(HandshakeFailed(self, "timeout"))
+                wrong_key = self._dialling.wrong_key
+                self._lose(HandshakeFailed(self, "key-changed" if wrong_key else "timeout", wrong_key))
         elif self._gone_at is not None:
             if now >= self._gone_at:
                 self._vanish()
@@ -265,6 +271,7 @@ class Peer:
         self.session_start = self._last_heard = now
         self._timing = Timing(now)
         self._deadline = deadline
+        self._path.heard(self.address, self.address, now)
         self._tell(HandshakeDone(self))
 
     def _flush_line(self, session: Session, now: float) -> None:
@@ -277,10 +284,16 @@ class Peer:
             frames.append(wire.pack_frame(Channel.CONTROL, frame))
         if frames:
             self._post_frames(session, frames)
+        probe = self._path.probe_due() if self.established else None
+        if probe is not None:
+            ping, candidate = probe
+            self._post(session.seal(wire.pack_frame(Channel.TIMING, ping)), candidate)
         if self._saying_goodbye and self._control.settled:
             self._vanish()
 
-    def _receive_frame(self, channel: int, payload: bytes, now: float) -> DropReason | None:
+    def _receive_frame(
+        self, channel: int, payload: bytes, address: Address, now: float
+    ) -> DropReason | None:
         if channel >= c.FIRST_MEDIA_CHANNEL:
             if self.state is not State.ACTIVE:
                 return DropReason.INACTIVE
@@ -289,6 +302,9 @@ class Peer:
             self._tell(Payload(self, channel, payload))
             return None
         if channel == Channel.TIMING:
+            if self._path.answered(payload, address):
+                self.address = address
+                return None
             reason = self._timing.receive(payload, now)
             self.rtt = self._timing.rtt
             self.clock_offset = self._timing.clock_offset
@@ -384,7 +400,6 @@ class Peer:
         self._shared.happenings.append(happening)
 
     def _post(self, datagram: bytes, address: Address) -> None:
-        self.tx_datagrams += 1
         self.tx_bytes += len(datagram)
         self._shared.post(datagram, address)
 

@@ -2,7 +2,7 @@
 
 Frames: ping `1 | t u64` and pong `2 | echoed t u64 | own clock u64`, in µs since this side's start of the
 session: no uptime leaks. Smoothing is RFC 6298's; the offset is NTP's midpoint, from the quickest of the
-last exchanges.
+last exchanges. Pings that probe an address hold a random t and are `path`'s.
 """
 
 from collections import deque
@@ -17,11 +17,24 @@ _KIND_PING = 1
 _KIND_PONG = 2
 
 
+def pack_ping(number: int) -> bytes:
+    """A ping that asks for this number."""
+    return _PING.pack(_KIND_PING, number)
+
+
+def parse_pong(payload: bytes) -> tuple[int, int] | None:
+    """The echoed number and the remote clock; None if it is no pong."""
+    if len(payload) != _PONG.size or payload[0] != _KIND_PONG:
+        return None
+    _, number, remote = _PONG.unpack(payload)
+    return number, remote
+
+
 class Timing:
     """`rtt` (smoothed) and `clock_offset` (remote session clock less ours), both seconds, None before the
     first pong."""
 
-    __slots__ = ("_echo", "_pending", "_rttvar", "_samples", "clock_offset", "next_ping", "rtt", "start")
+    __slots__ = ("_owed", "_pending", "_rttvar", "_samples", "clock_offset", "next_ping", "rtt", "start")
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -31,7 +44,7 @@ class Timing:
         self._rttvar = 0.0
         self._pending: deque[int] = deque(maxlen=c.MAX_PINGS_OUTSTANDING)
         self._samples: deque[tuple[float, float]] = deque(maxlen=c.OFFSET_SAMPLES)
-        self._echo: int | None = None
+        self._owed: deque[int] = deque(maxlen=c.MAX_PONGS_OWED)
 
     @property
     def rto(self) -> float:
@@ -43,28 +56,25 @@ class Timing:
     def receive(self, payload: bytes, now: float) -> DropReason | None:
         """Take a ping (answered by the next `frames_due`) or a pong."""
         if len(payload) == _PING.size and payload[0] == _KIND_PING:
-            self._echo = _PING.unpack(payload)[1]
+            self._owed.append(_PING.unpack(payload)[1])
             return None
-        if len(payload) != _PONG.size or payload[0] != _KIND_PONG:
+        pong = parse_pong(payload)
+        if pong is None or pong[0] not in self._pending:
             return DropReason.TIMING
-        _, sent, remote = _PONG.unpack(payload)
-        if sent not in self._pending:
-            return DropReason.TIMING
+        sent, remote = pong
         self._pending.remove(sent)
         self._measured(sent / c.CLOCK_HZ, remote / c.CLOCK_HZ, now - self.start)
         return None
 
     def frames_due(self, now: float) -> list[bytes]:
-        """The pong that is owed (only to the latest ping) and the ping that is due."""
-        frames = []
+        """The pongs that are owed (only to the latest pings) and the ping that is due."""
         clock = round((now - self.start) * c.CLOCK_HZ)
-        if self._echo is not None:
-            frames.append(_PONG.pack(_KIND_PONG, self._echo, clock))
-            self._echo = None
+        frames = [_PONG.pack(_KIND_PONG, number, clock) for number in self._owed]
+        self._owed.clear()
         if self.next_ping <= now:
             self.next_ping = now + c.PING_INTERVAL_S
             self._pending.append(clock)
-            frames.append(_PING.pack(_KIND_PING, clock))
+            frames.append(pack_ping(clock))
         return frames
 
     def _measured(self, sent: float, remote: float, received: float) -> None:

@@ -58,6 +58,7 @@ class DropReason(StrEnum):
     FULL = "full"
     HALF_OPEN = "half-open"
     HANDSHAKE = "handshake"
+    KEY = "key"
     COMMITMENT = "commitment"
     DUPLICATE = "duplicate"
     REPLAY = "replay"

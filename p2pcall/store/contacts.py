@@ -1,7 +1,7 @@
 """The people I know: names that I chose, and the keys that are pinned to them.
 
 Rules: one key, one name; one name, one key. A name that comes with another key than the pinned one is a
-hard stop (`Verdict.CHANGED`), and nothing here ever replaces a key: remove the contact, then pin anew.
+hard stop (`key_changed`), and nothing here ever replaces a key: remove the contact, then pin anew.
 Addresses are not stored: trust hangs on the key. Names are NFC, compared without regard to case, at most 64
 bytes of UTF-8. A damaged file is an error and stays as it is. Each call reads the file anew, for other
 processes change it too. Left out: encryption of the file at rest.
@@ -9,11 +9,10 @@ processes change it too. Left out: encryption of the file at rest.
 
 import base64
 import binascii
-import dataclasses
 import json
+import shlex
 import unicodedata
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +33,6 @@ class Contact:
     public: bytes
     added: float
     verified: bool = False
-
-
-class Verdict(StrEnum):
-    """What a key means for a name."""
-
-    NEW = "new"
-    CONTACT = "contact"
-    CHANGED = "changed"
 
 
 def normalise_name(name: str) -> str:
@@ -78,13 +69,6 @@ class Contacts:
         key = _key(name)
         return next((contact for contact in self._load() if _key(contact.name) == key), None)
 
-    def check(self, name: str, public: bytes) -> Verdict:
-        """CHANGED if the name has another key, CONTACT if the key is known under any name, else NEW."""
-        named = self.by_name(name)
-        if named is not None:
-            return Verdict.CONTACT if named.public == public else Verdict.CHANGED
-        return Verdict.CONTACT if self.by_key(public) is not None else Verdict.NEW
-
     def pin(self, name: str, public: bytes, now_epoch: float) -> Contact:
         """Remembers the key under the name. A key that is known keeps the name it has.
 
@@ -107,27 +91,6 @@ class Contacts:
             contact = Contact(name, public, now_epoch)
             self._save([*contacts, contact])
             return contact
-
-    def free_name(self, name: str) -> str:
-        """The name, with `-2`, `-3`… behind it if it is taken: for callers who are called like a contact."""
-        taken = {_key(contact.name) for contact in self._load()}
-        base, number, candidate = name, 1, name
-        while _key(candidate) in taken:
-            number += 1
-            suffix = f"-{number}"
-            candidate = base.encode()[: MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
-        return candidate
-
-    def set_verified(self, name: str, verified: bool) -> Contact | None:
-        """Whether the words were compared; None if there is nobody of that name."""
-        with self._home.lock():
-            contacts = self._load()
-            for i, contact in enumerate(contacts):
-                if _key(contact.name) == _key(name):
-                    contacts[i] = dataclasses.replace(contact, verified=verified)
-                    self._save(contacts)
-                    return contacts[i]
-        return None
 
     def remove(self, name: str) -> Contact | None:
         """Forgets the name and its key; None if there is nobody of that name."""
@@ -160,7 +123,9 @@ class Contacts:
 def key_changed(name: str) -> P2PCallError:
     """The hard stop: this name has another key than the one that is pinned."""
     text = f"the key of {name!r} is not the pinned one: somebody else may be answering, or it is a new key"
-    hint = f"ask them by another way; if the new key is theirs: p2pcall contacts remove {name!r}"
+    end_of_options = "-- " if name.startswith("-") else ""
+    command = f"p2pcall contacts remove {end_of_options}{shlex.quote(name)}"
+    hint = f"ask them by another way; if the new key is theirs: {command}"
     return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
 
 

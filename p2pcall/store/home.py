@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shlex
 import stat
 import sys
 import tempfile
@@ -102,7 +103,7 @@ def _take(fd: int, path: Path) -> None:
         else:
             return
     text = f"another process holds {path} for too long"
-    raise P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {path}")
+    raise P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {_typed(path)}")
 
 
 def ensure_directory(path: Path) -> None:
@@ -115,7 +116,7 @@ def ensure_directory(path: Path) -> None:
     if not stat.S_ISDIR(info.st_mode):
         raise _wrong("not-a-directory", f"{path} is not a directory", "give another one with --home DIR")
     if info.st_mode & _OTHERS_WRITE:
-        raise _wrong("unsafe-directory", f"{path} can be written by other users", f"chmod 700 {path}")
+        raise _wrong("unsafe-directory", f"{path} can be written by other users", f"chmod 700 {_typed(path)}")
 
 
 def _make(path: Path) -> None:
@@ -174,9 +175,9 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     try:
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
-            raise _wrong("not-a-file", f"{path} is not a file", f"move it away: mv {path} {path}.old")
+            raise _wrong("not-a-file", f"{path} is not a file", f"move it away: {_aside(path, 'old')}")
         if private and mode & _OTHERS_ANY:
-            raise _wrong("unsafe-file", f"{path} can be read by other users", f"chmod 600 {path}")
+            raise _wrong("unsafe-file", f"{path} can be read by other users", f"chmod 600 {_typed(path)}")
         with os.fdopen(fd, "rb", closefd=False) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -191,8 +192,17 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
 def damaged(path: Path, why: str) -> P2PCallError:
     """The file does not make sense. It is left as it is: nobody but its owner decides to lose it."""
     text = f"{path} is damaged: {why}; nothing was changed"
-    hint = f"restore it from a backup, or begin anew: mv {path} {path}.damaged"
+    hint = f"restore it from a backup, or begin anew: {_aside(path, 'damaged')}"
     return P2PCallError("damaged-file", text, ExitCode.CONFIG, hint)
+
+
+def _typed(path: Path) -> str:
+    """The path as a shell wants it; it is absolute, so it never begins with a hyphen."""
+    return shlex.quote(str(path))
+
+
+def _aside(path: Path, suffix: str) -> str:
+    return f"mv {_typed(path)} {_typed(path.with_name(f'{path.name}.{suffix}'))}"
 
 
 def _wrong(slug: str, text: str, hint: str) -> P2PCallError:
@@ -203,11 +213,11 @@ def file_error(error: OSError, path: Path, verb: str) -> P2PCallError:
     """An error of the file system in plain words."""
     text, hint = (
         f"cannot {verb} {path}: {(error.strerror or str(error)).lower()}",
-        f"ls -ld {path} {path.parent}",
+        f"ls -ld {_typed(path)} {_typed(path.parent)}",
     )
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return _wrong("disk-full", text, f"df -h {path.parent}")
+            return _wrong("disk-full", text, f"df -h {_typed(path.parent)}")
         case errno.EROFS:
             return _wrong("read-only", text, "give another directory with --home DIR")
         case errno.ENOTDIR:

@@ -78,6 +78,11 @@ class Terminal:
         self._paste = (_PASTE_ON, _PASTE_OFF) if sequences else (b"", b"")
 
     @property
+    def available(self) -> bool:
+        """Whether `enter` would take it: it is there, and we are not in the background, where that would stop us."""
+        return not self.gone and not self._in_background()
+
+    @property
     def entered(self) -> bool:
         """Whether the terminal is in our hands."""
         return self._saved is not None
@@ -85,7 +90,7 @@ class Terminal:
     def enter(self, *, alternate: bool = True) -> None:
         """Takes the terminal: keys one by one and unechoed; with `alternate` a fresh screen without a cursor.
 
-        May be called again to go from one to the other. `leave` ends it.
+        May be called again to go from one to the other. `leave` ends it. Does nothing where it is not `available`.
         """
         with self._lock:
             if self._saved is None and not self._take():
@@ -218,13 +223,25 @@ class Terminal:
             self.on_ready()
         return [*keys, "eof"] if self.gone else keys
 
+    def discard_typed(self) -> None:
+        """Forgets what was typed so far: keys meant for something else must not answer what is asked next."""
+        with self._lock:
+            if not self.entered:
+                return
+            with suppress(termios.error, OSError):
+                termios.tcflush(self.fd_in, termios.TCIFLUSH)
+            self._keys = KeyParser()
+            self._keys.answers, self._asked_at = self._answers, None
+
     def _note_answers(self) -> None:
         with self._lock:
             if self._keys.answers > self._answers:
                 self._answers, self._asked_at, self._unanswered = self._keys.answers, None, 0
 
     def _take(self) -> bool:
-        """Modes, signals, the guard. False if the terminal has gone."""
+        """Modes, signals, the guard. False if the terminal has gone, or is somebody else's now."""
+        if self._in_background():
+            return False
         try:
             saved = termios.tcgetattr(self._fd)
             text = Guard.saved_mode(self._fd) if self._guard else ""

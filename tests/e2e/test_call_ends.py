@@ -64,7 +64,7 @@ def test_the_listener_listens_on_after_a_lost_or_ended_call(p2p: Start) -> None:
         caller = dialling(p2p, target, "--max-duration", "0.5", name=name)
         bob.wait_event("incoming")
         assert caller.wait_exit() == 0
-        assert reason(bob) == "hung-up"
+        assert reason(bob) == "max-duration"
     bob.signal(signal.SIGTERM)
     assert bob.wait_exit() == 0
 
@@ -115,7 +115,7 @@ def test_the_person_who_is_asked_decides(p2p: Start, key: str, code: int) -> Non
     bob.send(key)
     assert alice.wait_exit() == code
     assert reason(alice) == {"d": "declined", "a": "max-duration"}[key]
-    assert reason(bob) == {"d": "declined", "a": "hung-up"}[key]
+    assert reason(bob) == {"d": "declined", "a": "max-duration"}[key]
     bob.signal(signal.SIGTERM)
     assert bob.wait_exit() == 0
     assert bob.terminal_modes() == modes
@@ -199,5 +199,4 @@ def test_people_read_how_it_went(p2p: Start) -> None:
     for process, other in ((alice, "bob"), (bob, "alice")):
         assert f"connected with {other} (new), Noise_XX_25519_" in process.stderr_text
         assert "Traceback" not in process.stderr_text
-    assert "the longest time allowed is over after 0:01" in alice.stderr_text
-    assert "the call has ended after 0:01" in bob.stderr_text
+        assert "the longest time allowed is over after 0:01" in process.stderr_text

@@ -24,14 +24,12 @@ def test_bob_is_listed_by_us_and_by_avahi(netns_pair: NetnsPair, p2p: Start, tmp
     port = bob.wait_event("listening", name="bob", announce="public")["port"]
     watch = p2p("peers", "--watch", "--json", net=netns_pair, side="a")
     watch.wait_event("peer-found", name="bob")
-    once = p2p("peers", "--json", net=netns_pair, side="a")
-    assert once.wait_exit() == 0
+    once, words = p2p("peers", "--json", net=netns_pair, side="a"), p2p("peers", net=netns_pair, side="a")
+    assert (once.wait_exit(), words.wait_exit()) == (0, 0)
     (row,) = (json.loads(line) for line in once.stdout.splitlines())
     assert (row["v"], row["event"], row["name"], row["port"]) == (1, "peer-found", "bob", port)
     assert f"{netns_pair.ipv4['b']}:{port}" in row["addresses"]
     assert row["contact"] is None
-    words = p2p("peers", net=netns_pair, side="a")
-    assert words.wait_exit() == 0
     assert words.stdout.startswith(b"bob ")
     with netns_pair.avahi("a", tmp_path / "avahi") as environ:
         seen = netns_pair.output("a", ["avahi-browse", "-prt", "_p2pcall._udp"], env=environ)

@@ -10,7 +10,7 @@ from p2pcall.proto.calling import State
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Incoming, Payload
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import DatagramType, DropReason
+from p2pcall.proto.wire import Address, DatagramType, DropReason
 
 ELSEWHERE = ("198.51.100.7", 4000)
 V6 = ("2001:db8::2", 51729, 0, 0)
@@ -85,7 +85,7 @@ def test_confirmation_that_is_never_answered_is_given_up() -> None:
 
 def test_responder_is_heard_at_once_after_the_confirmation() -> None:
     pair = line()
-    assert pair.world.run(0.05, lambda: pair.ours.rx_datagrams > 0)
+    assert pair.world.run(0.05, lambda: pair.ours.rx_bytes > 0)
 
 
 def test_candidates_are_tried_staggered_with_the_same_initiation() -> None:
@@ -122,7 +122,49 @@ def test_changed_key_stops_before_our_identity_is_shown() -> None:
     assert alice.told == [HandshakeFailed(peer, "key-changed", bob.static.public)]
     assert DatagramType.CONFIRMATION not in kinds(world.network.log)
     assert bob.told == []
+    assert alice.endpoint.dropped[DropReason.KEY] > 0
     assert alice.endpoint.idle
+
+
+def test_spoofed_address_does_not_win_by_being_quick() -> None:
+    world, alice, bob = two()
+    eve = world.add(ELSEWHERE)
+    dialled_at = world.now
+    world.network.refuse = lambda sent: sent.destination == BOB and sent.at < dialled_at + 0.7
+    peer = alice.endpoint.dial([ELSEWHERE, BOB], dialled_at, expected_static=bob.static.public)
+    assert world.run(1, lambda: bool(alice.told))
+    assert alice.told == [HandshakeDone(peer)]
+    assert (peer.address, peer.remote_static) == (BOB, bob.static.public)
+    world.run(1)
+    shown = [sent for sent in world.network.log if sent.data[0] == DatagramType.CONFIRMATION]
+    assert {sent.destination for sent in shown} == {BOB}
+    assert eve.told == []
+
+
+def test_spoofed_answer_from_the_one_address_dialled_does_not_win_by_being_quick() -> None:
+    world, alice, bob = two()
+    eve = world.add(("spoofs", 1)).endpoint
+    peer = alice.endpoint.dial([BOB], world.now, expected_static=bob.static.public)
+    ((initiation, _),) = alice.endpoint.datagrams_to_send(world.now)
+    eve.receive_datagram(initiation, ALICE, world.now)
+    ((spoofed, _),) = eve.datagrams_to_send(world.now)
+    alice.endpoint.receive_datagram(spoofed, BOB, world.now)
+    assert world.run(c.KEY_GRACE_S, lambda: bool(alice.told))
+    assert alice.told == [HandshakeDone(peer)]
+
+
+@pytest.mark.parametrize(
+    ("answered_after", "failed_after"), [(0.02, 0.02 + c.KEY_GRACE_S), (4.77, c.HANDSHAKE_TIMEOUT_S)]
+)
+def test_right_key_is_waited_for_no_longer_than_the_grace(answered_after: float, failed_after: float) -> None:
+    world, alice, bob = two()
+    dialled_at = world.now
+    world.network.refuse = lambda sent: sent.at < dialled_at + answered_after - 0.021
+    expected = StaticKey.from_private(bytes(range(32))).public
+    peer = alice.endpoint.dial([BOB], dialled_at, expected_static=expected)
+    assert world.run(6, lambda: bool(alice.told))
+    assert world.now - dialled_at == pytest.approx(failed_after)
+    assert alice.told == [HandshakeFailed(peer, "key-changed", bob.static.public)]
 
 
 def test_expected_key_connects() -> None:
@@ -208,32 +250,6 @@ def test_lines_are_bounded() -> None:
     assert bob.told == []
 
 
-def test_call_roams_to_the_last_authentic_source() -> None:
-    pair = call()
-    pair.alice.address = ELSEWHERE
-    pair.ours.send(3, b"from elsewhere", pair.world.now)
-    pair.world.run(0.1)
-    assert pair.theirs.address == ELSEWHERE
-    pair.theirs.send(3, b"back", pair.world.now)
-    pair.world.run(0.1)
-    assert [payload.data for payload in pair.alice.of(Payload)] == [b"back"]
-    pair.world.run(30)
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
-
-
-def test_call_does_not_roam_to_forged_replayed_or_late_datagrams() -> None:
-    pair = call()
-    now, bob = pair.world.now, pair.bob.endpoint
-    pair.ours.send(3, b"one", now)
-    pair.ours.send(3, b"two", now)
-    one, two_ = (data for data, _ in pair.alice.endpoint.datagrams_to_send(now))
-    bob.receive_datagram(two_, ALICE, now)
-    bob.receive_datagram(one, ELSEWHERE, now)
-    bob.receive_datagram(two_, ELSEWHERE, now)
-    bob.receive_datagram(two_[:-1] + b"\0", ELSEWHERE, now)
-    assert pair.theirs.address == ALICE
-
-
 def test_datagrams_from_the_past_are_dropped() -> None:
     pair = line()
     pair.world.run(0.1)
@@ -246,6 +262,59 @@ def test_datagrams_from_the_past_are_dropped() -> None:
     assert pair.bob.endpoint.dropped[DropReason.REPLAY] >= 1
     assert (pair.ours.address, pair.theirs.address) == (BOB, ALICE)
     assert len(pair.alice.told) == len(pair.bob.told) == 1
+
+
+def strangers(endpoint: Endpoint, count: int, now: float) -> list[Endpoint]:
+    """So many finish a handshake with the endpoint and then say nothing."""
+    made = []
+    for number in range(count):
+        address: Address = ("stranger", number)
+        stranger = Endpoint(StaticKey.from_private(bytes(range(32))), Random(number).randbytes)
+        stranger.dial([BOB], now)
+        for _ in range(2):
+            for data, _to in stranger.datagrams_to_send(now):
+                endpoint.receive_datagram(data, address, now)
+            for data, to in endpoint.datagrams_to_send(now):
+                if to == address:
+                    stranger.receive_datagram(data, BOB, now)
+        made.append(stranger)
+    return made
+
+
+def test_silent_handshakes_do_not_keep_a_caller_out() -> None:
+    world, alice, bob = two()
+    strangers(bob.endpoint, c.MAX_PEERS, world.now - 1)
+    world.pump()
+    silent = [done.peer for done in bob.of(HandshakeDone)]
+    assert len(silent) == c.MAX_PEERS
+    ours = alice.endpoint.dial([BOB], world.now)
+    world.run(0.1)
+    assert bob.of(Ended) == [Ended(silent[0], Reason.SILENT, remote=False)], "the oldest makes way"
+    assert len(bob.endpoint._shared.peers) == c.MAX_PEERS
+    ours.invite("alice", True, True, world.now)
+    assert world.run(0.1, lambda: bool(bob.of(Incoming)))
+    assert DropReason.FULL not in bob.endpoint.dropped
+
+
+def test_line_with_a_call_does_not_make_way() -> None:
+    world, alice, bob = two()
+    callers = strangers(bob.endpoint, c.MAX_PEERS, world.now)
+    for number, caller in enumerate(callers):
+        done = caller.next_event()
+        assert isinstance(done, HandshakeDone)
+        done.peer.invite("stranger", True, True, world.now)
+        for data, _ in caller.datagrams_to_send(world.now):
+            bob.endpoint.receive_datagram(data, ("stranger", number), world.now)
+    world.pump()
+    assert len(bob.of(Incoming)) == c.MAX_PEERS
+    alice.endpoint.dial([BOB], world.now)
+    world.run(0.1)
+    assert bob.endpoint.dropped == {DropReason.FULL: 1}
+    assert not alice.told and not bob.of(Ended)
+    bob.of(Incoming)[5].peer.decline(Reason.BUSY, world.now)
+    done = len(bob.of(HandshakeDone))
+    assert world.run(0.5, lambda: len(bob.of(HandshakeDone)) > done), "a call that is over makes way"
+    assert len(bob.of(Ended)) == 1
 
 
 def test_index_already_taken_is_not_given_again() -> None:

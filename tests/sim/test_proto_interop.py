@@ -82,9 +82,11 @@ def test_second_implementation_dials_and_invites(suite: int) -> None:
     assert done.peer.remote_static == public
     assert done.peer.sas == words(noise.get_handshake_hash(), NONCE, responder_nonce)
 
-    ((ping, _),) = bob.endpoint.datagrams_to_send(world.now)
+    ping, probe = (data for data, _ in bob.endpoint.datagrams_to_send(world.now))
     assert ping[:16] == struct.pack(">BxxxIQ", 4, OUR_INDEX, 0)
     assert frames(noise, ping) == [(2, b"\1" + bytes(8))]
+    ((channel, number),) = frames(noise, probe)
+    assert (channel, number[:1], len(number), len(probe)) == (2, b"\1", 9, 44)
     invite = struct.pack(">BQB", 0, 0, 1) + b"\3" + b"\5carol"
     bob.endpoint.receive_datagram(record(noise, their_index, 0, 1, invite), ALICE, world.now)
     assert bob.endpoint.next_event() == Incoming(done.peer, "carol", True, True)
@@ -105,7 +107,7 @@ def test_second_implementation_is_dialled_and_accepts(suite: int) -> None:
     response = header + bytes(noise.write_message(NONCE))
     alice.endpoint.receive_datagram(response, BOB, world.now)
     assert isinstance(alice.endpoint.next_event(), HandshakeDone)
-    confirmation, ping = (data for data, _ in alice.endpoint.datagrams_to_send(world.now))
+    confirmation, ping, probe = (data for data, _ in alice.endpoint.datagrams_to_send(world.now))
     assert confirmation[:8] == struct.pack(">BxxxI", 3, OUR_INDEX)
     initiator_nonce = bytes(noise.read_message(confirmation[8:]))
     committed = sha256(b"p2pcall/1 commitment" + initiator_nonce + alice.static.public).digest()
@@ -113,9 +115,17 @@ def test_second_implementation_is_dialled_and_accepts(suite: int) -> None:
     assert ours.sas == words(noise.get_handshake_hash(), initiator_nonce, NONCE)
 
     assert frames(noise, ping) == [(2, b"\1" + bytes(8))]
+    ((_, number),) = frames(noise, probe)
     ours.invite("alice", True, False, world.now)
     ((invite, _),) = alice.endpoint.datagrams_to_send(world.now)
     assert frames(noise, invite) == [(1, struct.pack(">BQB", 0, 0, 1) + b"\1\5alice")]
     answer = struct.pack(">BQB", 0, 0, 3) + b"\1" + b"\5carol"
     alice.endpoint.receive_datagram(record(noise, their_index, 0, 1, answer), BOB, world.now)
     assert alice.endpoint.next_event() == Accepted(ours, "carol", True, False)
+    ((ack, _),) = alice.endpoint.datagrams_to_send(world.now)
+    assert frames(noise, ack) == [(1, struct.pack(">BQ", 1, 1))]
+    pong = b"\2" + number[1:] + bytes(8)
+    alice.endpoint.receive_datagram(record(noise, their_index, 1, 2, pong), BOB, world.now)
+    ours.send(3, b"sound", world.now)
+    ((sound, _),) = alice.endpoint.datagrams_to_send(world.now)
+    assert frames(noise, sound) == [(3, b"sound")]

@@ -3,7 +3,7 @@
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.timing import Timing
+from p2pcall.proto.timing import Timing, pack_ping, parse_pong
 from p2pcall.proto.wire import DropReason
 
 
@@ -64,13 +64,14 @@ def test_offset_is_taken_from_the_quickest_exchange_and_follows_later() -> None:
     assert left.clock_offset == pytest.approx(0.05, abs=1e-5)
 
 
-def test_only_the_latest_ping_is_answered() -> None:
-    left, right = Timing(0.0), Timing(0.0)
-    for second in (0.0, 1.0):
-        right.receive(left.frames_due(second)[0], 1.0)
-    pongs = [frame for frame in right.frames_due(1.0) if frame[0] == 2]
-    assert [pong[1:9].hex() for pong in pongs] == [f"{1_000_000:016x}"]
-    assert right.frames_due(1.5) == []
+def test_each_ping_is_answered_once_and_of_a_flood_only_the_latest() -> None:
+    timing = Timing(0.0)
+    timing.frames_due(0.0)
+    for number in range(100):
+        assert timing.receive(pack_ping(number), 0.5) is None
+    pongs = [parse_pong(frame) for frame in timing.frames_due(0.5)]
+    assert pongs == [(number, 500_000) for number in range(100 - c.MAX_PONGS_OWED, 100)]
+    assert timing.frames_due(0.5) == []
 
 
 def test_forged_or_repeated_pong_is_dropped() -> None:

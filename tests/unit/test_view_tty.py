@@ -106,6 +106,44 @@ def test_keys_never_wait(tty: Pty, terminal: Terminal) -> None:
     assert terminal.read_keys() == ["m", "up"]
 
 
+@pytest.mark.parametrize("typed", [b"q", b"\x1b[200~", b"\x1b", b"\xc3"])
+@pytest.mark.parametrize("read", [False, True])
+def test_what_was_typed_before_can_be_forgotten(
+    tty: Pty, terminal: Terminal, typed: bytes, read: bool
+) -> None:
+    """Whether it waits in the system's queue, or is half of something and waits here."""
+    tty.type(typed)
+    terminal.enter()
+    if read:
+        terminal.read_keys()
+    terminal.discard_typed()
+    assert terminal.read_keys() == []
+    tty.type(b"m")
+    assert terminal.read_keys() == ["m"]
+
+
+def test_what_was_typed_is_left_to_whoever_has_the_terminal(tty: Pty, terminal: Terminal) -> None:
+    tty.type(b"ls\n")
+    terminal.discard_typed()
+    assert os.read(tty.slave, 100) == b"ls\n"
+
+
+def test_a_terminal_that_answers_still_does_after_keys_are_forgotten(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    terminal.write(b"one", ask=True)
+    tty.type(b"\x1b[0n")
+    terminal.read_keys()
+    terminal.write(b"two", ask=True)
+    tty.type(b"\x1b[0n")
+    terminal.discard_typed()
+    assert terminal.ready()
+    terminal.write(b"three", ask=True)
+    assert not terminal.ready()
+    tty.type(b"\x1b[0n")
+    terminal.read_keys()
+    assert terminal.ready()
+
+
 def test_keys_come_from_the_terminal_where_stdin_is_a_pipe(tty: Pty) -> None:
     read_end, write_end = os.pipe()
     terminal = Terminal(read_end, tty.slave, guard=False)
@@ -211,6 +249,7 @@ def test_a_terminal_that_goes_away_is_no_error(tty: Pty, terminal: Terminal) -> 
     os.close(tty.master)
     assert terminal.read_keys() == ["eof"]
     assert terminal.gone
+    assert not terminal.available
     assert not terminal.write(b"x")
     assert terminal.size() == (80, 24) or terminal.size()
     terminal.leave()
@@ -234,6 +273,22 @@ def test_leaving_cuts_a_sequence_off_cleanly(tty: Pty, terminal: Terminal) -> No
     terminal_end = tty.seen()
     assert terminal.flush(0.1)
     assert b"\x18\x1b[?2026l" in terminal_end + tty.seen()
+
+
+def test_another_ones_terminal_is_left_alone(
+    tty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the background it would stop us to change its modes. Not gone: with `fg` it is ours again."""
+    foreground = [os.getpgrp() + 1]
+    monkeypatch.setattr("p2pcall.view.terminal.os.tcgetpgrp", lambda _: foreground[0])
+    assert not terminal.available
+    terminal.enter()
+    assert not terminal.entered
+    assert (tty.seen(), termios.tcgetattr(tty.slave)) == (b"", tty.before)
+    foreground[0] = os.getpgrp()
+    assert terminal.available
+    terminal.enter()
+    assert terminal.entered
 
 
 def test_suspend_and_resume(tty: Pty, terminal: Terminal) -> None:

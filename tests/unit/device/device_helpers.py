@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -100,3 +101,12 @@ def loudest_hz(pcm: bytes, rate: int = 48_000) -> float:
 
 def rms(pcm: bytes) -> float:
     return float(np.sqrt(np.mean(np.frombuffer(pcm, dtype="<i2").astype(float) ** 2)))
+
+
+def eventually(true: Callable[[], object]) -> None:
+    """Looks again and again until it is so: for what another thread does and tells nobody."""
+    pause, deadline = threading.Event(), time.monotonic() + 20
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError("it never came to be")
+        pause.wait(0.001)

@@ -78,7 +78,9 @@ def test_sound_of_a_video_file(tmp_path: Path) -> None:
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         sound = out.add_stream("libopus", rate=48_000, layout="mono")
         for n in range(10):
-            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+            out.mux(
+                picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24"))
+            )
             pcm = np.frombuffer(tone(0.1), dtype="<i2").reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
             frame.sample_rate, frame.pts = 48_000, n * 4_800
@@ -91,7 +93,11 @@ def test_sound_of_a_video_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"no media at all, just text\n" * 10, "not a media file"), (b"", "not a media file"), (None, "no such file")],
+    [
+        (b"no media at all, just text\n" * 10, "not a media file"),
+        (b"", "not a media file"),
+        (None, "no such file"),
+    ],
 )
 def test_what_is_no_media_file(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "speech.wav"
@@ -145,15 +151,21 @@ def test_a_file_that_vanishes_is_told_and_silence_goes_on(tmp_path: Path) -> Non
 
 
 def test_tone_and_silence_and_song() -> None:
-    tones = b"".join(heard(open_audio_source("tone", s := FakeScheduler()), s, 1))
+    def sound(spec: str, seconds: float) -> list[bytes]:
+        scheduler = FakeScheduler()
+        return heard(open_audio_source(spec, scheduler), scheduler, seconds)
+
+    tones = b"".join(sound("tone", 1))
     assert loudest_hz(tones) == pytest.approx(440, abs=2)
     assert 1_000 < rms(tones) < 4_000
-    assert heard(open_audio_source("silence", s := FakeScheduler()), s, 0.1) == [SILENCE] * 5
-    assert heard(open_audio_source("none", s := FakeScheduler()), s, 0.1) == [SILENCE] * 5
-    assert rms(b"".join(heard(open_audio_source("song", s := FakeScheduler()), s, 1))) > 1_000
+    assert sound("silence", 0.1) == [SILENCE] * 5
+    assert sound("none", 0.1) == [SILENCE] * 5
+    assert rms(b"".join(sound("song", 1))) > 1_000
 
 
-def fed(sink: AudioSink, scheduler: FakeScheduler, frames: Iterator[bytes] | list[bytes], seconds: float) -> None:
+def fed(
+    sink: AudioSink, scheduler: FakeScheduler, frames: Iterator[bytes] | list[bytes], seconds: float
+) -> None:
     given = iter(frames)
     sink.start(lambda: next(given, SILENCE))
     scheduler.advance(seconds)

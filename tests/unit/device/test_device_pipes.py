@@ -4,13 +4,15 @@ import io
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, numbered
+from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
 
 from p2pcall.device import pipes
 from p2pcall.device.base import AudioSource
 from p2pcall.device.factory import open_audio_sink, open_audio_source
+from p2pcall.device.files import PacedSink
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -21,13 +23,10 @@ def pipe() -> Iterator[tuple[io.FileIO, io.FileIO]]:
         yield reader, writer
 
 
-def wait_queue(source: AudioSource, count: int, *, ended: bool = False) -> None:
+def wait_queue(source: AudioSource, count: int) -> None:
     """Until the reading thread has got so far."""
     assert isinstance(source, pipes.StdinSource)
-    with source._changed:
-        assert source._changed.wait_for(
-            lambda: len(source._frames) >= count and (source._ended or not ended), 10
-        )
+    eventually(lambda: len(source._frames) >= count)
 
 
 def test_frames_come_at_real_time_and_the_end_is_told(pipe: tuple[io.FileIO, io.FileIO]) -> None:
@@ -113,12 +112,11 @@ def test_stop_ends_the_thread_while_it_waits_for_input_or_for_room(pipe: tuple[i
         source.stop()
 
 
-def test_a_regular_file_is_read_like_a_pipe(tmp_path: object) -> None:
-    path = f"{tmp_path}/in.raw"
-    with open(path, "wb") as out:
-        out.write(numbered(3) * 3)
+def test_a_regular_file_is_read_like_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "in.raw"
+    path.write_bytes(numbered(3) * 3)
     scheduler, got = FakeScheduler(), []
-    with open(path, "rb") as stdin:
+    with path.open("rb") as stdin:
         source = open_audio_source("-", scheduler, stdin=stdin)
         source.start(lambda pcm, at: got.append(pcm))
         wait_queue(source, 3)
@@ -142,19 +140,13 @@ def test_what_is_pulled_comes_out(pipe: tuple[io.FileIO, io.FileIO]) -> None:
 
 
 def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io.FileIO, io.FileIO]) -> None:
-    reader, writer = pipe
+    _, writer = pipe
     out = pipes.StdoutWriter(writer.fileno())
-    sink = pipes_sink(out, scheduler := FakeScheduler())
+    sink = PacedSink(out, scheduler := FakeScheduler())
     sink.start(lambda: numbered(1))
     scheduler.advance(4)
     assert out.dropped >= 200 - 65_536 // FRAME_BYTES - pipes.WRITE_QUEUE_FRAMES - 2
     sink.stop()
-
-
-def pipes_sink(out: pipes.StdoutWriter, scheduler: FakeScheduler) -> "object":
-    from p2pcall.device.files import PacedSink
-
-    return PacedSink(out, scheduler)
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(pipe: tuple[io.FileIO, io.FileIO]) -> None:
@@ -169,11 +161,12 @@ def test_a_reader_that_goes_away_ends_it_quietly(pipe: tuple[io.FileIO, io.FileI
 
     sink.start(pull)
     reader.close()
-    for _ in range(500):
+
+    def told() -> bool:
         scheduler.advance(0.02)
-        if errors:
-            break
-        threading.Event().wait(0.001)
+        return bool(errors)
+
+    eventually(told)
     assert [(error.slug, error.exit) for error in errors] == [("stdout-closed", ExitCode.OK)]
     before = len(pulls)
     scheduler.advance(0.1)

@@ -40,7 +40,7 @@ def test_a_ring_has_a_size() -> None:
 
 
 def test_two_threads() -> None:
-    ring, got, total = Ring(1_000), bytearray(), 200_000
+    ring, got, total = Ring(1_000), bytearray(), 50_000
     data = bytes(i * 7 % 251 for i in range(total))
 
     def write() -> None:

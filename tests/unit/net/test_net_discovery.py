@@ -6,7 +6,12 @@ from ipaddress import ip_interface
 from typing import Any
 
 import pytest
-from zeroconf import ServiceStateChange
+from zeroconf import (
+    BadTypeInNameException,
+    NonUniqueNameException,
+    NotRunningException,
+    ServiceStateChange,
+)
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall.env import seeded_entropy
@@ -237,6 +242,89 @@ def test_announcer_and_browser_live_on_without_a_network(
     run(story)
 
 
+def test_a_system_that_does_not_tell_its_interfaces_has_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> list[Interface]:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(net_link, "interfaces", refuse)
+    assert look() is None
+
+    async def story() -> None:
+        announcer = Announcer("bob", 9, seeded_entropy(1))
+        announcer.start()
+        assert await announcer.settled() is AnnounceState.NO_NETWORK
+        await announcer.stop()
+        with pytest.raises(P2PCallError) as caught:
+            await discovery.find("bob")
+        assert caught.value.slug == "no-network"
+
+    run(story)
+
+
+def test_an_answer_that_cannot_be_placed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> list[Interface]:
+        raise OSError("too many open files")
+
+    async def answered(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(discovery, "interfaces", refuse)
+    monkeypatch.setattr(AsyncServiceInfo, "async_request", answered)
+    zc: Any = Silent()
+    assert asyncio.run(discovery._request(zc, LINK, f"bob.{SERVICE_TYPE}", 1)) is None
+
+
+class Claimed:
+    """In the place of `AsyncZeroconf`, on a link where somebody claims whatever name is tried."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+        self.zeroconf: Any = Silent()
+
+    async def async_register_service(self, *_: object, **__: object) -> None:
+        if self._error is None:
+            await asyncio.Event().wait()
+        else:
+            raise self._error
+
+    async def async_close(self) -> None:
+        raise NotRunningException("it was closed before")
+
+
+@pytest.mark.parametrize(
+    "error", [BadTypeInNameException("too long"), NonUniqueNameException(), None], ids=lambda it: repr(it)
+)
+def test_whoever_claims_every_name_ends_the_announcement_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(net_link, "WATCH_S", 0.0)
+    monkeypatch.setattr(discovery, "CLAIM_S", 0.0)
+    monkeypatch.setattr(discovery, "open_link", lambda _: Claimed(error))
+
+    async def story() -> None:
+        told: list[AnnounceState] = []
+        announcer = Announcer("bob", 9, seeded_entropy(1), on_change=lambda it: told.append(it.state))
+        announcer.start()
+        assert await announcer.settled() is AnnounceState.BLOCKED
+        assert announcer.problem is not None
+        assert (announcer.problem.slug, announcer.name) == ("name-contested", "bob")
+        fair = asyncio.Event()
+
+        def free(_: Link) -> Silent:
+            fair.set()
+            return Silent()
+
+        monkeypatch.setattr(discovery, "open_link", free)
+        await fair.wait()  # it is tried again
+        while announcer.state is not AnnounceState.ANNOUNCED:
+            await asyncio.sleep(0)
+        assert told == [AnnounceState.BLOCKED, AnnounceState.ANNOUNCED]
+        await announcer.stop()
+
+    run(story)
+
+
 def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
         async def async_register_service(self, *_: object, **__: object) -> None:
@@ -284,7 +372,6 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for i in range(1000):
             browser._seen(nobody, SERVICE_TYPE, f"n{i:03}", ServiceStateChange.Added)
         await everyone.wait()
-        assert browser.ignored == 1000 - MAX_PEERS
         assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_PEERS)]
         browser._seen(nobody, SERVICE_TYPE, "n001", ServiceStateChange.Removed)
         browser._seen(nobody, SERVICE_TYPE, "n999", ServiceStateChange.Removed)
@@ -307,6 +394,16 @@ class Silent:
         self.closed = False
         self.sent = 0
         self.zeroconf: Any = self
+        self.registry: Any = self
+
+    async def async_register_service(self, *_: object, **__: object) -> None:
+        pass
+
+    def async_add_listener(self, *_: object) -> None:
+        pass
+
+    def async_remove(self, _: object) -> None:
+        pass
 
     def generate_service_broadcast(self, *_: object) -> None:
         return None

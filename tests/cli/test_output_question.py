@@ -1,0 +1,241 @@
+"""Who answers a call: keys that were typed for something else do not, and a background job asks nobody."""
+
+import asyncio
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from p2pcall import events
+from p2pcall.cli.output import ANSWERS, Output
+from p2pcall.engine.ui import CallView
+from p2pcall.env import Env
+from p2pcall.view.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_S = 20.0
+PROMPT = b"[d]ecline? "
+INCOMING = events.Incoming("00000000", "bob", "abcd", "new", True, True)
+TYPED = {
+    "an answer": b"a",
+    "a line": b"v\n",
+    "half a paste": b"\x1b[200~",
+    "half a key": b"\x1b[",
+    "a held key": b"a" * 1000,
+}
+TRUECOLOUR = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+
+
+class Window:
+    """A terminal with a person in front of it."""
+
+    def __init__(self) -> None:
+        self._master, self._slave = pty.openpty()
+        os.set_blocking(self._master, False)
+        self._seen = b""
+        self._streams = [os.fdopen(os.dup(self._slave), mode) for mode in ("r", "w", "w")]
+
+    def env(self) -> Env:
+        env = Env.fake(environ=TRUECOLOUR)
+        env.stdin, env.stdout, env.stderr = self._streams
+        return env
+
+    def type(self, data: bytes) -> None:
+        os.write(self._master, data)
+
+    async def see(self, wanted: bytes, times: int = 1) -> None:
+        """Wait until this was written to the terminal so often."""
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def readable() -> None:
+            with contextlib.suppress(BlockingIOError):
+                self._seen += os.read(self._master, 65536)
+            changed.set()
+
+        loop.add_reader(self._master, readable)
+        try:
+            while self._seen.count(wanted) < times:
+                changed.clear()
+                await asyncio.wait_for(changed.wait(), PATIENCE_S)
+        finally:
+            loop.remove_reader(self._master)
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.close()
+        os.close(self._master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def window() -> Iterator[Window]:
+    made = Window()
+    yield made
+    made.close()
+
+
+def output_at(window: Window, *, plain: bool = False) -> Output:
+    """With a terminal that has no guard: to end that process takes a moment, in which the loop stands still."""
+    env = window.env()
+    output = Output(env, plain=plain)
+    assert output.terminal is not None
+    output.terminal.close()
+    output.terminal = Terminal(env.stdin.fileno(), env.stdout.fileno(), guard=False)
+    return output
+
+
+async def question(output: Output) -> str:
+    asked = output.ask(INCOMING)
+    assert asked is not None
+    return await asked
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def limited() -> None:
+        await asyncio.wait_for(work(), PATIENCE_S)
+
+    asyncio.run(limited())
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("typed", TYPED.values(), ids=TYPED.keys())
+def test_what_was_typed_before_the_call_does_not_answer_it(window: Window, typed: bytes) -> None:
+    async def work() -> None:
+        output = output_at(window)
+        window.type(typed)
+        answer = asyncio.ensure_future(question(output))
+        await window.see(PROMPT)
+        assert not answer.done()
+        window.type(b"d")
+        assert await answer == "decline"
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)
+
+
+@pytest.mark.terminal
+def test_what_was_typed_after_one_question_does_not_answer_the_next(window: Window) -> None:
+    """Also not the rest of what has been read already: half a paste, half an escape sequence."""
+
+    async def work() -> None:
+        output = output_at(window)
+        for number, typed in enumerate([b"a\x1b[200~", b"d"], 1):
+            answer = asyncio.ensure_future(question(output))
+            await window.see(PROMPT, number)
+            window.type(typed)
+            assert await answer == ANSWERS[typed[:1].decode()]
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_was_typed_before_the_picture_is_no_wish(window: Window, plain: bool) -> None:
+    """A `q` that came too late for the question must not hang up, nor a `v` switch the camera off or on."""
+
+    async def work() -> None:
+        output = output_at(window, plain=plain)
+        window.type(b"qv")
+        pressed: asyncio.Queue[str] = asyncio.Queue()
+        view: CallView | None = output.open_view("auto", pressed.put_nowait)
+        assert view is not None
+        window.type(b"m")
+        assert await pressed.get() == "m"
+        assert pressed.empty()
+        view.close()
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)
+
+
+JOB = """
+import asyncio, os, traceback
+from p2pcall import events
+from p2pcall.cli.output import Output, PlainView
+from p2pcall.env import Env
+
+incoming = events.Incoming("00000000", "bob", "abcd", "new", True, True)
+
+async def main():
+    for json in (False, True):
+        output = Output(Env.system(), json=json)
+        assert output.terminal is not None
+        asked = output.ask(incoming)
+        assert asked is None, asked
+        assert output.open_view("auto", print) is None
+        output.terminal.enter()
+        assert not output.terminal.entered
+    output = Output(Env.system(), plain=True)
+    view = output.open_view("auto", print)
+    assert isinstance(view, PlainView)
+    assert not output.terminal.entered
+    view.close()
+
+try:
+    asyncio.run(main())
+except BaseException:
+    os.write(3, traceback.format_exc().encode())
+    raise
+"""
+"""What `p2pcall listen &` does when somebody calls."""
+
+SHELL = """
+import fcntl, os, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+job = subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0, pass_fds=[3])
+_, status = os.waitpid(job.pid, os.WUNTRACED)
+if os.WIFSTOPPED(status):
+    os.write(3, b"stopped by signal %d" % os.WSTOPSIG(status))
+    job.kill()
+    os.waitpid(job.pid, 0)
+    sys.exit(1)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A shell with job control, as far as it goes: its child is a job in the background."""
+
+
+@pytest.mark.terminal
+def test_a_job_in_the_background_asks_nobody_and_is_not_stopped(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    told = tmp_path / "told"
+    try:
+        with told.open("wb") as errors:
+            code = shell(slave, errors.fileno())
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert told.read_text() == ""
+    assert code == 0
+
+
+def shell(terminal: int, errors: int) -> int:
+    """Run the job under a shell of its own session; what goes wrong there is written to `errors`."""
+    starter = (
+        f"import os, sys; os.dup2({errors}, 3, inheritable=True);"
+        " os.execv(sys.executable, [sys.executable, '-c', *sys.argv[1:]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", starter, SHELL, JOB],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm-256color"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        pass_fds=[errors],
+        start_new_session=True,
+    )
+    try:
+        return process.wait(PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()

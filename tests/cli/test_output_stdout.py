@@ -1,0 +1,103 @@
+"""Standard output that takes nothing: a reader that went away ends a command quietly, a full disk with an error."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+LISTEN = [
+    *("listen", "--bind", "127.0.0.1", "--port", "0", "--announce", "off"),
+    *("--audio-in", "none", "--audio-out", "none", "--no-video"),
+]
+PRINTING = {
+    "nothing": [],
+    "version": ["--version"],
+    "help": ["--help"],
+    "help of a command": ["dial", "--help"],
+    "id": ["id"],
+    "id as json": ["id", "--json"],
+    "devices": ["devices"],
+    "contacts": ["contacts", "list"],
+    "contacts as json": ["contacts", "list", "--json"],
+    "events": [*LISTEN, "--json"],
+}
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """The writing end of a pipe whose reader has gone."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    yield write_end
+    os.close(write_end)
+
+
+@pytest.fixture
+def known(home: Path) -> None:
+    """Somebody to list."""
+    Contacts(Home.at(home)).pin("bob", bytes(32), 1_700_000_000)
+
+
+def ran(argv: list[str], stdout: int, environ: dict[str, str] | None = None) -> tuple[int, str]:
+    """Exit status and standard error of the program as a process of its own, its output buffered as usual."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    result = subprocess.run(
+        [sys.executable, "-m", "p2pcall", *argv],
+        cwd=ROOT,
+        env=inherited | (environ or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return result.returncode, result.stderr
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("argv", PRINTING.values(), ids=PRINTING.keys())
+def test_a_reader_that_went_away_is_no_error(argv: list[str], nobody: int) -> None:
+    assert ran(argv, nobody) == (0, "")
+
+
+@needs_full
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("argv", PRINTING.values(), ids=PRINTING.keys())
+def test_a_full_disk_is_told(argv: list[str]) -> None:
+    with FULL.open("w") as full:
+        exit_code, told = ran(argv, full.fileno())
+    assert exit_code == 8
+    assert told.splitlines() == [
+        "p2pcall: error: cannot write to standard output: no space left on device",
+        "p2pcall: hint: df -h",
+    ]
+
+
+@needs_full
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["id"]], ids=" ".join)
+def test_the_same_without_a_buffer(argv: list[str], nobody: int) -> None:
+    """The write fails then and not the flush, for the option parser even when it only tries what a stream can do."""
+    assert ran(argv, nobody, UNBUFFERED) == (0, "")
+    with FULL.open("w") as full:
+        exit_code, told = ran(argv, full.fileno(), UNBUFFERED)
+    assert exit_code == 8
+    assert "no space left on device" in told
+    assert "internal error" not in told
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["", "json"])
+def test_an_error_stays_the_error_it_is(option: list[str], nobody: int) -> None:
+    exit_code, told = ran(["listen", "--port", "70000", *option], nobody)
+    assert exit_code == 2
+    assert len(told.splitlines()) == 2

@@ -1,0 +1,82 @@
+"""Not a test: a process that plays what its microphone hears, through the program's own sound drivers.
+
+    python sound_loop.py SECONDS
+
+Looks the cards up, says `looked`, waits for a line on standard input, starts them, says `started` and runs.
+The last line is a JSON object: frames from the microphone, pulls of the speaker, underruns, overflows, the
+delays that the drivers tell (medians, ms), errors. Frames that the speaker did not ask for in time (more than
+three) are left out, as the jitter buffer of a call would do it more gently.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections import deque
+
+from p2pcall.device.audio import Microphone, Speaker
+from p2pcall.device.factory import open_audio_sink, open_audio_source
+from p2pcall.errors import P2PCallError
+
+SILENCE = bytes(1_920)
+MAX_WAITING = 3
+
+
+async def run(seconds: float) -> dict[str, object]:
+    loop = asyncio.get_running_loop()
+    source, sink = open_audio_source("default", loop), open_audio_sink("default", loop)
+    assert isinstance(source, Microphone)
+    assert isinstance(sink, Speaker)
+    print("looked", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+    ages, delays, waits = [], [], []
+    frames = pulls = 0
+    failed: asyncio.Future[None] = loop.create_future()
+    errors: list[str] = []
+
+    def on_frame(pcm: bytes, captured: float) -> None:
+        nonlocal frames
+        frames += 1
+        ages.append(loop.time() - captured)
+        waiting.append(pcm)
+
+    def pull() -> bytes:
+        nonlocal pulls
+        pulls += 1
+        delays.append(sink.latency_s)
+        waits.append(0.02 * len(waiting))
+        return waiting.popleft() if waiting else SILENCE
+
+    def on_error(error: P2PCallError) -> None:
+        errors.append(error.slug)
+        if not failed.done():
+            failed.set_result(None)
+
+    source.on_error = sink.on_error = on_error
+    sink.start(pull)
+    source.start(on_frame)
+    print("started", flush=True)
+    began, used = time.monotonic(), time.process_time()
+    await asyncio.wait([failed], timeout=seconds)
+    elapsed = time.monotonic() - began
+    cpu = (time.process_time() - used) / elapsed
+    source.stop()
+    sink.stop()
+    return {
+        "elapsed": elapsed,
+        "frames": frames,
+        "pulls": pulls,
+        "underruns": sink.underruns,
+        "overflows": source.overflows,
+        "age_ms": 1000 * statistics.median(ages or [0]),
+        "delay_ms": 1000 * statistics.median(delays or [0]),
+        "waiting_ms": 1000 * statistics.median(waits or [0]),
+        "cpu": cpu,
+        "errors": errors,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(run(float(sys.argv[1])))), flush=True)

@@ -1,0 +1,162 @@
+"""The real sound drivers on virtual cards: opening captures nothing, sound goes through whole and at once.
+
+The cards are null sinks of a private PulseAudio, seen by PortAudio as ALSA's `default`. How long it takes is
+printed, not judged: this machine may be busy.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sound
+from pairs import Start, dialling, listening, media
+from pulse import PulseServer
+
+pytestmark = pytest.mark.device
+
+LOOP = Path(__file__).with_name("sound_loop.py")
+ROOT = LOOP.parent.parent.parent
+MIN_PESQ = 3.5
+"""PESQ-WB of speech after microphone, call and speaker; 4.64 is the best there is."""
+MIN_LIKENESS = 0.9
+"""Of half a second of speech, as a wave, before and after the cards alone."""
+
+
+class Loop:
+    """The process of sound_loop.py."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._input, self._output = process.stdin, process.stdout
+        assert self._output.readline() == "looked\n"
+
+    def start(self) -> None:
+        self._input.write("\n")
+        self._input.flush()
+        assert self._output.readline() == "started\n"
+
+    def result(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self._output.readline())
+        assert self._process.wait() == 0
+        return told
+
+
+@contextmanager
+def looping(pulse: PulseServer, seconds: float) -> Iterator[Loop]:
+    """The drivers of side a, its microphone on its speaker; looked up, not started."""
+    environ = os.environ | pulse.env("a") | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, str(LOOP), str(seconds)],
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield Loop(process)
+        finally:
+            process.kill()
+
+
+def streams(pulse: PulseServer) -> tuple[int, int]:
+    """How many programs record from the microphone of a, and play on its speaker."""
+    sources = {
+        row["index"]: row["name"] for row in json.loads(pulse.control("-f", "json", "list", "sources"))
+    }
+    sinks = {row["index"]: row["name"] for row in json.loads(pulse.control("-f", "json", "list", "sinks"))}
+    recording = json.loads(pulse.control("-f", "json", "list", "source-outputs"))
+    playing = json.loads(pulse.control("-f", "json", "list", "sink-inputs"))
+    return (
+        sum(sources.get(row["source"]) == "mic_a.monitor" for row in recording),
+        sum(sinks.get(row["sink"]) == "spk_a" for row in playing),
+    )
+
+
+def test_sound_goes_through_whole(pulse_server: PulseServer, tmp_path: Path) -> None:
+    wav = sound.speech_wav(tmp_path / "says.wav", 4)
+    with (
+        looping(pulse_server, 9) as loop,
+        pulse_server.record("mic_a") as said,
+        pulse_server.record("spk_a") as heard,
+    ):
+        loop.start()
+        pulse_server.play("mic_a", wav)
+        told = loop.result()
+        before, after = said.samples, heard.samples
+    print(told)
+    says = sound.read_wav(wav)
+    matches = sound.follow(says, after)
+    assert min(match.likeness for match in sound.follow(says, before)) > MIN_LIKENESS
+    assert sorted(match.likeness for match in matches)[1] > MIN_LIKENESS  # a busy machine may cost one
+    assert told["errors"] == []
+    assert told["overflows"] == 0
+    assert told["frames"] == pytest.approx(50 * told["elapsed"], rel=0.05)
+    assert told["pulls"] == pytest.approx(50 * told["elapsed"], rel=0.1)
+
+
+def test_looking_a_microphone_up_does_not_listen(pulse_server: PulseServer) -> None:
+    with looping(pulse_server, 2) as loop:
+        assert streams(pulse_server) == (0, 0)
+        with pulse_server.record("spk_a"):
+            loop.start()
+            seen = (0, 0)
+            while seen != (1, 1):
+                seen = streams(pulse_server)
+        assert loop.result()["frames"] > 0
+    assert streams(pulse_server) == (0, 0)
+
+
+def test_a_sound_server_that_dies_is_told(pulse_server: PulseServer) -> None:
+    with looping(pulse_server, 30) as loop:
+        loop.start()
+        while streams(pulse_server) != (1, 1):
+            pass
+        pulse_server.close()
+        assert set(loop.result()["errors"]) <= {"device-lost", "device-stalled"}
+
+
+def test_without_a_sound_server_there_is_no_microphone(pulse_server: PulseServer, p2p: Start) -> None:
+    environ = pulse_server.env("a")
+    pulse_server.close()
+    dial = dialling(p2p, "127.0.0.1:9", using=media("default"), env=environ)
+    assert dial.wait_exit() == 6
+    error = dial.wait_event("error")
+    assert error["slug"] == "no-microphone"
+    assert "--audio-in none" in error["hint"]
+
+
+def test_devices_are_listed(pulse_server: PulseServer, p2p: Start) -> None:
+    devices = p2p("devices", env=pulse_server.env("a"))
+    assert devices.wait_exit() == 0
+    rows = devices.stdout.decode().splitlines()
+    assert any("microphone" in row and "default" in row for row in rows)
+    assert any("speaker" in row and "default" in row for row in rows)
+
+
+def test_what_a_says_is_heard_at_b(pulse_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
+    pytest.importorskip("pesq")
+    wav = sound.speech_wav(tmp_path / "says.wav", 6)
+    cards = media("default", "default")
+    bob, target = listening(p2p, "--answer", "anyone", "--once", using=cards, env=pulse_server.env("b"))
+    alice = dialling(p2p, target, using=cards, env=pulse_server.env("a"))
+    with pulse_server.record("spk_b") as heard, pulse_server.record("spk_a") as own:
+        alice.wait_event("connected")
+        bob.wait_event("stats")
+        assert pulse_server.play("mic_a", wav).wait() == 0
+        heard.wait_more(0.5)
+    alice.stop()
+    score = sound.pesq_wideband(sound.read_wav(wav), heard.samples)
+    told = bob.all_events("stats")[-1]
+    print(*[(e["audio_delay_ms"], e["concealed"], e["jitter_ms"], e["cpu"]) for e in bob.all_events("stats")], [round(m.likeness, 2) for m in sound.follow(sound.read_wav(wav), heard.samples)])
+    print(f"PESQ-WB {score:.2f}, delay told {told['audio_delay_ms']} ms, cpu {told['cpu']:.3f}")
+    assert score >= MIN_PESQ
+    assert sound.rms(own.samples) < 0.001, "a hears itself"

@@ -1,0 +1,280 @@
+"""A line's address: media goes to one that has answered a probe, and a forged source address gets next to nothing."""
+
+from random import Random
+
+from netem import ALICE, BOB, Pair, Sent, World, call, line, two
+
+from p2pcall.proto import constants as c
+from p2pcall.proto.calling import State
+from p2pcall.proto.happenings import Incoming, Payload
+from p2pcall.proto.messages import Reason
+from p2pcall.proto.path import Path
+from p2pcall.proto.timing import pack_ping
+from p2pcall.proto.wire import Address, Channel, pack_frame
+
+VICTIM: Address = ("203.0.113.9", 53)
+ELSEWHERE: Address = ("198.51.100.7", 4000)
+SOUND = bytes(400)
+
+
+def talk(pair: Pair, seconds: float) -> None:
+    """Both send sound, 50 a second."""
+    for _ in range(round(seconds * 50)):
+        for peer in (pair.ours, pair.theirs):
+            peer.send(Channel.AUDIO, SOUND, pair.world.now)
+        pair.world.run(0.02)
+
+
+def sent_to(world: World, address: Address) -> list[Sent]:
+    return [sent for sent in world.network.log if sent.destination == address]
+
+
+def came_from(world: World, address: Address) -> list[Sent]:
+    return [sent for sent in world.network.log if sent.source == address]
+
+
+def media(log: list[Sent]) -> list[Sent]:
+    return [sent for sent in log if len(sent.data) > len(SOUND)]
+
+
+def expect_no_more_than_came(world: World, address: Address) -> None:
+    back, there = sent_to(world, address), came_from(world, address)
+    assert 0 < len(back) <= len(there)
+    assert sum(len(sent.data) for sent in back) <= sum(len(sent.data) for sent in there)
+
+
+def forge(pair: Pair, payload: bytes = SOUND) -> None:
+    """One datagram of Alice's with the victim's address on it."""
+    pair.ours.send(Channel.AUDIO, payload, pair.world.now)
+    for data, _ in pair.alice.endpoint.datagrams_to_send(pair.world.now):
+        pair.world.network.send(data, VICTIM, BOB, pair.world.now)
+
+
+# ---- the rule
+
+
+def test_media_is_never_sent_to_an_address_that_did_not_answer() -> None:
+    pair = call()
+    talk(pair, 1)
+    forge(pair)
+    talk(pair, 5)
+    assert not media(sent_to(pair.world, VICTIM))
+    expect_no_more_than_came(pair.world, VICTIM)
+    assert pair.theirs.address == ALICE
+    assert len(pair.alice.of(Payload)) == 300, "none of it missed the caller"
+
+
+def test_media_is_never_sent_to_an_address_that_did_not_answer_whatever_goes_on_there() -> None:
+    pair = call()
+    pair.alice.address = VICTIM  # all that Alice sends; what is sent there reaches nobody
+    pair.world.network.refuse = lambda sent: sent.destination == VICTIM
+    talk(pair, 20)
+    assert not media(sent_to(pair.world, VICTIM))
+    assert {len(sent.data) for sent in sent_to(pair.world, VICTIM)} == {c.PROBE_DATAGRAM_BYTES}
+    assert len(sent_to(pair.world, VICTIM)) <= 22, "repeated at the pace of a handshake"
+    expect_no_more_than_came(pair.world, VICTIM)
+    assert pair.theirs.address == ALICE
+
+
+def test_media_is_never_sent_to_a_first_address_that_did_not_answer() -> None:
+    world, alice, bob = two()
+    ours = alice.endpoint.dial([BOB], world.now)
+    ((initiation, _),) = alice.endpoint.datagrams_to_send(world.now)
+    bob.endpoint.receive_datagram(initiation, ALICE, world.now)
+    ((response, _),) = bob.endpoint.datagrams_to_send(world.now)
+    alice.endpoint.receive_datagram(response, BOB, world.now)
+    alice.address = VICTIM  # from the confirmation on
+    world.network.refuse = lambda sent: sent.destination == VICTIM
+    ours.invite("alice", True, True, world.now)
+    assert world.run(1, lambda: bool(bob.of(Incoming)))
+    pair = Pair(world, alice, bob, ours, bob.of(Incoming)[0].peer)
+    pair.theirs.accept("bob", True, True, world.now)
+    talk(pair, 10)
+    assert pair.theirs.state is State.ACTIVE
+    assert pair.theirs.address == VICTIM
+    assert not media(world.network.log)
+    assert max(len(sent.data) for sent in sent_to(world, VICTIM)) < 150
+
+
+def test_forged_datagram_brings_a_victim_no_more_than_itself() -> None:
+    pair = call()
+    talk(pair, 1)
+    for _ in range(200):
+        forge(pair, bytes(9))
+        talk(pair, 0.02)
+    expect_no_more_than_came(pair.world, VICTIM)
+    assert pair.theirs.address == ALICE
+
+
+def test_datagram_shorter_than_a_probe_brings_none() -> None:
+    pair = call()
+    session = pair.ours._session
+    assert session is not None
+    pair.bob.endpoint.receive_datagram(session.seal(b""), VICTIM, pair.world.now)
+    assert not [to for _, to in pair.bob.endpoint.datagrams_to_send(pair.world.now) if to == VICTIM]
+
+
+def test_number_of_a_probe_cannot_be_guessed() -> None:
+    pair = call()
+    session = pair.ours._session
+    assert session is not None
+    forge(pair)
+    pair.world.run(0.02)
+    (probe,) = sent_to(pair.world, VICTIM)
+    assert len(probe.data) == c.PROBE_DATAGRAM_BYTES
+    for guess in range(0, 3_000_000, 1000):  # it is no clock of the session
+        pong = pack_frame(Channel.TIMING, b"\2" + guess.to_bytes(8, "big") + bytes(8))
+        pair.bob.endpoint.receive_datagram(session.seal(pong), VICTIM, pair.world.now)
+    assert pair.theirs.address == ALICE
+
+
+# ---- honest people move
+
+
+def test_call_roams_to_an_address_that_answers() -> None:
+    pair = call()
+    pair.alice.address = ELSEWHERE
+    pair.ours.send(3, b"from elsewhere", pair.world.now)
+    pair.world.run(0.1)
+    assert pair.theirs.address == ELSEWHERE
+    pair.theirs.send(3, b"back", pair.world.now)
+    pair.world.run(0.1)
+    assert [payload.data for payload in pair.alice.of(Payload)] == [b"back"]
+    pair.world.run(30)
+    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+
+
+def test_media_follows_a_round_trip_after_the_move() -> None:
+    pair = call()
+    talk(pair, 1)
+    pair.alice.address = ELSEWHERE
+    moved_at = pair.world.now
+    talk(pair, 1)
+    followed = media(sent_to(pair.world, ELSEWHERE))
+    assert followed[0].at - moved_at <= 0.05
+    assert len(followed) >= 47
+
+
+def test_lost_probe_is_repeated() -> None:
+    pair = call()
+    pair.alice.address = ELSEWHERE
+    moved_at = pair.world.now
+    pair.world.network.refuse = lambda sent: sent.destination == ELSEWHERE and sent.at < moved_at + 0.3
+    talk(pair, 1)
+    assert pair.theirs.address == ELSEWHERE
+
+
+def test_quiet_call_roams_too() -> None:
+    pair = call()
+    pair.world.run(2)
+    pair.alice.address = ELSEWHERE
+    pair.world.run(1.1)
+    assert pair.theirs.address == ELSEWHERE
+
+
+def test_first_probe_may_be_lost() -> None:
+    pair = line()
+    ours, theirs, world = pair.ours, pair.theirs, pair.world
+    started_at = world.now
+    world.network.refuse = lambda sent: len(sent.data) == c.PROBE_DATAGRAM_BYTES and sent.at < started_at + 0.1
+    ours.invite("alice", True, True, world.now)
+    world.run(0.1)
+    theirs.accept("bob", True, True, world.now)
+    talk(pair, 1)
+    for node in (pair.alice, pair.bob):
+        assert len(node.of(Payload)) > 30
+
+
+def test_call_does_not_roam_to_forged_replayed_or_late_datagrams() -> None:
+    pair = call()
+    now, bob = pair.world.now, pair.bob.endpoint
+    pair.ours.send(3, b"the first of two", now)
+    pair.ours.send(3, b"the second of two", now)
+    one, two_ = (data for data, _ in pair.alice.endpoint.datagrams_to_send(now))
+    bob.receive_datagram(two_, ALICE, now)
+    bob.receive_datagram(one, ELSEWHERE, now)
+    bob.receive_datagram(two_, ELSEWHERE, now)
+    bob.receive_datagram(two_[:-1] + b"\0", ELSEWHERE, now)
+    assert not [to for _, to in bob.datagrams_to_send(now) if to == ELSEWHERE]
+    assert pair.theirs.address == ALICE
+
+
+def test_call_that_is_over_goes_nowhere_else() -> None:
+    pair = call()
+    pair.theirs.hangup(Reason.HUNG_UP, pair.world.now)
+    pair.alice.address = ELSEWHERE
+    pair.ours.send(3, SOUND, pair.world.now)
+    pair.world.run(2)
+    assert not sent_to(pair.world, ELSEWHERE)
+
+
+# ---- the check alone
+
+PONG = bytes(8)
+
+
+def path() -> Path:
+    """Of a line whose first address, Alice's, has answered."""
+    made = Path(Random(1).randbytes)
+    made.heard(ALICE, ALICE, 0.0)
+    assert made.answered(answer(made), ALICE)
+    return made
+
+
+def answer(checked: Path) -> bytes:
+    """What somebody at the candidate's address says to the probe that is due."""
+    due = checked.probe_due()
+    assert due is not None
+    return b"\2" + due[0][1:] + PONG
+
+
+def test_first_address_is_a_candidate_like_others() -> None:
+    fresh = Path(Random(1).randbytes)
+    assert fresh.probe_due() is None
+    fresh.heard(ALICE, ALICE, 0.0)
+    assert not fresh.proven
+    assert fresh.answered(answer(fresh), ALICE)
+    assert fresh.proven
+
+
+def test_answer_counts_only_from_the_candidate_and_once() -> None:
+    checked = path()
+    assert not checked.answered(b"\2" + bytes(16), ELSEWHERE)
+    checked.heard(ELSEWHERE, ALICE, 1.0)
+    pong = answer(checked)
+    assert not checked.answered(pong, ALICE)
+    assert not checked.answered(pong[:-1], ELSEWHERE)
+    assert not checked.answered(pack_ping(0), ELSEWHERE)
+    assert not checked.answered(b"\2" + bytes(16), ELSEWHERE)
+    assert checked.answered(pong, ELSEWHERE)
+    assert not checked.answered(pong, ELSEWHERE)
+
+
+def test_there_is_one_candidate_at_a_time_each_with_its_own_number() -> None:
+    checked = path()
+    checked.heard(VICTIM, ALICE, 1.0)
+    first = answer(checked)
+    checked.heard(ELSEWHERE, ALICE, 1.0)
+    second = answer(checked)
+    assert first != second
+    assert not checked.answered(first, VICTIM)
+    assert not checked.answered(first, ELSEWHERE)
+    assert checked.answered(second, ELSEWHERE)
+
+
+def test_candidate_is_forgotten_while_the_own_address_is_heard() -> None:
+    checked = path()
+    checked.heard(VICTIM, ALICE, 1.0)
+    checked.heard(ALICE, ALICE, 1.0)
+    assert checked.probe_due() is None
+
+
+def test_probes_leave_only_in_return_and_at_the_waits_of_a_handshake() -> None:
+    checked = path()
+    times = []
+    for tick in range(300):
+        checked.heard(ELSEWHERE, ALICE, tick / 100)
+        if checked.probe_due() is not None:
+            times.append(tick / 100)
+        assert checked.probe_due() is None
+    assert times == [0.0, 0.25, 0.75, 1.75, 2.75]

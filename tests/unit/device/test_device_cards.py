@@ -1,0 +1,438 @@
+"""Sound cards through a sounddevice of our own: found by name, opened at `start` only, told when they go."""
+
+import importlib
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
+
+from p2pcall.device import audio, cards
+from p2pcall.device.base import AudioSink, AudioSource, Device
+from p2pcall.device.factory import list_devices, open_audio_sink, open_audio_source
+from p2pcall.errors import ExitCode, P2PCallError
+
+
+class FakeError(Exception):
+    """PortAudio's."""
+
+
+class Times:
+    def __init__(self, current: float, adc: float, dac: float) -> None:
+        self.currentTime, self.inputBufferAdcTime, self.outputBufferDacTime = current, adc, dac
+
+
+class Status:
+    input_overflow = False
+    output_underflow = False
+
+
+class FakeStream:
+    """A stream whose callbacks are called by the test."""
+
+    def __init__(self, sound: "FakeSound", kind: str, **options: Any) -> None:
+        self.sound, self.kind, self.options = sound, kind, options
+        self.latency = 0.01
+        self.started = self.closed = False
+        if sound.fail_open:
+            raise FakeError("Device unavailable [PaErrorCode -9985]")
+        sound.streams.append(self)
+
+    def start(self) -> None:
+        if self.sound.fail_start:
+            raise FakeError("Unanticipated host error [PaErrorCode -9999]")
+        self.started = True
+
+    def close(self, ignore_errors: bool = True) -> None:
+        assert ignore_errors
+        if self.started and not self.closed:
+            self.options["finished_callback"]()
+        self.closed = True
+
+    def capture(self, samples: bytes, status: Any = Status, late: float = 0.0) -> None:
+        length = len(samples) // 2 / self.options["channels"] / 48_000
+        self.options["callback"](samples, round(length * 48_000), Times(9 + length + late, 9, 0), status)
+
+    def play(self, blocks: int = 1) -> bytes:
+        out = bytearray(audio.BLOCK_BYTES * self.options["channels"])
+        got = b""
+        for _ in range(blocks):
+            self.options["callback"](out, audio.BLOCK_SAMPLES, Times(9, 0, 9.012), Status)
+            got += bytes(out)
+        return got
+
+
+class FakeSound:
+    """Stands in for the module."""
+
+    PortAudioError = FakeError
+
+    def __init__(self, rows: list[tuple[str, int, int]]) -> None:
+        self.rows = rows
+        self.streams: list[FakeStream] = []
+        self.fail_open = self.fail_start = False
+        self.mono = True
+        self.restarts = 0
+        self.after_restart: list[tuple[str, int, int]] | None = None
+
+    def query_devices(self, *, kind: str | None = None) -> Any:
+        rows = [
+            {"name": name, "index": n, "max_input_channels": ins, "max_output_channels": outs}
+            for n, (name, ins, outs) in enumerate(self.rows)
+        ]
+        if kind is None:
+            return rows
+        for row in rows:
+            if row[f"max_{kind}_channels"]:
+                return row
+        raise FakeError("Error querying device -1")
+
+    def check_input_settings(self, *, device: int, channels: int, dtype: str, samplerate: int) -> None:
+        assert (dtype, samplerate) == ("int16", 48_000)
+        if (channels == 1 and not self.mono) or self.fail_open:
+            raise FakeError("Invalid number of channels [PaErrorCode -9998]")
+
+    check_output_settings = check_input_settings
+
+    def RawInputStream(self, **options: Any) -> FakeStream:
+        return FakeStream(self, "in", **options)
+
+    def RawOutputStream(self, **options: Any) -> FakeStream:
+        return FakeStream(self, "out", **options)
+
+    def _terminate(self) -> None:
+        self.restarts += 1
+
+    def _initialize(self) -> None:
+        if self.after_restart is not None:
+            self.rows = self.after_restart
+
+
+ROWS = [("HDMI 0", 0, 8), ("Headset: USB Audio (hw:1,0)", 1, 2), ("Webcam mic", 2, 0), ("Webcam", 2, 0)]
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
+    fake = FakeSound(ROWS)
+    monkeypatch.setattr(cards, "load", lambda direction="output": fake)
+    return fake
+
+
+def started(device: AudioSource | AudioSink, argument: Callable[..., Any], sound: FakeSound) -> FakeStream:
+    before = len(sound.streams)
+    device.start(argument)  # type: ignore[arg-type]
+    eventually(lambda: len(sound.streams) > before and sound.streams[-1].started)
+    eventually(lambda: not any("p2pcall-open" in thread.name for thread in threading.enumerate()))
+    return sound.streams[-1]
+
+
+def test_cards_are_listed_and_the_default_marked(sound: FakeSound, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2pcall.device.camera.list_cameras", lambda: [Device("camera", "C", True)])
+    assert list_devices() == [
+        Device("microphone", "Headset: USB Audio (hw:1,0)", True),
+        Device("microphone", "Webcam mic", False),
+        Device("microphone", "Webcam", False),
+        Device("speaker", "HDMI 0", True),
+        Device("speaker", "Headset: USB Audio (hw:1,0)", False),
+        Device("camera", "C", True),
+    ]
+    sound.rows = []
+    assert list_devices() == [Device("camera", "C", True)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "index"), [("default", 1), ("headset", 1), ("WEBCAM MIC", 2), ("Webcam", 3), ("usb", 1)]
+)
+def test_names_are_matched_in_any_case_the_whole_name_first(sound: FakeSound, spec: str, index: int) -> None:
+    assert cards.find_card(spec, "input").index == index
+
+
+@pytest.mark.parametrize(
+    ("spec", "slug"), [("webc", "device-ambiguous"), ("violin", "no-such-device"), ("HDMI", "no-such-device")]
+)
+def test_names_that_fit_none_or_several(sound: FakeSound, spec: str, slug: str) -> None:
+    with pytest.raises(P2PCallError) as caught:
+        open_audio_source(spec, FakeScheduler())
+    assert (caught.value.slug, caught.value.exit) == (slug, ExitCode.DEVICE)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("spec", ["default", "any"])
+def test_no_card_at_all(sound: FakeSound, spec: str) -> None:
+    sound.rows = [("HDMI 0", 0, 8)]
+    with pytest.raises(P2PCallError, match="there is no microphone") as caught:
+        open_audio_source(spec, FakeScheduler())
+    assert (caught.value.slug, caught.value.exit) == ("no-microphone", ExitCode.DEVICE)
+    assert caught.value.hint is not None
+    assert "--audio-in none" in caught.value.hint
+
+
+def test_a_card_plugged_in_later_is_found_unless_a_stream_is_open(sound: FakeSound) -> None:
+    sound.rows, sound.after_restart = ROWS[:1], ROWS
+    speaker = open_audio_sink("HDMI", FakeScheduler())
+    started(speaker, lambda: SILENCE, sound)
+    with pytest.raises(P2PCallError):
+        cards.find_card("headset", "input")
+    assert sound.restarts == 0
+    speaker.stop()
+    assert cards.find_card("headset", "input").index == 1
+    assert sound.restarts == 1
+
+
+def test_a_card_whose_number_has_changed_is_opened_by_its_name(sound: FakeSound) -> None:
+    mic = open_audio_source("headset", FakeScheduler())
+    sound.rows = [("New one", 1, 1), *ROWS]
+    assert started(mic, lambda pcm, at: None, sound).options["device"] == 2
+    mic.stop()
+
+
+@pytest.mark.parametrize(
+    ("raised", "words", "mend"),
+    [
+        (
+            OSError("PortAudio library not found"),
+            "PortAudio library is missing",
+            "apt-get install libportaudio2",
+        ),
+        (ImportError("no module"), "sounddevice is missing", "pip install sounddevice"),
+    ],
+)
+def test_a_missing_library_names_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, words: str, mend: str
+) -> None:
+    def missing(name: str) -> None:
+        raise raised
+
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(importlib, "import_module", missing)
+    for open_device, option in ((open_audio_source, "--audio-in"), (open_audio_sink, "--audio-out")):
+        with pytest.raises(P2PCallError, match=words) as caught:
+            open_device("default", FakeScheduler())
+        assert (caught.value.slug, caught.value.exit) == ("no-portaudio", ExitCode.DEVICE)
+        assert caught.value.hint is not None
+        assert mend in caught.value.hint
+        assert f"{option} none" in caught.value.hint
+
+
+def test_opening_does_not_capture(sound: FakeSound) -> None:
+    mic, speaker = (
+        open_audio_source("default", FakeScheduler()), open_audio_sink("default", FakeScheduler()),
+    )  # fmt: skip
+    assert sound.streams == []
+    mic.stop()
+    speaker.stop()
+    assert sound.streams == []
+
+
+def test_a_microphone_gives_whole_frames_with_even_times(sound: FakeSound) -> None:
+    scheduler, got = FakeScheduler(), []
+    mic = open_audio_source("default", scheduler)
+    stream = started(mic, lambda pcm, at: got.append((pcm, at)), sound)
+    options = stream.options
+    assert (options["samplerate"], options["channels"], options["dtype"]) == (48_000, 1, "int16")
+    for n in range(50):
+        for block in range(4):
+            scheduler.now += 0.005
+            stream.capture(numbered(n)[: audio.BLOCK_BYTES], late=0.002 if n % 2 else 0.0)
+            assert scheduler.posted == (block == 3)
+        scheduler.run_posted()
+    assert [pcm for pcm, _ in got] == [numbered(n) for n in range(50)]
+    times = [at for _, at in got]
+    steps = [b - a for a, b in pairwise(times)]
+    assert max(abs(step - 0.02) for step in steps) < 0.0005
+    assert times[-1] == pytest.approx(scheduler.now - 0.01, abs=0.003)
+    assert mic.latency_s == pytest.approx(0.011, abs=0.003)
+    mic.stop()
+    assert stream.closed
+    stream.capture(numbered(1) * 2)
+    scheduler.run_posted()
+    assert len(got) == 50
+
+
+def test_a_loop_that_stands_still_loses_the_newest_sound_and_counts(sound: FakeSound) -> None:
+    scheduler, got = FakeScheduler(), []
+    mic = open_audio_source("default", scheduler)
+    assert isinstance(mic, audio.Microphone)
+    stream = started(mic, lambda pcm, at: got.append((pcm, at)), sound)
+    for n in range(15):
+        scheduler.now += 0.02
+        stream.capture(numbered(n))
+    assert scheduler.posted == 1
+    scheduler.run_posted()
+    assert [pcm for pcm, _ in got] == [numbered(n) for n in range(audio.RING_FRAMES)]
+    assert mic.overflows == 5
+    scheduler.now += 5
+    stream.capture(numbered(77))
+    scheduler.run_posted()
+    assert got[-1][1] == pytest.approx(scheduler.now - 0.01)
+    mic.stop()
+
+
+def test_a_stereo_card_is_mixed_down_and_up(sound: FakeSound) -> None:
+    sound.mono = False
+    scheduler, got = FakeScheduler(), []
+    mic = open_audio_source("Webcam mic", scheduler)
+    stream = started(mic, lambda pcm, at: got.append(pcm), sound)
+    assert stream.options["channels"] == 2
+    left_right = b"".join(n.to_bytes(2, "little", signed=True) for n in (300, -100) * 960)
+    stream.capture(left_right)
+    scheduler.run_posted()
+    assert got == [numbered(100)]
+    speaker = open_audio_sink("default", scheduler)
+    out = started(speaker, lambda: numbered(5), sound)
+    out.play()
+    scheduler.run_posted()
+    assert out.play() == numbered(5)[: audio.BLOCK_BYTES] * 2
+    mic.stop()
+    speaker.stop()
+
+
+def test_a_card_that_takes_neither_mono_nor_stereo(sound: FakeSound) -> None:
+    sound.fail_open = True
+    with pytest.raises(P2PCallError, match="cannot be opened: invalid number of channels") as caught:
+        open_audio_source("default", FakeScheduler())
+    assert caught.value.slug == "device-open"
+
+
+def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
+    scheduler, count = FakeScheduler(), iter(range(1_000))
+    speaker = open_audio_sink("default", scheduler)
+    assert isinstance(speaker, audio.Speaker)
+    stream = started(speaker, lambda: numbered(next(count)), sound)
+    played = b""
+    for _ in range(400):
+        scheduler.now += 0.005
+        played += stream.play()
+        assert 0.012 <= speaker.latency_s < 0.012 + 0.035
+        scheduler.run_posted()
+    begin = played.index(b"\1\0") - FRAME_BYTES  # frame 0 is full of zeros as well
+    frames = played[begin:]
+    assert frames[: 90 * FRAME_BYTES] == b"".join(numbered(n) for n in range(90))
+    assert speaker.underruns == 0
+    speaker.stop()
+    assert stream.closed
+
+
+def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> None:
+    scheduler = FakeScheduler()
+    speaker = open_audio_sink("default", scheduler)
+    assert isinstance(speaker, audio.Speaker)
+    stream = started(speaker, lambda: numbered(1), sound)
+
+    def run(seconds: float, blocks: int) -> None:
+        for _ in range(round(seconds / 0.005 / blocks)):
+            scheduler.now += 0.005 * blocks
+            stream.play(blocks)
+            scheduler.run_posted()
+
+    run(0.5, 8)  # at the start it counts for nothing
+    assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
+    run(4, 6)  # the loop answers only every 30 ms
+    wide = speaker._reserve_blocks
+    assert wide >= 4
+    before = speaker.underruns
+    run(4, 6)
+    assert speaker.underruns == before
+    run(audio.CALM_S * (wide + 2), 1)
+    assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
+    assert speaker.underruns == before
+    speaker.stop()
+
+
+@pytest.mark.parametrize("fault", ["fail_open", "fail_start"])
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_a_card_that_cannot_be_opened_is_told_in_the_loop(
+    sound: FakeSound, fault: str, direction: str
+) -> None:
+    scheduler, errors = FakeScheduler(), []
+    device: AudioSource | AudioSink = (
+        open_audio_source("default", scheduler)
+        if direction == "in"
+        else open_audio_sink("default", scheduler)
+    )
+    device.on_error = errors.append
+    setattr(sound, fault, True)
+    device.start(lambda *_: SILENCE)  # type: ignore[arg-type]
+    scheduler.run_posted(wait=True)
+    assert [(error.slug, error.exit) for error in errors] == [("device-open", ExitCode.DEVICE)]
+    assert all(stream.closed for stream in sound.streams)
+    device.stop()
+    assert scheduler.timers == 0
+
+
+def test_a_card_that_is_gone_at_start(sound: FakeSound) -> None:
+    scheduler, errors = FakeScheduler(), []
+    mic = open_audio_source("headset", scheduler)
+    mic.on_error = errors.append
+    sound.rows = []
+    mic.start(lambda pcm, at: None)
+    scheduler.run_posted(wait=True)
+    assert "it went away" in errors[0].text
+    mic.stop()
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_unplugging_is_told_once(sound: FakeSound, direction: str) -> None:
+    scheduler, errors = FakeScheduler(), []
+    device: AudioSource | AudioSink = (
+        open_audio_source("default", scheduler)
+        if direction == "in"
+        else open_audio_sink("default", scheduler)
+    )
+    device.on_error = errors.append
+    stream = started(device, lambda *_: SILENCE, sound)
+    stream.options["finished_callback"]()
+    stream.options["finished_callback"]()
+    scheduler.run_posted()
+    assert [error.slug for error in errors] == ["device-lost"]
+    assert stream.closed
+    device.stop()
+
+
+def test_stopping_is_not_losing(sound: FakeSound) -> None:
+    scheduler, errors = FakeScheduler(), []
+    mic = open_audio_source("default", scheduler)
+    mic.on_error = errors.append
+    started(mic, lambda pcm, at: None, sound)
+    mic.stop()
+    mic.stop()
+    scheduler.run_posted()
+    scheduler.advance(20)
+    assert errors == []
+
+
+def test_a_card_that_stands_still_is_told(sound: FakeSound) -> None:
+    scheduler, errors = FakeScheduler(), []
+    speaker = open_audio_sink("default", scheduler)
+    speaker.on_error = errors.append
+    stream = started(speaker, lambda: SILENCE, sound)
+    for _ in range(10):
+        stream.play()
+        scheduler.run_posted()
+        scheduler.advance(audio.WATCH_S)
+    assert errors == []
+    scheduler.advance(audio.STALLED_S + 2 * audio.WATCH_S)
+    assert [error.slug for error in errors] == ["device-stalled"]
+    assert stream.closed
+
+
+def test_callbacks_after_the_loop_has_closed_are_harmless(sound: FakeSound) -> None:
+    scheduler = FakeScheduler()
+    mic, speaker = open_audio_source("default", scheduler), open_audio_sink("default", scheduler)
+    capture = started(mic, lambda pcm, at: None, sound)
+    play = started(speaker, lambda: SILENCE, sound)
+    scheduler.closed = True
+    capture.capture(numbered(1))
+    assert play.play() == bytes(audio.BLOCK_BYTES)
+    capture.options["finished_callback"]()
+    mic.stop()
+    speaker.stop()
+
+
+def test_stop_before_the_card_is_open_opens_nothing(sound: FakeSound) -> None:
+    stream = audio.Stream(cards.find_card("default", "input"), FakeScheduler(), lambda error: None)
+    stream._stopped = True
+    stream._open(lambda *_: None)
+    assert sound.streams == []
