@@ -291,9 +291,7 @@ class Peer:
         if self._saying_goodbye and self._control.settled:
             self._vanish()
 
-    def _receive_frame(
-        self, channel: int, payload: bytes, address: Address, now: float
-    ) -> DropReason | None:
+    def _receive_frame(self, channel: int, payload: bytes, address: Address, now: float) -> DropReason | None:
         if channel >= c.FIRST_MEDIA_CHANNEL:
             if self.state is not State.ACTIVE:
                 return DropReason.INACTIVE

@@ -55,10 +55,11 @@ class Home:
         if not user:
             text = "there is no home directory: HOME is not set"
             raise P2PCallError("no-home", text, ExitCode.CONFIG, "give one with --home DIR")
+        base = Path(user).absolute()
         if sys.platform == "darwin":
-            return cls.at(Path(user) / "Library" / "Application Support" / "p2pcall")
-        config = _xdg(environ, "XDG_CONFIG_HOME", Path(user) / ".config")
-        data = _xdg(environ, "XDG_DATA_HOME", Path(user) / ".local" / "share")
+            return cls.at(base / "Library" / "Application Support" / "p2pcall")
+        config = _xdg(environ, "XDG_CONFIG_HOME", base / ".config")
+        data = _xdg(environ, "XDG_DATA_HOME", base / ".local" / "share")
         return cls(config / "p2pcall", data / "p2pcall")
 
     @property

@@ -22,7 +22,8 @@ def known(home: Path) -> Contacts:
     contacts = Contacts(Home.at(home))
     for number, (name, key) in enumerate(KEYS.items()):
         contacts.pin(name, key, 1_700_000_000 + number)
-    contacts.set_verified("bob", True)
+    path = home / "contacts.json"
+    path.write_text(path.read_text().replace('"verified": false', '"verified": true', 1))  # bob's
     return contacts
 
 

@@ -176,7 +176,9 @@ def test_first_probe_may_be_lost() -> None:
     pair = line()
     ours, theirs, world = pair.ours, pair.theirs, pair.world
     started_at = world.now
-    world.network.refuse = lambda sent: len(sent.data) == c.PROBE_DATAGRAM_BYTES and sent.at < started_at + 0.1
+    world.network.refuse = lambda sent: (
+        len(sent.data) == c.PROBE_DATAGRAM_BYTES and sent.at < started_at + 0.1
+    )
     ours.invite("alice", True, True, world.now)
     world.run(0.1)
     theirs.accept("bob", True, True, world.now)

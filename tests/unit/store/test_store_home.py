@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import stat
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import home as store_home
-from p2pcall.store.home import Home, ensure_directory, read, write_atomic
+from p2pcall.store.home import Home, damaged, ensure_directory, file_error, read, write_atomic
 
 
 def mode(path: Path) -> int:
@@ -61,6 +62,14 @@ def test_a_relative_home_stays_the_same_when_the_process_moves(
     home = Home.at("here")
     monkeypatch.chdir("/")
     assert home.identity_path == tmp_path / "here" / "identity.key"
+
+
+@pytest.mark.usefixtures("no_platform")
+def test_a_relative_home_of_the_user_is_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Home.locate({"HOME": "-rf"}).config == tmp_path / "-rf" / ".config" / "p2pcall"
 
 
 def test_locating_creates_nothing(home: Path) -> None:
@@ -146,6 +155,29 @@ def test_others_may_not_read_a_private_file(tmp_path: Path) -> None:
     with pytest.raises(P2PCallError) as caught:
         read(path, private=True)
     assert (caught.value.slug, caught.value.hint) == ("unsafe-file", f"chmod 600 {path}")
+
+
+@pytest.mark.parametrize("name", ["it's mine", "$(reboot)", "a;b", "Application Support", '"'])
+def test_the_commands_in_hints_mean_the_path_and_nothing_else(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / "file"
+    odd = str(path)
+    write_atomic(path, b"x")
+    path.chmod(0o640)
+    with pytest.raises(P2PCallError) as caught:
+        read(path, private=True)
+    assert shlex.split(caught.value.hint or "") == ["chmod", "600", odd]
+    hint = damaged(path, "?").hint or ""
+    assert shlex.split(hint.partition(" anew: ")[2]) == ["mv", odd, odd + ".damaged"]
+    for code, words in (
+        (errno.EIO, ["ls", "-ld", odd, str(path.parent)]),
+        (errno.ENOSPC, ["df", "-h", str(path.parent)]),
+    ):
+        assert shlex.split(file_error(OSError(code, "?"), path, "read").hint or "") == words
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(P2PCallError) as caught:
+        read(path)
+    assert shlex.split((caught.value.hint or "").partition(": ")[2]) == ["mv", odd, odd + ".old"]
 
 
 def test_a_directory_that_is_a_file_is_told(tmp_path: Path) -> None:
