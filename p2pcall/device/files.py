@@ -8,6 +8,7 @@ sound cards (`audio`).
 
 import itertools
 import math
+import shlex
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def open_media(path: str, kind: str) -> InputContainer:
     try:
         container = av.open(path, options=FILES_ONLY)
     except (av.FFmpegError, OSError, UnicodeError) as error:
-        hint = f"`ffprobe {path}` tells what it is"
+        hint = f"`ffprobe {shlex.quote(path)}` tells what it is"
         raise media_file_error(path, "not a media file that can be read", hint) from error
     if not any(stream.type == kind for stream in container.streams):
         container.close()

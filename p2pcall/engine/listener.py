@@ -51,6 +51,8 @@ class Listener:
         )
         announcer = self._announce()
         station.interrupts.take = self._interrupted
+        if station.interrupts.what is not None:
+            self._interrupted(station.interrupts.what)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
         try:

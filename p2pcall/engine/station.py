@@ -33,6 +33,8 @@ class Interrupts:
         self.signal: signal.Signals | None = None
         self.take: Callable[[str], None] | None = None
         """Told "signal", "stdout-closed" or "failed"."""
+        self.what: str | None = None
+        """What was told last, for whoever takes over later."""
         self.crash: BaseException | None = None
         self.resized: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -66,6 +68,7 @@ class Interrupts:
         self._tell("failed")
 
     def _tell(self, what: str) -> None:
+        self.what = what
         self.fired.set()
         if self.take is not None:
             self.take(what)
@@ -100,6 +103,8 @@ class Station:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
+            if self.interrupts.what == "stdout-closed":
+                raise BrokenPipeError
             raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED)
         finally:
             for waiting in (task, stop):
@@ -135,8 +140,8 @@ class Station:
             self.node, line, devices, self.ui, self.settings, who, video=video, remote_video=remote_video
         )
         self.interrupts.take = line.tell
-        if self.interrupts.fired.is_set():
-            line.tell("signal")
+        if self.interrupts.what is not None:
+            line.tell(self.interrupts.what)
         self.interrupts.resized = live.resized
         try:
             finished = await live.run()

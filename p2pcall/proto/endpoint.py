@@ -50,8 +50,9 @@ class Endpoint:
     def dial(self, addresses: Sequence[Address], now: float, expected_static: bytes | None = None) -> Peer:
         """Begin a handshake with whoever answers first at these addresses, most likely ones first.
 
-        Then HandshakeDone or HandshakeFailed comes; with `expected_static` whoever has another key is not
-        shown ours, and if nobody has the right one soon after, it fails with `key-changed`. ValueError without an address or with a key of wrong length.
+        Then HandshakeDone or HandshakeFailed comes. With `expected_static` whoever has another key is not
+        shown ours, and if nobody has the right one soon after, it fails with `key-changed`. ValueError
+        without an address or with a key of wrong length.
         """
         if not addresses:
             raise ValueError("no address to dial")
