@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import TextIO
 
@@ -61,7 +62,10 @@ class Env:
 
     @classmethod
     def system(cls) -> "Env":
-        """The real one."""
+        """The real one. A stream that was closed by the caller (`>&-`) leads to nowhere."""
+        sys.stdin = sys.stdin or Path(os.devnull).open()
+        sys.stdout = sys.stdout or Path(os.devnull).open("w")
+        sys.stderr = sys.stderr or Path(os.devnull).open("w")
         return cls(sys.stdin, sys.stdout, sys.stderr, os.environ)
 
     @classmethod

@@ -149,7 +149,8 @@ class Output:
             terminal.enter()
             terminal.discard_typed()
             screen = Screen(terminal, drawn, ability=ability)
-            self._view = ScreenView(self, screen, terminal, on_key, picture=mode != "none")
+            quiet = _Quiet(self._env.stderr)
+            self._view = ScreenView(self, screen, terminal, on_key, quiet, picture=mode != "none")
         return self._view
 
     def view_closed(self) -> None:
@@ -179,6 +180,30 @@ class _Keys:
             self._on_key(key)
 
 
+class _Quiet:
+    """Until `close`, what others write to stderr goes nowhere if that is a terminal: there is a picture on it.
+
+    PortAudio tells of every failing card there, from C, each time it is tried.
+    """
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._kept: tuple[int, int] | None = None
+        with suppress(OSError, ValueError):
+            stderr.flush()
+            fd = stderr.fileno()
+            if os.isatty(fd):
+                self._kept = fd, os.dup(fd)
+                stdout.silence(stderr)
+
+    def close(self) -> None:
+        """stderr as it was."""
+        if self._kept is not None:
+            fd, copy = self._kept
+            self._kept = None
+            os.dup2(copy, fd)
+            os.close(copy)
+
+
 class ScreenView:
     """`Screen` with its keys; without `picture` only the lines around it are drawn, and no picture is asked for."""
 
@@ -188,10 +213,11 @@ class ScreenView:
         screen: Screen,
         terminal: Terminal,
         on_key: Callable[[str], None],
+        quiet: "_Quiet",
         *,
         picture: bool,
     ) -> None:
-        self._output, self._screen, self._picture = output, screen, picture
+        self._output, self._screen, self._quiet, self._picture = output, screen, quiet, picture
         self._keys = _Keys(terminal, on_key)
         self.on_error: OnError | None = None
         self.show = screen.show
@@ -210,6 +236,7 @@ class ScreenView:
         """The terminal as it was."""
         self._keys.close()
         self._screen.close()
+        self._quiet.close()
         self._output.view_closed()
 
 

@@ -42,6 +42,9 @@ WISHES = {
 }
 """What on this side ends a call that is up, and what the other side is told of it."""
 TICK_S = media.REPORT_INTERVAL_S
+EARLY_REPORTS_S = (0.03, 0.1, 0.3)
+"""The first report says how many pixels are wanted, and nothing is filmed for us before it is there: it is sent
+again, for it may be lost, or come before the other side's address is proven."""
 MEDIA_EVERY_S = 0.2
 """Between two tellings of what the other side has on and off."""
 EOF_DRAIN_S = 0.3
@@ -145,6 +148,8 @@ class LiveCall:
             devices.microphone.start(self._send.on_frame, self._device_failed)
         self._video.start(self._video_on)
         self._report()
+        for wait_s in EARLY_REPORTS_S:
+            self._after(f"report {wait_s}", wait_s, self._report)
         self._after("tick", TICK_S, self._tick)
         if self._settings.max_duration_s is not None:
             self._after(
