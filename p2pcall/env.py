@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
-from typing import TextIO
+from typing import TextIO, cast
 
 Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes."""
@@ -49,6 +48,10 @@ def seeded_entropy(seed: int) -> Entropy:
     return Random(seed).randbytes
 
 
+def _nowhere(mode: str) -> TextIO:
+    return cast(TextIO, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
 @dataclass(slots=True)
 class Env:
     """The process's surroundings."""
@@ -63,9 +66,9 @@ class Env:
     @classmethod
     def system(cls) -> "Env":
         """The real one. A stream that was closed by the caller (`>&-`) leads to nowhere."""
-        sys.stdin = sys.stdin or Path(os.devnull).open()
-        sys.stdout = sys.stdout or Path(os.devnull).open("w")
-        sys.stderr = sys.stderr or Path(os.devnull).open("w")
+        sys.stdin = sys.stdin or _nowhere("r")
+        sys.stdout = sys.stdout or _nowhere("w")
+        sys.stderr = sys.stderr or _nowhere("w")
         return cls(sys.stdin, sys.stdout, sys.stderr, os.environ)
 
     @classmethod

@@ -5,9 +5,10 @@ time are shown when it is over.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Self
+from typing import Self, TextIO
 
 import av
 
