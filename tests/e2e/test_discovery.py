@@ -179,7 +179,8 @@ def test_two_cables_and_an_address_that_everybody_has(start: Start, netns_pair: 
         ip(netns_pair, side, "addr", "add", "172.17.0.1/16", "dev", "docker0")
         ip(netns_pair, side, "link", "set", "docker0", "up")
     announced(start, "b", "bob", 5000)
-    assert addresses_of(start("a", FIND, "bob").next()["found"]) == {"10.77.0.2", "10.78.0.2"}
+    found = addresses_of(start("a", FIND, "bob").next()["found"])
+    assert {host for host in found if ":" not in host} == {"10.77.0.2", "10.78.0.2"}
     ip(netns_pair, "a", "link", "set", "eth0", "down")
     assert "10.78.0.2" in addresses_of(start("a", FIND, "bob").next()["found"])
 
