@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from p2pcall.device.base import FRAME_S, Scheduler, Timer
 
-MAX_CATCH_UP_S = 0.1
-"""A process that stood still longer than this (lid, debugger) leaves the missed ticks out instead of a
-burst.
+MAX_CATCH_UP_S = 0.2
+"""A process that stood still is forgiven as much as a card with a ring of ten frames forgives; after longer
+(lid, debugger) the missed ticks are left out instead of a burst.
 """
 
 

@@ -17,8 +17,16 @@ from p2pcall.media.stretch import merge
 SILENT_FRAME = bytes(media.FRAME_BYTES)
 
 
+MAX_UNNUMBERED_S = 600.0
+"""A capture clock that jumps by more than this is broken; the numbers go on without it."""
+
+
 class AudioSend:
-    """Encodes each microphone frame and hands the packet to `send`. Muted frames are encoded silence: same cadence."""
+    """Encodes each microphone frame and hands the packet to `send`. Muted frames are encoded silence: same cadence.
+
+    Frames are numbered by the capture clock: while capture stood still, numbers are left out, so that the
+    other side takes what follows for a gap and not for an ever later stream.
+    """
 
     def __init__(self, send: Callable[[bytes], None], session_ms: Callable[[float], int]) -> None:
         self._send = send
@@ -26,13 +34,21 @@ class AudioSend:
         self._encoder = OpusEncoder()
         self._redundancy = Redundancy()
         self._seq = 0
+        self._expected_at: float | None = None
         self.muted = False
 
     def on_frame(self, pcm: bytes, captured_at: float) -> None:
         """One microphone frame (1,920 bytes), captured until `captured_at` (loop time)."""
         data = self._encoder.encode(SILENT_FRAME if self.muted else pcm)
+        self._seq += self._left_out(captured_at)
         self._send(self._redundancy.packet(self._seq, data, self._session_ms(captured_at)))
         self._seq += 1
+
+    def _left_out(self, captured_at: float) -> int:
+        """How many whole frames capture has missed before the one that ends at `captured_at`."""
+        expected, self._expected_at = self._expected_at, captured_at + media.FRAME_S
+        gap_s = 0.0 if expected is None else captured_at - expected
+        return int(gap_s / media.FRAME_S + 0.5) if media.CAPTURE_GAP_S <= gap_s < MAX_UNNUMBERED_S else 0
 
     def on_loss(self, fraction: float) -> None:
         """What the other side says it lost (0..1): more or fewer copies travel with each frame."""

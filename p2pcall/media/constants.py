@@ -10,6 +10,7 @@ FRAME_MS = 20  # one Opus frame; shorter costs header bytes, longer costs delay
 FRAME_S = 0.02
 FRAME_SAMPLES = 960
 FRAME_BYTES = 1_920  # signed 16-bit little-endian mono
+CAPTURE_GAP_S = 0.03  # capture stood still for a frame and a half: more than a card's clock is ever uneven
 
 # --- the wire -----------------------------------------------------------------------------------------------
 MAX_PAYLOAD_BYTES = 1_150  # fits a datagram of 1,200 with its header, tag and frame header, and some to spare

@@ -222,10 +222,13 @@ class JitterBuffer:
         return Merge(held.frame, second.frame, second.capture_ms)
 
     def _take_back(self, excess_s: float) -> None:
-        """Skip lost frames whose time was already filled while the buffer waited for them."""
-        while self._held and self._waited and self._next not in self._held and excess_s >= c.FRAME_S:
+        """Skip missing frames that need no filling: their time was filled while the buffer waited for them, or
+        the buffer is deeper than wanted anyway, as after this whole machine stood still."""
+        while self._held and self._next not in self._held:
+            if excess_s < (c.FRAME_S if self._waited else _MERGE_AT_S):
+                return
             self._miss()
-            self._waited -= 1
+            self._waited = max(0, self._waited - 1)
             excess_s -= c.FRAME_S
 
     def _miss(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -12,6 +12,7 @@ from virtual import run_virtual
 
 from p2pcall.device.song import song_pcm
 from p2pcall.engine import keys
+from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioSend
 from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
 from p2pcall.engine.outcome import ENDINGS, Outcome
 from p2pcall.engine.people import People
@@ -21,6 +22,8 @@ from p2pcall.engine.soundcheck import SoundCheck
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import FRAME_BYTES
+from p2pcall.media.packets import parse_audio
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -349,3 +352,27 @@ def test_the_sound_check_knows_the_song_from_noise() -> None:
 def test_keys_of_the_contract_are_there() -> None:
     assert {"m", "v", "s", "w", "q", "?"} <= set(keys.KEYS)
     assert keys.wish("x") is None
+
+
+# --- the numbers of voice frames -------------------------------------------------------------------------------
+
+
+def numbers(captured: Sequence[float]) -> list[int]:
+    """The numbers that frames captured until then are sent under."""
+    sent: list[bytes] = []
+    send = AudioSend(sent.append, lambda at: round(at * 1000))
+    for at in captured:
+        send.on_frame(bytes(FRAME_BYTES), at)
+    packets = [parse_audio(payload) for payload in sent]
+    assert None not in packets
+    return [packet.seq for packet in packets if packet is not None]
+
+
+def test_frames_are_numbered_by_the_capture_clock() -> None:
+    assert numbers([1.0, 1.02, 1.045, 1.055, 1.08]) == [0, 1, 2, 3, 4], "uneven is no gap"
+    assert numbers([1.0, 1.02, 1.3, 1.32]) == [0, 1, 15, 16], "thirteen frames were never captured"
+    assert numbers([1.0, 1.02 + 1.5 * 0.02, 1.07]) == [0, 2, 3]
+
+
+def test_a_capture_clock_that_leaps_or_goes_back_is_not_followed() -> None:
+    assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 1, 2, 3, 4]
