@@ -79,8 +79,11 @@ class VideoEncoder:
 
         A key frame asked for and skipped is the next one. The frame's `pts` and `pict_type` may be changed.
         """
+        shrinks = frame.width >= self.width and frame.height >= self.height
+        # FAST_BILINEAR takes single pixels, and in small pictures from the wrong places.
+        how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
         picture = self._reformatter.reformat(
-            frame, self.width, self.height, "yuv420p", interpolation=Interpolation.FAST_BILINEAR, threads=1
+            frame, self.width, self.height, "yuv420p", interpolation=how, threads=1
         )
         self._key_due = self._key_due or key
         picture.pts = self._pts

@@ -75,35 +75,40 @@ class Stream:
         self._timer = self._scheduler.call_at(self._scheduler.time() + WATCH_S, self._watch)
 
     def stop(self) -> None:
-        """No callback comes after this."""
+        """Closes the card soon, without waiting for it; callbacks may come until then, and mean nothing."""
         if self._timer is not None:
             self._timer.cancel()
-        self._stopped = True
         with self._lock:
+            self._stopped = True
             stream, self._stream = self._stream, None
         if stream is not None:
             cards.close_stream(stream)
 
     def _open(self, callback: Callable[..., None]) -> None:
         make = "RawInputStream" if self._card.direction == "input" else "RawOutputStream"
+        try:
+            stream = cards.open_stream(
+                self._card,
+                make,
+                lambda: not self._stopped,
+                samplerate=SAMPLE_RATE_HZ,
+                blocksize=BLOCK_SAMPLES,
+                dtype="int16",
+                latency="low",
+                callback=callback,
+                finished_callback=self._finished,
+            )
+        except P2PCallError as error:
+            self._post(self._failed, error)
+            return
+        if stream is None:
+            return
         with self._lock:
-            if self._stopped:
-                return
-            try:
-                self._stream = cards.open_stream(
-                    self._card,
-                    make,
-                    samplerate=SAMPLE_RATE_HZ,
-                    blocksize=BLOCK_SAMPLES,
-                    dtype="int16",
-                    latency="low",
-                    callback=callback,
-                    finished_callback=self._finished,
-                )
-            except P2PCallError as error:
-                self._post(self._failed, error)
-                return
-            self.latency_s = self._stream.latency
+            if not self._stopped:
+                self.latency_s = stream.latency
+                self._stream, stream = stream, None
+        if stream is not None:  # stopped while it was opening
+            cards.close_stream(stream)
 
     def _finished(self) -> None:
         """PortAudio's thread: the stream has ended, because of `stop` or because the card went away."""

@@ -2,16 +2,21 @@
 
 Rules: sounddevice is imported here only, and only when a sound card is asked for; a missing library is a
 plain error with the command that mends it. Devices are matched by name, never by number, because PortAudio
-numbers them anew at each start. Leaves out streams (`audio`).
+numbers them anew at each start. PortAudio waits for ever for a sound server that hangs: cards are looked for
+and streams closed in threads of their own, and what PortAudio is stuck in is left behind. Leaves out what a
+stream does (`audio`).
 """
 
+import atexit
 import contextlib
 import ctypes
 import importlib
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from weakref import WeakSet
 
 from p2pcall.device.base import SAMPLE_RATE_HZ, Device, device_error
@@ -33,8 +38,18 @@ _say_nothing: Any = _ALSA_SAYS(lambda *_: None)
 """For `_hush_alsa`; lives as long as the module, because libasound keeps the pointer."""
 
 
+OPEN_WAIT_S: Final = 5.0
+"""For PortAudio to come to an end with what it does, where a thread waits: cards take a second or two to open."""
+BUSY_WAIT_S: Final = 1.0
+"""The same for what the loop waits for. Closing takes some 30 ms."""
+LOOK_WAIT_S: Final = 5.0
+"""For PortAudio to start and look at all cards."""
+EXIT_WAIT_S: Final = 0.5
+"""For streams to close before the process ends."""
+
 _portaudio = threading.Lock()
 _open_streams: WeakSet[Any] = WeakSet()
+_closing: WeakSet[threading.Thread] = WeakSet()
 """PortAudio is one for the whole process, so these are too: it takes one call at a time, and must not be
 restarted while a stream is open.
 """
@@ -65,23 +80,56 @@ def load(direction: Direction = "output") -> Any:
         text = "the PortAudio library is missing, and with it microphone and speaker"
         raise device_error("no-portaudio", text, hint) from error
     _hush_alsa()
+    atexit.unregister(module._exit_handler)  # it closes what is open, and may wait for ever
+    atexit.unregister(_end)
+    atexit.register(_end, module)
     return module
 
 
 def find_card(spec: str, direction: Direction) -> Card:
     """The card named `default`, or the only one with `spec` in its name (any case; a whole name comes first).
 
-    Raises P2PCallError when there is none, or several. May block while PortAudio looks for hardware: it looks
-    once when it starts, so what is not found is looked for again after a restart of it, if no stream is open.
+    Raises P2PCallError when there is none, or several, or the sound server hangs. May block for `LOOK_WAIT_S` while
+    PortAudio looks for hardware: it looks once when it starts, so what is not found is looked for again after a
+    restart of it, if no stream is open.
     """
-    sd = load(direction)
-    with _portaudio:
+    found: list[Card | BaseException] = []
+
+    def look() -> None:
+        try:
+            found.append(_search(spec, direction))
+        except BaseException as error:  # raised where it is waited for
+            found.append(error)
+
+    thread = threading.Thread(target=look, name="p2pcall-look", daemon=True)
+    thread.start()
+    thread.join(LOOK_WAIT_S)
+    card = found[0] if found else _stuck(direction)
+    if isinstance(card, BaseException):
+        raise card
+    return card
+
+
+def _search(spec: str, direction: Direction) -> Card:
+    with _exclusive(direction, BUSY_WAIT_S):
+        sd = load(direction)
         try:
             return _find(sd, spec, direction)
         except P2PCallError:
             if _open_streams or not _restart(sd):
                 raise
         return _find(sd, spec, direction)
+
+
+@contextlib.contextmanager
+def _exclusive(direction: Direction, wait_s: float) -> Iterator[None]:
+    """PortAudio for oneself; raises P2PCallError when it is stuck in a call."""
+    if not _portaudio.acquire(timeout=wait_s):
+        raise _stuck(direction)
+    try:
+        yield
+    finally:
+        _portaudio.release()
 
 
 def _find(sd: Any, spec: str, direction: Direction) -> Card:
@@ -105,14 +153,17 @@ def _restart(sd: Any) -> bool:
     return True
 
 
-def open_stream(card: Card, make: str, **options: Any) -> Any:
-    """Opens and starts a stream of the class `make` on `card`; end it by `close_stream`. Raises
-    P2PCallError.
+def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: Any) -> Any:
+    """Opens and starts a stream of the class `make` on `card`; end it by `close_stream`. Raises P2PCallError.
+
+    May block for `OPEN_WAIT_S`, and as long as the sound server likes; None if it is not `wanted` any more by then.
     """
     sd = load(card.direction)
     stream = None
     try:
-        with _portaudio:
+        with _exclusive(card.direction, OPEN_WAIT_S):
+            if not wanted():
+                return None
             numbers = [row["index"] for row in _rows(sd, card.direction) if row["name"] == card.name]
             if not numbers:
                 raise ValueError("it went away")
@@ -122,16 +173,35 @@ def open_stream(card: Card, make: str, **options: Any) -> Any:
             stream.start()
     except (sd.PortAudioError, ValueError, OSError) as error:
         if stream is not None:
-            close_stream(stream)
+            _close(stream)
         raise open_error(card, error) from error
     return stream
 
 
 def close_stream(stream: Any) -> None:
-    """Ends a stream at once; no callback comes after it."""
+    """Ends a stream, in a thread; never waits. A few callbacks may still come."""
+    thread = threading.Thread(target=_close, args=(stream,), name="p2pcall-close", daemon=True)
+    _closing.add(thread)
+    thread.start()
+
+
+def _close(stream: Any) -> None:
     with _portaudio:
         stream.close(ignore_errors=True)
         _open_streams.discard(stream)
+
+
+def _end(sd: Any) -> None:
+    """At the interpreter's end: no callback comes after it, but where PortAudio is stuck it is left alone."""
+    deadline = time.monotonic() + EXIT_WAIT_S
+    for thread in list(_closing):
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if _portaudio.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        try:
+            if not _open_streams:
+                sd._exit_handler()
+        finally:
+            _portaudio.release()
 
 
 def list_cards() -> list[Device]:
@@ -153,6 +223,12 @@ def open_error(card: Card, error: Exception) -> P2PCallError:
     reason = " ".join(str(error).split("[")[0].lower().split()) or "unknown"
     hint = f"see who uses it, take another of `p2pcall devices`, or `{option} none`"
     return device_error("device-open", f"the {word} {card.name} cannot be opened: {reason}", hint)
+
+
+def _stuck(direction: Direction) -> P2PCallError:
+    word, option = WORD[direction], OPTION[direction]
+    hint = f"restart the sound server, or call with `{option} none`"
+    return device_error("device-stuck", f"the {word} cannot be had: the sound server does not answer", hint)
 
 
 def _hush_alsa() -> None:

@@ -5,7 +5,9 @@ again every few seconds: a sound server that comes back brings the sound back.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -106,8 +108,24 @@ class Keeper(Generic[D]):
         self._retry = asyncio.get_running_loop().call_later(REOPEN_EVERY_S, self._try)
 
     def _try(self) -> None:
-        try:
+        """Looks for the card in a thread: a sound server that hangs takes its time."""
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._look, args=(loop,), name="p2pcall-reopen", daemon=True).start()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        device = None
+        with suppress(P2PCallError):
             device = self._reopen(self._spec)
+        with suppress(RuntimeError):  # the loop is closed: the call is over
+            loop.call_soon_threadsafe(self._looked, device)
+
+    def _looked(self, device: D | None) -> None:
+        if not self._running:
+            return
+        try:
+            if device is None:
+                self._again()
+                return
             self._begin(device)
         except P2PCallError:
             self._again()

@@ -57,8 +57,6 @@ async def _run(
 ) -> Outcome:
     station = Station(env, settings, home, ui, any_port=any_port)
     station.interrupts.install()
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: station.interrupts.crashed(context.get("exception")))
     ui.on_closed = station.interrupts.closed
     devices: Devices | None = None
     try:

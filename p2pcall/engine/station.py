@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -38,15 +39,19 @@ class Interrupts:
         self.crash: BaseException | None = None
         self.resized: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._thread_hook = threading.excepthook
 
     def install(self) -> None:
-        """Catch the signals from now on."""
+        """Catch the signals from now on, and what nobody else catches in the loop or in a thread."""
         for number in END_SIGNALS:
             self._loop.add_signal_handler(number, self._fire, number)
         self._loop.add_signal_handler(signal.SIGWINCH, self._resize)
+        self._loop.set_exception_handler(lambda _, context: self.crashed(context.get("exception")))
+        self._thread_hook, threading.excepthook = threading.excepthook, self._thread_crashed
 
     def remove(self) -> None:
         """The system's own ways again."""
+        threading.excepthook = self._thread_hook
         for number in (*END_SIGNALS, signal.SIGWINCH):
             self._loop.remove_signal_handler(number)
 
@@ -66,6 +71,10 @@ class Interrupts:
         """A callback raised, which is a bug: whatever is up ends with a word to the other side, the bug is told."""
         self.crash = self.crash or error or RuntimeError("the event loop met an error")
         self._tell("failed")
+
+    def _thread_crashed(self, died: threading.ExceptHookArgs) -> None:
+        """In the thread that ends by this error."""
+        self._loop.call_soon_threadsafe(self.crashed, died.exc_value)
 
     def _tell(self, what: str) -> None:
         self.what = what
@@ -103,6 +112,8 @@ class Station:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
+            if self.interrupts.crash is not None:
+                raise self.interrupts.crash
             if self.interrupts.what == "stdout-closed":
                 raise BrokenPipeError
             raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED)

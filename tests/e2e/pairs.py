@@ -5,11 +5,13 @@ hear nothing and show nothing, and bob answers anyone. In namespaces bob is on s
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tries
 from harness import P2P, Event
 from netns import NetnsPair
 
@@ -104,3 +106,33 @@ def in_call_between(
     target = net.ipv4["b"] if announce == "off" else "bob"
     alice = p2p("dial", target, "--name", "alice", "--json", *dial, net=net, side="a", name="alice")
     return Call(alice, bob, alice.wait_event("connected"), bob.wait_event("connected"))
+
+
+@contextmanager
+def apart(p2p: Start, place: Path) -> Iterator[Start]:
+    """Start processes as `p2p` does, but all named and with their homes in `place`, and end them with the block."""
+    place.mkdir()
+    with ExitStack() as running:
+
+        def start(*argv: str, name: str, **where: Any) -> P2P:
+            process = p2p(*argv, home=place / name, **where)
+            running.callback(process.stop)
+            return process
+
+        yield start
+
+
+def best_call(
+    p2p: Start,
+    tmp_path: Path,
+    measure: Callable[[Start, Path], tries.Figures],
+    judge: Callable[[tries.Figures], None],
+) -> tries.Figures:
+    """`tries.best` of calls: each has processes of its own, which end with it, and a directory for its files."""
+
+    def call(number: int) -> tries.Figures:
+        place = tmp_path / f"try{number}"
+        with apart(p2p, place) as start:
+            return measure(start, place)
+
+    return tries.best(call, judge)
