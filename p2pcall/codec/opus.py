@@ -61,7 +61,7 @@ class OpusEncoder:
             "application": "voip",
             "vbr": "off",
             "frame_duration": "20",
-            "compression_level": "10",  # 0.4 ms a frame; level 5 saves 0.1 ms and costs up to 0.5 PESQ
+            "compression_level": "8",  # 0.3 ms a frame, as good as 10; level 5 saves 0.1 ms and costs up to 0.5 PESQ
         }
         context.open()
         self._context = context

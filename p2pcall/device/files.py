@@ -40,6 +40,8 @@ TONE_LEVEL = 0.1
 """-20 dB of full scale: clear, and no fright in a headset."""
 MAX_BAD_PACKETS = 50
 """So many broken packets in a row are the end of a file."""
+FRAMES_AT_ONCE = 5
+"""Resampled at one go: a fifth of the work of single frames, and still too little to be late by."""
 FILES_ONLY = {"protocol_whitelist": "file"}
 """A playlist must not make FFmpeg open network addresses."""
 
@@ -74,7 +76,9 @@ def open_media(path: str, kind: str) -> InputContainer:
 def decoded_frames(path: str) -> Iterator[bytes]:
     """The sound of a file as whole frames, the last one filled up with silence."""
     container = open_media(path, "audio")
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ, frame_size=FRAME_SAMPLES)
+    resampler = av.AudioResampler(
+        format="s16", layout="mono", rate=SAMPLE_RATE_HZ, frame_size=FRAME_SAMPLES * FRAMES_AT_ONCE
+    )
     bad = 0
     with container:
         packets = container.demux(container.streams.audio[0])
@@ -88,12 +92,16 @@ def decoded_frames(path: str) -> Iterator[bytes]:
                 bad += 1
                 continue
             bad = 0
-            yield from map(_pcm, pieces)
-        yield from map(_pcm, resampler.resample(None))
+            for piece in pieces:
+                yield from _frames(piece)
+        for piece in resampler.resample(None):
+            yield from _frames(piece)
 
 
-def _pcm(frame: av.AudioFrame) -> bytes:
-    return bytes(frame.planes[0])[: frame.samples * 2].ljust(FRAME_BYTES, b"\0")
+def _frames(piece: av.AudioFrame) -> Iterator[bytes]:
+    pcm = bytes(piece.planes[0])[: piece.samples * 2]
+    for at in range(0, len(pcm), FRAME_BYTES):
+        yield pcm[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
 
 
 def check_sound_file(path: str) -> None:

@@ -1,6 +1,7 @@
 """The commands that place calls, each one coroutine: `listen` and `dial`, with everything opened and closed."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 from p2pcall import events
@@ -64,6 +65,7 @@ async def _run(
         for warning in devices.warnings:
             ui.emit(events.Warning(warning.slug, warning.text))
         station.open()
+        gc.freeze()  # the libraries' objects are there to stay: looking through them holds the sound up for 50 ms
         outcome = await work(station, devices)
         if station.interrupts.crash is not None:
             raise station.interrupts.crash

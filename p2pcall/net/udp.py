@@ -118,7 +118,7 @@ class Driver(Generic[E]):
         self.pump()
 
     def pump(self) -> None:
-        """Sends what is to be sent, hands on what happened, until there is no more; then arms the timer.
+        """Hands on what happened, sends what is to be sent, until there is no more; then arms the timer.
 
         Called from inside `on_event` it returns at once: the pump that is already running does the work.
         """
@@ -126,8 +126,10 @@ class Driver(Generic[E]):
             return
         self._pumping = True
         try:
-            while self._endpoint is not None and (self._send_all() | self._hand_on()):
-                pass
+            self._hand_on()
+            self._send_all()
+            while self._hand_on():
+                self._send_all()
         finally:
             self._pumping = False
             self._arm()
@@ -153,12 +155,11 @@ class Driver(Generic[E]):
         """The addresses at which this side can be called now, without the port."""
         return expand(self.bound())
 
-    def _send_all(self) -> bool:
-        assert self._endpoint is not None and self._loop is not None
-        datagrams = self._endpoint.datagrams_to_send(self._loop.time())
-        for data, address in datagrams:
+    def _send_all(self) -> None:
+        if self._endpoint is None or self._loop is None:
+            return
+        for data, address in self._endpoint.datagrams_to_send(self._loop.time()):
             self._send(data, address)
-        return bool(datagrams)
 
     def _hand_on(self) -> bool:
         handed = False
@@ -190,12 +191,14 @@ class Driver(Generic[E]):
 
     def _readable(self, sock: socket.socket) -> None:
         assert self._loop is not None
-        for _ in range(RECEIVE_BATCH):
+        for taken in range(RECEIVE_BATCH):
             if self._endpoint is None:
                 return
             try:
                 data, ancillary, _flags, source = sock.recvmsg(RECEIVE_BYTES, _ANCILLARY_BYTES)
             except (BlockingIOError, InterruptedError):
+                if not taken:  # awake for nothing: errors are in the queue
+                    self._read_errors(sock)
                 break
             except OSError as error:
                 self._count(error.errno or 0)
@@ -204,7 +207,6 @@ class Driver(Generic[E]):
             address = normalise(source)
             self._routes.heard(address, sock, ancillary)
             self._endpoint.receive_datagram(data, address, self._loop.time())
-        self._read_errors(sock)
         self.pump()
 
     def _send(self, data: bytes, address: Address) -> None:
