@@ -3,7 +3,7 @@
 Rules: PortAudio's callbacks copy and signal, nothing else; everything with a thought in it runs in the
 loop. The microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls
 one frame when the ring behind the callback runs low. How low grows by one block after an underrun and
-shrinks again in quiet times. Opening takes a thread of its own for the moment (some cards need a second);
+shrinks again in quiet times. Opening and closing take a thread of their own (a server that hangs takes for ever);
 failures, then and later, come through `on_error` once. Leaves out echo cancellation and choosing another
 device.
 """

@@ -49,7 +49,7 @@ EXIT_WAIT_S: Final = 0.5
 
 _portaudio = threading.Lock()
 _open_streams: WeakSet[Any] = WeakSet()
-_closing: WeakSet[threading.Thread] = WeakSet()
+_closing: set[threading.Thread] = set()
 """PortAudio is one for the whole process, so these are too: it takes one call at a time, and must not be
 restarted while a stream is open.
 """
@@ -93,19 +93,19 @@ def find_card(spec: str, direction: Direction) -> Card:
     PortAudio looks for hardware: it looks once when it starts, so what is not found is looked for again after a
     restart of it, if no stream is open.
     """
-    found: list[Card | BaseException] = []
+    found: list[Card | P2PCallError] = []
 
     def look() -> None:
         try:
             found.append(_search(spec, direction))
-        except BaseException as error:  # raised where it is waited for
+        except P2PCallError as error:
             found.append(error)
 
     thread = threading.Thread(target=look, name="p2pcall-look", daemon=True)
     thread.start()
     thread.join(LOOK_WAIT_S)
     card = found[0] if found else _stuck(direction)
-    if isinstance(card, BaseException):
+    if isinstance(card, P2PCallError):
         raise card
     return card
 
@@ -123,8 +123,11 @@ def _search(spec: str, direction: Direction) -> Card:
 
 @contextlib.contextmanager
 def _exclusive(direction: Direction, wait_s: float) -> Iterator[None]:
-    """PortAudio for oneself; raises P2PCallError when it is stuck in a call."""
-    if not _portaudio.acquire(timeout=wait_s):
+    """PortAudio for oneself, all streams closed that are to be; raises P2PCallError when it is stuck in a call."""
+    deadline = time.monotonic() + wait_s
+    for thread in list(_closing):
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if not _portaudio.acquire(timeout=max(0.0, deadline - time.monotonic())):
         raise _stuck(direction)
     try:
         yield
@@ -180,7 +183,12 @@ def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: An
 
 def close_stream(stream: Any) -> None:
     """Ends a stream, in a thread; never waits. A few callbacks may still come."""
-    thread = threading.Thread(target=_close, args=(stream,), name="p2pcall-close", daemon=True)
+
+    def close() -> None:
+        _close(stream)
+        _closing.discard(thread)
+
+    thread = threading.Thread(target=close, name="p2pcall-close", daemon=True)
     _closing.add(thread)
     thread.start()
 
@@ -193,15 +201,9 @@ def _close(stream: Any) -> None:
 
 def _end(sd: Any) -> None:
     """At the interpreter's end: no callback comes after it, but where PortAudio is stuck it is left alone."""
-    deadline = time.monotonic() + EXIT_WAIT_S
-    for thread in list(_closing):
-        thread.join(max(0.0, deadline - time.monotonic()))
-    if _portaudio.acquire(timeout=max(0.0, deadline - time.monotonic())):
-        try:
-            if not _open_streams:
-                sd._exit_handler()
-        finally:
-            _portaudio.release()
+    with contextlib.suppress(P2PCallError), _exclusive("output", EXIT_WAIT_S):
+        if not _open_streams:
+            sd._exit_handler()
 
 
 def list_cards() -> list[Device]:

@@ -2,7 +2,8 @@
 
 Two threads of this room's own: `CaptureThread` owns the camera and the encoder, `PlayoutThread` the decoder and
 the view. Both talk with the loop by `call_soon_threadsafe` and one bounded slot or queue each. A frame that finds
-the way out still taken is not encoded at all, so that the chain of references never breaks on purpose.
+the way out still taken is not encoded at all, so that the chain of references never breaks on purpose. An error that is
+no device's ends its thread, and with it the call (`station.Interrupts`).
 """
 
 import threading

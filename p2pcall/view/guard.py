@@ -26,6 +26,8 @@ class Guard:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._former: list[subprocess.Popen[bytes]] = []
+        """Shells that were told to go, to be collected when they have gone."""
 
     @staticmethod
     def saved_mode(tty: int) -> str:
@@ -39,6 +41,7 @@ class Guard:
 
     def start(self, tty: int, saved: str, restore: bytes) -> None:
         """Watches the terminal `tty`, by now in the mode of a call; `restore` is written if we die."""
+        self._former = [process for process in self._former if process.poll() is None]
         if not saved:
             return
         escaped = "".join(f"\\{byte:03o}" for byte in restore)
@@ -51,12 +54,13 @@ class Guard:
                     stdout=own,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
+                    start_new_session=True,  # no SIGHUP comes, also not before it can be ignored
                 )
             finally:
                 os.close(own)
 
     def stop(self, *, restored: bool = True) -> None:
-        """The shell goes: having done nothing if the terminal is right again, else after doing its work."""
+        """Has the shell go, without waiting: with nothing done if the terminal is right again, else after its work."""
         process, self._process = self._process, None
         if process is None or process.stdin is None:
             return
@@ -64,6 +68,4 @@ class Guard:
             if restored:
                 os.write(process.stdin.fileno(), b"done\n")
             process.stdin.close()
-        if restored:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_WAIT_S)
+        self._former.append(process)

@@ -1,24 +1,21 @@
 """Who answers a call: keys that were typed for something else do not, and a background job asks nobody."""
 
 import asyncio
-import contextlib
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from window import PATIENCE_S, Window, output_at, run
 
 from p2pcall import events
 from p2pcall.cli.output import ANSWERS, Output
 from p2pcall.engine.ui import CallView
-from p2pcall.env import Env
-from p2pcall.view.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 20.0
 PROMPT = b"[d]ecline? "
 INCOMING = events.Incoming("00000000", "bob", "abcd", "new", True, True)
 TYPED = {
@@ -28,49 +25,6 @@ TYPED = {
     "half a key": b"\x1b[",
     "a held key": b"a" * 1000,
 }
-TRUECOLOUR = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
-
-
-class Window:
-    """A terminal with a person in front of it."""
-
-    def __init__(self) -> None:
-        self._master, self._slave = pty.openpty()
-        os.set_blocking(self._master, False)
-        self._seen = b""
-        self._streams = [os.fdopen(os.dup(self._slave), mode) for mode in ("r", "w", "w")]
-
-    def env(self) -> Env:
-        env = Env.fake(environ=TRUECOLOUR)
-        env.stdin, env.stdout, env.stderr = self._streams
-        return env
-
-    def type(self, data: bytes) -> None:
-        os.write(self._master, data)
-
-    async def see(self, wanted: bytes, times: int = 1) -> None:
-        """Wait until this was written to the terminal so often."""
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def readable() -> None:
-            with contextlib.suppress(BlockingIOError):
-                self._seen += os.read(self._master, 65536)
-            changed.set()
-
-        loop.add_reader(self._master, readable)
-        try:
-            while self._seen.count(wanted) < times:
-                changed.clear()
-                await asyncio.wait_for(changed.wait(), PATIENCE_S)
-        finally:
-            loop.remove_reader(self._master)
-
-    def close(self) -> None:
-        for stream in self._streams:
-            stream.close()
-        os.close(self._master)
-        os.close(self._slave)
 
 
 @pytest.fixture
@@ -80,27 +34,10 @@ def window() -> Iterator[Window]:
     made.close()
 
 
-def output_at(window: Window, *, plain: bool = False) -> Output:
-    """With a terminal that has no guard: to end that process takes a moment, in which the loop stands still."""
-    env = window.env()
-    output = Output(env, plain=plain)
-    assert output.terminal is not None
-    output.terminal.close()
-    output.terminal = Terminal(env.stdin.fileno(), env.stdout.fileno(), guard=False)
-    return output
-
-
 async def question(output: Output) -> str:
     asked = output.ask(INCOMING)
     assert asked is not None
     return await asked
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    async def limited() -> None:
-        await asyncio.wait_for(work(), PATIENCE_S)
-
-    asyncio.run(limited())
 
 
 @pytest.mark.terminal

@@ -127,6 +127,7 @@ def best_call(
     tmp_path: Path,
     measure: Callable[[Start, Path], tries.Figures],
     judge: Callable[[tries.Figures], None],
+    together: Callable[[list[tries.Figures]], tries.Figures] | None = None,
 ) -> tries.Figures:
     """`tries.best` of calls: each has processes of its own, which end with it, and a directory for its files."""
 
@@ -135,4 +136,4 @@ def best_call(
         with apart(p2p, place) as start:
             return measure(start, place)
 
-    return tries.best(call, judge)
+    return tries.best(call, judge, together=together)

@@ -215,3 +215,10 @@ def pesq_wideband(sound: Samples, recording: Samples) -> float:
     """
     pesq = importlib.import_module("pesq").pesq
     return float(pesq(16_000, _to_16_khz(sound), _to_16_khz(aligned(sound, recording)), "wb"))
+
+
+def pesq_of_pieces(sound: Samples, recording: Samples, *, piece_s: float = 1.5) -> list[float]:
+    """`pesq_wideband` of each piece of the sound, wherever in the recording it is found."""
+    size = int(piece_s * RATE)
+    starts = range(0, len(sound) - size + 1, size)
+    return [round(pesq_wideband(sound[at : at + size], recording), 2) for at in starts]

@@ -19,6 +19,7 @@ from p2pcall.engine.people import People
 from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.soundcheck import SoundCheck
+from p2pcall.engine.station import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -61,10 +62,11 @@ class Bench:
     """Opens fakes, remembers them, refuses the real device while it is `broken`."""
 
     def __init__(self, kind: type[FakeSource]) -> None:
-        self.kind, self.opened, self.broken = kind, list[FakeSource](), False
+        self.kind, self.opened, self.broken, self.refused = kind, list[FakeSource](), False, 0
 
     def __call__(self, spec: str) -> FakeSource:
         if self.broken and spec == "usb":
+            self.refused += 1
             raise GONE
         self.opened.append(self.kind(spec))
         return self.opened[-1]
@@ -90,12 +92,13 @@ def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSou
         assert told == [GONE]
         assert [one.spec for one in bench.opened] == ["usb", stand_in]
         assert first.on_frame is None
-        await asyncio.sleep(2 * REOPEN_EVERY_S + 0.1)
+        while bench.refused < 2:  # by a thread, while the time here flies
+            await asyncio.sleep(REOPEN_EVERY_S)
         assert len(bench.opened) == 2
         bench.broken = False
-        await asyncio.sleep(REOPEN_EVERY_S)
+        while bench.opened[1].on_frame is not None:
+            await asyncio.sleep(REOPEN_EVERY_S)
         assert [one.spec for one in bench.opened] == ["usb", stand_in, "usb"]
-        assert bench.opened[1].on_frame is None
         stop()
         assert bench.opened[2].on_frame is None
 
@@ -297,6 +300,43 @@ def test_rubbish_instead_of_a_picture_asks_for_a_key_frame() -> None:
     playout.stop()
     assert broken == [1]
     assert wall.frames == 0
+
+
+def filming_that_fails() -> Callable[[], None]:
+    def fail() -> Pictures:
+        raise ZeroDivisionError
+
+    capture = CaptureThread(fail, Posts(), lambda: 0.0, None)
+    capture.start()
+    return lambda: capture.stop(wait=True)
+
+
+def showing_that_fails() -> Callable[[], None]:
+    class Broken(Wall):
+        def show(self, frame: av.VideoFrame) -> None:
+            raise ZeroDivisionError
+
+    playout = PlayoutThread(Broken(), Posts())
+    playout.start()
+    playout.submit(*_coded(1)[0])
+    return playout.stop
+
+
+@pytest.mark.parametrize("fails", [filming_that_fails, showing_that_fails])
+def test_a_bug_in_a_thread_of_the_picture_ends_what_is_up(fails: Callable[[], Callable[[], None]]) -> None:
+    async def scene() -> None:
+        interrupts, told = Interrupts(), asyncio.Queue[str]()
+        interrupts.take = told.put_nowait
+        before = threading.excepthook
+        interrupts.install()
+        stop = fails()
+        assert await told.get() == "failed"
+        assert isinstance(interrupts.crash, ZeroDivisionError)
+        stop()
+        interrupts.remove()
+        assert threading.excepthook is before
+
+    asyncio.run(scene())
 
 
 def test_every_reason_of_the_line_has_an_ending_and_an_exit_code() -> None:

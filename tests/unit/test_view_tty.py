@@ -7,10 +7,12 @@ import signal
 import termios
 from collections.abc import Iterator
 from fcntl import ioctl
+from pathlib import Path
 from struct import pack
 
 import pytest
 
+from p2pcall.view.guard import Guard
 from p2pcall.view.terminal import Terminal
 
 
@@ -326,5 +328,23 @@ def test_the_guard_goes_with_the_terminal(tty: Pty) -> None:
     assert process
     assert process.poll() is None
     terminal.close()
-    assert process.returncode == 0
+    assert process.wait() == 0
     assert tty.seen().count(b"\x1b[?1049l") == 1
+
+
+def test_a_guard_that_is_slow_to_go_is_not_waited_for_and_collected_later(
+    tty: Pty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    monkeypatch.setattr("p2pcall.view.guard._SCRIPT", f"read -r word; read -r word <{gate}; exit 3")
+    guard = Guard()
+    guard.start(tty.slave, "saved", b"")
+    process = guard._process
+    assert process
+    guard.stop()
+    assert process.poll() is None
+    gate.write_text("go\n")
+    process.wait()
+    guard.start(tty.slave, "", b"")
+    assert (process.returncode, guard._former) == (3, [])

@@ -15,6 +15,7 @@ from p2pcall.codec.video import (
     VideoEncoder,
     key_frame_size,
 )
+from p2pcall.device.testcard import BARS, TestCard
 
 
 def picture(i: int, width: int = 320, height: int = 240, scene: int = 0) -> av.VideoFrame:
@@ -71,6 +72,20 @@ def test_any_format_and_size_goes_in(source: str) -> None:
     got = decoder.decode(frame.data)
     assert got is not None
     assert (got.width, got.height) == (160, 90)
+
+
+@pytest.mark.parametrize("size", [(28, 22), (60, 46), (128, 96)], ids=str)
+def test_however_small_every_colour_is_where_it_belongs(size: tuple[int, int]) -> None:
+    """The test card has seven bars; its colours have half the resolution, and a bar of (28, 22) but two of them."""
+    width, height = size
+    encoder, decoder = VideoEncoder(*size, 15, 100_000), VideoDecoder()
+    coded = encoder.encode(av.VideoFrame.from_ndarray(TestCard().draw(3), format="rgb24"))
+    assert coded is not None
+    got = decoder.decode(coded.data)
+    assert got is not None
+    pixels = got.to_ndarray(format="rgb24").astype(int)
+    middles = [int((number + 0.5) / len(BARS) * width) for number in range(len(BARS))]
+    assert np.abs(pixels[height // 40, middles] - np.array(BARS)).max() < 64
 
 
 def test_the_rate_is_kept_and_key_frames_are_bounded() -> None:

@@ -1,13 +1,11 @@
 """Sound cards through a sounddevice of our own: found by name, opened at `start` only, told when they go."""
 
 import importlib
-import threading
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
+from fake_sound import ROWS, FakeSound, started
 
 from p2pcall.device import audio, cards
 from p2pcall.device.base import AudioSink, AudioSource, Device
@@ -15,117 +13,11 @@ from p2pcall.device.factory import list_devices, open_audio_sink, open_audio_sou
 from p2pcall.errors import ExitCode, P2PCallError
 
 
-class FakeError(Exception):
-    """PortAudio's."""
-
-
-class Times:
-    def __init__(self, current: float, adc: float, dac: float) -> None:
-        self.currentTime, self.inputBufferAdcTime, self.outputBufferDacTime = current, adc, dac
-
-
-class Status:
-    input_overflow = False
-    output_underflow = False
-
-
-class FakeStream:
-    """A stream whose callbacks are called by the test."""
-
-    def __init__(self, sound: "FakeSound", kind: str, **options: Any) -> None:
-        self.sound, self.kind, self.options = sound, kind, options
-        self.latency = 0.01
-        self.started = self.closed = False
-        if sound.fail_open:
-            raise FakeError("Device unavailable [PaErrorCode -9985]")
-        sound.streams.append(self)
-
-    def start(self) -> None:
-        if self.sound.fail_start:
-            raise FakeError("Unanticipated host error [PaErrorCode -9999]")
-        self.started = True
-
-    def close(self, ignore_errors: bool = True) -> None:
-        assert ignore_errors
-        if self.started and not self.closed:
-            self.options["finished_callback"]()
-        self.closed = True
-
-    def capture(self, samples: bytes, status: Any = Status, late: float = 0.0) -> None:
-        length = len(samples) // 2 / self.options["channels"] / 48_000
-        self.options["callback"](samples, round(length * 48_000), Times(9 + length + late, 9, 0), status)
-
-    def play(self, blocks: int = 1) -> bytes:
-        out = bytearray(audio.BLOCK_BYTES * self.options["channels"])
-        got = b""
-        for _ in range(blocks):
-            self.options["callback"](out, audio.BLOCK_SAMPLES, Times(9, 0, 9.012), Status)
-            got += bytes(out)
-        return got
-
-
-class FakeSound:
-    """Stands in for the module."""
-
-    PortAudioError = FakeError
-
-    def __init__(self, rows: list[tuple[str, int, int]]) -> None:
-        self.rows = rows
-        self.streams: list[FakeStream] = []
-        self.fail_open = self.fail_start = False
-        self.mono = True
-        self.restarts = 0
-        self.after_restart: list[tuple[str, int, int]] | None = None
-
-    def query_devices(self, *, kind: str | None = None) -> Any:
-        rows = [
-            {"name": name, "index": n, "max_input_channels": ins, "max_output_channels": outs}
-            for n, (name, ins, outs) in enumerate(self.rows)
-        ]
-        if kind is None:
-            return rows
-        for row in rows:
-            if row[f"max_{kind}_channels"]:
-                return row
-        raise FakeError("Error querying device -1")
-
-    def check_input_settings(self, *, device: int, channels: int, dtype: str, samplerate: int) -> None:
-        assert (dtype, samplerate) == ("int16", 48_000)
-        if (channels == 1 and not self.mono) or self.fail_open:
-            raise FakeError("Invalid number of channels [PaErrorCode -9998]")
-
-    check_output_settings = check_input_settings
-
-    def RawInputStream(self, **options: Any) -> FakeStream:
-        return FakeStream(self, "in", **options)
-
-    def RawOutputStream(self, **options: Any) -> FakeStream:
-        return FakeStream(self, "out", **options)
-
-    def _terminate(self) -> None:
-        self.restarts += 1
-
-    def _initialize(self) -> None:
-        if self.after_restart is not None:
-            self.rows = self.after_restart
-
-
-ROWS = [("HDMI 0", 0, 8), ("Headset: USB Audio (hw:1,0)", 1, 2), ("Webcam mic", 2, 0), ("Webcam", 2, 0)]
-
-
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
     fake = FakeSound(ROWS)
     monkeypatch.setattr(cards, "load", lambda direction="output": fake)
     return fake
-
-
-def started(device: AudioSource | AudioSink, argument: Callable[..., Any], sound: FakeSound) -> FakeStream:
-    before = len(sound.streams)
-    device.start(argument)  # type: ignore[arg-type]
-    eventually(lambda: len(sound.streams) > before and sound.streams[-1].started)
-    eventually(lambda: not any("p2pcall-open" in thread.name for thread in threading.enumerate()))
-    return sound.streams[-1]
 
 
 def test_cards_are_listed_and_the_default_marked(sound: FakeSound, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +137,7 @@ def test_a_microphone_gives_whole_frames_with_even_times(sound: FakeSound) -> No
     assert times[-1] == pytest.approx(scheduler.now - 0.01, abs=0.003)
     assert mic.latency_s == pytest.approx(0.011, abs=0.003)
     mic.stop()
-    assert stream.closed
+    eventually(lambda: stream.closed)
     stream.capture(numbered(1) * 2)
     scheduler.run_posted()
     assert len(got) == 50
@@ -312,7 +204,7 @@ def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
     assert frames[: 90 * FRAME_BYTES] == b"".join(numbered(n) for n in range(90))
     assert speaker.underruns == 0
     speaker.stop()
-    assert stream.closed
+    eventually(lambda: stream.closed)
 
 
 def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> None:
@@ -387,7 +279,7 @@ def test_unplugging_is_told_once(sound: FakeSound, direction: str) -> None:
     stream.options["finished_callback"]()
     scheduler.run_posted()
     assert [error.slug for error in errors] == ["device-lost"]
-    assert stream.closed
+    eventually(lambda: stream.closed)
     device.stop()
 
 
@@ -415,7 +307,7 @@ def test_a_card_that_stands_still_is_told(sound: FakeSound) -> None:
     assert errors == []
     scheduler.advance(audio.STALLED_S + 2 * audio.WATCH_S)
     assert [error.slug for error in errors] == ["device-stalled"]
-    assert stream.closed
+    eventually(lambda: stream.closed)
 
 
 def test_callbacks_after_the_loop_has_closed_are_harmless(sound: FakeSound) -> None:
