@@ -44,7 +44,7 @@ BUSY_WAIT_S: Final = 1.0
 """The same for what the loop waits for. Closing takes some 30 ms."""
 LOOK_WAIT_S: Final = 5.0
 """For PortAudio to start and look at all cards."""
-EXIT_WAIT_S: Final = 0.5
+EXIT_WAIT_S: Final = 2.0
 """For streams to close before the process ends."""
 
 _portaudio = threading.Lock()

@@ -26,6 +26,7 @@ from types import MappingProxyType
 
 from zeroconf import (
     BadTypeInNameException,
+    DNSQuestionType,
     NonUniqueNameException,
     RecordUpdate,
     RecordUpdateListener,
@@ -61,10 +62,13 @@ REFRESH_S = 30.0
 """So often a listed peer is looked up again: its records live for 120 s, then it answers or is gone."""
 SETTLE_S = 1.5
 """After a change the old records live for another second (RFC 6762, section 10.2): then it is looked up again."""
-BROWSE_S = 1.5
-"""Enough for two questions and for the slowest answer that RFC 6762 allows (500 ms)."""
-FIND_S = 2.0
-"""The same for one name; an answer mostly takes some 10 ms."""
+BROWSE_S = 2.5
+"""Enough for two questions, a second apart, and for the slowest answer that RFC 6762 allows: a record that was just
+sent to somebody else waits for a second (section 6), and then up to half a second for others (section 6.4)."""
+LOOKUP_S = 1.0
+"""So long `browse` waits on for those who were seen, but have not said yet where they are."""
+FIND_S = 2.5
+"""As `BROWSE_S` for one name; an answer mostly takes some 10 ms."""
 CLAIM_S = 20.0
 """So long a free name is looked for: 1.3 s if nobody minds, then some 0.2 s for each name that is taken."""
 MAX_CONTESTS = 16
@@ -262,6 +266,11 @@ class Browser:
         await self._follower.stop()
         await self._close()
 
+    async def looked_up(self, timeout_s: float) -> None:
+        """Waits until all who were seen have been looked up, but not for longer than that."""
+        if self._lookups:
+            await asyncio.wait(self._lookups.values(), timeout=timeout_s)
+
     def peers(self) -> list[LanPeer]:
         """Who is there now, by name."""
         return sorted(self._peers.values(), key=lambda peer: (peer.name.casefold(), peer.name))
@@ -274,7 +283,14 @@ class Browser:
         if link is not None:
             try:
                 self._zc = open_link(link)
-                AsyncServiceBrowser(self._zc.zeroconf, SERVICE_TYPE, handlers=[self._seen])
+                # Answers to all (QM) from the first question on: one to the asker alone (QU) goes to whichever
+                # program on this machine has port 5353 too, mostly the one that answers.
+                AsyncServiceBrowser(
+                    self._zc.zeroconf,
+                    SERVICE_TYPE,
+                    handlers=[self._seen],
+                    question_type=DNSQuestionType.QM,
+                )
             except P2PCallError as error:
                 self.problem = error
             except FAILURES:
@@ -351,11 +367,12 @@ class Browser:
 
 
 async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
-    """Who is on the link now; looks for `timeout_s`. Raises `P2PCallError` (not found) without a network."""
+    """Who is on the link now; looks for about `timeout_s`. Raises `P2PCallError` (not found) without a network."""
     browser = Browser()
     browser.start()
     try:
         await asyncio.sleep(timeout_s)
+        await browser.looked_up(LOOKUP_S)
     finally:
         await browser.stop()
     if browser.problem is not None:

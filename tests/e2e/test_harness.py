@@ -12,7 +12,7 @@ import pytest
 import sound
 from netns import NetnsPair, Side, output_of
 from pulse import PulseServer
-from tries import STALL_S, TRIES, Stalls, best
+from tries import PAUSE_S, STALL_S, TRIES, Stalls, best, each_best
 from xwindow import XTerm
 
 ECHO = """
@@ -218,6 +218,11 @@ def test_pesq_tells_good_from_bad() -> None:
         holes[start : start + 960] = 0
     assert sound.pesq_wideband(says, np.concatenate([np.zeros(4_000), says])) > 4.5
     assert sound.pesq_wideband(says, holes) < 3
+    assert max(sound.pesq_of_pieces(says, holes)) < 3
+    half = len(says) // 2
+    first, second = sound.pesq_of_pieces(says, np.concatenate([says[:half], holes[half:]]), piece_s=2)
+    assert first > 4.5
+    assert second < 3
 
 
 def test_a_clip_tells_the_number_of_each_frame(tmp_path: Path) -> None:
@@ -271,6 +276,27 @@ def test_what_is_never_good_fails_and_every_try_is_told() -> None:
     assert str(caught.value).count("too little") == TRIES
 
 
+@pytest.mark.parametrize("stalls", [[0.1], []], ids=["stood still", "quiet"])
+def test_only_what_the_machine_spoilt_is_judged_together(
+    monkeypatch: pytest.MonkeyPatch, stalls: list[float]
+) -> None:
+    """Each try has another hole; on a quiet machine that is a fault of the program."""
+    monkeypatch.setattr(Stalls, "__enter__", lambda self: self.found.extend(stalls) or self)
+    monkeypatch.setattr(Stalls, "__exit__", lambda *_: None)
+
+    def judge(windows: list[float]) -> None:
+        assert min(windows) == 1
+
+    def measure(number: int) -> list[float]:
+        return [float(at != number % 3) for at in range(3)]
+
+    if stalls:
+        assert best(measure, judge, together=each_best) == [1, 1, 1]
+    else:
+        with pytest.raises(AssertionError, match=f"any of {TRIES} tries"):
+            best(measure, judge, together=each_best)
+
+
 def test_a_fact_that_is_wrong_is_not_tried_again() -> None:
     asked: list[int] = []
 
@@ -284,30 +310,13 @@ def test_a_fact_that_is_wrong_is_not_tried_again() -> None:
     assert asked == [1]
 
 
-class Halting:
-    """In the place of the clocks and of the pause: each pause takes as long as is told, and computes so much."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, pauses: list[tuple[float, float]]) -> None:
-        self._pauses = iter(pauses)
-        self._at = self._used = 0.0
-        self.over = threading.Event()
-        monkeypatch.setattr(tries, "time", self)
-        monkeypatch.setattr(tries.threading, "Event", lambda: self)
-
-    def monotonic(self) -> float:
-        return self._at
-
-    def process_time(self) -> float:
-        return self._used
-
-    def wait(self, seconds: float) -> bool:
-        took, used = next(self._pauses, (0.0, 0.0))
-        if not took:
-            self.over.set()
-            return True
-        self._at += seconds + took
-        self._used += used
-        return False
-
-    def set(self) -> None:
-        self.over.wait()
+def test_time_that_was_taken_away_is_told_apart_from_time_that_was_used() -> None:
+    """A pause that is little late, one that is a second late, one in which this process computed for a second."""
+    stalls = Stalls()
+    at = used = 0.0
+    stalls.woke(at, used)
+    for late, computed in ((STALL_S / 2, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)):
+        at, used = at + PAUSE_S + late, used + computed
+        stalls.woke(at, used)
+    assert stalls.found == [pytest.approx(1.0)]
+    assert str(stalls) == "the machine stood still 1 times, 1000 ms in all, 1000 ms at most"

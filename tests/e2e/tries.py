@@ -16,7 +16,7 @@ program can do; a fault of the program is in all of them. All that is asked for 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -109,3 +109,8 @@ def best(
             if good(f"the best parts of {len(spoilt)} tries: {figures}", figures):
                 return figures
     raise AssertionError(f"not good in any of {tries} tries\n" + "\n".join(told))
+
+
+def each_best(rows: Iterable[Sequence[float]]) -> list[float]:
+    """Of each part the best score that it had in several measurements."""
+    return [max(part) for part in zip(*rows, strict=True)]

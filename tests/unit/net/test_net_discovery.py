@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_interface
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from zeroconf import (
     BadTypeInNameException,
+    DNSQuestionType,
     NonUniqueNameException,
     NotRunningException,
     ServiceStateChange,
@@ -425,5 +426,52 @@ def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
         for _ in range(3 * MAX_CONTESTS):
             announcer._contested("p2pcall-~.local.")
         assert 0 < silent.sent < MAX_CONTESTS
+
+    run(story)
+
+
+# ---- looking once
+
+
+class Seeing:
+    """In the place of `AsyncServiceBrowser`: sees one name at once."""
+
+    asked: ClassVar[list[DNSQuestionType]] = []
+
+    def __init__(
+        self,
+        zeroconf: Any,
+        service_type: str,
+        handlers: list[Callable[..., None]],
+        question_type: DNSQuestionType,
+    ) -> None:
+        self.asked.append(question_type)
+        for handler in handlers:
+            handler(zeroconf, service_type, f"bob.{service_type}", ServiceStateChange.Added)
+
+
+@pytest.mark.parametrize(("steps", "listed"), [(9, ["bob"]), (None, [])], ids=["late", "never"])
+def test_who_was_seen_may_still_say_where_they_are_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, steps: int | None, listed: list[str]
+) -> None:
+    """All are asked to answer to all: an answer to us alone might reach another program on this machine."""
+
+    async def request(*_: object) -> LanPeer:
+        if steps is None:
+            await asyncio.Event().wait()
+        for _step in range(steps or 0):
+            await asyncio.sleep(0)
+        return LanPeer("bob", 9, (("198.51.100.2", 9),), {}, "h.local.")
+
+    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(discovery, "open_link", lambda _: Silent())
+    monkeypatch.setattr(discovery, "AsyncServiceBrowser", Seeing)
+    monkeypatch.setattr(discovery, "_request", request)
+    if steps is None:
+        monkeypatch.setattr(discovery, "LOOKUP_S", 0.0)
+
+    async def story() -> None:
+        assert [peer.name for peer in await discovery.browse(0.0)] == listed
+        assert Seeing.asked[-1] is DNSQuestionType.QM
 
     run(story)
