@@ -126,6 +126,11 @@ def pack_fragment(fragment: VideoFragment) -> bytes:
     return payload
 
 
+def video_payload_bytes(payload: bytes) -> int:
+    """To what size the payload of a fragment is to be padded: the least class that holds it."""
+    return next(size for size in c.VIDEO_PAYLOAD_BYTES if len(payload) <= size)
+
+
 def parse_fragment(payload: bytes) -> VideoFragment | None:
     """The fragment, or None if malformed."""
     if not c.VIDEO_HEADER_BYTES < len(payload) <= c.VIDEO_HEADER_BYTES + c.VIDEO_FRAGMENT_BYTES:

@@ -1,15 +1,21 @@
 """How many earlier frames each packet of sound carries, by the loss that the other side reports.
 
 Rule: there is always at least one copy of an earlier frame, more at once when loss goes up, one step less
-only after several good reports. The size of the packets follows from the level alone, never from what is
-said. Leaves out when reports come and what loss is (`stats`). The idea is RFC 2198's; the receiver takes
-the copy instead of concealing.
+only after several good reports. The size of the packets (`payload_bytes`, to which the line pads) follows from
+the level alone, never from what is said, nor from how many frames there have been. Leaves out when reports
+come and what loss is (`stats`). The idea is RFC 2198's; the receiver takes the copy instead of concealing.
 """
 
 from collections import deque
 
 from p2pcall.media import constants as c
 from p2pcall.media.packets import AudioCopy, AudioPacket, pack_audio
+
+
+def voice_payload_bytes(level: int) -> int:
+    """Size of a packet of voice with all the copies of a redundancy level."""
+    frames = 1 + len(c.REDUNDANCY_LEVELS[level])
+    return c.AUDIO_HEADER_BYTES + frames * (c.AUDIO_COPY_HEADER_BYTES + c.VOICE_FRAME_BYTES)
 
 
 class Redundancy:
@@ -25,19 +31,21 @@ class Redundancy:
         """Earlier frames in each packet now."""
         return len(c.REDUNDANCY_LEVELS[self._level])
 
+    @property
+    def payload_bytes(self) -> int:
+        """To what size packets are to be padded now."""
+        return voice_payload_bytes(self._level)
+
     def packet(self, seq: int, frame: bytes, capture_ms: int) -> bytes:
-        """The payload for `frame`, with what copies fit; ValueError if the frame itself does not."""
+        """The payload for `frame`, with the copies that there are; ValueError if the frame is too long."""
+        if len(frame) > c.VOICE_FRAME_BYTES:
+            raise ValueError(f"a frame of {len(frame)} bytes would show in the size of its packet")
         copies = [AudioCopy(0, frame)]
-        size = c.AUDIO_HEADER_BYTES + c.AUDIO_COPY_HEADER_BYTES + len(frame)
         earlier = dict(self._sent)
         for distance in c.REDUNDANCY_LEVELS[self._level]:
             data = earlier.get(seq - distance)
-            if data is None:
-                continue
-            size += c.AUDIO_COPY_HEADER_BYTES + len(data)
-            if size > c.MAX_PAYLOAD_BYTES:
-                break
-            copies.append(AudioCopy(distance, data))
+            if data is not None:
+                copies.append(AudioCopy(distance, data))
         payload = pack_audio(AudioPacket(seq, capture_ms, tuple(copies)))
         self._sent.append((seq, frame))
         return payload

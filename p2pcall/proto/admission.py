@@ -1,55 +1,43 @@
-"""Strangers at the door: handshakes that we answer and that nobody has confirmed yet. All of it is bounded.
+"""The responder's side of all handshakes that are not yet lines. All of it is bounded.
 
-An initiation that comes again, from whatever address, gets the very same response again and costs no DH.
-New ones pass a rate limit over all sources; the table drops its oldest when it is full, and everything
-after 5 s. Left out: cookies (a later version), without which a flood from forged addresses can crowd out
-honest callers for as long as it lasts; calls that are up are not touched by it.
+A knock gets a cookie, without memory and without DH, and the answer is shorter than the knock. An initiation
+costs hashes until its cookie shows that its sender receives at its address; then its first part is kept for a
+moment, then the source's share of handshakes is asked, and only then there is DH. A whole initiation that comes
+again gets the very same response again and costs nothing. Answered handshakes are kept for 5 s; a source that has
+many pushes out its own. A line begins at an address that an initiation came from, for that one is proven,
+wherever the confirmation says that it comes from.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.handshake import Established, Responder, StaticKey
+from p2pcall.proto.cookie import Cookies
+from p2pcall.proto.door import Door
+from p2pcall.proto.halves import Halves
+from p2pcall.proto.handshake import Established, Initiation, Responder, StaticKey, choose
+from p2pcall.proto.kem import Encapsulate
+from p2pcall.proto.limits import SourceLimits, source_of
 from p2pcall.proto.noise import Entropy
-from p2pcall.proto.wire import DropReason, Suites
-
-
-class RateLimit:
-    """A token bucket: `take` tells whether one more may pass."""
-
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
-
-    def __init__(self, rate_per_s: float, burst: int) -> None:
-        self._rate = rate_per_s
-        self._burst = float(burst)
-        self._tokens = self._burst
-        self._at: float | None = None
-
-    def take(self, now: float) -> bool:
-        """Use up one token if there is one."""
-        if self._at is not None:
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+from p2pcall.proto.wire import Address, DropReason, Suites
 
 
 @dataclass(slots=True)
 class _HalfOpen:
     index: int
     initiation: bytes
+    addresses: list[Address]
+    source: str
     response: bytes
     responder: Responder | None
     expires: float
 
 
 class Admission:
-    """The responder's side of all handshakes that are not yet lines."""
+    """`knock` and `part` take first messages, `confirm` the last one. `door` says who may knock."""
 
     def __init__(
         self,
@@ -58,15 +46,20 @@ class Admission:
         able: Suites,
         new_index: Callable[[], int],
         dropped: Counter[DropReason],
+        encapsulate: Encapsulate,
     ) -> None:
+        self.door = Door(static)
         self._static = static
         self._entropy = entropy
-        self._able = able
+        self._choices = [choose(offered, able) for offered in range(c.MAX_U8 + 1)]
         self._new_index = new_index
         self._dropped = dropped
-        self._by_initiation: dict[bytes, _HalfOpen] = {}  # in order of age
-        self._by_index: dict[int, _HalfOpen] = {}
-        self._limit = RateLimit(c.HANDSHAKE_RATE_PER_S, c.HANDSHAKE_BURST)
+        self._encapsulate = encapsulate
+        self._cookies = Cookies(entropy)
+        self._halves = Halves(dropped)
+        self._limits = SourceLimits()
+        self._by_initiation: dict[bytes, _HalfOpen] = {}
+        self._by_index: dict[int, _HalfOpen] = {}  # in order of age
 
     def __contains__(self, index: int) -> bool:
         return index in self._by_index
@@ -74,29 +67,55 @@ class Admission:
     def __len__(self) -> int:
         return len(self._by_index)
 
-    def answer(self, datagram: bytes, now: float) -> bytes | DropReason:
-        """The response to an initiation."""
-        known = self._by_initiation.get(datagram)
-        if known is not None:
-            return known.response
-        initiation = wire.parse_initiation(datagram)
-        if isinstance(initiation, DropReason):
-            return initiation
-        if not self._limit.take(now):
-            return DropReason.RATE
-        index = self._new_index()
-        responder = Responder.answer(self._static, self._entropy, index, self._able, initiation)
-        if isinstance(responder, DropReason):
-            return responder
-        if len(self) >= c.MAX_HALF_OPEN:
-            self._dropped[DropReason.HALF_OPEN] += 1
-            self._forget(next(iter(self._by_index.values())))
-        half_open = _HalfOpen(index, datagram, responder.response, responder, now + c.HANDSHAKE_TIMEOUT_S)
-        self._by_initiation[datagram] = self._by_index[index] = half_open
-        return responder.response
+    def knock(self, datagram: bytes, address: Address, now: float) -> bytes | DropReason:
+        """The cookie for a knock."""
+        knock = wire.parse_knock(datagram)
+        if isinstance(knock, DropReason):
+            return knock
+        reason = self.door.judge(knock, datagram, now)
+        if reason is not None:
+            return reason
+        chosen = self._choices[knock.offered]
+        if chosen is None:
+            return DropReason.SUITE
+        cookie = self._cookies.make(address, knock.pattern, knock.offered, chosen, knock.sender_index, now)
+        return wire.pack_cookie(chosen, knock.sender_index, knock.token, cookie)
 
-    def confirm(self, confirmation: wire.Confirmation) -> Established | DropReason:
-        """Finish the handshake that a confirmation belongs to; its response stays for late copies."""
+    def part(self, datagram: bytes, address: Address, now: float) -> bytes | DropReason | None:
+        """The response to the part that makes an initiation whole; None for the one that comes first."""
+        part = wire.parse_part(datagram)
+        if isinstance(part, DropReason):
+            return part
+        if not self.door.mac1_fits(datagram, part.pattern):
+            return DropReason.MAC
+        chosen = self._choices[part.offered]
+        if chosen is None:
+            return DropReason.SUITE
+        said = (part.pattern, part.offered, chosen, part.sender_index)
+        if not self._cookies.holds(part.cookie, address, *said, now):
+            return DropReason.COOKIE
+        source = source_of(address)
+        whole = self._halves.join(part, source, now)
+        if whole is None:
+            return None
+        initiation = Initiation(*said, whole[c.INITIATION_HEADER_BYTES :])
+        if not whole.startswith(initiation.header):
+            return DropReason.HEADER
+        digest = sha256(whole).digest()
+        known = self._by_initiation.get(digest)
+        if known is None:
+            return self._answer(initiation, digest, address, source, now)
+        if address not in known.addresses and len(known.addresses) < c.MAX_INITIATIONS:
+            known.addresses.append(address)
+        return known.response
+
+    def confirm(
+        self, confirmation: wire.Confirmation, address: Address
+    ) -> tuple[Established, Address] | DropReason:
+        """Finish the handshake that a confirmation belongs to, and where its line begins.
+
+        The response stays for late copies.
+        """
         half_open = self._by_index.get(confirmation.receiver_index)
         if half_open is None:
             return DropReason.INDEX
@@ -105,12 +124,14 @@ class Admission:
         established = half_open.responder.read_confirmation(confirmation.noise)
         if isinstance(established, Established):
             half_open.responder = None
-        elif established is DropReason.COMMITMENT:
+            return established, address if address in half_open.addresses else half_open.addresses[-1]
+        if established is DropReason.COMMITMENT:
             self._forget(half_open)
         return established
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""
+        self._halves.expire(now)
         for half_open in list(self._by_index.values()):
             if now < half_open.expires:
                 return
@@ -118,9 +139,37 @@ class Admission:
 
     def next_timer(self) -> float | None:
         """When the oldest goes."""
-        for half_open in self._by_index.values():
-            return half_open.expires
-        return None
+        times = [half_open.expires for half_open in self._by_index.values()][:1]
+        half = self._halves.next_timer()
+        return min([*times, half] if half is not None else times, default=None)
+
+    def _answer(
+        self, initiation: Initiation, digest: bytes, address: Address, source: str, now: float
+    ) -> bytes | DropReason:
+        if not self._limits.take(source, now):
+            return DropReason.RATE
+        index = self._new_index()
+        responder = Responder.answer(
+            self._static, self._entropy, index, initiation, self.door.admits, self._encapsulate
+        )
+        if isinstance(responder, DropReason):
+            return responder
+        self._make_room(source)
+        expires = now + c.HANDSHAKE_TIMEOUT_S
+        half_open = _HalfOpen(index, digest, [address], source, responder.response, responder, expires)
+        self._by_initiation[digest] = self._by_index[index] = half_open
+        return responder.response
+
+    def _make_room(self, source: str) -> None:
+        of_source = [half_open for half_open in self._by_index.values() if half_open.source == source]
+        if len(of_source) >= c.MAX_HALF_OPEN_PER_SOURCE:
+            oldest = of_source[0]
+        elif len(self) >= c.MAX_HALF_OPEN:
+            oldest = next(iter(self._by_index.values()))
+        else:
+            return
+        self._dropped[DropReason.HALF_OPEN] += 1
+        self._forget(oldest)
 
     def _forget(self, half_open: _HalfOpen) -> None:
         del self._by_index[half_open.index]

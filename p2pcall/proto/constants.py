@@ -7,28 +7,38 @@ number that both ends must agree on. Media's numbers are in `media.constants`.
 from typing import Final
 
 # --- versions and labels ------------------------------------------------------------------------------------
-PROTOCOL_VERSION: Final = 1
-"""Second byte of an initiation and of a response; another version is dropped."""
-PROLOGUE_LABEL: Final = b"p2pcall/1"
-"""Starts the Noise prologue; both cleartext headers follow it, so that no header can be changed on the
-path."""
-COMMITMENT_LABEL: Final = b"p2pcall/1 commitment"
+PROTOCOL_VERSION: Final = 2
+"""Second byte of every handshake datagram but the confirmation; another version is dropped."""
+PROLOGUE_LABEL: Final = b"p2pcall/2 initiator responder"
+"""Starts the Noise prologue; the initiation's header follows it, so that no header can be changed on the path.
+It names the roles in the order of the header's author and its reader."""
+COMMITMENT_LABEL: Final = b"p2pcall/2 commitment"
 """Domain of the hash in message 1 that binds the initiator to its nonce and its static key."""
-SAS_LABEL: Final = b"p2pcall/1 words"
+SAS_LABEL: Final = b"p2pcall/2 words"
 """Domain of the hash from which the spoken words are taken."""
+MAC1_LABEL: Final = b"p2pcall/2 mac1"
+"""Domain of the key, made of the responder's public key, under which first messages are recognised."""
+CONTACT_LABEL: Final = b"p2pcall/2 contact"
+"""Domain of the key, made of both static keys, by which a knock is known to be a contact's."""
 
-# --- cryptographic sizes (X25519, ChaCha20-Poly1305, AES-256-GCM, SHA-256) ----------------------------------
+# --- cryptographic sizes (X25519, ML-KEM-768, ChaCha20-Poly1305, AES-256-GCM, SHA-256) ----------------------
 KEY_BYTES: Final = 32
 """X25519 keys and AEAD keys."""
 HASH_BYTES: Final = 32
 """SHA-256."""
 TAG_BYTES: Final = 16
 """Both AEADs."""
+KEM_SEED_BYTES: Final = 64
+"""Entropy of an ML-KEM key pair (FIPS 203: d and z)."""
+KEM_PUBLIC_BYTES: Final = 1184
+"""An ML-KEM-768 public key."""
+KEM_CIPHERTEXT_BYTES: Final = 1088
+"""An ML-KEM-768 ciphertext."""
 INDEX_BYTES: Final = 4
 """Sender and receiver indexes: random, so that nobody off the path can address a line or a handshake."""
 CALL_ID_BYTES: Final = 4
 """Of the handshake hash, in hexadecimal: names a call in events and logs, the same on both sides."""
-NONCE_BYTES: Final = 32
+NONCE_BYTES: Final = 16
 """The random values from which, with the handshake hash, the words are made; wide enough never to repeat."""
 SAS_WORDS: Final = 4
 """Words read aloud: 8 bits each, so a man in the middle passes once in 2^32 tries."""
@@ -37,24 +47,52 @@ SAS_WORDS: Final = 4
 MAX_DATAGRAM_BYTES: Final = 1200
 """UDP payload that every path with IPv6's least MTU of 1280 carries unfragmented (as QUIC, RFC 9000 section
 14)."""
-INITIATION_HEADER_BYTES: Final = 8
-"""type, version, offered suites, 0, sender index u32."""
-RESPONSE_HEADER_BYTES: Final = 12
-"""type, version, chosen suite, 0, sender index u32, receiver index u32."""
+MAX_HANDSHAKE_DATAGRAM_BYTES: Final = 1232
+"""The same path's payload to the last byte: 1280 less the headers of IPv6 (40) and UDP (8)."""
+MAC_BYTES: Final = 16
+"""mac1, a knock's tag and a cookie are HMAC-SHA256 cut to so much: forged once in 2^128 tries."""
+TOKEN_BYTES: Final = 8
+"""Of a knock, echoed in the cookie: who does not see the knock cannot answer it."""
+KNOCK_PADDING_BYTES: Final = 28
+"""Zeros, which leave room and keep the knock more than twice as long as its answer."""
+KNOCK_TAGGED_BYTES: Final = 52
+"""type, version, pattern, offered suites, sender index u32, token, timestamp u64, padding: what the tag covers."""
+KNOCK_BYTES: Final = KNOCK_TAGGED_BYTES + 2 * MAC_BYTES
+"""The same, tag, mac1: 84."""
+COOKIE_PADDING_BYTES: Final = 4
+"""Zeros at a cookie's end."""
+COOKIE_BYTES: Final = 36
+"""type, version, chosen suite, 0, receiver index u32, token, cookie, padding."""
+INITIATION_HEADER_BYTES: Final = 16
+"""type, version, pattern, offered suites, chosen suite, 0, 0, 0, sender index u32, 0, 0, 0, 0."""
+PART_HEADER_BYTES: Final = 24
+"""type, version, part, offered suites, sender index u32, cookie: before a chunk of the initiation."""
+PARTS: Final = 2
+"""Datagrams that an initiation takes, of equal length: it is longer than what every path carries."""
+MESSAGE_1_XX_BYTES: Final = KEY_BYTES + KEM_PUBLIC_BYTES + HASH_BYTES
+"""e, e1, commitment: 1248."""
+MESSAGE_1_IK_BYTES: Final = (
+    KEY_BYTES + (KEM_PUBLIC_BYTES + TAG_BYTES) + (KEY_BYTES + TAG_BYTES) + (HASH_BYTES + TAG_BYTES)
+)
+"""e, encrypted e1, s and commitment: 1328."""
+RESPONSE_HEADER_BYTES: Final = 8
+"""type, version, 0, 0, receiver index u32."""
+RESPONSE_PAYLOAD_BYTES: Final = NONCE_BYTES + INDEX_BYTES
+"""The responder's nonce and the index of its line."""
+MESSAGE_2_IK_BYTES: Final = (
+    KEY_BYTES + (KEM_CIPHERTEXT_BYTES + TAG_BYTES) + (RESPONSE_PAYLOAD_BYTES + TAG_BYTES)
+)
+"""e, encrypted ciphertext of the KEM, encrypted payload: 1172."""
+MESSAGE_2_XX_BYTES: Final = MESSAGE_2_IK_BYTES + KEY_BYTES + TAG_BYTES
+"""The same and encrypted s: 1220."""
 CONFIRMATION_HEADER_BYTES: Final = 8
 """type, 0, 0, 0, receiver index u32."""
+MESSAGE_3_IK_BYTES: Final = NONCE_BYTES + TAG_BYTES
+"""The initiator's sealed nonce, which stands where XX has its third message: 32."""
+MESSAGE_3_XX_BYTES: Final = (KEY_BYTES + TAG_BYTES) + MESSAGE_3_IK_BYTES
+"""Encrypted s, encrypted nonce: 80."""
 DATA_HEADER_BYTES: Final = 16
 """type, 0, 0, 0, receiver index u32, counter u64."""
-RESPONSE_BYTES: Final = (
-    RESPONSE_HEADER_BYTES + KEY_BYTES + (KEY_BYTES + TAG_BYTES) + (NONCE_BYTES + TAG_BYTES)
-)
-"""Header, e, encrypted s, encrypted nonce: 140."""
-INITIATION_BYTES: Final = RESPONSE_BYTES
-"""Padded to the length of a response: an answer to a forged source address never amplifies."""
-INITIATION_PAYLOAD_BYTES: Final = INITIATION_BYTES - INITIATION_HEADER_BYTES - KEY_BYTES
-"""Commitment and zero padding."""
-CONFIRMATION_BYTES: Final = CONFIRMATION_HEADER_BYTES + (KEY_BYTES + TAG_BYTES) + (NONCE_BYTES + TAG_BYTES)
-"""Header, encrypted s, encrypted nonce: 104."""
 MIN_DATA_BYTES: Final = DATA_HEADER_BYTES + TAG_BYTES
 """A data datagram with an empty plaintext."""
 FRAME_HEADER_BYTES: Final = 3
@@ -65,6 +103,8 @@ MAX_PAYLOAD_BYTES: Final = MAX_PLAINTEXT_BYTES - FRAME_HEADER_BYTES
 """One frame's payload: 1165."""
 MAX_U8: Final = 255
 """Largest channel and largest control message type."""
+MAX_U32: Final = 2**32 - 1
+"""Longest time, in units of CLOCK_HZ, that a pong tells it was held."""
 FIRST_MEDIA_CHANNEL: Final = 3
 """Channels below are this room's own; this one and those above go up and down opaque."""
 
@@ -73,30 +113,100 @@ REPLAY_WINDOW: Final = 8128
 """Counters behind the newest that may still arrive, as WireGuard's: 8192 less one 64-bit word (RFC 6479)."""
 REPLAY_WORD_BITS: Final = 64
 """Counters are remembered in words of so many bits, which are cleared one at a time (RFC 6479)."""
-MAX_COUNTER: Final = 2**64 - 2
-"""Last counter that may be sent; Noise reserves 2^64-1."""
+
+# --- shapes of records --------------------------------------------------------------------------------------
+SLACK_BYTES: Final = 112
+"""Room beside the sound in each record of voice: the longest control message with both its headers is 109."""
+RECORD_BYTES: Final = 330
+"""Plaintext of each record of control, timing and feedback frames, and the least of any record. It is that of
+voice at the lowest redundancy: a frame header, 215 bytes of sound, and the slack."""
+VOICE_FLOW_S: Final = 0.06
+"""After a record of voice, so long the small frames wait for the next to ride in: three frames of 20 ms, so that
+a microphone that comes late once does not show."""
+MAX_WAITING_FRAMES: Final = 32
+"""Feedback frames waiting for a record; the oldest is dropped: late ones are worth less."""
+
+# --- epochs: keys, and when they change ---------------------------------------------------------------------
+REKEY_LABEL: Final = b"p2pcall/2 rekey"
+"""Starts the prologue of a rekeying; the handshake hash of the running epoch follows and binds the chain."""
+REKEY_AFTER_S: Final = 120.0
+"""Age at which an epoch has been replaced (as WireGuard's)."""
+REKEY_LEAD_S: Final = 5.0
+"""The dialling side begins so much earlier, so that the new keys are there in time."""
+REKEY_AFTER_RECORDS: Final = 2**30
+"""Records sealed or opened in one direction after which an epoch is replaced; AES-GCM has room for 2^32."""
+REKEY_RETRY_S: Final = 5.0
+"""After the first message has been delivered, so long for the second; then it begins anew."""
+REKEY_LEAST_S: Final = 2.0
+"""Between two answers to a rekeying (1 ms of computing): a hostile peer gets no more. Below the retry's wait."""
+REKEY_IN_FLIGHT: Final = 4
+"""Control messages of a rekeying on their way at once: chat and goodbyes do not queue behind all of it."""
+REJECT_AFTER_S: Final = 180.0
+"""No epoch seals or opens after this age: a rekeying that an outage of LOST_TIMEOUT_S has delayed still fits."""
+REJECT_AFTER_RECORDS: Final = 2**60
+"""No counter from here on is sealed or opened; far below what Noise reserves."""
+PREVIOUS_EPOCH_S: Final = 10.0
+"""So long after the other side was heard under the new keys the old ones still open what is late; then they
+are wiped."""
 
 # --- handshake ----------------------------------------------------------------------------------------------
+OPENING_INTERVALS_S: Final = (0.25, 0.25, 0.5)
+"""Waits before each repetition of a knock and of an initiation, the last one for all further ones: two round
+trips have to succeed before the dial is given up."""
 RESEND_INTERVALS_S: Final = (0.25, 0.5, 1.0)
-"""Waits before each repetition of a handshake message, the last one for all further ones: quick after one
+"""Waits before each repetition of a confirmation or a probe, the last one for all further ones: quick after one
 lost datagram, quiet when nobody is there."""
 CANDIDATE_STAGGER_S: Final = 0.05
-"""Between the first initiations to several addresses (Happy Eyeballs, RFC 8305): a handshake datagram is
-cheap, so shorter than the RFC's 250 ms for TCP."""
+"""Between the first knocks at several addresses (Happy Eyeballs, RFC 8305): a knock is cheap, so shorter than
+the RFC's 250 ms for TCP."""
 MAX_CANDIDATES: Final = 16
 """Addresses tried in one dial; further ones are left out."""
+KNOWN_AFTER_S: Final = 0.4
+"""After so long without a cookie for a stranger, one dials as a contact as well: two knocks and a long way."""
+MAX_KNOWN_TRIED: Final = 32
+"""Keys tried in one dial of an address whose owner is not known."""
+MAX_INITIATIONS: Final = 3
+"""Addresses to which initiations go at once: those whose cookies came first."""
 HANDSHAKE_TIMEOUT_S: Final = 5.0
 """A handshake not done by then has failed, on either side, and its keys are gone."""
 KEY_GRACE_S: Final = 1.0
-"""After an answer with another key than the expected one, so long for the right one: whoever spoofs an
-address must not win by being quick."""
+"""So long only the expected key is asked for; and after an answer with another key, so long for the right one:
+whoever spoofs an address must not win by being quick."""
+COOKIE_SECRET_S: Final = 120.0
+"""A cookie's secret is replaced after so long, and holds as long again: a cookie lives two to four minutes."""
+HALF_TIMEOUT_S: Final = 2.0
+"""How long one part of an initiation waits for the other: they leave together."""
+MAX_HALVES: Final = 64
+"""Parts kept at once, all from addresses that are proven: 45 kB; the oldest makes way."""
+MAX_HALVES_PER_SOURCE: Final = 2
+"""Parts kept for one source: one dial by either pattern, or two people behind one address."""
 MAX_HALF_OPEN: Final = 64
-"""Handshakes that a responder keeps open for strangers; the oldest makes way."""
+"""Answered and unconfirmed handshakes that a responder keeps; the oldest makes way."""
+MAX_HALF_OPEN_PER_SOURCE: Final = 8
+"""Of these for one source, whose own oldest makes way: so one source never pushes out another's."""
+SOURCE_NETWORK_BITS: Final = 64
+"""Of an IPv6 address that tell who it is: one subscriber has all addresses below (RFC 6177)."""
+SOURCE_RATE_PER_S: Final = 10.0
+"""New handshakes answered a second for one source (IPv4 address, IPv6 network of 64 bits)."""
+SOURCE_BURST: Final = 20
+"""New handshakes answered at once for one source after a quiet time."""
+MAX_SOURCES: Final = 1024
+"""Sources whose use is remembered, until they would have their whole burst again; the oldest makes way."""
 HANDSHAKE_RATE_PER_S: Final = 100.0
-"""New handshakes answered a second, over all sources: bounds the CPU that strangers can burn (three X25519
-each) and the guesses at the words that a man in the middle has."""
+"""New handshakes answered a second, over all sources: bounds the CPU that strangers can burn (four X25519 and
+one encapsulation each) and the guesses at the words that a man in the middle has."""
 HANDSHAKE_BURST: Final = 64
 """New handshakes answered at once after a quiet time."""
+RESERVE_RATE_PER_S: Final = 16.0
+"""Beyond that, for sources that have used none: a flood from many does not keep out the next one."""
+RESERVE_BURST: Final = 16
+"""Of the reserve at once."""
+MAX_CONTACTS: Final = 4096
+"""Keys that may knock under `reach contacts`: as many as contacts are kept."""
+TAG_TRIALS_PER_S: Final = 50_000.0
+"""Keys tried on knocks a second: a stranger who knows our public key burns no more than a tenth of a CPU."""
+TAG_TRIAL_BURST: Final = 2 * MAX_CONTACTS
+"""Keys tried at once after a quiet time: two knocks with the most contacts."""
 MAX_PEERS: Final = 64
 """Lines at once; above it the oldest without a call makes way, and initiations are dropped if all have one."""
 INVITE_TIMEOUT_S: Final = 5.0
@@ -106,8 +216,16 @@ as a handshake, for the invitation leaves with the confirmation."""
 # --- timing -------------------------------------------------------------------------------------------------
 PING_INTERVAL_S: Final = 1.0
 """Keepalive and measurement; holds NAT and firewall mappings, the shortest of which last some 20 s."""
-LOST_TIMEOUT_S: Final = 15.0
-"""The line is lost after so long without one authentic datagram: fifteen pings."""
+SILENT_S: Final = 3.0
+"""After so long without one authentic datagram (three pings) people are told that the line is reconnecting."""
+LOST_TIMEOUT_S: Final = 60.0
+"""After so long without one the line is lost: a router has restarted by then, and people have hung up."""
+RECONNECT_PING_S: Final = 0.25
+"""Between pings while the line is silent, so that it is back soon after the network is ..."""
+RECONNECT_QUICK_S: Final = 10.0
+"""... for so long; then PING_INTERVAL_S again: most outages are short."""
+NUDGE_PINGS: Final = 3
+"""Pings at the waits of RESEND_INTERVALS_S after this machine's own addresses have changed."""
 MAX_PINGS_OUTSTANDING: Final = 16
 """Pings whose answers still count; older ones are forgotten."""
 MAX_PONGS_OWED: Final = 4
@@ -115,9 +233,9 @@ MAX_PONGS_OWED: Final = 4
 PROBE_BYTES: Final = 8
 """The number in a ping that probes an address: in the clock's place, random, so that only whoever receives
 there can echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""
-PROBE_DATAGRAM_BYTES: Final = MIN_DATA_BYTES + FRAME_HEADER_BYTES + 1 + PROBE_BYTES
-"""A probe as it leaves: 44. It answers a datagram that is no shorter, so a forged source address gets no more
-than was sent in its name."""
+PROBE_DATAGRAM_BYTES: Final = MIN_DATA_BYTES + RECORD_BYTES
+"""A probe as it leaves, like any record: 362. It answers a datagram that is no shorter, so a forged source address
+gets no more than was sent in its name."""
 OFFSET_SAMPLES: Final = 8
 """The clock offset is taken from the quickest of so many exchanges (NTP's clock filter, RFC 5905 section
 10)."""
@@ -136,8 +254,8 @@ CONTROL_HEADER_BYTES: Final = 10
 """kind u8, sequence u64, type u8."""
 CONTROL_ACK_BYTES: Final = 9
 """kind u8, next expected u64."""
-CONTROL_BODY_BYTES: Final = 512
-"""Longest body: two messages fit one datagram."""
+CONTROL_BODY_BYTES: Final = 96
+"""Longest body: with the headers of message and frame it fits the slack of a record of voice."""
 CONTROL_WINDOW: Final = 32
 """Messages sent and not yet acknowledged, and messages kept out of order by the receiver."""
 CONTROL_RESERVE: Final = 4
@@ -153,12 +271,37 @@ NAME_BYTES: Final = 64
 FIRST_ENGINE_MESSAGE: Final = 64
 """Control message types from here on belong to the owner of the line and are passed up and down as they
 are."""
+REKEY_HEADER_BYTES: Final = 2
+"""Of a REKEY message: which of the two messages u8, part u8; the parts of one follow each other in order."""
+REKEY_PART_BYTES: Final = CONTROL_BODY_BYTES - REKEY_HEADER_BYTES
+"""All parts but the last have so much."""
+REKEY_FIRST_BYTES: Final = (
+    KEY_BYTES + (KEM_PUBLIC_BYTES + TAG_BYTES) + (KEY_BYTES + TAG_BYTES) + (INDEX_BYTES + TAG_BYTES)
+)
+"""IKhfs message 1 with an index: e, e1, s, payload: 1300, in fourteen parts."""
+REKEY_SECOND_BYTES: Final = KEY_BYTES + (KEM_CIPHERTEXT_BYTES + TAG_BYTES) + (INDEX_BYTES + TAG_BYTES)
+"""IKhfs message 2 with an index: e, ekem1, payload: 1156, in thirteen parts."""
+
+# --- safety number (never sent: people compare it) ----------------------------------------------------------
+SAFETY_LABEL: Final = b"p2pcall safety number 1"
+"""Salt of the iterated hash. It does not change with the protocol: numbers that were compared stay true."""
+SAFETY_ROUNDS: Final = 4096
+"""Of PBKDF2-HMAC-SHA512 for one key: makes a key with somebody else's half 2^13 times as dear, and takes 4 ms."""
+SAFETY_HALF_GROUPS: Final = 6
+"""Groups for one key, 30 digits, 99.7 bits; both keys have twelve."""
+SAFETY_GROUP_DIGITS: Final = 5
+"""As many as people read out in one breath."""
+SAFETY_GROUP_BYTES: Final = 5
+"""From which a group is taken: eleven million times as many values as a group has, so that all are as likely."""
+URI_VERSION: Final = 1
+"""In `p2pcall:safety/` and `p2pcall:id/`."""
 
 # --- end of a line and bounds of its queues -----------------------------------------------------------------
 LINGER_S: Final = 1.0
-"""How long a goodbye is repeated, or the other side's goodbye acknowledged again, after the end."""
+"""How long a goodbye is repeated, or the other side's goodbye acknowledged again, after the end; after a refusal,
+how long both sides go on as if it were ringing."""
 GOODBYE_COPIES: Final = 2
-"""A goodbye leaves so often at once, for a process that must exit at once."""
+"""A goodbye of a call that is up leaves so often at once, for a process that must exit at once."""
 MAX_OUTBOX_DATAGRAMS: Final = 1024
 """Datagrams waiting to be drained; the oldest is dropped: late ones are worth less."""
 MAX_HAPPENINGS: Final = 4096

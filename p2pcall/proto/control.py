@@ -10,6 +10,7 @@ and flow control by size.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from struct import Struct
 
 from p2pcall.proto import constants as c
@@ -50,6 +51,16 @@ class Control:
         """Whether everything sent was acknowledged and everything received has been answered."""
         return not self._unacked and not self._ack_due
 
+    @property
+    def unacked(self) -> int:
+        """Messages on their way."""
+        return len(self._unacked)
+
+    @property
+    def owes(self) -> bool:
+        """Whether an acknowledgement waits to leave."""
+        return self._ack_due
+
     def send(self, kind: int, body: bytes, now: float, *, reserve: bool = False) -> None:
         """Queue a message, due at once. ValueError if it is malformed, ControlFull if the window is full.
 
@@ -83,13 +94,23 @@ class Control:
             self._expected += 1
         return ready
 
-    def frames_due(self, now: float, rto: float) -> Iterator[bytes]:
-        """Frames that leave now: the acknowledgement, new messages and repetitions. Drain it whole."""
+    def frames_due(self, now: float, rto: float, room: float = inf) -> Iterator[bytes]:
+        """Frames that leave now: the acknowledgement, new messages and repetitions. Drain it whole.
+
+        They fit `room` bytes, each with the header of a frame, the oldest first; what does not fit, and what
+        comes after it, stays due.
+        """
         if self._ack_due:
+            room -= c.FRAME_HEADER_BYTES + c.CONTROL_ACK_BYTES
+            if room < 0:
+                return
             self._ack_due = False
             yield _ACK.pack(_KIND_ACK, self._expected)
         for message in self._unacked:
             if message.due <= now:
+                room -= c.FRAME_HEADER_BYTES + len(message.frame)
+                if room < 0:
+                    return
                 message.wait = rto if message.wait is None else min(2 * message.wait, c.RTO_MAX_S)
                 message.due = now + message.wait
                 yield message.frame

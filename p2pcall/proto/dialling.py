@@ -1,57 +1,211 @@
-"""When handshake messages are repeated and to which addresses: the dialling side's schedule, sans-IO."""
+"""A dial up to its first good response: to whom what goes and when, sans-IO.
 
-from collections.abc import Iterator, Sequence
+Each address is knocked at. The cookie that comes back is good for an initiation there, which is repeated, and so
+is the knock, for a cookie may be stale; one that comes later replaces the earlier one. The initiation is the same
+at every address, so whoever is reached by two of them answers once. Only a few addresses get initiations.
+
+A *way* is a pattern and a key. With an expected key the way is IKhfs under that key; if that leads nowhere for a
+second, XXhfs is tried as well, to learn whether somebody else sits there, who is shown nothing of ours. Without
+one the way is XXhfs; if nobody answers to that soon, IKhfs is tried under the keys of those in `known`, for
+whoever lets only contacts knock is silent to all else.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.handshake import Initiator
-from p2pcall.proto.wire import Address
+from p2pcall.proto import cookie, wire
+from p2pcall.proto.handshake import Established, Initiator, KeyChanged, StaticKey
+from p2pcall.proto.noise import Entropy, NoiseError
+from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
 
 
 class Backoff:
-    """A message that is due at `due`, and again after each of `RESEND_INTERVALS_S`, the last one for ever."""
+    """A message that is due at `due`, and again after each of the intervals, the last one for ever."""
 
-    __slots__ = ("_sent", "due")
+    __slots__ = ("_intervals", "due", "sent")
 
-    def __init__(self, due: float) -> None:
+    def __init__(self, due: float, intervals: Sequence[float] = c.RESEND_INTERVALS_S) -> None:
         self.due = due
-        self._sent = 0
+        self.sent = 0
+        self._intervals = intervals
 
     def take(self, now: float) -> bool:
         """Whether the message leaves now; then the next time is set."""
         if now < self.due:
             return False
-        self.due = now + c.RESEND_INTERVALS_S[min(self._sent, len(c.RESEND_INTERVALS_S) - 1)]
-        self._sent += 1
+        self.due = now + self._intervals[min(self.sent, len(self._intervals) - 1)]
+        self.sent += 1
         return True
 
 
+@dataclass(slots=True)
+class _Way:
+    """One pattern and key, with the initiation for each choice of suite that a cookie brought."""
+
+    pattern: PatternId
+    key: bytes | None
+    mac1_key: bytes
+    pair_key: bytes | None
+    initiators: dict[Suites, Initiator] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One way at one address: a knock until there is a cookie, then the initiation."""
+
+    address: Address
+    way: _Way
+    token: bytes
+    resend: Backoff
+    cookie: wire.Cookie | None = None
+    since: float = 0.0
+
+
 class Dialling:
-    """A dial before its first valid response: one initiation, to each candidate address in its own rhythm.
+    """One dial. `take_due` gives what leaves; `receive_cookie` and `receive_response` take what comes.
 
     `wrong_key` is the first unexpected one that was proven.
     """
 
-    __slots__ = ("_attempts", "deadline", "initiator", "wrong_key")
-
-    def __init__(self, initiator: Initiator, addresses: Sequence[Address], now: float) -> None:
-        self.initiator = initiator
+    def __init__(
+        self,
+        static: StaticKey,
+        entropy: Entropy,
+        index: int,
+        offered: Suites,
+        addresses: Iterable[Address],
+        now: float,
+        timestamp: Callable[[float], int],
+        expected_static: bytes | None = None,
+        known: Collection[bytes] = (),
+    ) -> None:
         self.deadline = now + c.HANDSHAKE_TIMEOUT_S
         self.wrong_key: bytes | None = None
-        self._attempts = [
-            (address, Backoff(now + place * c.CANDIDATE_STAGGER_S))
-            for place, address in enumerate(list(dict.fromkeys(addresses))[: c.MAX_CANDIDATES])
-        ]
+        self._static = static
+        self._entropy = entropy
+        self._index = index
+        self._offered = offered
+        self._timestamp = timestamp
+        self._expected = expected_static
+        stranger = _Way(PatternId.XXHFS, None, cookie.mac1_key(cookie.UNKNOWN_KEY), None)
+        if expected_static is None:
+            self._ways = [stranger, *map(self._known_way, list(known)[: c.MAX_KNOWN_TRIED])]
+        else:
+            self._ways = [self._known_way(expected_static), stranger]
+        wait = c.KNOWN_AFTER_S if expected_static is None else c.KEY_GRACE_S
+        targets = list(dict.fromkeys(addresses))[: c.MAX_CANDIDATES]
+        self._attempts = {
+            attempt.token: attempt
+            for place, way in enumerate(self._ways)
+            for attempt in self._attempts_by(way, targets, now + (wait if place else 0.0))
+        }
 
-    def take_due(self, now: float) -> Iterator[Address]:
-        """The addresses to which the initiation leaves now."""
-        return (address for address, backoff in self._attempts if backoff.take(now))
+    def take_due(self, now: float) -> list[tuple[bytes, Address]]:
+        """The datagrams that leave now, and where to."""
+        due = []
+        for attempt in self._attempts.values():
+            if not attempt.resend.take(now):
+                continue
+            if attempt.cookie is not None:
+                due += [(part, attempt.address) for part in self._parts(attempt.way, attempt.cookie)]
+            if attempt.cookie is None or attempt.resend.sent > 1:
+                due.append((self._knock(attempt, now), attempt.address))
+        return due
 
-    def mistrust(self, key: bytes, now: float) -> None:
+    def receive_cookie(self, answer: wire.Cookie, now: float) -> DropReason | None:
+        """Take a cookie: the first one for an address starts the initiation there, if few have begun."""
+        attempt = self._attempts.get(answer.token)
+        if attempt is None:
+            return DropReason.TOKEN
+        if answer.chosen not in self._offered:
+            return DropReason.SUITE
+        if attempt.cookie is None and not self._make_room(attempt.address, now):
+            return DropReason.FULL
+        try:
+            self._prepare(attempt.way, answer.chosen)
+        except NoiseError:
+            return DropReason.HANDSHAKE
+        if attempt.cookie is None:
+            attempt.since = now
+            attempt.resend = Backoff(now, c.OPENING_INTERVALS_S)
+        attempt.cookie = answer
+        if (
+            attempt.way.key is None and self._expected is None
+        ):  # strangers are answered: no others need to be tried
+            self._attempts = {token: one for token, one in self._attempts.items() if one.way.key is None}
+        return None
+
+    def receive_response(self, response: wire.Response, now: float) -> Established | DropReason:
+        """Judge a response that bears our index; after a refusal another one may follow."""
+        for way in self._ways:
+            for initiator in way.initiators.values() if way.pattern is response.pattern else ():
+                outcome = initiator.read_response(response.noise)
+                if isinstance(outcome, KeyChanged):
+                    self._mistrust(outcome.remote_static, now)
+                    return DropReason.KEY
+                if isinstance(outcome, Established):
+                    return outcome
+        return DropReason.HANDSHAKE
+
+    def next_timer(self) -> float:
+        """The next datagram or the end of the attempt."""
+        return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))
+
+    def _known_way(self, key: bytes) -> _Way:
+        try:
+            pair_key = cookie.pair_key(self._static, key, initiator=True)
+        except NoiseError:
+            pair_key = None
+        return _Way(PatternId.IKHFS, key, cookie.mac1_key(key), pair_key)
+
+    def _attempts_by(self, way: _Way, targets: Iterable[Address], start: float) -> Iterable[_Attempt]:
+        for place, address in enumerate(targets):
+            resend = Backoff(start + place * c.CANDIDATE_STAGGER_S, c.OPENING_INTERVALS_S)
+            yield _Attempt(address, way, self._entropy(c.TOKEN_BYTES), resend)
+
+    def _knock(self, attempt: _Attempt, now: float) -> bytes:
+        way = attempt.way
+        knock = wire.pack_knock(way.pattern, self._offered, self._index, attempt.token, self._timestamp(now))
+        tag = self._entropy(c.MAC_BYTES) if way.pair_key is None else cookie.mac(way.pair_key, knock)
+        return cookie.with_mac1(way.mac1_key, knock + tag)
+
+    def _parts(self, way: _Way, answer: wire.Cookie) -> list[bytes]:
+        whole = way.initiators[answer.chosen].initiation
+        parts = wire.pack_parts(whole, self._offered, self._index, answer.cookie)
+        return [cookie.with_mac1(way.mac1_key, part) for part in parts]
+
+    def _prepare(self, way: _Way, chosen: Suites) -> None:
+        if chosen not in way.initiators:
+            way.initiators[chosen] = Initiator(
+                self._static,
+                self._entropy,
+                self._index,
+                way.pattern,
+                self._offered,
+                chosen,
+                self._expected if way.key is None else way.key,
+            )
+
+    def _make_room(self, address: Address, now: float) -> bool:
+        """Whether an initiation may go to this address; one that has gone unanswered for long makes way."""
+        begun = {
+            attempt.address: attempt.since
+            for attempt in self._attempts.values()
+            if attempt.cookie is not None
+        }
+        if address in begun or len(begun) < c.MAX_INITIATIONS:
+            return True
+        oldest = min(begun, key=begun.__getitem__)
+        if now < begun[oldest] + c.KEY_GRACE_S:
+            return False
+        for attempt in self._attempts.values():
+            if attempt.address == oldest:
+                attempt.cookie = None
+        return True
+
+    def _mistrust(self, key: bytes, now: float) -> None:
         """Somebody answered with an unexpected key: the right one has little time left to show."""
         if self.wrong_key is None:
             self.wrong_key = key
             self.deadline = min(self.deadline, now + c.KEY_GRACE_S)
-
-    def next_timer(self) -> float:
-        """The next initiation or the end of the attempt."""
-        return min(self.deadline, min(backoff.due for _, backoff in self._attempts))

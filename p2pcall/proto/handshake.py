@@ -1,22 +1,25 @@
-"""One Noise XX handshake over three datagrams, from either side, without timers or addresses.
+"""One Noise handshake from either side, without timers or addresses: XXhfs or IKhfs, three messages.
 
-`Initiator` makes the initiation and reads responses; `Responder` reads an initiation, makes the response
-and reads confirmations. Both end in an `Established`. What does not fit is refused with a `DropReason` and
-leaves no trace.
+`Initiator` makes the initiation and reads responses; `Responder` reads an initiation, makes the response and
+reads confirmations. Both end in an `Established`. What does not fit is refused with a `DropReason` and leaves no
+trace.
 
-Message 1 of XX carries no ciphertext, so one and the same serves any cipher: the responder chooses among
-those offered, and the initiator builds its HandshakeState when it knows the choice. The prologue holds both
-cleartext headers (versions, offer, choice, indexes), so whoever changes one on the path makes the handshake
-fail.
+Pattern, offer and choice are agreed on by knock and cookie, in the clear. They are in the initiation's header,
+which is in the prologue beside the roles, and the responder makes the choice anew: whoever changes any of them on
+the path makes the handshake fail. XXhfs has three messages; IKhfs has two, so its third is the initiator's nonce
+sealed with its sending key under Noise's nonce 0. Either way the line of the responder begins with it, when the
+initiator has shown that it is there now, and that its nonce is the one it had committed to.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import noise, sas, wire
-from p2pcall.proto.noise import Cipher, Entropy, HandshakeState, KeyPair, NoiseError
+from p2pcall.proto.kem import Encapsulate
+from p2pcall.proto.noise import Cipher, CipherState, Entropy, HandshakeState, KeyPair, NoiseError, Pattern
 from p2pcall.proto.session import Session
-from p2pcall.proto.wire import DropReason, Suites
+from p2pcall.proto.wire import DropReason, PatternId, Suites
 
 StaticKey = KeyPair
 """A long-term X25519 key pair: who somebody is."""
@@ -24,16 +27,19 @@ StaticKey = KeyPair
 CIPHERS: dict[Suites, Cipher] = {Suites.AESGCM: noise.AESGCM, Suites.CHACHAPOLY: noise.CHACHAPOLY}
 """In the order of the responder's preference: AES is only offered where the CPU is quick at it."""
 
+PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IKHFS: noise.IKHFS}
+
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """What a finished handshake leaves."""
+    """What a finished handshake leaves. `confirmation` is the initiator's last datagram, to be sent."""
 
     session: Session
     remote_static: bytes
     handshake_hash: bytes
     protocol_name: str
     sas: tuple[str, ...]
+    confirmation: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,110 +49,159 @@ class KeyChanged:
     remote_static: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Initiation:
+    """A whole initiation, both parts joined."""
+
+    pattern: PatternId
+    offered: int
+    chosen: Suites
+    sender_index: int
+    noise: bytes
+
+    @property
+    def header(self) -> bytes:
+        """What must stand before the Noise message, and is in the prologue."""
+        return wire.pack_initiation_header(self.pattern, self.offered, self.chosen, self.sender_index)
+
+
 def suites(aes: bool) -> Suites:
     """What a side can do."""
     return Suites.CHACHAPOLY | Suites.AESGCM if aes else Suites.CHACHAPOLY
 
 
-def _prologue(initiation_header: bytes, response_header: bytes) -> bytes:
-    return c.PROLOGUE_LABEL + initiation_header + response_header
+def choose(offered: int, able: Suites) -> Suites | None:
+    """The responder's choice; None if there is nothing in common."""
+    return next((suite for suite in CIPHERS if suite & able & offered), None)
 
 
 def _established(
-    state: HandshakeState, remote_index: int, initiator_nonce: bytes, responder_nonce: bytes
+    state: HandshakeState,
+    keys: tuple[CipherState, CipherState],
+    remote_index: int,
+    nonces: tuple[bytes, bytes],
+    confirmation: bytes = b"",
 ) -> Established:
     return Established(
-        Session(*state.split(), remote_index),
+        Session(*keys, remote_index),
         state.remote_static,
         state.handshake_hash,
         state.protocol_name,
-        sas.words(state.handshake_hash, initiator_nonce, responder_nonce),
+        sas.words(state.handshake_hash, *nonces),
+        confirmation,
     )
 
 
 class Initiator:
-    """The dialling side. Send `initiation`; after an Established send `confirmation`."""
+    """The dialling side of one pattern and one choice. Send `initiation`; what becomes of it, a response tells."""
 
     def __init__(
         self,
         static: StaticKey,
         entropy: Entropy,
         index: int,
+        pattern: PatternId,
         offered: Suites,
-        expected_static: bytes | None = None,
+        chosen: Suites,
+        remote_static: bytes | None = None,
     ) -> None:
-        self._static = static
-        self._offered = offered
-        self._expected_static = expected_static
-        self._ephemeral = KeyPair.generate(entropy)
-        self._nonce = entropy(c.NONCE_BYTES)
-        self._header = wire.pack_initiation_header(offered, index)
-        commitment = sas.commitment(self._nonce, static.public)
-        self._payload = commitment.ljust(c.INITIATION_PAYLOAD_BYTES, b"\0")
-        self.initiation = self._header + self._ephemeral.public + self._payload
-        self.confirmation = b""
+        """`remote_static` is needed for IKhfs, and is what XXhfs then has to show.
 
-    def read_response(self, response: wire.Response) -> Established | KeyChanged | DropReason:
-        """Judge a response that bears our index; after a refusal another one may follow."""
-        if response.chosen not in self._offered:
-            return DropReason.SUITE
-        state = HandshakeState(
-            noise.XX,
-            CIPHERS[response.chosen],
+        NoiseError if it is of low order.
+        """
+        header = wire.pack_initiation_header(pattern, offered, chosen, index)
+        known = remote_static if pattern is PatternId.IKHFS else None
+        self._state = HandshakeState(
+            PATTERNS[pattern],
+            CIPHERS[chosen],
             True,
-            _prologue(self._header, response.header),
-            self._static,
-            e=self._ephemeral,
+            c.PROLOGUE_LABEL + header,
+            static,
+            entropy=entropy,
+            rs=known,
         )
-        state.write_message(self._payload)
+        self._expected = remote_static
+        self._nonce = entropy(c.NONCE_BYTES)
+        self.initiation = header + self._state.write_message(sas.commitment(self._nonce, static.public))
+
+    def read_response(self, message: bytes) -> Established | KeyChanged | DropReason:
+        """Judge message 2 of our pattern; after anything but an Established another one may follow."""
+        state = self._state
+        saved = state.checkpoint()
         try:
-            responder_nonce = state.read_message(response.noise)
-            if self._expected_static is not None and state.remote_static != self._expected_static:
-                return KeyChanged(state.remote_static)
-            message = state.write_message(self._nonce)
+            payload = state.read_message(message)
         except NoiseError:
             return DropReason.HANDSHAKE
-        self.confirmation = wire.pack_confirmation_header(response.sender_index) + message
-        return _established(state, response.sender_index, self._nonce, responder_nonce)
+        if self._expected not in (None, state.remote_static):
+            changed = KeyChanged(state.remote_static)
+            state.restore(saved)
+            return changed
+        responder_nonce = payload[: c.NONCE_BYTES]
+        remote_index = int.from_bytes(payload[c.NONCE_BYTES :], "big")
+        if state.finished:
+            keys = state.split()
+            last = keys[0].encrypt_with_ad(state.handshake_hash, self._nonce)
+        else:
+            last = state.write_message(self._nonce)
+            keys = state.split()
+        confirmation = wire.pack_confirmation_header(remote_index) + last
+        return _established(state, keys, remote_index, (self._nonce, responder_nonce), confirmation)
 
 
 class Responder:
     """The called side, half open: send `response` to whoever brings the same initiation."""
 
     def __init__(
-        self, state: HandshakeState, response: bytes, remote_index: int, nonce: bytes, payload: bytes
-    ):
-        self.response = response
+        self, state: HandshakeState, initiation: Initiation, commitment: bytes, nonce: bytes, index: int
+    ) -> None:
+        """Writes message 2, which costs the KEM and two DH; NoiseError if the initiator's keys are none."""
         self._state = state
-        self._remote_index = remote_index
+        self._remote_index = initiation.sender_index
+        self._commitment = commitment
         self._nonce = nonce
-        self._commitment = payload[: c.HASH_BYTES]
+        message = state.write_message(nonce + index.to_bytes(c.INDEX_BYTES, "big"))
+        self.response = wire.pack_response_header(initiation.sender_index) + message
+        self._keys = state.split() if state.finished else None
 
     @classmethod
     def answer(
-        cls, static: StaticKey, entropy: Entropy, index: int, able: Suites, initiation: wire.Initiation
+        cls,
+        static: StaticKey,
+        entropy: Entropy,
+        index: int,
+        initiation: Initiation,
+        admits: Callable[[bytes], bool],
+        encapsulate: Encapsulate,
     ) -> "Responder | DropReason":
-        """Answer a fresh initiation: this costs three DH operations."""
-        chosen = next((suite for suite in CIPHERS if suite & able & initiation.offered), None)
-        if chosen is None:
-            return DropReason.SUITE
-        header = wire.pack_response_header(chosen, index, initiation.sender_index)
-        prologue = _prologue(initiation.header, header)
-        state = HandshakeState(noise.XX, CIPHERS[chosen], False, prologue, static, entropy=entropy)
-        nonce = entropy(c.NONCE_BYTES)
+        """Answer a fresh initiation, under IKhfs only if `admits` says so of the initiator's key."""
+        state = HandshakeState(
+            PATTERNS[initiation.pattern],
+            CIPHERS[initiation.chosen],
+            False,
+            c.PROLOGUE_LABEL + initiation.header,
+            static,
+            entropy=entropy,
+            encapsulate=encapsulate,
+        )
         try:
-            payload = state.read_message(initiation.noise)
-            message = state.write_message(nonce)
+            commitment = state.read_message(initiation.noise)
+            if state.rs is not None and not admits(state.rs):
+                return DropReason.STRANGER
+            return cls(state, initiation, commitment, entropy(c.NONCE_BYTES), index)
         except NoiseError:
             return DropReason.HANDSHAKE
-        return cls(state, header + message, initiation.sender_index, nonce, payload)
 
     def read_confirmation(self, message: bytes) -> Established | DropReason:
         """Judge a confirmation that bears our index; after a refusal by HANDSHAKE another one may follow."""
+        state = self._state
         try:
-            initiator_nonce = self._state.read_message(message)
+            if self._keys is None:
+                initiator_nonce = state.read_message(message)
+            else:
+                initiator_nonce = self._keys[1].decrypt_with_ad(state.handshake_hash, message)
         except NoiseError:
             return DropReason.HANDSHAKE
-        if not sas.commitment_holds(self._commitment, initiator_nonce, self._state.remote_static):
+        if not sas.commitment_holds(self._commitment, initiator_nonce, state.remote_static):
             return DropReason.COMMITMENT
-        return _established(self._state, self._remote_index, initiator_nonce, self._nonce)
+        keys = self._keys or state.split()
+        return _established(state, keys, self._remote_index, (initiator_nonce, self._nonce))

@@ -60,6 +60,21 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The other side has not been heard for SILENT_S; it may come back by itself until the line is lost."""
+
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The other side is heard again, after so many seconds."""
+
+    peer: Peer
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over, by the other side if `remote`; the peer lingers by itself and then is gone."""
 
@@ -86,4 +101,15 @@ class Payload:
     data: bytes
 
 
-Happening = HandshakeDone | HandshakeFailed | Incoming | RemoteRinging | Accepted | Ended | Message | Payload
+Happening = (
+    HandshakeDone
+    | HandshakeFailed
+    | Incoming
+    | RemoteRinging
+    | Accepted
+    | Reconnecting
+    | Reconnected
+    | Ended
+    | Message
+    | Payload
+)

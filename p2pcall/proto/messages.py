@@ -2,7 +2,8 @@
 
 INVITE `flags, name` · RINGING `name` · ACCEPT `flags, name` · DECLINE `reason` · HANGUP `reason` · MEDIA
 `flags`. A name is `length u8, UTF-8` of at most 64 bytes. Flag bits and reasons that this version does not
-know are let through (bits) or read as plain (reasons): an unknown reason still ends the call.
+know are let through (bits) or read as plain (reasons): an unknown reason still ends the call. REKEY is
+`rekey`'s.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class ControlType(IntEnum):
     DECLINE = 4
     HANGUP = 5
     MEDIA = 6
+    REKEY = 7
 
 
 class MediaFlags(IntFlag):

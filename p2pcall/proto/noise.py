@@ -1,7 +1,8 @@
 """The Noise Protocol Framework, revision 34: patterns as data, objects and steps under the spec's names.
 
 One module per idea of the spec: CipherState (5.1), SymmetricState (5.2), HandshakeState (5.3). Curve 25519,
-SHA-256, and either AEAD. A message that fails to read leaves no trace: the state is as before the call.
+SHA-256, and either AEAD. The tokens `e1` and `ekem1` add ML-KEM-768 as the Noise HFS draft has it; a pattern
+without them is the spec's own. A message that fails to read leaves no trace: the state is as before the call.
 
 Left out: pre-shared keys, fallback patterns, rekey, BLAKE2, Curve448. Out-of-order transport is `session`'s.
 Limits: CPython cannot overwrite `bytes`, and the AEAD binding takes nothing else, so keys are forgotten
@@ -20,7 +21,9 @@ from typing import TypeVar
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
-from p2pcall.proto.constants import HASH_BYTES, KEY_BYTES, TAG_BYTES
+from p2pcall.proto import kem
+from p2pcall.proto.constants import HASH_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES, KEY_BYTES, TAG_BYTES
+from p2pcall.proto.kem import Encapsulate, KemPair
 
 Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes."""
@@ -48,6 +51,9 @@ class Pattern:
 
 XX = Pattern("XX", (), (), (("e",), ("e", "ee", "s", "es"), ("s", "se")))
 IK = Pattern("IK", (), ("s",), (("e", "es", "s", "ss"), ("e", "ee", "se")))
+XXHFS = Pattern("XXhfs", (), (), (("e", "e1"), ("e", "ee", "ekem1", "s", "es"), ("s", "se")))
+IKHFS = Pattern("IKhfs", (), ("s",), (("e", "es", "e1", "s", "ss"), ("e", "ee", "ekem1", "se")))
+_HFS = (XXHFS, IKHFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,9 @@ class CipherState:
         return plaintext
 
 
+SymmetricCheckpoint = tuple[bytes, bytes, CipherState, int]
+
+
 class SymmetricState:
     """Chaining key, handshake hash, and the CipherState they feed."""
 
@@ -196,20 +205,29 @@ class SymmetricState:
         cipher = self.cipher_state.cipher
         return CipherState(cipher, first), CipherState(cipher, second)
 
-    def checkpoint(self) -> tuple[bytes, bytes, CipherState, int]:
+    def checkpoint(self) -> SymmetricCheckpoint:
         """What `restore` needs to undo everything that follows."""
         return self.ck, self.h, self.cipher_state, self.cipher_state.n
 
-    def restore(self, saved: tuple[bytes, bytes, CipherState, int]) -> None:
+    def restore(self, saved: SymmetricCheckpoint) -> None:
         """As it was at `checkpoint`."""
         self.ck, self.h, self.cipher_state, self.cipher_state.n = saved
+
+
+Checkpoint = tuple[SymmetricCheckpoint, bytes | None, bytes | None, bytes | None, int]
+
+
+def protocol_name(pattern: Pattern, cipher: Cipher) -> str:
+    """The Noise name; the KEM is named beside the curve."""
+    curve = "25519+MLKEM768" if pattern in _HFS else "25519"
+    return f"Noise_{pattern.name}_{curve}_{cipher.name}_SHA256"
 
 
 class HandshakeState:
     """One side of a handshake: `write_message` and `read_message` in turns until `finished`, then `split`.
 
-    `e` is given where message 1 has already left under this ephemeral key (the cipher is known only from the
-    response), and by tests that replay published vectors; otherwise it is made from `entropy`.
+    `e` is given by tests that replay published vectors; otherwise it is made from `entropy`. `encapsulate` is
+    given where the same bytes are wanted again.
     """
 
     def __init__(
@@ -223,14 +241,18 @@ class HandshakeState:
         entropy: Entropy | None = None,
         e: KeyPair | None = None,
         rs: bytes | None = None,
+        encapsulate: Encapsulate = kem.encapsulate,
     ) -> None:
-        self.protocol_name = f"Noise_{pattern.name}_25519_{cipher.name}_SHA256"
+        self.protocol_name = protocol_name(pattern, cipher)
         self.symmetric = SymmetricState(self.protocol_name, cipher)
         self.initiator = initiator
         self.s = s
         self.e = e
         self.rs = rs
         self.re: bytes | None = None
+        self.e1: KemPair | None = None
+        self.re1: bytes | None = None
+        self._encapsulate = encapsulate
         self._entropy = entropy
         self._messages = pattern.messages
         self._turn = 0
@@ -256,8 +278,8 @@ class HandshakeState:
         return _known(self.rs)
 
     def write_message(self, payload: bytes) -> bytes:
-        """WriteMessage(); RuntimeError out of turn, NoiseError if the remote key read before is of low
-        order."""
+        """WriteMessage(); RuntimeError out of turn, NoiseError if a remote key read before is of low order or
+        none, and then the handshake is of no more use."""
         tokens = self._tokens(writing=True)
         out = []
         for token in tokens:
@@ -268,6 +290,16 @@ class HandshakeState:
                 self.symmetric.mix_hash(self.e.public)
             elif token == "s":
                 out.append(self.symmetric.encrypt_and_hash(self.s.public))
+            elif token == "e1":
+                self.e1 = KemPair.generate(_known(self._entropy))
+                out.append(self.symmetric.encrypt_and_hash(self.e1.public))
+            elif token == "ekem1":
+                try:
+                    secret, ciphertext = self._encapsulate(_known(self.re1))
+                except ValueError as error:
+                    raise NoiseError("no public key of the KEM") from error
+                out.append(self.symmetric.encrypt_and_hash(ciphertext))
+                self.symmetric.mix_key(secret)
             else:
                 self.symmetric.mix_key(self._dh(token))
         out.append(self.symmetric.encrypt_and_hash(payload))
@@ -278,16 +310,23 @@ class HandshakeState:
         """ReadMessage(): the payload. RuntimeError out of turn; NoiseError if bad, and then nothing has
         changed."""
         tokens = self._tokens(writing=False)
-        saved = self.symmetric.checkpoint()
-        keys = self.re, self.rs
+        saved = self.checkpoint()
         try:
             payload = self._read(tokens, message)
         except NoiseError:
-            self.symmetric.restore(saved)
-            self.re, self.rs = keys
+            self.restore(saved)
             raise
         self._turn += 1
         return payload
+
+    def checkpoint(self) -> Checkpoint:
+        """What `restore` needs to undo everything that is read after this."""
+        return self.symmetric.checkpoint(), self.re, self.rs, self.re1, self._turn
+
+    def restore(self, saved: Checkpoint) -> None:
+        """As it was at `checkpoint`."""
+        symmetric, self.re, self.rs, self.re1, self._turn = saved
+        self.symmetric.restore(symmetric)
 
     def split(self) -> tuple[CipherState, CipherState]:
         """Our sending and our receiving state, once finished; RuntimeError before."""
@@ -302,12 +341,21 @@ class HandshakeState:
                 self.re, message = _take(message, KEY_BYTES)
                 self.symmetric.mix_hash(self.re)
             elif token == "s":
-                length = KEY_BYTES + (TAG_BYTES if self.symmetric.cipher_state.k is not None else 0)
-                encrypted, message = _take(message, length)
-                self.rs = self.symmetric.decrypt_and_hash(encrypted)
+                self.rs, message = self._decrypt(message, KEY_BYTES)
+            elif token == "e1":
+                self.re1, message = self._decrypt(message, KEM_PUBLIC_BYTES)
+            elif token == "ekem1":
+                ciphertext, message = self._decrypt(message, KEM_CIPHERTEXT_BYTES)
+                self.symmetric.mix_key(_known(self.e1).decapsulate(ciphertext))
             else:
                 self.symmetric.mix_key(self._dh(token))
         return self.symmetric.decrypt_and_hash(message)
+
+    def _decrypt(self, message: bytes, length: int) -> tuple[bytes, bytes]:
+        """The first field of a message, `length` bytes and a tag if there is a key, and the rest."""
+        keyed = self.symmetric.cipher_state.k is not None
+        encrypted, rest = _take(message, length + (TAG_BYTES if keyed else 0))
+        return self.symmetric.decrypt_and_hash(encrypted), rest
 
     def _tokens(self, *, writing: bool) -> tuple[str, ...]:
         ours = (self._turn % 2 == 0) == self.initiator

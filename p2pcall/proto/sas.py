@@ -1,21 +1,21 @@
 """The spoken words: a short authentication string that both people read out and compare.
 
-Over an XX handshake nobody's key is known beforehand, so a man in the middle can run one handshake with
-each side. The words make him visible: they are four words of the PGP list (Juola and Zimmermann, 1995: 256
-words of two syllables and 256 of three, taken in turns so that a dropped word is noticed), from the first
-32 bits of
+Over an XXhfs handshake nobody's key is known beforehand, so a man in the middle can run one handshake with
+each side; over IKhfs he would need a static key, and there are words all the same. The words make him visible:
+they are four words of the PGP list (Juola and Zimmermann, 1995: 256 words of two syllables and 256 of three,
+taken in turns so that a dropped word is noticed), from the first 32 bits of
 
     SHA256(label | handshake hash | initiator's nonce | responder's nonce)
 
 The order in which the parts become known (the idea is ZRTP's, RFC 6189 section 4.4.1.1):
 
 1. Message 1 carries SHA256(label | initiator's nonce | initiator's static key), the commitment, and the
-   initiator's ephemeral key.
-2. Message 2 carries the responder's nonce, ephemeral and static key. The responder chose them knowing
-   nothing of the initiator's nonce but its hash, so it cannot steer the words.
-3. Message 3 carries the initiator's static key and nonce and nothing else. Both were committed to, so after
-   it has seen the responder's nonce the initiator has no freedom left: the handshake hash and with it the
-   words are determined.
+   initiator's ephemeral keys.
+2. Message 2 carries the responder's nonce and all its keys. The responder chose them knowing nothing of the
+   initiator's nonce but its hash, so it cannot steer the words.
+3. Message 3 carries the initiator's nonce, over XX with its static key, and nothing else. Both were committed
+   to, so after it has seen the responder's nonce the initiator has no freedom left: the handshake hash and with
+   it the words are determined.
 
 Hence a man in the middle, who needs the words of two handshakes to be equal, has one chance in 2^32 a try.
 He may give up a try before message 3 and begin another, but each one needs a fresh response, and responders

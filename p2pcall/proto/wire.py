@@ -19,10 +19,19 @@ Address = tuple[Any, ...]
 class DatagramType(IntEnum):
     """First byte of every datagram."""
 
-    INITIATION = 1
-    RESPONSE = 2
-    CONFIRMATION = 3
-    DATA = 4
+    KNOCK = 1
+    COOKIE = 2
+    INITIATION = 3
+    RESPONSE = 4
+    CONFIRMATION = 5
+    DATA = 6
+
+
+class PatternId(IntEnum):
+    """Which handshake: for people who have not met, and for a responder whose key is known."""
+
+    XXHFS = 1
+    IKHFS = 2
 
 
 class Suites(IntFlag):
@@ -51,39 +60,68 @@ class DropReason(StrEnum):
     TYPE = "type"
     RESERVED = "reserved"
     VERSION = "version"
+    PATTERN = "pattern"
     SUITE = "suite"
+    MAC = "mac"
+    TAG = "tag"
+    TIMESTAMP = "timestamp"
+    TOKEN = "token"
+    COOKIE = "cookie"
+    HEADER = "header"
+    STRANGER = "stranger"
     INDEX = "index"
     NOT_ACCEPTING = "not-accepting"
     RATE = "rate"
     FULL = "full"
+    HALF = "half"
     HALF_OPEN = "half-open"
     HANDSHAKE = "handshake"
     KEY = "key"
     COMMITMENT = "commitment"
     DUPLICATE = "duplicate"
+    EXPIRED = "expired"
     REPLAY = "replay"
     AUTHENTICATION = "authentication"
     FRAME = "frame"
     CONTROL = "control"
     TIMING = "timing"
+    REKEY = "rekey"
     CALL = "call"
     INACTIVE = "inactive"
     QUEUE = "queue"
 
 
 @dataclass(frozen=True, slots=True)
-class Initiation:
-    header: bytes
+class Knock:
+    pattern: PatternId
     offered: int
     sender_index: int
-    noise: bytes
+    token: bytes
+    timestamp: int
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    chosen: Suites
+    receiver_index: int
+    token: bytes
+    cookie: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    pattern: PatternId
+    number: int
+    offered: int
+    sender_index: int
+    cookie: bytes
+    chunk: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    header: bytes
-    chosen: Suites
-    sender_index: int
+    pattern: PatternId
     receiver_index: int
     noise: bytes
 
@@ -94,8 +132,11 @@ class Confirmation:
     noise: bytes
 
 
-_INITIATION = Struct(">BBBBI")
-_RESPONSE = Struct(">BBBBII")
+_KNOCK = Struct(f">BBBBI{c.TOKEN_BYTES}sQ{c.KNOCK_PADDING_BYTES}s")
+_COOKIE = Struct(f">BBBBI{c.TOKEN_BYTES}s{c.MAC_BYTES}s{c.COOKIE_PADDING_BYTES}s")
+_INITIATION = Struct(">BBBBBxxxIxxxx")
+_PART = Struct(f">BBBBI{c.MAC_BYTES}s")
+_RESPONSE = Struct(">BBHI")
 _CONFIRMATION = Struct(">B3sI")
 RESERVED = b"\0\0\0"
 DATA = Struct(">B3sIQ")
@@ -103,53 +144,133 @@ DATA = Struct(">B3sIQ")
 FRAME = Struct(">BH")
 """channel, length."""
 
+INITIATION_BYTES = {
+    PatternId.XXHFS: c.INITIATION_HEADER_BYTES + c.MESSAGE_1_XX_BYTES,
+    PatternId.IKHFS: c.INITIATION_HEADER_BYTES + c.MESSAGE_1_IK_BYTES,
+}
+"""Whole initiations: 1264 and 1344."""
+PART_BYTES = {
+    pattern: c.PART_HEADER_BYTES + length // c.PARTS + c.MAC_BYTES
+    for pattern, length in INITIATION_BYTES.items()
+}
+"""Each of the two datagrams of an initiation: 672 and 712."""
+RESPONSE_BYTES = {
+    PatternId.XXHFS: c.RESPONSE_HEADER_BYTES + c.MESSAGE_2_XX_BYTES,
+    PatternId.IKHFS: c.RESPONSE_HEADER_BYTES + c.MESSAGE_2_IK_BYTES,
+}
+"""1228 and 1180: less than the initiation that asked for it."""
+CONFIRMATION_BYTES = {
+    PatternId.XXHFS: c.CONFIRMATION_HEADER_BYTES + c.MESSAGE_3_XX_BYTES,
+    PatternId.IKHFS: c.CONFIRMATION_HEADER_BYTES + c.MESSAGE_3_IK_BYTES,
+}
+"""88 and 40."""
+_PART_OF = {length: pattern for pattern, length in PART_BYTES.items()}
+_RESPONSE_OF = {length: pattern for pattern, length in RESPONSE_BYTES.items()}
+_PATTERN_OF = {int(pattern): pattern for pattern in PatternId}
+_KNOCK_PADDING = bytes(c.KNOCK_PADDING_BYTES)
+_SUITES = frozenset(Suites)
 
-def pack_initiation_header(offered: int, sender_index: int) -> bytes:
-    """The cleartext before message 1."""
-    return _INITIATION.pack(DatagramType.INITIATION, c.PROTOCOL_VERSION, offered, 0, sender_index)
+
+def pack_knock(pattern: PatternId, offered: int, sender_index: int, token: bytes, timestamp: int) -> bytes:
+    """A knock up to its tag."""
+    return _KNOCK.pack(
+        DatagramType.KNOCK, c.PROTOCOL_VERSION, pattern, offered, sender_index, token, timestamp, b""
+    )
 
 
-def pack_response_header(chosen: Suites, sender_index: int, receiver_index: int) -> bytes:
+def pack_cookie(chosen: Suites, receiver_index: int, token: bytes, cookie: bytes) -> bytes:
+    """The answer to a knock."""
+    return _COOKIE.pack(
+        DatagramType.COOKIE, c.PROTOCOL_VERSION, chosen, 0, receiver_index, token, cookie, b""
+    )
+
+
+def pack_initiation_header(pattern: PatternId, offered: int, chosen: int, sender_index: int) -> bytes:
+    """The cleartext before message 1, which is in the prologue."""
+    return _INITIATION.pack(
+        DatagramType.INITIATION, c.PROTOCOL_VERSION, pattern, offered, chosen, sender_index
+    )
+
+
+def pack_parts(initiation: bytes, offered: int, sender_index: int, cookie: bytes) -> list[bytes]:
+    """The datagrams of a whole initiation, each up to its mac1."""
+    size = len(initiation) // c.PARTS
+    return [
+        _PART.pack(DatagramType.INITIATION, c.PROTOCOL_VERSION, number, offered, sender_index, cookie)
+        + initiation[number * size : (number + 1) * size]
+        for number in range(c.PARTS)
+    ]
+
+
+def pack_response_header(receiver_index: int) -> bytes:
     """The cleartext before message 2."""
-    return _RESPONSE.pack(DatagramType.RESPONSE, c.PROTOCOL_VERSION, chosen, 0, sender_index, receiver_index)
+    return _RESPONSE.pack(DatagramType.RESPONSE, c.PROTOCOL_VERSION, 0, receiver_index)
 
 
 def pack_confirmation_header(receiver_index: int) -> bytes:
-    """The cleartext before message 3."""
+    """The cleartext before message 3, or before the sealed nonce."""
     return _CONFIRMATION.pack(DatagramType.CONFIRMATION, RESERVED, receiver_index)
 
 
-def parse_initiation(data: bytes) -> Initiation | DropReason:
-    """An initiation whose first byte was seen to be right."""
-    if len(data) != c.INITIATION_BYTES:
+def parse_knock(data: bytes) -> Knock | DropReason:
+    """A knock whose first byte was seen to be right; its mac1 is for `door` to judge."""
+    if len(data) != c.KNOCK_BYTES:
         return DropReason.LENGTH
-    _, version, offered, reserved, sender_index = _INITIATION.unpack_from(data)
+    _, version, pattern, offered, sender_index, token, timestamp, padding = _KNOCK.unpack_from(data)
     if version != c.PROTOCOL_VERSION:
         return DropReason.VERSION
-    if reserved:
+    if padding != _KNOCK_PADDING:
         return DropReason.RESERVED
-    header = data[: c.INITIATION_HEADER_BYTES]
-    return Initiation(header, offered, sender_index, data[c.INITIATION_HEADER_BYTES :])
+    known = _PATTERN_OF.get(pattern)
+    if known is None:
+        return DropReason.PATTERN
+    tag = data[c.KNOCK_TAGGED_BYTES : -c.MAC_BYTES]
+    return Knock(known, offered, sender_index, token, timestamp, tag)
+
+
+def parse_cookie(data: bytes) -> Cookie | DropReason:
+    """A cookie whose first byte was seen to be right."""
+    if len(data) != c.COOKIE_BYTES:
+        return DropReason.LENGTH
+    _, version, chosen, reserved, receiver_index, token, cookie, padding = _COOKIE.unpack(data)
+    if version != c.PROTOCOL_VERSION:
+        return DropReason.VERSION
+    if reserved or any(padding):
+        return DropReason.RESERVED
+    if chosen not in _SUITES:
+        return DropReason.SUITE
+    return Cookie(Suites(chosen), receiver_index, token, cookie)
+
+
+def parse_part(data: bytes) -> Part | DropReason:
+    """Part of an initiation whose first byte was seen to be right; its mac1 is still to be judged."""
+    pattern = _PART_OF.get(len(data))
+    if pattern is None:
+        return DropReason.LENGTH
+    _, version, number, offered, sender_index, cookie = _PART.unpack_from(data)
+    if version != c.PROTOCOL_VERSION:
+        return DropReason.VERSION
+    if number >= c.PARTS:
+        return DropReason.RESERVED
+    return Part(pattern, number, offered, sender_index, cookie, data[c.PART_HEADER_BYTES : -c.MAC_BYTES])
 
 
 def parse_response(data: bytes) -> Response | DropReason:
     """A response whose first byte was seen to be right."""
-    if len(data) != c.RESPONSE_BYTES:
+    pattern = _RESPONSE_OF.get(len(data))
+    if pattern is None:
         return DropReason.LENGTH
-    _, version, chosen, reserved, sender_index, receiver_index = _RESPONSE.unpack_from(data)
+    _, version, reserved, receiver_index = _RESPONSE.unpack_from(data)
     if version != c.PROTOCOL_VERSION:
         return DropReason.VERSION
     if reserved:
         return DropReason.RESERVED
-    if chosen not in (Suites.CHACHAPOLY, Suites.AESGCM):
-        return DropReason.SUITE
-    header = data[: c.RESPONSE_HEADER_BYTES]
-    return Response(header, Suites(chosen), sender_index, receiver_index, data[c.RESPONSE_HEADER_BYTES :])
+    return Response(pattern, receiver_index, data[c.RESPONSE_HEADER_BYTES :])
 
 
 def parse_confirmation(data: bytes) -> Confirmation | DropReason:
-    """A confirmation whose first byte was seen to be right."""
-    if len(data) != c.CONFIRMATION_BYTES:
+    """A confirmation whose first byte was seen to be right; its handshake knows which length is its own."""
+    if len(data) not in CONFIRMATION_BYTES.values():
         return DropReason.LENGTH
     _, reserved, receiver_index = _CONFIRMATION.unpack_from(data)
     if reserved != RESERVED:

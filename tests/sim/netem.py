@@ -1,7 +1,7 @@
 """A bad network in virtual time: seeded loss, delay, jitter, duplication, reordering and corruption.
 
 `Network` carries bytes between addresses; `World` puts endpoints on it and lets time pass. Nothing sleeps: time
-jumps from one arrival or timer to the next. The same seed gives the same run.
+jumps from one arrival or timer to the next. The same seed gives the same run, to the byte if the world is `exact`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import mlkem
+
+from p2pcall.proto import kem
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.happenings import Happening, Incoming
 from p2pcall.proto.wire import Address
@@ -103,15 +106,18 @@ class Node:
 class World:
     """Nodes on a network in virtual time; the driver of the five verbs."""
 
-    def __init__(self, seed: int = 0, conditions: Conditions = CLEAN) -> None:
+    def __init__(self, seed: int = 0, conditions: Conditions = CLEAN, *, exact: bool = False) -> None:
+        """`exact`: the same seed gives the same bytes too, which costs 10 ms a handshake."""
         self.now = 1000.0
         self.network = Network(seed, conditions)
         self.nodes: list[Node] = []
         self._random = Random(seed + 1)
+        self._encapsulate = mlkem.from_entropy(self._random.randbytes) if exact else kem.encapsulate
 
     def add(self, address: Address, *, aes: bool | None = None) -> Node:
         static = StaticKey.from_private(self._random.randbytes(32))
-        node = Node(Endpoint(static, self._random.randbytes, aes=aes), address, static)
+        endpoint = Endpoint(static, self._random.randbytes, aes=aes, encapsulate=self._encapsulate)
+        node = Node(endpoint, address, static)
         self.nodes.append(node)
         return node
 
@@ -170,23 +176,29 @@ class Pair:
     theirs: Peer
 
 
-def two(seed: int = 0, conditions: Conditions = CLEAN, aes: bool | None = None) -> tuple[World, Node, Node]:
+def two(
+    seed: int = 0, conditions: Conditions = CLEAN, aes: bool | None = None, *, exact: bool = False
+) -> tuple[World, Node, Node]:
     """Two nodes that have not met."""
-    world = World(seed, conditions)
+    world = World(seed, conditions, exact=exact)
     return world, world.add(ALICE, aes=aes), world.add(BOB, aes=aes)
 
 
-def line(seed: int = 0, conditions: Conditions = CLEAN, aes: bool | None = None) -> Pair:
+def line(
+    seed: int = 0, conditions: Conditions = CLEAN, aes: bool | None = None, *, exact: bool = False
+) -> Pair:
     """Two nodes with a handshake done."""
-    world, alice, bob = two(seed, conditions, aes)
+    world, alice, bob = two(seed, conditions, aes, exact=exact)
     ours = alice.endpoint.dial([BOB], world.now)
     assert world.run(5, lambda: bool(bob.told) and bool(alice.told))
     return Pair(world, alice, bob, ours, bob.told[0].peer)
 
 
-def call(seed: int = 0, conditions: Conditions = CLEAN, aes: bool | None = None) -> Pair:
+def call(
+    seed: int = 0, conditions: Conditions = CLEAN, aes: bool | None = None, *, exact: bool = False
+) -> Pair:
     """Two nodes in an active call."""
-    pair = line(seed, conditions, aes)
+    pair = line(seed, conditions, aes, exact=exact)
     pair.ours.invite("alice", True, True, pair.world.now)
     assert pair.world.run(5, lambda: bool(pair.bob.of(Incoming)))
     pair.theirs.ring("bob", pair.world.now)

@@ -16,7 +16,7 @@ from p2pcall.proto.happenings import (
     RemoteRinging,
 )
 from p2pcall.proto.messages import ControlType, Reason
-from p2pcall.proto.wire import Channel, DropReason
+from p2pcall.proto.wire import Channel, DatagramType, DropReason
 
 
 def silence(network: Network) -> None:
@@ -28,7 +28,11 @@ def gone(pair: Pair) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("aes", "name"), [(True, "Noise_XX_25519_AESGCM_SHA256"), (False, "Noise_XX_25519_ChaChaPoly_SHA256")]
+    ("aes", "name"),
+    [
+        (True, "Noise_XXhfs_25519+MLKEM768_AESGCM_SHA256"),
+        (False, "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256"),
+    ],
 )
 def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
     pair = line(aes=aes)
@@ -61,7 +65,8 @@ def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
         Message(ours, ControlType.MEDIA, b"\1"),
         Message(ours, 64, b"own"),
     ]
-    assert max(len(sent.data) for sent in world.network.log) <= c.MAX_DATAGRAM_BYTES
+    records = [sent.data for sent in world.network.log if sent.data[0] == DatagramType.DATA]
+    assert max(map(len, records)) == c.MAX_DATAGRAM_BYTES
     assert not pair.alice.endpoint.dropped and not pair.bob.endpoint.dropped
     ours.hangup(Reason.HUNG_UP, world.now)
     world.run(2)
@@ -87,7 +92,7 @@ def test_round_trip_and_clock_offset_are_measured() -> None:
     # Bob's session began half a round trip after Alice's: his clock is behind hers by that much.
     assert pair.ours.clock_offset == pytest.approx(-0.04, abs=0.001)
     assert pair.theirs.clock_offset == pytest.approx(0.04, abs=0.001)
-    assert pair.ours.session_ms(pair.world.now) - pair.theirs.session_ms(pair.world.now) == 40
+    assert pair.theirs.session_start - pair.ours.session_start == pytest.approx(0.04, abs=0.001)
 
 
 def test_traffic_is_counted() -> None:
@@ -96,7 +101,8 @@ def test_traffic_is_counted() -> None:
     sent, received = pair.ours.tx_bytes, pair.theirs.rx_bytes
     pair.ours.send(3, b"x" * 100, pair.world.now)
     pair.world.run(0.1)
-    assert (pair.ours.tx_bytes, pair.theirs.rx_bytes) == (sent + 135, received + 135)
+    record = c.MIN_DATA_BYTES + c.RECORD_BYTES
+    assert (pair.ours.tx_bytes, pair.theirs.rx_bytes) == (sent + record, received + record)
 
 
 @pytest.mark.parametrize("reason", [Reason.DECLINED, Reason.BUSY, Reason.NO_ANSWER, Reason.BLOCKED])
@@ -249,6 +255,8 @@ def test_closed_peer_vanishes_without_a_word() -> None:
     pair.ours.close(pair.world.now)
     pair.ours.close(pair.world.now)
     pair.ours.flush(pair.world.now)
+    pair.ours.handle_timer(pair.world.now + 100)
+    assert pair.ours.next_timer() is None
     pair.world.pump()
     assert (len(pair.world.network.log), len(pair.alice.told)) == (sent, told)
     assert pair.alice.endpoint.idle
@@ -304,8 +312,10 @@ def test_misuse_by_our_own_code_raises() -> None:
             pair.ours.send(channel, b"", world.now)
     with pytest.raises(ValueError, match="1165"):
         pair.ours.send(3, bytes(c.MAX_PAYLOAD_BYTES + 1), world.now)
+    with pytest.raises(ValueError, match="1165"):
+        pair.ours.send(3, b"", world.now, size=c.MAX_PLAINTEXT_BYTES + 1)
     for kind in (0, 1, 5, 7, 63):
-        with pytest.raises(ValueError, match="call table"):
+        with pytest.raises(ValueError, match="not the owner's"):
             pair.ours.send_control(kind, b"", world.now)
     with pytest.raises(ValueError, match="not for sending"):
         pair.ours.hangup(Reason.LOST, world.now)
@@ -331,7 +341,7 @@ def test_call_can_be_hung_up_with_a_full_control_window() -> None:
     pair = call()
     pair.world.network.refuse = lambda sent: sent.source == BOB
     for _ in range(c.CONTROL_WINDOW):
-        pair.ours.send_control(64, bytes(512), pair.world.now)
+        pair.ours.send_control(64, bytes(c.CONTROL_BODY_BYTES), pair.world.now)
     pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
     pair.world.run(0.1)
     assert pair.bob.told[-1] == Ended(pair.theirs, Reason.HUNG_UP, remote=True)

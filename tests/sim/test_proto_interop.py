@@ -1,131 +1,314 @@
-"""A second implementation, written from the description of the wire over PyPI's `noiseprotocol`, on either side.
+"""A second implementation of the opening of a line, on either side, over `cryptography` and the standard library.
 
-It shares no code with the program: layouts, labels and hashes are spelled out here once more.
+It shares no code with the program: layouts, labels, hashes and both patterns are spelled out here once more.
 """
 
 import struct
+from dataclasses import dataclass, field
 from hashlib import sha256
+from hmac import digest as hmac_digest
+from typing import Any
 
 import pytest
-from netem import ALICE, BOB, two
-from noise.connection import Keypair, NoiseConnection
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from netem import ALICE, BOB, Node, two
 
 from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming
 from p2pcall.proto.sas import EVEN, ODD
 
-pytestmark = pytest.mark.filterwarnings("ignore:One of ephemeral keypairs:UserWarning")
-
-PRIVATE = bytes(range(1, 33))
-EPHEMERAL = bytes(range(101, 133))
-NONCE = b"n" * 32
-NAMES = {1: b"Noise_XX_25519_ChaChaPoly_SHA256", 2: b"Noise_XX_25519_AESGCM_SHA256"}
+STATIC = X25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+NONCE = b"n" * 16
 OUR_INDEX = 0x11223344
+both_patterns = pytest.mark.parametrize("pattern", [1, 2], ids=["XXhfs", "IKhfs"])
+both_suites = pytest.mark.parametrize("suite", [1, 2], ids=["ChaChaPoly", "AESGCM"])
 
 
-def connection(suite: int, initiator: bool, prologue: bytes) -> NoiseConnection:
-    noise = NoiseConnection.from_name(NAMES[suite])
-    if initiator:
-        noise.set_as_initiator()
-    else:
-        noise.set_as_responder()
-    noise.set_prologue(prologue)
-    noise.set_keypair_from_private_bytes(Keypair.STATIC, PRIVATE)
-    noise.set_keypair_from_private_bytes(Keypair.EPHEMERAL, EPHEMERAL)
-    noise.start_handshake()
-    return noise
+def public(private: X25519PrivateKey) -> bytes:
+    return private.public_key().public_bytes_raw()
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    return hmac_digest(key, data, "sha256")[:16]
+
+
+def hkdf(key: bytes, material: bytes) -> tuple[bytes, bytes]:
+    temp = hmac_digest(key, material, "sha256")
+    first = hmac_digest(temp, b"\1", "sha256")
+    return first, hmac_digest(temp, first + b"\2", "sha256")
+
+
+@dataclass
+class Second:
+    """One side of a handshake, written as the messages go, not as a table."""
+
+    suite: int
+    pattern: int
+    prologue: bytes
+    remote: bytes = b""
+    ephemeral: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+    decapsulation: MLKEM768PrivateKey = field(default_factory=MLKEM768PrivateKey.generate)
+    theirs: bytes = b""
+    kem_public: bytes = b""
+    key: bytes = b""
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        cipher = {1: "ChaChaPoly", 2: "AESGCM"}[self.suite]
+        name = {1: "XXhfs", 2: "IKhfs"}[self.pattern]
+        self.h = self.ck = sha256(f"Noise_{name}_25519+MLKEM768_{cipher}_SHA256".encode()).digest()
+        self.hash(self.prologue)
+
+    def hash(self, data: bytes) -> None:
+        self.h = sha256(self.h + data).digest()
+
+    def mix(self, material: bytes) -> None:
+        self.ck, self.key = hkdf(self.ck, material)
+        self.count = 0
+
+    def dh(self, private: X25519PrivateKey, other: bytes) -> None:
+        self.mix(private.exchange(X25519PublicKey.from_public_bytes(other)))
+
+    def seal(self, data: bytes) -> bytes:
+        out = aead(self.suite, self.key, self.count, data, self.h) if self.key else data
+        self.count += 1
+        self.hash(out)
+        return out
+
+    def open(self, data: bytes) -> bytes:
+        out = unseal(self.suite, self.key, self.count, data, self.h) if self.key else data
+        self.count += 1
+        self.hash(data)
+        return out
+
+    def take(self, message: bytes, length: int) -> tuple[bytes, bytes]:
+        length += 16 if self.key else 0
+        return self.open(message[:length]), message[length:]
+
+
+def nonce(suite: int, count: int) -> bytes:
+    return bytes(4) + count.to_bytes(8, "little" if suite == 1 else "big")
+
+
+def aead(suite: int, key: bytes, count: int, data: bytes, ad: bytes = b"") -> bytes:
+    return (ChaCha20Poly1305 if suite == 1 else AESGCM)(key).encrypt(nonce(suite, count), data, ad)
+
+
+def unseal(suite: int, key: bytes, count: int, data: bytes, ad: bytes = b"") -> bytes:
+    return (ChaCha20Poly1305 if suite == 1 else AESGCM)(key).decrypt(nonce(suite, count), data, ad)
 
 
 def words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
-    digest = sha256(b"p2pcall/1 words" + handshake_hash + initiator_nonce + responder_nonce).digest()
+    digest = sha256(b"p2pcall/2 words" + handshake_hash + initiator_nonce + responder_nonce).digest()
     return EVEN[digest[0]], ODD[digest[1]], EVEN[digest[2]], ODD[digest[3]]
 
 
-def record(noise: NoiseConnection, index: int, counter: int, channel: int, payload: bytes) -> bytes:
-    frame = struct.pack(">BH", channel, len(payload)) + payload
-    return struct.pack(">BxxxIQ", 4, index, counter) + bytes(noise.encrypt(frame))
-
-
-def frames(noise: NoiseConnection, datagram: bytes) -> list[tuple[int, bytes]]:
-    plaintext = bytes(noise.decrypt(datagram[16:]))
+def frames(plaintext: bytes) -> list[tuple[int, bytes]]:
     out = []
-    while plaintext:
+    while plaintext and plaintext[0]:
         channel, length = struct.unpack(">BH", plaintext[:3])
         out.append((channel, plaintext[3 : 3 + length]))
         plaintext = plaintext[3 + length :]
     return out
 
 
-@pytest.mark.parametrize("suite", [1, 2])
-def test_second_implementation_dials_and_invites(suite: int) -> None:
-    world, _, bob = two(aes=True)
-    # The prologue needs the response's header, but message 1 of XX does not depend on it: it is written by a
-    # trial connection with the same ephemeral key.
-    trial = connection(suite, True, b"")
-    public = bytes(trial.noise_protocol.keypairs["s"].public_bytes)
-    commitment = sha256(b"p2pcall/1 commitment" + NONCE + public).digest()
-    payload = commitment + bytes(68)
-    header = struct.pack(">BBBBI", 1, 1, suite, 0, OUR_INDEX)
-    message_1 = bytes(trial.write_message(payload))
-    bob.endpoint.receive_datagram(header + message_1, ALICE, world.now)
-    ((response, _),) = bob.endpoint.datagrams_to_send(world.now)
-    assert len(response) == len(header + message_1) == 140
-    kind, version, chosen, zero, their_index, our_index = struct.unpack(">BBBBII", response[:12])
-    assert (kind, version, chosen, zero, our_index) == (2, 1, suite, 0, OUR_INDEX)
+def record(suite: int, key: bytes, index: int, count: int, *parts: tuple[int, bytes]) -> bytes:
+    plaintext = b"".join(struct.pack(">BH", channel, len(payload)) + payload for channel, payload in parts)
+    return struct.pack(">BxxxIQ", 6, index, count) + aead(suite, key, count, plaintext)
 
-    noise = connection(suite, True, b"p2pcall/1" + header + response[:12])
-    assert bytes(noise.write_message(payload)) == message_1
-    responder_nonce = bytes(noise.read_message(response[12:]))
-    confirmation = struct.pack(">BxxxI", 3, their_index) + bytes(noise.write_message(NONCE))
-    bob.endpoint.receive_datagram(confirmation, ALICE, world.now)
+
+def exchange(node: Node, datagram: bytes, source: Any, now: float) -> list[bytes]:
+    node.endpoint.receive_datagram(datagram, source, now)
+    return [data for data, _ in node.endpoint.datagrams_to_send(now)]
+
+
+class SecondInitiator(Second):
+    """The dialling side: `write_1`, `read_2`, `write_3`."""
+
+    def write_1(self) -> bytes:
+        commitment = sha256(b"p2pcall/2 commitment" + NONCE + public(STATIC)).digest()
+        message = public(self.ephemeral)
+        if self.pattern == 2:
+            self.hash(self.remote)
+        self.hash(message)
+        if self.pattern == 2:
+            self.dh(self.ephemeral, self.remote)
+        message += self.seal(self.decapsulation.public_key().public_bytes_raw())
+        if self.pattern == 2:
+            message += self.seal(public(STATIC))
+            self.dh(STATIC, self.remote)
+        return message + self.seal(commitment)
+
+    def read_2(self, message: bytes) -> bytes:
+        self.theirs, rest = message[:32], message[32:]
+        self.hash(self.theirs)
+        self.dh(self.ephemeral, self.theirs)
+        ciphertext, rest = self.take(rest, 1088)
+        self.mix(self.decapsulation.decapsulate(ciphertext))
+        if self.pattern == 1:
+            shown, rest = self.take(rest, 32)
+            assert shown == self.remote
+            self.dh(self.ephemeral, self.remote)
+        else:
+            self.dh(STATIC, self.theirs)
+        return self.open(rest)
+
+    def write_3(self) -> tuple[bytes, bytes, bytes, int]:
+        """The last message; keys for sending and receiving; the first counter."""
+        if self.pattern == 1:
+            last = self.seal(public(STATIC))
+            self.dh(STATIC, self.theirs)
+            last += self.seal(NONCE)
+            return last, *hkdf(self.ck, b""), 0
+        sending, receiving = hkdf(self.ck, b"")
+        return aead(self.suite, sending, 0, NONCE, self.h), sending, receiving, 1
+
+
+class SecondResponder(Second):
+    """The called side: `read_1`, `write_2`, `read_3`."""
+
+    def read_1(self, message: bytes) -> bytes:
+        if self.pattern == 2:
+            self.hash(public(STATIC))
+        self.theirs, rest = message[:32], message[32:]
+        self.hash(self.theirs)
+        if self.pattern == 2:
+            self.dh(STATIC, self.theirs)
+        self.kem_public, rest = self.take(rest, 1184)
+        if self.pattern == 2:
+            shown, rest = self.take(rest, 32)
+            assert shown == self.remote
+            self.dh(STATIC, shown)
+        return self.open(rest)
+
+    def write_2(self) -> bytes:
+        message = public(self.ephemeral)
+        self.hash(message)
+        self.dh(self.ephemeral, self.theirs)
+        secret, ciphertext = MLKEM768PublicKey.from_public_bytes(self.kem_public).encapsulate()
+        message += self.seal(ciphertext)
+        self.mix(secret)
+        if self.pattern == 1:
+            message += self.seal(public(STATIC))
+            self.dh(STATIC, self.theirs)
+        else:
+            self.dh(self.ephemeral, self.remote)
+        return message + self.seal(NONCE + OUR_INDEX.to_bytes(4, "big"))
+
+    def read_3(self, message: bytes) -> tuple[bytes, bytes, bytes, int]:
+        """The initiator's nonce; keys for sending and receiving; the other side's first counter."""
+        if self.pattern == 1:
+            shown, rest = self.take(message, 32)
+            assert shown == self.remote
+            self.dh(self.ephemeral, shown)
+            initiator_nonce = self.open(rest)
+            receiving, sending = hkdf(self.ck, b"")
+            return initiator_nonce, sending, receiving, 0
+        receiving, sending = hkdf(self.ck, b"")
+        return unseal(self.suite, receiving, 0, message, self.h), sending, receiving, 1
+
+
+def mac1_key(pattern: int, remote: bytes) -> bytes:
+    return sha256(b"p2pcall/2 mac1" + (remote if pattern == 2 else bytes(32))).digest()
+
+
+def pair_key(initiator: bytes, responder: bytes) -> bytes:
+    """Of ours and another's key, in whichever order."""
+    other = initiator if responder == public(STATIC) else responder
+    shared = STATIC.exchange(X25519PublicKey.from_public_bytes(other))
+    return sha256(b"p2pcall/2 contact" + shared + initiator + responder).digest()
+
+
+@both_suites
+@both_patterns
+def test_second_implementation_dials_and_invites(pattern: int, suite: int) -> None:
+    world, _, bob = two(aes=True)
+    remote = bob.static.public
+    if pattern == 2:
+        bob.endpoint.reach = "contacts"
+        bob.endpoint.contacts([public(STATIC)])
+
+    key1 = mac1_key(pattern, remote)
+    knock = struct.pack(">BBBBI8sQ28x", 1, 2, pattern, suite, OUR_INDEX, b"my token", 1_700_000_000_000_000)
+    knock += mac(pair_key(public(STATIC), remote), knock) if pattern == 2 else b"random it may be"
+    (answer,) = exchange(bob, knock + mac(key1, knock), ALICE, world.now)
+    kind, version, chosen, zero, index, token, cookie, pad = struct.unpack(">BBBBI8s16s4s", answer)
+    assert (kind, version, chosen, zero, index, token, pad) == (
+        2,
+        2,
+        suite,
+        0,
+        OUR_INDEX,
+        b"my token",
+        bytes(4),
+    )
+
+    header = struct.pack(">BBBBBxxxIxxxx", 3, 2, pattern, suite, suite, OUR_INDEX)
+    ours = SecondInitiator(suite, pattern, b"p2pcall/2 initiator responder" + header, remote)
+    whole = header + ours.write_1()
+    half = len(whole) // 2
+    sent = []
+    for number, chunk in enumerate((whole[:half], whole[half:])):
+        part = struct.pack(">BBBBI16s", 3, 2, number, suite, OUR_INDEX, cookie) + chunk
+        sent.append(exchange(bob, part + mac(key1, part), ALICE, world.now))
+    assert sent[0] == []
+    ((response,),) = sent[1:]
+    assert struct.unpack(">BBHI", response[:8]) == (4, 2, 0, OUR_INDEX)
+    payload = ours.read_2(response[8:])
+    responder_nonce, their_index = payload[:16], int.from_bytes(payload[16:], "big")
+
+    last, sending, receiving, count = ours.write_3()
+    first = exchange(bob, struct.pack(">BxxxI", 5, their_index) + last, ALICE, world.now)
     done = bob.endpoint.next_event()
     assert isinstance(done, HandshakeDone)
-    assert done.peer.remote_static == public
-    assert done.peer.sas == words(noise.get_handshake_hash(), NONCE, responder_nonce)
+    assert done.peer.remote_static == public(STATIC)
+    assert done.peer.sas == words(ours.h, NONCE, responder_nonce)
 
-    ping, probe = (data for data, _ in bob.endpoint.datagrams_to_send(world.now))
-    assert ping[:16] == struct.pack(">BxxxIQ", 4, OUR_INDEX, 0)
-    assert frames(noise, ping) == [(2, b"\1" + bytes(8))]
-    ((channel, number),) = frames(noise, probe)
-    assert (channel, number[:1], len(number), len(probe)) == (2, b"\1", 9, 44)
+    assert first[0][:16] == struct.pack(">BxxxIQ", 6, OUR_INDEX, 0)
+    assert frames(unseal(suite, receiving, 0, first[0][16:]))[0] == (2, b"\1" + bytes(8))
     invite = struct.pack(">BQB", 0, 0, 1) + b"\3" + b"\5carol"
-    bob.endpoint.receive_datagram(record(noise, their_index, 0, 1, invite), ALICE, world.now)
+    exchange(bob, record(suite, sending, their_index, count, (1, invite)), ALICE, world.now)
     assert bob.endpoint.next_event() == Incoming(done.peer, "carol", True, True)
-    ((ack, _),) = bob.endpoint.datagrams_to_send(world.now)
-    assert frames(noise, ack) == [(1, struct.pack(">BQ", 1, 1))]
 
 
-@pytest.mark.parametrize("suite", [1, 2])
-def test_second_implementation_is_dialled_and_accepts(suite: int) -> None:
+@both_suites
+@both_patterns
+def test_second_implementation_is_dialled_and_accepts(pattern: int, suite: int) -> None:
     world, alice, _ = two(aes=True)
-    ours = alice.endpoint.dial([BOB], world.now)
-    ((initiation, _),) = alice.endpoint.datagrams_to_send(world.now)
-    kind, version, offered, zero, their_index = struct.unpack(">BBBBI", initiation[:8])
-    assert (kind, version, offered, zero) == (1, 1, 3, 0)
-    header = struct.pack(">BBBBII", 2, 1, suite, 0, OUR_INDEX, their_index)
-    noise = connection(suite, False, b"p2pcall/1" + initiation[:8] + header)
-    payload = bytes(noise.read_message(initiation[8:]))
-    response = header + bytes(noise.write_message(NONCE))
-    alice.endpoint.receive_datagram(response, BOB, world.now)
-    assert isinstance(alice.endpoint.next_event(), HandshakeDone)
-    confirmation, ping, probe = (data for data, _ in alice.endpoint.datagrams_to_send(world.now))
-    assert confirmation[:8] == struct.pack(">BxxxI", 3, OUR_INDEX)
-    initiator_nonce = bytes(noise.read_message(confirmation[8:]))
-    committed = sha256(b"p2pcall/1 commitment" + initiator_nonce + alice.static.public).digest()
-    assert payload == committed + bytes(68)
-    assert ours.sas == words(noise.get_handshake_hash(), initiator_nonce, NONCE)
+    caller, own = alice.static.public, public(STATIC)
+    peer = alice.endpoint.dial([BOB], world.now, own if pattern == 2 else None)
 
-    assert frames(noise, ping) == [(2, b"\1" + bytes(8))]
-    ((_, number),) = frames(noise, probe)
-    ours.invite("alice", True, False, world.now)
-    ((invite, _),) = alice.endpoint.datagrams_to_send(world.now)
-    assert frames(noise, invite) == [(1, struct.pack(">BQB", 0, 0, 1) + b"\1\5alice")]
-    answer = struct.pack(">BQB", 0, 0, 3) + b"\1" + b"\5carol"
-    alice.endpoint.receive_datagram(record(noise, their_index, 0, 1, answer), BOB, world.now)
-    assert alice.endpoint.next_event() == Accepted(ours, "carol", True, False)
-    ((ack, _),) = alice.endpoint.datagrams_to_send(world.now)
-    assert frames(noise, ack) == [(1, struct.pack(">BQ", 1, 1))]
-    pong = b"\2" + number[1:] + bytes(8)
-    alice.endpoint.receive_datagram(record(noise, their_index, 1, 2, pong), BOB, world.now)
-    ours.send(3, b"sound", world.now)
-    ((sound, _),) = alice.endpoint.datagrams_to_send(world.now)
-    assert frames(noise, sound) == [(3, b"sound")]
+    ((knock, _),) = alice.endpoint.datagrams_to_send(world.now)
+    kind, version, wanted, offered, their_index, token, at = struct.unpack(">BBBBI8sQ", knock[:24])
+    assert (kind, version, wanted, offered, at) == (1, 2, pattern, 3, world.now * 1_000_000)
+    key1 = mac1_key(pattern, own)
+    assert knock[24:52] == bytes(28)
+    assert knock[68:] == mac(key1, knock[:68])
+    assert (knock[52:68] == mac(pair_key(caller, own), knock[:52])) == (pattern == 2)
+
+    answer = struct.pack(">BBBBI8s16s4x", 2, 2, suite, 0, their_index, token, b"whatever we like")
+    parts = exchange(alice, answer, BOB, world.now)
+    for number, part in enumerate(parts):
+        assert part[:24] == struct.pack(">BBBBI16s", 3, 2, number, 3, their_index, b"whatever we like")
+        assert part[-16:] == mac(key1, part[:-16])
+    assert len(parts) == 2 and len(parts[0]) == len(parts[1])
+    whole = parts[0][24:-16] + parts[1][24:-16]
+    assert whole[:16] == struct.pack(">BBBBBxxxIxxxx", 3, 2, pattern, 3, suite, their_index)
+    ours = SecondResponder(suite, pattern, b"p2pcall/2 initiator responder" + whole[:16], caller)
+    commitment = ours.read_1(whole[16:])
+    response = struct.pack(">BBHI", 4, 2, 0, their_index) + ours.write_2()
+    first = exchange(alice, response, BOB, world.now)
+    assert alice.endpoint.next_event() == HandshakeDone(peer)
+
+    assert first[0][:8] == struct.pack(">BxxxI", 5, OUR_INDEX)
+    initiator_nonce, sending, receiving, count = ours.read_3(first[0][8:])
+    assert commitment == sha256(b"p2pcall/2 commitment" + initiator_nonce + caller).digest()
+    assert peer.sas == words(ours.h, initiator_nonce, NONCE)
+
+    assert first[1][:16] == struct.pack(">BxxxIQ", 6, OUR_INDEX, count)
+    assert frames(unseal(suite, receiving, count, first[1][16:]))[0] == (2, b"\1" + bytes(8))
+    peer.invite("alice", True, False, world.now)
+    accept = struct.pack(">BQB", 0, 0, 3) + b"\1" + b"\5carol"
+    exchange(alice, record(suite, sending, their_index, 0, (1, accept)), BOB, world.now)
+    assert alice.endpoint.next_event() == Accepted(peer, "carol", True, False)

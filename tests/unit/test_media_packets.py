@@ -18,6 +18,7 @@ from p2pcall.media.packets import (
     parse_feedback,
     parse_fragment,
     split_frame,
+    video_payload_bytes,
 )
 
 
@@ -101,6 +102,18 @@ def test_fragment_bytes() -> None:
 )
 def test_malformed_fragment(payload: str) -> None:
     assert parse_fragment(bytes.fromhex(payload)) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "padded"), [(1, 381), (381, 381), (382, 765), (765, 765), (766, 1_165), (1_113, 1_165)]
+)
+def test_fragments_are_padded_to_few_sizes(length: int, padded: int) -> None:
+    assert video_payload_bytes(bytes(length)) == padded
+
+
+def test_longest_nack_fits_beside_voice() -> None:
+    longest = pack_feedback(Nack(0, tuple(range(c.MAX_NACK_INDEXES))))
+    assert len(longest) + 3 <= 112 < len(longest) + 2 + 3
 
 
 def test_fragment_that_cannot_be_sent() -> None:

@@ -8,7 +8,7 @@ import pytest
 from p2pcall.media import constants as c
 from p2pcall.media.ladder import encode_size, video_bitrate
 from p2pcall.media.packets import AudioCopy, parse_audio
-from p2pcall.media.redundancy import Redundancy
+from p2pcall.media.redundancy import Redundancy, voice_payload_bytes
 from p2pcall.media.stats import Interval, ReceiveStats
 from p2pcall.media.stretch import merge
 
@@ -63,15 +63,23 @@ def test_a_bad_report_in_between_starts_the_count_again() -> None:
     assert redundancy.copies == 2
 
 
-def test_copies_that_do_not_fit_are_left_out() -> None:
+def test_size_of_packets_follows_from_the_level_alone() -> None:
     redundancy = Redundancy()
-    redundancy.on_loss(0.5)
-    big = bytes(500)
-    assert copies(redundancy, 0, big) == (0,)
-    assert copies(redundancy, 1, big) == (0, 1)
-    assert copies(redundancy, 2, big) == (0, 1)
-    with pytest.raises(ValueError):
-        redundancy.packet(3, bytes(1_200), 60)
+    frame = bytes(c.VOICE_FRAME_BYTES)
+    sizes = []
+    for level, loss in enumerate((0.0, 0.05, 0.5)):
+        redundancy.on_loss(loss)
+        assert redundancy.payload_bytes == voice_payload_bytes(level)
+        sizes += [len(redundancy.packet(10 * level + n, frame, 0)) for n in range(5)]
+        assert sizes[-1] == redundancy.payload_bytes, "with all its copies a packet is as long as it says"
+        assert max(sizes[-5:]) == redundancy.payload_bytes
+    assert voice_payload_bytes(0) == 215
+    assert voice_payload_bytes(2) < c.MAX_PAYLOAD_BYTES
+
+
+def test_frame_that_would_show_in_the_size_of_its_packet_is_not_sent() -> None:
+    with pytest.raises(ValueError, match="101 bytes"):
+        Redundancy().packet(0, bytes(c.VOICE_FRAME_BYTES + 1), 0)
 
 
 def tone(start: int, hz: float = 200.0, level: float = 8_000) -> bytes:

@@ -1,112 +1,291 @@
-"""Strangers at the door: copies are free, new ones are rated, the table is bounded and forgets."""
+"""First messages: nothing is kept or computed before the cookie, copies are free, tables are bounded and forget."""
 
 from collections import Counter
 from itertools import count
 from random import Random
 
+import pytest
+
 from p2pcall.proto import constants as c
-from p2pcall.proto import wire
-from p2pcall.proto.admission import Admission, RateLimit
-from p2pcall.proto.handshake import Initiator, StaticKey, suites
-from p2pcall.proto.wire import DropReason
+from p2pcall.proto import cookie, kem, noise, wire
+from p2pcall.proto.admission import Admission
+from p2pcall.proto.handshake import Established, Initiator, StaticKey, suites
+from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
 
 BOB = StaticKey.from_private(Random(2).randbytes(32))
 STRANGER = StaticKey.from_private(Random(9).randbytes(32))
+HOME: Address = ("192.0.2.1", 51729)
+CHACHA = suites(False)
+XX, IK = PatternId.XXHFS, PatternId.IKHFS
 
 
-def door() -> Admission:
-    return Admission(BOB, Random(1).randbytes, suites(False), count(100).__next__, Counter())
+def admission(able: Suites = CHACHA) -> Admission:
+    return Admission(BOB, Random(1).randbytes, able, count(100).__next__, Counter(), kem.encapsulate)
 
 
-def stranger(seed: int) -> Initiator:
-    return Initiator(STRANGER, Random(seed).randbytes, seed, suites(False))
+class Dialler:
+    """What a dialler says, one datagram at a time."""
+
+    def __init__(self, seed: int = 1, pattern: PatternId = XX) -> None:
+        entropy = Random(seed).randbytes
+        known = BOB.public if pattern is IK else None
+        self.pattern, self.index = pattern, seed
+        self.noise = Initiator(STRANGER, entropy, seed, pattern, CHACHA, CHACHA, known)
+        self.key = cookie.mac1_key(known or cookie.UNKNOWN_KEY)
+
+    def knock(self) -> bytes:
+        said = wire.pack_knock(self.pattern, CHACHA, self.index, b"token 8b", 1)
+        return cookie.with_mac1(self.key, said + bytes(16))
+
+    def parts(self, door: Admission, address: Address = HOME, now: float = 0.0) -> list[bytes]:
+        answer = door.knock(self.knock(), address, now)
+        assert isinstance(answer, bytes)
+        parsed = wire.parse_cookie(answer)
+        assert isinstance(parsed, wire.Cookie)
+        assert (parsed.receiver_index, parsed.token) == (self.index, b"token 8b")
+        return self.parts_with(parsed.cookie)
+
+    def parts_with(self, value: bytes, offered: int = CHACHA, whole: bytes | None = None) -> list[bytes]:
+        parts = wire.pack_parts(whole or self.noise.initiation, offered, self.index, value)
+        return [cookie.with_mac1(self.key, part) for part in parts]
+
+    def confirmation(self, response: bytes) -> wire.Confirmation:
+        parsed = wire.parse_response(response)
+        assert isinstance(parsed, wire.Response)
+        left = self.noise.read_response(parsed.noise)
+        assert isinstance(left, Established)
+        confirmed = wire.parse_confirmation(left.confirmation)
+        assert isinstance(confirmed, wire.Confirmation)
+        return confirmed
 
 
-def confirmation(ours: Initiator, response: bytes) -> wire.Confirmation:
-    parsed = wire.parse_response(response)
-    assert isinstance(parsed, wire.Response)
-    ours.read_response(parsed)
-    confirmed = wire.parse_confirmation(ours.confirmation)
-    assert isinstance(confirmed, wire.Confirmation)
-    return confirmed
+def opened(door: Admission, ours: Dialler, address: Address = HOME, now: float = 0.0) -> bytes:
+    """The response to a knock and an initiation."""
+    first, second = ours.parts(door, address, now)
+    assert door.part(first, address, now) is None
+    response = door.part(second, address, now)
+    assert isinstance(response, bytes), response
+    return response
 
 
-def test_copy_of_an_initiation_gets_the_same_response() -> None:
-    admission, ours = door(), stranger(1)
-    first = admission.answer(ours.initiation, 0.0)
-    assert isinstance(first, bytes)
-    assert admission.answer(ours.initiation, 1.0) == first
-    assert len(admission) == 1
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every DH, key pair and encapsulation from here on."""
+    done: list[str] = []
+
+    def note(where: object, name: str) -> None:
+        real = getattr(where, name)
+
+        def noted(*args: bytes) -> object:
+            done.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(where, name, noted)
+
+    note(noise.bindings, "crypto_scalarmult")
+    note(noise.bindings, "crypto_scalarmult_base")
+    return done
 
 
-def test_copies_cost_nothing_of_the_rate() -> None:
-    admission, ours = door(), stranger(1)
-    for _ in range(10 * c.HANDSHAKE_BURST):
-        assert isinstance(admission.answer(ours.initiation, 0.0), bytes)
-    assert isinstance(admission.answer(stranger(2).initiation, 0.0), bytes)
+@pytest.mark.parametrize("pattern", list(PatternId))
+def test_handshake_from_the_knock_to_the_confirmation(pattern: PatternId) -> None:
+    door, ours = admission(), Dialler(pattern=pattern)
+    response = opened(door, ours)
+    confirmed = door.confirm(ours.confirmation(response), HOME)
+    assert not isinstance(confirmed, DropReason)
+    assert confirmed[0].remote_static == STRANGER.public
+    assert confirmed[1] == HOME
 
 
-def test_new_handshakes_are_rated() -> None:
-    admission = door()
-    outcomes = [admission.answer(stranger(seed).initiation, 0.0) for seed in range(c.HANDSHAKE_BURST + 5)]
-    assert outcomes.count(DropReason.RATE) == 5
-    assert isinstance(admission.answer(stranger(999).initiation, 1 / c.HANDSHAKE_RATE_PER_S), bytes)
+@pytest.mark.parametrize("pattern", list(PatternId))
+def test_no_dh_and_no_memory_before_the_cookie(pattern: PatternId, work: list[str]) -> None:
+    door, ours = admission(), Dialler(pattern=pattern)
+    made = len(work)
+    for port in range(200):
+        assert isinstance(door.knock(ours.knock(), ("192.0.2.9", port), 0.0), bytes)
+        for part in ours.parts_with(bytes([port]) * 16):
+            assert door.part(part, ("192.0.2.9", port), 0.0) is DropReason.COOKIE
+    assert len(work) == made
+    assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, None)
 
 
-def test_rate_refills_up_to_the_burst() -> None:
-    limit = RateLimit(2.0, 3)
-    assert [limit.take(0.0) for _ in range(4)] == [True, True, True, False]
-    assert [limit.take(0.5) for _ in range(2)] == [True, False]
-    assert [limit.take(100.0) for _ in range(4)] == [True, True, True, False]
+def test_cookie_of_another_address_proves_nothing(work: list[str]) -> None:
+    door, ours = admission(), Dialler()
+    made = len(work)
+    for part in ours.parts(door):
+        assert door.part(part, ("192.0.2.1", 1), 0.0) is DropReason.COOKIE
+    assert len(work) == made and len(door._halves) == 0
+
+
+@pytest.mark.parametrize("pattern", list(PatternId))
+def test_first_part_costs_no_dh_and_gets_no_answer(pattern: PatternId, work: list[str]) -> None:
+    door, ours = admission(), Dialler(pattern=pattern)
+    made = len(work)
+    for part in ours.parts(door)[::-1][:1] * 3:
+        assert door.part(part, HOME, 0.0) is None
+    assert len(work) == made
+    assert len(door._halves) == 1
+
+
+def test_copy_of_an_initiation_gets_the_same_response_without_dh(work: list[str]) -> None:
+    door, ours = admission(), Dialler()
+    first = opened(door, ours)
+    made = len(work)
+    for _ in range(10 * c.SOURCE_BURST):
+        assert opened(door, ours, now=1.0) == first
+    assert len(work) == made
+    assert len(door) == 1
+    assert isinstance(opened(door, Dialler(2), now=1.0), bytes), "copies cost nothing of the rate"
+
+
+def test_line_begins_where_the_initiation_came_from() -> None:
+    door, ours = admission(), Dialler()
+    confirmation = ours.confirmation(opened(door, ours))
+    confirmed = door.confirm(confirmation, ("203.0.113.9", 9))
+    assert not isinstance(confirmed, DropReason)
+    assert confirmed[1] == HOME
+
+
+def test_line_may_begin_at_any_address_that_the_initiation_came_from() -> None:
+    others: list[Address] = [("198.51.100.1", port) for port in range(4)]
+    for expected in (others[0], others[1]):
+        door, ours = admission(), Dialler()
+        confirmation = ours.confirmation(opened(door, ours))
+        for address in others:
+            opened(door, ours, address)
+        confirmed = door.confirm(confirmation, expected)
+        assert not isinstance(confirmed, DropReason)
+        assert confirmed[1] == expected
+    door, ours = admission(), Dialler()
+    confirmation = ours.confirmation(opened(door, ours))
+    for address in others:
+        opened(door, ours, address)
+    confirmed = door.confirm(confirmation, others[3])
+    assert not isinstance(confirmed, DropReason)
+    assert confirmed[1] == others[1], "the latest of as many as are remembered"
+
+
+@pytest.mark.parametrize("take", ["knock", "part"])
+def test_what_is_malformed_is_dropped(take: str) -> None:
+    door, ours = admission(), Dialler()
+    good = ours.knock() if take == "knock" else ours.parts(door)[0]
+    judge = door.knock if take == "knock" else door.part
+    assert judge(good[:-1], HOME, 0.0) is DropReason.LENGTH
+    strange = cookie.with_mac1(ours.key, good[:3] + b"\x80" + good[4 : -c.MAC_BYTES])
+    assert judge(strange, HOME, 0.0) is DropReason.SUITE
+    assert judge(good[:-1] + bytes([good[-1] ^ 1]), HOME, 0.0) is DropReason.MAC
+
+
+def test_every_flipped_byte_of_an_initiation_is_dropped_and_the_honest_one_still_answered() -> None:
+    door, ours = admission(), Dialler()
+    parts = ours.parts(door)
+    for number, part in enumerate(parts):
+        for at in range(len(part)):
+            bad = part[:at] + bytes([part[at] ^ 1]) + part[at + 1 :]
+            assert isinstance(door.part(bad, HOME, 0.0), DropReason), (number, at)
+    assert (len(door), len(door._halves)) == (0, 0)
+    assert door.part(parts[0], HOME, 0.0) is None
+    assert isinstance(door.part(parts[1], HOME, 0.0), bytes)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 4, 5, 8, 11, 12, 15])
+def test_header_that_does_not_say_what_knock_and_cookie_said_is_dropped(at: int, work: list[str]) -> None:
+    door, ours = admission(), Dialler()
+    whole = ours.noise.initiation
+    changed = whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :]
+    value = wire.parse_part(ours.parts(door)[0])
+    assert isinstance(value, wire.Part)
+    made = len(work)
+    first, second = ours.parts_with(value.cookie, whole=changed)
+    assert door.part(first, HOME, 0.0) is None
+    assert door.part(second, HOME, 0.0) is DropReason.HEADER
+    assert len(work) == made
+
+
+def test_offer_cannot_be_made_smaller_on_the_path() -> None:
+    door = admission(suites(True))
+    weak = Dialler()  # whose knock was changed to offer ChaCha20-Poly1305 alone
+    value = wire.parse_part(weak.parts(door)[0])
+    assert isinstance(value, wire.Part)
+    for part in weak.parts_with(value.cookie, offered=suites(True)):
+        assert door.part(part, HOME, 0.0) is DropReason.COOKIE
+
+
+def test_new_handshakes_of_a_source_are_rated() -> None:
+    door = admission()
+    outcomes = []
+    for seed in range(1, c.SOURCE_BURST + 4):
+        first, second = Dialler(seed).parts(door)
+        door.part(first, HOME, 0.0)
+        outcomes.append(door.part(second, HOME, 0.0))
+    assert outcomes.count(DropReason.RATE) == 3
+    assert isinstance(opened(door, Dialler(999), now=1 / c.SOURCE_RATE_PER_S), bytes)
+
+
+def test_source_with_many_half_open_handshakes_pushes_out_its_own() -> None:
+    door, honest = admission(), Dialler(500)
+    response = opened(door, honest, ("192.0.2.200", 1))
+    for seed in range(1, 3 * c.MAX_HALF_OPEN):
+        opened(door, Dialler(seed), now=seed / c.SOURCE_RATE_PER_S)
+    assert len(door) == c.MAX_HALF_OPEN_PER_SOURCE + 1
+    assert not isinstance(door.confirm(honest.confirmation(response), ("192.0.2.200", 1)), DropReason)
 
 
 def test_oldest_half_open_handshake_makes_way() -> None:
-    admission = door()
-    first = stranger(0)
-    response = admission.answer(first.initiation, 0.0)
-    assert isinstance(response, bytes)
+    door, first = admission(), Dialler(500)
+    response = opened(door, first)
     for seed in range(1, c.MAX_HALF_OPEN + 1):
-        admission.answer(stranger(seed).initiation, seed / 10)
-    assert len(admission) == c.MAX_HALF_OPEN
-    assert admission._dropped[DropReason.HALF_OPEN] == 1
-    assert admission.confirm(confirmation(first, response)) is DropReason.INDEX
+        opened(door, Dialler(seed), (f"192.0.2.{seed + 1}", 1), seed / 10)
+    assert len(door) == c.MAX_HALF_OPEN
+    assert door._dropped[DropReason.HALF_OPEN] == 1
+    assert door.confirm(first.confirmation(response), HOME) is DropReason.INDEX
 
 
 def test_half_open_handshake_is_forgotten_in_time() -> None:
-    admission = door()
-    assert admission.next_timer() is None
-    admission.answer(stranger(1).initiation, 10.0)
-    admission.answer(stranger(2).initiation, 12.0)
-    assert admission.next_timer() == 10.0 + c.HANDSHAKE_TIMEOUT_S
-    admission.expire(10.0 + c.HANDSHAKE_TIMEOUT_S)
-    assert len(admission) == 1
-    admission.expire(12.0 + c.HANDSHAKE_TIMEOUT_S)
-    assert len(admission) == 0
+    door = admission()
+    opened(door, Dialler(1), now=10.0)
+    opened(door, Dialler(2), now=12.0)
+    assert door.next_timer() == 10.0 + c.HANDSHAKE_TIMEOUT_S
+    door.part(Dialler(3).parts(door, now=12.0)[0], HOME, 12.0)
+    assert door.next_timer() == 12.0 + c.HALF_TIMEOUT_S
+    door.expire(10.0 + c.HANDSHAKE_TIMEOUT_S)
+    assert len(door) == 1
+    door.expire(12.0 + c.HANDSHAKE_TIMEOUT_S)
+    assert len(door) == 0
+    assert door.next_timer() is None
 
 
 def test_confirmed_handshake_cannot_be_confirmed_again() -> None:
-    admission, ours = door(), stranger(1)
-    response = admission.answer(ours.initiation, 0.0)
-    assert isinstance(response, bytes)
-    message = confirmation(ours, response)
-    assert not isinstance(admission.confirm(message), DropReason)
-    assert admission.confirm(message) is DropReason.DUPLICATE
-    assert admission.answer(ours.initiation, 0.1) == response
+    door, ours = admission(), Dialler()
+    response = opened(door, ours)
+    message = ours.confirmation(response)
+    assert not isinstance(door.confirm(message, HOME), DropReason)
+    assert door.confirm(message, HOME) is DropReason.DUPLICATE
+    assert opened(door, ours, now=0.1) == response
+
+
+def test_bad_confirmation_leaves_the_handshake_open() -> None:
+    door, ours = admission(), Dialler()
+    good = ours.confirmation(opened(door, ours))
+    assert door.confirm(wire.Confirmation(good.receiver_index, bytes(80)), HOME) is DropReason.HANDSHAKE
+    assert not isinstance(door.confirm(good, HOME), DropReason)
 
 
 def test_broken_commitment_is_forgotten() -> None:
-    admission, ours = door(), stranger(1)
-    response = admission.answer(ours.initiation, 0.0)
-    assert isinstance(response, bytes)
-    ours._nonce = bytes(32)
-    message = confirmation(ours, response)
-    assert admission.confirm(message) is DropReason.COMMITMENT
-    assert admission.confirm(message) is DropReason.INDEX
+    door, ours = admission(), Dialler()
+    response = opened(door, ours)
+    ours.noise._nonce = bytes(c.NONCE_BYTES)
+    message = ours.confirmation(response)
+    assert door.confirm(message, HOME) is DropReason.COMMITMENT
+    assert door.confirm(message, HOME) is DropReason.INDEX
 
 
 def test_initiation_that_cannot_be_answered_takes_no_place() -> None:
-    admission, ours = door(), stranger(1)
-    assert admission.answer(ours.initiation[:-1], 0.0) is DropReason.LENGTH
-    low_order = ours.initiation[:8] + bytes(32) + ours.initiation[40:]
-    assert admission.answer(low_order, 0.0) is DropReason.HANDSHAKE
-    assert len(admission) == 0
+    door, ours = admission(), Dialler()
+    value = wire.parse_part(ours.parts(door)[0])
+    assert isinstance(value, wire.Part)
+    low_order = ours.noise.initiation[:16] + bytes(32) + ours.noise.initiation[48:]
+    first, second = ours.parts_with(value.cookie, whole=low_order)
+    assert door.part(first, HOME, 0.0) is None
+    assert door.part(second, HOME, 0.0) is DropReason.HANDSHAKE
+    assert len(door) == 0

@@ -130,7 +130,7 @@ def test_receiver_keeps_no_more_than_the_window() -> None:
         b"\2" + bytes(8),
         b"\2" + bytes(8) + b"\x40",
         b"\0" + bytes(8) + b"\0",
-        b"\0" + bytes(8) + b"\x40" + bytes(513),
+        b"\0" + bytes(8) + b"\x40" + bytes(c.CONTROL_BODY_BYTES + 1),
         b"\0" + b"\xff" * 8 + b"\x40",
         b"\1" + b"\xff" * 8,
         b"\1" + bytes(7) + b"\2",
@@ -150,9 +150,37 @@ def test_own_misuse_raises() -> None:
     for kind in (0, 256):
         with pytest.raises(ValueError, match="type"):
             control.send(kind, b"", 0.0)
-    with pytest.raises(ValueError, match="512"):
-        control.send(64, bytes(513), 0.0)
-    control.send(64, bytes(512), 0.0)
+    with pytest.raises(ValueError, match="96"):
+        control.send(64, bytes(97), 0.0)
+    control.send(64, bytes(96), 0.0)
+
+
+def test_what_does_not_fit_the_room_stays_due() -> None:
+    control = Control()
+    control.send(64, bytes(96), 0.0)
+    control.send(65, b"", 0.0)
+    assert control.unacked == 2
+    assert list(control.frames_due(0.0, RTO, c.SLACK_BYTES - 4)) == []
+    (first,) = control.frames_due(0.0, RTO, c.SLACK_BYTES)
+    assert len(first) + c.FRAME_HEADER_BYTES == 109
+    assert control.next_due() == 0.0
+    assert len(list(control.frames_due(0.0, RTO, c.SLACK_BYTES))) == 1
+    assert control.next_due() == RTO
+
+
+def test_acknowledgement_waits_for_room_too() -> None:
+    left, right = Control(), Control()
+    left.send(64, b"", 0.0)
+    right.receive(*due(left, 0.0))
+    assert list(right.frames_due(0.0, RTO, 11)) == []
+    assert right.owes
+    assert len(list(right.frames_due(0.0, RTO, 12))) == 1
+    assert not right.owes
+
+
+def test_longest_message_with_both_headers_fits_the_slack_of_a_record_of_voice() -> None:
+    longest = c.FRAME_HEADER_BYTES + c.CONTROL_HEADER_BYTES + c.CONTROL_BODY_BYTES
+    assert longest <= c.SLACK_BYTES < longest + 4
 
 
 def test_hurry_makes_everything_due_and_abandon_forgets_it() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -11,12 +12,15 @@ import pytest
 from nacl.exceptions import CryptoError
 from noise.connection import Keypair, NoiseConnection
 
-from p2pcall.proto import noise
+from p2pcall.proto import kem, noise
+from p2pcall.proto.kem import KemPair
 from p2pcall.proto.noise import (
     AESGCM,
     CHACHAPOLY,
     IK,
+    IKHFS,
     XX,
+    XXHFS,
     Cipher,
     CipherState,
     HandshakeState,
@@ -28,9 +32,15 @@ from p2pcall.proto.noise import (
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "noise_xx_ik.json").read_text())["vectors"]
 PATTERNS = {"XX": XX, "IK": IK}
+OURS = (*PATTERNS.values(), XXHFS, IKHFS)
 CIPHERS = {"ChaChaPoly": CHACHAPOLY, "AESGCM": AESGCM}
 EACH = [(pattern, cipher) for pattern in PATTERNS.values() for cipher in CIPHERS.values()]
 EACH_ID = [f"{pattern.name}-{cipher.name}" for pattern, cipher in EACH]
+EACH_OF_OURS = [
+    pytest.param(pattern, cipher, id=f"{pattern.name}-{cipher.name}")
+    for pattern in OURS
+    for cipher in CIPHERS.values()
+]
 
 
 def key(seed: int) -> KeyPair:
@@ -40,7 +50,7 @@ def key(seed: int) -> KeyPair:
 def both(pattern: Pattern, cipher: Cipher, prologue: bytes = b"p") -> tuple[HandshakeState, HandshakeState]:
     entropy = Random(7).randbytes
     responder = key(2)
-    known = responder.public if pattern is IK else None
+    known = responder.public if pattern.responder_pre else None
     return (
         HandshakeState(pattern, cipher, True, prologue, key(1), entropy=entropy, rs=known),
         HandshakeState(pattern, cipher, False, prologue, responder, entropy=entropy),
@@ -55,7 +65,7 @@ def finish(first: HandshakeState, second: HandshakeState) -> None:
 
 
 def snapshot(state: HandshakeState) -> tuple[object, ...]:
-    return (*state.symmetric.checkpoint(), state.re, state.rs, state.finished)
+    return state.checkpoint()
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["protocol_name"] for vector in VECTORS])
@@ -133,26 +143,119 @@ def test_second_implementation_completes_the_handshake(
         assert receiving.decrypt_with_ad(b"", bytes(other.encrypt(text))) == text
 
 
-@pytest.mark.parametrize(("pattern", "cipher"), EACH, ids=EACH_ID)
+def damage(message: bytes) -> list[bytes]:
+    """Every length, and a bit of every byte."""
+    flips = [message[:at] + bytes([message[at] ^ 1]) + message[at + 1 :] for at in range(len(message))]
+    return [message[:length] for length in range(len(message))] + flips
+
+
+@pytest.mark.parametrize(("pattern", "cipher"), EACH_OF_OURS)
 def test_failed_read_leaves_no_trace(pattern: Pattern, cipher: Cipher) -> None:
     sender, receiver = both(pattern, cipher)
     while not sender.finished:
         message = sender.write_message(b"payload")
         before = snapshot(receiver)
-        damaged = [message[:length] for length in range(len(message))]
-        damaged += [message[:at] + bytes([message[at] ^ 1]) + message[at + 1 :] for at in range(len(message))]
-        for bad in damaged:
+        for bad in damage(message):
             try:
                 receiver.read_message(bad)
             except NoiseError:
                 assert snapshot(receiver) == before
             else:  # message 1 of XX is in the clear; what was changed makes a later message fail
-                assert (pattern, receiver._turn) == (XX, 1)
-                receiver._turn = 0
-                receiver.symmetric.restore(before[:4])
-                receiver.re = None
+                assert pattern in (XX, XXHFS) and before[-1] == 0
+                receiver.restore(before)
         assert receiver.read_message(message) == b"payload"
         sender, receiver = receiver, sender
+
+
+@pytest.mark.parametrize(("pattern", "cipher"), EACH_OF_OURS)
+def test_both_sides_end_with_the_same_keys(pattern: Pattern, cipher: Cipher) -> None:
+    initiator, responder = both(pattern, cipher)
+    finish(initiator, responder)
+    assert initiator.handshake_hash == responder.handshake_hash
+    assert initiator.remote_static == responder.s.public
+    assert responder.remote_static == initiator.s.public
+    for (sending, _), (_, receiving) in (
+        (initiator.split(), responder.split()),
+        (responder.split(), initiator.split()),
+    ):
+        assert receiving.decrypt_with_ad(b"", sending.encrypt_with_ad(b"", b"text")) == b"text"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "lengths"),
+    [
+        (XXHFS, "Noise_XXhfs_25519+MLKEM768_AESGCM_SHA256", [1216, 32 + 1104 + 48 + 16, 48 + 16]),
+        (IKHFS, "Noise_IKhfs_25519+MLKEM768_AESGCM_SHA256", [32 + 1200 + 48 + 16, 32 + 1104 + 16]),
+    ],
+    ids=["XXhfs", "IKhfs"],
+)
+def test_hybrid_pattern_has_its_name_and_its_lengths(pattern: Pattern, name: str, lengths: list[int]) -> None:
+    sender, receiver = both(pattern, AESGCM)
+    assert sender.protocol_name == receiver.protocol_name == name
+    seen = []
+    while not sender.finished:
+        message = sender.write_message(b"")
+        seen.append(len(message))
+        receiver.read_message(message)
+        sender, receiver = receiver, sender
+    assert seen == lengths
+
+
+def fixed(secret: bytes, public: bytes) -> tuple[bytes, bytes]:
+    return secret, bytes(1088)
+
+
+@pytest.mark.parametrize("pattern", [XXHFS, IKHFS], ids=["XXhfs", "IKhfs"])
+def test_secret_of_the_kem_goes_into_the_keys(pattern: Pattern) -> None:
+    ends = []
+    for secret in (bytes(32), b"\1" * 32):
+        initiator, responder = both(pattern, CHACHAPOLY)
+        responder._encapsulate = partial(fixed, secret)
+        responder.read_message(initiator.write_message(b""))
+        ends.append(responder.write_message(b""))
+    assert ends[0][: 32 + 1088] == ends[1][: 32 + 1088], "the same but for the secret"
+    assert ends[0][-16:] != ends[1][-16:], "and yet another tag"
+
+
+@pytest.mark.parametrize("pattern", [XXHFS, IKHFS], ids=["XXhfs", "IKhfs"])
+def test_ciphertext_for_another_key_shows_as_not_authentic(pattern: Pattern) -> None:
+    initiator, responder = both(pattern, CHACHAPOLY)
+    another = KemPair(bytes(64))
+    responder._encapsulate = lambda public: kem.encapsulate(another.public)
+    responder.read_message(initiator.write_message(b""))
+    message = responder.write_message(b"")
+    before = snapshot(initiator)
+    with pytest.raises(NoiseError, match="not authentic"):
+        initiator.read_message(message)
+    assert snapshot(initiator) == before
+
+
+def test_what_is_no_public_key_of_the_kem_is_refused() -> None:
+    initiator, responder = both(XXHFS, CHACHAPOLY)
+    message = initiator.write_message(b"")
+    responder.read_message(message[:32] + b"\xff" * 1184 + message[32 + 1184 :])
+    with pytest.raises(NoiseError, match="no public key"):
+        responder.write_message(b"")
+
+
+@pytest.mark.parametrize("pattern", [XXHFS, IKHFS], ids=["XXhfs", "IKhfs"])
+def test_checkpoint_undoes_a_message_that_was_read(pattern: Pattern) -> None:
+    initiator, responder = both(pattern, CHACHAPOLY)
+    responder.read_message(initiator.write_message(b""))
+    message = responder.write_message(b"once and again")
+    saved = initiator.checkpoint()
+    assert initiator.read_message(message) == b"once and again"
+    initiator.restore(saved)
+    assert snapshot(initiator) == saved
+    assert initiator.read_message(message) == b"once and again"
+
+
+@pytest.mark.parametrize("pattern", [IK, IKHFS], ids=["IK", "IKhfs"])
+def test_other_responder_than_the_one_meant_cannot_read(pattern: Pattern) -> None:
+    initiator, _ = both(pattern, CHACHAPOLY)
+    other = HandshakeState(pattern, CHACHAPOLY, False, b"p", key(3), entropy=Random(8).randbytes)
+    with pytest.raises(NoiseError):
+        other.read_message(initiator.write_message(b""))
 
 
 def test_different_prologues_never_finish() -> None:
@@ -161,6 +264,13 @@ def test_different_prologues_never_finish() -> None:
     responder.read_message(initiator.write_message(b""))
     with pytest.raises(NoiseError):
         initiator.read_message(responder.write_message(b""))
+
+
+@pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31)])
+def test_responder_of_low_order_cannot_be_dialled(point: bytes) -> None:
+    initiator = HandshakeState(IKHFS, CHACHAPOLY, True, b"", key(1), entropy=Random(1).randbytes, rs=point)
+    with pytest.raises(NoiseError, match="low order"):
+        initiator.write_message(b"")
 
 
 @pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31)])

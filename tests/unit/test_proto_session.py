@@ -21,9 +21,19 @@ def ends(cipher: Cipher) -> tuple[Session, Session]:
 def test_what_is_sealed_opens_on_the_other_side(cipher: Cipher) -> None:
     left, right = ends(cipher)
     datagrams = [left.seal(bytes([number]) * number) for number in range(50)]
-    assert datagrams[3][:16].hex() == "04000000" + "aabbccdd" + "0000000000000003"
+    assert datagrams[3][:16].hex() == "06000000" + "aabbccdd" + "0000000000000003"
     assert all(len(datagram) == c.MIN_DATA_BYTES + size for size, datagram in enumerate(datagrams))
     assert [right.open(datagram) for datagram in datagrams] == [bytes([n]) * n for n in range(50)]
+
+
+def test_nonce_that_the_handshake_has_used_is_not_used_again() -> None:
+    sending, receiving = CipherState(CHACHAPOLY, ONE), CipherState(CHACHAPOLY, TWO)
+    confirmation = sending.encrypt_with_ad(b"handshake hash", b"nonce")
+    left = Session(sending, receiving, 1)
+    assert left.seal(b"first")[8:16] == bytes(7) + b"\1"
+    _, right = ends(CHACHAPOLY)
+    forged = b"\6" + bytes(15) + confirmation
+    assert right.open(forged) is DropReason.AUTHENTICATION, "a confirmation is no data"
 
 
 def test_replayed_datagram_is_dropped() -> None:
@@ -54,18 +64,33 @@ def test_only_the_newest_datagram_counts_as_newest() -> None:
     assert not right.newest
 
 
+def test_records_of_the_busier_direction_are_counted() -> None:
+    left, right = ends(CHACHAPOLY)
+    assert (left.records, right.records) == (0, 0)
+    for _ in range(5):
+        right.open(left.seal(b""))
+    right.seal(b"")
+    assert (left.records, right.records) == (5, 5)
+
+
 def test_session_stops_when_its_counters_are_used_up() -> None:
     left, right = ends(AESGCM)
-    left._counter = c.MAX_COUNTER
+    left._counter = c.REJECT_AFTER_RECORDS - 1
     assert right.open(left.seal(b"last")) == b"last"
     with pytest.raises(RuntimeError, match="used up"):
         left.seal(b"too many")
+    beyond = left._prefix + c.REJECT_AFTER_RECORDS.to_bytes(8, "big") + bytes(16)
+    assert right.open(beyond) is DropReason.EXPIRED
 
 
 def test_wiped_session_holds_no_key() -> None:
-    left, _ = ends(CHACHAPOLY)
+    left, right = ends(CHACHAPOLY)
+    datagram = right.seal(b"late")
     left.wipe()
-    assert left._send_key == left._receive_key == b""
+    assert left._sending is left._receiving is None
+    assert left.open(datagram) is DropReason.EXPIRED
+    with pytest.raises(RuntimeError):
+        left.seal(b"late")
 
 
 def test_session_without_keys_raises() -> None:

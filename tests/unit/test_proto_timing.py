@@ -69,17 +69,74 @@ def test_each_ping_is_answered_once_and_of_a_flood_only_the_latest() -> None:
     timing.frames_due(0.0)
     for number in range(100):
         assert timing.receive(pack_ping(number), 0.5) is None
+    assert timing.owes
     pongs = [parse_pong(frame) for frame in timing.frames_due(0.5)]
-    assert pongs == [(number, 500_000) for number in range(100 - c.MAX_PONGS_OWED, 100)]
+    assert pongs == [(number, 500_000, 0) for number in range(100 - c.MAX_PONGS_OWED, 100)]
+    assert not timing.owes
     assert timing.frames_due(0.5) == []
+
+
+def test_time_that_a_pong_was_held_is_not_measured() -> None:
+    left, right = Timing(100.0), Timing(100.3)
+    (ping,) = left.frames_due(102.0)
+    right.receive(ping, 102.05)
+    pong = right.frames_due(102.07)[0]
+    left.receive(pong, 102.12)
+    assert left.rtt == pytest.approx(0.1, abs=1e-5)
+    assert left.clock_offset == pytest.approx(-0.3, abs=1e-5)
+
+
+def test_time_held_is_bounded_by_its_field() -> None:
+    timing = Timing(0.0)
+    timing.receive(pack_ping(7), 0.0)
+    assert parse_pong(timing.frames_due(10_000.0)[0]) == (7, 10_000_000_000, c.MAX_U32)
+
+
+def test_what_does_not_fit_the_room_stays_due() -> None:
+    timing = Timing(0.0)
+    timing.receive(pack_ping(1), 0.0)
+    timing.receive(pack_ping(2), 0.0)
+    assert timing.frames_due(0.0, 11) == []
+    assert timing.frames_due(0.0, 12) == [pack_ping(0)]
+    timing.nudge(0.5)
+    assert len(timing.frames_due(0.5, 35)) == 1
+    assert timing.owes
+    assert [len(frame) for frame in timing.frames_due(0.5, 36)] == [21, 9]
+
+
+def pings(timing: Timing, start: float, seconds: float) -> list[float]:
+    """When pings leave."""
+    times = []
+    while timing.next_ping < start + seconds:
+        times.append(timing.next_ping)
+        timing.frames_due(timing.next_ping)
+    return times
+
+
+def test_pings_are_quick_while_the_line_is_silent_and_then_each_second() -> None:
+    timing = Timing(0.0)
+    assert pings(timing, 0.0, 3.0) == [0.0, 1.0, 2.0]
+    timing.silent(3.0)
+    assert pings(timing, 3.0, 20.0) == [3 + n / 4 for n in range(41)] + [13.0 + n for n in range(1, 10)]
+    timing.heard()
+    timing.silent(30.0)
+    timing.heard()
+    assert pings(timing, 30.0, 3.0) == [30.0, 31.0, 32.0]
+
+
+def test_nudge_asks_thrice() -> None:
+    timing = Timing(0.0)
+    pings(timing, 0.0, 5.0)
+    timing.nudge(5.5)
+    assert pings(timing, 5.5, 4.0) == [5.5, 5.75, 6.25, 7.25, 8.25, 9.25]
 
 
 def test_forged_or_repeated_pong_is_dropped() -> None:
     left, right = Timing(0.0), Timing(0.0)
     exchange(left, right, 0.0, 0.01, 0.01)
     before = left.rtt, left.clock_offset
-    assert left.receive(b"\2" + bytes(16), 0.5) is DropReason.TIMING
-    assert left.receive(b"\2" + b"\xff" * 16, 0.5) is DropReason.TIMING
+    assert left.receive(b"\2" + bytes(20), 0.5) is DropReason.TIMING
+    assert left.receive(b"\2" + b"\xff" * 20, 0.5) is DropReason.TIMING
     assert (left.rtt, left.clock_offset) == before
 
 

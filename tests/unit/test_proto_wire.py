@@ -1,20 +1,32 @@
 """Datagrams and frames: exact lengths, reserved bytes, nothing half read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.wire import Channel, DropReason, Suites
+from p2pcall.proto.wire import Channel, DropReason, PatternId, Suites
 
-INITIATION = wire.pack_initiation_header(3, 0x01020304) + bytes(range(132))
-RESPONSE = wire.pack_response_header(Suites.AESGCM, 0x0A0B0C0D, 0x01020304) + bytes(128)
-CONFIRMATION = wire.pack_confirmation_header(0x0A0B0C0D) + bytes(96)
-PARSERS: list[tuple[Callable[[bytes], object], bytes]] = [
-    (wire.parse_initiation, INITIATION),
-    (wire.parse_response, RESPONSE),
-    (wire.parse_confirmation, CONFIRMATION),
+TOKEN, COOKIE, TAG, MAC = b"t" * 8, b"c" * 16, b"g" * 16, b"m" * 16
+INDEX = 0x01020304
+KNOCK = wire.pack_knock(PatternId.IKHFS, 3, INDEX, TOKEN, 0x0102030405060708) + TAG + MAC
+ANSWER = wire.pack_cookie(Suites.AESGCM, INDEX, TOKEN, COOKIE)
+WHOLE = {pattern: bytes(length) for pattern, length in wire.INITIATION_BYTES.items()}
+PARTS = {pattern: wire.pack_parts(whole, 3, INDEX, COOKIE) for pattern, whole in WHOLE.items()}
+XX_PART, IK_PART = (PARTS[pattern][1] + MAC for pattern in PatternId)
+XX_RESPONSE, IK_RESPONSE = (
+    wire.pack_response_header(INDEX) + bytes(length - 8) for length in wire.RESPONSE_BYTES.values()
+)
+XX_CONFIRMATION, IK_CONFIRMATION = (
+    wire.pack_confirmation_header(INDEX) + bytes(length - 8) for length in wire.CONFIRMATION_BYTES.values()
+)
+PARSERS: list[tuple[Callable[[bytes], object], tuple[bytes, ...]]] = [
+    (wire.parse_knock, (KNOCK,)),
+    (wire.parse_cookie, (ANSWER,)),
+    (wire.parse_part, (XX_PART, IK_PART)),
+    (wire.parse_response, (XX_RESPONSE, IK_RESPONSE)),
+    (wire.parse_confirmation, (XX_CONFIRMATION, IK_CONFIRMATION)),
 ]
 
 
@@ -22,61 +34,106 @@ def changed(data: bytes, at: int, value: int) -> bytes:
     return data[:at] + bytes([value]) + data[at + 1 :]
 
 
-def test_response_is_never_longer_than_the_initiation() -> None:
-    assert c.RESPONSE_BYTES <= c.INITIATION_BYTES
-    assert c.CONFIRMATION_BYTES == 104
-    assert c.MAX_PAYLOAD_BYTES == 1165
+def test_no_reply_is_longer_than_what_came() -> None:
+    assert c.COOKIE_BYTES < c.KNOCK_BYTES
+    for pattern in PatternId:
+        assert wire.RESPONSE_BYTES[pattern] < wire.INITIATION_BYTES[pattern]
+
+
+def test_lengths_are_those_of_the_description() -> None:
+    assert (c.KNOCK_BYTES, c.COOKIE_BYTES, c.MAX_PAYLOAD_BYTES) == (84, 36, 1165)
+    assert list(wire.INITIATION_BYTES.values()) == [1264, 1344]
+    assert list(wire.PART_BYTES.values()) == [672, 712]
+    assert list(wire.RESPONSE_BYTES.values()) == [1228, 1180]
+    assert list(wire.CONFIRMATION_BYTES.values()) == [88, 40]
+
+
+def test_every_handshake_datagram_fits_the_least_mtu_of_ipv6() -> None:
+    longest = max(len(data) for _, datagrams in PARSERS for data in datagrams)
+    assert longest <= c.MAX_HANDSHAKE_DATAGRAM_BYTES == 1280 - 40 - 8
 
 
 def test_headers_are_laid_out_as_documented() -> None:
-    assert INITIATION[:8].hex() == "01010300" + "01020304"
-    assert RESPONSE[:12].hex() == "02010200" + "0a0b0c0d" + "01020304"
-    assert CONFIRMATION[:8].hex() == "03000000" + "0a0b0c0d"
+    assert (
+        KNOCK.hex()
+        == "01020203" + "01020304" + "74" * 8 + "0102030405060708" + "00" * 28 + "67" * 16 + "6d" * 16
+    )
+    assert ANSWER.hex() == "02020200" + "01020304" + "74" * 8 + "63" * 16 + "00" * 4
+    header = wire.pack_initiation_header(PatternId.XXHFS, 3, 2, INDEX)
+    assert header.hex() == "0302010302000000" + "01020304" + "00000000"
+    assert [part[:24].hex() for part in PARTS[PatternId.XXHFS]] == [
+        f"0302{number}03" + "01020304" + "63" * 16 for number in ("00", "01")
+    ]
+    assert XX_RESPONSE[:8].hex() == "04020000" + "01020304"
+    assert XX_CONFIRMATION[:8].hex() == "05000000" + "01020304"
 
 
 def test_what_is_packed_is_parsed() -> None:
-    initiation = wire.parse_initiation(INITIATION)
-    assert isinstance(initiation, wire.Initiation)
-    assert (initiation.offered, initiation.sender_index) == (3, 0x01020304)
-    assert initiation.header + initiation.noise == INITIATION
-    response = wire.parse_response(RESPONSE)
-    assert isinstance(response, wire.Response)
-    assert response.chosen is Suites.AESGCM
-    assert (response.sender_index, response.receiver_index) == (0x0A0B0C0D, 0x01020304)
-    assert response.header + response.noise == RESPONSE
-    confirmation = wire.parse_confirmation(CONFIRMATION)
-    assert isinstance(confirmation, wire.Confirmation)
-    assert (confirmation.receiver_index, confirmation.noise) == (0x0A0B0C0D, bytes(96))
+    knock = wire.parse_knock(KNOCK)
+    assert knock == wire.Knock(PatternId.IKHFS, 3, INDEX, TOKEN, 0x0102030405060708, TAG)
+    assert wire.parse_cookie(ANSWER) == wire.Cookie(Suites.AESGCM, INDEX, TOKEN, COOKIE)
+    for pattern, (first, second) in PARTS.items():
+        chunk = bytes(wire.INITIATION_BYTES[pattern] // 2)
+        assert wire.parse_part(first + MAC) == wire.Part(pattern, 0, 3, INDEX, COOKIE, chunk)
+        assert wire.parse_part(second + MAC) == wire.Part(pattern, 1, 3, INDEX, COOKIE, chunk)
+    for pattern, data in zip(PatternId, (XX_RESPONSE, IK_RESPONSE), strict=True):
+        assert wire.parse_response(data) == wire.Response(pattern, INDEX, data[8:])
+    for data in (XX_CONFIRMATION, IK_CONFIRMATION):
+        assert wire.parse_confirmation(data) == wire.Confirmation(INDEX, data[8:])
 
 
-@pytest.mark.parametrize(("parse", "data"), PARSERS)
-def test_any_other_length_is_dropped(parse: Callable[[bytes], object], data: bytes) -> None:
-    for length in range(len(data)):
-        assert parse(data[:length]) is DropReason.LENGTH
-    assert parse(data + b"\0") is DropReason.LENGTH
+def test_chunks_make_the_whole_again() -> None:
+    whole = bytes(range(256)) * 5 + bytes(64)
+    chunks = [part[c.PART_HEADER_BYTES :] for part in wire.pack_parts(whole, 1, INDEX, COOKIE)]
+    assert b"".join(chunks) == whole
+    assert len(chunks[0]) == len(chunks[1])
 
 
-@pytest.mark.parametrize("value", [0, 2, 255])
+@pytest.mark.parametrize(("parse", "datagrams"), PARSERS)
+def test_any_other_length_is_dropped(parse: Callable[[bytes], object], datagrams: tuple[bytes, ...]) -> None:
+    right = {len(data) for data in datagrams}
+    longest = max(datagrams, key=len) + b"\0"
+    for length in set(range(len(longest) + 1)) - right:
+        assert parse(longest[:length]) is DropReason.LENGTH
+
+
+@pytest.mark.parametrize("value", [0, 1, 3, 255])
 def test_other_version_is_dropped(value: int) -> None:
-    assert wire.parse_initiation(changed(INITIATION, 1, value)) is DropReason.VERSION
-    assert wire.parse_response(changed(RESPONSE, 1, value)) is DropReason.VERSION
+    for parse, datagrams in PARSERS[:-1]:  # the confirmation bears none
+        for data in datagrams:
+            assert parse(changed(data, 1, value)) is DropReason.VERSION
 
 
 def test_reserved_bytes_must_be_zero() -> None:
-    assert wire.parse_initiation(changed(INITIATION, 3, 1)) is DropReason.RESERVED
-    assert wire.parse_response(changed(RESPONSE, 3, 1)) is DropReason.RESERVED
-    for at in (1, 2, 3):
-        assert wire.parse_confirmation(changed(CONFIRMATION, at, 128)) is DropReason.RESERVED
+    places: list[tuple[Callable[[bytes], object], bytes, Iterable[int]]] = [
+        (wire.parse_knock, KNOCK, range(24, 52)),
+        (wire.parse_cookie, ANSWER, (3, *range(32, 36))),
+        (wire.parse_response, XX_RESPONSE, (2, 3)),
+        (wire.parse_confirmation, XX_CONFIRMATION, (1, 2, 3)),
+    ]
+    for parse, data, reserved in places:
+        for at in reserved:
+            assert parse(changed(data, at, 128)) is DropReason.RESERVED
+
+
+@pytest.mark.parametrize("value", [0, 3, 4, 255])
+def test_unknown_pattern_is_dropped(value: int) -> None:
+    assert wire.parse_knock(changed(KNOCK, 2, value)) is DropReason.PATTERN
+
+
+@pytest.mark.parametrize("value", [2, 3, 255])
+def test_unknown_part_is_dropped(value: int) -> None:
+    assert wire.parse_part(changed(XX_PART, 2, value)) is DropReason.RESERVED
 
 
 @pytest.mark.parametrize("value", [0, 3, 4, 255])
 def test_choice_of_none_or_several_suites_is_dropped(value: int) -> None:
-    assert wire.parse_response(changed(RESPONSE, 2, value)) is DropReason.SUITE
+    assert wire.parse_cookie(changed(ANSWER, 2, value)) is DropReason.SUITE
 
 
 def test_offer_of_suites_unknown_to_us_is_read() -> None:
-    parsed = wire.parse_initiation(changed(INITIATION, 2, 0xFF))
-    assert isinstance(parsed, wire.Initiation)
+    parsed = wire.parse_knock(changed(KNOCK, 3, 0xFF))
+    assert isinstance(parsed, wire.Knock)
     assert parsed.offered == 0xFF
 
 

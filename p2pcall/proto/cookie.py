@@ -1,0 +1,113 @@
+"""What is checked before any DH: mac1, a contact's tag, and the cookie that proves an address.
+
+All three are HMAC-SHA256 cut to 16 bytes.
+
+- **mac1** ends every first message. Its key is made of the responder's public key, so a responder knows at the
+  price of one hash that the sender knows whom it calls; a dialler that does not know the key takes 32 zero bytes.
+- The **tag** of a knock is under a key that only the two owners of the static keys can make: it shows, before
+  an answer, that a contact knocks.
+- The **cookie** answers a knock and is asked back in the initiation. It is made of the address and of what the
+  knock said, under a secret that changes every two minutes, so the responder remembers nothing of whom it gave
+  one to, and whoever forges an address does not get it.
+"""
+
+import hmac
+from hashlib import sha256
+
+from p2pcall.proto import constants as c
+from p2pcall.proto.noise import Entropy, KeyPair, dh
+from p2pcall.proto.wire import Address, PatternId, Suites
+
+_PADS = b"\x36\x5c"
+"""HMAC's ipad and opad (RFC 2104)."""
+UNKNOWN_KEY = bytes(c.KEY_BYTES)
+"""Stands in mac1's key for a responder whose key the dialler does not know."""
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA256, cut."""
+    return hmac.digest(key, data, "sha256")[: c.MAC_BYTES]
+
+
+def mac1_key(responder_public: bytes) -> bytes:
+    """The key of mac1 on messages to this responder; `UNKNOWN_KEY` for one who is not known."""
+    return sha256(c.MAC1_LABEL + responder_public).digest()
+
+
+def with_mac1(key: bytes, data: bytes) -> bytes:
+    """A first message, complete."""
+    return data + mac(key, data)
+
+
+class Mac:
+    """`mac` under one key, for the side that is flooded: what depends on the key alone is done once."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(sha256().block_size, b"\0")
+        self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in _PADS)
+
+    def __call__(self, data: bytes) -> bytes:
+        """The same as `mac`, in less than half the time."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()[: c.MAC_BYTES]
+
+    def fits(self, data: bytes, given: bytes) -> bool:
+        """Whether `given` is what whoever knows the key makes of `data`."""
+        return hmac.compare_digest(self(data), given)
+
+
+def pair_key(static: KeyPair, other: bytes, *, initiator: bool) -> bytes:
+    """The key of the tag between us and another's public key, ours the initiator's or not.
+
+    NoiseError if the other's is of low order.
+    """
+    first, second = (static.public, other) if initiator else (other, static.public)
+    return sha256(c.CONTACT_LABEL + dh(static, other) + first + second).digest()
+
+
+class Cookies:
+    """The secrets of one responder: `make` for a knock, `holds` for what comes back."""
+
+    __slots__ = ("_entropy", "_secrets", "_since")
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._secrets: tuple[Mac, ...] = ()  # the newest first
+        self._since = 0.0
+
+    def make(
+        self, address: Address, pattern: PatternId, offered: int, chosen: Suites, index: int, now: float
+    ) -> bytes:
+        """The cookie for a knock from `address` that bears the dialler's `index`."""
+        return self._current(now)[0](_material(address, pattern, offered, chosen, index))
+
+    def holds(
+        self,
+        cookie: bytes,
+        address: Address,
+        pattern: PatternId,
+        offered: int,
+        chosen: Suites,
+        index: int,
+        now: float,
+    ) -> bool:
+        """Whether we gave this cookie to this address for this knock, not too long ago."""
+        material = _material(address, pattern, offered, chosen, index)
+        return any(secret.fits(material, cookie) for secret in self._current(now))
+
+    def _current(self, now: float) -> tuple[Mac, ...]:
+        age = now - self._since
+        if not self._secrets or age >= c.COOKIE_SECRET_S:
+            kept = self._secrets[:1] if age < 2 * c.COOKIE_SECRET_S else ()
+            self._secrets = (Mac(self._entropy(c.KEY_BYTES)), *kept)
+            self._since = now
+        return self._secrets
+
+
+def _material(address: Address, pattern: PatternId, offered: int, chosen: Suites, index: int) -> bytes:
+    said = bytes((pattern, offered, chosen)) + index.to_bytes(c.INDEX_BYTES, "big")
+    return said + repr(address).encode()

@@ -1,0 +1,60 @@
+"""Parts of initiations that wait for the other part: only from proven addresses, few, and not for long."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from p2pcall.proto import constants as c
+from p2pcall.proto.wire import DropReason, Part
+
+
+@dataclass(frozen=True, slots=True)
+class _Half:
+    part: Part
+    source: str
+    expires: float
+
+
+class Halves:
+    """`join` each part whose cookie was right; a cookie stands for one dial from one address."""
+
+    __slots__ = ("_dropped", "_halves")
+
+    def __init__(self, dropped: Counter[DropReason]) -> None:
+        self._dropped = dropped
+        self._halves: dict[bytes, _Half] = {}  # in order of age
+
+    def __len__(self) -> int:
+        return len(self._halves)
+
+    def join(self, part: Part, source: str, now: float) -> bytes | None:
+        """The whole initiation if the other part is here, which then is forgotten; else this part is kept."""
+        self.expire(now)
+        half = self._halves.pop(part.cookie, None)
+        if half is not None and half.part.number != part.number:
+            both = sorted((half.part, part), key=lambda one: one.number)
+            return b"".join(one.chunk for one in both)
+        self._make_room(source)
+        self._halves[part.cookie] = _Half(part, source, now + c.HALF_TIMEOUT_S)
+        return None
+
+    def expire(self, now: float) -> None:
+        """Forget what has waited too long."""
+        for cookie, half in list(self._halves.items()):
+            if now < half.expires:
+                return
+            del self._halves[cookie]
+
+    def next_timer(self) -> float | None:
+        """When the oldest goes."""
+        return next((half.expires for half in self._halves.values()), None)
+
+    def _make_room(self, source: str) -> None:
+        of_source = [cookie for cookie, half in self._halves.items() if half.source == source]
+        if len(of_source) >= c.MAX_HALVES_PER_SOURCE:
+            self._drop(of_source[0])
+        elif len(self._halves) >= c.MAX_HALVES:
+            self._drop(next(iter(self._halves)))
+
+    def _drop(self, cookie: bytes) -> None:
+        del self._halves[cookie]
+        self._dropped[DropReason.HALF] += 1

@@ -1,0 +1,165 @@
+"""What can be told from outside: sizes and times of datagrams, and that they say nothing of what is said."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from netem import ALICE, BOB, Network, Pair, call, line
+
+from p2pcall.media import constants as media
+from p2pcall.media.packets import pack_fragment as pack
+from p2pcall.media.packets import split_frame, video_payload_bytes
+from p2pcall.media.redundancy import Redundancy
+from p2pcall.proto import constants as c
+from p2pcall.proto.happenings import Incoming, Message
+from p2pcall.proto.messages import ControlType, Reason
+from p2pcall.proto.wire import Channel, DatagramType
+
+Shape = list[tuple[float, int, object]]
+RECORD = c.MIN_DATA_BYTES + c.RECORD_BYTES
+
+
+def shape(network: Network, start: int, since: float) -> Shape:
+    """Time, size and source of each datagram from `start` on."""
+    return [(round(sent.at - since, 6), len(sent.data), sent.source) for sent in network.log[start:]]
+
+
+def speak(
+    pair: Pair,
+    seconds: float,
+    frame: Callable[[], bytes],
+    *,
+    loss: Callable[[int], float] = lambda n: 0.0,
+    each: Callable[[int], None] = lambda n: None,
+) -> Shape:
+    """Both sides' sound as media packs it, and what was on the wire meanwhile."""
+    senders = [(peer, Redundancy()) for peer in (pair.ours, pair.theirs)]
+    start, since = len(pair.world.network.log), pair.world.now
+    for number in range(round(seconds * 50)):
+        for peer, redundancy in senders:
+            redundancy.on_loss(loss(number))
+            payload = redundancy.packet(number, frame(), number * 20)
+            size = c.FRAME_HEADER_BYTES + redundancy.payload_bytes + c.SLACK_BYTES
+            peer.send(Channel.AUDIO, payload, pair.world.now, size=size)
+        each(number)
+        pair.world.run(0.02)
+    return shape(pair.world.network, start, since)
+
+
+def speech() -> Callable[[], bytes]:
+    random = Random(4)
+    return lambda: random.randbytes(media.VOICE_FRAME_BYTES)
+
+
+def silence() -> bytes:
+    return bytes(media.VOICE_FRAME_BYTES)
+
+
+def test_speech_and_silence_have_the_same_sizes_at_the_same_times() -> None:
+    loud = speak(call(), 10, speech())
+    quiet = speak(call(), 10, silence)
+    assert loud == quiet
+    assert Counter(size for _, size, _ in loud) == {RECORD: 1000}
+    times = [at for at, _, source in loud if source == ALICE]
+    assert {round(later - earlier, 3) for earlier, later in itertools.pairwise(times)} == {0.02}
+
+
+def test_chat_mute_reports_and_nacks_ride_along_unseen() -> None:
+    plain = speak(call(), 10, silence)
+    pair = call()
+    text = bytes(c.CONTROL_BODY_BYTES)
+
+    def busy(number: int) -> None:
+        if number % 7 == 0:
+            pair.ours.send_control(64, text, pair.world.now)
+        if number % 100 == 50:
+            pair.theirs.send_control(ControlType.MEDIA, bytes([number % 2]), pair.world.now)
+        pair.ours.send(Channel.FEEDBACK, bytes(6 + number % 60), pair.world.now)
+        if number == 30:
+            pair.theirs.nudge(pair.world.now)
+
+    chatty = speak(pair, 10, speech(), each=busy)
+    assert chatty == plain
+    pair.world.run(1)
+    assert len(pair.bob.of(Message)) == 72
+    assert len(pair.alice.of(Message)) == 5
+
+
+def test_redundancy_alone_changes_the_size_of_voice() -> None:
+    levels = len(media.REDUNDANCY_LEVELS)
+    seen = speak(call(), 3, speech(), loss=lambda n: (0.0, 0.05, 0.3)[n // 50])
+    sizes = [size for _, size, source in seen if source == ALICE]
+    extra = media.AUDIO_COPY_HEADER_BYTES + media.VOICE_FRAME_BYTES
+    assert sizes == [RECORD + extra * (n // 50) for n in range(50 * levels)], "from the first packet on"
+
+
+def test_pictures_come_in_few_sizes_whatever_they_show() -> None:
+    pair = call()
+    random = Random(1)
+    start = len(pair.world.network.log)
+    for frame_id in range(300):
+        data = random.randbytes(random.randrange(1, 6000))
+        for fragment in split_frame(frame_id, frame_id * 66, False, data):
+            payload = pack(fragment)
+            size = c.FRAME_HEADER_BYTES + video_payload_bytes(payload)
+            pair.ours.send(Channel.VIDEO, payload, pair.world.now, size=size)
+        pair.world.run(0.066)
+    sizes = {len(sent.data) for sent in pair.world.network.log[start:]}
+    classes = {c.MIN_DATA_BYTES + plaintext for plaintext in (384, 768, c.MAX_PLAINTEXT_BYTES)}
+    assert sizes == classes | {RECORD}
+    assert max(classes) == c.MAX_DATAGRAM_BYTES
+
+
+def answered(answer: Callable[[Pair], None]) -> Shape:
+    """From the invitation on, while both sides linger."""
+    pair = line()
+    pair.world.run(0.5)
+    start, since = len(pair.world.network.log), pair.world.now
+    pair.bob.on_event = lambda happening, now: answer(pair) if isinstance(happening, Incoming) else None
+    pair.ours.invite("alice", True, True, pair.world.now)
+    pair.world.run(c.LINGER_S)
+    return shape(pair.world.network, start, since)
+
+
+@pytest.mark.parametrize("reason", [Reason.DECLINED, Reason.BUSY, Reason.BLOCKED, Reason.KEY_CHANGED])
+def test_ringing_and_refusals_look_alike(reason: Reason) -> None:
+    ringing = answered(lambda pair: pair.theirs.ring("bob", pair.world.now))
+    refused = answered(lambda pair: pair.theirs.decline(reason, pair.world.now))
+    assert ringing == refused
+    assert {size for _, size, _ in ringing} == {RECORD}
+    assert {source for _, _, source in ringing} == {ALICE, BOB}
+
+
+def test_process_lingers_as_long_as_it_pretends_to_ring() -> None:
+    pair = line()
+    pair.ours.invite("alice", True, True, pair.world.now)
+    assert pair.world.run(1, lambda: bool(pair.bob.of(Incoming)))
+    pair.theirs.decline(Reason.BUSY, pair.world.now)
+    assert not pair.world.run(c.LINGER_S - 0.1, lambda: pair.alice.endpoint.idle or pair.bob.endpoint.idle)
+    assert pair.world.run(0.2, lambda: pair.alice.endpoint.idle and pair.bob.endpoint.idle)
+
+
+def test_names_do_not_show_in_sizes() -> None:
+    def called(name: str) -> Shape:
+        pair = line()
+        start = len(pair.world.network.log)
+        pair.ours.invite(name, True, True, pair.world.now)
+        pair.world.run(0.1)
+        pair.theirs.ring(name, pair.world.now)
+        pair.world.run(0.1)
+        pair.theirs.accept(name, True, True, pair.world.now)
+        pair.world.run(0.5)
+        return shape(pair.world.network, start, 0.0)
+
+    assert called("") == called("x" * c.NAME_BYTES)
+
+
+def test_no_record_of_a_whole_call_is_of_another_size() -> None:
+    pair = call()
+    speak(pair, 2, speech())
+    pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
+    pair.world.run(3)
+    log = pair.world.network.log
+    assert {len(sent.data) for sent in log if sent.data[0] == DatagramType.DATA} == {RECORD}
