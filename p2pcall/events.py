@@ -127,6 +127,20 @@ class Stats(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnecting(Event):
+    event: ClassVar[str] = "reconnecting"
+    call: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected(Event):
+    event: ClassVar[str] = "reconnected"
+    call: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Media(Event):
     event: ClassVar[str] = "media"
     call: str
@@ -134,6 +148,15 @@ class Media(Event):
     audio: bool
     video: bool
     recording: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verified(Event):
+    event: ClassVar[str] = "verified"
+    call: str
+    name: str
+    fingerprint: str
+    known: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +174,7 @@ class Ended(Event):
     duration_s: float
     exit: int
     figures: Figures
+    sas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

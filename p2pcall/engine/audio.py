@@ -22,13 +22,14 @@ MAX_UNNUMBERED_S = 600.0
 
 
 class AudioSend:
-    """Encodes each microphone frame and hands the packet to `send`. Muted frames are encoded silence: same cadence.
+    """Encodes each microphone frame and hands the packet to `send`, with the size that it is to be padded to.
 
-    Frames are numbered by the capture clock: while capture stood still, numbers are left out, so that the
-    other side takes what follows for a gap and not for an ever later stream.
+    Muted frames are encoded silence: same cadence, same size. Frames are numbered by the capture clock: while
+    capture stood still, numbers are left out, so that the other side takes what follows for a gap and not for an
+    ever later stream.
     """
 
-    def __init__(self, send: Callable[[bytes], None], session_ms: Callable[[float], int]) -> None:
+    def __init__(self, send: Callable[[bytes, int], None], session_ms: Callable[[float], int]) -> None:
         self._send = send
         self._session_ms = session_ms
         self._encoder = OpusEncoder()
@@ -41,7 +42,8 @@ class AudioSend:
         """One microphone frame (1,920 bytes), captured until `captured_at` (loop time)."""
         data = self._encoder.encode(SILENT_FRAME if self.muted else pcm)
         self._seq += self._left_out(captured_at)
-        self._send(self._redundancy.packet(self._seq, data, self._session_ms(captured_at)))
+        packet = self._redundancy.packet(self._seq, data, self._session_ms(captured_at))
+        self._send(packet, self._redundancy.payload_bytes)
         self._seq += 1
 
     def _left_out(self, captured_at: float) -> int:

@@ -111,7 +111,9 @@ class Caller:
         self._node.on_caller = self._rival
         self._node.on_unreachable = self._unreachable
         started_at = self._node.now()
-        line = self._line = self._node.dial(self._found.addresses, self._found.expected_key)
+        expected = self._found.expected_key
+        known = station.people.keys() if expected is None else []
+        line = self._line = self._node.dial(self._found.addresses, expected, known)
         station.ui.emit(events.Dialling(self._target, format_address(self._found.addresses[0])))
         station.interrupts.take = lambda what: line.tell("interrupted" if what == "signal" else what)
         ring_timer = self._loop.call_later(self._settings.ring_timeout_s, line.tell, "no-answer")
@@ -204,7 +206,7 @@ class Caller:
             "unreachable",
             f"nothing answers at {where}",
             ExitCode.NOT_FOUND,
-            "is `p2pcall listen` running there, and does its firewall let UDP through?",
+            "is `p2pcall listen` running there, open to you, and does its firewall let UDP through?",
         )
 
     def _we_are_not_trusted(self) -> P2PCallError:

@@ -202,18 +202,18 @@ class Speaker:
 
 @dataclass(slots=True)
 class Devices:
-    """What one call hears, plays, films and shows. `None`: that direction is off."""
+    """What one call hears, plays, films and shows. `None`: that direction is off.
 
-    microphone: Microphone | None
+    Without sound of our own the microphone is a silence that is sent like sound, so that nobody sees from outside.
+    """
+
+    microphone: Microphone
+    sends_audio: bool
+    """There is something to say."""
     speaker: Speaker
     open_camera: Callable[[], VideoSource] | None
     video_sink: VideoSink | None
     warnings: list[P2PCallError] = field(default_factory=list)
-
-    @property
-    def sends_audio(self) -> bool:
-        """There is something to say."""
-        return self.microphone is not None
 
     @property
     def sends_video(self) -> bool:
@@ -222,8 +222,7 @@ class Devices:
 
     def close(self) -> None:
         """Stop whatever was started; files are completed."""
-        if self.microphone is not None:
-            self.microphone.stop()
+        self.microphone.stop()
         self.speaker.stop()
         if self.video_sink is not None:
             self.video_sink.close()
@@ -248,15 +247,13 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
         return open_audio_sink(_numbered(spec, call), loop, stdout=stdout)
 
     warnings: list[P2PCallError] = []
-    microphone = (
-        None if media.audio_in == "none" else Microphone(source(media.audio_in), source, media.audio_in)
-    )
+    microphone = Microphone(source(media.audio_in), source, media.audio_in)
     speaker = Speaker(sink(media.audio_out), sink, media.audio_out)
     camera = _camera(media, env, warnings)
     show = None
     if media.video_out not in (*TERMINAL_MODES, "none"):
         show = open_video_sink(_numbered(media.video_out, call), stdout=stdout)
-    return Devices(microphone, speaker, camera, show, warnings)
+    return Devices(microphone, media.audio_in != "none", speaker, camera, show, warnings)
 
 
 def _stdout(env: Env) -> BinaryIO:
@@ -319,4 +316,5 @@ def _camera(media: MediaSettings, env: Env, warnings: list[P2PCallError]) -> Cal
 def _echo_devices() -> Devices:
     audio, video = EchoAudio(), EchoVideo()
     microphone = Microphone(audio, lambda _: audio, "echo")
-    return Devices(microphone, Speaker(audio.sink, lambda _: audio.sink, "none"), video.reopened, video)
+    speaker = Speaker(audio.sink, lambda _: audio.sink, "none")
+    return Devices(microphone, True, speaker, video.reopened, video)

@@ -53,6 +53,7 @@ class Listener:
         station.interrupts.take = self._interrupted
         if station.interrupts.what is not None:
             self._interrupted(station.interrupts.what)
+        station.let_in()
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
         try:
@@ -128,13 +129,21 @@ class Listener:
         finally:
             self._engaged = None
             self._station.interrupts.take = self._interrupted
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
+        try:
+            self._station.let_in()
+        except P2PCallError as error:
+            self._station.ui.emit(events.Warning(error.slug, error.text))
 
     def _admit(self, line: Line, incoming: Incoming) -> Who | None:
         """Who is calling, if they may make this side ring."""
         people = self._station.people
         key = line.peer.remote_static
         try:
-            if self._settings.reach is Reach.CONTACTS and not people.is_contact(key):
+            if self._node.endpoint.reach == Reach.CONTACTS.value and not people.is_contact(key):
                 line.drop()
                 return None
             who = people.identify(key, incoming.name)
@@ -168,6 +177,7 @@ class Listener:
             return
         if asked:
             self._station.pin(who.name, line.peer.remote_static)
+            self._let_in()
         devices = self._fresh_devices(line)
         video = answer == "video" and devices.sends_video
         if not line.accept(self._settings.name, devices.sends_audio, video):

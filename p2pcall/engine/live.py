@@ -21,13 +21,15 @@ from p2pcall.engine.outcome import GOODBYES
 from p2pcall.engine.people import Who
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import CallView, Ui
+from p2pcall.engine.verification import Verification
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Figures
 from p2pcall.media import constants as media
 from p2pcall.media.packets import KeyRequest, Nack, Report, pack_feedback, parse_feedback
-from p2pcall.proto.happenings import Ended, Message
+from p2pcall.proto.constants import SILENT_S
+from p2pcall.proto.happenings import Ended, Message, Reconnected, Reconnecting
 from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
@@ -39,6 +41,7 @@ WISHES = {
     "stdout-closed": Reason.HUNG_UP,
     "max-duration": Reason.MAX_DURATION,
     "failed": Reason.FAILED,
+    "not-verified": Reason.HUNG_UP,
 }
 """What on this side ends a call that is up, and what the other side is told of it."""
 TICK_S = media.REPORT_INTERVAL_S
@@ -47,6 +50,7 @@ EARLY_REPORTS_S = (0.03, 0.1, 0.3)
 again, for it may be lost, or come before the other side's address is proven."""
 MEDIA_EVERY_S = 0.2
 """Between two tellings of what the other side has on and off."""
+RECONNECTING = "not heard any more: reconnecting"
 EOF_DRAIN_S = 0.3
 """After the end of a finite source, so much silence before the goodbye: the last words are in the other's buffer."""
 
@@ -71,15 +75,19 @@ class LiveCall:
         ui: Ui,
         settings: CallSettings,
         who: Who,
+        verification: Verification,
         *,
         video: bool,
         remote_video: bool,
     ) -> None:
         self._node, self._line, self._peer = node, line, line.peer
         self._devices, self._ui, self._settings = devices, ui, settings
+        self._verification = verification
         self._loop = asyncio.get_running_loop()
         self._connected_at = node.now()
-        self._send = AudioSend(lambda data: line.send(Channel.AUDIO, data), self._session_ms)
+        self._send = AudioSend(
+            lambda data, padded_to: line.send(Channel.AUDIO, data, padded_to), self._session_ms
+        )
         self._receive = AudioReceive(node.now)
         self._receive.on_first_play = self._first_audio
         self._video_on = video and devices.sends_video
@@ -96,6 +104,7 @@ class LiveCall:
         self._figures: FigureKeeper | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._media_told = True
+        self._reconnecting = False
         self._remote_told: int | None = None
         self._remote_flags = media_flags(True, remote_video)
 
@@ -143,9 +152,8 @@ class LiveCall:
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
         devices.speaker.play(self._receive.pull, self._device_failed)
-        if devices.microphone is not None:
-            devices.microphone.on_end = self._source_ended
-            devices.microphone.start(self._send.on_frame, self._device_failed)
+        devices.microphone.on_end = self._source_ended
+        devices.microphone.start(self._send.on_frame, self._device_failed)
         self._video.start(self._video_on)
         self._report()
         for wait_s in EARLY_REPORTS_S:
@@ -178,6 +186,14 @@ class LiveCall:
                     return reason if reason in GOODBYES else "hung-up"
                 case Message(kind=ControlType.MEDIA):
                     self._remote_media(signal.body[0])
+                case Reconnecting():
+                    self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
+                    self._reconnecting = True
+                    self._set_hud(notice=RECONNECTING)
+                case Reconnected() if self._reconnecting:
+                    self._ui.emit(events.Reconnected(self._peer.call_id, round(signal.seconds * 1000)))
+                    self._reconnecting = False
+                    self._set_hud(notice="")
                 case Told(what) if what in WISHES:
                     self._line.hang_up(WISHES[what])
                     return what
@@ -233,6 +249,9 @@ class LiveCall:
     # --- the person's wishes -----------------------------------------------------------------------------------
 
     def _on_key(self, key: str) -> None:
+        if self._hud.show_verify:
+            self._on_answer(keys.answer(key))
+            return
         match keys.wish(key):
             case keys.HANGUP:
                 self._line.tell("hung-up")
@@ -253,11 +272,31 @@ class LiveCall:
                 self._set_hud(show_stats=not self._hud.show_stats, show_help=False)
             case keys.HELP:
                 self._set_hud(show_help=not self._hud.show_help, show_stats=False)
+            case keys.VERIFY:
+                number = self._verification.safety_number
+                self._set_hud(show_verify=True, safety=number, show_help=False, show_stats=False)
             case keys.MODE if self._view is not None:
                 self._view.next_mode()
                 self._report()
             case keys.REDRAW if self._view is not None:
                 self._view.refresh()
+
+    def _on_answer(self, answer: str) -> None:
+        """What the person says to the question whether the words are the same."""
+        match answer:
+            case keys.SAME:
+                notice = self._verification.same()
+                self._set_hud(show_verify=False, known=self._verification.known, notice=notice)
+            case keys.DIFFERENT:
+                self._verification.different()
+                self._set_hud(show_verify=False, known=self._verification.known)
+                self._line.tell("not-verified")
+            case keys.HANGUP:
+                self._line.tell("hung-up")
+            case keys.REDRAW if self._view is not None:
+                self._view.refresh()
+            case _:
+                self._set_hud(show_verify=False)
 
     def resized(self) -> None:
         """The terminal has another size: draw anew, and tell the other side how many pixels that is."""
@@ -303,7 +342,10 @@ class LiveCall:
         if not self._media_told:
             self._tell_media()
         self._ui.emit(events.Stats(self._peer.call_id, figures))
-        self._set_hud(stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss, notice="")
+        notice = RECONNECTING if self._reconnecting else ""
+        self._set_hud(
+            stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss, notice=notice
+        )
         self._report(figures)
         if self._peer.rtt is not None and self._video is not None:
             self._video.set_rtt(self._peer.rtt)
@@ -329,7 +371,7 @@ class LiveCall:
         return sum(self._node.endpoint.dropped.values()) + malformed
 
     def _session_ms(self, at: float) -> int:
-        return self._peer.session_ms(at)
+        return int((at - self._peer.session_start) * 1000)
 
     def _since_connected_ms(self) -> float:
         return round((self._node.now() - self._connected_at) * 1000, 1)

@@ -8,14 +8,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from p2pcall.env import Entropy
+from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
+from p2pcall.proto import constants as proto
 from p2pcall.proto.control import ControlFull
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.wire import Address
+from p2pcall.proto.wire import Address, Channel
 
 LINGER_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
@@ -44,10 +45,16 @@ class Line:
         """Queue a wish of this side behind what has happened."""
         self.signals.put_nowait(Told(what))
 
-    def send(self, channel: int, payload: bytes) -> None:
-        """Send one media payload now; nothing once the session is over."""
+    def send(self, channel: int, payload: bytes, payload_bytes: int = 0) -> None:
+        """Send one media payload now, as if it had at least `payload_bytes`; nothing once the session is over.
+
+        A payload of sound leaves room in its record for what rides along.
+        """
         if self.peer.established:
-            self.peer.send(channel, payload, self._node.now())
+            size = proto.FRAME_HEADER_BYTES + payload_bytes
+            if channel == Channel.AUDIO:
+                size += proto.SLACK_BYTES
+            self.peer.send(channel, payload, self._node.now(), size=size)
             self._node.pump()
 
     def ring(self, name: str) -> None:
@@ -86,8 +93,8 @@ class Line:
 class Node:
     """The endpoint, its driver and its lines."""
 
-    def __init__(self, static: StaticKey, entropy: Entropy) -> None:
-        self.endpoint = Endpoint(static, entropy)
+    def __init__(self, static: StaticKey, entropy: Entropy, clock: Clock) -> None:
+        self.endpoint = Endpoint(static, entropy, wall=lambda now: clock.time())
         self.endpoint.accepting = False
         self._lines: dict[int, Line] = {}
         self._driver: Driver[Happening] | None = None
@@ -100,7 +107,7 @@ class Node:
     def attach(self, driver: Driver[Happening]) -> None:
         """Begin to receive by bound sockets."""
         self._driver = driver
-        driver.start(self.endpoint, self._dispatch, on_unreachable=self._unreachable)
+        driver.start(self.endpoint, self._dispatch, on_unreachable=self._unreachable, on_moved=self._moved)
 
     @property
     def driver(self) -> Driver[Happening]:
@@ -117,9 +124,14 @@ class Node:
         if self._driver is not None:
             self._driver.pump()
 
-    def dial(self, addresses: Sequence[Address], expected_static: bytes | None) -> Line:
-        """Start a handshake; the line's first signal is `HandshakeDone` or `HandshakeFailed`."""
-        peer = self.endpoint.dial(addresses, self.now(), expected_static)
+    def dial(
+        self, addresses: Sequence[Address], expected_static: bytes | None, known: Sequence[bytes] = ()
+    ) -> Line:
+        """Start a handshake; the line's first signal is `HandshakeDone` or `HandshakeFailed`.
+
+        `known` are the keys of those who may be there when it is not known who is.
+        """
+        peer = self.endpoint.dial(addresses, self.now(), expected_static, known)
         line = self._lines[peer.index] = Line(self, peer)
         self.pump()
         return line
@@ -137,6 +149,11 @@ class Node:
             await asyncio.sleep(0.01)
         if self._driver is not None:
             self._driver.close()
+
+    def _moved(self) -> None:
+        for line in self._lines.values():
+            line.peer.nudge(self.now())
+        self.pump()
 
     def _unreachable(self, address: Address, errno: int) -> None:
         if self.on_unreachable is not None:

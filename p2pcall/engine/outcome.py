@@ -25,6 +25,7 @@ ENDINGS: Final[dict[str, Ending]] = {
     "busy": Ending(ExitCode.REFUSED, "busy with another call"),
     "no-answer": Ending(ExitCode.REFUSED, "no answer"),
     "blocked": Ending(ExitCode.REFUSED, "the call was declined"),
+    "not-verified": Ending(ExitCode.UNTRUSTED, "the words are not the same: somebody may be in between"),
     "key-changed": Ending(ExitCode.UNTRUSTED, "the key is not the one known under this name"),
     "lost": Ending(ExitCode.LOST, "the network went away"),
     "failed": Ending(ExitCode.LOST, "the other side had to give up"),
@@ -49,6 +50,8 @@ class Outcome:
     call: str | None = None
     duration_s: float = 0.0
     figures: Figures = field(default_factory=Figures)
+    sas: tuple[str, ...] = ()
+    """The words of the call, if it was up."""
 
     @property
     def exit(self) -> ExitCode:

@@ -7,7 +7,8 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 from dataclasses import dataclass
 
 from p2pcall.engine.settings import MAX_NAME_BYTES
-from p2pcall.store.contacts import Contacts, key_changed
+from p2pcall.proto.safety import identity_uri, safety_number, safety_uri
+from p2pcall.store.contacts import Contact, Contacts, key_changed
 from p2pcall.store.identity import fingerprint
 from p2pcall.view.sanitize import clean
 
@@ -35,6 +36,11 @@ class People:
         contact = self._contacts.by_name(name)
         return None if contact is None else contact.public
 
+    def keys(self) -> list[bytes]:
+        """The keys of all contacts, the one kept last first."""
+        contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
+        return [contact.public for contact in contacts]
+
     def is_contact(self, public: bytes) -> bool:
         """The key is pinned under some name."""
         return self._contacts.by_key(public) is not None
@@ -58,3 +64,36 @@ class People:
         """Keep the key under `name`; nothing if it is kept already or is our own (a call to oneself)."""
         if public != self._own and self._contacts.by_key(public) is None:
             self._contacts.pin(name, public, epoch)
+
+    def safety_number(self, public: bytes) -> tuple[str, ...]:
+        """Twelve groups of five digits, the same at the side whose key is `public`. Takes some milliseconds."""
+        return safety_number(self._own, public)
+
+    def safety_uri(self, number: tuple[str, ...]) -> str:
+        """A safety number as its QR code has it."""
+        return safety_uri(number)
+
+    def own_uri(self) -> str:
+        """One's own key as its QR code has it."""
+        return identity_uri(self._own)
+
+    def verify(self, name: str, public: bytes, epoch: float) -> Contact | None:
+        """The words were the same: a verified contact from now on, kept under `name` if the key was not kept yet.
+
+        None if nothing can be kept: it is our own key. P2PCallError as the store raises it.
+        """
+        self.pin(name, public, epoch)
+        contact = self._contacts.by_key(public)
+        return None if contact is None else self._contacts.verify(contact.name, public)
+
+    def distrust(self, public: bytes, *, forget: bool) -> Contact | None:
+        """The words were not the same: no longer verified or, with `forget`, no contact any more.
+
+        The contact as it was; None if the key is nobody's. P2PCallError as the store raises it.
+        """
+        contact = self._contacts.by_key(public)
+        if contact is not None and forget:
+            return self._contacts.remove(contact.name)
+        if contact is not None:
+            self._contacts.verify(contact.name, public, verified=False)
+        return contact

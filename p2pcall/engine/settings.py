@@ -62,7 +62,8 @@ class CallSettings:
     bind: tuple[str, ...] = ()
     ring_timeout_s: float = RING_TIMEOUT_S
     answer: Answer = Answer.ASK
-    reach: Reach = Reach.ANYONE
+    reach: Reach | None = None
+    """None: the contacts, once there are any."""
     announce: Announce = Announce.PUBLIC
     once: bool = False
     max_duration_s: float | None = None

@@ -12,8 +12,9 @@ from p2pcall.engine.live import LiveCall
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import People, Who
-from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.settings import CallSettings, Reach
 from p2pcall.engine.ui import Ui
+from p2pcall.engine.verification import Verification
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
@@ -95,7 +96,7 @@ class Station:
         self.any_port = any_port
         self.identity: Identity = load_or_create(home, env.entropy)
         self.people = People(Contacts(home), self.identity.public)
-        self.node = Node(StaticKey.from_private(self.identity.private), env.entropy)
+        self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.interrupts = Interrupts()
 
     def open(self) -> None:
@@ -103,6 +104,16 @@ class Station:
         settings = self.settings
         any_port = self.any_port and not settings.port_given
         self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))
+
+    def let_in(self) -> None:
+        """Tell the line who may knock: as `--reach` says, else the contacts alone once there are any.
+
+        P2PCallError if the contacts cannot be read.
+        """
+        keys = self.people.keys()
+        reach = self.settings.reach or (Reach.CONTACTS if keys else Reach.ANYONE)
+        self.node.endpoint.contacts(keys)
+        self.node.endpoint.reach = reach.value
 
     async def unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
@@ -147,8 +158,19 @@ class Station:
                 round(setup_ms, 1),
             )
         )
+        verification = Verification(
+            self.people, who, peer.remote_static, peer.call_id, self.ui.emit, self.env.clock.time
+        )
         live = LiveCall(
-            self.node, line, devices, self.ui, self.settings, who, video=video, remote_video=remote_video
+            self.node,
+            line,
+            devices,
+            self.ui,
+            self.settings,
+            who,
+            verification,
+            video=video,
+            remote_video=remote_video,
         )
         self.interrupts.take = line.tell
         if self.interrupts.what is not None:
@@ -157,11 +179,11 @@ class Station:
         try:
             finished = await live.run()
         except P2PCallError:
-            self.tell_end(Outcome("device", peer.call_id))
+            self.tell_end(Outcome("device", peer.call_id, sas=peer.sas))
             raise
         finally:
             self.interrupts.take = self.interrupts.resized = None
-        outcome = Outcome(finished.reason, peer.call_id, finished.duration_s, finished.figures)
+        outcome = Outcome(finished.reason, peer.call_id, finished.duration_s, finished.figures, peer.sas)
         self.tell_end(outcome)
         return outcome
 
@@ -169,6 +191,11 @@ class Station:
         """The event `ended`."""
         self.ui.emit(
             events.Ended(
-                outcome.call, outcome.reason, round(outcome.duration_s, 3), int(outcome.exit), outcome.figures
+                outcome.call,
+                outcome.reason,
+                round(outcome.duration_s, 3),
+                int(outcome.exit),
+                outcome.figures,
+                outcome.sas,
             )
         )

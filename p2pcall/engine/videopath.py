@@ -7,7 +7,7 @@ from p2pcall.device.base import VideoSink
 from p2pcall.engine.node import Line
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.media import constants as media
-from p2pcall.media.packets import Nack, pack_fragment, parse_fragment, split_frame
+from p2pcall.media.packets import Nack, pack_fragment, parse_fragment, split_frame, video_payload_bytes
 from p2pcall.media.reassembly import FragmentStore, Reassembler
 from p2pcall.proto.wire import Channel
 
@@ -88,7 +88,7 @@ class VideoPath:
     def on_nack(self, nack: Nack) -> None:
         """Send missing fragments again, within the store's bounds."""
         for payload in self._store.get(nack.frame_id, nack.indexes, self._clock()):
-            self._line.send(Channel.VIDEO, payload)
+            self._line.send(Channel.VIDEO, payload, video_payload_bytes(payload))
 
     def on_payload(self, data: bytes) -> None:
         """One fragment from the other side."""
@@ -111,7 +111,7 @@ class VideoPath:
         payloads = [pack_fragment(fragment) for fragment in fragments]
         self._store.add(self._frame_id, payloads, self._clock())
         for payload in payloads:
-            self._line.send(Channel.VIDEO, payload)
+            self._line.send(Channel.VIDEO, payload, video_payload_bytes(payload))
         self._frame_id += 1
 
     def _broken(self) -> None:

@@ -4,12 +4,13 @@ Asked anew each time, for they come and go: lid, cable, VPN. Flags come from SIO
 which shows another namespace's interfaces to a process that was moved into one. Linux and macOS.
 """
 
+import asyncio
 import fcntl
 import ipaddress
 import socket
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import ifaddr
@@ -21,6 +22,10 @@ _IFF_POINTOPOINT = 0x10
 _IFF_RUNNING = 0x40
 _IFF_MULTICAST = 0x8000 if sys.platform == "darwin" else 0x1000
 
+WATCH_S = 1.0
+"""So often the addresses are looked at (0.5 ms each time): a call that has moved shall not wait for its next ping."""
+
+OwnAddresses = frozenset[bytes]
 IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
@@ -90,6 +95,39 @@ def local_links(all_interfaces: Iterable[Interface]) -> list[Interface]:
     """
     listed = [i for i in all_interfaces if i.addresses and not i.point_to_point]
     return [i for i in listed if i.multicast and not i.loopback] or [i for i in listed if i.loopback]
+
+
+def own_addresses() -> OwnAddresses:
+    """This machine's addresses now, packed; none if the system does not tell."""
+    try:
+        return frozenset(address.ip.packed for listed in interfaces() for address in listed.addresses)
+    except OSError:
+        return frozenset()
+
+
+class AddressWatch:
+    """Looks at this machine's addresses once a second and tells when they have changed, until `stop`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_change: Callable[[OwnAddresses], None],
+        look: Callable[[], OwnAddresses] = own_addresses,
+    ) -> None:
+        self._loop, self._on_change, self._look = loop, on_change, look
+        self._last = look()
+        self._timer = loop.call_later(WATCH_S, self._again)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _again(self) -> None:
+        self._timer = self._loop.call_later(WATCH_S, self._again)
+        now, before = self._look(), self._last
+        self._last = now
+        if now != before:
+            self._on_change(now)
 
 
 def usable_ipv6(interface: Interface) -> bool:

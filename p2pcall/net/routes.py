@@ -10,7 +10,7 @@ our addresses. Bounded: the address heard longest ago is forgotten.
 
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from p2pcall.net.address import Address
@@ -93,6 +93,14 @@ class Routes:
         if route is not None and route.local:
             self._give_up(route, self._preferred(address))
             route.sock = self._first_choice(address) or route.sock
+
+    def moved(self, own: Collection[bytes]) -> None:
+        """These are this machine's addresses now (packed): nothing leaves from one that has gone."""
+        for route in self._routes.values():
+            if route.local and route.local not in own:
+                route.local, route.checked = b"", None
+            if route.given_up not in own:
+                route.given_up = None
 
     @staticmethod
     def _give_up(route: _Route, preferred: str | None) -> None:

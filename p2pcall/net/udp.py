@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, Address, literal_address, normalise
-from p2pcall.net.interfaces import interfaces, reachable
+from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reachable
 from p2pcall.net.routes import IP_PKTINFO, Ancillary, Routes
 
 RECEIVE_BYTES = 2048
@@ -74,6 +74,7 @@ class Driver(Generic[E]):
         self._pumping = False
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
+        self._watch: AddressWatch | None = None
         self.port = port
         self.errors: Counter[str] = Counter()
         """Sends and receives that failed, by errno name."""
@@ -104,17 +105,21 @@ class Driver(Generic[E]):
         on_event: Callable[[E], None],
         *,
         on_unreachable: Callable[[Address, int], None] | None = None,
+        on_moved: Callable[[], None] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Begins to receive. `on_event` gets each event, and may call into the endpoint and `pump` again.
 
         `on_unreachable(address, errno)` tells that the system refused to send there, or that an ICMP error
         came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
+        `on_moved()` tells that this machine's own addresses have changed.
         """
         self._loop = loop or asyncio.get_running_loop()
         self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
         for sock in self._sockets:
             self._loop.add_reader(sock, self._readable, sock)
+        if on_moved is not None:
+            self._watch = AddressWatch(self._loop, self._moved(on_moved))
         self.pump()
 
     def pump(self) -> None:
@@ -143,6 +148,8 @@ class Driver(Generic[E]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._watch is not None:
+            self._watch.stop()
         self._endpoint = None
         for sock in self._sockets:
             sock.close()
@@ -154,6 +161,13 @@ class Driver(Generic[E]):
     def addresses(self) -> list[str]:
         """The addresses at which this side can be called now, without the port."""
         return expand(self.bound())
+
+    def _moved(self, on_moved: Callable[[], None]) -> Callable[[OwnAddresses], None]:
+        def moved(own: OwnAddresses) -> None:
+            self._routes.moved(own)
+            on_moved()
+
+        return moved
 
     def _send_all(self) -> None:
         if self._endpoint is None or self._loop is None:

@@ -12,7 +12,7 @@ import binascii
 import json
 import shlex
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """My name for somebody, their key, when it was pinned (epoch seconds), whether words were compared."""
+    """My name for somebody, their key, when it was pinned (epoch seconds), whether it was compared."""
 
     name: str
     public: bytes
@@ -91,6 +91,21 @@ class Contacts:
             contact = Contact(name, public, now_epoch)
             self._save([*contacts, contact])
             return contact
+
+    def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
+        """Marks the contact as verified, or takes the mark away; None if the name does not have this key (now).
+
+        People vouch for a key: whatever stands under the name by then must not get the mark.
+        """
+        with self._home.lock():
+            contacts = self._load()
+            for place, contact in enumerate(contacts):
+                if _key(contact.name) == _key(name) and contact.public == public:
+                    contacts[place] = replace(contact, verified=verified)
+                    if contact.verified != verified:
+                        self._save(contacts)
+                    return contacts[place]
+        return None
 
     def remove(self, name: str) -> Contact | None:
         """Forgets the name and its key; None if there is nobody of that name."""

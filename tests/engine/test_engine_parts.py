@@ -400,7 +400,7 @@ def test_keys_of_the_contract_are_there() -> None:
 def numbers(captured: Sequence[float]) -> list[int]:
     """The numbers that frames captured until then are sent under."""
     sent: list[bytes] = []
-    send = AudioSend(sent.append, lambda at: round(at * 1000))
+    send = AudioSend(lambda payload, size: sent.append(payload), lambda at: round(at * 1000))
     for at in captured:
         send.on_frame(bytes(FRAME_BYTES), at)
     packets = [parse_audio(payload) for payload in sent]

@@ -152,3 +152,29 @@ def test_the_kernel_tells_its_preferred_source() -> None:
     assert preferred_source(("127.0.0.1", 9)) == "127.0.0.1"
     assert preferred_source(("::1", 9, 0, 0)) in {"::1", None}
     assert preferred_source(("fe80::1", 9, 0, 99999)) is None
+
+
+def test_nothing_leaves_from_an_own_address_that_has_gone(sockets: list[socket.socket]) -> None:
+    table = RoutingTable("198.51.100.1")
+    routes = Routes(sockets, table)
+    routes.heard(PEER, sockets[0], arrived_at(OURS))
+    routes.heard(PEER6, sockets[2], arrived_at(OURS6))
+    assert routes.choose(PEER, 0.0) == (sockets[0], leaves_from(OURS))
+    routes.moved([OTHER, OURS6])
+    asked = table.asked
+    assert routes.choose(PEER, 0.1) == (sockets[0], [])
+    assert table.asked == asked + 1, "the routing table is asked at once"
+    assert routes.choose(PEER6, 0.1) == (sockets[2], leaves_from(OURS6))
+    routes.heard(PEER, sockets[0], arrived_at(OTHER))
+    assert routes.choose(PEER, 0.2) == (sockets[0], leaves_from(OTHER))
+
+
+def test_own_address_that_was_given_up_and_has_gone_may_come_back(sockets: list[socket.socket]) -> None:
+    routes = Routes(sockets, RoutingTable("127.0.0.2"))
+    routes.heard(PEER, sockets[0], arrived_at(OURS))
+    routes.failed(PEER)
+    routes.heard(PEER, sockets[0], arrived_at(OURS))
+    assert routes.choose(PEER, 0.0) == (sockets[1], [])
+    routes.moved([OTHER])
+    routes.heard(PEER, sockets[0], arrived_at(OURS))
+    assert routes.choose(PEER, 0.1) == (sockets[0], leaves_from(OURS))

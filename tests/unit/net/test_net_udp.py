@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net import udp
+from p2pcall.net import interfaces, udp
 from p2pcall.net.address import Address
+from p2pcall.net.interfaces import AddressWatch
 from p2pcall.net.udp import Driver, Line, expand
 
 linux_only = pytest.mark.skipif(
@@ -157,6 +158,21 @@ def test_one_timer_is_armed_and_moved() -> None:
         side.driver.close()
 
     run(story)
+
+
+def test_a_change_of_own_addresses_is_told_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        seen = [frozenset({b"one"})]
+        monkeypatch.setattr(interfaces, "WATCH_S", 0.0)
+        monkeypatch.setattr(AddressWatch.__init__, "__defaults__", (lambda: seen[0],))
+        driver: Driver[tuple[bytes, Address]] = Driver.open(["127.0.0.1"], 0)
+        moved = asyncio.Event()
+        driver.start(Endpoint(), lambda event: None, on_moved=moved.set)
+        seen[0] = frozenset({b"two"})
+        await asyncio.wait_for(moved.wait(), 10)
+        driver.close()
+
+    asyncio.run(scene())
 
 
 def test_closing_inside_an_event_ends_it_all() -> None:

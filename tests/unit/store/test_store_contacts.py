@@ -69,6 +69,25 @@ def test_a_known_key_keeps_its_name(contacts: Contacts) -> None:
     assert contacts.pin("Robert", BOB, 5) == bob
 
 
+def test_a_key_that_was_compared_is_marked_and_the_mark_can_go(contacts: Contacts, home: Path) -> None:
+    contacts.pin("Bob", BOB, 7.5)
+    eve = contacts.pin("eve", EVE, 0)
+    bob = contacts.verify("BOB", BOB)
+    assert bob == Contact("Bob", BOB, 7.5, True)
+    assert Contacts(Home.at(home)).all() == [bob, eve]
+    assert contacts.verify("bob", BOB) == bob
+    assert contacts.verify("bob", BOB, verified=False) == Contact("Bob", BOB, 7.5, False)
+    assert not any(contact.verified for contact in contacts.all())
+
+
+def test_a_mark_is_for_a_key_and_not_for_a_name(contacts: Contacts, home: Path) -> None:
+    contacts.pin("bob", EVE, 0)
+    before = (home / "contacts.json").read_bytes()
+    assert contacts.verify("bob", BOB) is None
+    assert contacts.verify("robert", EVE) is None
+    assert (home / "contacts.json").read_bytes() == before
+
+
 def test_spellings_of_one_name_are_one_name(contacts: Contacts) -> None:
     contacts.pin(unicodedata.normalize("NFD", "Zoë Straße"), BOB, 0)
     assert contacts.by_name("ZOË STRASSE") is not None
@@ -124,7 +143,12 @@ def test_a_damaged_file_is_an_error_and_stays_as_it_is(contacts: Contacts, home:
     contacts.pin("bob", BOB, 0)
     path = home / "contacts.json"
     path.write_text(document)
-    for use in (contacts.all, lambda: contacts.pin("eve", EVE, 0), lambda: contacts.remove("bob")):
+    for use in (
+        contacts.all,
+        lambda: contacts.pin("eve", EVE, 0),
+        lambda: contacts.remove("bob"),
+        lambda: contacts.verify("bob", BOB),
+    ):
         with pytest.raises(P2PCallError) as caught:
             use()
         assert (caught.value.slug, caught.value.exit) == ("damaged-file", ExitCode.CONFIG)

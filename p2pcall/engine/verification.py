@@ -1,0 +1,62 @@
+"""Whether the words are the same: what a person says in a call, kept in the contacts and told as events.
+
+A key that was met for the first time in this very call is forgotten when the words differ: it may be that of somebody
+in between, who must not be a contact. A contact of before stays one, and is not verified any more.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from p2pcall import events
+from p2pcall.engine.people import People, Who
+from p2pcall.errors import P2PCallError
+from p2pcall.events import Event
+
+
+class Verification:
+    """The question of one call; `known` is what the other side is by now: new, contact or verified."""
+
+    def __init__(
+        self,
+        people: People,
+        who: Who,
+        public: bytes,
+        call: str,
+        emit: Callable[[Event], None],
+        epoch: Callable[[], float],
+    ) -> None:
+        self._people, self._who, self._public, self._call = people, who, public, call
+        self._emit, self._epoch = emit, epoch
+        self.known = who.known
+
+    @cached_property
+    def safety_number(self) -> tuple[str, ...]:
+        """To show beside the words; takes some milliseconds the first time."""
+        return self._people.safety_number(self._public)
+
+    def same(self) -> str:
+        """The person says that the words are the same; a short sentence for them."""
+        try:
+            contact = self._people.verify(self._who.name, self._public, self._epoch())
+        except P2PCallError as error:
+            self._emit(events.Warning(error.slug, f"{self._who.name} could not be marked: {error.text}"))
+            return "could not be kept"
+        if contact is None:
+            return "this is your own key"
+        self._tell("verified")
+        return f"{self._who.name} is verified"
+
+    def different(self) -> None:
+        """The person says that the words are not the same; the call must end as `not-verified`."""
+        name = self._who.name
+        was_new = self._who.known == "new"
+        try:
+            contact = self._people.distrust(self._public, forget=was_new)
+        except P2PCallError as error:
+            self._emit(events.Warning(error.slug, f"{name} could not be unmarked: {error.text}"))
+            return
+        self._tell("new" if contact is None or was_new else "contact")
+
+    def _tell(self, known: str) -> None:
+        self.known = known
+        self._emit(events.Verified(self._call, self._who.name, self._who.fingerprint, known))
