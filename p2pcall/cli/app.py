@@ -69,7 +69,13 @@ def listen(
     port: opt.Port = None,
     bind: opt.Bind = None,
     answer: Annotated[Answer, typer.Option(help="Who is answered without asking.")] = Answer.ASK,
-    reach: Annotated[Reach, typer.Option(help="Who can make this side ring.")] = Reach.ANYONE,
+    reach: Annotated[
+        Reach | None,
+        typer.Option(
+            show_default="contacts, once there are any",
+            help="Who can make this side ring; to all others the port is silent.",
+        ),
+    ] = None,
     announce: Annotated[
         Announce,
         typer.Option(help="Tell the local network that you can be called."),
@@ -174,7 +180,7 @@ def demo(
 
 @app.command("id")
 def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
-    """Who you are: your name and your key's fingerprint."""
+    """Who you are: your name, your key's fingerprint, and the key as a QR code."""
     from p2pcall.cli.records import show_identity
 
     return int(show_identity(ctx.obj, _home(ctx), json=json))
@@ -196,10 +202,23 @@ def contacts_list(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir 
     return int(list_contacts(ctx.obj, _home(ctx), json=json))
 
 
+@contacts.command("show")
+def contacts_show(
+    ctx: typer.Context,
+    name: opt.ContactName,
+    json: opt.Json = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """One contact, with the safety number to compare outside of calls."""
+    from p2pcall.cli.records import show_contact
+
+    return int(show_contact(ctx.obj, _home(ctx), name, json=json))
+
+
 @contacts.command("remove")
 def contacts_remove(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")],
+    name: opt.ContactName,
     home: opt.HomeDir = None,
 ) -> int:
     """Forget a contact and the key; the next call pairs anew."""

@@ -16,7 +16,6 @@ from p2pcall.engine.settings import (
     Answer,
     CallSettings,
     MediaSettings,
-    Reach,
 )
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -78,6 +77,7 @@ MaxDuration = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Hang up after so long."),
 ]
+ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No cursor movement: one line a second.")]
@@ -163,7 +163,7 @@ def call_settings(given: Mapping[str, Any]) -> CallSettings:
         bind=tuple(given["bind"] or ()),
         ring_timeout_s=given.get("timeout", RING_TIMEOUT_S),
         answer=given.get("answer", Answer.ASK),
-        reach=given.get("reach", Reach.ANYONE),
+        reach=given.get("reach"),
         announce=given.get("announce", Announce.PUBLIC),
         once=given.get("once", False),
         max_duration_s=given["max_duration"],

@@ -21,7 +21,7 @@ from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.view.hud import HudState
-from p2pcall.view.plainline import plain_figures, plain_help, plain_line
+from p2pcall.view.plainline import plain_figures, plain_help, plain_line, plain_verify
 from p2pcall.view.probe import Mode, probe
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
@@ -255,12 +255,15 @@ class PlainView:
             self._keys = _Keys(terminal, on_key)
 
     def set_hud(self, state: HudState) -> None:
-        """A line when a second has passed since the last; keys and figures in one line each when asked for."""
+        """A line when a second has passed since the last; keys, figures, and what to compare when asked for."""
         before, self._told = self._told, state
         if state.show_help and not before.show_help:
             self._output.say(plain_help())
         if state.show_stats and not before.show_stats:
             self._output.say(plain_figures(state))
+        if state.show_verify and not before.show_verify:
+            for line in plain_verify(state):
+                self._output.say(line)
         if int(state.elapsed_s) != int(before.elapsed_s):
             self._output.say(plain_line(state))
 

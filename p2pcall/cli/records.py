@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from p2pcall.cli.options import own_name
+from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -42,11 +43,15 @@ def _rows(env: Env, rows: list[dict[str, object]]) -> None:
 
 def show_identity(env: Env, home: Home, *, json: bool) -> ExitCode:
     """`p2pcall id`."""
+    from p2pcall.engine.people import People
+
     identity = load_or_create(home, env.entropy)
+    uri = People(Contacts(home), identity.public).own_uri()
     if json:
-        _rows(env, [{"name": own_name(None), "fingerprint": identity.fingerprint}])
+        _rows(env, [{"name": own_name(None), "fingerprint": identity.fingerprint, "uri": uri}])
     else:
-        _print(env, f"name         {own_name(None)}\nfingerprint  {identity.fingerprint}")
+        _print(env, f"name         {own_name(None)}\nfingerprint  {identity.fingerprint}\nuri          {uri}")
+        show_qr(env, uri)
     return ExitCode.OK
 
 
@@ -101,14 +106,52 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
     return ExitCode.OK
 
 
+def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
+    """`p2pcall contacts show`: what to compare with them outside of a call."""
+    from p2pcall.engine.people import People
+    from p2pcall.store.identity import fingerprint
+
+    contacts = Contacts(home)
+    contact = contacts.by_name(name)
+    if contact is None:
+        raise _no_such_contact(name)
+    people = People(contacts, load_or_create(home, env.entropy).public)
+    number = people.safety_number(contact.public)
+    uri = people.safety_uri(number)
+    printed = fingerprint(contact.public)
+    if json:
+        row = {
+            "name": contact.name,
+            "fingerprint": printed,
+            "safety_number": " ".join(number),
+            "uri": uri,
+            "added": contact.added,
+            "verified": contact.verified,
+        }
+        _rows(env, [row])
+        return ExitCode.OK
+    half = len(number) // 2
+    shown = {
+        "name": clean(contact.name),
+        "known": "verified" if contact.verified else "contact, not verified (press i in a call)",
+        "since": datetime.fromtimestamp(contact.added, UTC).date().isoformat(),
+        "fingerprint": printed,
+        "safety number": " ".join(number[:half]),
+        "": " ".join(number[half:]),
+    }
+    _print(env, "\n".join(f"{label:<15}{value}" for label, value in shown.items()))
+    show_qr(env, uri)
+    return ExitCode.OK
+
+
+def _no_such_contact(name: str) -> P2PCallError:
+    text = f"there is no contact {clean(name)}"
+    return P2PCallError("no-such-contact", text, ExitCode.NOT_FOUND, "p2pcall contacts list")
+
+
 def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
     """`p2pcall contacts remove`."""
     if Contacts(home).remove(name) is None:
-        raise P2PCallError(
-            "no-such-contact",
-            f"there is no contact {clean(name)}",
-            ExitCode.NOT_FOUND,
-            "p2pcall contacts list",
-        )
+        raise _no_such_contact(name)
     say(env, f"{clean(name)} is forgotten; the next call pairs anew")
     return ExitCode.OK

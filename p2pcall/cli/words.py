@@ -44,9 +44,18 @@ def line(event: Event) -> str | None:
             return (
                 f"{who}: microphone {'on' if event.audio else 'off'}, camera {'on' if event.video else 'off'}"
             )
+        case events.Reconnecting():
+            return "the other side is not heard: waiting for the network"
+        case events.Reconnected():
+            return f"the other side is heard again, after {duration(event.ms / 1000)}"
+        case events.Verified():
+            if event.known == "verified":
+                return f"{event.name} is verified from now on"
+            return f"{event.name} is not verified: the words are not the same"
         case events.Ended():
             after = f" after {duration(event.duration_s)}" if event.duration_s else ""
-            return ENDINGS[event.reason].words + after
+            words = f", words: {' '.join(event.sas)}" if event.sas else ""
+            return ENDINGS[event.reason].words + after + words
         case events.Warning():
             return f"p2pcall: warning: {event.text}"
         case events.Error():

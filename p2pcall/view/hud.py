@@ -5,6 +5,7 @@ none. Every string that may come from the other side goes through `sanitize.clea
 did before. A line is never wider than asked: what matters least is shortened or left out first.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -41,7 +42,8 @@ class HudState:
     """All that the screen tells about a call; `Screen.set_hud` gets a new one whenever something changes.
 
     `phase` is "" in a call, else a word or two for before and after it ("dialling", "ringing", "hung up").
-    `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare.
+    `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare,
+    `safety` the groups of the safety number; `show_verify` puts the question whether they are the same.
     `notice` is one short sentence for the person, shown until a state without it comes.
     `stats` is shown in its own order, keys as labels, while `show_stats`.
     """
@@ -51,6 +53,7 @@ class HudState:
     phase: str = ""
     protocol: str = ""
     words: tuple[str, ...] = ()
+    safety: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     delay_ms: float | None = None
     loss: float | None = None
@@ -62,6 +65,7 @@ class HudState:
     stats: Mapping[str, str] = field(default_factory=dict)
     show_help: bool = False
     show_stats: bool = False
+    show_verify: bool = False
     notice: str = ""
 
 
@@ -70,6 +74,7 @@ KEYS: Final = (
     ("v", "camera", "camera on or off"),
     ("s", "figures", "figures of the call"),
     ("w", "picture", "blocks or characters"),
+    ("i", "verify", "who it is: words to compare"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
@@ -84,7 +89,7 @@ _LOSS_BAD: Final = 0.03
 _DELAY_BAD_MS: Final = 300
 _MIN_NAME_CELLS: Final = 6
 _SHORTENING: Final = (
-    *("hints", "other", "cipher", "known", "camera", "hints", "loss", "hints", "cipher", "name", "rec"),
+    *("hints", "other", "cipher", "known", "hints", "camera", "hints", "loss", "cipher", "name", "rec"),
     *("other", "loss", "hints", "known", "name", "delay", "time"),
 )
 """Which part of a status line that is too long gets shorter next; each has several forms."""
@@ -106,6 +111,13 @@ _SHORTENING_FOR_NOTICE: Final = (
     *("hints", "other", "hints", "name", "hints"),
 )
 """The same where a notice is to be read."""
+
+
+_VERIFY_LABEL_CELLS: Final = 15
+_VERIFY_VALUE_CELLS: Final = 46
+"""The four longest words of the list and the gaps between them; the longest protocol name has 44."""
+VERIFY_WHY: Final = "read the words to each other: both sides must see the same"
+_VERIFY_QUESTION: Final = ("are they the same?", "[y]es", "[n]o", "any other key closes")
 
 
 class Signs(NamedTuple):
@@ -251,7 +263,10 @@ def _hints(state: HudState, unicode: bool) -> _Part:
         pairs = [(Segment(key, Role.KEY), Segment(f" {name}", Role.DIM)) for key, name in shown]
         return _joined(pairs, "  ")
 
-    return _Part(keys("mvsw?q"), keys("mv?q"), keys("?q"), keys("?"), ())
+    if state.phase:
+        return _Part(keys("mvsw?q"), keys("mv?q"), keys("?q"), keys("?"), ())
+    verify = "" if state.known == "verified" else "i"
+    return _Part(keys("mvswi?q"), keys(f"mv{verify}?q"), keys(f"{verify}?q"), keys("?"), ())
 
 
 def _joined(lines: Sequence[Line], separator: str) -> Line:
@@ -302,6 +317,63 @@ def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> l
     for label, value in pairs:
         lines.append((Segment(label + " " * (column - width(label)), Role.DIM), Segment(value)))
     return _box("figures", lines, cells, rows, unicode)
+
+
+def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[Line]:
+    """What people compare and the question whether it is the same, framed, at most `cells` × `rows`.
+
+    Where there is little room the words and the question stay longest.
+    """
+    inner, room = cells - 4, rows - 2
+    wide = inner >= _VERIFY_LABEL_CELLS + _VERIFY_VALUE_CELLS
+    label_cells = _VERIFY_LABEL_CELLS if wide else 0
+    value_cells = inner - label_cells
+
+    def part(label: str, role: Role, pieces: Sequence[str], gap: int, most: int) -> list[Line]:
+        lines = _flow([Segment(piece, role) for piece in pieces], gap, value_cells, most)
+        labels = [label] + [""] * len(lines)
+        return [
+            (Segment(f"{labels[i]:{label_cells}}"[:label_cells], Role.DIM), *line)
+            for i, line in enumerate(lines)
+        ]
+
+    words = [_shown(word, 16, unicode) for word in state.words]
+    groups = [_shown(group, 8, unicode) for group in state.safety]
+    protocol = re.findall(r"[^_]*_?", _shown(state.protocol, 60, unicode))
+    parts = {
+        "why": _flow([Segment(word, Role.DIM) for word in VERIFY_WHY.split()], 1, inner),
+        "words": part("words", Role.NAME, words, 2, len(words) if wide else 2),
+        "number": part("safety number", Role.TEXT, groups, 1, 6),
+        "cipher": [
+            *part("cipher", Role.TEXT, [text for text in cipher(state.protocol)[:1] if text], 1, 1),
+            *part("protocol", Role.DIM, protocol if state.protocol else [], 0, len(protocol)),
+        ],
+        "question": _flow([Segment(text, Role.KEY) for text in _VERIFY_QUESTION], 2, inner),
+    }
+    for least in ("why", "cipher", "number"):
+        if sum(map(len, parts.values())) > room:
+            parts[least] = []
+    shown = [lines for lines in parts.values() if lines]
+    airy = sum(map(len, shown)) + len(shown) - 1 <= room
+    lines = [line for lines in shown for line in ((*lines, ()) if airy else lines)]
+    title = clip(f"verify {_shown(state.name, 48, unicode)}", inner - 2, signs(unicode).ellipsis)
+    return _box(title, lines[:-1] if airy else lines, cells, rows, unicode)
+
+
+def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = 99) -> list[Line]:
+    """Pieces in lines of at most `cells` and `most` pieces; one that is wider than a line has a line of its own."""
+    lines: list[list[Segment]] = []
+    counts: list[int] = []
+    for piece in pieces:
+        if not piece.text:
+            continue
+        if lines and counts[-1] < most and line_width((*lines[-1], piece)) + gap <= cells:
+            lines[-1] += [Segment(" " * gap), piece] if gap else [piece]
+            counts[-1] += 1
+        else:
+            lines.append([piece])
+            counts.append(1)
+    return [tuple(line) for line in lines]
 
 
 def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]:

@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import Canvas, Cells, fit
-from .hud import HudState, Line, frame_lines, help_box, line_width, placeholder, stats_box, status_line
+from .hud import (
+    HudState,
+    Line,
+    frame_lines,
+    help_box,
+    line_width,
+    placeholder,
+    stats_box,
+    status_line,
+    verify_box,
+)
 from .theme import AVATAR, FIGURE, Ground
 
 Pixels = NDArray[np.uint8]
@@ -89,8 +99,8 @@ def texts(
         ]
         places = [(own.y + i, col) for i in range(own.h) for col in (own.x - 1, own.x + own.w)]
         spans += [Span(row, col, side, Ground.FRAME) for row, col in places]
-    if state.show_help:
-        box = help_box(cols, rows, unicode)
+    if state.show_verify or state.show_help:
+        box = verify_box(state, cols, rows, unicode) if state.show_verify else help_box(cols, rows, unicode)
         row = (rows - len(box)) // 2
         return spans + _centred(row, cols, box, Ground.BOX)
     if not picture and rows >= 2:

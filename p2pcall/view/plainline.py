@@ -1,11 +1,11 @@
-"""The state of a call as one plain line, and the help and the figures in one each: for `--plain`, dumb
-terminals, logs, screen readers. Pure.
+"""The state of a call as one plain line, the help and the figures in one each, and what people compare in a few:
+for `--plain`, dumb terminals, logs, screen readers. Pure.
 
 No signs, no colours, commas between the parts, the most important first; what is not worth hearing is not
 said.
 """
 
-from .hud import KEYS, HudState, clock, percent
+from .hud import KEYS, VERIFY_WHY, HudState, cipher, clock, percent
 from .sanitize import clean
 
 
@@ -47,3 +47,17 @@ def plain_figures(state: HudState) -> str:
     """The figures, the protocol and the words to compare; remote strings are filtered."""
     pairs = [*state.stats.items(), ("protocol", state.protocol), ("words", " ".join(state.words))]
     return "figures: " + ", ".join(f"{clean(label)} {clean(value)}" for label, value in pairs if value)
+
+
+def plain_verify(state: HudState) -> list[str]:
+    """What people compare, and the question whether it is the same; remote strings are filtered."""
+    number = [clean(group, 8) for group in state.safety]
+    half = len(number) // 2
+    return [
+        f"verify {clean(state.name, 48)}: {VERIFY_WHY}",
+        "words: " + " ".join(clean(word, 16) for word in state.words),
+        "safety number: " + " ".join(number[:half]),
+        "and its second half: " + " ".join(number[half:]),
+        f"cipher: {cipher(state.protocol)[0]}, protocol: {clean(state.protocol)}",
+        "are they the same? press y for yes, n for no, any other key to go on",
+    ]

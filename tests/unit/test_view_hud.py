@@ -20,9 +20,10 @@ from p2pcall.view.hud import (
     placeholder,
     stats_box,
     status_line,
+    verify_box,
 )
 from p2pcall.view.layout import Layout, texts
-from p2pcall.view.plainline import plain_line
+from p2pcall.view.plainline import plain_line, plain_verify
 from p2pcall.view.probe import Colours, Mode
 from p2pcall.view.sanitize import width
 from p2pcall.view.theme import Ground, render, style
@@ -40,6 +41,16 @@ CALL = HudState(
     remote_video=True,
     stats={"round trip": "3 ms", "jitter": "1.2 ms", "received": "155 kbit/s"},
 )
+NUMBER = "32548 50941 34585 53867 18853 71708 68544 23051 02450 73119 48574 25331"
+ASKED = replace(
+    CALL,
+    protocol="Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256",
+    safety=tuple(NUMBER.split(" ")),
+    show_verify=True,
+)
+LONGEST = ("spearhead", "stethoscope", "crackdown", "sympathetic")
+"""As long as the words of the two lists can be: 9 and 11 letters."""
+SIZES = ((120, 40), (80, 24), (40, 12))
 STATES = {
     "call": CALL,
     "trouble": replace(CALL, loss=0.12, delay_ms=420.0, muted=True, remote_muted=True, video_on=False),
@@ -92,6 +103,8 @@ def test_boxes_as_they_were_approved() -> None:
         stats=st.dictionaries(st.text(max_size=30), st.text(max_size=80), max_size=12),
         show_help=st.booleans(),
         show_stats=st.booleans(),
+        show_verify=st.booleans(),
+        safety=st.sampled_from([(), ASKED.safety, ("\x1b[2J",)]),
         notice=st.text(max_size=100),
     ),
     st.integers(1, 140),
@@ -106,6 +119,7 @@ def test_every_text_is_inside_the_screen(state: HudState, cols: int, rows: int, 
         assert plain(line).isprintable()
         assert unicode or plain(line).isascii()
     assert plain_line(state).isprintable()
+    assert all(line.isprintable() for line in plain_verify(state))
 
 
 def test_a_name_cannot_draw_on_the_terminal() -> None:
@@ -181,3 +195,59 @@ def test_the_placeholder_says_why() -> None:
     assert plain(placeholder(replace(CALL, remote_video=False), 40)[1]) == "camera off"
     assert plain(placeholder(STATES["ringing"], 40)[1]) == "ringing…"
     assert width(plain(placeholder(replace(CALL, name="x" * 90), 20)[0])) == 20
+
+
+def drawn(state: HudState, cols: int, rows: int, unicode: bool = True) -> str:
+    """All that is written on a screen without pictures, as a person sees it."""
+    screen = [[" "] * cols for _ in range(rows)]
+    for row, col, line, _ in texts(Layout(cols, rows), state, unicode, picture=True):
+        screen[row][col : col + line_width(line)] = plain(line)
+    return "\n".join("".join(row).rstrip() for row in screen)
+
+
+def test_the_question_as_it_was_approved() -> None:
+    screens = [f"{cols}x{rows}\n{drawn(ASKED, cols, rows)}" for cols, rows in SIZES]
+    screens.append(f"ascii 80x24\n{drawn(ASKED, 80, 24, unicode=False)}")
+    assert "\n".join(screens) + "\n" == (GOLDEN / "view_verify.txt").read_text()
+
+
+@pytest.mark.parametrize(("cols", "rows"), SIZES)
+@pytest.mark.parametrize("words", [ASKED.words, LONGEST])
+def test_the_question_has_all_that_is_compared_and_a_whole_frame(
+    cols: int, rows: int, words: tuple[str, ...]
+) -> None:
+    box = verify_box(replace(ASKED, words=words, name="李" * 40), cols, rows - 1)
+    assert len({line_width(line) for line in box}) == 1
+    assert len(box) <= rows - 1
+    assert all(plain(line)[0] == plain(line)[-1] == "│" for line in box[1:-1])
+    assert (plain(box[0])[0], plain(box[0])[-1]) == ("╭", "╮")
+    assert (plain(box[-1])[0], plain(box[-1])[-1]) == ("╰", "╯")
+    inside = "\n".join(plain(line).strip("│ ") for line in box[1:-1])
+    groups = [part for part in inside.split() if len(part) == 5 and part.isdigit()]
+    assert groups == list(ASKED.safety)
+    assert all(part in inside for part in (*words, "ChaCha20-Poly1305", "[y]es", "[n]o", "any other key"))
+    assert ASKED.protocol in inside.replace("\n", "")
+
+
+@pytest.mark.parametrize("rows", range(7, 14))
+@pytest.mark.parametrize("cols", [24, 30, 40, 64, 65, 80])
+def test_the_words_and_the_question_stay_longest(cols: int, rows: int) -> None:
+    inside = "\n".join(plain(line) for line in verify_box(ASKED, cols, rows))
+    assert all(part in inside for part in (*ASKED.words, "are they the same?", "[y]es", "[n]o"))
+
+
+def test_the_question_in_plain_lines() -> None:
+    lines = plain_verify(ASKED)
+    assert lines[0].startswith("verify Bob: ")
+    assert lines[1] == "words: tissue adroitness tracker bravado"
+    assert " ".join(line.partition(": ")[2] for line in lines[2:4]).split() == list(ASKED.safety)
+    assert lines[4] == "cipher: ChaCha20-Poly1305, protocol: Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256"
+    assert "y for yes, n for no" in lines[5]
+    assert max(map(width, lines)) < 90
+    hostile = replace(ASKED, name="\x1b[2J\u202eBob\n", words=("\x07",) * 4)
+    assert all(line.isprintable() for line in plain_verify(hostile))
+
+
+def test_who_is_verified_is_not_asked_to_verify() -> None:
+    assert "i verify" in plain(status_line(CALL, 120))
+    assert "i verify" not in plain(status_line(STATES["verified"], 120))

@@ -1,0 +1,47 @@
+"""QR codes (ISO/IEC 18004) in a terminal: two modules a character cell, dark on light whatever the terminal's colours.
+
+Only where somebody looks: on a terminal that has the signs and is wide enough. The same is said in a line of text
+beside it, so a code that is not drawn is nothing lost.
+"""
+
+import shutil
+from typing import Final
+
+from p2pcall.env import Env
+from p2pcall.view.probe import probe
+
+BORDER: Final = 2
+"""Modules of light around the code; the standard's four are for paper, readers of screens need less."""
+_INK, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
+_DARK_ON_LIGHT: Final = {(0, 0): " ", (0, 1): "▄", (1, 0): "▀", (1, 1): "█"}
+_LIGHT_ON_DARK: Final = {(1, 1): " ", (1, 0): "▄", (0, 1): "▀", (0, 0): "█"}
+
+
+def qr_lines(text: str, *, colours: bool) -> list[str]:
+    """The code for `text`, a line for two rows of modules; without colours the terminal is taken to be dark.
+
+    In capitals, for which a code is a third smaller: readers compare without regard to case.
+    """
+    import segno
+
+    code = segno.make(text.upper(), error="m", micro=False)
+    rows = [list(row) for row in code.matrix_iter(border=BORDER)]
+    rows += [[0] * len(rows[0])] * (len(rows) % 2)
+    signs = _DARK_ON_LIGHT if colours else _LIGHT_ON_DARK
+    lines = [
+        "".join(signs[upper, lower] for upper, lower in zip(*pair, strict=True))
+        for pair in zip(rows[::2], rows[1::2], strict=True)
+    ]
+    return [f"{_INK}{line}{_PLAIN}" if colours else line for line in lines]
+
+
+def show_qr(env: Env, text: str) -> None:
+    """Draw the code on stdout if that is a terminal that can show it whole."""
+    if not env.stdout.isatty():
+        return
+    ability = probe(env.environ)
+    if not (ability.unicode and ability.cursor):
+        return
+    plain = qr_lines(text, colours=False)
+    if len(plain[0]) <= shutil.get_terminal_size().columns:
+        env.stdout.write("\n" + "\n".join(qr_lines(text, colours=True) if ability.colours else plain) + "\n")

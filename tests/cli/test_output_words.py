@@ -1,0 +1,60 @@
+"""What people read about comparing words: at the question, after the answer, and after the call."""
+
+import asyncio
+import io
+from dataclasses import replace
+
+import pytest
+
+from p2pcall import events
+from p2pcall.cli import words
+from p2pcall.cli.output import Output
+from p2pcall.env import Env
+from p2pcall.view.hud import HudState
+
+SAS = ("tissue", "adroitness", "tracker", "bravado")
+CALL = HudState(name="bob", protocol="Noise_XX_25519_AESGCM_SHA256", words=SAS, safety=("12345",) * 12)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ("verified", "bob is verified from now on"),
+        ("contact", "bob is not verified: the words are not the same"),
+        ("new", "bob is not verified: the words are not the same"),
+    ],
+)
+def test_what_the_answer_means(known: str, told: str) -> None:
+    assert words.line(events.Verified("00000000", "bob", "abcd", known)) == told
+
+
+def test_the_summary_of_a_call_has_the_words() -> None:
+    ended = events.Ended("00000000", "hung-up", 65.2, 0, events.Figures(), SAS)
+    assert words.line(ended) == "the call has ended after 1:05, words: tissue adroitness tracker bravado"
+    assert words.line(replace(ended, reason="declined", duration_s=0.0, sas=())) == "the call was declined"
+
+
+def test_plain_lines_ask_once_each_time_the_question_opens() -> None:
+    env = Env.fake()
+
+    async def work() -> None:
+        with Output(env, plain=True) as output:
+            view = output.open_view("auto", lambda key: None)
+            assert view is not None
+            for asked in (False, True, True, False, True):
+                view.set_hud(replace(CALL, show_verify=asked))
+            view.close()
+
+    asyncio.run(work())
+    assert isinstance(env.stderr, io.StringIO)
+    lines = env.stderr.getvalue().splitlines()
+    assert lines.count("words: tissue adroitness tracker bravado") == 2
+    assert sum("are they the same?" in line for line in lines) == 2
+
+
+def test_an_outage_is_told_in_words() -> None:
+    assert words.line(events.Reconnecting("00000000", 3000)) == (
+        "the other side is not heard: waiting for the network"
+    )
+    back = words.line(events.Reconnected("00000000", 31_400))
+    assert back == "the other side is heard again, after 0:31"
