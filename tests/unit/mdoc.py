@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MAN = ROOT / "man"
-PAGES = ("p2pcall.1", "p2pcall-protocol.7")
+PAGES = ("p2pcall.1", "p2pcall-protocol.7", "p2pcall-security.7")
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,11 +201,13 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         argv = [*item.head[1:], "--json"]
         if item.head[1] != "devices":
             argv += ["--home", str(home.data)]
+        if item.head[1:] == ["contacts", "show"]:
+            argv.append("bob")
         env = Env.fake()
         assert main(argv, env) == ExitCode.OK
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
-    assert {" ".join(item.head[1:]) for item in listed} == {"id", "devices", "contacts list"}
+    assert {" ".join(item.head[1:]) for item in listed} == {"id", "devices", "contacts list", "contacts show"}
 
 
 def test_every_exit_code_is_described_with_its_name() -> None:

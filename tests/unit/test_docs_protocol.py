@@ -14,15 +14,20 @@ from mdoc import literals, marked, page, parts, rows
 from p2pcall.codec import opus, video
 from p2pcall.media import constants as media
 from p2pcall.media import packets
+from p2pcall.media.redundancy import voice_payload_bytes
 from p2pcall.net import discovery
 from p2pcall.net.address import DEFAULT_PORT
-from p2pcall.proto import calling, messages, sas, wire
+from p2pcall.proto import calling, messages, noise, sas, wire
 from p2pcall.proto import constants as proto
 from p2pcall.proto.control import Control
-from p2pcall.proto.handshake import CIPHERS, Established, Initiator, Responder, StaticKey, suites
-from p2pcall.proto.noise import XX, Entropy, HandshakeState
+from p2pcall.proto.handshake import (
+    CIPHERS,
+    PATTERNS,
+)
+from p2pcall.proto.noise import protocol_name
 from p2pcall.proto.timing import Timing
-from p2pcall.store.identity import FINGERPRINT_LABEL, fingerprint
+from p2pcall.proto.wire import PatternId
+from p2pcall.store.identity import FINGERPRINT_LABEL
 
 # ---- p2pcall-protocol(7): layouts and tables
 
@@ -58,28 +63,102 @@ def values(title: str, data: bytes) -> list[int]:
 
 def test_layouts_have_the_lengths_of_the_code() -> None:
     assert {
+        "Knock": size("Knock"),
+        "Cookie": size("Cookie"),
         "Initiation": size("Initiation"),
+        "Part": size("Part"),
         "Response": size("Response"),
         "Confirmation": size("Confirmation"),
         "Data": size("Data"),
         "Frames": size("Frames"),
+        "Piece": size("Piece"),
         "Message": size("Message"),
         "Acknowledgement": size("Acknowledgement"),
         "Audio packet": size("Audio packet"),
         "Audio frame": size("Audio frame"),
         "Video fragment": size("Video fragment"),
     } == {
-        "Initiation": proto.INITIATION_BYTES,
-        "Response": proto.RESPONSE_BYTES,
-        "Confirmation": proto.CONFIRMATION_BYTES,
+        "Knock": proto.KNOCK_BYTES,
+        "Cookie": proto.COOKIE_BYTES,
+        "Initiation": proto.INITIATION_HEADER_BYTES,
+        "Part": proto.PART_HEADER_BYTES,
+        "Response": proto.RESPONSE_HEADER_BYTES,
+        "Confirmation": proto.CONFIRMATION_HEADER_BYTES,
         "Data": proto.DATA_HEADER_BYTES,
         "Frames": proto.FRAME_HEADER_BYTES,
+        "Piece": proto.REKEY_HEADER_BYTES,
         "Message": proto.CONTROL_HEADER_BYTES,
         "Acknowledgement": proto.CONTROL_ACK_BYTES,
         "Audio packet": media.AUDIO_HEADER_BYTES,
         "Audio frame": media.AUDIO_COPY_HEADER_BYTES,
         "Video fragment": media.VIDEO_HEADER_BYTES,
     }
+
+
+def running(title: str) -> str:
+    """A section or subsection as running text."""
+    return " ".join(PROTOCOL.get(title) or SUBSECTIONS[title])
+
+
+def test_lengths_in_the_text_are_those_of_the_code() -> None:
+    xx, ik = PatternId.XXHFS, PatternId.IKHFS
+    half = {pattern: length // proto.PARTS for pattern, length in wire.INITIATION_BYTES.items()}
+    assert f"From the initiator, {proto.KNOCK_BYTES} bytes." in running("Knock")
+    assert f"From the responder, {proto.COOKIE_BYTES} bytes." in running("Cookie")
+    for title, lengths in (
+        ("Initiation", wire.INITIATION_BYTES),
+        ("Initiation", half),
+        ("Part", wire.PART_BYTES),
+        ("Response", wire.RESPONSE_BYTES),
+        ("Confirmation", wire.CONFIRMATION_BYTES),
+    ):
+        assert f"{lengths[xx]} bytes for XXhfs" in running(title), title
+        assert re.search(rf"\b{lengths[ik]} for IKhfs", running(title)), title
+    renewed = running("NEW KEYS")
+    for length in (proto.REKEY_FIRST_BYTES, proto.REKEY_SECOND_BYTES):
+        assert f"{length} bytes in all" in renewed
+    assert f"{proto.REKEY_PART_BYTES} bytes of the message" in running("Piece")
+    pieces = [-(-n // proto.REKEY_PART_BYTES) for n in (proto.REKEY_FIRST_BYTES, proto.REKEY_SECOND_BYTES)]
+    assert pieces == [14, 13]
+    assert "Fourteen parts make message 1, thirteen message 2" in running("Piece")
+
+
+def whole(text: str) -> int:
+    """`e1 1184+16, s 32+16`: the sum."""
+    return sum(int(number) for number in re.findall(r"(?<![a-z\d])\d+", text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lengths"),
+    [
+        ("XXhfs", (proto.MESSAGE_1_XX_BYTES, proto.MESSAGE_2_XX_BYTES, proto.MESSAGE_3_XX_BYTES)),
+        ("IKhfs", (proto.MESSAGE_1_IK_BYTES, proto.MESSAGE_2_IK_BYTES, proto.MESSAGE_3_IK_BYTES)),
+    ],
+)
+def test_patterns_are_those_of_the_code(pattern: str, lengths: tuple[int, ...]) -> None:
+    (shown_tokens,) = literals(SUBSECTIONS[pattern])
+    known = next(known for known in PATTERNS.values() if known.name == pattern)
+    arrows = ("->", "<-")
+    wanted = [f"{arrows[turn % 2]} {', '.join(tokens)}" for turn, tokens in enumerate(known.messages)]
+    assert shown_tokens == wanted
+    table = rows(SUBSECTIONS[pattern])
+    assert [(int(cells[0]), int(cells[1])) for cells in table] == list(enumerate(lengths, 1))
+    assert [whole(cells[2]) for cells in table] == list(lengths)
+
+
+def test_sizes_of_records_are_those_of_the_code() -> None:
+    around = proto.DATA_HEADER_BYTES + proto.TAG_BYTES
+    voice = [
+        proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) + proto.SLACK_BYTES
+        for level in range(len(media.REDUNDANCY_LEVELS))
+    ]
+    picture = [proto.FRAME_HEADER_BYTES + size for size in media.VIDEO_PAYLOAD_BYTES]
+    wanted = [(bytes_, bytes_ + around) for bytes_ in (proto.RECORD_BYTES, *voice, *picture)]
+    assert [(int(cells[1]), int(cells[2])) for cells in rows(SUBSECTIONS["Sizes"])] == wanted
+    assert f"at most {proto.CONTROL_BODY_BYTES}" in running("Message")
+    longest = packets.pack_feedback(packets.Nack(0, tuple(range(media.MAX_NACK_INDEXES))))
+    assert f"n, at most {media.MAX_NACK_INDEXES}, of 0" in running("Nack")
+    assert f"at most {len(longest)} bytes" in running("FEEDBACK")
 
 
 def test_frames_of_the_line_are_laid_out_as_described() -> None:
@@ -96,8 +175,9 @@ def test_frames_of_the_line_are_laid_out_as_described() -> None:
     (ping,) = near.frames_due(2.0)
     assert (values("Ping", ping), len(ping)) == ([1, 2 * proto.CLOCK_HZ], size("Ping"))
     far.receive(ping, 3.0)
-    pong = far.frames_due(3.0)[0]
-    assert (values("Pong", pong), len(pong)) == ([2, 2 * proto.CLOCK_HZ, 3 * proto.CLOCK_HZ], size("Pong"))
+    pong = far.frames_due(4.0)[0]
+    clocks = [2 * proto.CLOCK_HZ, 4 * proto.CLOCK_HZ, proto.CLOCK_HZ]
+    assert (values("Pong", pong), len(pong)) == ([2, *clocks], size("Pong"))
 
 
 def test_media_payloads_are_laid_out_as_described() -> None:
@@ -132,11 +212,12 @@ def test_numbered_names_are_those_of_the_code() -> None:
     assert column_table(SUBSECTIONS["Flags"], "Bit") == names(messages.MediaFlags)
     sent = {value: name for value, name in names(messages.Reason).items() if value < messages.Reason.LOST}
     assert column_table(SUBSECTIONS["Reasons"], "Value") == sent
-    protocols = {
-        int(suite): HandshakeState(XX, cipher, True, b"", StaticKey.from_private(bytes(32))).protocol_name
-        for suite, cipher in CIPHERS.items()
+    assert column_table(SUBSECTIONS["Suites"], "Bit") == {
+        int(suite): cipher.name for suite, cipher in CIPHERS.items()
     }
-    assert column_table(PROTOCOL["HANDSHAKE"], "Bit") == protocols
+    assert column_table(PROTOCOL["HANDSHAKE"], "Pattern") == {
+        int(number): protocol_name(pattern, noise.AESGCM) for number, pattern in PATTERNS.items()
+    }
 
 
 def test_the_call_table_is_that_of_the_code() -> None:
@@ -158,7 +239,15 @@ def test_numbers_of_other_rooms_are_those_of_the_code() -> None:
     assert discovery.SERVICE_TYPE.removesuffix(".") in found
     assert [f".Li {key}={value} " in f"{found} " for key, value in discovery.TXT.items()] == [True]
     assert f"port is {DEFAULT_PORT}" in found
-    assert FINGERPRINT_LABEL.decode() in " ".join(PROTOCOL["FINGERPRINT"])
+    assert FINGERPRINT_LABEL.decode() in running("Fingerprint")
+
+
+def test_labels_are_those_of_the_code() -> None:
+    text = " ".join(line for lines in PROTOCOL.values() for line in lines)
+    for name in ("PROLOGUE", "COMMITMENT", "SAS", "MAC1", "CONTACT", "REKEY"):
+        label: bytes = getattr(proto, f"{name}_LABEL")
+        assert rf"\(dq{label.decode()}\(dq |" in text, name
+    assert rf"\(dq{proto.SAFETY_LABEL.decode()}\(dq" in running("Safety number")
 
 
 # ---- p2pcall-protocol(7): constants
@@ -174,8 +263,8 @@ def shown(value: object) -> str:
             return value.decode()
         case tuple():
             return (" / " if value and isinstance(value[0], tuple) else ", ").join(map(shown, value))
-        case int() if value >= 1 << 32:
-            return f"2^{value.bit_length()}-{(1 << value.bit_length()) - value}"
+        case int() if value >= 1 << 24 and not value & (value - 1):
+            return f"2^{value.bit_length() - 1}"
         case float():
             return f"{value:g}"
         case _:
@@ -203,94 +292,3 @@ def test_constants_that_the_text_names_are_in_a_table() -> None:
     listed = {*constants(proto), *constants(media, LOCAL)}
     named = {word for lines in PROTOCOL.values() for line in lines for word in marked([line], "Dv")}
     assert {word for word in named if word.isupper()} <= listed
-
-
-# ---- p2pcall-protocol(7): test vectors
-
-
-def vectors() -> dict[str, str]:
-    """name -> value, lines joined."""
-    (lines,) = literals(PROTOCOL["TEST VECTORS"])
-    found: dict[str, str] = {}
-    name = ""
-    for line in lines:
-        if line.startswith(" "):
-            found[name] += line.strip()
-        else:
-            name = line
-            found[name] = ""
-    return found
-
-
-def fixed(*chunks: bytes) -> Entropy:
-    """Entropy that gives these, one after the other."""
-    left = list(chunks)
-
-    def take(count: int) -> bytes:
-        chunk = left.pop(0)
-        assert len(chunk) == count
-        return chunk
-
-    return take
-
-
-def test_vectors_are_what_the_code_makes() -> None:
-    given = vectors()
-
-    def raw(name: str) -> bytes:
-        return bytes.fromhex(given[name])
-
-    alice, bob = (
-        StaticKey.from_private(raw(f"{side} static private key")) for side in ("initiator", "responder")
-    )
-    entropy = fixed(raw("initiator ephemeral private key"), raw("initiator nonce"))
-    initiator = Initiator(alice, entropy, 0x01020304, suites(False))
-    initiation = wire.parse_initiation(initiator.initiation)
-    assert isinstance(initiation, wire.Initiation)
-    entropy = fixed(raw("responder nonce"), raw("responder ephemeral private key"))
-    responder = Responder.answer(bob, entropy, 0x05060708, suites(True), initiation)
-    assert isinstance(responder, Responder)
-    response = wire.parse_response(responder.response)
-    assert isinstance(response, wire.Response)
-    left = initiator.read_response(response)
-    assert isinstance(left, Established)
-    right = responder.read_confirmation(initiator.confirmation[proto.CONFIRMATION_HEADER_BYTES :])
-    assert isinstance(right, Established)
-    control = Control()
-    control.send(messages.ControlType.INVITE, messages.pack_greeting("alice", True, True), 0.0)
-    invite = wire.pack_frame(wire.Channel.CONTROL, *control.frames_due(0.0, 1.0))
-    ping = wire.pack_frame(wire.Channel.TIMING, *Timing(0.0).frames_due(0.0))
-    made = {
-        "initiator static public key": alice.public,
-        "responder static public key": bob.public,
-        "commitment": sas.commitment(raw("initiator nonce"), alice.public),
-        "prologue": proto.PROLOGUE_LABEL + initiation.header + response.header,
-        "initiation": initiator.initiation,
-        "response": responder.response,
-        "confirmation": initiator.confirmation,
-        "handshake hash": left.handshake_hash,
-        "plaintext of the initiator": invite,
-        "data of the initiator": left.session.seal(invite),
-        "plaintext of the responder": ping,
-        "data of the responder": right.session.seal(ping),
-    }
-    texts = {
-        "words": " ".join(right.sas),
-        "call": left.handshake_hash[: proto.CALL_ID_BYTES].hex(),
-        "fingerprint of the responder": fingerprint(bob.public),
-    }
-    inputs = {name for name in given if name.endswith(("private key", "nonce"))}
-    assert {name: text for name, text in given.items() if name not in inputs} == {
-        **{name: data.hex() for name, data in made.items()},
-        **texts,
-    }
-
-
-def test_vectors_fit_the_layouts() -> None:
-    given = {name: bytes.fromhex(text) for name, text in vectors().items() if re.fullmatch("[0-9a-f]*", text)}
-    assert values("Initiation", given["initiation"])[:5] == [1, 1, 1, 0, 0x01020304]
-    assert values("Initiation", given["initiation"])[6:] == [int.from_bytes(given["commitment"], "big"), 0]
-    assert values("Response", given["response"])[:6] == [2, 1, 1, 0, 0x05060708, 0x01020304]
-    assert values("Confirmation", given["confirmation"])[:3] == [3, 0, 0x05060708]
-    assert values("Data", given["data of the initiator"]) == [4, 0, 0x05060708, 0]
-    assert values("Data", given["data of the responder"]) == [4, 0, 0x01020304, 0]

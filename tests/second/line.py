@@ -1,0 +1,224 @@
+"""A line on the calling side: records, messages, pings, new keys, voice.
+
+Written from p2pcall-protocol(7) alone: sections RECORD LAYER, NEW KEYS, CONTROL, CALLS, TIMING, AUDIO, FEEDBACK.
+It does what a call needs: it keeps no clock offset, shows no picture, and mends no loss of sound.
+"""
+
+import os
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from handshake import DATA, Keys, NewKeys, NotAuthentic, u32
+
+CONTROL, TIMING, AUDIO, VIDEO, FEEDBACK = range(1, 6)
+INVITE, RINGING, ACCEPT, DECLINE, HANGUP, MEDIA, REKEY = range(1, 8)
+HUNG_UP = 1
+RECORD_BYTES = 330
+SLACK_BYTES = 112
+VOICE_BYTES = 215
+"""An AUDIO payload of redundancy level 0: header 9, two frames of 3 and 100."""
+REPEAT_S = 0.25
+PING_S = 1.0
+REKEY_PART_BYTES = 94
+REKEY_IN_FLIGHT = 4
+SECOND_BYTES = 1156
+PREVIOUS_EPOCH_S = 10.0
+
+
+def frame(channel: int, payload: bytes) -> bytes:
+    return struct.pack(">BH", channel, len(payload)) + payload
+
+
+def frames_of(plaintext: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(plaintext) and plaintext[at]:
+        channel, length = struct.unpack_from(">BH", plaintext, at)
+        payload = plaintext[at + 3 : at + 3 + length]
+        assert len(payload) == length, "a frame that breaks off"
+        yield channel, payload
+        at += 3 + length
+
+
+class Line:
+    """Give `receive` each datagram and call `work` often; `send` is told what leaves."""
+
+    def __init__(self, keys: Keys, start: float, send: Callable[[bytes], object]) -> None:
+        self.keys = keys
+        self.heard: list[tuple[int, bytes]] = []
+        """Messages of the other side, in order: type and body."""
+        self.sound: list[bytes] = []
+        """AUDIO payloads."""
+        self.up = False
+        """Something authentic has come."""
+        self.proven = False
+        """The other side's address has answered our probe: only then sound may go there."""
+        self.rekeyed = 0
+        self.round_trip_s: float | None = None
+        self._start = start
+        self._send = send
+        self._previous: Keys | None = None
+        self._previous_until = 0.0
+        self._small: deque[bytes] = deque()
+        self._next_ping = start
+        self._probe = os.urandom(8)
+        self._probe_at = start
+        self._next_seq = 0
+        self._unacknowledged: dict[int, tuple[bytes, float]] = {}
+        self._expected = 0
+        self._early: dict[int, tuple[int, bytes]] = {}
+        self._voice_seq = 0
+        self._last_frame = b""
+        self._new: NewKeys | None = None
+        self._pieces: deque[bytes] = deque()
+        self._second = b""
+
+    # ---- out
+
+    def seal(self, plaintext: bytes) -> None:
+        """Send a record."""
+        keys = self.keys
+        head = bytes((DATA, 0, 0, 0)) + u32(keys.remote_index) + struct.pack(">Q", keys.counter)
+        self._send(head + keys.sending.seal(keys.counter, plaintext))
+        keys.counter += 1
+
+    def _clock(self, now: float) -> int:
+        return round((now - self._start) * 1_000_000)
+
+    def message(self, kind: int, body: bytes, now: float) -> None:
+        """Queue a message; it is repeated until it is acknowledged."""
+        data = struct.pack(">BQB", 0, self._next_seq, kind) + body
+        self._unacknowledged[self._next_seq] = data, now
+        self._next_seq += 1
+
+    @property
+    def settled(self) -> bool:
+        """Whether all messages have arrived."""
+        return not self._unacknowledged and not self._pieces
+
+    def rekey(self, new: NewKeys) -> None:
+        """Begin a new epoch."""
+        message = new.message_1
+        parts = [message[at : at + REKEY_PART_BYTES] for at in range(0, len(message), REKEY_PART_BYTES)]
+        self._new = new
+        self._pieces = deque(bytes((1, number)) + part for number, part in enumerate(parts))
+
+    def _collect(self, now: float) -> None:
+        """Everything small that is due, as frames."""
+        while self._pieces and len(self._unacknowledged) < REKEY_IN_FLIGHT:
+            self.message(REKEY, self._pieces.popleft(), now)
+        for seq, (data, due) in self._unacknowledged.items():
+            if now >= due:
+                self._small.append(frame(CONTROL, data))
+                self._unacknowledged[seq] = data, now + REPEAT_S
+        if now >= self._next_ping:
+            self._next_ping = now + PING_S
+            self._small.append(frame(TIMING, struct.pack(">BQ", 1, self._clock(now))))
+
+    def _ride(self, room: int) -> bytes:
+        out = b""
+        while self._small and len(out) + len(self._small[0]) <= room:
+            out += self._small.popleft()
+        return out
+
+    def voice(self, opus: bytes, now: float) -> None:
+        """One frame of 20 ms, the one before it, and what rides along."""
+        copies = [(0, opus), *([(1, self._last_frame)] if self._last_frame else [])]
+        packet = struct.pack(">IIB", self._voice_seq, self._clock(now) // 1000, len(copies))
+        packet += b"".join(struct.pack(">BH", distance, len(data)) + data for distance, data in copies)
+        assert len(packet) <= VOICE_BYTES
+        self._voice_seq, self._last_frame = self._voice_seq + 1, opus
+        self._collect(now)
+        audio = frame(AUDIO, packet)
+        plaintext = audio + self._ride(3 + VOICE_BYTES + SLACK_BYTES - len(audio))
+        self.seal(plaintext.ljust(RECORD_BYTES, b"\0"))
+
+    def work(self, now: float, *, voice_flows: bool) -> None:
+        """Send what is due and does not ride with voice."""
+        if not self.proven and now >= self._probe_at:
+            self._probe_at = now + REPEAT_S
+            self.seal(frame(TIMING, b"\1" + self._probe).ljust(RECORD_BYTES, b"\0"))
+        if voice_flows:
+            return
+        self._collect(now)
+        while plaintext := self._ride(RECORD_BYTES):
+            self.seal(plaintext.ljust(RECORD_BYTES, b"\0"))
+
+    def report(self, highest: int, received: int) -> None:
+        """That so much sound has come, without loss, and that no picture is wanted."""
+        body = struct.pack(">BIIHHHHI", 3, highest, received, 0, 0, 0, 0, 0)
+        self._small.append(frame(FEEDBACK, body))
+
+    def hang_up(self, now: float) -> None:
+        """Say goodbye twice; then `work` until it has arrived."""
+        self.message(HANGUP, bytes((HUNG_UP,)), now + REPEAT_S)
+        self._next_ping = float("inf")
+        data = self._unacknowledged[self._next_seq - 1][0]
+        for _ in range(2):
+            self.seal(frame(CONTROL, data).ljust(RECORD_BYTES, b"\0"))
+
+    # ---- in
+
+    def receive(self, datagram: bytes, now: float) -> bool:
+        """Whether it was an authentic record of this line."""
+        if len(datagram) < 32 or datagram[:4] != bytes((DATA, 0, 0, 0)):
+            return False
+        index, counter = struct.unpack_from(">IQ", datagram, 4)
+        keys = next((keys for keys in (self.keys, self._previous) if keys and keys.own_index == index), None)
+        if keys is None or counter in keys.taken or (keys is not self.keys and now >= self._previous_until):
+            return False
+        try:
+            plaintext = keys.receiving.open(counter, datagram[16:])
+        except NotAuthentic:
+            return False
+        if keys is self.keys and not keys.taken:
+            self._previous_until = now + PREVIOUS_EPOCH_S
+        keys.taken.add(counter)
+        self.up = True
+        for channel, payload in frames_of(plaintext):
+            if channel == CONTROL:
+                self._control(payload, now)
+            elif channel == TIMING:
+                self._timing(payload, now)
+            elif channel == AUDIO:
+                self.sound.append(payload)
+        return True
+
+    def _timing(self, payload: bytes, now: float) -> None:
+        if payload[0] == 1:
+            pong = struct.pack(">B8sQI", 2, payload[1:9], self._clock(now), 0)
+            self._small.append(frame(TIMING, pong))
+        elif payload[1:9] == self._probe:
+            self.proven = True
+        else:
+            sent, _, held = struct.unpack(">QQI", payload[1:])
+            self.round_trip_s = (self._clock(now) - sent - held) / 1_000_000
+
+    def _control(self, payload: bytes, now: float) -> None:
+        kind, number = struct.unpack_from(">BQ", payload)
+        if kind == 1:
+            for seq in [seq for seq in self._unacknowledged if seq < number]:
+                del self._unacknowledged[seq]
+            return
+        if number >= self._expected:
+            self._early[number] = payload[9], payload[10:]
+        while self._expected in self._early:
+            what, body = self._early.pop(self._expected)
+            self._expected += 1
+            if what == REKEY:
+                self._piece(body)
+            else:
+                self.heard.append((what, body))
+        self._small.append(frame(CONTROL, struct.pack(">BQ", 1, self._expected)))
+
+    def _piece(self, body: bytes) -> None:
+        assert body[0] == 2
+        if body[1] == 0:
+            self._second = b""
+        assert len(self._second) == body[1] * REKEY_PART_BYTES
+        self._second += body[2:]
+        if len(self._second) == SECOND_BYTES and self._new is not None:
+            self._previous, self._previous_until = self.keys, float("inf")
+            self.keys = self._new.finish(self._second)
+            self._new = None
+            self.rekeyed += 1

@@ -1,0 +1,239 @@
+"""The test vectors of p2pcall-protocol(7): two whole handshakes, made again by the code from what is given.
+
+Left out: the published vectors of Noise itself, which are `test_proto_noise`'s.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import pytest
+from mdoc import literals
+from test_docs_protocol import SUBSECTIONS, values
+
+from p2pcall.proto import constants as proto
+from p2pcall.proto import cookie, kem, messages, noise, safety, sas, wire
+from p2pcall.proto.control import Control
+from p2pcall.proto.handshake import Established, Initiation, Initiator, Responder, StaticKey, choose, suites
+from p2pcall.proto.noise import CipherState, Entropy
+from p2pcall.proto.session import Session
+from p2pcall.proto.timing import Timing
+from p2pcall.proto.wire import PatternId, Suites
+from p2pcall.store.identity import fingerprint
+
+Given = Mapping[str, str]
+GIVEN = (
+    *("initiator static private key", "responder static private key", "initiator ephemeral private key"),
+    *("responder ephemeral private key", "initiator ML-KEM seed", "ML-KEM ciphertext"),
+    *("initiator nonce", "responder nonce", "token", "timestamp", "cookie"),
+)
+"""What a handshake is made of; all the rest follows."""
+INDEXES = 0x01020304, 0x05060708
+TAG = bytes(range(16))
+"""The random bytes in the place of a tag."""
+
+
+def vectors(title: str) -> dict[str, str]:
+    """name -> value, lines joined."""
+    (lines,) = literals(SUBSECTIONS[title])
+    found: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if line.startswith(" "):
+            found[name] += line.strip()
+        else:
+            name = line
+            found[name] = ""
+    return found
+
+
+def fixed(*chunks: bytes) -> Entropy:
+    """Entropy that gives these, one after the other."""
+    left = list(chunks)
+
+    def take(count: int) -> bytes:
+        chunk = left.pop(0)
+        assert len(chunk) == count
+        return chunk
+
+    return take
+
+
+def shared_secret(given: Given) -> bytes:
+    pair = kem.KemPair(bytes.fromhex(given["initiator ML-KEM seed"]))
+    return pair.decapsulate(bytes.fromhex(given["ML-KEM ciphertext"]))
+
+
+@contextmanager
+def keys_seen() -> Iterator[list[tuple[bytes | None, bytes | None]]]:
+    """The keys with which sessions are made meanwhile: for sending and for receiving."""
+    seen: list[tuple[bytes | None, bytes | None]] = []
+
+    class Seen(Session):
+        def __init__(self, sending: CipherState, receiving: CipherState, remote_index: int) -> None:
+            seen.append((sending.k, receiving.k))
+            super().__init__(sending, receiving, remote_index)
+
+    with patch("p2pcall.proto.handshake.Session", Seen):
+        yield seen
+
+
+def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes]:
+    """The datagrams before the handshake."""
+    alice, bob = statics(given)
+    known = pattern is PatternId.IKHFS
+    mac1_key = cookie.mac1_key(bob.public if known else cookie.UNKNOWN_KEY)
+    timestamp = int(given["timestamp"], 16)
+    token = bytes.fromhex(given["token"])
+    knock = wire.pack_knock(pattern, offered, INDEXES[0], token, timestamp)
+    pair_key = cookie.pair_key(bob, alice.public, initiator=False)
+    assert pair_key == cookie.pair_key(alice, bob.public, initiator=True)
+    tag = cookie.mac(pair_key, knock) if known else TAG
+    chosen = choose(offered, offered)
+    assert chosen is not None
+    answer = wire.pack_cookie(chosen, INDEXES[0], token, bytes.fromhex(given["cookie"]))
+    made = {"knock": cookie.with_mac1(mac1_key, knock + tag), "cookie datagram": answer}
+    return {"key of mac1": mac1_key, **({"key of the tag": pair_key} if known else {}), **made}
+
+
+def statics(given: Given) -> tuple[StaticKey, StaticKey]:
+    """Alice, who dials, and bob."""
+    alice, bob = (
+        StaticKey.from_private(bytes.fromhex(given[f"{side} static private key"]))
+        for side in ("initiator", "responder")
+    )
+    return alice, bob
+
+
+def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, str]:
+    """Everything that follows from what is given, by the code."""
+    raw = {name: bytes.fromhex(given[name]) for name in GIVEN}
+    alice, bob = statics(given)
+    chosen = choose(offered, offered)
+    assert chosen is not None
+    entropy = fixed(*(raw[f"initiator {what}"] for what in ("nonce", "ephemeral private key", "ML-KEM seed")))
+    initiator = Initiator(alice, entropy, INDEXES[0], pattern, offered, chosen, bob.public)
+    entropy = fixed(raw["responder nonce"], raw["responder ephemeral private key"])
+    read = Initiation(
+        pattern, offered, chosen, INDEXES[0], initiator.initiation[proto.INITIATION_HEADER_BYTES :]
+    )
+    responder = Responder.answer(
+        bob,
+        entropy,
+        INDEXES[1],
+        read,
+        lambda public: public == alice.public,
+        lambda public: (shared_secret(given), raw["ML-KEM ciphertext"]),
+    )
+    assert isinstance(responder, Responder)
+    with keys_seen() as seen:
+        left = initiator.read_response(responder.response[proto.RESPONSE_HEADER_BYTES :])
+        assert isinstance(left, Established)
+        right = responder.read_confirmation(left.confirmation[proto.CONFIRMATION_HEADER_BYTES :])
+    assert isinstance(right, Established)
+    keys, theirs = seen
+    assert keys == theirs[::-1]
+    first, second = keys
+    assert first is not None
+    assert second is not None
+    before = knocks(given, pattern, offered)
+    parts = [
+        cookie.with_mac1(before["key of mac1"], part)
+        for part in wire.pack_parts(initiator.initiation, offered, INDEXES[0], raw["cookie"])
+    ]
+    made = {
+        **before,
+        "commitment": sas.commitment(raw["initiator nonce"], alice.public),
+        "prologue": proto.PROLOGUE_LABEL + read.header,
+        "initiation": initiator.initiation,
+        "part 0 before the chunk": parts[0][: proto.PART_HEADER_BYTES],
+        "part 0 after the chunk": parts[0][-proto.MAC_BYTES :],
+        "part 1 before the chunk": parts[1][: proto.PART_HEADER_BYTES],
+        "part 1 after the chunk": parts[1][-proto.MAC_BYTES :],
+        "response": responder.response,
+        "confirmation": left.confirmation,
+        "handshake hash": left.handshake_hash,
+        "key of the initiator's records": first,
+        "key of the responder's records": second,
+        "first data of the initiator": left.session.seal(invitation()),
+        "first data of the responder": right.session.seal(first_ping()),
+    }
+    return {
+        "protocol": left.protocol_name,
+        **{name: data.hex() for name, data in made.items()},
+        "words": " ".join(right.sas),
+        "call": left.handshake_hash[: proto.CALL_ID_BYTES].hex(),
+    }
+
+
+def record(channel: int, frame: bytes) -> bytes:
+    return wire.pack_frame(channel, frame).ljust(proto.RECORD_BYTES, b"\0")
+
+
+def invitation() -> bytes:
+    control = Control()
+    control.send(messages.ControlType.INVITE, messages.pack_greeting("alice", True, True), 0.0)
+    return record(wire.Channel.CONTROL, *control.frames_due(0.0, 1.0))
+
+
+def first_ping() -> bytes:
+    return record(wire.Channel.TIMING, *Timing(0.0).frames_due(0.0))
+
+
+def follows(given: Given) -> dict[str, str]:
+    """What follows for either pattern."""
+    alice, bob = statics(given)
+    return {
+        "initiator static public key": alice.public.hex(),
+        "responder static public key": bob.public.hex(),
+        "ML-KEM shared secret": shared_secret(given).hex(),
+        "plaintext of the initiator, without padding": invitation().rstrip(b"\0").hex(),
+        "plaintext of the responder, without padding": record(wire.Channel.TIMING, first_ping()[3:12])[
+            :12
+        ].hex(),
+        "fingerprint of the responder": fingerprint(bob.public),
+        "safety number": " ".join(safety.safety_number(alice.public, bob.public)),
+    }
+
+
+INPUTS = "What is given"
+CASES = [
+    ("XXhfs with ChaChaPoly", PatternId.XXHFS, suites(False)),
+    ("IKhfs with AESGCM", PatternId.IKHFS, suites(True)),
+]
+
+
+@pytest.mark.parametrize(("title", "pattern", "offered"), CASES, ids=[title for title, *_ in CASES])
+def test_vectors_are_what_the_code_makes(title: str, pattern: PatternId, offered: Suites) -> None:
+    if Suites.AESGCM in offered and not noise.aes_available():
+        pytest.skip("this processor has no AES-GCM")
+    assert vectors(title) == handshake(vectors(INPUTS), pattern, offered)
+
+
+def test_what_follows_for_both_patterns_is_what_the_code_makes() -> None:
+    given = vectors(INPUTS)
+    assert {name: text for name, text in given.items() if name not in GIVEN} == follows(given)
+    assert given.keys() - follows(given).keys() == set(GIVEN)
+
+
+@pytest.mark.parametrize(("title", "pattern", "offered"), CASES, ids=[title for title, *_ in CASES])
+def test_vectors_fit_the_layouts(title: str, pattern: PatternId, offered: Suites) -> None:
+    texts = {**vectors(INPUTS), **vectors(title)}
+    given = {name: bytes.fromhex(text) for name, text in texts.items() if re.fullmatch("[0-9a-f]*", text)}
+    numbers = {name: int.from_bytes(data, "big") for name, data in given.items()}
+    chosen = max(offered)
+    hello = [2, pattern, offered, INDEXES[0], numbers["token"], numbers["timestamp"], 0]
+    assert values("Knock", given["knock"])[:8] == [1, *hello]
+    answer = [2, 2, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
+    assert values("Cookie", given["cookie datagram"]) == answer
+    header = [3, 2, pattern, offered, chosen, 0, INDEXES[0], 0]
+    assert values("Initiation", given["initiation"]) == header
+    for number in range(proto.PARTS):
+        part = given[f"part {number} before the chunk"]
+        assert values("Part", part) == [3, 2, number, offered, INDEXES[0], numbers["cookie"]]
+    assert values("Response", given["response"]) == [4, 2, 0, INDEXES[0]]
+    assert values("Confirmation", given["confirmation"]) == [5, 0, INDEXES[1]]
+    first = 1 if pattern is PatternId.IKHFS else 0
+    assert values("Data", given["first data of the initiator"]) == [6, 0, INDEXES[1], first]
+    assert values("Data", given["first data of the responder"]) == [6, 0, INDEXES[0], 0]
