@@ -2,6 +2,7 @@
 #   make demo   a whole call on this machine        make lint    ruff and mypy only
 #   make test   every check and every test          make bench   speed and size, as a table
 #   make fast   the checks that need no hardware    make clean   removes what was made here
+#   make prove  the model of the handshakes against an intruder (needs maude)
 # PYTHON=/path/to/python3.12 chooses the interpreter; VENV=dir where the environment goes.
 
 SHELL := /bin/sh
@@ -16,9 +17,9 @@ base := $(VENV)/.stamp-base
 run := $(VENV)/.stamp-run
 test := $(VENV)/.stamp-test
 
-.PHONY: help demo test fast nightly bench lint format clean
+.PHONY: help demo test fast nightly bench prove lint format clean
 help:
-	@sed -n '2,5s/^# \{0,1\}//p' Makefile
+	@sed -n '2,6s/^# \{0,1\}//p' Makefile
 
 demo: $(run)
 	@$(bin)/p2pcall demo $(ARGS)
@@ -30,10 +31,14 @@ fast: $(test)
 	@$(python) tests/check.py fast
 
 nightly: $(test)
+	@$(python) -m pip install --quiet --quiet -e '.[fuzz]'
 	@$(python) tests/check.py nightly
 
 bench: $(test)
 	@PYTHONPATH=tests/e2e $(python) tests/bench/bench.py $(ARGS)
+
+prove: $(base)
+	@$(python) tests/model/prove.py $(ARGS)
 
 lint: $(test)
 	@$(python) tests/check.py lint
