@@ -3,7 +3,8 @@
 lint     ruff (rules and format) and mypy --strict
 fast     lint, and the tests that need no sound card, terminal or network namespace; no coverage gates
 full     lint, every test, coverage gates: 100 % of the branches of `proto` and `media`, 85 % of the whole
-nightly  full, with twenty times the examples of the property tests
+nightly  full, with twenty times the examples of the property tests, floods and outages at full length,
+         and ten minutes of the fuzzer (`pip install -e '.[fuzz]'`)
 
 Everything is run even after a failure, so that one run tells all. The last lines are one table and
 pytest's own summary. Exit status 0 only if every step passed. Under CI=true a test that is skipped because
@@ -11,6 +12,7 @@ a device, terminal or namespace is missing counts as failed (see conftest.py).
 """
 
 import argparse
+import importlib.util
 import io
 import os
 import re
@@ -26,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = "p2pcall/proto/*,p2pcall/media/*"
 CORE_PERCENT = 100
 WHOLE_PERCENT = 85
+FUZZ_SECONDS = 600
 NO_HARDWARE = "not device and not terminal and not netns"
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests ran|\d+ (passed|failed|errors?|skipped|deselected|xfailed))\b")
 PYTEST_DETAIL = re.compile(r"^(FAILED|ERROR|SKIPPED|XPASS) ")
@@ -130,7 +133,7 @@ def tests(run: Run, mode: str, extra: Sequence[str]) -> None:
     environ = dict(os.environ)
     environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     if mode == "nightly":
-        environ["P2PCALL_HYPOTHESIS"] = "nightly"
+        environ |= {"P2PCALL_HYPOTHESIS": "nightly", "P2PCALL_NIGHTLY": "1"}
     chosen = ["-m", NO_HARDWARE] if mode == "fast" else ["--durations=10"]
     pytest = ["pytest", "-rfEs", "--color=no", *chosen, *extra]
     if mode == "fast":
@@ -139,6 +142,14 @@ def tests(run: Run, mode: str, extra: Sequence[str]) -> None:
     run.pytest(["-m", "coverage", "run", "-m", *pytest], environ)
     run.coverage_gate("coverage proto, media", CORE_PERCENT, include=CORE)
     run.coverage_gate("coverage p2pcall", WHOLE_PERCENT, include=None)
+
+
+def fuzz(run: Run) -> None:
+    """The fuzzer; where it is not installed the step has failed, for nothing was looked for."""
+    if importlib.util.find_spec("atheris") is None:
+        run.steps.append(Step("fuzz", False, 0.0, "atheris is missing: pip install -e '.[fuzz]'"))
+    else:
+        run.step("fuzz", "tests/fuzz/fuzz_run.py", "--seconds", str(FUZZ_SECONDS))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -151,6 +162,8 @@ def main(argv: Sequence[str]) -> int:
     lint(run)
     if options.mode != "lint":
         tests(run, options.mode, options.rest)
+    if options.mode == "nightly":
+        fuzz(run)
     return run.summary()
 
 
