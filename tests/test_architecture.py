@@ -66,6 +66,7 @@ PURE_STDLIB = frozenset(
             "hashlib",
             "heapq",
             "hmac",
+            "ipaddress",
             "itertools",
             "math",
             "operator",

@@ -26,6 +26,7 @@ from typing import Any
 import picture
 import sound
 from harness import HEAD_BYTES, P2P, Surroundings
+from line import line_figures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
@@ -35,7 +36,7 @@ WARM_UP_STATS = 3
 """`stats` events before the measuring begins."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 VIDEO_SIZE, VIDEO_FPS = (320, 240), 15
-PARTS = ("start", "set-up", "voice", "picture", "terminal")
+PARTS = ("start", "line", "set-up", "voice", "picture", "terminal")
 SIDES = ("listen", "dial")
 ANSWERS = ("--answer", "anyone", "--announce", "off", "--bind", "127.0.0.1")
 
@@ -266,6 +267,7 @@ def main(argv: Sequence[str]) -> int:
         seen = [*voice, "--video-in", str(clip)]
         parts: dict[str, Callable[[], Iterator[Row]]] = {
             "start": start_rows,
+            "line": lambda: (Row(*figure) for figure in line_figures()),
             "set-up": lambda: set_up_rows(directory, speech),
             "voice": lambda: voice_rows(directory, voice, seconds),
             "picture": lambda: picture_rows(directory, seen, seconds),

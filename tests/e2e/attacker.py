@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 ETH_P_ALL = 3
 PORT = 51729
-DATA = 4
+DATA = 6
 BEHIND = 5
 """A replay is of the datagram so many before: the original has long arrived."""
 Address = tuple[str, int]

@@ -25,6 +25,8 @@ IPV4, UDP = 0x0800, 17
 class Datagram:
     """One UDP datagram over IPv4."""
 
+    at: float
+    """When it passed, in seconds."""
     source: tuple[str, int]
     target: tuple[str, int]
     payload: bytes
@@ -34,9 +36,8 @@ class Capture:
     """tshark on one side of the cable."""
 
     def __init__(self, p2p: Callable[..., P2P], net: NetnsPair, side: Side) -> None:
-        self._tshark = p2p(
-            *("-i", INTERFACE, "-w", "-", "-F", "pcap", "-q"), program=["tshark"], net=net, side=side
-        )
+        options = ("-i", INTERFACE, "-w", "-", "-F", "pcap", "-q")
+        self._tshark = p2p(*options, program=["tshark"], net=net, side=side, name=f"tshark-{side}")
         script = f"printf {PROBE.decode()} > /dev/udp/{net.ipv4[side]}/{PROBE_PORT}"
         for _ in range(TRIES):
             net.output("b" if side == "a" else "a", ["bash", "-c", script])
@@ -52,38 +53,43 @@ class Capture:
         """Wait until the datagrams so far are such."""
         self._tshark.wait_until(lambda: true(self.datagrams), what, timeout)
 
+    def stop(self) -> None:
+        """See no more; what was seen stays."""
+        self._tshark.stop()
+
     @property
     def frames(self) -> list[bytes]:
         """Every frame so far, as it was on the cable."""
-        return list(self._frames(bytes(self._tshark.stdout)))
+        return [frame for _, frame in self._frames(bytes(self._tshark.stdout))]
 
     @property
     def datagrams(self) -> list[Datagram]:
         """The UDP datagrams so far that are neither probes nor multicast."""
-        return [datagram for frame in self.frames if (datagram := _datagram(frame)) is not None]
+        frames = self._frames(bytes(self._tshark.stdout))
+        return [datagram for at, frame in frames if (datagram := _datagram(at, frame)) is not None]
 
     @staticmethod
-    def _frames(data: bytes) -> Iterator[bytes]:
+    def _frames(data: bytes) -> Iterator[tuple[float, bytes]]:
         at = FILE_HEADER_BYTES
         while at + RECORD_HEADER.size <= len(data):
-            _, _, length, _ = RECORD_HEADER.unpack_from(data, at)
+            seconds, microseconds, length, _ = RECORD_HEADER.unpack_from(data, at)
             at += RECORD_HEADER.size
             if at + length > len(data):
                 return
-            yield data[at : at + length]
+            yield seconds + microseconds / 1e6, data[at : at + length]
             at += length
 
 
-def _datagram(frame: bytes) -> Datagram | None:
+def _datagram(at: float, frame: bytes) -> Datagram | None:
     if int.from_bytes(frame[12:14], "big") != IPV4:
         return None
     packet = frame[ETHERNET_BYTES:]
     header_bytes = (packet[0] & 15) * 4
     if packet[9] != UDP:
         return None
-    source, target = (".".join(map(str, packet[at : at + 4])) for at in (12, 16))
+    source, target = (".".join(map(str, packet[place : place + 4])) for place in (12, 16))
     source_port, target_port, length, _ = struct.unpack_from(">HHHH", packet, header_bytes)
     payload = packet[header_bytes + 8 : header_bytes + length]
     if target_port == PROBE_PORT or target.startswith("224."):
         return None
-    return Datagram((source, source_port), (target, target_port), payload)
+    return Datagram(at, (source, source_port), (target, target_port), payload)

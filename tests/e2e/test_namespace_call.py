@@ -88,7 +88,7 @@ def both_sides_know(call: Call) -> tuple[int, int]:
     alice, bob = call.alice_connected, call.bob_connected
     assert call.alice.wait_event("dialling", target="bob")["address"].endswith(":51729")
     assert (alice["name"], alice["known"], bob["name"]) == ("bob", "new", "alice")
-    assert alice["protocol"].startswith("Noise_XX_25519_")
+    assert alice["protocol"].startswith("Noise_XXhfs_25519+MLKEM768_")
     assert (len(alice["sas"]), alice["sas"], alice["call"]) == (4, bob["sas"], bob["call"])
     assert (alice["audio"], alice["video"], bob["video"]) == (True, True, False)
     first = call.bob.wait_event("first-audio")["ms"], call.bob.wait_event("first-video")["ms"]

@@ -1,6 +1,10 @@
-"""What tshark sees of a call on the cable: no name, no key, no word of a control message, no sound, no picture."""
+"""What tshark sees of a call on the cable: no name, no key, no word of a control message, no sound, no picture.
+
+And of the first messages: a knock says nothing of who knocks at whose door, whether it knows the door's owner or not.
+"""
 
 import struct
+import time
 from collections import Counter
 from math import log2
 from pathlib import Path
@@ -10,13 +14,21 @@ import pytest
 import sound
 from capture import PROBE, Capture
 from netns import NetnsPair
-from pairs import NO_MEDIA, Start, identity, in_call_between, media
+from pairs import NO_MEDIA, Start, identity, in_call_between, knows, media
 
 pytestmark = pytest.mark.netns
 
 BOB, ALICE = "bob-the-listener", "alice-the-caller"
-HEADER_BYTES = {1: 8, 2: 12, 3: 8, 4: 16}
-"""Datagram type -> what is sent in the clear: type, reserved bytes, indexes, counter."""
+KNOCK, COOKIE, INITIATION, RESPONSE, CONFIRMATION, DATA = range(1, 7)
+DATA_HEADER_BYTES = 16
+KNOCK_BYTES = 84
+KNOCK_INDEX, KNOCK_TIME, KNOCK_ZEROS = slice(4, 8), slice(16, 24), slice(24, 52)
+KNOCK_TAG, KNOCK_MAC = slice(52, 68), slice(68, 84)
+MDNS_PORT = 5353
+MIN_KNOCKS = 8
+"""Of each kind, which somebody sends who is not answered within five seconds."""
+MAX_SIGMA = 6
+MAX_CLOCK_S = 120.0
 MIN_BITS_PER_BYTE = 7.99
 """Of 8. So many uniformly random bytes as are captured here come to 7.998."""
 MIN_BYTES = 150_000
@@ -44,15 +56,15 @@ def test_a_stranger_on_the_cable_learns_nothing(netns_pair: NetnsPair, p2p: Star
     capture.wait(lambda seen: sum(len(one.payload) for one in seen) > MIN_BYTES, "enough datagrams")
     call.alice.stop()
     assert call.bob.wait_event("ended")["reason"] == "hung-up"
-    capture.wait(lambda seen: len(seen) > 0 and seen[-1].payload[0] == 4, "end")
+    capture.wait(lambda seen: len(seen) > 0 and seen[-1].payload[0] == DATA, "end")
 
     datagrams = capture.datagrams
     for datagram in datagrams:
         sent[datagram.source[0]] += 1
     assert min(sent.values()) > 50, "one direction was not seen"
     kinds = Counter(datagram.payload[0] for datagram in datagrams)
-    assert set(kinds) == set(HEADER_BYTES), kinds
-    assert all(len(datagram.payload) <= 1200 for datagram in datagrams)
+    assert set(kinds) == {KNOCK, COOKIE, INITIATION, RESPONSE, CONFIRMATION, DATA}, kinds
+    assert all(len(one.payload) <= (1200 if one.payload[0] == DATA else 1232) for one in datagrams)
 
     everything = b"".join(capture.frames)
     people = {name: identity(tmp_path, name) for name in ("alice", "bob")}
@@ -63,7 +75,7 @@ def test_a_stranger_on_the_cable_learns_nothing(netns_pair: NetnsPair, p2p: Star
     assert PROBE in everything, "the search finds what is there"
     assert [secret for secret in secrets if secret in everything] == []
 
-    sealed = b"".join(one.payload[16:] for one in datagrams if one.payload[0] == 4)
+    sealed = b"".join(one.payload[DATA_HEADER_BYTES:] for one in datagrams if one.payload[0] == DATA)
     bits = entropy_bits(sealed)
     print(f"{len(datagrams)} datagrams, {len(sealed)} sealed bytes, {bits:.5f} bits a byte")
     assert bits > MIN_BITS_PER_BYTE
@@ -73,16 +85,51 @@ def test_reserved_bytes_and_counters_are_all_that_is_in_the_clear(netns_pair: Ne
     """Each side's data datagrams: type, three zeros, one index, a counter that goes up by one."""
     capture = Capture(p2p, netns_pair, "b")
     call = in_call_between(netns_pair, p2p, listen=NO_MEDIA, dial=NO_MEDIA)
-    capture.wait(lambda seen: sum(one.payload[0] == 4 for one in seen) > 100, "a hundred datagrams")
+    capture.wait(lambda seen: sum(one.payload[0] == DATA for one in seen) > 100, "a hundred datagrams")
     call.alice.stop()
     for side in ("a", "b"):
         data = [
             one.payload
             for one in capture.datagrams
-            if one.payload[0] == 4 and one.source[0] == netns_pair.ipv4[side]
+            if one.payload[0] == DATA and one.source[0] == netns_pair.ipv4[side]
         ]
         assert {payload[1:4] for payload in data} == {bytes(3)}
         assert len({payload[4:8] for payload in data}) == 1
         counters = [int.from_bytes(payload[8:16], "big") for payload in data]
         assert counters == list(range(counters[0], counters[0] + len(counters)))
         assert counters[0] <= 1
+
+
+def test_a_knock_is_random_apart_from_its_header(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
+    """Of somebody who knows whom it calls and of somebody who does not, where strangers get no answer."""
+    knows(tmp_path, "alice", "bob")
+    capture = Capture(p2p, netns_pair, "a")
+    listen = ("listen", "--name", "bob", "--json", "--reach", "contacts", *NO_MEDIA)
+    p2p(*listen, net=netns_pair, side="b", name="bob").wait_event("listening")
+    dials = [
+        p2p("dial", "bob", "--port", "0", "--name", name, *NO_MEDIA, net=netns_pair, side="a", name=name)
+        for name in ("alice", "carol")
+    ]
+    assert [dial.wait_exit() for dial in dials] == [3, 3]
+    knocks = [one.payload for one in capture.datagrams if one.target[1] != MDNS_PORT]
+    assert {len(knock) for knock in knocks} == {KNOCK_BYTES}
+    assert {knock[:2] for knock in knocks} == {bytes([KNOCK, 2])}
+    patterns = Counter(knock[2] for knock in knocks)
+    assert set(patterns) == {1, 2}
+    assert min(patterns.values()) >= MIN_KNOCKS
+    assert len({knock[3] for knock in knocks}) == 1
+    assert len({knock[KNOCK_INDEX] for knock in knocks}) == len(dials)
+    assert {knock[KNOCK_ZEROS] for knock in knocks} == {bytes(28)}
+    clocks = [int.from_bytes(knock[KNOCK_TIME], "big") / 1e6 for knock in knocks]
+    assert all(abs(clock - time.time()) < MAX_CLOCK_S for clock in clocks)
+    for field in (KNOCK_TIME, KNOCK_TAG, KNOCK_MAC):
+        assert len({knock[field] for knock in knocks}) == len(knocks)
+    random = b"".join(knock[KNOCK_TAG] + knock[KNOCK_MAC] for knock in knocks)
+    ones, bits = int.from_bytes(random, "big").bit_count(), 8 * len(random)
+    print(f"{patterns} knocks, {ones / bits:.3f} of {bits} bits are ones")
+    assert abs(ones - bits / 2) < MAX_SIGMA * bits**0.5 / 2
+
+    everything = b"".join(capture.frames)
+    people = [identity(tmp_path, name) for name in ("alice", "bob", "carol")]
+    secrets = [part for one in people for part in (one.public, one.private, one.public[:8])]
+    assert [secret for secret in secrets if secret in everything] == []

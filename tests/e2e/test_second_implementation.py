@@ -1,0 +1,156 @@
+"""A caller that was written from p2pcall-protocol(7) alone calls a real listener: both patterns, both suites.
+
+It lives in `tests/second`, is a process of its own, and imports nothing of the package, which is held here as well.
+"""
+
+import ast
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from harness import P2P, ROOT
+from pairs import Start, identity, knows, listening, media
+from sound import Samples, follow, from_pcm, read_wav, speech, to_pcm, write_wav
+
+from p2pcall.codec.opus import OpusDecoder, OpusEncoder
+from p2pcall.media.constants import FRAME_BYTES
+from p2pcall.proto.noise import KeyPair, aes_available
+from p2pcall.proto.wire import Suites
+
+SECOND = ROOT / "tests" / "second"
+SECONDS = 2.5
+FRAMES = int(SECONDS * 50)
+LIKE = 0.8
+"""How alike most of a recording is to what was said: 0.95 after the codec; something else that is said has 0.44."""
+GIVE_UP = ("--give-up", "2")
+HERS = speech(SECONDS, seed=7)
+HIS = speech(SECONDS, seed=8)
+
+
+def encoded(samples: Samples) -> list[bytes]:
+    """Opus frames of 20 ms."""
+    pcm, encoder = to_pcm(samples), OpusEncoder()
+    return [encoder.encode(pcm[at : at + FRAME_BYTES]) for at in range(0, len(pcm), FRAME_BYTES)]
+
+
+def decoded(lines: str) -> Samples:
+    """The sound of Opus frames in hexadecimal."""
+    decoder = OpusDecoder()
+    return from_pcm(b"".join(decoder.decode(bytes.fromhex(line)) for line in lines.split()))
+
+
+def likeness(said: Samples, recording: Samples) -> float:
+    """Of the middle one of the pieces of half a second, in the order of likeness."""
+    found = sorted(match.likeness for match in follow(said, recording))
+    return found[len(found) // 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Carol:
+    """Who calls with the second implementation."""
+
+    place: Path
+    static: KeyPair
+
+    def dial(self, p2p: Start, target: str, *options: str) -> P2P:
+        """A process of hers, which sees nothing of the package."""
+        host, port = target.split(":")
+        voice = self.place / "voice.hex"
+        voice.write_text("".join(f"{frame.hex()}\n" for frame in encoded(HERS)))
+        return p2p(
+            *(host, port, "--static", self.static.private.hex(), "--voice", str(voice)),
+            *("--heard", str(self.place / "heard.hex"), *options),
+            program=(sys.executable, str(SECOND / "caller.py")),
+            env={"PYTHONPATH": ""},
+            name="carol",
+        )
+
+    @property
+    def heard(self) -> Samples:
+        """What she heard."""
+        return decoded((self.place / "heard.hex").read_text())
+
+
+@pytest.fixture
+def carol(tmp_path: Path) -> Carol:
+    return Carol(tmp_path, KeyPair.generate(os.urandom))
+
+
+def bobs_options(place: Path) -> list[str]:
+    """Bob says something that can be known again, and keeps what he hears."""
+    write_wav(place / "his.wav", HIS)
+    return media(audio_in=place / "his.wav", audio_out=place / "hers.wav")
+
+
+@pytest.mark.parametrize("suite", [Suites.CHACHAPOLY, Suites.CHACHAPOLY | Suites.AESGCM])
+@pytest.mark.parametrize("pattern", ["XXhfs", "IKhfs"])
+def test_it_calls_and_is_understood(
+    p2p: Start, carol: Carol, tmp_path: Path, pattern: str, suite: Suites
+) -> None:
+    bob, target = listening(p2p, "--answer", "anyone", using=bobs_options(tmp_path))
+    expected = identity(tmp_path, "bob").public.hex()
+    known = ("--expect", expected) if pattern == "IKhfs" else ()
+    hers = carol.dial(p2p, target, "--offer", str(int(suite)), "--new-keys-at", "40", *known)
+    connected, seen = hers.wait_event("connected"), bob.wait_event("connected")
+    aead = "AESGCM" if Suites.AESGCM in suite and aes_available() else "ChaChaPoly"
+    assert connected["protocol"] == seen["protocol"] == f"Noise_{pattern}_25519+MLKEM768_{aead}_SHA256"
+    assert connected["words"] == seen["sas"]
+    assert (connected["call"], connected["remote"]) == (seen["call"], expected)
+    assert (seen["name"], connected["own"]) == ("carol", carol.static.public.hex())
+    assert hers.wait_event("accepted")["name"] == "bob"
+    ended = hers.wait_event("ended")
+    assert hers.wait_exit() == 0, hers.report()
+    assert ended["imported"] == []
+    assert (ended["stayed"], ended["arrived"], ended["epochs"]) == (True, True, 1)
+    theirs = bob.wait_event("ended")
+    assert (theirs["call"], theirs["reason"]) == (seen["call"], "hung-up")
+    assert ended["packets"] > FRAMES / 2
+    bob.stop()
+    assert likeness(HERS, read_wav(tmp_path / "hers.wav")) > LIKE
+    assert likeness(HIS, carol.heard) > LIKE
+
+
+def test_it_is_refused_as_anybody_is(p2p: Start, carol: Carol) -> None:
+    _, target = listening(p2p, "--answer", "never")
+    hers = carol.dial(p2p, target)
+    assert hers.wait_exit() == 4, hers.report()
+    assert hers.all_events("refused") != []
+
+
+def test_nobody_answers_to_a_key_that_is_not_there(p2p: Start, carol: Carol) -> None:
+    _, target = listening(p2p, "--answer", "anyone")
+    hers = carol.dial(p2p, target, "--expect", KeyPair.generate(os.urandom).public.hex(), *GIVE_UP)
+    assert hers.wait_exit() == 3, hers.report()
+    assert [event["event"] for event in hers.events] == ["failed"]
+
+
+def test_only_a_contact_is_answered_under_reach_contacts(p2p: Start, carol: Carol, tmp_path: Path) -> None:
+    bob_public = identity(tmp_path, "bob").public.hex()
+    knows(tmp_path, "bob", "carol", carol.static.public)
+    _, target = listening(p2p, "--reach", "contacts", "--answer", "anyone")
+    stranger = Carol(tmp_path, KeyPair.generate(os.urandom))
+    for one, options, status in (
+        (carol, GIVE_UP, 3),
+        (stranger, ("--expect", bob_public, *GIVE_UP), 3),
+        (carol, ("--expect", bob_public), 0),
+    ):
+        process = one.dial(p2p, target, *options)
+        assert process.wait_exit() == status, process.report()
+
+
+def test_it_imports_nothing_of_the_package() -> None:
+    files = sorted(path for path in SECOND.glob("*.py") if not path.stem.startswith("test_"))
+    own = {path.stem for path in files}
+    assert own >= {"caller", "handshake", "line"}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Import(names=names):
+                    roots = {name.name.split(".")[0] for name in names}
+                case ast.ImportFrom(module=str(module)):
+                    roots = {module.split(".")[0]}
+                case _:
+                    continue
+            assert roots <= {*sys.stdlib_module_names, "cryptography", *own}, path.name
