@@ -18,6 +18,7 @@ from p2pcall.engine.verification import Verification
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
+from p2pcall.proto import kem
 from p2pcall.proto.endpoint import StaticKey
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -100,7 +101,11 @@ class Station:
         self.interrupts = Interrupts()
 
     def open(self) -> None:
-        """Bind the port. A dialler whose default port is taken takes another: nobody needs to know it."""
+        """Bind the port. A dialler whose default port is taken takes another: nobody needs to know it.
+
+        What the first handshake would wait for is done now, before anybody waits.
+        """
+        kem.warm_up()
         settings = self.settings
         any_port = self.any_port and not settings.port_given
         self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))

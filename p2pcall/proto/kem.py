@@ -39,3 +39,9 @@ class KemPair:
 def encapsulate(public: bytes) -> tuple[bytes, bytes]:
     """A fresh shared secret and its ciphertext; ValueError for what is no public key."""
     return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
+
+
+def warm_up() -> None:
+    """Use everything once: the library loads its algorithms at their first use, which takes some 20 ms."""
+    pair = KemPair(bytes(KEM_SEED_BYTES))
+    pair.decapsulate(encapsulate(pair.public)[1])
