@@ -23,7 +23,7 @@ from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reach
 from p2pcall.net.routes import IP_PKTINFO, Ancillary, Routes
 
 RECEIVE_BYTES = 2048
-"""Longer than any datagram of ours (1200), so that the endpoint sees, drops and counts the longer ones."""
+"""Longer than any datagram of ours (1232), so that the endpoint sees, drops and counts the longer ones."""
 RECEIVE_BATCH = 16
 """Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
 BUFFER_BYTES = 1 << 20
