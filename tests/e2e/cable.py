@@ -50,12 +50,9 @@ def fragments(net: NetnsPair) -> int:
     return sum(counted(net, side, "PREROUTING", "fragments", table="raw").packets for side in SIDES)
 
 
-def send_large(net: NetnsPair, side: Side, length: int) -> None:
-    """Send a datagram with so many zeros to the other side, once by each family."""
-    other: Side = "b" if side == "a" else "a"
-    for host in (net.ipv4[other], net.ipv6[other]):
-        script = f"head -c {length} /dev/zero > /dev/udp/{host}/{PROBE_PORT}"
-        net.output(side, ["bash", "-c", script])
+def send_zeros(net: NetnsPair, side: Side, host: str, length: int) -> None:
+    """Send a datagram of so many zeros from that side."""
+    net.output(side, ["bash", "-c", f"head -c {length} /dev/zero > /dev/udp/{host}/{PROBE_PORT}"])
 
 
 def count_sent(net: NetnsPair, side: Side, to: str) -> None:

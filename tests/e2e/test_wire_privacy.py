@@ -25,7 +25,7 @@ KNOCK_BYTES = 84
 KNOCK_INDEX, KNOCK_TIME, KNOCK_ZEROS = slice(4, 8), slice(16, 24), slice(24, 52)
 KNOCK_TAG, KNOCK_MAC = slice(52, 68), slice(68, 84)
 MDNS_PORT = 5353
-MIN_KNOCKS = 8
+MIN_KNOCKS = 6
 """Of each kind, which somebody sends who is not answered within five seconds."""
 MAX_SIGMA = 6
 MAX_CLOCK_S = 120.0
