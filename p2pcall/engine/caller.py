@@ -107,12 +107,11 @@ class Caller:
         """The whole call. P2PCallError when it never got as far as an answer by a person."""
         station = self._station
         self._found = await station.unless_interrupted(locate(station, self._where))
-        self._node.endpoint.accepting = True
-        self._node.on_caller = self._rival
-        self._node.on_unreachable = self._unreachable
-        started_at = self._node.now()
         expected = self._found.expected_key
         known = station.people.keys() if expected is None else []
+        self._let_rivals_in(expected)
+        self._node.on_unreachable = self._unreachable
+        started_at = self._node.now()
         line = self._line = self._node.dial(self._found.addresses, expected, known)
         station.ui.emit(events.Dialling(self._target, format_address(self._found.addresses[0])))
         station.interrupts.take = lambda what: line.tell("interrupted" if what == "signal" else what)
@@ -218,6 +217,15 @@ class Caller:
         )
 
     # --- both dial at once -------------------------------------------------------------------------------------
+
+    def _let_rivals_in(self, expected: bytes | None) -> None:
+        """The one who is called may be calling us: to all others the port is silent, if it is known who that is."""
+        endpoint = self._node.endpoint
+        if expected is not None:
+            endpoint.contacts([expected])
+            endpoint.reach = "contacts"
+        endpoint.accepting = True
+        self._node.on_caller = self._rival
 
     def _rival(self, line: Line) -> None:
         task = asyncio.ensure_future(self._hear_rival(line))

@@ -53,6 +53,7 @@ class Network:
         self.up = True
         self.sent = 0
         self.seen: list[bytes] = []
+        self._targets: set[str] = set()
         self._drivers: dict[tuple[str, int], MemoryDriver] = {}
 
     def driver(self, host: str, port: int = 51729) -> "MemoryDriver":
@@ -60,10 +61,15 @@ class Network:
         driver = self._drivers[host, port] = MemoryDriver(self, (host, port))
         return driver
 
+    def reached(self, host: str) -> bool:
+        """Whether anybody has ever sent anything to that host."""
+        return host in self._targets
+
     def carry(self, data: bytes, source: tuple[str, int], target: tuple[Any, ...]) -> None:
         """Deliver, late or never."""
         self.sent += 1
         self.seen.append(data)
+        self._targets.add(target[0])
         driver = self._drivers.get((target[0], target[1]))
         if driver is None or not self.up or self._random.random() < self.loss:
             return
