@@ -98,6 +98,7 @@ def judge_move(figures: dict[str, Any]) -> None:
     assert max(figures.values()) < MAX_MOVE_S
 
 
+@pytest.mark.timeout(600)  # six tries of half a minute and more, by night
 def test_the_link_is_down_for_a_while(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
     """Both are told, the call resumes by itself, and it is the same call."""
 
@@ -121,7 +122,7 @@ def test_the_link_is_down_for_a_while(netns_pair: NetnsPair, p2p: Start, tmp_pat
             assert len(call.side(name).all_events("reconnecting")) == 1
         hang_up(call)
         heard = {name: gap - (up_at - down_at) for name, gap in quiet(place).items()}
-        assert min(heard.values()) > -1, "there was sound over a cable that was down"
+        assert min(heard.values()) > -OUTAGE_S / 2, "there was sound over a cable that was down"
         told_s = {f"{name} told": event["t"] - up_at for name, event in back.items()}
         return heard | told_s
 
