@@ -28,6 +28,7 @@ class Listening(Event):
     fingerprint: str
     announce: str
     name: str
+    reach: str = "anyone"
 
 
 @dataclass(frozen=True, slots=True)

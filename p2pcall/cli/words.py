@@ -27,7 +27,8 @@ def line(event: Event) -> str | None:
     match event:
         case events.Listening():
             where = ", ".join(event.addresses) or "no address"
-            return f"waiting for calls as {event.name}, port {event.port} ({where})"
+            who = "" if event.reach == "anyone" else " of contacts"
+            return f"waiting for calls{who} as {event.name}, port {event.port} ({where})"
         case events.Dialling():
             return f"calling {event.target} at {event.address}"
         case events.Ringing():

@@ -40,6 +40,7 @@ class Listener:
     async def run(self) -> Outcome:
         """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
         station = self._station
+        station.let_in()
         station.ui.emit(
             events.Listening(
                 self._node.driver.port,
@@ -47,13 +48,13 @@ class Listener:
                 station.identity.fingerprint,
                 str(self._settings.announce),
                 self._settings.name,
+                self._node.endpoint.reach,
             )
         )
         announcer = self._announce()
         station.interrupts.take = self._interrupted
         if station.interrupts.what is not None:
             self._interrupted(station.interrupts.what)
-        station.let_in()
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
         try:
@@ -133,10 +134,14 @@ class Listener:
 
     def _let_in(self) -> None:
         """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
+        before = self._node.endpoint.reach
         try:
             self._station.let_in()
         except P2PCallError as error:
             self._station.ui.emit(events.Warning(error.slug, error.text))
+        if self._node.endpoint.reach != before:
+            text = "from now on only contacts can ring here (`--reach anyone` lets others ring)"
+            self._station.ui.emit(events.Warning("contacts-only", text))
 
     def _admit(self, line: Line, incoming: Incoming) -> Who | None:
         """Who is calling, if they may make this side ring."""

@@ -70,7 +70,8 @@ def test_the_microphone_is_off_until_the_answer(p2p: Start) -> None:
 
 def test_the_camera_is_off_until_the_answer_and_with_an_answer_by_voice(p2p: Start) -> None:
     with full_pipe(Y4M) as camera:
-        bob, target = waiting(p2p, using=media("tone", video_in="-"), stdin=camera.read_end)
+        using = media("tone", video_in="-")
+        bob, target = waiting(p2p, "--reach", "anyone", using=using, stdin=camera.read_end)
         for answer in "dav":
             alice = dialling(
                 p2p, target, "--max-duration", "1", using=media("tone", video_out="auto"), name=answer
@@ -159,7 +160,7 @@ def words(process: P2P) -> list[str]:
 
 
 def test_after_q_the_next_caller_is_asked_about_and_ctrl_c_ends_it_all(p2p: Start) -> None:
-    bob, target = waiting(p2p, using=CARD)
+    bob, target = waiting(p2p, "--reach", "anyone", using=CARD)
     modes = bob.terminal_modes()
     for name, key in (("alice", "q"), ("carol", "\x03")):
         caller = dialling(p2p, target, name=name)
