@@ -12,7 +12,7 @@ import shlex
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, ClassVar, Protocol, cast
 
 import av
 import numpy as np
@@ -243,7 +243,7 @@ class EncodedWriter:
     second.
     """
 
-    CODECS = {".ogg": "libopus", ".flac": "flac"}  # noqa: RUF012 (a constant)
+    CODECS: ClassVar = {".ogg": "libopus", ".flac": "flac"}
 
     def __init__(self, path: str, suffix: str) -> None:
         self._container: OutputContainer = av.open(path, "w", container_options={"flush_packets": "1"})

@@ -122,10 +122,10 @@ class Keeper(Generic[D]):
     def _looked(self, device: D | None) -> None:
         if not self._running:
             return
+        if device is None:
+            self._again()
+            return
         try:
-            if device is None:
-                self._again()
-                return
             self._begin(device)
         except P2PCallError:
             self._again()

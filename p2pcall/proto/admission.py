@@ -20,7 +20,7 @@ from p2pcall.proto.door import Door
 from p2pcall.proto.halves import Halves
 from p2pcall.proto.handshake import Established, Initiation, Responder, StaticKey, choose
 from p2pcall.proto.kem import Encapsulate
-from p2pcall.proto.limits import SourceLimits, source_of
+from p2pcall.proto.limits import SourceLimits, source_of, who_makes_way
 from p2pcall.proto.noise import Entropy
 from p2pcall.proto.wire import Address, DropReason, Suites
 
@@ -161,15 +161,10 @@ class Admission:
         return responder.response
 
     def _make_room(self, source: str) -> None:
-        of_source = [half_open for half_open in self._by_index.values() if half_open.source == source]
-        if len(of_source) >= c.MAX_HALF_OPEN_PER_SOURCE:
-            oldest = of_source[0]
-        elif len(self) >= c.MAX_HALF_OPEN:
-            oldest = next(iter(self._by_index.values()))
-        else:
-            return
-        self._dropped[DropReason.HALF_OPEN] += 1
-        self._forget(oldest)
+        index = who_makes_way(self._by_index, source, c.MAX_HALF_OPEN_PER_SOURCE, c.MAX_HALF_OPEN)
+        if index is not None:
+            self._dropped[DropReason.HALF_OPEN] += 1
+            self._forget(self._by_index[index])
 
     def _forget(self, half_open: _HalfOpen) -> None:
         del self._by_index[half_open.index]

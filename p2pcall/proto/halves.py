@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
+from p2pcall.proto.limits import who_makes_way
 from p2pcall.proto.wire import DropReason, Part
 
 
@@ -49,12 +50,7 @@ class Halves:
         return next((half.expires for half in self._halves.values()), None)
 
     def _make_room(self, source: str) -> None:
-        of_source = [cookie for cookie, half in self._halves.items() if half.source == source]
-        if len(of_source) >= c.MAX_HALVES_PER_SOURCE:
-            self._drop(of_source[0])
-        elif len(self._halves) >= c.MAX_HALVES:
-            self._drop(next(iter(self._halves)))
-
-    def _drop(self, cookie: bytes) -> None:
-        del self._halves[cookie]
-        self._dropped[DropReason.HALF] += 1
+        cookie = who_makes_way(self._halves, source, c.MAX_HALVES_PER_SOURCE, c.MAX_HALVES)
+        if cookie is not None:
+            del self._halves[cookie]
+            self._dropped[DropReason.HALF] += 1

@@ -5,10 +5,22 @@ sources that are proven (by a cookie) come here, so nobody uses up another's sha
 measure, such as countries or providers.
 """
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
+from typing import Protocol, TypeVar
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.wire import Address
+
+K = TypeVar("K")
+
+
+class FromSource(Protocol):
+    """Something kept for a stranger."""
+
+    @property
+    def source(self) -> str:
+        """Whose share it counts to, as `source_of` has it."""
 
 
 class RateLimit:
@@ -47,6 +59,17 @@ def source_of(address: Address) -> str:
     if isinstance(ip, IPv6Address) and not ip.is_link_local:
         return f"{int(ip) >> c.SOURCE_NETWORK_BITS:x}::"
     return host
+
+
+def who_makes_way(kept: Mapping[K, FromSource], source: str, most_of_source: int, most: int) -> K | None:
+    """Of what is kept in order of age, what goes for one more of this source: its own oldest, else the oldest.
+
+    None while there is room.
+    """
+    of_source = [key for key, one in kept.items() if one.source == source]
+    if len(of_source) >= most_of_source:
+        return of_source[0]
+    return next(iter(kept)) if len(kept) >= most else None
 
 
 class SourceLimits:

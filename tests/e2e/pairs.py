@@ -138,3 +138,9 @@ def best_call(
             return measure(start, place)
 
     return tries.best(call, judge, together=together, tries=times)
+
+
+def seconds_pass(process: P2P, seconds: int) -> None:
+    """Wait for so many of its statistics, which it tells once a second."""
+    for _ in range(seconds):
+        process.wait_event("stats")

@@ -13,9 +13,8 @@ import numpy as np
 import picture
 import pytest
 import sound
-from harness import P2P
 from netns import NetnsPair
-from pairs import Start, best_call, in_call_between, media
+from pairs import Start, best_call, in_call_between, media, seconds_pass
 
 pytestmark = pytest.mark.netns
 
@@ -27,12 +26,6 @@ MIN_PESQ = 2.5
 """Of speech with a tenth of the datagrams lost: fair and better. Silence for each lost frame gives 1.3."""
 MAX_RECOVERY_S = 2.0
 FPS = 15
-
-
-def seconds_pass(process: P2P, seconds: int) -> None:
-    """Wait for so many of its statistics, which it tells once a second."""
-    for _ in range(seconds):
-        process.wait_event("stats")
 
 
 def test_a_call_lives_through_loss_and_an_outage(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ import cable
 import numpy as np
 import pytest
 import sound
-from harness import P2P
 from netns import NetnsPair
-from pairs import NO_MEDIA, Call, Start, best_call, in_call_between, media
+from pairs import NO_MEDIA, Call, Start, best_call, in_call_between, media, seconds_pass
 
 pytestmark = pytest.mark.netns
 
@@ -32,12 +31,6 @@ MAX_RESUME_S = 2.0
 WINDOW_S = 0.01
 QUIET = 0.1
 """Of the usual loudness: below it there is no tone, only what concealment leaves of it."""
-
-
-def seconds_pass(process: P2P, seconds: int) -> None:
-    """Wait for so many of its statistics, which it tells once a second."""
-    for _ in range(seconds):
-        process.wait_event("stats")
 
 
 def longest_quiet_s(path: Path) -> float:
