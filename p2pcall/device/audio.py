@@ -1,16 +1,18 @@
 """Microphone and speaker through sounddevice.
 
-Rules: PortAudio's callbacks copy and signal, nothing else; everything with a thought in it runs in the
-loop. The microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls
-one frame when the ring behind the callback runs low. How low grows by one block after an underrun and
-shrinks again in quiet times. Opening and closing take a thread of their own (a server that hangs takes for ever);
-failures, then and later, come through `on_error` once. Leaves out echo cancellation and choosing another
-device.
+Rules: PortAudio's callbacks copy and signal; everything with a thought in it runs in the loop. The
+microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls one frame when
+the ring behind the callback runs low. How low grows by one block after an underrun and shrinks again in quiet
+times. A card that asks ahead of time waits for the loop while it has sound left; one whose buffer is too shallow
+for this machine, or too deep, is opened anew. Opening and closing take a thread of their own (a server that hangs
+takes for ever); failures, then and later, come through `on_error` once. Leaves out echo cancellation and choosing
+another device.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from p2pcall.device.base import (
     Timer,
     device_error,
 )
+from p2pcall.device.depth import Depth
 from p2pcall.device.ring import Ring
 from p2pcall.errors import P2PCallError
 
@@ -40,8 +43,6 @@ RING_FRAMES = 10
 RESERVE_BLOCKS = 1
 MAX_RESERVE_BLOCKS = 12
 """Blocks left in the speaker's ring when the loop is asked for more: 5 ms for it to answer, up to 60 ms."""
-SETTLE_S = 1.0
-"""A card that starts asks for several blocks at once; what it misses then says nothing about the loop."""
 CALM_S = 10.0
 """Without underrun for so long: one block less in reserve."""
 WATCH_S = 1.0
@@ -55,10 +56,17 @@ CLOCK_JUMP_S = 0.05
 class Stream:
     """Opens, watches and closes one PortAudio stream; tells the first failure and then nothing."""
 
-    def __init__(self, card: cards.Card, scheduler: Scheduler, tell: Callable[[P2PCallError], None]) -> None:
+    def __init__(
+        self,
+        card: cards.Card,
+        scheduler: Scheduler,
+        tell: Callable[[P2PCallError], None],
+        latency: float | str = "low",
+    ) -> None:
         self.calls = 0  # counted by the callback
         self.latency_s = 0.0
         self._card = card
+        self._latency = latency  # what is asked for: PortAudio's word or seconds
         self._scheduler = scheduler
         self._tell = tell
         self._lock = threading.Lock()
@@ -94,7 +102,7 @@ class Stream:
                 samplerate=SAMPLE_RATE_HZ,
                 blocksize=BLOCK_SAMPLES,
                 dtype="int16",
-                latency="low",
+                latency=self._latency,
                 callback=callback,
                 finished_callback=self._finished,
             )
@@ -207,17 +215,20 @@ class Speaker:
     def __init__(self, card: cards.Card, scheduler: Scheduler) -> None:
         self.on_error: OnError | None = None
         self.underruns = 0
+        self._card = card
         self._channels = card.channels
         self._scheduler = scheduler
         self._stream = Stream(card, scheduler, self._failed)
         self._ring = Ring(FRAME_BYTES * card.channels * RING_FRAMES)
         self._pull: Callable[[], bytes] | None = None
         self._asked = False
+        self._filled = threading.Event()
         self._playing = False  # the first frame is in the ring: from now on an empty ring is an underrun
         self._device_s = 0.0
         self._reserve_blocks = RESERVE_BLOCKS
         self._seen_underruns = 0
-        self._began = self._calm_since = 0.0
+        self._calm_since = 0.0
+        self._depth = Depth()
 
     @property
     def latency_s(self) -> float:
@@ -226,31 +237,57 @@ class Speaker:
 
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
-        self._began = self._calm_since = self._scheduler.time()
-        self._stream.start(self._callback)
+        self._calm_since = self._scheduler.time()
+        self._open(self._stream, deep=False)
 
     def stop(self) -> None:
         self._pull = None
         self._stream.stop()
 
+    def _open(self, stream: Stream, *, deep: bool) -> None:
+        self._stream = stream
+        self._depth.opened(self._scheduler.time(), deep=deep)
+        stream.start(partial(self._callback, stream))
+
     def _failed(self, error: P2PCallError) -> None:
         if self._pull is not None and self.on_error is not None:
             self.on_error(error)
 
-    def _callback(self, out: Any, frames: int, times: Any, status: Any) -> None:
-        """PortAudio's thread: copy, signal."""
-        self._stream.calls += 1
+    def _callback(self, stream: Stream, out: Any, frames: int, times: Any, status: Any) -> None:
+        """PortAudio's thread: copy, signal; wait only where the card has something to play meanwhile."""
         target = memoryview(out)
+        if stream is not self._stream:  # it is being closed, another one has its place
+            target[:] = bytes(len(target))
+            return
+        stream.calls += 1
+        waits = times.outputBufferDacTime - times.currentTime
+        self._device_s = waits if 0 < waits < 1 else stream.latency_s
+        self._depth.called(self._scheduler.time(), waits, dry=status.output_underflow)
+        if self._playing and self._card.ahead:
+            self._wait(len(target), min(waits, stream.latency_s) - BLOCK_S)
         got = self._ring.read_into(target)
         if got < len(target):
             target[got:] = bytes(len(target) - got)
             self.underruns += self._playing
-        waits = times.outputBufferDacTime - times.currentTime
-        self._device_s = waits if 0 < waits < 1 else self._stream.latency_s
-        if not self._asked and len(self._ring) < self._low_water():
+        if len(self._ring) < self._low_water():
+            self._ask()
+
+    def _ask(self) -> bool:
+        """Has the loop fill the ring; False when there is no loop any more."""
+        if not self._asked:
             self._asked = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed
+            try:
                 self._scheduler.call_soon_threadsafe(self._fill)
+            except RuntimeError:
+                self._asked = False
+                return False
+        return True
+
+    def _wait(self, size: int, seconds: float) -> None:
+        """Until there are `size` bytes in the ring, for so long at most."""
+        self._filled.clear()
+        if len(self._ring) < size and seconds > 0 and self._ask():
+            self._filled.wait(seconds)
 
     def _low_water(self) -> int:
         return (self._reserve_blocks + 1) * BLOCK_BYTES * self._channels
@@ -262,17 +299,22 @@ class Speaker:
             pcm = self._pull()
             self._ring.write(pcm if self._channels == 1 else _to_stereo(pcm))
             self._playing = True
+        self._filled.set()
 
     def _adapt(self) -> None:
         now = self._scheduler.time()
         if self.underruns != self._seen_underruns:
             self._seen_underruns = self.underruns
-            if now - self._began > SETTLE_S:
+            if self._depth.settled(now):
                 self._reserve_blocks = min(MAX_RESERVE_BLOCKS, self._reserve_blocks + 1)
             self._calm_since = now
         elif now - self._calm_since > CALM_S and self._reserve_blocks > RESERVE_BLOCKS:
             self._reserve_blocks -= 1
             self._calm_since = now
+        wanted = self._depth.wanted(now, self._stream.latency_s)
+        if wanted is not None and self._pull is not None:
+            self._stream.stop()
+            self._open(Stream(self._card, self._scheduler, self._failed, wanted or "low"), deep=wanted > 0)
 
 
 def _to_mono(pcm: bytes) -> bytes:

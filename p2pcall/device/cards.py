@@ -63,6 +63,8 @@ class Card:
     name: str
     direction: Direction
     channels: int
+    ahead: bool = False
+    """Its callbacks come before the sound is needed, from a thread that may wait (ALSA's do)."""
 
 
 def load(direction: Direction = "output") -> Any:
@@ -143,7 +145,8 @@ def _find(sd: Any, spec: str, direction: Direction) -> Card:
             raise _none_at_all(direction) from error
     else:
         row = _only_match(spec, _rows(sd, direction), direction)
-    return Card(row["index"], row["name"], direction, _channels(sd, row, direction))
+    ahead = sd.query_hostapis(row["hostapi"])["name"] == "ALSA"
+    return Card(row["index"], row["name"], direction, _channels(sd, row, direction), ahead)
 
 
 def _restart(sd: Any) -> bool:

@@ -2,10 +2,11 @@
 
     python sound_loop.py SECONDS
 
-Looks the cards up, says `looked`, waits for a line on standard input, starts them, says `started` and runs.
+Looks the cards up, says `looked`, waits for a line on standard input, starts them, says `started` and runs; after two
+seconds of sound, when the speaker has found out how deep its buffer must be here, it says `settled`.
 The last line is a JSON object: frames from the microphone, pulls of the speaker, underruns, overflows, the
 delays that the drivers tell (medians, ms), errors. Frames that the speaker did not ask for in time (more than
-three) are left out, as the jitter buffer of a call would do it more gently.
+fifteen) are left out, as the jitter buffer of a call would do it more gently.
 """
 
 import asyncio
@@ -20,7 +21,9 @@ from p2pcall.device.factory import open_audio_sink, open_audio_source
 from p2pcall.errors import P2PCallError
 
 SILENCE = bytes(1_920)
-MAX_WAITING = 3
+MAX_WAITING = 15
+SETTLING = 100
+"""Frames."""
 
 
 async def run(seconds: float) -> dict[str, object]:
@@ -45,6 +48,8 @@ async def run(seconds: float) -> dict[str, object]:
     def pull() -> bytes:
         nonlocal pulls
         pulls += 1
+        if pulls == SETTLING:
+            print("settled", flush=True)
         delays.append(sink.latency_s)
         waits.append(0.02 * len(waiting))
         return waiting.popleft() if waiting else SILENCE

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import sound
-from pairs import Start, best_call, dialling, listening, media
+from pairs import Start, best_call, dialling, listening, media, seconds_pass
 from pulse import PulseServer
 from tries import best, each_best
 
@@ -30,6 +30,8 @@ MIN_LIKENESS_CODED = 0.75
 """Half of the windows of speech; other speech stays below. A busy machine makes the jitter buffer stretch some."""
 SAYS_S = 3
 """Short: a busy machine leaves few moments alone in which two cards, a call and their server all run in time."""
+SETTLES_S = 4
+"""For the speaker to find out how deep its buffer must be on this machine now, and the jitter buffer after it."""
 CALL_TRIES = 12
 MIN_LIKENESS = 0.9
 """Of half a second of speech, as a wave, before and after the cards alone."""
@@ -50,8 +52,11 @@ class Loop:
         self._input.flush()
         assert self._output.readline() == "started\n"
 
+    def settled(self) -> None:
+        assert self._output.readline() == "settled\n"
+
     def result(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._output.readline())
+        told: dict[str, Any] = json.loads(self._output.readlines()[-1])
         assert self._process.wait() == 0
         return told
 
@@ -113,8 +118,9 @@ def test_sound_goes_through_whole(pulse_server: PulseServer, tmp_path: Path) -> 
 
 def through_the_drivers(pulse: PulseServer, wav: Path) -> dict[str, Any]:
     """Says it once; what the loop told, and how alike windows are: the worst before, each of them after."""
-    with looping(pulse, 7) as loop, pulse.record("mic_a") as said, pulse.record("spk_a") as heard:
+    with looping(pulse, 9) as loop, pulse.record("mic_a") as said, pulse.record("spk_a") as heard:
         loop.start()
+        loop.settled()
         pulse.play("mic_a", wav)
         told = loop.result()
         before, after = said.samples, heard.samples
@@ -191,7 +197,7 @@ def test_what_a_says_is_heard_at_b(pulse_server: PulseServer, p2p: Start, tmp_pa
         bob, target = listening(start, "--answer", "anyone", "--once", using=cards, env=pulse_server.env("b"))
         alice = dialling(start, target, using=cards, env=pulse_server.env("a"))
         alice.wait_event("connected")
-        bob.wait_event("stats")
+        seconds_pass(bob, SETTLES_S)
         heard = hear(pulse_server, wav)
         alice.stop()
         told = bob.all_events("stats")[-1]

@@ -24,12 +24,16 @@ class Status:
     output_underflow = False
 
 
+class RanDry(Status):
+    output_underflow = True
+
+
 class FakeStream:
     """A stream whose callbacks are called by the test."""
 
     def __init__(self, sound: "FakeSound", kind: str, **options: Any) -> None:
         self.sound, self.kind, self.options = sound, kind, options
-        self.latency = 0.01
+        self.latency = options["latency"] if options["latency"] != "low" else 0.01
         self.started = self.closed = False
         if sound.fail_open:
             raise FakeError("Device unavailable [PaErrorCode -9985]")
@@ -51,11 +55,11 @@ class FakeStream:
         length = len(samples) // 2 / self.options["channels"] / 48_000
         self.options["callback"](samples, round(length * 48_000), Times(9 + length + late, 9, 0), status)
 
-    def play(self, blocks: int = 1) -> bytes:
+    def play(self, blocks: int = 1, status: Any = Status) -> bytes:
         out = bytearray(audio.BLOCK_BYTES * self.options["channels"])
         got = b""
         for _ in range(blocks):
-            self.options["callback"](out, audio.BLOCK_SAMPLES, Times(9, 0, 9.012), Status)
+            self.options["callback"](out, audio.BLOCK_SAMPLES, Times(9, 0, 9.002 + self.latency), status)
             got += bytes(out)
         return got
 
@@ -72,6 +76,7 @@ class FakeSound:
         self.streams: list[FakeStream] = []
         self.fail_open = self.fail_start = False
         self.mono = True
+        self.api = "Core Audio"
         self.restarts = 0
         self.after_restart: list[tuple[str, int, int]] | None = None
 
@@ -84,7 +89,7 @@ class FakeSound:
     def query_devices(self, *, kind: str | None = None) -> Any:
         self.may_hang("look")
         rows = [
-            {"name": name, "index": n, "max_input_channels": ins, "max_output_channels": outs}
+            {"name": name, "index": n, "max_input_channels": ins, "max_output_channels": outs, "hostapi": 0}
             for n, (name, ins, outs) in enumerate(self.rows)
         ]
         if kind is None:
@@ -93,6 +98,10 @@ class FakeSound:
             if row[f"max_{kind}_channels"]:
                 return row
         raise FakeError("Error querying device -1")
+
+    def query_hostapis(self, index: int) -> dict[str, str]:
+        assert index == 0
+        return {"name": self.api}
 
     def check_input_settings(self, *, device: int, channels: int, dtype: str, samplerate: int) -> None:
         assert (dtype, samplerate) == ("int16", 48_000)

@@ -1,13 +1,14 @@
 """Sound cards through a sounddevice of our own: found by name, opened at `start` only, told when they go."""
 
 import importlib
+import threading
 from itertools import pairwise
 
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
-from fake_sound import ROWS, FakeSound, started
+from fake_sound import ROWS, FakeSound, FakeStream, RanDry, started
 
-from p2pcall.device import audio, cards
+from p2pcall.device import audio, cards, depth
 from p2pcall.device.base import AudioSink, AudioSource, Device
 from p2pcall.device.factory import list_devices, open_audio_sink, open_audio_source
 from p2pcall.errors import ExitCode, P2PCallError
@@ -230,6 +231,103 @@ def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> No
     run(audio.CALM_S * (wide + 2), 1)
     assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
     assert speaker.underruns == before
+    speaker.stop()
+
+
+def playing(sound: FakeSound, scheduler: FakeScheduler) -> tuple[AudioSink, FakeStream]:
+    """A speaker that has played for long enough for what happens to count."""
+    speaker = open_audio_sink("default", scheduler)
+    stream = started(speaker, lambda: numbered(7), sound)
+    for _ in range(round(1.2 * depth.SETTLE_S / audio.BLOCK_S)):
+        scheduler.now += audio.BLOCK_S
+        stream.play()
+        scheduler.run_posted()
+    return speaker, stream
+
+
+def late(scheduler: FakeScheduler, stream: FakeStream, seconds: float) -> None:
+    """The callback comes so late that the card ran dry."""
+    scheduler.now += seconds
+    stream.play(status=RanDry)
+    stream.play(3)
+    scheduler.run_posted()
+
+
+def test_a_card_that_runs_dry_again_and_again_gets_a_deeper_buffer(sound: FakeSound) -> None:
+    scheduler = FakeScheduler()
+    speaker, shallow = playing(sound, scheduler)
+    assert shallow.options["latency"] == "low"
+    late(scheduler, shallow, 0.08)
+    assert len(sound.streams) == 1
+    late(scheduler, shallow, 0.04)
+    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started and shallow.closed)
+    deeper = sound.streams[1]
+    assert deeper.options["latency"] == pytest.approx(depth.DEEPER * 0.08)
+    deeper.play()
+    scheduler.run_posted()
+    assert set(deeper.play()) == set(numbered(7))
+    assert speaker.latency_s > deeper.latency
+    assert set(shallow.play()) == {0}, "the one that is being closed takes nothing of the sound"
+    late(scheduler, deeper, 0.08)
+    late(scheduler, deeper, 0.08)
+    assert len(sound.streams) == 2, "a card that starts is not held against its buffer"
+    for _ in range(round(1.1 * depth.CALM_S / audio.BLOCK_S)):
+        scheduler.now += audio.BLOCK_S
+        deeper.play()
+        scheduler.run_posted()
+    eventually(lambda: len(sound.streams) == 3 and sound.streams[2].started and deeper.closed)
+    assert sound.streams[2].options["latency"] == "low", "it was not needed any more"
+    speaker.stop()
+
+
+def test_a_card_that_ran_dry_once_or_has_the_deepest_buffer_stays_as_it_is(sound: FakeSound) -> None:
+    scheduler = FakeScheduler()
+    speaker, stream = playing(sound, scheduler)
+    for _ in range(3):
+        late(scheduler, stream, depth.DRY_WITHIN_S)
+    assert len(sound.streams) == 1
+    speaker.stop()
+    speaker = open_audio_sink("default", scheduler)
+    assert isinstance(speaker, audio.Speaker)
+    stream = started(speaker, lambda: SILENCE, sound)
+    speaker._stream.latency_s = depth.DEEPEST_S
+    scheduler.now += 2 * depth.SETTLE_S
+    for _ in range(3):
+        late(scheduler, stream, 0.5)
+    assert len(sound.streams) == 2
+    speaker.stop()
+
+
+def test_a_card_that_asks_ahead_waits_for_the_loop_as_long_as_it_has_sound(sound: FakeSound) -> None:
+    sound.api = "ALSA"
+    scheduler = FakeScheduler()
+    speaker, stream = playing(sound, scheduler)
+    assert isinstance(speaker, audio.Speaker)
+    speaker._stream.latency_s = stream.latency = 20.0
+    before = speaker.underruns
+    played: list[bytes] = []
+    card = threading.Thread(target=lambda: played.append(stream.play(20)))
+    card.start()
+    while card.is_alive():
+        scheduler.run_posted()
+    assert set(played[0]) == set(numbered(7))
+    assert speaker.underruns == before
+    scheduler.closed = True
+    assert set(stream.play(8)[-audio.BLOCK_BYTES :]) == {0}, "no loop: nothing to wait for"
+    speaker.stop()
+
+
+@pytest.mark.parametrize("api", ["ALSA", "Core Audio"])
+def test_a_card_that_cannot_wait_plays_silence(sound: FakeSound, api: str) -> None:
+    sound.api = api
+    scheduler = FakeScheduler()
+    speaker, stream = playing(sound, scheduler)
+    assert isinstance(speaker, audio.Speaker)
+    if api == "ALSA":
+        speaker._stream.latency_s = 0.0
+    before = speaker.underruns
+    assert set(stream.play(8)[-audio.BLOCK_BYTES :]) == {0}
+    assert speaker.underruns > before
     speaker.stop()
 
 
