@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
-from p2pcall.proto import constants as proto
 from p2pcall.proto.control import ControlFull
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.wire import Address, Channel
+from p2pcall.proto.wire import Address
 
 LINGER_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
@@ -45,16 +44,10 @@ class Line:
         """Queue a wish of this side behind what has happened."""
         self.signals.put_nowait(Told(what))
 
-    def send(self, channel: int, payload: bytes, payload_bytes: int = 0) -> None:
-        """Send one media payload now, as if it had at least `payload_bytes`; nothing once the session is over.
-
-        A payload of sound leaves room in its record for what rides along.
-        """
+    def send(self, channel: int, payload: bytes, padded_to: int = 0) -> None:
+        """Send one media payload now, as if it had at least `padded_to` bytes; nothing once the session is over."""
         if self.peer.established:
-            size = proto.FRAME_HEADER_BYTES + payload_bytes
-            if channel == Channel.AUDIO:
-                size += proto.SLACK_BYTES
-            self.peer.send(channel, payload, self._node.now(), size=size)
+            self.peer.send(channel, payload, self._node.now(), padded_to=padded_to)
             self._node.pump()
 
     def ring(self, name: str) -> None:

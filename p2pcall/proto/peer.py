@@ -119,13 +119,12 @@ class Peer:
         """End the call or the dial, in whatever state; nothing if it is over already."""
         self._leave(Input.HANGUP, reason, now)
 
-    def send(self, channel: int, payload: bytes, now: float, *, size: int = 0) -> None:
-        """Send one frame, unreliably: at once in a record of at least `size` bytes (see `records`).
+    def send(self, channel: int, payload: bytes, now: float, *, padded_to: int = 0) -> None:
+        """Send one frame, unreliably: at once, as if it had `padded_to` bytes if it has fewer (see `records`).
 
         Small FEEDBACK rides in the next record of voice. Nothing leaves after the end of the call, nor before
         the other side's address has answered a probe. ValueError for one of this room's own channels, a payload
-        longer than `MAX_PAYLOAD_BYTES` or a size above `MAX_PLAINTEXT_BYTES`; RuntimeError before the handshake
-        is done.
+        longer than `MAX_PAYLOAD_BYTES`, padded or not; RuntimeError before the handshake is done.
         """
         keys = self._keys
         if keys is None or self.state is State.ENDED:
@@ -133,10 +132,11 @@ class Peer:
             return
         if not c.FIRST_MEDIA_CHANNEL <= channel <= c.MAX_U8:
             raise ValueError(f"channel {channel} is not for payloads")
-        if len(payload) > c.MAX_PAYLOAD_BYTES or size > c.MAX_PLAINTEXT_BYTES:
-            raise ValueError(f"a payload has at most {c.MAX_PAYLOAD_BYTES} bytes, not {len(payload)}")
+        length = max(len(payload), padded_to)
+        if length > c.MAX_PAYLOAD_BYTES:
+            raise ValueError(f"a payload has at most {c.MAX_PAYLOAD_BYTES} bytes, not {length}")
         if self._path.proven:
-            plaintext = self._records.payload(channel, payload, size, now)
+            plaintext = self._records.payload(channel, payload, padded_to, now)
             if plaintext is not None:
                 self._seal(keys.epochs, plaintext, self.address, now)
 

@@ -6,7 +6,7 @@ Whoever counts and measures datagrams shall learn that there is a call, and no m
   exactly that size;
 - a record of voice has SLACK_BYTES beside the sound, and while voice flows the small frames ride in it, the
   oldest first, and never cause a record of their own;
-- whoever sends a payload says to what size its record is padded, by class and not by content.
+- whoever sends a payload says as how long it shall look, by class and not by content.
 
 Pings and acknowledgements are made when they leave, not when they fall due. Left out: what is inside a payload,
 and which classes there are (`media`).
@@ -38,12 +38,13 @@ class Records:
         self._feedback_next = False
         self.quiet = False
 
-    def payload(self, channel: int, payload: bytes, size: int, now: float) -> bytes | None:
-        """The plaintext that leaves at once, at least `size` long; None: it waits to ride along."""
+    def payload(self, channel: int, payload: bytes, padded_to: int, now: float) -> bytes | None:
+        """The plaintext that leaves at once, as if there were `padded_to` bytes; None: it waits to ride along."""
         frame = FRAME.pack(channel, len(payload)) + payload
+        size = c.FRAME_HEADER_BYTES + max(padded_to, len(payload))
         if channel == Channel.AUDIO:
             self._voice_at = now
-            size = min(max(size, len(frame) + c.SLACK_BYTES), c.MAX_PLAINTEXT_BYTES)
+            size = min(size + c.SLACK_BYTES, c.MAX_PLAINTEXT_BYTES)
             frame += self._small(size - len(frame), now)
         elif channel == Channel.FEEDBACK and len(frame) <= c.SLACK_BYTES:
             if len(self._feedback) == c.MAX_WAITING_FRAMES:

@@ -205,7 +205,7 @@ class Game(Stage):
             lambda: peer.decline(reason, now),
             lambda: peer.hangup(reason, now),
             lambda: peer.send(Channel.AUDIO, b"sound" * 40, now),
-            lambda: peer.send(Channel.VIDEO, b"picture" * 60, now, size=768),
+            lambda: peer.send(Channel.VIDEO, b"picture" * 60, now, padded_to=765),
             lambda: peer.send(Channel.FEEDBACK, b"\2", now),
             lambda: peer.send_control(ControlType.MEDIA, b"\1", now),
             lambda: peer.send_control(64, b"x" * (how & 63), now),

@@ -312,8 +312,8 @@ def test_misuse_by_our_own_code_raises() -> None:
             pair.ours.send(channel, b"", world.now)
     with pytest.raises(ValueError, match="1165"):
         pair.ours.send(3, bytes(c.MAX_PAYLOAD_BYTES + 1), world.now)
-    with pytest.raises(ValueError, match="1165"):
-        pair.ours.send(3, b"", world.now, size=c.MAX_PLAINTEXT_BYTES + 1)
+    with pytest.raises(ValueError, match="1165 bytes, not 1166"):
+        pair.ours.send(3, b"", world.now, padded_to=c.MAX_PAYLOAD_BYTES + 1)
     for kind in (0, 1, 5, 7, 63):
         with pytest.raises(ValueError, match="not the owner's"):
             pair.ours.send_control(kind, b"", world.now)

@@ -84,9 +84,9 @@ def every_kind() -> dict[str, bytes]:
         whole = {"knock": dial.knock, "cookie": dial.cookie, "response": dial.response, **parts}
         whole["confirmation"] = dial.confirmation
         kinds.update({f"{name} {'IK' if known else 'XX'}": data for name, data in whole.items()})
-    for size in (c.RECORD_BYTES, c.MAX_PLAINTEXT_BYTES):
+    for size in (0, c.MAX_PAYLOAD_BYTES):
         pair = call()
-        pair.ours.send(Channel.VIDEO, b"picture", pair.world.now, size=size)
+        pair.ours.send(Channel.VIDEO, b"picture", pair.world.now, padded_to=size)
         kinds[f"data {size}"] = pair.alice.endpoint.datagrams_to_send(pair.world.now)[0][0]
     return kinds
 
@@ -135,8 +135,8 @@ def test_damaged_datagrams_of_the_dial_itself_leave_no_trace(step: str, known: b
 def test_damaged_records_leave_no_trace(aes: bool) -> None:
     pair = call(aes=aes)
     now = pair.world.now
-    pair.ours.send(Channel.VIDEO, b"sight", now, size=c.RECORD_BYTES)
-    pair.ours.send(Channel.VIDEO, b"sight", now, size=c.MAX_PLAINTEXT_BYTES)
+    pair.ours.send(Channel.VIDEO, b"sight", now)
+    pair.ours.send(Channel.VIDEO, b"sight", now, padded_to=c.MAX_PAYLOAD_BYTES)
     honest = [data for data, _ in pair.alice.endpoint.datagrams_to_send(now)]
     for data in honest:
         hand_over(pair.bob.endpoint, damage(data, MASKS), ALICE, now)

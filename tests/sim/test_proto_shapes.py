@@ -41,8 +41,7 @@ def speak(
         for peer, redundancy in senders:
             redundancy.on_loss(loss(number))
             payload = redundancy.packet(number, frame(), number * 20)
-            size = c.FRAME_HEADER_BYTES + redundancy.payload_bytes + c.SLACK_BYTES
-            peer.send(Channel.AUDIO, payload, pair.world.now, size=size)
+            peer.send(Channel.AUDIO, payload, pair.world.now, padded_to=redundancy.payload_bytes)
         each(number)
         pair.world.run(0.02)
     return shape(pair.world.network, start, since)
@@ -103,8 +102,7 @@ def test_pictures_come_in_few_sizes_whatever_they_show() -> None:
         data = random.randbytes(random.randrange(1, 6000))
         for fragment in split_frame(frame_id, frame_id * 66, False, data):
             payload = pack(fragment)
-            size = c.FRAME_HEADER_BYTES + video_payload_bytes(payload)
-            pair.ours.send(Channel.VIDEO, payload, pair.world.now, size=size)
+            pair.ours.send(Channel.VIDEO, payload, pair.world.now, padded_to=video_payload_bytes(payload))
         pair.world.run(0.066)
     sizes = {len(sent.data) for sent in pair.world.network.log[start:]}
     classes = {c.MIN_DATA_BYTES + plaintext for plaintext in (384, 768, c.MAX_PLAINTEXT_BYTES)}

@@ -23,11 +23,11 @@ class Side:
         self.dropped: Counter[DropReason] = Counter()
         self.records = Records(self.control, self.timing, self.dropped)
 
-    def voice(self, now: float, size: int = 0) -> list[tuple[int, bytes]]:
+    def voice(self, now: float, padded_to: int = 0) -> list[tuple[int, bytes]]:
         """Frames of a record of voice that leaves now."""
-        plaintext = self.records.payload(Channel.AUDIO, SOUND, size, now)
+        plaintext = self.records.payload(Channel.AUDIO, SOUND, padded_to, now)
         assert plaintext is not None
-        assert len(plaintext) == max(c.RECORD_BYTES, size)
+        assert len(plaintext) == max(c.RECORD_BYTES, c.FRAME_HEADER_BYTES + padded_to + c.SLACK_BYTES)
         return frames(plaintext)
 
 
@@ -105,21 +105,21 @@ def test_messages_and_feedback_take_turns() -> None:
 
 def test_voice_of_a_higher_redundancy_has_the_same_room() -> None:
     side = Side()
-    size = c.FRAME_HEADER_BYTES + voice_payload_bytes(2) + c.SLACK_BYTES
-    side.voice(5.0, size)
+    padded_to = voice_payload_bytes(2)
+    side.voice(5.0, padded_to)
     for _ in range(9):
         side.control.send(MESSAGE, b"", 5.0)
-    early = channels(side.voice(5.02, size))
+    early = channels(side.voice(5.02, padded_to))
     assert early.count(Channel.CONTROL) == 9, "copies that are not there yet leave their room"
 
 
 def test_other_payloads_leave_at_once_in_the_size_they_ask_for() -> None:
     side = Side()
     side.voice(5.0)
-    for size in (384, 768, c.MAX_PLAINTEXT_BYTES):
-        plaintext = side.records.payload(Channel.VIDEO, b"picture", size, 5.0)
+    for padded_to in (381, 765, c.MAX_PAYLOAD_BYTES):
+        plaintext = side.records.payload(Channel.VIDEO, b"picture", padded_to, 5.0)
         assert plaintext is not None
-        assert len(plaintext) == size
+        assert len(plaintext) == c.FRAME_HEADER_BYTES + padded_to
         assert frames(plaintext) == [(Channel.VIDEO, b"picture")]
     short = side.records.payload(Channel.VIDEO, b"", 0, 5.0)
     assert short is not None and len(short) == c.RECORD_BYTES
