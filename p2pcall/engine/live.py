@@ -249,10 +249,7 @@ class LiveCall:
     # --- the person's wishes -----------------------------------------------------------------------------------
 
     def _on_key(self, key: str) -> None:
-        if self._hud.show_verify:
-            self._on_answer(keys.answer(key))
-            return
-        match keys.wish(key):
+        match keys.answer(key) if self._hud.show_verify else keys.wish(key):
             case keys.HANGUP:
                 self._line.tell("hung-up")
             case keys.MUTE:
@@ -280,10 +277,6 @@ class LiveCall:
                 self._report()
             case keys.REDRAW if self._view is not None:
                 self._view.refresh()
-
-    def _on_answer(self, answer: str) -> None:
-        """What the person says to the question whether the words are the same."""
-        match answer:
             case keys.SAME:
                 notice = self._verification.same()
                 self._set_hud(show_verify=False, known=self._verification.known, notice=notice)
@@ -291,11 +284,7 @@ class LiveCall:
                 self._verification.different()
                 self._set_hud(show_verify=False, known=self._verification.known)
                 self._line.tell("not-verified")
-            case keys.HANGUP:
-                self._line.tell("hung-up")
-            case keys.REDRAW if self._view is not None:
-                self._view.refresh()
-            case _:
+            case keys.LATER:
                 self._set_hud(show_verify=False)
 
     def resized(self) -> None:
