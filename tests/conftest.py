@@ -11,6 +11,7 @@ Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYP
 import asyncio
 import itertools
 import os
+import signal
 import sys
 import threading
 import time
@@ -39,6 +40,15 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.register_profile("nightly", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile(os.environ.get("P2PCALL_HYPOTHESIS") or ("ci" if under_ci() else "dev"))
+
+
+for _number in (
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGINT,
+):  # a run under `nohup` or behind `&` is a run too
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 # ---- nothing may be missing under CI

@@ -29,7 +29,10 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Ctrl-C, SIGTERM and SIGHUP: to whoever is in charge at the moment; a second one ends the process at once."""
+    """Ctrl-C, SIGTERM and SIGHUP: to whoever is in charge at the moment; a second one ends the process at once.
+
+    What was ignored when the process began (`nohup`, a background job of a script) stays ignored.
+    """
 
     def __init__(self) -> None:
         self.fired = asyncio.Event()
@@ -46,7 +49,8 @@ class Interrupts:
     def install(self) -> None:
         """Catch the signals from now on, and what nobody else catches in the loop or in a thread."""
         for number in END_SIGNALS:
-            self._loop.add_signal_handler(number, self._fire, number)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._loop.add_signal_handler(number, self._fire, number)
         self._loop.add_signal_handler(signal.SIGWINCH, self._resize)
         self._loop.set_exception_handler(lambda _, context: self.crashed(context.get("exception")))
         self._thread_hook, threading.excepthook = threading.excepthook, self._thread_crashed

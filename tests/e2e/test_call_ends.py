@@ -2,12 +2,14 @@
 
 import signal
 import socket
+import sys
 import time
 
 import pytest
 from harness import P2P
 from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, in_call, listening
 
+PROGRAM = (sys.executable, "-m", "p2pcall")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 AT_ONCE_S = 2.0
 ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
@@ -152,6 +154,17 @@ def test_a_listener_that_nobody_called_is_stopped(p2p: Start, number: signal.Sig
     bob.signal(number)
     assert bob.wait_exit() == code
     assert bob.stderr_text.count("\n") <= 1
+
+
+def test_under_nohup_a_terminal_that_goes_away_ends_nothing(p2p: Start) -> None:
+    bob, target = listening(p2p, "--answer", "anyone", program=("nohup", *PROGRAM))
+    bob.signal(signal.SIGHUP)
+    alice = dialling(p2p, target, "--max-duration", "1")
+    assert alice.wait_exit() == 0
+    assert reason(alice) == "max-duration"
+    assert bob.exit_code is None
+    bob.signal(signal.SIGTERM)
+    assert bob.wait_exit() == 0
 
 
 def test_to_give_up_where_nothing_answers(p2p: Start) -> None:

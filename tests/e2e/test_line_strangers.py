@@ -134,8 +134,6 @@ def flooded_call(net: NetnsPair, start: Start, place: Path) -> dict[str, Any]:
     assert told.opened > 0
     assert grown < MAX_GROWTH_BYTES
     assert call.alice.all_events("ended") == call.bob.all_events("ended") == []
-    dropped = call.bob.all_events("stats")[-1]["dropped"]
-    assert dropped > come.packets / 4
     return {
         "rate_per_s": round(told.sent / told.seconds),
         "concealed": {name: concealed(call.side(name), begun, ended + 1) for name in ("alice", "bob")},
@@ -143,7 +141,7 @@ def flooded_call(net: NetnsPair, start: Start, place: Path) -> dict[str, Any]:
         "busy_s": refused["t"] - dialled["t"],
         "flood_went_on_s": ended - refused["t"],
         "grown_bytes": grown,
-        "dropped": dropped,
+        "dropped": call.bob.all_events("stats")[-1]["dropped"],
         "handshakes": told.opened,
         "answered": (told.answers, sent.packets),
         "come": come.packets,
@@ -154,6 +152,7 @@ def judge_flood(figures: dict[str, Any]) -> None:
     assert max(figures["concealed"].values()) < MAX_CONCEALED
     assert figures["flood_went_on_s"] > 0, "it was over when the other caller was answered"
     assert figures["rate_per_s"] > 0.9 * RATE_PER_S
+    assert figures["dropped"] > figures["come"] / 4, "the rest was for a socket that had no room left"
 
 
 def test_reach_contacts_is_silent_to_strangers(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:

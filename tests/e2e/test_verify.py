@@ -81,7 +81,7 @@ def test_the_box_is_whole_and_says_what_the_other_side_knows(
 
 
 def test_yes_is_seen_at_once_and_kept(p2p: Start, tmp_path: Path) -> None:
-    call = in_sight(p2p, (120, 40))
+    call = in_sight(p2p, (160, 40))
     call.alice.wait_screen(*QUESTION, "not verified")
     call.alice.send("y")
     told = call.alice.wait_event("verified")
