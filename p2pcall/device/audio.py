@@ -3,10 +3,10 @@
 Rules: PortAudio's callbacks copy and signal; everything with a thought in it runs in the loop. The
 microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls one frame when
 the ring behind the callback runs low. How low grows by one block after an underrun and shrinks again in quiet
-times. A card that asks ahead of time waits for the loop while it has sound left; one whose buffer is too shallow
-for this machine, or too deep, is opened anew. Opening and closing take a thread of their own (a server that hangs
-takes for ever); failures, then and later, come through `on_error` once. Leaves out echo cancellation and choosing
-another device.
+times. A callback that comes ahead of time waits for the loop while the card has sound left; a card whose buffer is
+too shallow for this machine, or too deep, is opened anew. Opening and closing take a thread of their own (a server
+that hangs takes for ever); failures, then and later, come through `on_error` once. Leaves out echo cancellation and
+choosing another device.
 """
 
 import contextlib
@@ -218,7 +218,7 @@ class Speaker:
         self._card = card
         self._channels = card.channels
         self._scheduler = scheduler
-        self._stream = Stream(card, scheduler, self._failed)
+        self._stream = Stream(card, scheduler, self._failed, "low")
         self._ring = Ring(FRAME_BYTES * card.channels * RING_FRAMES)
         self._pull: Callable[[], bytes] | None = None
         self._asked = False
@@ -229,6 +229,8 @@ class Speaker:
         self._seen_underruns = 0
         self._calm_since = 0.0
         self._depth = Depth()
+        self._turn = (-1.0, 0.0)
+        """The card's clock, which stands still while it asks for several blocks; when nothing more is left to play."""
 
     @property
     def latency_s(self) -> float:
@@ -238,19 +240,24 @@ class Speaker:
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
         self._calm_since = self._scheduler.time()
-        self._open(self._stream, deep=False)
+        self._open("low")
 
     def stop(self) -> None:
         self._pull = None
         self._stream.stop()
 
-    def _open(self, stream: Stream, *, deep: bool) -> None:
-        self._stream = stream
-        self._depth.opened(self._scheduler.time(), deep=deep)
-        stream.start(partial(self._callback, stream))
+    def _open(self, latency: float | str) -> None:
+        self._stream = Stream(self._card, self._scheduler, self._failed, latency)
+        self._depth.opening()
+        self._stream.start(partial(self._callback, self._stream))
 
     def _failed(self, error: P2PCallError) -> None:
-        if self._pull is not None and self.on_error is not None:
+        if self._pull is None:
+            return
+        if self._depth.asked and not self._stream.calls:
+            self._depth.refused()
+            self._open("low")
+        elif self.on_error is not None:
             self.on_error(error)
 
     def _callback(self, stream: Stream, out: Any, frames: int, times: Any, status: Any) -> None:
@@ -262,9 +269,12 @@ class Speaker:
         stream.calls += 1
         waits = times.outputBufferDacTime - times.currentTime
         self._device_s = waits if 0 < waits < 1 else stream.latency_s
-        self._depth.called(self._scheduler.time(), waits, dry=status.output_underflow)
+        now = self._scheduler.time()
+        self._depth.called(now, dry=status.output_underflow)
+        if times.currentTime != self._turn[0]:
+            self._turn = times.currentTime, now + min(waits, stream.latency_s) - BLOCK_S
         if self._playing and self._card.ahead:
-            self._wait(len(target), min(waits, stream.latency_s) - BLOCK_S)
+            self._wait(len(target), self._turn[1] - now)
         got = self._ring.read_into(target)
         if got < len(target):
             target[got:] = bytes(len(target) - got)
@@ -311,10 +321,10 @@ class Speaker:
         elif now - self._calm_since > CALM_S and self._reserve_blocks > RESERVE_BLOCKS:
             self._reserve_blocks -= 1
             self._calm_since = now
-        wanted = self._depth.wanted(now, self._stream.latency_s)
+        wanted = self._depth.change(now, self._stream.latency_s)
         if wanted is not None and self._pull is not None:
             self._stream.stop()
-            self._open(Stream(self._card, self._scheduler, self._failed, wanted or "low"), deep=wanted > 0)
+            self._open(wanted or "low")
 
 
 def _to_mono(pcm: bytes) -> bytes:

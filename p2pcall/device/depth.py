@@ -1,59 +1,76 @@
 """How deep a card's buffer must be: as shallow as it goes, deeper on a machine that lets it run dry.
 
-Rules: told of every callback in the card's thread, asked in the loop; time is an argument. Once is an accident,
-twice within some seconds is this machine: each time is heard, and so is opening the card anew, so the step is
-taken at once to where the longest pause would not have been heard. A buffer of which less than half was needed
-for half a minute is all delay, and is given up. Leaves out opening anything.
+Rules: told of every callback in the card's thread, asked in the loop; time is an argument. What counts is how long
+no callback came. To run dry once is an accident, twice within some seconds is this machine: each time is heard, and
+so is opening the card anew, so the step is taken at once to where the longer pause would not have been heard. A
+buffer of which less than half was needed for long is all delay, and is given up; the next one is kept for twice as
+long. Leaves out opening anything.
 """
 
 from collections import deque
+from typing import Final
 
-SETTLE_S = 1.0
+SETTLE_S: Final = 1.0
 """A card that starts asks for several blocks at once; what it misses then says nothing about the machine."""
-DRY_TIMES = 2
-DRY_WITHIN_S = 5.0
-DEEPER = 1.5
-"""Half as much again as the longest pause, and twice as deep as before at least."""
-DEEPEST_S = 0.2
-CALM_S = 30.0
+DRY_TIMES: Final = 2
+DRY_WITHIN_S: Final = 5.0
+DEEPER: Final = 1.5
+"""Half as much again as the longer pause, and twice as deep as before at least."""
+DEEPEST_S: Final = 0.2
+WORTH_IT: Final = 1.25
+"""Not opened anew for less; also where the card does not do what it is asked."""
+CALM_S: Final = 30.0
 
 
 class Depth:
     """Of one speaker; seconds throughout."""
 
     def __init__(self) -> None:
-        self._deep = False
-        self._opened = self._called = self._calm_since = 0.0
-        self._spare = DEEPEST_S
+        self.asked = 0.0
+        """How deep the buffer was asked to be; 0 for as shallow as it goes."""
+        self._refused = False
+        self._calm_s = CALM_S / 2
+        self.opening()
+
+    def opening(self) -> None:
+        """The card is opened from now on; it settles from its first callback on."""
+        self._first: float | None = None
+        self._last = self._calm_since = self._longest = 0.0
         self._dry: deque[tuple[float, float]] = deque(maxlen=DRY_TIMES)
 
-    def opened(self, now: float, *, deep: bool) -> None:
-        """The card is opened now, with a deep buffer or a shallow one."""
-        self._deep = deep
-        self._opened = self._called = self._calm_since = now
-        self._spare = DEEPEST_S
-        self._dry.clear()
+    def refused(self) -> None:
+        """The card could not be opened as deep as that: it is shallow, and stays so."""
+        self.asked, self._refused = 0.0, True
 
     def settled(self, now: float) -> bool:
-        """What is missed from now on counts."""
-        return now - self._opened > SETTLE_S
+        """What is missed now counts."""
+        return self._first is not None and now - self._first > SETTLE_S
 
-    def called(self, now: float, left: float, *, dry: bool) -> None:
-        """The card asks for more; so much it has left to play, or it was `dry`."""
-        if self.settled(now):
-            self._spare = min(self._spare, left)
+    def called(self, now: float, *, dry: bool) -> None:
+        """The card asks for more; it was `dry`, or had something left."""
+        if self._first is None:
+            self._first = self._calm_since = now
+        elif self.settled(now):
+            pause = now - self._last
+            self._longest = max(self._longest, pause)
             if dry:
-                self._dry.append((now, now - self._called))
-        self._called = now
+                self._dry.append((now, pause))
+        self._last = now
 
-    def wanted(self, now: float, depth: float) -> float | None:
-        """How deep it should be instead of `depth`: 0 for as shallow as it goes, None if it is right as it is."""
+    def change(self, now: float, depth: float) -> float | None:
+        """How deep the card is to be opened now (0: shallow), which has `depth`; None if it is right as it is."""
         dry = tuple(self._dry)  # the card's thread goes on
-        if len(dry) == DRY_TIMES and dry[-1][0] - dry[0][0] < DRY_WITHIN_S:
+        if len(dry) == DRY_TIMES:
             self._dry.clear()
             wanted = min(DEEPEST_S, max(2 * depth, DEEPER * max(pause for _, pause in dry)))
-            return wanted if wanted > depth else None
-        if self._deep and now - self._calm_since > CALM_S:
-            spare, self._spare, self._calm_since = self._spare, DEEPEST_S, now
-            return 0.0 if spare > depth / 2 else None
+            often = dry[-1][0] - dry[0][0] < DRY_WITHIN_S
+            if often and not self._refused and wanted > WORTH_IT * max(depth, self.asked):
+                self._calm_s *= 1 if self.asked else 2
+                self.asked = wanted
+                return wanted
+        elif self.asked and self.settled(now) and now - self._calm_since > self._calm_s:
+            longest, self._longest, self._calm_since = self._longest, 0.0, now
+            if longest < depth / 2:
+                self.asked = 0.0
+                return 0.0
         return None

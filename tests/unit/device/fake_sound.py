@@ -35,7 +35,8 @@ class FakeStream:
         self.sound, self.kind, self.options = sound, kind, options
         self.latency = options["latency"] if options["latency"] != "low" else 0.01
         self.started = self.closed = False
-        if sound.fail_open:
+        self.turn = 0
+        if sound.fail_open or (sound.fail_deep and options["latency"] != "low"):
             raise FakeError("Device unavailable [PaErrorCode -9985]")
         sound.streams.append(self)
 
@@ -56,10 +57,13 @@ class FakeStream:
         self.options["callback"](samples, round(length * 48_000), Times(9 + length + late, 9, 0), status)
 
     def play(self, blocks: int = 1, status: Any = Status) -> bytes:
+        """The card asks for so many blocks in one turn."""
         out = bytearray(audio.BLOCK_BYTES * self.options["channels"])
         got = b""
+        self.turn += 1
+        times = Times(9 + self.turn, 0, 9.002 + self.turn + self.latency)
         for _ in range(blocks):
-            self.options["callback"](out, audio.BLOCK_SAMPLES, Times(9, 0, 9.002 + self.latency), status)
+            self.options["callback"](out, audio.BLOCK_SAMPLES, times, status)
             got += bytes(out)
         return got
 
@@ -74,7 +78,7 @@ class FakeSound:
         self.stuck, self.well = threading.Event(), threading.Event()
         self.rows = rows
         self.streams: list[FakeStream] = []
-        self.fail_open = self.fail_start = False
+        self.fail_open = self.fail_start = self.fail_deep = False
         self.mono = True
         self.api = "Core Audio"
         self.restarts = 0

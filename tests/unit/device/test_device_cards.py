@@ -268,9 +268,6 @@ def test_a_card_that_runs_dry_again_and_again_gets_a_deeper_buffer(sound: FakeSo
     assert set(deeper.play()) == set(numbered(7))
     assert speaker.latency_s > deeper.latency
     assert set(shallow.play()) == {0}, "the one that is being closed takes nothing of the sound"
-    late(scheduler, deeper, 0.08)
-    late(scheduler, deeper, 0.08)
-    assert len(sound.streams) == 2, "a card that starts is not held against its buffer"
     for _ in range(round(1.1 * depth.CALM_S / audio.BLOCK_S)):
         scheduler.now += audio.BLOCK_S
         deeper.play()
@@ -280,22 +277,40 @@ def test_a_card_that_runs_dry_again_and_again_gets_a_deeper_buffer(sound: FakeSo
     speaker.stop()
 
 
-def test_a_card_that_ran_dry_once_or_has_the_deepest_buffer_stays_as_it_is(sound: FakeSound) -> None:
-    scheduler = FakeScheduler()
+def test_a_card_that_does_not_open_deeper_stays_shallow(sound: FakeSound) -> None:
+    scheduler, errors = FakeScheduler(), []
     speaker, stream = playing(sound, scheduler)
-    for _ in range(3):
-        late(scheduler, stream, depth.DRY_WITHIN_S)
-    assert len(sound.streams) == 1
+    speaker.on_error = errors.append
+    sound.fail_deep = True
+    late(scheduler, stream, 0.08)
+    late(scheduler, stream, 0.08)
+
+    def opened() -> bool:
+        scheduler.run_posted()
+        return len(sound.streams) == 2 and sound.streams[1].started
+
+    eventually(opened)
+    assert (sound.streams[1].options["latency"], errors) == ("low", [])
+    sound.fail_open = True
+    sound.streams[1].options["finished_callback"]()
+    scheduler.run_posted()
+    assert [error.slug for error in errors] == ["device-lost"]
     speaker.stop()
-    speaker = open_audio_sink("default", scheduler)
-    assert isinstance(speaker, audio.Speaker)
-    stream = started(speaker, lambda: SILENCE, sound)
-    speaker._stream.latency_s = depth.DEEPEST_S
-    scheduler.now += 2 * depth.SETTLE_S
-    for _ in range(3):
-        late(scheduler, stream, 0.5)
-    assert len(sound.streams) == 2
+
+
+def test_a_speaker_that_is_stopped_while_it_opens_deeper_is_closed(sound: FakeSound) -> None:
+    scheduler, errors = FakeScheduler(), []
+    speaker, shallow = playing(sound, scheduler)
+    speaker.on_error = errors.append
+    sound.hangs = "close"
+    late(scheduler, shallow, 0.08)
+    late(scheduler, shallow, 0.08)
+    assert sound.stuck.wait(20)
     speaker.stop()
+    sound.well.set()
+    eventually(lambda: all(stream.closed for stream in sound.streams))
+    eventually(lambda: not any("p2pcall-open" in thread.name for thread in threading.enumerate()))
+    assert (len(sound.streams), errors) == (1, [])
 
 
 def test_a_card_that_asks_ahead_waits_for_the_loop_as_long_as_it_has_sound(sound: FakeSound) -> None:
@@ -314,6 +329,28 @@ def test_a_card_that_asks_ahead_waits_for_the_loop_as_long_as_it_has_sound(sound
     assert speaker.underruns == before
     scheduler.closed = True
     assert set(stream.play(8)[-audio.BLOCK_BYTES :]) == {0}, "no loop: nothing to wait for"
+    speaker.stop()
+
+
+def test_all_blocks_of_one_turn_wait_together_no_longer_than_the_card_has_sound(
+    sound: FakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound.api = "ALSA"
+    scheduler, waited = FakeScheduler(), []
+    speaker, stream = playing(sound, scheduler)
+    assert isinstance(speaker, audio.Speaker)
+    speaker._stream.latency_s = stream.latency = 0.1
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        scheduler.now += min(seconds, 0.04)
+        return False
+
+    monkeypatch.setattr(speaker._filled, "wait", wait)
+    stream.play(20)
+    assert sum(min(seconds, 0.04) for seconds in waited) == pytest.approx(0.1 - audio.BLOCK_S)
+    stream.play()
+    assert waited[-1] == pytest.approx(0.1 - audio.BLOCK_S), "a new turn"
     speaker.stop()
 
 
