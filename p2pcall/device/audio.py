@@ -61,12 +61,12 @@ class Stream:
         card: cards.Card,
         scheduler: Scheduler,
         tell: Callable[[P2PCallError], None],
-        latency: float | str = "low",
+        latency_s: float = 0.0,
     ) -> None:
         self.calls = 0  # counted by the callback
         self.latency_s = 0.0
         self._card = card
-        self._latency = latency  # what is asked for: PortAudio's word or seconds
+        self._asked_s = latency_s  # 0 for as little as it can
         self._scheduler = scheduler
         self._tell = tell
         self._lock = threading.Lock()
@@ -102,7 +102,7 @@ class Stream:
                 samplerate=SAMPLE_RATE_HZ,
                 blocksize=BLOCK_SAMPLES,
                 dtype="int16",
-                latency=self._latency,
+                latency=self._asked_s or "low",
                 callback=callback,
                 finished_callback=self._finished,
             )
@@ -218,7 +218,7 @@ class Speaker:
         self._card = card
         self._channels = card.channels
         self._scheduler = scheduler
-        self._stream = Stream(card, scheduler, self._failed, "low")
+        self._stream = Stream(card, scheduler, self._failed)
         self._ring = Ring(FRAME_BYTES * card.channels * RING_FRAMES)
         self._pull: Callable[[], bytes] | None = None
         self._asked = False
@@ -240,14 +240,14 @@ class Speaker:
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
         self._calm_since = self._scheduler.time()
-        self._open("low")
+        self._open()
 
     def stop(self) -> None:
         self._pull = None
         self._stream.stop()
 
-    def _open(self, latency: float | str) -> None:
-        self._stream = Stream(self._card, self._scheduler, self._failed, latency)
+    def _open(self, latency_s: float = 0.0) -> None:
+        self._stream = Stream(self._card, self._scheduler, self._failed, latency_s)
         self._depth.opening()
         self._stream.start(partial(self._callback, self._stream))
 
@@ -256,7 +256,7 @@ class Speaker:
             return
         if self._depth.asked and not self._stream.calls:
             self._depth.refused()
-            self._open("low")
+            self._open()
         elif self.on_error is not None:
             self.on_error(error)
 
@@ -324,7 +324,7 @@ class Speaker:
         wanted = self._depth.change(now, self._stream.latency_s)
         if wanted is not None and self._pull is not None:
             self._stream.stop()
-            self._open(wanted or "low")
+            self._open(wanted)
 
 
 def _to_mono(pcm: bytes) -> bytes:

@@ -29,7 +29,7 @@ class Depth:
         self.asked = 0.0
         """How deep the buffer was asked to be; 0 for as shallow as it goes."""
         self._refused = False
-        self._calm_s = CALM_S / 2
+        self._calm_s = CALM_S
         self.opening()
 
     def opening(self) -> None:
@@ -65,12 +65,12 @@ class Depth:
             wanted = min(DEEPEST_S, max(2 * depth, DEEPER * max(pause for _, pause in dry)))
             often = dry[-1][0] - dry[0][0] < DRY_WITHIN_S
             if often and not self._refused and wanted > WORTH_IT * max(depth, self.asked):
-                self._calm_s *= 1 if self.asked else 2
                 self.asked = wanted
                 return wanted
         elif self.asked and self.settled(now) and now - self._calm_since > self._calm_s:
             longest, self._longest, self._calm_since = self._longest, 0.0, now
             if longest < depth / 2:
+                self._calm_s *= 2
                 self.asked = 0.0
                 return 0.0
         return None

@@ -6,13 +6,14 @@ no more says so once and goes on pulling, because it is the clock of playout. Le
 sound cards (`audio`).
 """
 
+import io
 import itertools
 import math
 import shlex
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 import av
 import numpy as np
@@ -206,7 +207,7 @@ class WavWriter:
 
     def __init__(self, path: str) -> None:
         # Unbuffered: a frame written is a frame in the file, even if this process is killed.
-        self._file: BinaryIO = Path(path).open("wb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._file = io.FileIO(path, "w")
         self._data_bytes = 0
         self._header()
 
