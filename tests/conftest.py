@@ -42,13 +42,15 @@ settings.register_profile("nightly", deadline=None, max_examples=2000, print_blo
 settings.load_profile(os.environ.get("P2PCALL_HYPOTHESIS") or ("ci" if under_ci() else "dev"))
 
 
-for _number in (
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGINT,
-):  # a run under `nohup` or behind `&` is a run too
-    if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+# Under `nohup` or behind `&` signals are ignored, and would be in every program that is tested.
+DEFAULTS = {
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
+for number, default in DEFAULTS.items():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, default)
 
 
 # ---- nothing may be missing under CI

@@ -8,11 +8,17 @@ import io
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from p2pcall.cli import main
 from p2pcall.env import Env
 
+FULL = Path("/dev/full")
+"""A disk with no room left; macOS has none."""
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 NO_MEDIA = ("--audio-in", "none", "--audio-out", "none", "--no-video")
 
 

@@ -6,10 +6,10 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 import pytest
+from clirun import FULL, needs_full
 
 from p2pcall import events
 from p2pcall.cli.lines import LineWriter
@@ -23,8 +23,6 @@ PATIENCE_S = 20.0
 LONG = "x" * 4000
 MORE_THAN_A_PIPE = 100
 """Lines of that length: 400 kB."""
-FULL = Path("/dev/full")
-needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 
 
 class Pipe:

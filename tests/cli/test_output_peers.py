@@ -4,18 +4,16 @@ import asyncio
 import io
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Self, TextIO
 
 import pytest
-from clirun import run
+from clirun import FULL, needs_full, run
 
 from p2pcall.cli import lan, main
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.net.discovery import LanPeer
 
-FULL = Path("/dev/full")
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729), ("2001:db8::7", 51729, 0, 0)), {}, "bob.local.")
 
 
@@ -70,7 +68,7 @@ def test_when_nobody_reads_it_is_over(watch: list[str], json: list[str], nobody:
     assert told(["peers", *watch, *json], nobody) == (0, "")
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@needs_full
 @pytest.mark.parametrize("watch", [[], ["--watch"]], ids=["once", "watch"])
 @pytest.mark.parametrize("json", [[], ["--json"]], ids=["words", "json"])
 def test_a_full_disk_is_told(watch: list[str], json: list[str]) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clirun import FULL, needs_full
 
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FULL = Path("/dev/full")
-needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 LISTEN = [
     *("listen", "--bind", "127.0.0.1", "--port", "0", "--announce", "off"),
     *("--audio-in", "none", "--audio-out", "none", "--no-video"),

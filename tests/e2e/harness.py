@@ -109,6 +109,9 @@ class Screen:
         return bool(self._screen.cursor.hidden)
 
 
+PROGRAM = (sys.executable, "-m", "p2pcall")
+
+
 @dataclass(slots=True)
 class Surroundings:
     """Where a process runs."""
@@ -119,7 +122,7 @@ class Surroundings:
     side: Side = "a"
     terminal: tuple[int, int] | None = None
     """Columns and rows of its terminal; None: no terminal, standard input is empty (or `stdin`)."""
-    program: Sequence[str] = (sys.executable, "-m", "p2pcall")
+    program: Sequence[str] = PROGRAM
     """What is run with the arguments; another one for a pipeline (`["sh", "-c"]`)."""
     keep: bool = True
     """False: what it writes to standard output and terminal is counted (`stdout_count`), not kept but for a head."""

@@ -2,14 +2,12 @@
 
 import signal
 import socket
-import sys
 import time
 
 import pytest
-from harness import P2P
+from harness import P2P, PROGRAM
 from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, in_call, listening
 
-PROGRAM = (sys.executable, "-m", "p2pcall")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 AT_ONCE_S = 2.0
 ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"

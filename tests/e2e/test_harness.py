@@ -211,7 +211,6 @@ def test_a_sound_is_followed_over_a_skip() -> None:
 
 
 def test_pesq_tells_good_from_bad() -> None:
-    pytest.importorskip("pesq")
     says = sound.speech(4)
     holes = says.copy()
     for start in range(0, len(holes), 9_600):

@@ -189,7 +189,6 @@ def hear(pulse: PulseServer, wav: Path) -> dict[str, Any]:
 
 
 def test_what_a_says_is_heard_at_b(pulse_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
-    pytest.importorskip("pesq")
     wav = sound.speech_wav(tmp_path / "says.wav", SAYS_S)
     cards = media("default", "default")
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import P2P, ROOT
+from harness import P2P, PROGRAM, ROOT
 from pairs import DIAL, NO_MEDIA, Start, dialling, in_call, listening, media
 from person import (
     QUESTION,
@@ -250,7 +250,7 @@ def test_events_and_picture_do_not_share_a_terminal(p2p: Start) -> None:
 
 def test_one_line_is_enough_for_head(p2p: Start) -> None:
     bob, target = listening(p2p, "--answer", "anyone")
-    dial = shlex.join([sys.executable, "-m", "p2pcall", *DIAL, target, "--json", *NO_MEDIA])
+    dial = shlex.join([*PROGRAM, *DIAL, target, "--json", *NO_MEDIA])
     script = f'{dial} | head -1; echo "status ${{PIPESTATUS[*]}}"'
     alice = p2p(script, program=("bash", "-c"), terminal=(80, 24), name="alice")
     modes = alice.terminal_modes()

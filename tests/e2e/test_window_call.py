@@ -5,13 +5,12 @@ drawn anew, and gets a picture of another size from the other side.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import P2P, ROOT
+from harness import P2P, PROGRAM, ROOT
 from pairs import DIAL, Start, listening, media
 from person import SMALL, Canvas, PixelAt, Rgb
 from picture import Picture
@@ -79,7 +78,7 @@ def test_a_call_in_a_window_that_is_resized(
     bob, target = listening(p2p, "--answer", "anyone", "--once", using=media("tone", video_in="test"))
     fifo = tmp_path / "events"
     os.mkfifo(fifo)
-    dial = [sys.executable, "-m", "p2pcall", *DIAL, target, "--json", *media("tone", video_out="auto")]
+    dial = [*PROGRAM, *DIAL, target, "--json", *media("tone", video_out="auto")]
     env = {"P2PCALL_HOME": str(tmp_path / "alice"), "PYTHONPATH": str(ROOT)}
     window = xterm(["sh", "-c", EVENTS_TO_A_FIFO, "sh", str(fifo), *dial], env=env, size=size)
     events = p2p(str(fifo), program=("cat",))

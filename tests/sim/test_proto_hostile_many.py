@@ -84,10 +84,10 @@ def every_kind() -> dict[str, bytes]:
         whole = {"knock": dial.knock, "cookie": dial.cookie, "response": dial.response, **parts}
         whole["confirmation"] = dial.confirmation
         kinds.update({f"{name} {'IK' if known else 'XX'}": data for name, data in whole.items()})
-    for size in (0, c.MAX_PAYLOAD_BYTES):
+    for padded_to in (0, c.MAX_PAYLOAD_BYTES):
         pair = call()
-        pair.ours.send(Channel.VIDEO, b"picture", pair.world.now, padded_to=size)
-        kinds[f"data {size}"] = pair.alice.endpoint.datagrams_to_send(pair.world.now)[0][0]
+        pair.ours.send(Channel.VIDEO, b"picture", pair.world.now, padded_to=padded_to)
+        kinds[f"data {padded_to}"] = pair.alice.endpoint.datagrams_to_send(pair.world.now)[0][0]
     return kinds
 
 
