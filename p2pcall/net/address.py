@@ -164,20 +164,16 @@ def zone(scope_id: int) -> str:
         return f"%{scope_id}"
 
 
-async def resolve(
-    target: Target,
-    loop: asyncio.AbstractEventLoop | None = None,
-    timeout_s: float = RESOLVE_TIMEOUT_S,
-) -> list[Address]:
+async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[Address]:
     """The addresses to dial, best first; never empty.
 
     Raises `P2PCallError` (not found) if the name has none.
     """
     if target.kind == "literal":
         return [literal_address(target.host, target.port)]
-    loop = loop or asyncio.get_running_loop()
     try:
-        found = await asyncio.wait_for(_getaddrinfo(target.host, target.port, loop), timeout_s)
+        async with asyncio.timeout(timeout_s):  # `wait_for` may fail as the host does after it was cancelled
+            found = await _getaddrinfo(target.host, target.port)
     except TimeoutError as error:
         text = f"the name server did not answer for {target.host!r}"
         raise P2PCallError(
@@ -193,8 +189,9 @@ async def resolve(
     return addresses
 
 
-def _getaddrinfo(host: str, port: int, loop: asyncio.AbstractEventLoop) -> asyncio.Future[list[Address]]:
+def _getaddrinfo(host: str, port: int) -> asyncio.Future[list[Address]]:
     """`getaddrinfo` on a daemon thread, which is simply left behind when nobody waits any more."""
+    loop = asyncio.get_running_loop()
     future: asyncio.Future[list[Address]] = loop.create_future()
 
     def settle(result: list[Address], error: Exception | None) -> None:

@@ -141,5 +141,6 @@ class Follower:
                 first, self._retry, last = False, False, link
                 await self._move(link)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), WATCH_S)
+                async with asyncio.timeout(WATCH_S):  # `wait_for` may go on after it was cancelled
+                    await self._wake.wait()
             self._wake.clear()

@@ -32,7 +32,7 @@ from p2pcall.net.discovery import (
     to_peer,
 )
 from p2pcall.net.interfaces import Interface, interfaces, local_links, reachable
-from p2pcall.net.link import Link, look, open_link
+from p2pcall.net.link import Follower, Link, look, open_link
 
 LINK = Link(("192.0.2.1",), ("192.0.2.1",), loopback=False)
 BLOCKED = P2PCallError("mdns-blocked", "port 5353 is in use", ExitCode.NOT_FOUND)
@@ -475,3 +475,22 @@ def test_who_was_seen_may_still_say_where_they_are_but_not_for_ever(
         assert Seeing.asked[-1] is DNSQuestionType.QM
 
     run(story)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_who_follows_the_link_stops_though_woken_at_the_same_time(turns: int) -> None:
+    async def run() -> None:
+        async def stay(link: Link | None) -> None:
+            pass
+
+        follower = Follower((), stay)
+        follower.start()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        follower.wake(again=True)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        stopping = asyncio.ensure_future(follower.stop())
+        assert await asyncio.wait({stopping}, timeout=10) == ({stopping}, set())
+
+    asyncio.run(run())
