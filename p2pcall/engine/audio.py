@@ -6,10 +6,13 @@ Nothing here waits, and nothing here decides about jitter or redundancy: that is
 
 from collections.abc import Callable
 
+import numpy as np
+
 from p2pcall.codec.opus import OpusDecoder, OpusEncoder
 from p2pcall.media import constants as media
-from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, Silence
+from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Output, Play, Silence
 from p2pcall.media.packets import parse_audio
+from p2pcall.media.pauses import Pauses
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
 from p2pcall.media.stretch import merge
@@ -64,6 +67,7 @@ class AudioReceive:
         self._clock = clock
         self._decoder = OpusDecoder()
         self._jitter = JitterBuffer()
+        self._pauses = Pauses()
         self._last_capture_ms: int | None = None
         self.stats = ReceiveStats()
         self.malformed = 0
@@ -97,7 +101,11 @@ class AudioReceive:
     def pull(self) -> bytes:
         """The next 20 ms for the speaker."""
         self.last_pull_at = self._clock()
-        step = self._jitter.pull(self.last_pull_at)
+        pcm = self._render(self._jitter.pull(self.last_pull_at, quiet=self._pauses.quiet))
+        self._pauses.played(_rms(pcm))
+        return pcm
+
+    def _render(self, step: Output) -> bytes:
         match step:
             case Play():
                 self._played(step.capture_ms)
@@ -116,3 +124,9 @@ class AudioReceive:
             self.playing = True
             if self.on_first_play is not None:
                 self.on_first_play()
+
+
+def _rms(pcm: bytes) -> float:
+    """How loud a frame is: 0 to 32,768."""
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+    return float(np.sqrt(np.dot(samples, samples) / len(samples)))

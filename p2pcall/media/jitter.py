@@ -5,9 +5,10 @@ speaker is the clock: everything moves on pulls, so a network that stands still 
 drift between the two sound cards is taken up here.
 
 Rules: delay grows only where a frame is missing anyway (concealed instead of skipped) and shrinks by
-merging two frames when it was too deep for a while; what was concealed while the buffer was empty is taken
-off again when the frames turn out to be lost, so a loss leaves no delay behind; at most JITTER_MAX_FRAMES
-are held, the oldest go; a seq that does not fit the time is not believed until several in a row agree.
+merging two frames when it was too deep for a while, in a pause of what is said if one comes soon; what was
+concealed while the buffer was empty is taken off again when the frames turn out to be lost, so a loss leaves
+no delay behind; at most JITTER_MAX_FRAMES are held, the oldest go; a seq that does not fit the time is not
+believed until several in a row agree.
 Leaves out decoding, concealing and merging of samples (`codec`, `stretch`) and the copies' unpacking
 (`packets`).
 """
@@ -126,8 +127,11 @@ class JitterBuffer:
         if len(self._held) > c.JITTER_MAX_FRAMES:
             self._drop_before(min(self._held) + 1)
 
-    def pull(self, now: float) -> Output:
-        """What the speaker plays next; call it once for each 20 ms that it takes."""
+    def pull(self, now: float, *, quiet: bool = True) -> Output:
+        """What the speaker plays next; call it once for each 20 ms that it takes.
+
+        `quiet` says that it plays a pause, in which a merge is not heard.
+        """
         if not self._playing and not self._start(now):
             self.counters.silence += 1
             return Silence()
@@ -139,7 +143,7 @@ class JitterBuffer:
         if self._next not in self._held:
             self._take_back(excess_s)
         if self._next in self._held:
-            return self._play(excess_s)
+            return self._play(excess_s, quiet=quiet)
         return self._fill(excess_s)
 
     def _believe(self, transit: float, now: float, recovered: bool) -> bool:
@@ -202,14 +206,15 @@ class JitterBuffer:
         self._run = self._waited = self._deep_ticks = 0
         return True
 
-    def _play(self, excess_s: float) -> Output:
+    def _play(self, excess_s: float, *, quiet: bool) -> Output:
         held = self._held.pop(self._next)
         self._next += 1
         self._run = self._waited = 0
         self.counters.played += 1
         self.counters.recovered += held.recovered
         fast = excess_s > c.JITTER_FAR_TOO_DEEP_S
-        if self._deep_ticks < (c.JITTER_SHRINK_FAST_TICKS if fast else c.JITTER_SHRINK_TICKS):
+        patience = c.JITTER_SHRINK_FAST_TICKS if fast else c.JITTER_SHRINK_TICKS
+        if self._deep_ticks < patience * (1 if quiet else c.JITTER_SHRINK_LOUD):
             return Play(held.frame, held.capture_ms)
         second = self._held.pop(self._next, None)
         if second is None:

@@ -1,5 +1,7 @@
 """The jitter buffer tick by tick; long runs over bad networks are in tests/sim."""
 
+from collections.abc import Container
+
 import pytest
 
 from p2pcall.media import constants as c
@@ -21,9 +23,9 @@ class Bench:
         at = seq * TICK + ANCHOR + late_s
         self.buffer.insert(seq, b"%d" % seq, seq * 20, at, recovered)
 
-    def pull(self) -> Output:
+    def pull(self, *, quiet: bool = True) -> Output:
         self.tick += 1
-        return self.buffer.pull(self.tick * TICK)
+        return self.buffer.pull(self.tick * TICK, quiet=quiet)
 
     def steady(self, frames: int) -> None:
         """Send and play so many more frames."""
@@ -156,13 +158,44 @@ def test_too_deep_for_long_is_merged_away() -> None:
     assert bench.buffer.counters.merged == len(merges)
 
 
+def too_deep(late_s: float) -> Bench:
+    """A buffer that waited for frames which then came at once."""
+    bench = Bench()
+    seq = bench.settled()
+    for _ in range(round(late_s / TICK)):
+        bench.pull()
+    for more in range(round(late_s / TICK) + 1):
+        bench.insert(seq + more, late_s - more * TICK + ANCHOR)
+    return bench
+
+
+def ticks_to_merge(late_s: float, pause: Container[int]) -> int:
+    """How many ticks until the first merge, where there are pauses at such ticks."""
+    bench = too_deep(late_s)
+    for tick in range(100):
+        if isinstance(bench.pull(quiet=tick in pause), Merge):
+            return tick
+        bench.insert(bench.tick)
+    raise AssertionError("it stays too deep")
+
+
+@pytest.mark.parametrize("late_s", [0.06, 0.1])
+def test_too_deep_shrinks_in_the_first_pause_or_when_none_comes(late_s: float) -> None:
+    soonest, latest = ticks_to_merge(late_s, range(1000)), ticks_to_merge(late_s, ())
+    assert latest > 3 * soonest
+    for pause in range(soonest + 1, latest, 3):
+        assert ticks_to_merge(late_s, {pause}) == pause
+    assert ticks_to_merge(late_s, range(soonest)) == latest, "too soon to be merged, pause or not"
+    assert latest <= c.JITTER_SHRINK_TICKS * c.JITTER_SHRINK_LOUD
+
+
 def test_no_merge_without_the_second_frame() -> None:
     bench = Bench()
     bench.settled()
     bench.buffer._deep_ticks = 1_000
     bench.insert(bench.tick)
     bench.buffer._held = {bench.buffer._next: bench.buffer._held[max(bench.buffer._held)]}
-    assert isinstance(bench.buffer._play(1.0), Play)
+    assert isinstance(bench.buffer._play(1.0, quiet=True), Play)
 
 
 def test_it_waits_for_a_frame_while_it_is_not_deep_enough() -> None:
