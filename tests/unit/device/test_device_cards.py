@@ -327,6 +327,7 @@ def test_a_card_that_asks_ahead_waits_for_the_loop_as_long_as_it_has_sound(sound
         scheduler.run_posted()
     assert set(played[0]) == set(numbered(7))
     assert speaker.underruns == before
+    scheduler.run_posted()
     scheduler.closed = True
     assert set(stream.play(8)[-audio.BLOCK_BYTES :]) == {0}, "no loop: nothing to wait for"
     speaker.stop()
