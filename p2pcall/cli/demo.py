@@ -35,6 +35,7 @@ from p2pcall.view.hud import HudState
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 """For the other process to say that it listens, on a slow machine under load."""
+STOP_TIMEOUT_S = 5.0
 FIND_TIMEOUT_S = 4.0
 """mDNS checks for 1.3 s that a name is free before it answers to it."""
 UNSEEN_SIZE = (320, 240)
@@ -126,7 +127,8 @@ class Person:
     async def port(self) -> int:
         """Where it listens; P2PCallError if it does not."""
         try:
-            event = await asyncio.wait_for(self._event("listening"), START_TIMEOUT_S)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                event = await self._event("listening")
         except TimeoutError as error:
             why = f"the other process did not start within {START_TIMEOUT_S:.0f} seconds"
             raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error
@@ -154,7 +156,8 @@ class Person:
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), 5)
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

@@ -23,7 +23,12 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
     """List them once, or with `watch` tell who comes and goes until interrupted."""
     contacts = Contacts(home)
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    lines = LineWriter(env.stdout, lambda: broken.set_result(None)) if json else None
+
+    def closed() -> None:
+        if not broken.done():
+            broken.set_result(None)
+
+    lines = LineWriter(env.stdout, closed) if json else None
 
     def tell(make: Callable[..., Event], peer: LanPeer) -> None:
         contact = contacts.by_name(peer.name)

@@ -61,8 +61,7 @@ async def locate(station: Station, target: Target) -> Found:
             "p2pcall peers, to see who is there",
         ) from error
     finally:
-        if not resolving.cancel() and not resolving.cancelled():
-            resolving.exception()
+        resolving.cancel()  # or, if it has failed, nobody asks any more why
 
 
 async def _seen(

@@ -52,11 +52,13 @@ JITTER_QUANTILE = 0.995  # this part of the frames shall be in time
 JITTER_BASE_WINDOW_S = 5.0  # the fastest of the last 5-10 s is "in time"; 200 ppm are 2 ms in it
 JITTER_START_S = 0.01  # before anything is known: half a frame of jitter
 JITTER_SHRINK_HYSTERESIS_S = 0.005  # beyond the one frame that a merge takes
-JITTER_SHRINK_TICKS = 15  # 300 ms too deep before a merge: a merge is heard a little
+JITTER_SHRINK_TICKS = 15  # 300 ms too deep before a merge in a pause
 JITTER_SHRINK_FAST_TICKS = 5  # when it is more than JITTER_FAR_TOO_DEEP_S too deep
-JITTER_SHRINK_LOUD = 5  # so many times longer is waited for a pause; a merge within a word costs a whole PESQ
+JITTER_SHRINK_LOUD = (
+    5  # so many times longer for a pause to come: within a word a merge costs a point of PESQ
+)
 JITTER_FAR_TOO_DEEP_S = 0.06
-JITTER_SKIP_S = 0.2  # so much deeper than wanted (speaker stood still): skip, merging would take seconds
+JITTER_SKIP_S = 0.2  # so much deeper than wanted (speaker stood still): skip, merging takes seconds
 JITTER_WAIT_TICKS = 2  # frames that one gap may add where later frames are there already
 JITTER_CONCEAL_RUN = 5  # 100 ms: longer concealment turns into a drone, so silence then
 JITTER_PLAUSIBLE_S = 1.0  # a seq that is later than this by its time is not believed, nor one ...
@@ -67,10 +69,8 @@ JITTER_MISSED_KEPT = 64  # seqs played without sound, so that a copy that comes 
 
 QUIET_BELOW = 0.1  # a frame of a tenth (-20 dB) of the loudest of late is a pause ...
 QUIET_RMS = 100  # ... and so is one below this of 32,768 (-50 dB), however quiet all has been
-QUIET_FORGET = (
-    0.9965  # each frame: half of the loudness in 4 s, so that whoever speaks up and then low has pauses
-)
-QUIET_FRAMES = 2  # in a row: 40 ms, longer than the stop of a consonant
+QUIET_FORGET = 0.9965  # each frame: the loudest counts half after 4 s, so that low speech is heard again
+QUIET_FRAMES = 2  # in a row: 40 ms; in the stop of a consonant, which may be as long, a merge is hardly heard
 
 MERGE_FADE_SAMPLES = 240  # 5 ms: one period of a low voice
 MERGE_SEARCH_STEP = 4  # looks at every fourth sample: 12 kHz shows well enough where two frames agree

@@ -127,10 +127,10 @@ class JitterBuffer:
         if len(self._held) > c.JITTER_MAX_FRAMES:
             self._drop_before(min(self._held) + 1)
 
-    def pull(self, now: float, *, quiet: bool = True) -> Output:
+    def pull(self, now: float, *, quiet: bool) -> Output:
         """What the speaker plays next; call it once for each 20 ms that it takes.
 
-        `quiet` says that it plays a pause, in which a merge is not heard.
+        `quiet`: what was played last was a pause, so a merge now is least likely to be heard.
         """
         if not self._playing and not self._start(now):
             self.counters.silence += 1

@@ -8,6 +8,7 @@ engine's business.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
@@ -172,7 +173,8 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
     if target.kind == "literal":
         return [literal_address(target.host, target.port)]
     try:
-        async with asyncio.timeout(timeout_s):  # `wait_for` may fail as the host does after it was cancelled
+        # Before Python 3.12 `wait_for` may fail as the lookup does though it was cancelled, when nobody waits any more.
+        async with asyncio.timeout(timeout_s):
             found = await _getaddrinfo(target.host, target.port)
     except TimeoutError as error:
         text = f"the name server did not answer for {target.host!r}"
@@ -210,7 +212,7 @@ def _getaddrinfo(host: str, port: int) -> asyncio.Future[list[Address]]:
             result = [normalise(info[4]) for info in infos if info[0] in (socket.AF_INET, socket.AF_INET6)]
         except (OSError, UnicodeError) as error:
             failure = error
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=work, name="resolve", daemon=True).start()

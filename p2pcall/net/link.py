@@ -125,12 +125,14 @@ class Follower:
 
     async def stop(self) -> None:
         """Ends the task; raises what it died of, if it did."""
-        if self._task is None:
+        task, self._task = self._task, None
+        if task is None:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._task = None
+        while not task.done():  # again, for zeroconf may swallow a cancellation
+            task.cancel()
+            await asyncio.wait({task}, timeout=WATCH_S)
+        if not task.cancelled():
+            task.result()
 
     async def _run(self) -> None:
         last: Link | None = None
@@ -141,6 +143,8 @@ class Follower:
                 first, self._retry, last = False, False, link
                 await self._move(link)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_S):  # `wait_for` may go on after it was cancelled
+                async with asyncio.timeout(
+                    WATCH_S
+                ):  # `wait_for`, before Python 3.12, may not see that it is cancelled
                     await self._wake.wait()
             self._wake.clear()

@@ -24,8 +24,8 @@ from p2pcall.proto.kem import KemPair
 from p2pcall.proto.wire import Address, PatternId, Suites
 
 PAUSE_S = 0.002
-MOST_AT_ONCE = 64
-"""After a pause that was too long: a flood is steady, and what was missed is not made up for."""
+MOST_AT_ONCE = 256
+"""After a pause that was too long: a flood is steady, and what was missed beyond this is not made up for."""
 RECEIVE_BYTES = 2048
 LENGTH = struct.Struct(">H")
 

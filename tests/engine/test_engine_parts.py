@@ -12,7 +12,7 @@ from virtual import run_virtual
 
 from p2pcall.device.song import song_pcm
 from p2pcall.engine import keys
-from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioSend
+from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
 from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
 from p2pcall.engine.outcome import ENDINGS, Outcome
 from p2pcall.engine.people import People
@@ -23,7 +23,7 @@ from p2pcall.engine.station import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.media.constants import FRAME_BYTES
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, JITTER_SHRINK_LOUD, JITTER_SHRINK_TICKS
 from p2pcall.media.packets import parse_audio
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
@@ -416,3 +416,32 @@ def test_frames_are_numbered_by_the_capture_clock() -> None:
 
 def test_a_capture_clock_that_leaps_or_goes_back_is_not_followed() -> None:
     assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 1, 2, 3, 4]
+
+
+def ticks_to_merge(amplitude: float) -> int:
+    """A tone is held up by a stall: how many frames of it are played until the first merge."""
+    at = 0.0
+    packets = list[bytes]()
+    send = AudioSend(lambda packet, padded_to: packets.append(packet), lambda at: round(at * 1000))
+    receive = AudioReceive(lambda: at)
+    tone = amplitude * np.sin(np.arange(FRAME_BYTES // 2) * (2 * np.pi * 12 / (FRAME_BYTES // 2)))
+    pcm = tone.astype("<i2").tobytes()
+
+    def tick(*, arrives: bool) -> None:
+        nonlocal at
+        at += FRAME_S
+        send.on_frame(pcm, at)
+        while packets and arrives:
+            receive.on_payload(packets.pop(0))
+        receive.pull()
+
+    for number in range(600):
+        tick(arrives=not 400 <= number < 403)
+        if receive.buffer.counters.merged:
+            return number - 403
+    raise AssertionError("it stays too deep")
+
+
+def test_a_delay_shrinks_in_a_pause_before_it_shrinks_in_a_word() -> None:
+    longer = JITTER_SHRINK_TICKS * JITTER_SHRINK_LOUD - JITTER_SHRINK_TICKS
+    assert ticks_to_merge(10_000) - ticks_to_merge(0) == longer

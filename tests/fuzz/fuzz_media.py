@@ -128,9 +128,10 @@ class Receiver:
             assert len(self.store) <= max(c.STORE_FRAGMENTS, count)
 
     def speaker(self) -> None:
-        for _ in range(1 + self.source.below(60)):
+        count = 1 + self.source.below(60)
+        for _ in range(count):
             self.now += c.FRAME_S
-            self.jitter.pull(self.now)
+            self.jitter.pull(self.now, quiet=count % 2 == 0)
         assert 0 < self.jitter.target_s <= c.JITTER_MAX_DEPTH * c.FRAME_S + c.JITTER_SLACK_S
 
     def ask(self) -> None:

@@ -45,7 +45,7 @@ def call(sender: Stall, receiver: Stall) -> tuple[list[Output], JitterBuffer]:
     buffer, outputs = JitterBuffer(), []
     for now, what, payload in sorted(happens):
         if what == 2:
-            outputs.append(buffer.pull(now))
+            outputs.append(buffer.pull(now, quiet=True))
             continue
         packet = parse_audio(payload)
         assert packet is not None

@@ -54,6 +54,8 @@ class Voice:
     pull_jitter_s: float = 0.0015
     in_pairs: bool = False
     """The speaker takes two frames at once each 40 ms."""
+    quiet: bool = True
+    """There are pauses all the time, or never one."""
     buffer: JitterBuffer = field(default_factory=JitterBuffer)
     redundancy: Redundancy = field(default_factory=Redundancy)
     stats: ReceiveStats = field(default_factory=ReceiveStats)
@@ -103,7 +105,7 @@ class Voice:
             if hostile is not None:
                 hostile(self)
             self.now = tick_at
-            self.take(self.buffer.pull(tick_at), tick_at)
+            self.take(self.buffer.pull(tick_at, quiet=self.quiet), tick_at)
             self.ticks += 1
             if tick_at >= self.next_report:
                 self.next_report += 1.0
@@ -171,9 +173,10 @@ def test_bursts_of_loss() -> None:
     assert voice.delay_over(100) < 0.180
 
 
+@pytest.mark.parametrize("quiet", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_depth_grows_under_jitter_and_shrinks_again(seed: int) -> None:
-    voice = Voice(seed).run(20)
+def test_depth_grows_under_jitter_and_shrinks_again(seed: int, quiet: bool) -> None:
+    voice = Voice(seed, quiet=quiet).run(20)
     before = voice.delay_over(5)
     voice.delay = uniform_jitter(0.06)
     voice.run(30)
@@ -186,8 +189,9 @@ def test_depth_grows_under_jitter_and_shrinks_again(seed: int) -> None:
     assert voice.buffer.target_s < 0.020
 
 
-def test_loss_ends_and_delay_and_redundancy_come_back() -> None:
-    voice = Voice(7, loss=random_loss(0.2)).run(60)
+@pytest.mark.parametrize("quiet", [True, False])
+def test_loss_ends_and_delay_and_redundancy_come_back(quiet: bool) -> None:
+    voice = Voice(7, loss=random_loss(0.2), quiet=quiet).run(60)
     assert voice.redundancy.copies == 3
     voice.loss = random_loss(0.0)
     voice.run(60)
@@ -195,9 +199,9 @@ def test_loss_ends_and_delay_and_redundancy_come_back() -> None:
     assert voice.delay_over(5) < 0.040
 
 
-@pytest.mark.parametrize("ppm", [-200, 200])
-def test_an_hour_of_drift_builds_up_no_delay(ppm: int) -> None:
-    voice = Voice(5, drift=ppm * 1e-6, delay=uniform_jitter(0.004)).run(3600)
+@pytest.mark.parametrize(("ppm", "quiet"), [(-200, True), (200, False)])
+def test_an_hour_of_drift_builds_up_no_delay(ppm: int, quiet: bool) -> None:
+    voice = Voice(5, drift=ppm * 1e-6, delay=uniform_jitter(0.004), quiet=quiet).run(3600)
     worst = max(delay for at, delay in voice.delays if at > 30)
     assert worst < 0.060
     counters = voice.buffer.counters
@@ -235,9 +239,10 @@ def test_an_outage_ends_within_a_fraction_of_a_second(length_s: float) -> None:
     assert voice.delay_over(5) < 0.045
 
 
+@pytest.mark.parametrize("quiet", [True, False])
 @pytest.mark.parametrize("length_s", [0.08, 0.3, 0.9, 3.0])
-def test_a_stall_that_delivers_all_at_once_is_not_played_late(length_s: float) -> None:
-    voice = Voice(9).run(20)
+def test_a_stall_that_delivers_all_at_once_is_not_played_late(length_s: float, quiet: bool) -> None:
+    voice = Voice(9, quiet=quiet).run(20)
     start = voice.now
     voice.delay = lambda now, rng: max(0.0, start + length_s - now)
     voice.run(length_s + 1.0)
@@ -325,6 +330,6 @@ def test_hostile_streams_stay_bounded(seed: int) -> None:
         buffer.insert(seq, b"x", seq, now, rng.random() < 0.2)
         assert buffer.depth <= c.JITTER_MAX_FRAMES
         if rng.random() < 0.3:
-            buffer.pull(now)
+            buffer.pull(now, quiet=rng.random() < 0.5)
         assert len(buffer._missed) <= c.JITTER_MISSED_KEPT
     assert buffer.target_s <= c.JITTER_MAX_DEPTH * c.FRAME_S + c.JITTER_SLACK_S

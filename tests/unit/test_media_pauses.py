@@ -13,7 +13,7 @@ def heard(pauses: Pauses, *rms: float) -> list[bool]:
     return told
 
 
-def test_a_pause_is_quiet_against_what_was_said_and_longer_than_a_consonant() -> None:
+def test_a_pause_is_quiet_against_what_was_said_and_longer_than_one_frame() -> None:
     assert heard(Pauses(), 3_000, 290, 2_000, 290, 290, 290, 310) == [False] * 4 + [True, True, False]
 
 
