@@ -54,9 +54,7 @@ JITTER_START_S = 0.01  # before anything is known: half a frame of jitter
 JITTER_SHRINK_HYSTERESIS_S = 0.005  # beyond the one frame that a merge takes
 JITTER_SHRINK_TICKS = 15  # 300 ms too deep before a merge in a pause
 JITTER_SHRINK_FAST_TICKS = 5  # when it is more than JITTER_FAR_TOO_DEEP_S too deep
-JITTER_SHRINK_LOUD = (
-    5  # so many times longer for a pause to come: within a word a merge costs a point of PESQ
-)
+JITTER_SHRINK_LOUD = 5  # so many times longer in the hope of a pause: within a word a merge is well heard
 JITTER_FAR_TOO_DEEP_S = 0.06
 JITTER_SKIP_S = 0.2  # so much deeper than wanted (speaker stood still): skip, merging takes seconds
 JITTER_WAIT_TICKS = 2  # frames that one gap may add where later frames are there already

@@ -143,8 +143,7 @@ class Follower:
                 first, self._retry, last = False, False, link
                 await self._move(link)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(
-                    WATCH_S
-                ):  # `wait_for`, before Python 3.12, may not see that it is cancelled
+                # Before Python 3.12 `wait_for` may not see that it is cancelled when it is woken at the same time.
+                async with asyncio.timeout(WATCH_S):
                     await self._wake.wait()
             self._wake.clear()

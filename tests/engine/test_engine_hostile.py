@@ -15,6 +15,7 @@ from p2pcall.engine.devices import REOPEN_EVERY_S, Devices, Speaker, open_device
 from p2pcall.engine.live import MEDIA_EVERY_S
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
 from p2pcall.proto.control import ControlFull
@@ -164,16 +165,14 @@ def test_a_caller_who_is_dropped_in_silence_is_told_that_nothing_answers(tmp_pat
 def test_a_key_is_pinned_under_the_name_that_was_dialled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def found(station: object, target: object) -> caller.Found:
-        return caller.Found([(BOB, 51729)], people.expected_key("box.example"), "box.example")
+    async def found(station: Station, target: object) -> caller.Found:
+        return caller.Found([(BOB, 51729)], station.people.expected_key("box.example"), "box.example")
 
     async def scene(seed: int, claimed: str) -> None:
-        nonlocal people
         network = Network()
         bob = station(tmp_path / str(seed), claimed, FakeUi(), network, BOB, seed, answer=Answer.ANYONE)
         task = await listening(bob)
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
-        people = alice.people
         devices = open_devices(alice.settings, alice.env)
         try:
             await caller.Caller(alice, devices, parse_target("box.example"), "box.example").run()
@@ -181,7 +180,6 @@ def test_a_key_is_pinned_under_the_name_that_was_dialled(
             devices.close()
             task.cancel()
 
-    people = None  # type: ignore[assignment]
     monkeypatch.setattr(caller, "locate", found)
     run_virtual(lambda: scene(2, "bob"))
     with pytest.raises(P2PCallError) as caught:

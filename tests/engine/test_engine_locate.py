@@ -2,13 +2,13 @@
 
 import asyncio
 import gc
+from collections.abc import Callable, Sequence
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from p2pcall.engine import caller
-from p2pcall.engine.people import People
 from p2pcall.engine.station import Interrupts, Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import address
@@ -16,6 +16,7 @@ from p2pcall.net.address import Address, parse_target
 from p2pcall.net.discovery import LanPeer
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729),), MappingProxyType({}), "bob.local.")
+Happens = Callable[[], None]
 TURNS = range(6)
 """Further apart than so many turns of the loop the two do not meet."""
 
@@ -24,50 +25,62 @@ class Race:
     """`locate` with a LAN and a resolver that answer when they are told to."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.lan: asyncio.Future[LanPeer | None] = self.loop.create_future()
-        self.system: asyncio.Future[list[Address]] = self.loop.create_future()
-        self.unheard: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _, context: self.unheard.append(context))
+        loop = asyncio.get_running_loop()
+        self._lan: asyncio.Future[LanPeer] = loop.create_future()
+        self._system: asyncio.Future[list[Address]] = loop.create_future()
+        self._interrupts = Interrupts()
+        self._unheard: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: self._unheard.append(context))
         monkeypatch.setattr(caller, "find", self._find)
-        monkeypatch.setattr(address, "_getaddrinfo", lambda *_: self.system)
-        nobody = SimpleNamespace(expected_key=lambda name: None)
-        self.interrupts = Interrupts()
-        self.station = cast(
-            Station,
-            SimpleNamespace(
-                people=cast(People, nobody),
-                settings=SimpleNamespace(bind=()),
-                interrupts=self.interrupts,
-            ),
-        )
+        monkeypatch.setattr(address, "_getaddrinfo", lambda *_: self._system)
 
-    async def _find(self, *_: Any) -> LanPeer | None:
-        return await self.lan
+    async def _find(self, *_: Any) -> LanPeer:
+        return await self._lan
 
-    async def located(self) -> caller.Found:
-        return await Station.unless_interrupted(
-            self.station, caller.locate(self.station, parse_target("bob"))
-        )
+    def bob(self) -> None:
+        """The LAN has found him."""
+        self._lan.set_result(BOB)
 
     def no_lan(self) -> None:
-        if not self.lan.done():
-            self.lan.set_exception(P2PCallError("mdns", "none here", ExitCode.NOT_FOUND))
+        if not self._lan.done():
+            self._lan.set_exception(P2PCallError("mdns", "none here", ExitCode.NOT_FOUND))
 
     def no_host(self) -> None:
-        if not self.system.done():
-            self.system.set_exception(OSError("no such host"))
+        if not self._system.done():
+            self._system.set_exception(OSError("no such host"))
 
-    async def turns(self, count: int) -> None:
-        for _ in range(count):
-            await asyncio.sleep(0)
+    def stop(self) -> None:
+        """A signal, or nobody reads any more."""
+        self._interrupts.closed()
 
-    async def unheard_errors(self) -> list[dict[str, Any]]:
+    async def run(self, first: Happens, then: Sequence[Happens], apart: int) -> caller.Found:
+        """What is found when one happens and, so many turns of the loop later, the others."""
+        fake = SimpleNamespace(
+            people=SimpleNamespace(expected_key=lambda name: None),
+            settings=SimpleNamespace(bind=()),
+            interrupts=self._interrupts,
+        )
+        station = cast(Station, fake)
+        locating = caller.locate(station, parse_target("bob"))
+        found = asyncio.ensure_future(Station.unless_interrupted(station, locating))
+        await turns(5)
+        first()
+        await turns(apart)
+        for happens in then:
+            happens()
+        return await found
+
+    async def unheard(self) -> list[dict[str, Any]]:
         """What reached the loop's last resort, after everything nobody waits for is gone."""
-        await self.turns(10)
-        del self.lan, self.system
+        await turns(10)
+        del self._lan, self._system
         gc.collect()
-        return self.unheard
+        return self._unheard
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("apart", TURNS)
@@ -75,18 +88,13 @@ class Race:
 def test_a_resolver_that_fails_as_the_lan_answers_is_not_heard(
     monkeypatch: pytest.MonkeyPatch, first: str, apart: int
 ) -> None:
-    async def run() -> None:
+    async def story() -> None:
         race = Race(monkeypatch)
-        found = asyncio.ensure_future(race.located())
-        await race.turns(5)
-        happenings = [lambda: race.lan.set_result(BOB), race.no_host]
-        for happens in happenings if first == "lan" else reversed(happenings):
-            happens()
-            await race.turns(apart)
-        assert (await found).addresses == [("192.0.2.7", 51729)]
-        assert await race.unheard_errors() == []
+        order = [race.bob, race.no_host] if first == "lan" else [race.no_host, race.bob]
+        assert (await race.run(order[0], order[1:], apart)).addresses == [("192.0.2.7", 51729)]
+        assert await race.unheard() == []
 
-    asyncio.run(run())
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("apart", TURNS)
@@ -96,21 +104,15 @@ def test_what_fails_as_something_else_is_decided_is_not_heard(
 ) -> None:
     """The LAN breaks down as the resolver fails; a signal comes as both do."""
 
-    async def run() -> None:
+    async def story() -> None:
         race = Race(monkeypatch)
-        found = asyncio.ensure_future(race.located())
-        await race.turns(5)
-        happenings = {"lan": race.no_lan, "system": race.no_host}
-        if who == "signal":
-            happenings[who] = race.interrupts.closed
-        first = happenings.pop(who)
-        first()
-        await race.turns(apart)
-        for happens in happenings.values():
-            happens()
+        order = {
+            "lan": [race.no_lan, race.no_host],
+            "system": [race.no_host, race.no_lan],
+            "signal": [race.stop, race.no_lan, race.no_host],
+        }[who]
         with pytest.raises((P2PCallError, BrokenPipeError)):
-            await found
-        del found
-        assert await race.unheard_errors() == []
+            await race.run(order[0], order[1:], apart)
+        assert await race.unheard() == []
 
-    asyncio.run(run())
+    asyncio.run(story())

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -43,7 +44,7 @@ class FakeSource:
         self.on_error: Callable[[P2PCallError], None] | None = None
         self.on_frame: Callable[[bytes, float], None] | None = None
 
-    def start(self, on_frame: Callable[[bytes, float], None]) -> None:
+    def start(self, on_frame: Callable[..., Any]) -> None:
         self.on_frame = on_frame
 
     def stop(self) -> None:
@@ -53,7 +54,7 @@ class FakeSource:
 class FakeSink(FakeSource):
     """A speaker of the same kind."""
 
-    def start(self, pull: Callable[[], bytes]) -> None:  # type: ignore[override]
+    def start(self, pull: Callable[..., Any]) -> None:
         self.pull = pull
         self.on_frame = lambda pcm, at: None
 

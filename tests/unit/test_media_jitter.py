@@ -138,13 +138,19 @@ def test_a_frame_after_its_time_is_counted_late_once_and_a_double_never() -> Non
     assert bench.buffer.counters.late == 1
 
 
-def test_too_deep_for_long_is_merged_away() -> None:
+def too_deep(late_s: float) -> Bench:
+    """A buffer that waited for frames which then came at once."""
     bench = Bench()
     seq = bench.settled()
-    for _ in range(3):
+    for _ in range(round(late_s / TICK)):
         bench.pull()
-    for more in range(4):
-        bench.insert(seq + more, 0.061 - more * TICK + ANCHOR)
+    for more in range(round(late_s / TICK) + 1):
+        bench.insert(seq + more, late_s - more * TICK + ANCHOR)
+    return bench
+
+
+def test_too_deep_for_long_is_merged_away() -> None:
+    bench = too_deep(0.061)
     outputs = []
     for _ in range(40):
         outputs.append(bench.pull())
@@ -156,17 +162,6 @@ def test_too_deep_for_long_is_merged_away() -> None:
     assert played == list(range(played[0], played[0] + len(played))), "nothing left out"
     assert bench.buffer.delay_s <= bench.buffer.target_s + c.FRAME_S + c.JITTER_SHRINK_HYSTERESIS_S
     assert bench.buffer.counters.merged == len(merges)
-
-
-def too_deep(late_s: float) -> Bench:
-    """A buffer that waited for frames which then came at once."""
-    bench = Bench()
-    seq = bench.settled()
-    for _ in range(round(late_s / TICK)):
-        bench.pull()
-    for more in range(round(late_s / TICK) + 1):
-        bench.insert(seq + more, late_s - more * TICK + ANCHOR)
-    return bench
 
 
 def ticks_to_merge(late_s: float, pause: Container[int]) -> int:
