@@ -20,7 +20,8 @@ from typing import Any
 import p2pcall
 from p2pcall import events
 from p2pcall.cli.options import usage
-from p2pcall.cli.output import Output, PlainView
+from p2pcall.cli.output import Output
+from p2pcall.cli.views import PlainView
 from p2pcall.device.factory import open_audio_sink
 from p2pcall.engine import run
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings

@@ -47,7 +47,7 @@ VideoOut = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        help="Where to draw: auto, blocks, ascii, a file, - (y4m), none.",
+        help="Where to draw: auto, blocks, ascii, window, a file, - (y4m), none.",
     ),
 ]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Same as --video-in none --video-out none.")]
@@ -77,6 +77,7 @@ MaxDuration = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Hang up after so long."),
 ]
+Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
@@ -101,7 +102,6 @@ class Unchecked(StrEnum):
     SIXEL = "sixel"
     KITTY = "kitty"
     ITERM = "iterm"
-    WINDOW = "window"
 
 
 def usage(text: str, hint: str | None = None) -> P2PCallError:
@@ -167,5 +167,6 @@ def call_settings(given: Mapping[str, Any]) -> CallSettings:
         announce=given.get("announce", Announce.PUBLIC),
         once=given.get("once", False),
         max_duration_s=given["max_duration"],
+        confirm=given["confirm"],
         echo=given.get("echo", False),
     )

@@ -5,26 +5,22 @@ time are shown when it is over.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Self, TextIO
-
-import av
+from typing import Self
 
 from p2pcall import events
 from p2pcall.cli import stdout, words
 from p2pcall.cli.lines import CLOSE_WAIT_S, LineWriter
-from p2pcall.device.base import OnError
+from p2pcall.cli.views import PlainView, Quiet, ScreenView, WindowView
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
-from p2pcall.view.hud import HudState
-from p2pcall.view.plainline import plain_figures, plain_help, plain_line, plain_verify
 from p2pcall.view.probe import Mode, probe
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
+from p2pcall.view.window import may_open
 
 BELL_EVERY_S = 3.0
 """Between two bells of the terminal while it rings."""
@@ -36,7 +32,7 @@ class Output:
 
     def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
-        self._view: CallView | None = None
+        self._view: ScreenView | PlainView | None = None
         self._held: list[str] = []
         self._lines: LineWriter | None = None
         sequences = not plain and probe(env.environ).cursor
@@ -134,7 +130,17 @@ class Output:
     # --- the call's screen -------------------------------------------------------------------------------------
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """Take the terminal for a call; `mode` is auto, blocks, ascii or none. None where events are written there."""
+        """Take the terminal for a call, and open a window; `mode` is auto, blocks, ascii, window or none. None where
+        there is nothing to show it on.
+        """
+        base = self._open_terminal(mode, on_key)
+        if mode == "window" or (
+            mode != "none" and isinstance(base, ScreenView) and may_open(self._env.environ)
+        ):
+            return WindowView(base, on_key, self._env.environ, open_now=mode == "window")
+        return base
+
+    def _open_terminal(self, mode: str, on_key: Callable[[str], None]) -> ScreenView | PlainView | None:
         terminal = self.terminal if self.terminal is not None and self.terminal.available else None
         if self._json and (terminal is None or self._env.stdout.isatty()):
             return None
@@ -150,7 +156,7 @@ class Output:
             terminal.enter()
             terminal.discard_typed()
             screen = Screen(terminal, drawn, ability=ability)
-            quiet = _Quiet(self._env.stderr)
+            quiet = Quiet(self._env.stderr)
             self._view = ScreenView(self, screen, terminal, on_key, quiet, picture=mode != "none")
         return self._view
 
@@ -160,141 +166,6 @@ class Output:
         for text in self._held:
             self.say(text)
         self._held.clear()
-
-
-class _Keys:
-    """Reads keys for as long as a view is open; none where the terminal was not to be had."""
-
-    def __init__(self, terminal: Terminal, on_key: Callable[[str], None]) -> None:
-        self._terminal, self._on_key = terminal, on_key
-        self._loop = asyncio.get_running_loop()
-        if terminal.entered:
-            self._loop.add_reader(terminal.fd_in, self._readable)
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._terminal.fd_in)
-
-    def _readable(self) -> None:
-        for key in self._terminal.read_keys():
-            if key == "eof":
-                self.close()
-            self._on_key(key)
-
-
-class _Quiet:
-    """Until `close`, what others write to stderr goes nowhere if that is a terminal: there is a picture on it.
-
-    PortAudio tells of every failing card there, from C, each time it is tried.
-    """
-
-    def __init__(self, stderr: TextIO) -> None:
-        self._kept: tuple[int, int] | None = None
-        with suppress(OSError, ValueError):
-            stderr.flush()
-            fd = stderr.fileno()
-            if os.isatty(fd):
-                self._kept = fd, os.dup(fd)
-                stdout.silence(stderr)
-
-    def close(self) -> None:
-        """stderr as it was."""
-        if self._kept is not None:
-            fd, copy = self._kept
-            self._kept = None
-            os.dup2(copy, fd)
-            os.close(copy)
-
-
-class ScreenView:
-    """`Screen` with its keys; without `picture` only the lines around it are drawn, and no picture is asked for."""
-
-    def __init__(
-        self,
-        output: Output,
-        screen: Screen,
-        terminal: Terminal,
-        on_key: Callable[[str], None],
-        quiet: "_Quiet",
-        *,
-        picture: bool,
-    ) -> None:
-        self._output, self._screen, self._quiet, self._picture = output, screen, quiet, picture
-        self._keys = _Keys(terminal, on_key)
-        self.on_error: OnError | None = None
-        self.show = screen.show
-        self.show_local = screen.show_local
-        self.set_hud = screen.set_hud
-        self.next_mode = screen.next_mode
-        self.clear_remote = screen.clear_remote
-        self.resized = screen.resized
-        self.refresh = screen.refresh
-
-    def view_size(self) -> tuple[int, int]:
-        """Pixels to ask for."""
-        return self._screen.view_size() if self._picture else (0, 0)
-
-    def close(self) -> None:
-        """The terminal as it was."""
-        self._keys.close()
-        self._screen.close()
-        self._quiet.close()
-        self._output.view_closed()
-
-
-class PlainView:
-    """One plain line a second instead of a picture: for screen readers, logs, and dumb terminals."""
-
-    def __init__(self, output: Output, terminal: Terminal | None, on_key: Callable[[str], None]) -> None:
-        self._output, self._terminal = output, terminal
-        self._told = HudState(elapsed_s=-1.0)
-        self._keys = None
-        self.on_error: OnError | None = None
-        if terminal is not None:
-            terminal.enter(alternate=False)
-            terminal.discard_typed()
-            self._keys = _Keys(terminal, on_key)
-
-    def set_hud(self, state: HudState) -> None:
-        """A line when a second has passed since the last; keys, figures, and what to compare when asked for."""
-        before, self._told = self._told, state
-        if state.show_help and not before.show_help:
-            self._output.say(plain_help())
-        if state.show_stats and not before.show_stats:
-            self._output.say(plain_figures(state))
-        if state.show_verify and not before.show_verify:
-            for line in plain_verify(state):
-                self._output.say(line)
-        if int(state.elapsed_s) != int(before.elapsed_s):
-            self._output.say(plain_line(state))
-
-    def view_size(self) -> tuple[int, int]:
-        """No picture."""
-        return (0, 0)
-
-    def show(self, frame: av.VideoFrame) -> None:
-        """No picture."""
-
-    def show_local(self, frame: av.VideoFrame | None) -> None:
-        """No picture."""
-
-    def next_mode(self) -> None:
-        """There is but one."""
-
-    def clear_remote(self) -> None:
-        """Nothing to clear."""
-
-    def resized(self) -> None:
-        """A line is a line."""
-
-    def refresh(self) -> None:
-        """The next line comes in a second."""
-
-    def close(self) -> None:
-        """The terminal as it was."""
-        if self._keys is not None and self._terminal is not None:
-            self._keys.close()
-            self._terminal.leave()
-        self._output.view_closed()
 
 
 def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:

@@ -31,8 +31,10 @@ from p2pcall.errors import ExitCode, P2PCallError
 
 REOPEN_EVERY_S = 3.0
 """Between two tries to get a lost sound device back."""
-TERMINAL_MODES = ("auto", "blocks", "ascii")
-"""Values of --video-out that draw in the terminal."""
+WINDOW = "window"
+"""The value of --video-out that draws in a window."""
+SCREEN_MODES = ("auto", "blocks", "ascii", WINDOW)
+"""Values of --video-out that draw on a screen: the terminal, or a window."""
 WARN_AGAIN_S = 60.0
 """A device that fails more often than this is told of once."""
 
@@ -251,7 +253,7 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     speaker = Speaker(sink(media.audio_out), sink, media.audio_out)
     camera = _camera(media, env, warnings)
     show = None
-    if media.video_out not in (*TERMINAL_MODES, "none"):
+    if media.video_out not in (*SCREEN_MODES, "none"):
         show = open_video_sink(_numbered(media.video_out, call), stdout=stdout)
     return Devices(microphone, media.audio_in != "none", speaker, camera, show, warnings)
 

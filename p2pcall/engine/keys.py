@@ -1,8 +1,9 @@
-"""The keys of a call: one table; and one for the question whether the words are the same."""
+"""The keys of a call: one table; and one for each question: whether the words are the same, whether to hang up."""
 
 from typing import Final
 
 HANGUP: Final = "hangup"
+LEAVE: Final = "leave"
 MUTE: Final = "mute"
 VIDEO: Final = "video"
 STATS: Final = "stats"
@@ -21,21 +22,34 @@ KEYS: Final[dict[str, str]] = {
     "w": MODE,
     "i": VERIFY,
     "?": HELP,
-    "q": HANGUP,
+    "q": LEAVE,
+    "closed": LEAVE,
     "ctrl-c": HANGUP,
     "eof": HANGUP,
     "ctrl-l": REDRAW,
 }
-"""key -> what it asks for in a call; `eof` is the terminal that went away. The words for people are the view's."""
+"""key -> what it asks for in a call; `eof` is the terminal that went away, `closed` the window's own button. The words
+for people are the view's. `LEAVE` hangs up too, but may be asked about first.
+"""
 
 ANSWERS: Final[dict[str, str]] = {
     "y": SAME,
     "n": DIFFERENT,
+    "closed": LEAVE,
     "ctrl-c": HANGUP,
     "eof": HANGUP,
     "ctrl-l": REDRAW,
 }
 """key -> what it says while the question is there; every other key puts the question off and does nothing else."""
+
+CONFIRMATIONS: Final[dict[str, str]] = {
+    "y": HANGUP,
+    "closed": HANGUP,
+    "ctrl-c": HANGUP,
+    "eof": HANGUP,
+    "ctrl-l": REDRAW,
+}
+"""key -> what it says to the question whether to hang up; every other key goes on with the call."""
 
 
 def wish(key: str) -> str | None:
@@ -46,3 +60,8 @@ def wish(key: str) -> str | None:
 def answer(key: str) -> str:
     """What a key says to the question whether the words are the same."""
     return ANSWERS.get(key, LATER)
+
+
+def confirmation(key: str) -> str:
+    """What a key says to the question whether to hang up."""
+    return CONFIRMATIONS.get(key, LATER)

@@ -128,6 +128,8 @@ class LiveCall:
         devices = self._devices
         mode = self._settings.media.video_out if devices.video_sink is None else "none"
         self._view = self._ui.open_view(mode, self._on_key)
+        if self._view is not None:
+            self._view.on_error, self._view.on_resized = self._sink_failed, self._report
         sink: VideoSink | None = devices.video_sink or self._view
         playout = PlayoutThread(sink, self._loop.call_soon_threadsafe) if sink is not None else None
         capture = None
@@ -249,8 +251,10 @@ class LiveCall:
     # --- the person's wishes -----------------------------------------------------------------------------------
 
     def _on_key(self, key: str) -> None:
-        match keys.answer(key) if self._hud.show_verify else keys.wish(key):
-            case keys.HANGUP:
+        match self._meaning(key):
+            case keys.LEAVE if self._settings.confirm:
+                self._set_hud(show_confirm=True, show_verify=False, show_help=False, show_stats=False)
+            case keys.LEAVE | keys.HANGUP:
                 self._line.tell("hung-up")
             case keys.MUTE:
                 self._send.muted = not self._send.muted
@@ -285,7 +289,13 @@ class LiveCall:
                 self._set_hud(show_verify=False, known=self._verification.known)
                 self._line.tell("not-verified")
             case keys.LATER:
-                self._set_hud(show_verify=False)
+                self._set_hud(show_verify=False, show_confirm=False)
+
+    def _meaning(self, key: str) -> str | None:
+        """What a key asks for: an answer, while a question is there."""
+        if self._hud.show_confirm:
+            return keys.confirmation(key)
+        return keys.answer(key) if self._hud.show_verify else keys.wish(key)
 
     def resized(self) -> None:
         """The terminal has another size: draw anew, and tell the other side how many pixels that is."""
@@ -314,7 +324,7 @@ class LiveCall:
         self._set_hud(notice=error.text)
 
     def _sink_failed(self, error: P2PCallError) -> None:
-        """Called by the playout thread."""
+        """Called by the playout thread, or by a view that cannot show the picture any more."""
         self._loop.call_soon_threadsafe(self._device_failed, error)
 
     def _first_audio(self) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 
 from p2pcall import events
 from p2pcall.engine.caller import Caller
-from p2pcall.engine.devices import Devices, open_devices
+from p2pcall.engine.devices import WINDOW, Devices, open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.station import Station
 from p2pcall.engine.ui import Ui
+from p2pcall.engine.windows import WindowCheck
 from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
@@ -60,8 +61,14 @@ async def _run(
     station.interrupts.install()
     ui.on_closed = station.interrupts.closed
     devices: Devices | None = None
+    window: WindowCheck | None = None
     try:
+        if settings.media.video_out == WINDOW and not settings.echo:
+            window = WindowCheck(env.environ)
         devices = open_devices(settings, env)
+        if window is not None:
+            await station.unless_interrupted(window.result())
+            window.close()
         for warning in devices.warnings:
             ui.emit(events.Warning(warning.slug, warning.text))
         station.open()
@@ -71,6 +78,8 @@ async def _run(
             raise station.interrupts.crash
         return outcome
     finally:
+        if window is not None:
+            window.close()
         if devices is not None:
             devices.close()
         await asyncio.shield(station.node.close())

@@ -67,4 +67,6 @@ class CallSettings:
     announce: Announce = Announce.PUBLIC
     once: bool = False
     max_duration_s: float | None = None
+    confirm: bool = False
+    """Ask before a key or the window's button hangs up."""
     echo: bool = False

@@ -11,7 +11,10 @@ from p2pcall.view.hud import HudState
 
 
 class CallView(VideoSink, Protocol):
-    """The screen of one call, or the plain line a second that stands in for it."""
+    """The screen or the window of one call, or the plain line a second that stands in for them."""
+
+    on_resized: Callable[[], None] | None
+    """To be called, in the loop's thread, when another number of pixels can be shown."""
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
         """One's own picture, small in a corner; any thread."""
@@ -45,7 +48,8 @@ class Ui(Protocol):
         """Ring and ask: resolves to "audio", "video" or "decline"; None where nobody can be asked."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """Take the terminal for a call; `mode` is auto, blocks, ascii or none (no picture, only what is told about it).
+        """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in one of its own) or
+        none (no picture, only what is told about it).
 
-        None where there is no terminal.
+        None where there is neither a terminal nor a window.
         """

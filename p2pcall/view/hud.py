@@ -43,7 +43,9 @@ class HudState:
 
     `phase` is "" in a call, else a word or two for before and after it ("dialling", "ringing", "hung up").
     `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare,
-    `safety` the groups of the safety number; `show_verify` puts the question whether they are the same.
+    `safety` the groups of the safety number; `show_verify` puts the question whether they are the same,
+    `show_confirm` the one whether to hang up.
+    `elsewhere` says where the other side's picture is if it is not here ("in a window").
     `notice` is one short sentence for the person, shown until a state without it comes.
     `stats` is shown in its own order, keys as labels, while `show_stats`.
     """
@@ -66,6 +68,8 @@ class HudState:
     show_help: bool = False
     show_stats: bool = False
     show_verify: bool = False
+    show_confirm: bool = False
+    elsewhere: str = ""
     notice: str = ""
 
 
@@ -73,12 +77,17 @@ KEYS: Final = (
     ("m", "mute", "microphone on or off"),
     ("v", "camera", "camera on or off"),
     ("s", "figures", "figures of the call"),
-    ("w", "picture", "blocks or characters"),
+    ("w", "picture", "the next way to show it"),
     ("i", "verify", "who it is: words to compare"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
 """The keys in a call: key, short name for the status line, meaning for the help box."""
+WINDOW_KEYS: Final = (
+    ("f", "full screen", "full screen and back"),
+    ("o", "own", "your own picture on or off"),
+)
+"""Further keys where the picture has a window of its own."""
 
 _CIPHERS: Final = {
     "ChaChaPoly": ("ChaCha20-Poly1305", "ChaCha20"),
@@ -118,6 +127,7 @@ _VERIFY_VALUE_CELLS: Final = 46
 """The four longest words of the list and the gaps between them; the longest protocol name has 44."""
 VERIFY_WHY: Final = "read the words to each other: both sides must see the same"
 _VERIFY_QUESTION: Final = ("are they the same?", "[y]es", "[n]o", "any other key closes")
+CONFIRM_QUESTION: Final = ("[y]es", "any other key goes on")
 
 
 class Signs(NamedTuple):
@@ -297,9 +307,22 @@ def fill(line: Line, cells: int, role: Role = Role.TEXT) -> Line:
     return (*out, Segment(" " * (cells - used), role)) if used < cells else tuple(out)
 
 
-def help_box(cells: int, rows: int, unicode: bool = True) -> list[Line]:
+def middle_box(
+    state: HudState, cells: int, rows: int, unicode: bool = True, *, window: bool = False
+) -> list[Line]:
+    """The box in the middle, framed, at most `cells` × `rows`: a question, else the keys; [] if there is none."""
+    if state.show_confirm:
+        keys = _flow([Segment(text, Role.KEY) for text in CONFIRM_QUESTION], 2, cells - 4)
+        return _box("hang up?", keys, cells, rows, unicode)
+    if state.show_verify:
+        return verify_box(state, cells, rows, unicode)
+    return help_box(cells, rows, unicode, window=window) if state.show_help else []
+
+
+def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = False) -> list[Line]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
-    lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, _, meaning in KEYS]
+    keys = (*KEYS, *WINDOW_KEYS) if window else KEYS
+    lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, _, meaning in keys]
     return _box("keys", lines, cells, rows, unicode)
 
 
@@ -382,8 +405,10 @@ def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]
     name = clip(_shown(state.name, 48, unicode), cells, ellipsis)
     if state.phase:
         why = f"{_shown(state.phase, 32, unicode)}{ellipsis}"
+    elif not state.remote_video:
+        why = "camera off"
     else:
-        why = f"waiting for the picture{ellipsis}" if state.remote_video else "camera off"
+        why = f"shown {state.elsewhere}" if state.elsewhere else f"waiting for the picture{ellipsis}"
     return [(Segment(name, Role.NAME),), (Segment(clip(why, cells, ellipsis), Role.DIM),)]
 
 

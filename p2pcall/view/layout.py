@@ -17,12 +17,11 @@ from .hud import (
     HudState,
     Line,
     frame_lines,
-    help_box,
     line_width,
+    middle_box,
     placeholder,
     stats_box,
     status_line,
-    verify_box,
 )
 from .theme import AVATAR, FIGURE, Ground
 
@@ -99,10 +98,9 @@ def texts(
         ]
         places = [(own.y + i, col) for i in range(own.h) for col in (own.x - 1, own.x + own.w)]
         spans += [Span(row, col, side, Ground.FRAME) for row, col in places]
-    if state.show_verify or state.show_help:
-        box = verify_box(state, cols, rows, unicode) if state.show_verify else help_box(cols, rows, unicode)
-        row = (rows - len(box)) // 2
-        return spans + _centred(row, cols, box, Ground.BOX)
+    box = middle_box(state, cols, rows, unicode)
+    if box:
+        return spans + _centred((rows - len(box)) // 2, cols, box, Ground.BOX)
     if not picture and rows >= 2:
         spans += _centred(_words_row(layout), cols, placeholder(state, cols - 2, unicode), Ground.CANVAS)
     if state.show_stats:

@@ -43,6 +43,11 @@ def plain_help() -> str:
     return "keys: " + ", ".join(f"{key} {meaning}" for key, _, meaning in KEYS if key != "w")
 
 
+def plain_confirm() -> str:
+    """The question whether to hang up."""
+    return "hang up? press y for yes, any other key to go on"
+
+
 def plain_figures(state: HudState) -> str:
     """The figures, the protocol and the words to compare; remote strings are filtered."""
     pairs = [*state.stats.items(), ("protocol", state.protocol), ("words", " ".join(state.words))]

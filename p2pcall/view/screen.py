@@ -108,6 +108,11 @@ class Screen:
         self._hud = state
         self._pump()
 
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The ways to draw that this terminal can show, best first."""
+        return self._ability.modes()
+
     def set_mode(self, mode: Mode) -> None:
         """Another way to draw, at once. Raises ValueError for one that this terminal cannot show."""
         if mode not in self._ability.modes():
@@ -117,8 +122,7 @@ class Screen:
 
     def next_mode(self) -> Mode:
         """The next way to draw that this terminal can show; it is in force on return."""
-        modes = self._ability.modes()
-        self.set_mode(modes[(modes.index(self.mode) + 1) % len(modes)])
+        self.set_mode(self.modes[(self.modes.index(self.mode) + 1) % len(self.modes)])
         return self.mode
 
     def view_size(self) -> tuple[int, int]:

@@ -46,6 +46,16 @@ _INKS: Final[dict[Role, tuple[Rgb, int]]] = {
 _BOLD: Final = frozenset({Role.NAME, Role.ALERT})
 
 
+def ink(role: Role) -> Rgb:
+    """The colour of text in this role, where there are 24 bits for one."""
+    return _INKS[role][0]
+
+
+def ground_colour(ground: Ground) -> Rgb:
+    """The colour that text on this ground stands on."""
+    return _GROUNDS[ground][0]
+
+
 def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     """SGR that sets the look of `role` on `ground` from any state."""
     codes = ["0"]

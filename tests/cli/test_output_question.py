@@ -98,7 +98,8 @@ def test_what_was_typed_before_the_picture_is_no_wish(window: Window, plain: boo
 JOB = """
 import asyncio, os, traceback
 from p2pcall import events
-from p2pcall.cli.output import Output, PlainView
+from p2pcall.cli.output import Output
+from p2pcall.cli.views import PlainView
 from p2pcall.env import Env
 
 incoming = events.Incoming("00000000", "bob", "abcd", "new", True, True)

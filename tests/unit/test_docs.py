@@ -26,7 +26,7 @@ from p2pcall.device import factory
 from p2pcall.device.base import Device
 from p2pcall.device.files import SOUND_SUFFIXES
 from p2pcall.device.video_files import VIDEO_SUFFIXES
-from p2pcall.engine.devices import TERMINAL_MODES
+from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.engine.settings import Announce, Answer, Reach
@@ -150,7 +150,7 @@ def test_options_name_what_they_take() -> None:
     described = options_section()
     assert f"0 to {options.MAX_PORT};" in " ".join(described["--port"].body)
     picture = described["--video-out"].body
-    assert set(TERMINAL_MODES) <= marked(picture, "Cm")
+    assert set(SCREEN_MODES) <= marked(picture, "Cm")
     assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
     assert set(VIDEO_SUFFIXES) == marked(picture, "Pa")
     assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")

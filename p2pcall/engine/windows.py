@@ -1,0 +1,42 @@
+"""Whether a window can be opened here, found out before a call by opening none."""
+
+import asyncio
+from collections.abc import Mapping
+
+from p2pcall.view.window import Window, window_error
+from p2pcall.view.window_link import Failed, Ready
+
+READY_WAIT_S = 8.0
+"""SDL has found out whether there is a display: 0.3 s on a quiet machine."""
+
+
+class WindowCheck:
+    """Starts the process of a window, and ends it once it has said whether there is a display."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Starts it and waits for nothing. P2PCallError (exit 6) if it cannot be started."""
+        self._window = Window(environ)
+
+    async def result(self, seconds: float = READY_WAIT_S) -> Ready:
+        """The way to the display. P2PCallError (exit 6) if there is none, or nothing is said in time."""
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._window.fileno(), readable.set)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    for event in self._window.read_events():
+                        if isinstance(event, Ready):
+                            return event
+                        if isinstance(event, Failed):
+                            raise window_error(event.slug, event.text, event.hint)
+                    await readable.wait()
+                    readable.clear()
+        except TimeoutError:
+            text = f"the display has not answered within {seconds:.0f} seconds"
+            raise window_error("window-stuck", text) from None
+        finally:
+            loop.remove_reader(self._window.fileno())
+
+    def close(self) -> None:
+        """Ends the process. Idempotent."""
+        self._window.close()

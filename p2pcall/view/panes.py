@@ -1,0 +1,86 @@
+"""Where everything is in the window, in pixels, and how long the status line stays. Pure.
+
+The other side's picture is as large as it fits with its shape kept, black beside it; one's own is small in the lower
+right corner, above the status line. The status line comes with whatever a person does or must know and fades when
+nothing has happened for a while. Leaves out: text, and who draws (`window_main`).
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+FIRST_SIZE: Final = (640, 480)
+"""A new window, and what is asked for until it has told its size: the most that is sent today."""
+LEAST_SIZE: Final = (160, 120)
+_OWN_SHARE: Final = 4
+"""One's own picture is the window's width or height by this."""
+_OWN_LEAST_WINDOW: Final = (240, 180)
+_MARGIN_SHARE: Final = 50
+
+BAR_STAYS_S: Final = 3.0
+"""Nothing has happened for so long: the status line begins to go."""
+BAR_FADES_S: Final = 0.4
+FADE_STEP_S: Final = 0.04
+"""Between two pictures of a line that fades: 25 a second."""
+
+
+class Box(NamedTuple):
+    """A part of the window in pixels."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+def fit_box(frame_w: int, frame_h: int, width: int, height: int) -> Box:
+    """The largest box of the frame's shape in the middle of width × height; a side has at least one pixel."""
+    frame_w, frame_h, width, height = max(1, frame_w), max(1, frame_h), max(1, width), max(1, height)
+    if width * frame_h <= height * frame_w:
+        w, h = width, max(1, round(width * frame_h / frame_w))
+    else:
+        w, h = max(1, round(height * frame_w / frame_h)), height
+    return Box((width - w) // 2, (height - h) // 2, w, h)
+
+
+def own_box(frame_w: int, frame_h: int, width: int, height: int, below: int) -> Box | None:
+    """Where one's own picture goes, `below` pixels kept free under it; None where the window is too small for one."""
+    if width < _OWN_LEAST_WINDOW[0] or height < _OWN_LEAST_WINDOW[1]:
+        return None
+    _, _, w, h = fit_box(frame_w, frame_h, width // _OWN_SHARE, height // _OWN_SHARE)
+    margin = max(4, min(width, height) // _MARGIN_SHARE)
+    return Box(width - w - margin, height - h - margin - below, w, h)
+
+
+def first_window(frame_w: int, frame_h: int) -> tuple[int, int]:
+    """The size of a window that nobody has touched yet, once the shape of the picture is known."""
+    _, _, w, h = fit_box(frame_w, frame_h, *FIRST_SIZE)
+    return max(w, LEAST_SIZE[0]), max(h, LEAST_SIZE[1])
+
+
+@dataclass(slots=True)
+class Fade:
+    """How visible the status line is; times are of one monotonic clock, in seconds."""
+
+    _stirred_at: float
+    pinned: bool = False
+    """Something is told that must stay: muted, reconnecting, recording."""
+
+    def stir(self, now: float) -> None:
+        """A person did something, or there is something new to read."""
+        self._stirred_at = now
+
+    def alpha(self, now: float) -> int:
+        """0 (gone) to 255."""
+        if self.pinned:
+            return 255
+        left = self._stirred_at + BAR_STAYS_S + BAR_FADES_S - now
+        return round(255 * min(1.0, max(0.0, left / BAR_FADES_S)))
+
+    def next_change(self, now: float) -> float | None:
+        """Seconds until it looks different; None if it stays as it is."""
+        alpha = self.alpha(now)
+        if self.pinned or alpha == 0:
+            return None
+        if alpha < 255:
+            return FADE_STEP_S
+        return max(FADE_STEP_S, self._stirred_at + BAR_STAYS_S - now)

@@ -1,0 +1,260 @@
+"""The other side's picture in a window of its own: this side of it, the call's.
+
+The window is another process (`window_main`): SDL wants the main thread on some systems, and a display or a graphics
+driver that dies takes that process with it, not the call. Rules: whatever happens there is an event here, never a
+wait: pictures are laid into shared memory, where the newest wins, and a wake-up that finds the pipe full is dropped.
+`close` gives it a second and then ends it; a window whose call dies ends by itself, for its pipe does. Pictures come
+from any thread, events are read by the loop. Leaves out what is drawn, and the keys' meaning.
+"""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import av
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from p2pcall.errors import ExitCode, P2PCallError
+
+from .hud import HudState
+from .latest import Area, attach, layout, share
+from .panes import FIRST_SIZE, fit_box
+from .sanitize import clean
+from .window_link import (
+    AREAS,
+    MAX_OWN_PICTURE,
+    MAX_PICTURE,
+    OWN,
+    REMOTE,
+    STATE,
+    Failed,
+    Size,
+    WindowEvent,
+    WindowState,
+    parse_event,
+)
+
+LIBRARIES: Final = ("sdl2", "sdl2dll")
+END_WAIT_S: Final = 1.0
+"""A window that was told to end is ended after so long."""
+OWN_ALONE_S: Final = 0.25
+"""One's own pictures are drawn with the other side's; after so long without one they are drawn by themselves."""
+MAX_LINE_BYTES: Final = 4096
+_PACKAGES: Final = Path(__file__).resolve().parents[2]
+_BOOT: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]);"
+    " from p2pcall.view.window_main import main; main(int(sys.argv[2]))"
+)
+INSTEAD: Final = "call with `--video-out auto` for a picture in the terminal"
+
+
+def window_error(slug: str, text: str, hint: str | None = INSTEAD) -> P2PCallError:
+    """A window that cannot be had (exit 6)."""
+    return P2PCallError(slug, text, ExitCode.DEVICE, hint)
+
+
+def check_library() -> None:
+    """P2PCallError if SDL is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in LIBRARIES):
+        hint = f"`{sys.executable} -m pip install 'p2pcall[window]'`"
+        raise window_error("no-window-library", "a window needs SDL, which is not installed", hint)
+
+
+def may_open(environ: Mapping[str, str], platform: str = sys.platform) -> bool:
+    """Whether it is worth trying: SDL is installed, and there is something like a display."""
+    display = platform in ("darwin", "win32") or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
+    return bool(display) and all(importlib.util.find_spec(name) is not None for name in LIBRARIES)
+
+
+class Window:
+    """A window that is there from `set_hud` on; `close` it."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        command: Sequence[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Starts the process and waits for nothing. `command` stands in for it in tests, given the memory's descriptor
+        as its last argument. P2PCallError (exit 6) if SDL is not installed, or no process can be started.
+        """
+        if command is None:
+            check_library()
+            command = [sys.executable, "-P", "-c", _BOOT, str(_PACKAGES)]
+        self._clock = clock
+        self._hud = HudState()
+        self._size = FIRST_SIZE
+        self._failed = False
+        self._partial = b""
+        self._lock = threading.Lock()
+        """Held to write to the pipe and to close it: its number may be another file's a moment later."""
+        self._remote_scaler, self._own_scaler = VideoReformatter(), VideoReformatter()
+        self._remote_at = -OWN_ALONE_S
+        self._own_shown = False
+        self.closed = False
+        wake_out, self._wake = os.pipe()
+        self._events, events_in = os.pipe()
+        memory = -1
+        try:
+            memory = share(layout(AREAS)[1])
+            self._areas: list[Area] = attach(memory, AREAS)
+            self._process = subprocess.Popen(
+                [*command, str(memory)],
+                stdin=wake_out,
+                stdout=events_in,
+                stderr=subprocess.DEVNULL,
+                env={name: value for name, value in environ.items() if not name.startswith("P2PCALL_")},
+                pass_fds=[memory],
+                start_new_session=True,  # Ctrl-C and Ctrl-Z in the terminal are for the call
+            )
+        except OSError as error:
+            os.close(self._wake)
+            os.close(self._events)
+            why = (error.strerror or str(error)).lower()
+            raise window_error("window-start", f"the window's process cannot be started: {why}") from error
+        finally:
+            for fd in (wake_out, events_in, memory):
+                if fd >= 0:
+                    os.close(fd)
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._events, False)
+
+    def fileno(self) -> int:
+        """Readable when there are events."""
+        return self._events
+
+    @property
+    def pid(self) -> int:
+        """Of the window's process."""
+        return self._process.pid
+
+    def read_events(self) -> list[WindowEvent]:
+        """What has happened there; call it when `fileno` is readable. Never waits. The last one may be `Failed`."""
+        if self.closed or self._failed:
+            return []
+        events: list[WindowEvent] = []
+        try:
+            data = os.read(self._events, 65536)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        *lines, partial = (self._partial + data).split(b"\n")
+        self._partial = partial[-MAX_LINE_BYTES:]
+        for line in lines:
+            event = parse_event(line)
+            if event is not None:
+                events.append(self._noted(event))
+        if not data and not any(isinstance(event, Failed) for event in events):
+            text = "the window has gone: its display was closed, or its process was ended"
+            events.append(self._noted(Failed("window-lost", text, INSTEAD)))
+        return events
+
+    def _noted(self, event: WindowEvent) -> WindowEvent:
+        match event:
+            case Size():
+                self._size = event.width, event.height
+            case Failed():
+                self._failed = True
+            case _:
+                pass
+        return event
+
+    # --- what it shows -----------------------------------------------------------------------------------------
+
+    def show(self, frame: av.VideoFrame) -> None:
+        """The other side's newest picture."""
+        self._put(REMOTE, self._remote_scaler, frame, MAX_PICTURE)
+        self._remote_at = self._clock()
+        self._rouse()
+
+    def show_local(self, frame: av.VideoFrame | None) -> None:
+        """One's own newest picture, from any thread; None: there is none any more."""
+        if frame is not None:
+            self._own_shown = True
+            self._put(OWN, self._own_scaler, frame, MAX_OWN_PICTURE)
+        elif self._own_shown:
+            self._own_shown = False
+            self._nothing(OWN)
+        if frame is None or self._clock() - self._remote_at >= OWN_ALONE_S:
+            self._rouse()
+
+    def clear_remote(self) -> None:
+        """There is no picture of the other side any more."""
+        self._nothing(REMOTE)
+        self._rouse()
+
+    def set_hud(self, hud: HudState) -> None:
+        """What is told beside the picture; the window opens with the first."""
+        if self._hud.remote_video and not hud.remote_video:
+            self._nothing(REMOTE)
+        self._hud = hud
+        data = WindowState(True, title(hud), hud).pack()
+        with suppress(ValueError):  # figures beyond all measure: those before stay
+            self._areas[STATE].put([data], (0, 0, 0, 0), self._now_ns())
+        self._rouse()
+
+    def view_size(self) -> tuple[int, int]:
+        """How many pixels it has for the other side's picture; (0, 0) while nobody sees it, or when it has gone."""
+        return (0, 0) if self.closed or self._failed else self._size
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Ends the window's process, which is seen to in the background. Idempotent, from any thread."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            os.close(self._wake)
+            os.close(self._events)
+        threading.Thread(target=self._see_off, name="p2pcall-window-end", daemon=True).start()
+
+    def _see_off(self) -> None:
+        try:
+            self._process.wait(END_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _put(self, area: int, scaler: VideoReformatter, frame: av.VideoFrame, most: tuple[int, int]) -> None:
+        width, height = frame.width, frame.height
+        if width > most[0] or height > most[1]:
+            _, _, width, height = fit_box(width, height, *most)
+            width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
+        if (width, height) != (frame.width, frame.height) or frame.format.name != "yuv420p":
+            frame = scaler.reformat(
+                frame, width, height, "yuv420p", dst_color_range=ColorRange.MPEG, threads=1
+            )
+        planes = frame.planes
+        meta = (width, height, planes[0].line_size, planes[1].line_size)
+        with suppress(ValueError):  # rows padded beyond all measure
+            self._areas[area].put([memoryview(plane) for plane in planes], meta, self._now_ns())
+
+    def _nothing(self, area: int) -> None:
+        self._areas[area].put([], (0, 0, 0, 0), self._now_ns())
+
+    def _now_ns(self) -> int:
+        return int(self._clock() * 1e9)
+
+    def _rouse(self) -> None:
+        with self._lock, suppress(OSError):  # full: it is awake; closed there: the events tell
+            if not self.closed:
+                os.write(self._wake, b".")
+
+
+def title(hud: HudState) -> str:
+    """Who it is and whether that is verified, for the window's edge and the desktop's list; remote strings are
+    filtered.
+    """
+    known = {"verified": "verified", "contact": "known, not verified"}.get(hud.known, "not verified")
+    return f"{clean(hud.name, 48)} ({known}) - p2pcall" if hud.name else "p2pcall"

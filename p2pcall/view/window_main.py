@@ -1,0 +1,501 @@
+"""The window's process: waits for events of SDL and for wake-ups of the call, draws the newest there is.
+
+Rules: one thread touches SDL; another reads the pipe and does nothing but wake it, and end the process when the pipe
+ends, whatever the first one hangs in. Nothing is drawn that nobody sees, and nothing twice. A window that fails says so
+in one line and ends. What the call does not read (it is stopped) is dropped. Imports SDL in `main`, so that a system
+without a display is told in a moment.
+"""
+
+import ctypes
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box, status_line
+from .latest import Area, Found, attach
+from .panes import FIRST_SIZE, LEAST_SIZE, Box, Fade, first_window, fit_box, own_box
+from .sanitize import clean
+from .theme import CANVAS, Ground
+from .window_link import (
+    AREAS,
+    MAX_PICTURE,
+    OWN,
+    REMOTE,
+    STATE,
+    Drawn,
+    Failed,
+    Key,
+    Note,
+    Ready,
+    Size,
+    WindowEvent,
+    WindowState,
+    pack_event,
+)
+from .window_sdl import environment, key_name, make_renderer, no_display, renderer_name, start
+from .window_text import Text, find_face
+
+SIZE_EVERY_S: Final = 0.25
+"""Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
+HANGS_S: Final = 1.0
+"""After the call has ended, so long for SDL to let go of the display."""
+LETTER_SHARE: Final = 32
+"""The window's height by this is the letters' height, within bounds."""
+LETTER_PIXELS: Final = (13, 28)
+NO_FACE: Final = Note(
+    "no-window-text",
+    "the window has no letters: no typewriter face was found",
+    "`apt-get install fontconfig fonts-dejavu-core`",
+)
+
+
+class Picture:
+    """One of the two pictures: the newest in its area, as a texture."""
+
+    def __init__(self, sdl: Any, area: Area, base: int) -> None:
+        self._sdl, self._area, self._base = sdl, area, base
+        self._renderer: Any = None
+        self._texture: Any = None
+        self._texture_size = (0, 0)
+        self.size = (0, 0)
+        """0×0: there is none."""
+        self.number = 0
+        self.at_ns = 0
+
+    def use(self, renderer: Any) -> None:
+        """A new renderer: textures of the one before are worth nothing."""
+        self._renderer, self._texture, self.number = renderer, None, 0
+
+    def take(self) -> int:
+        """Load what is newest, if it is new; how many pictures have come since the last one (0: none)."""
+        before = self.number
+        found = self._area.look(before)
+        while found is not None:
+            self._load(found)
+            found = self._area.look(before) if self._area.overtaken(found.number) else None
+        return self.number - before
+
+    def _load(self, found: Found) -> None:
+        width, height, luma, chroma = found.meta
+        self.number, self.at_ns = found.number, found.at_ns
+        half_w, half_h = (width + 1) // 2, (height + 1) // 2
+        fits = (
+            0 < width <= MAX_PICTURE[0]
+            and 0 < height <= MAX_PICTURE[1]
+            and luma >= width
+            and chroma >= half_w
+        )
+        if not fits or luma * height + 2 * chroma * half_h > len(found.data):
+            self.size = (0, 0)
+            return
+        self.size = (width, height)
+        sdl = self._sdl
+        if self._texture is None or self._texture_size != self.size:
+            if self._texture is not None:
+                sdl.SDL_DestroyTexture(self._texture)
+            access = sdl.SDL_TEXTUREACCESS_STREAMING
+            self._texture = sdl.SDL_CreateTexture(
+                self._renderer, sdl.SDL_PIXELFORMAT_IYUV, access, width, height
+            )
+            self._texture_size = self.size
+        first = self._base + found.offset
+        second, third = first + luma * height, first + luma * height + chroma * half_h
+        planes = [ctypes.cast(at, ctypes.POINTER(ctypes.c_ubyte)) for at in (first, second, third)]
+        sdl.SDL_UpdateYUVTexture(self._texture, None, planes[0], luma, planes[1], chroma, planes[2], chroma)
+
+    def draw(self, box: Box, *, mirrored: bool = False) -> None:
+        """Onto this part of the window."""
+        area = self._sdl.SDL_Rect(*box)
+        if mirrored:
+            flip = self._sdl.SDL_FLIP_HORIZONTAL
+            self._sdl.SDL_RenderCopyEx(self._renderer, self._texture, None, area, 0.0, None, flip)
+        else:
+            self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, area)
+
+
+class Seen:
+    """How many pictures were shown in the running second, and how late."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._shown = self._skipped = self._longest_ns = 0
+        self.last = Drawn(0, 0, 0.0)
+
+    def note(self, came: int, longest_ns: int) -> None:
+        """One was shown of so many that came."""
+        self._shown += 1
+        self._skipped += came - 1
+        self._longest_ns = max(self._longest_ns, longest_ns)
+
+    def second(self, now: float) -> Drawn | None:
+        """The figures of the last second, when one is over and there are any."""
+        if now - self._since < 1.0 or not self._shown:
+            return None
+        self.last = Drawn(self._shown, self._skipped, self._longest_ns / 1e6)
+        self._since = now
+        self._shown = self._skipped = self._longest_ns = 0
+        return self.last
+
+
+class App:
+    """The window. `run` it after SDL has started."""
+
+    def __init__(
+        self, sdl: Any, areas: list[Area], base: int, tell: Callable[[WindowEvent], None], rouse: "Rouser"
+    ) -> None:
+        self._sdl, self._tell, self._rouser = sdl, tell, rouse
+        self._state_area = areas[STATE]
+        self._state_number = 0
+        self._state = WindowState()
+        self._remote, self._own = Picture(sdl, areas[REMOTE], base), Picture(sdl, areas[OWN], base)
+        self._window: Any = None
+        self._renderer: Any = None
+        self._text: Text | None = None
+        self._face_told = False
+        self._over = False
+        self._dirty = False
+        self._visible = True
+        self._own_on = True
+        self._touched = False
+        self._full = False
+        self._repeating = False
+        self._pointer = True
+        self._size_told = (-1, -1)
+        self._size_told_at = -SIZE_EVERY_S
+        self._fade = Fade(time.monotonic())
+        self._bar_alpha = -1
+        self._seen = Seen(time.monotonic())
+
+    def run(self) -> None:
+        """Until the call has ended, or the window has failed."""
+        sdl, event = self._sdl, self._sdl.SDL_Event()
+        while not self._over:
+            if sdl.SDL_WaitEventTimeout(ctypes.byref(event), self._patience_ms()):
+                self._handle(event)
+                while sdl.SDL_PollEvent(ctypes.byref(event)):
+                    self._handle(event)
+            self._take()
+            if self._window is None:
+                continue
+            now = time.monotonic()
+            self._tell_size(now)
+            alpha = self._fade.alpha(now)
+            if alpha != self._bar_alpha:
+                self._bar_alpha, self._dirty = alpha, True
+            if self._dirty and self._visible:
+                self._draw(now)
+            if (figures := self._seen.second(now)) is not None:
+                self._tell(figures)
+
+    def _patience_ms(self) -> int:
+        """Until there is something to do without an event; -1: nothing."""
+        if self._window is None:
+            return -1
+        now = time.monotonic()
+        waits = [self._fade.next_change(now)] if self._visible else []
+        if self._size() != self._size_told:
+            waits.append(max(0.0, self._size_told_at + SIZE_EVERY_S - now))
+        due = [wait for wait in waits if wait is not None]
+        return int(min(due) * 1000) + 1 if due else -1
+
+    # --- what comes --------------------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        """The newest state and pictures."""
+        self._over = self._over or self._rouser.over
+        found = self._state_area.look(self._state_number)
+        if found is not None:
+            data = bytes(found.data)
+            if not self._state_area.overtaken(found.number):
+                self._state_number = found.number
+                self._new_state(WindowState.unpack(data))
+        if self._window is None:
+            return
+        came = self._remote.take()
+        if came:
+            self._shape_first()
+            self._came = came
+            self._dirty = True
+        elif self._own.take() and self._own_on:
+            self._dirty = True
+        if came:
+            self._own.take()
+
+    _came = 0
+
+    def _new_state(self, state: WindowState) -> None:
+        before, self._state = self._state, state
+        if state.shown and self._window is None:
+            self._open()
+        if self._window is None:
+            return
+        if state.title != before.title:
+            self._sdl.SDL_SetWindowTitle(self._window, state.title.encode())
+        hud, old = state.hud, before.hud
+        news = ("notice", "muted", "video_on", "remote_muted", "remote_video", "known", "recording")
+        self._fade.pinned = bool(hud.notice or hud.muted or hud.recording)
+        if any(getattr(hud, name) != getattr(old, name) for name in news):
+            self._fade.stir(time.monotonic())
+        boxed = any((hud.show_help, hud.show_stats, hud.show_verify, hud.show_confirm))
+        was_boxed = any((old.show_help, old.show_stats, old.show_verify, old.show_confirm))
+        if boxed or was_boxed or self._bar_alpha > 0 or not self._remote.size[0]:
+            self._dirty = True
+
+    def _shape_first(self) -> None:
+        """A window that nobody has touched takes the shape of the first picture."""
+        if self._touched or not self._remote.size[0]:
+            return
+        self._touched = True
+        size = first_window(*self._remote.size)
+        if size != FIRST_SIZE:
+            self._sdl.SDL_SetWindowSize(self._window, *size)
+
+    def _handle(self, event: Any) -> None:
+        sdl, now = self._sdl, time.monotonic()
+        kind = event.type
+        if kind == sdl.SDL_WINDOWEVENT:
+            self._window_event(event.window.event)
+        elif kind == sdl.SDL_QUIT:
+            self._tell(Key("closed"))
+        elif kind == sdl.SDL_KEYDOWN:
+            self._repeating = bool(event.key.repeat)
+            key = event.key.keysym
+            if not self._repeating:
+                self._press(key_name(sdl, key.sym, key.mod))
+        elif kind == sdl.SDL_TEXTINPUT:
+            if not self._repeating:
+                for char in event.text.text.decode(errors="ignore"):
+                    self._press(char)
+        elif kind == sdl.SDL_MOUSEBUTTONDOWN:
+            self._fade.stir(now)
+            if event.button.button == sdl.SDL_BUTTON_LEFT and event.button.clicks == 2:
+                self._full_screen(not self._full)
+        elif kind == sdl.SDL_MOUSEMOTION:
+            self._fade.stir(now)
+        elif kind in (sdl.SDL_RENDER_TARGETS_RESET, sdl.SDL_RENDER_DEVICE_RESET):
+            self._use_renderer()
+
+    def _window_event(self, what: int) -> None:
+        sdl = self._sdl
+        if what in (sdl.SDL_WINDOWEVENT_MINIMIZED, sdl.SDL_WINDOWEVENT_HIDDEN):
+            self._visible = False
+        elif what in (sdl.SDL_WINDOWEVENT_RESTORED, sdl.SDL_WINDOWEVENT_SHOWN, sdl.SDL_WINDOWEVENT_MAXIMIZED):
+            self._visible = self._dirty = True
+        elif what == sdl.SDL_WINDOWEVENT_EXPOSED:
+            self._dirty = True
+        elif what == sdl.SDL_WINDOWEVENT_SIZE_CHANGED:
+            self._touched = self._touched or self._size() != FIRST_SIZE
+            self._dirty = True
+
+    def _press(self, key: str) -> None:
+        if not key:
+            return
+        self._fade.stir(time.monotonic())
+        if key == "f" or (key == "escape" and self._full):
+            self._full_screen(not self._full)
+        elif key == "o":
+            self._own_on = not self._own_on
+            self._dirty = True
+        else:
+            self._tell(Key(key))
+
+    def _full_screen(self, on: bool) -> None:
+        self._full = on
+        flags = self._sdl.SDL_WINDOW_FULLSCREEN_DESKTOP if on else 0
+        self._sdl.SDL_SetWindowFullscreen(self._window, flags)
+        self._dirty = True
+
+    # --- the window --------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        sdl = self._sdl
+        flags = sdl.SDL_WINDOW_RESIZABLE | sdl.SDL_WINDOW_ALLOW_HIGHDPI
+        anywhere = sdl.SDL_WINDOWPOS_UNDEFINED
+        window = sdl.SDL_CreateWindow(self._state.title.encode(), anywhere, anywhere, *FIRST_SIZE, flags)
+        renderer = make_renderer(sdl, window, os.environ) if window else None
+        if not renderer:
+            why = (sdl.SDL_GetError() or b"").decode(errors="replace")
+            raise RuntimeError(f"no window: {why}")
+        sdl.SDL_SetWindowMinimumSize(window, *LEAST_SIZE)
+        self._window, self._renderer = window, renderer
+        self._use_renderer()
+        self._tell(Ready(sdl.SDL_GetCurrentVideoDriver().decode(), renderer_name(sdl, renderer)))
+
+    def _use_renderer(self) -> None:
+        self._sdl.SDL_SetRenderDrawBlendMode(self._renderer, self._sdl.SDL_BLENDMODE_BLEND)
+        self._text, self._face_told = Text(self._sdl, self._renderer), False
+        for picture in (self._remote, self._own):
+            picture.use(self._renderer)
+        self._dirty = True
+
+    def _size(self) -> tuple[int, int]:
+        """Pixels there are for a picture: none while nobody sees them."""
+        if not self._visible:
+            return 0, 0
+        width, height = ctypes.c_int(), ctypes.c_int()
+        self._sdl.SDL_GetRendererOutputSize(self._renderer, ctypes.byref(width), ctypes.byref(height))
+        return width.value, height.value
+
+    def _tell_size(self, now: float) -> None:
+        size = self._size()
+        if size != self._size_told and (not size[0] or now - self._size_told_at >= SIZE_EVERY_S):
+            self._size_told, self._size_told_at = size, now
+            self._tell(Size(*size))
+
+    # --- drawing -----------------------------------------------------------------------------------------------
+
+    def _draw(self, now: float) -> None:
+        self._dirty = False
+        sdl, (width, height) = self._sdl, self._size()
+        place = fit_box(*self._remote.size, width, height) if self._remote.size[0] else None
+        if place is None or (place.w, place.h) != (width, height):
+            sdl.SDL_SetRenderDrawColor(self._renderer, *(CANVAS if place is None else (0, 0, 0)), 255)
+            sdl.SDL_RenderClear(self._renderer)
+        if place is not None:
+            self._remote.draw(place)
+        text = self._letters(height)
+        below = text.cell[1] if text is not None and self._bar_alpha else 0
+        box = own_box(*self._own.size, width, height, below) if self._own_on and self._own.size[0] else None
+        if box is not None:
+            self._own.draw(box, mirrored=True)
+        if text is not None:
+            self._write(text, width, height)
+        sdl.SDL_RenderPresent(self._renderer)
+        if self._came:
+            self._seen.note(self._came, time.monotonic_ns() - self._remote.at_ns)
+            self._came = 0
+        pointer = not self._full or self._bar_alpha > 0
+        if pointer != self._pointer:
+            self._pointer = pointer
+            sdl.SDL_ShowCursor(int(pointer))
+
+    def _letters(self, height: int) -> Text | None:
+        """Who writes, with letters for this height; None while there is no face."""
+        text = self._text
+        if text is None:
+            return None
+        if not self._face_told and self._rouser.face_looked_for:
+            import sdl2.sdlttf
+
+            self._face_told = True
+            if self._rouser.face is None or not text.start(sdl2.sdlttf, self._rouser.face):
+                self._tell(NO_FACE)
+        text.resize(min(LETTER_PIXELS[1], max(LETTER_PIXELS[0], height // LETTER_SHARE)))
+        return text if text.cell[0] else None
+
+    def _write(self, text: Text, width: int, height: int) -> None:
+        hud = self._state.hud
+        columns, rows = width // text.cell[0], height // text.cell[1]
+        left = (width - columns * text.cell[0]) // 2
+        if rows < 2:
+            return
+        if self._bar_alpha > 0:
+            bar = height - text.cell[1]
+            text.lines([status_line(hud, columns)], left, bar, Ground.BAR, self._bar_alpha)
+        rows -= 1
+        box = middle_box(hud, columns, rows, window=True)
+        if not box and not self._remote.size[0]:
+            for number, line in enumerate(placeholder(hud, columns - 2)):
+                x = (width - line_width(line) * text.cell[0]) // 2
+                text.lines([line], x, height // 2 + (number - 1) * text.cell[1], Ground.CANVAS)
+        if box:
+            self._box(text, box, (columns - line_width(box[0])) // 2, (rows - len(box)) // 2, left)
+        elif hud.show_stats:
+            self._box(text, stats_box(self._with_own_figures(hud), columns, rows), 1, 1, left)
+
+    def _with_own_figures(self, hud: HudState) -> HudState:
+        drawn = self._seen.last
+        told = {"window": f"{drawn.shown}/s, {drawn.longest_ms:.0f} ms after decoding"}
+        return replace(hud, stats={**hud.stats, **told})
+
+    @staticmethod
+    def _box(text: Text, box: list[Line], column: int, row: int, left: int) -> None:
+        if not box:
+            return
+        x, y = left + column * text.cell[0], row * text.cell[1]
+        text.lines(box, x, y, Ground.BOX)
+        text.frame(line_width(box[0]), len(box), x, y)
+        title = next((segment for segment in box[0] if segment.role is Role.NAME), None)
+        if title is not None:  # it stands in the upper edge
+            before = line_width(box[0][: box[0].index(title)])
+            spaced = (Segment(" "), title, Segment(" "))
+            text.lines([spaced], x + (before - 1) * text.cell[0], y, Ground.BOX)
+
+
+class Rouser:
+    """The thread that reads the pipe of the call; and the one that looks for a face meanwhile."""
+
+    def __init__(self, push: Callable[[], None]) -> None:
+        self._push = push
+        self.over = False
+        self.face: str | None = None
+        self.face_looked_for = False
+
+    def start(self) -> None:
+        """From now on."""
+        for work in (self._read, self._look):
+            threading.Thread(target=work, daemon=True).start()
+
+    def _read(self) -> None:
+        while os.read(0, 65536):
+            self._push()
+        self.over = True
+        self._push()
+        time.sleep(HANGS_S)
+        os._exit(0)  # the first thread hangs in a display or a driver
+
+    def _look(self) -> None:
+        self.face = find_face()
+        self.face_looked_for = True
+        self._push()
+
+
+def main(memory: int) -> None:
+    """Run the window of the call behind stdin (wake-ups), stdout (events) and this descriptor (pictures)."""
+    out = os.dup(1)
+    os.set_blocking(out, False)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries have things to say, too
+
+    def tell(event: WindowEvent) -> None:
+        try:
+            os.write(out, pack_event(event))  # a line is short enough to be written whole or not at all
+        except BlockingIOError:
+            pass
+        except OSError:
+            os._exit(0)  # nobody reads: the call has gone
+
+    def bug(kind: type[BaseException], error: BaseException, _: object) -> None:
+        tell(Failed("window-failed", f"the window failed: {kind.__name__}: {clean(str(error), 200)}"))
+
+    sys.excepthook = bug
+    failed = no_display(os.environ)
+    if failed is None:
+        os.environ.update(environment(os.environ))
+        failed = _run(memory, tell)
+    if failed is not None:
+        tell(failed)
+        sys.exit(1)
+
+
+def _run(memory: int, tell: Callable[[WindowEvent], None]) -> Failed | None:
+    import sdl2
+
+    driver = start(sdl2, os.environ)
+    if isinstance(driver, Failed):
+        return driver
+    wake = sdl2.SDL_Event()
+    wake.type = sdl2.SDL_RegisterEvents(1)
+    areas = attach(memory, AREAS)
+    base = ctypes.addressof(ctypes.c_char.from_buffer(areas[0].memory))
+    sdl2.SDL_SetYUVConversionMode(sdl2.surface.SDL_YUV_CONVERSION_BT601)
+    rouser = Rouser(lambda: sdl2.SDL_PushEvent(ctypes.byref(wake)))
+    app = App(sdl2, areas, base, tell, rouser)
+    rouser.start()
+    tell(Ready(driver))
+    app.run()
+    sdl2.SDL_Quit()
+    return None

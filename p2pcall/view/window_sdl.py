@@ -1,0 +1,120 @@
+"""SDL for the window's process: its display, its renderer, the names of its keys.
+
+Rules: only displays on which a person sees a window count (SDL succeeds on an invisible one, and takes the console of a
+machine without a desktop). A graphics card draws if there is one; OpenGL without a card takes four times what SDL's own
+drawing takes, and starts slower. Leaves out what is drawn (`window_main`).
+"""
+
+import ctypes
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from .sanitize import clean
+from .window import INSTEAD
+from .window_link import Failed
+
+DRIVERS: Final = ("x11", "wayland", "cocoa", "windows")
+_SOFTWARE_GL: Final = (b"llvmpipe", b"softpipe", b"swrast", b"Software Rasterizer")
+_GL_RENDERER: Final = 0x1F01
+_RENDER_NODES: Final = Path("/dev/dri")
+
+KEY_NAMES: Final = {
+    "Return": "enter",
+    "Keypad Enter": "enter",
+    "Escape": "escape",
+    "Tab": "tab",
+    "Backspace": "backspace",
+    "Up": "up",
+    "Down": "down",
+    "Left": "left",
+    "Right": "right",
+    "F11": "f",
+}
+"""SDL's names of keys that write nothing -> the terminal's; F11 is what desktops have for `f`."""
+
+
+def environment(environ: Mapping[str, str], platform: str = sys.platform) -> dict[str, str]:
+    """What SDL is told before it starts, beside what the user has told it."""
+    told = {
+        "SDL_VIDEO_X11_WMCLASS": "p2pcall",
+        "SDL_VIDEO_WAYLAND_WMCLASS": "p2pcall",
+        "SDL_APP_NAME": "p2pcall",
+        "SDL_FRAMEBUFFER_ACCELERATION": "0",  # SDL's own drawing reaches X by shared memory, not by OpenGL
+        "SDL_RENDER_SCALE_QUALITY": "linear",
+        "SDL_NO_SIGNAL_HANDLERS": "1",
+        "SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS": "0",
+        "SDL_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR": "0",
+        "PYSDL2_DLL_VERSION_CHECK": "0",
+    }
+    if platform == "linux":
+        told["SDL_VIDEODRIVER"] = "x11,wayland" if environ.get("DISPLAY") else "wayland"
+    return {name: value for name, value in told.items() if name not in environ}
+
+
+def no_display(environ: Mapping[str, str], platform: str = sys.platform) -> Failed | None:
+    """Why it is no use to start SDL; None if it may do."""
+    if platform != "linux" or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"):
+        return None
+    return Failed(
+        "no-display", "there is no display for a window (DISPLAY and WAYLAND_DISPLAY are not set)", INSTEAD
+    )
+
+
+def start(sdl: Any, environ: Mapping[str, str]) -> str | Failed:
+    """The name of the way to the display, or why there is none that a person sees."""
+    where = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or "of this machine"
+    if sdl.SDL_Init(sdl.SDL_INIT_VIDEO) != 0:
+        why = clean((sdl.SDL_GetError() or b"").decode(errors="replace"), 200)
+        return Failed(
+            "no-display", f"the display {clean(where)} cannot be used: {why[:1].lower()}{why[1:]}", INSTEAD
+        )
+    driver = (sdl.SDL_GetCurrentVideoDriver() or b"").decode(errors="replace")
+    if driver not in DRIVERS:
+        return Failed("no-display", f"SDL has no display but {clean(driver)}, which nobody sees", INSTEAD)
+    return driver
+
+
+def make_renderer(sdl: Any, window: Any, environ: Mapping[str, str], nodes: Path = _RENDER_NODES) -> Any:
+    """The renderer that costs least here; falsy if there is none at all."""
+    software = sdl.SDL_RENDERER_SOFTWARE
+    if environ.get("SDL_RENDER_DRIVER"):
+        return sdl.SDL_CreateRenderer(window, -1, 0)
+    if _without_card(environ, nodes):
+        return sdl.SDL_CreateRenderer(window, -1, software)
+    renderer = sdl.SDL_CreateRenderer(window, -1, sdl.SDL_RENDERER_ACCELERATED)
+    if renderer and any(name in _gl_renderer(sdl) for name in _SOFTWARE_GL):
+        sdl.SDL_DestroyRenderer(renderer)
+        renderer = None
+    return renderer or sdl.SDL_CreateRenderer(window, -1, software)
+
+
+def renderer_name(sdl: Any, renderer: Any) -> str:
+    """As SDL has it."""
+    info = sdl.SDL_RendererInfo()
+    sdl.SDL_GetRendererInfo(renderer, ctypes.byref(info))
+    return (info.name or b"").decode(errors="replace")
+
+
+def _without_card(environ: Mapping[str, str], nodes: Path, platform: str = sys.platform) -> bool:
+    """No graphics card of this machine draws there: none, or a display at the other end of a network."""
+    display = environ.get("DISPLAY", "")
+    remote = not display.startswith((":", "unix", "/")) and not environ.get("WAYLAND_DISPLAY")
+    return platform == "linux" and (remote or not any(nodes.glob("renderD*")))
+
+
+def _gl_renderer(sdl: Any) -> bytes:
+    """What OpenGL says that it draws with; empty where it is not OpenGL."""
+    address = sdl.SDL_GL_GetProcAddress(b"glGetString") if sdl.SDL_GL_GetCurrentContext() else None
+    if not address:
+        return b""
+    ask = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_uint)(address)
+    return ask(_GL_RENDERER) or b""
+
+
+def key_name(sdl: Any, symbol: int, modifiers: int) -> str:
+    """A key that writes no character, as the terminal names it; "" for one that means nothing."""
+    if modifiers & sdl.KMOD_CTRL and 0x61 <= symbol <= 0x7A:
+        return f"ctrl-{chr(symbol)}"
+    return KEY_NAMES.get((sdl.SDL_GetKeyName(symbol) or b"").decode(errors="replace"), "")

@@ -1,0 +1,198 @@
+"""Text in the window: lines of segments in a typewriter face, drawn by SDL_ttf.
+
+The face is the system's own (fontconfig, else the places where systems keep them): a package of faces would be larger
+than the window. A letter that it lacks is taken from another face, as terminals do. Lines are drawn in cells, like in a
+terminal, so that what `hud` makes fits. Text that was drawn is kept as a texture; there is a bound. Leaves out shaping
+and right-to-left order: letters come in the order of the string.
+"""
+
+import ctypes
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from .hud import Line, Role
+from .sanitize import width
+from .theme import Ground, ground_colour, ink
+
+LOOK_WAIT_S: Final = 5.0
+"""fontconfig reads every face of the system when it runs for the first time."""
+_PLACES: Final = {
+    "darwin": ("/System/Library/Fonts/Menlo.ttc", "/System/Library/Fonts/Monaco.ttf"),
+    "win32": ("C:/Windows/Fonts/consola.ttf",),
+}
+_LINUX_NAMES: Final = (
+    "DejaVuSansMono.ttf",
+    "LiberationMono-Regular.ttf",
+    "NotoSansMono-Regular.ttf",
+    "FreeMono.ttf",
+)
+_LINUX_FOLDERS: Final = ("/usr/share/fonts", "/usr/local/share/fonts")
+_MOST_FACES: Final = 8
+_MOST_TEXTURES: Final = 300
+_LINE_ROOM: Final = 1.25
+_GROUND_ALPHA: Final = 225
+
+Rgb = tuple[int, int, int]
+
+
+def find_face(pattern: str = "monospace", platform: str = sys.platform) -> str | None:
+    """The file of a face that fits a fontconfig pattern; None if the system tells of none. May take a second."""
+    if shutil.which("fc-match"):
+        with suppress(OSError, subprocess.SubprocessError):
+            asked = ["fc-match", "-f", "%{file}", pattern]
+            told = subprocess.run(asked, capture_output=True, timeout=LOOK_WAIT_S, check=True).stdout
+            path = told.decode(errors="replace")
+            if Path(path).is_file():
+                return path
+    for place in _PLACES.get(platform, ()):
+        if Path(place).is_file():
+            return place
+    for folder in _LINUX_FOLDERS if platform == "linux" else ():
+        for name in _LINUX_NAMES:
+            for found in Path(folder).rglob(name):
+                return str(found)
+    return None
+
+
+class Text:
+    """Draws lines with a renderer. `start` it once there is a face; until then it draws nothing."""
+
+    def __init__(self, sdl: Any, renderer: Any) -> None:
+        self._sdl, self._renderer = sdl, renderer
+        self._ttf: Any = None
+        self._faces: dict[str, Any] = {}
+        self._provided: dict[str, Any] = {}
+        self._textures: dict[tuple[str, Rgb], tuple[Any, int, int]] = {}
+        self._primary: Any = None
+        self._pixels = 0
+        self.cell = (0, 0)
+        """Width and height of a letter's cell in pixels; zeros while nothing can be written."""
+
+    def start(self, ttf: Any, path: str) -> bool:
+        """`ttf` is `sdl2.sdlttf`; whether there is text from now on."""
+        self._ttf = ttf
+        if ttf.TTF_Init() == 0:
+            self._primary = self._face(path)
+        self._pixels, pixels = 0, self._pixels
+        self.resize(pixels)
+        return self._primary is not None
+
+    def resize(self, pixels: int) -> None:
+        """Letters of so many pixels."""
+        if pixels == self._pixels:
+            return
+        self._pixels = pixels
+        if self._primary is None or pixels <= 0:
+            return
+        self.forget()
+        for face in self._faces.values():
+            if face is not None:
+                self._ttf.TTF_SetFontSize(face, pixels)
+        across, down = ctypes.c_int(), ctypes.c_int()
+        self._ttf.TTF_SizeUTF8(self._primary, b"M", ctypes.byref(across), ctypes.byref(down))
+        self.cell = max(1, across.value), round(max(1, down.value) * _LINE_ROOM)
+
+    def forget(self) -> None:
+        """Textures are gone (the renderer says so), or too many."""
+        for texture, _, _ in self._textures.values():
+            self._sdl.SDL_DestroyTexture(texture)
+        self._textures.clear()
+
+    def lines(self, lines: list[Line], x: int, y: int, ground: Ground, alpha: int = 255) -> None:
+        """Lines below each other from this pixel on, each on its ground."""
+        for number, line in enumerate(lines):
+            self._line(line, x, y + number * self.cell[1], ground, alpha)
+
+    def frame(self, columns: int, rows: int, x: int, y: int) -> None:
+        """A line around so many cells, where a terminal has characters for it."""
+        cell_w, cell_h = self.cell
+        box = self._sdl.SDL_Rect(
+            x + cell_w // 2, y + cell_h // 2, (columns - 1) * cell_w, (rows - 1) * cell_h
+        )
+        self._colour(ink(Role.EDGE), 255)
+        self._sdl.SDL_RenderDrawRect(self._renderer, box)
+
+    def _line(self, line: Line, x: int, y: int, ground: Ground, alpha: int) -> None:
+        cells = sum(width(segment.text) for segment in line)
+        self._colour(ground_colour(ground), alpha * _GROUND_ALPHA // 255 if ground is Ground.BAR else alpha)
+        area = self._sdl.SDL_Rect(x, y, cells * self.cell[0], self.cell[1])
+        self._sdl.SDL_RenderFillRect(self._renderer, area)
+        for segment in line:
+            if segment.role is not Role.EDGE:
+                self._segment(segment.text, ink(segment.role), x, y, alpha)
+            x += width(segment.text) * self.cell[0]
+
+    def _segment(self, text: str, rgb: Rgb, x: int, y: int, alpha: int) -> None:
+        for run, face in self._runs(text):
+            cells = width(run) * self.cell[0]
+            if run.strip() and (drawn := self._texture(run, rgb, face)) is not None:
+                texture, w, h = drawn
+                self._sdl.SDL_SetTextureAlphaMod(texture, alpha)
+                area = self._sdl.SDL_Rect(x, y + (self.cell[1] - h) // 2, w, h)
+                self._sdl.SDL_RenderCopy(self._renderer, texture, None, area)
+            x += cells
+
+    def _runs(self, text: str) -> Iterator[tuple[str, Any]]:
+        """The text in pieces of one face each; what is not of the first face letter by letter, each in its cells."""
+        start = 0
+        for at, char in enumerate(text):
+            face = self._face_of(char)
+            if face is self._primary:
+                continue
+            if start < at:
+                yield text[start:at], self._primary
+            yield char, face
+            start = at + 1
+        if start < len(text):
+            yield text[start:], self._primary
+
+    def _face_of(self, char: str) -> Any:
+        if char < "\u0100":
+            return self._primary
+        if char not in self._provided:
+            self._provided[char] = self._primary if self._has(self._primary, char) else self._other(char)
+        return self._provided[char]
+
+    def _other(self, char: str) -> Any:
+        known = [face for face in self._faces.values() if face is not None and self._has(face, char)]
+        if known:
+            return known[0]
+        if len(self._faces) < _MOST_FACES:
+            path = find_face(f":charset={ord(char):x}")
+            face = self._face(path) if path else None
+            if face is not None and self._has(face, char):
+                return face
+        return self._primary
+
+    def _has(self, face: Any, char: str) -> bool:
+        return bool(self._ttf.TTF_GlyphIsProvided32(face, ord(char)))
+
+    def _face(self, path: str) -> Any:
+        if path not in self._faces:
+            self._faces[path] = self._ttf.TTF_OpenFont(path.encode(), max(1, self._pixels)) or None
+        return self._faces[path]
+
+    def _texture(self, text: str, rgb: Rgb, face: Any) -> tuple[Any, int, int] | None:
+        key = (text, rgb)
+        if key not in self._textures:
+            if len(self._textures) >= _MOST_TEXTURES:
+                self.forget()
+            colour = self._sdl.SDL_Color(*rgb, 255)
+            surface = self._ttf.TTF_RenderUTF8_Blended(face, text.encode("utf-8", "replace"), colour)
+            if not surface:
+                return None
+            texture = self._sdl.SDL_CreateTextureFromSurface(self._renderer, surface)
+            w, h = surface.contents.w, surface.contents.h
+            self._sdl.SDL_FreeSurface(surface)
+            if not texture:
+                return None
+            self._textures[key] = (texture, w, h)
+        return self._textures[key]
+
+    def _colour(self, rgb: Rgb, alpha: int) -> None:
+        self._sdl.SDL_SetRenderDrawColor(self._renderer, *rgb, alpha)
