@@ -48,14 +48,14 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "codec": ("av", "numpy", "livekit"),
     "device": ("sounddevice", "av", "numpy"),
     "net": ("zeroconf", "ifaddr"),
-    "view": ("numpy", "av"),
+    "view": ("numpy", "av", "sdl2"),
     "store": ("nacl",),
     "engine": ("av", "numpy"),
     "cli": ("typer", "rich", "segno", "av"),
 }
 """Room -> the third-party libraries that it may import; a room that is not named may import none."""
 
-HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
+HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "sdl2")
 
 PURE_STDLIB = frozenset(
     (

@@ -190,7 +190,7 @@ def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = Non
 
 @app.command()
 def devices(ctx: typer.Context, json: opt.Json = False) -> int:
-    """Microphones, speakers and cameras, as the names that options take."""
+    """Microphones, speakers and cameras, as the names that options take; and whether a window opens."""
     from p2pcall.cli.records import show_devices
 
     return int(show_devices(ctx.obj, json=json))

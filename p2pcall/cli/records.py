@@ -57,18 +57,49 @@ def show_identity(env: Env, home: Home, *, json: bool) -> ExitCode:
 
 def show_devices(env: Env, *, json: bool) -> ExitCode:
     """`p2pcall devices`."""
+    from p2pcall.device.base import Device
     from p2pcall.device.factory import list_devices
 
     found = list_devices()
+    try:
+        rows = [*found, Device("window", "window", False)]
+        where = f"opens on {clean(_window_driver(env))}"
+        trouble = None
+    except P2PCallError as error:
+        rows, where, trouble = found, "", error
     if json:
-        _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in found])
-        return ExitCode.OK
-    if not found:
-        _print(env, "no microphone, speaker or camera here; files, tone, silence, test and none work without")
-        return ExitCode.OK
-    rows = [(one.kind, clean(one.name), "default" if one.default else "") for one in found]
-    table(env, rows, "kind", "name", "")
+        _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in rows])
+    else:
+        if not found:
+            _print(
+                env, "no microphone, speaker or camera here; files, tone, silence, test and none work without"
+            )
+        notes = ["default" if one.default else where if one.kind == "window" else "" for one in rows]
+        if rows:
+            table(
+                env,
+                [(one.kind, clean(one.name), note) for one, note in zip(rows, notes, strict=True)],
+                "kind",
+                "name",
+                "",
+            )
+    if trouble is not None:
+        say(env, f"no window: {trouble.text}")
+        if trouble.hint is not None:
+            say(env, f"p2pcall: hint: {trouble.hint}")
     return ExitCode.OK
+
+
+def _window_driver(env: Env) -> str:
+    """The way to the display on which a window can be opened; P2PCallError if there is none."""
+    import asyncio
+
+    from p2pcall.engine.windows import WindowCheck
+
+    async def look() -> str:
+        return (await WindowCheck(env.environ).result()).driver
+
+    return asyncio.run(look())
 
 
 def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:

@@ -68,7 +68,6 @@ async def _run(
         devices = open_devices(settings, env)
         if window is not None:
             await station.unless_interrupted(window.result())
-            window.close()
         for warning in devices.warnings:
             ui.emit(events.Warning(warning.slug, warning.text))
         station.open()

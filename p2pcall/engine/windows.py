@@ -11,7 +11,9 @@ READY_WAIT_S = 8.0
 
 
 class WindowCheck:
-    """Starts the process of a window, and ends it once it has said whether there is a display."""
+    """Starts the process of a window, and ends it once it has said whether there is a display, or that was not waited
+    for (`close`).
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Starts it and waits for nothing. P2PCallError (exit 6) if it cannot be started."""
@@ -36,6 +38,7 @@ class WindowCheck:
             raise window_error("window-stuck", text) from None
         finally:
             loop.remove_reader(self._window.fileno())
+            self.close()
 
     def close(self) -> None:
         """Ends the process. Idempotent."""

@@ -16,17 +16,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box, status_line
-from .latest import Area, Found, attach
-from .panes import FIRST_SIZE, LEAST_SIZE, Box, Fade, first_window, fit_box, own_box
+from .latest import Area, attach
+from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .sanitize import clean
 from .theme import CANVAS, Ground
 from .window_link import (
     AREAS,
-    MAX_PICTURE,
     OWN,
     REMOTE,
     STATE,
-    Drawn,
     Failed,
     Key,
     Note,
@@ -36,6 +34,7 @@ from .window_link import (
     WindowState,
     pack_event,
 )
+from .window_picture import Picture, Seen
 from .window_sdl import environment, key_name, make_renderer, no_display, renderer_name, start
 from .window_text import Text, find_face
 
@@ -43,102 +42,14 @@ SIZE_EVERY_S: Final = 0.25
 """Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
 HANGS_S: Final = 1.0
 """After the call has ended, so long for SDL to let go of the display."""
-LETTER_SHARE: Final = 32
+LETTER_SHARE: Final = 36
 """The window's height by this is the letters' height, within bounds."""
-LETTER_PIXELS: Final = (13, 28)
+LETTER_PIXELS: Final = (14, 24)
 NO_FACE: Final = Note(
     "no-window-text",
     "the window has no letters: no typewriter face was found",
     "`apt-get install fontconfig fonts-dejavu-core`",
 )
-
-
-class Picture:
-    """One of the two pictures: the newest in its area, as a texture."""
-
-    def __init__(self, sdl: Any, area: Area, base: int) -> None:
-        self._sdl, self._area, self._base = sdl, area, base
-        self._renderer: Any = None
-        self._texture: Any = None
-        self._texture_size = (0, 0)
-        self.size = (0, 0)
-        """0×0: there is none."""
-        self.number = 0
-        self.at_ns = 0
-
-    def use(self, renderer: Any) -> None:
-        """A new renderer: textures of the one before are worth nothing."""
-        self._renderer, self._texture, self.number = renderer, None, 0
-
-    def take(self) -> int:
-        """Load what is newest, if it is new; how many pictures have come since the last one (0: none)."""
-        before = self.number
-        found = self._area.look(before)
-        while found is not None:
-            self._load(found)
-            found = self._area.look(before) if self._area.overtaken(found.number) else None
-        return self.number - before
-
-    def _load(self, found: Found) -> None:
-        width, height, luma, chroma = found.meta
-        self.number, self.at_ns = found.number, found.at_ns
-        half_w, half_h = (width + 1) // 2, (height + 1) // 2
-        fits = (
-            0 < width <= MAX_PICTURE[0]
-            and 0 < height <= MAX_PICTURE[1]
-            and luma >= width
-            and chroma >= half_w
-        )
-        if not fits or luma * height + 2 * chroma * half_h > len(found.data):
-            self.size = (0, 0)
-            return
-        self.size = (width, height)
-        sdl = self._sdl
-        if self._texture is None or self._texture_size != self.size:
-            if self._texture is not None:
-                sdl.SDL_DestroyTexture(self._texture)
-            access = sdl.SDL_TEXTUREACCESS_STREAMING
-            self._texture = sdl.SDL_CreateTexture(
-                self._renderer, sdl.SDL_PIXELFORMAT_IYUV, access, width, height
-            )
-            self._texture_size = self.size
-        first = self._base + found.offset
-        second, third = first + luma * height, first + luma * height + chroma * half_h
-        planes = [ctypes.cast(at, ctypes.POINTER(ctypes.c_ubyte)) for at in (first, second, third)]
-        sdl.SDL_UpdateYUVTexture(self._texture, None, planes[0], luma, planes[1], chroma, planes[2], chroma)
-
-    def draw(self, box: Box, *, mirrored: bool = False) -> None:
-        """Onto this part of the window."""
-        area = self._sdl.SDL_Rect(*box)
-        if mirrored:
-            flip = self._sdl.SDL_FLIP_HORIZONTAL
-            self._sdl.SDL_RenderCopyEx(self._renderer, self._texture, None, area, 0.0, None, flip)
-        else:
-            self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, area)
-
-
-class Seen:
-    """How many pictures were shown in the running second, and how late."""
-
-    def __init__(self, now: float) -> None:
-        self._since = now
-        self._shown = self._skipped = self._longest_ns = 0
-        self.last = Drawn(0, 0, 0.0)
-
-    def note(self, came: int, longest_ns: int) -> None:
-        """One was shown of so many that came."""
-        self._shown += 1
-        self._skipped += came - 1
-        self._longest_ns = max(self._longest_ns, longest_ns)
-
-    def second(self, now: float) -> Drawn | None:
-        """The figures of the last second, when one is over and there are any."""
-        if now - self._since < 1.0 or not self._shown:
-            return None
-        self.last = Drawn(self._shown, self._skipped, self._longest_ns / 1e6)
-        self._since = now
-        self._shown = self._skipped = self._longest_ns = 0
-        return self.last
 
 
 class App:
@@ -169,6 +80,8 @@ class App:
         self._fade = Fade(time.monotonic())
         self._bar_alpha = -1
         self._seen = Seen(time.monotonic())
+        self._came = 0
+        """Pictures of the other side since the last one that was drawn."""
 
     def run(self) -> None:
         """Until the call has ended, or the window has failed."""
@@ -218,14 +131,12 @@ class App:
         came = self._remote.take()
         if came:
             self._shape_first()
-            self._came = came
+            self._came += came
             self._dirty = True
         elif self._own.take() and self._own_on:
             self._dirty = True
         if came:
             self._own.take()
-
-    _came = 0
 
     def _new_state(self, state: WindowState) -> None:
         before, self._state = self._state, state

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import desktop as desktops
 import harness
 import netns
 import picture
@@ -43,6 +44,15 @@ def xterm() -> Iterator[Callable[..., xwindow.XTerm]]:
         pytest.skip(reason)
     with ExitStack() as windows:
         yield lambda *args, **options: windows.enter_context(xwindow.XTerm(*args, **options))
+
+
+@pytest.fixture
+def desktop() -> Iterator[desktops.Desktop]:
+    """A virtual screen with a window manager; mark the test `terminal`."""
+    if reason := desktops.missing():
+        pytest.skip(reason)
+    with desktops.Desktop() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

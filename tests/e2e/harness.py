@@ -165,6 +165,7 @@ class P2P:
     def _start(self, where: Surroundings) -> "subprocess.Popen[bytes]":
         command = [*where.program, *self.argv]
         quiet = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "CI", "PYTHONDONTWRITEBYTECODE"}
+        quiet |= {"DISPLAY", "WAYLAND_DISPLAY"}
         environ = {name: value for name, value in os.environ.items() if name not in quiet}
         environ |= {"P2PCALL_HOME": str(where.home), "PYTHONPATH": str(ROOT)}
         environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"} | dict(where.env)

@@ -11,7 +11,7 @@ import socket
 import struct
 from typing import Self
 
-CONFIGURE_WINDOW, GET_GEOMETRY, QUERY_TREE = 12, 14, 15
+CONFIGURE_WINDOW, GET_GEOMETRY, QUERY_TREE, TRANSLATE_COORDINATES = 12, 14, 15, 40
 WIDTH_AND_HEIGHT = 0x0004 | 0x0008
 WAIT_S = 10.0
 
@@ -43,6 +43,9 @@ class XClient:
     def _ask(self, opcode: int, window: int) -> bytes:
         """The reply to a request about a window."""
         self._socket.sendall(struct.pack("<BxHI", opcode, 2, window))
+        return self._reply(window)
+
+    def _reply(self, window: int) -> bytes:
         reply = self._read(32)
         if reply[0] != 1:
             raise RuntimeError(f"X error {reply[1]} for window {window:#x}")
@@ -57,6 +60,12 @@ class XClient:
         """Width and height in pixels."""
         width, height = struct.unpack_from("<HH", self._ask(GET_GEOMETRY, window), 16)
         return width, height
+
+    def position(self, window: int) -> tuple[int, int]:
+        """Where its upper left pixel is on the screen, whatever frame is around it."""
+        self._socket.sendall(struct.pack("<BxHIIhh", TRANSLATE_COORDINATES, 4, window, self.root, 0, 0))
+        x, y = struct.unpack_from("<hh", self._reply(window), 12)
+        return x, y
 
     def largest_window(self) -> int:
         """The one with the most pixels."""

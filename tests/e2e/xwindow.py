@@ -4,8 +4,9 @@
         window.wait_until(lambda picture: len(np.unique(picture.reshape(-1, 3), axis=0)) > 500, "a picture")
         window.save(Path("call.png"))
 
-The X server keeps its screen in a file that is read directly, so no program for screenshots is needed. X tells
-nobody that a pixel has changed: waiting looks again several times a second, and stops when the window has gone.
+`XServer` is the screen alone, for windows of other programs. It keeps its screen in a file that is read directly, so
+no program for screenshots is needed. X tells nobody that a pixel has changed: waiting looks again several times a
+second, and stops when the window has gone.
 The program in the window gets SIGHUP when the window is closed. Left out: typing.
 """
 
@@ -38,6 +39,59 @@ def missing() -> str | None:
     return f"{', '.join(absent)} missing: apt-get install xvfb xterm fonts-dejavu-core" if absent else None
 
 
+class XServer:
+    """A virtual X server and what its screen shows."""
+
+    def __init__(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="p2pcall-x-")
+        read, write = os.pipe()
+        width, height = SCREEN
+        server = [
+            "Xvfb",
+            "-displayfd",
+            str(write),
+            "-screen",
+            "0",
+            f"{width}x{height}x24",
+            "-nolisten",
+            "tcp",
+        ]
+        server += ["-noreset", "-fbdir", self._scratch.name]
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(server, pass_fds=[write], stdout=quiet, stderr=quiet)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            display = pipe.readline().strip()
+        self.display = f":{display}"
+        if not display:
+            self.close()
+            raise RuntimeError("Xvfb did not start")
+
+    def screen(self) -> Picture:
+        """The whole screen as it is now; what no window covers is black."""
+        data = (Path(self._scratch.name) / "Xvfb_screen0").read_bytes()
+        words = struct.unpack(f">{XWD_WORDS}I", data[: 4 * XWD_WORDS])
+        header, width, height, line, colours = words[0], words[4], words[5], words[12], words[19]
+        pixels = np.frombuffer(data, np.uint8, height * line, header + 12 * colours)
+        return pixels.reshape(height, line // 4, 4)[:, :width, 2::-1].copy()
+
+    def close(self) -> None:
+        """End it."""
+        end(self.process)
+        self._scratch.cleanup()
+
+
+def save_png(picture: Picture, path: Path) -> Path:
+    """Write pixels to a PNG file."""
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png")
+        stream.height, stream.width = picture.shape[:2]
+        stream.pix_fmt = "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
 class XTerm:
     """An xterm that runs a command; the top left corner of its screen."""
 
@@ -53,38 +107,19 @@ class XTerm:
         self._env = os.environ | {"LC_ALL": "C.UTF-8", "COLORTERM": "truecolor"} | dict(env or {})
         self._size = size
         self._points = points
-        self._scratch = tempfile.TemporaryDirectory(prefix="p2pcall-x-")
         self._gone = threading.Event()
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._server: XServer | None = None
+        self._window: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        read, write = os.pipe()
-        width, height = SCREEN
-        server = [
-            "Xvfb",
-            "-displayfd",
-            str(write),
-            "-screen",
-            "0",
-            f"{width}x{height}x24",
-            "-nolisten",
-            "tcp",
-        ]
-        server += ["-noreset", "-fbdir", self._scratch.name]
-        quiet = subprocess.DEVNULL
-        self._started.append(subprocess.Popen(server, pass_fds=[write], stdout=quiet, stderr=quiet))
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            display = pipe.readline().strip()
-        if not display:
-            self.close()
-            raise RuntimeError("Xvfb did not start")
+        self._server = XServer()
         cols, rows = self._size
         terminal = ["xterm", "-tn", "xterm-256color", "-fa", "DejaVu Sans Mono", "-fs", str(self._points)]
         terminal += ["-bg", "#101014", "-fg", "#e0e0e0", "-geometry", f"{cols}x{rows}+0+0", "+sb", "-b", "0"]
-        environ = self._env | {"DISPLAY": f":{display}"}
+        environ = self._env | {"DISPLAY": self._server.display}
+        quiet = subprocess.DEVNULL
         window = subprocess.Popen([*terminal, "-e", *self._argv], env=environ, stdout=quiet, stderr=quiet)
-        self._started.append(window)
+        self._window = window
         self._watcher = threading.Thread(target=self._watch, args=[window], name="xterm-exit")
         self._watcher.start()
         return self
@@ -95,11 +130,8 @@ class XTerm:
 
     def screen(self) -> Picture:
         """The whole screen as it is now; what the window does not cover is black."""
-        data = (Path(self._scratch.name) / "Xvfb_screen0").read_bytes()
-        words = struct.unpack(f">{XWD_WORDS}I", data[: 4 * XWD_WORDS])
-        header, width, height, line, colours = words[0], words[4], words[5], words[12], words[19]
-        pixels = np.frombuffer(data, np.uint8, height * line, header + 12 * colours)
-        return pixels.reshape(height, line // 4, 4)[:, :width, 2::-1].copy()
+        assert self._server is not None
+        return self._server.screen()
 
     def picture(self) -> Picture:
         """The window: the part of the screen that is not black, from the top left corner."""
@@ -121,23 +153,17 @@ class XTerm:
 
     def save(self, path: Path) -> Path:
         """Write the window to a PNG file."""
-        picture = self.picture()
-        with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
-            stream = container.add_stream("png")
-            stream.height, stream.width = picture.shape[:2]
-            stream.pix_fmt = "rgb24"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode(None))
-        return path
+        return save_png(self.picture(), path)
 
     def close(self) -> None:
         """End the window and the X server."""
-        for process in reversed(self._started):
-            end(process)
-        if len(self._started) > 1:
+        if self._window is not None:
+            end(self._window)
             self._watcher.join()
-        self._started.clear()
-        self._scratch.cleanup()
+            self._window = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def __exit__(self, *_: object) -> None:
         self.close()

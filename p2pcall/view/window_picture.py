@@ -1,0 +1,99 @@
+"""Pictures in the window: from shared memory to a texture as they are (4:2:0), and figures of how they came.
+
+What the call says of a picture is checked before a row of it is read. Leaves out where it is drawn (`panes`).
+"""
+
+import ctypes
+from typing import Any
+
+from .latest import Area, Found
+from .panes import Box
+from .window_link import MAX_PICTURE, Drawn
+
+
+class Picture:
+    """One of the two pictures: the newest in its area, as a texture."""
+
+    def __init__(self, sdl: Any, area: Area, base: int) -> None:
+        self._sdl, self._area, self._base = sdl, area, base
+        self._renderer: Any = None
+        self._texture: Any = None
+        self._texture_size = (0, 0)
+        self.size = (0, 0)
+        """0×0: there is none."""
+        self.number = 0
+        self.at_ns = 0
+
+    def use(self, renderer: Any) -> None:
+        """A new renderer: textures of the one before are worth nothing."""
+        self._renderer, self._texture, self.number = renderer, None, 0
+
+    def take(self) -> int:
+        """Load what is newest, if it is new; how many pictures have come since the last one (0: none)."""
+        before = self.number
+        found = self._area.look(before)
+        while found is not None:
+            self._load(found)
+            found = self._area.look(before) if self._area.overtaken(found.number) else None
+        return self.number - before
+
+    def _load(self, found: Found) -> None:
+        width, height, luma, chroma = found.meta
+        self.number, self.at_ns = found.number, found.at_ns
+        half_w, half_h = (width + 1) // 2, (height + 1) // 2
+        fits = (
+            0 < width <= MAX_PICTURE[0]
+            and 0 < height <= MAX_PICTURE[1]
+            and luma >= width
+            and chroma >= half_w
+        )
+        if not fits or luma * height + 2 * chroma * half_h > len(found.data):
+            self.size = (0, 0)
+            return
+        self.size = (width, height)
+        sdl = self._sdl
+        if self._texture is None or self._texture_size != self.size:
+            if self._texture is not None:
+                sdl.SDL_DestroyTexture(self._texture)
+            access = sdl.SDL_TEXTUREACCESS_STREAMING
+            self._texture = sdl.SDL_CreateTexture(
+                self._renderer, sdl.SDL_PIXELFORMAT_IYUV, access, width, height
+            )
+            self._texture_size = self.size
+        first = self._base + found.offset
+        second, third = first + luma * height, first + luma * height + chroma * half_h
+        planes = [ctypes.cast(at, ctypes.POINTER(ctypes.c_ubyte)) for at in (first, second, third)]
+        sdl.SDL_UpdateYUVTexture(self._texture, None, planes[0], luma, planes[1], chroma, planes[2], chroma)
+
+    def draw(self, box: Box, *, mirrored: bool = False) -> None:
+        """Onto this part of the window."""
+        area = self._sdl.SDL_Rect(*box)
+        if mirrored:
+            flip = self._sdl.SDL_FLIP_HORIZONTAL
+            self._sdl.SDL_RenderCopyEx(self._renderer, self._texture, None, area, 0.0, None, flip)
+        else:
+            self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, area)
+
+
+class Seen:
+    """How many pictures were shown in the running second, and how late."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._shown = self._skipped = self._longest_ns = 0
+        self.last = Drawn(0, 0, 0.0)
+
+    def note(self, came: int, longest_ns: int) -> None:
+        """One was shown of so many that came."""
+        self._shown += 1
+        self._skipped += came - 1
+        self._longest_ns = max(self._longest_ns, longest_ns)
+
+    def second(self, now: float) -> Drawn | None:
+        """The figures of the last second, when one is over and there are any."""
+        if now - self._since < 1.0 or not self._shown:
+            return None
+        self.last = Drawn(self._shown, self._skipped, self._longest_ns / 1e6)
+        self._since = now
+        self._shown = self._skipped = self._longest_ns = 0
+        return self.last

@@ -1,0 +1,386 @@
+"""The other side in a window of its own, on a virtual desktop: what is seen, keys, closing, and what can break.
+
+Alice dials and looks at a window, bob shows the test card and sings one tone. What a person would see is read off the
+screen's pixels; that the sound has no gap is read off what alice's speaker wrote.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sound
+from desktop import Desktop, Window, processes_of, wait_for
+from harness import P2P, ends
+from pairs import Start, dialling, listening, media, seconds_pass
+from person import Canvas, PixelAt, Rgb, wait_card, wait_status
+from picture import Picture
+
+from p2pcall.view.theme import Ground, ground_colour
+
+pytestmark = pytest.mark.terminal
+
+LEAST_LOUD = 0.3
+"""A frame of the tone has at least this part of its usual loudness, however it falls on the tone."""
+FRAME = sound.RATE // 50
+START_FRAMES = 50
+PICTURE_KBPS = 80
+"""The test card takes more than that."""
+A_BOX, OTHER_BOX = 0.01, 0.02
+"""Parts of the window that are a box's ground, or differ between two boxes."""
+NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
+
+
+def pixel_of(seen: Picture) -> PixelAt:
+    def pixel(x: int, y: int) -> Rgb | None:
+        if not (0 <= y < seen.shape[0] and 0 <= x < seen.shape[1]):
+            return None
+        red, green, blue = seen[y, x]
+        return int(red), int(green), int(blue)
+
+    return pixel
+
+
+def shows_card(seen: Picture) -> bool:
+    """The test card fills it as far as its shape allows."""
+    height, width = seen.shape[:2]
+    return Canvas(width, height // 2 + 1).shows_card(pixel_of(seen))
+
+
+def in_a_call(
+    p2p: Start,
+    desktop: Desktop,
+    *options: str,
+    audio_out: str | Path = "none",
+    video_in: str = "none",
+    video_out: str = "window",
+    **where: object,
+) -> tuple[P2P, P2P]:
+    """Alice with a window, bob who is seen; events of both."""
+    bob, target = listening(p2p, "--answer", "anyone", "--once", using=media("tone", video_in="test"))
+    using = media("tone", audio_out, video_in=video_in, video_out=video_out)
+    alice = dialling(p2p, target, *options, using=using, env=desktop.env, **where)
+    alice.wait_event("connected")
+    bob.wait_event("connected")
+    return alice, bob
+
+
+def box_ground(seen: Picture) -> Picture:
+    """Where the ground of a box of text is."""
+    ground: Picture = (seen == np.array(ground_colour(Ground.BOX))).all(axis=2)
+    return ground
+
+
+def with_a_card(desktop: Desktop) -> Window:
+    window = desktop.wait_window()
+    window.wait_until(shows_card, "the test card")
+    return window
+
+
+def assert_no_gap(path: Path) -> None:
+    """The tone is in every frame from its beginning to its end."""
+    heard = sound.read_wav(path)
+    frames = heard[: len(heard) // FRAME * FRAME].reshape(-1, FRAME)
+    loud = np.sqrt((frames.astype(float) ** 2).mean(axis=1))
+    there = loud > LEAST_LOUD * np.median(loud[loud > 0])
+    first, last = np.flatnonzero(there)[[0, -1]]
+    assert first < START_FRAMES, "it begins at once"
+    quiet = np.flatnonzero(~there[first : last + 1])
+    assert not len(quiet), (
+        f"{len(quiet)} of {last - first} frames are silent, the first after {quiet[0] / 50} s"
+    )
+
+
+def wait_video_size(side: P2P, wanted: Canvas) -> None:
+    while not wanted.fits(side.wait_event("stats")["video_size"] or "0x0"):
+        pass
+
+
+# ---- what is seen
+
+
+@pytest.mark.parametrize(
+    "size", [(320, 240), (640, 360), (1000, 900)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
+def test_the_window_shows_the_other_side_at_any_size(
+    p2p: Start, desktop: Desktop, size: tuple[int, int]
+) -> None:
+    alice, bob = in_a_call(p2p, desktop)
+    window = with_a_card(desktop)
+    assert window.title == "bob (not verified) - p2pcall"
+    window.resize(*size)
+    seen = window.wait_until(
+        lambda seen: seen.shape[:2] == size[::-1] and shows_card(seen), f"the card at {size}"
+    )
+    beside = (seen[: size[1] // 2, :2] if size[0] * 3 > size[1] * 4 else seen[:2]).max()
+    assert beside == 0 or size == (320, 240), "black beside the picture"
+    coded = min(size[0], 320), min(size[1], 240)  # the card is no larger
+    wait_video_size(alice, Canvas(coded[0], coded[1] // 2 + 1))
+    window.key("q")
+    assert alice.wait_exit() == 0
+    assert bob.wait_event("ended")["reason"] == "hung-up"
+    wait_for(lambda: not desktop.windows(), "end of the window")
+
+
+def test_a_picture_of_another_shape_gives_a_new_window_its_shape(
+    p2p: Start, desktop: Desktop, tmp_path: Path
+) -> None:
+    import av
+
+    tall = tmp_path / "tall.png"
+    with av.open(str(tall), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png")
+        stream.width, stream.height, stream.pix_fmt = 180, 320, "rgb24"
+        green = np.full((320, 180, 3), (0, 200, 0), np.uint8)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(green, format="rgb24")))
+        container.mux(stream.encode(None))
+    _, target = listening(p2p, "--answer", "anyone", using=media("silence", video_in=str(tall)))
+    dialling(p2p, target, using=media("silence", video_out="window"), env=desktop.env).wait_event("connected")
+    window = desktop.wait_window()
+    window.wait_until(
+        lambda seen: seen.shape[:2] == (480, 270) and int(seen[..., 1].min()) > 150,
+        "a green window of that shape",
+    )
+
+
+def test_full_screen_and_back(p2p: Start, desktop: Desktop) -> None:
+    in_a_call(p2p, desktop)
+    window = with_a_card(desktop)
+    before = window.place()[2:]
+    whole = desktop.server.screen().shape[1::-1]
+    for on, off in ((lambda: window.key("f"), lambda: window.key("Escape")), (window.double_click,) * 2):
+        on()
+        wait_for(lambda: window.place()[2:] == whole, "full screen")
+        window.wait_until(shows_card, "the card on the whole screen")
+        off()
+        wait_for(lambda: window.place()[2:] == before, "the size before")
+        window.wait_until(shows_card, "the card as before")
+
+
+def test_ones_own_picture_is_in_the_corner_and_o_takes_it_away(p2p: Start, desktop: Desktop) -> None:
+    in_a_call(p2p, desktop, video_in="test")
+    window = with_a_card(desktop)
+
+    def own(seen: Picture) -> bool:
+        """The card once more, mirrored: blue on the left."""
+        left, right = (seen[340:420, x : x + 4].reshape(-1, 3).mean(axis=0) for x in (474, 630))
+        return bool(left[2] > 2 * left[0] + 40 and right.min() > 120)
+
+    window.wait_until(own, "one's own picture, mirrored")
+    window.key("o")
+    window.wait_until(lambda seen: not own(seen), "no picture of one's own")
+    window.key("o")
+    window.wait_until(own, "one's own picture again")
+
+
+# ---- keys and closing
+
+
+def test_the_keys_of_the_terminal_work_in_the_window(p2p: Start, desktop: Desktop) -> None:
+    alice, bob = in_a_call(p2p, desktop, video_in="test")
+    window = with_a_card(desktop)
+    window.key("m")
+    assert bob.wait_event("media", side="remote", audio=False)["video"]
+    window.key("v")
+    bob.wait_event("media", side="remote", video=False)
+    for box in ("question", "s", "i"):
+        before = box_ground(window.picture())
+        window.key(box)
+        window.wait_until(
+            lambda seen, before=before: bool((box_ground(seen) != before).mean() > OTHER_BOX), f"box of {box}"
+        )
+    window.key("y")
+    assert alice.wait_event("verified")["name"] == "bob"
+    wait_for(lambda: window.title == "bob (verified) - p2pcall", "new title")
+    window.key("ctrl+c")
+    assert alice.wait_exit() == 0
+    assert bob.wait_event("ended")["reason"] == "hung-up"
+
+
+def test_closing_the_window_hangs_up(p2p: Start, desktop: Desktop) -> None:
+    alice, bob = in_a_call(p2p, desktop)
+    with_a_card(desktop).press_close()
+    assert alice.wait_exit() == 0
+    assert alice.all_events("ended")[0]["reason"] == "hung-up"
+    assert bob.wait_event("ended")["reason"] == "hung-up"
+
+
+@pytest.mark.parametrize("answer", ["y", "closed"])
+def test_with_confirm_closing_asks_first(p2p: Start, desktop: Desktop, answer: str) -> None:
+    alice, _ = in_a_call(p2p, desktop, "--confirm")
+    window = with_a_card(desktop)
+
+    def asks(seen: Picture) -> bool:
+        return bool(box_ground(seen).mean() > A_BOX)
+
+    for leave in (window.press_close, lambda: window.key("q")):
+        leave()
+        window.wait_until(asks, "the question")
+        window.key("x")
+        window.wait_until(lambda seen: not asks(seen), "the picture again")
+    window.press_close()
+    window.wait_until(asks, "the question")
+    assert not alice.all_events("ended")
+    if answer == "y":
+        window.key("y")
+    else:
+        window.press_close()
+    assert alice.wait_exit() == 0
+
+
+def test_w_goes_from_the_terminal_to_the_window_and_back(p2p: Start, desktop: Desktop) -> None:
+    alice, _ = in_a_call(p2p, desktop, video_out="auto", terminal=(100, 30))
+    for _ in range(2):
+        wait_card(alice)
+        alice.send("w")
+        alice.wait_until(lambda: "▄" not in alice.screen_text and "@@" in alice.screen_text, "characters")
+        assert not desktop.windows()
+        alice.send("w")
+        window = with_a_card(desktop)
+        alice.wait_screen("shown in the window")
+        alice.send("m")
+        wait_status(alice, "muted")
+        alice.send("m")
+        window.key("w")
+        wait_for(lambda: not desktop.windows(), "end of the window")
+    wait_card(alice)
+
+
+# ---- what can break
+
+
+def breaks(p2p: Start, desktop: Desktop, tmp_path: Path, how: str) -> None:
+    """The window is lost: told once, the terminal shows the picture, the call goes on, and sound has no gap."""
+    heard = tmp_path / "heard.wav"
+    alice, bob = in_a_call(p2p, desktop, audio_out=heard, terminal=(100, 30))
+    window = with_a_card(desktop)
+    (process,) = processes_of(alice.pid)
+    seconds_pass(alice, 1)
+    if how == "display":
+        desktop.end_server()
+    elif how == "hangs":
+        os.kill(process, signal.SIGSTOP)
+        alice.send("w")
+    else:
+        os.kill(process, signal.SIGKILL)
+    assert window.number
+    wait_card(alice)
+    if how != "hangs":
+        told = alice.wait_event("warning", slug="window-lost")
+        assert "window has gone" in told["text"]
+    assert ends(process, 10), "nothing is left of the window"
+    seconds_pass(alice, 2)
+    assert not alice.all_events("ended")
+    alice.send("q")
+    assert alice.wait_exit() == 0
+    assert bob.wait_event("ended")["reason"] == "hung-up"
+    assert len(alice.all_events("warning")) == (how != "hangs")
+    assert_no_gap(heard)
+
+
+@pytest.mark.parametrize("how", ["killed", "display", "hangs"])
+def test_a_window_that_is_lost_does_not_touch_the_call(
+    p2p: Start, desktop: Desktop, tmp_path: Path, how: str
+) -> None:
+    breaks(p2p, desktop, tmp_path, how)
+
+
+def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, desktop: Desktop, tmp_path: Path) -> None:
+    heard = tmp_path / "heard.wav"
+    alice, bob = in_a_call(p2p, desktop, audio_out=heard)
+    window = with_a_card(desktop)
+    seconds_pass(bob, 2)
+    with_picture = bob.wait_event("stats")["tx_kbps"]
+    window.minimise()
+    while alice.wait_event("stats")["video_fps"] > 0:
+        pass
+    seconds_pass(alice, 2)
+    seconds_pass(bob, 1)
+    assert alice.all_events("stats")[-1]["video_fps"] == 0
+    assert bob.all_events("stats")[-1]["tx_kbps"] < with_picture - PICTURE_KBPS
+    window.activate()
+    window.wait_until(shows_card, "the card again")
+    while alice.wait_event("stats")["video_fps"] < 10:
+        pass
+    alice.signal(signal.SIGTERM)
+    assert alice.wait_exit() == 0
+    assert_no_gap(heard)
+
+
+def test_the_window_ends_with_the_call_whatever_happens_to_it(p2p: Start, desktop: Desktop) -> None:
+    alice, bob = in_a_call(p2p, desktop)
+    with_a_card(desktop)
+    (process,) = processes_of(alice.pid)
+    alice.signal(signal.SIGKILL)
+    assert ends(process, 10)
+    wait_for(lambda: not desktop.windows(), "end of the window")
+    bob.signal(signal.SIGTERM)
+    assert bob.wait_exit() == 0
+
+
+# ---- before a call
+
+
+@pytest.mark.parametrize(
+    "environ,told",
+    [
+        ({}, "there is no display for a window"),
+        ({"DISPLAY": ":4294"}, "the display :4294 cannot be used"),
+        ({"SDL_VIDEODRIVER": "offscreen", "DISPLAY": ":4294"}, "no display but offscreen, which nobody sees"),
+    ],
+    ids=["none", "unreachable", "invisible"],
+)
+def test_without_a_display_nobody_is_called(p2p: Start, environ: dict[str, str], told: str) -> None:
+    commands: Sequence[Sequence[str]] = (
+        ("dial", "127.0.0.1", *media(video_out="window")),
+        ("listen", "--announce", "off", "--port", "0", *media(video_out="window")),
+    )
+    for argv in commands:
+        side = p2p(*argv, env=environ)
+        assert side.wait_exit() == 6
+        assert told in side.stderr_text
+        assert "p2pcall: hint: call with `--video-out auto`" in side.stderr_text
+    devices = p2p("devices", env=environ)
+    assert devices.wait_exit() == 0
+    assert told in devices.stderr_text
+
+
+def test_devices_say_that_a_window_opens(p2p: Start, desktop: Desktop) -> None:
+    devices = p2p("devices", env=desktop.env)
+    assert devices.wait_exit() == 0
+    assert b"opens on x11" in devices.stdout
+
+
+# ---- for long
+
+
+def resident_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)["VmRSS"].split()[0]) / 1024
+
+
+def test_a_call_with_many_resizes_stays_flat(p2p: Start, desktop: Desktop, tmp_path: Path) -> None:
+    """Two hundred in ten minutes in the nightly run."""
+    resizes, seconds, growth_mib = (200, 600, 6.0) if NIGHTLY else (30, 12, 6.0)
+    chance = np.random.default_rng(7)
+    alice, bob = in_a_call(p2p, desktop, video_in="test")
+    window = with_a_card(desktop)
+    (process,) = processes_of(alice.pid)
+    pids = {"window": process, "alice": alice.pid, "bob": bob.pid}
+    sizes = chance.integers((200, 150), (1200, 900), size=(resizes, 2)).tolist()
+    for size in [[1200, 900], *sizes[:10]]:  # every buffer has been as large as it gets
+        window.resize(*size)
+        window.wait_until(shows_card, f"the card at {size}")
+    before = {name: resident_mib(pid) for name, pid in pids.items()}
+    for number, size in enumerate(sizes):
+        window.resize(*size)
+        if number % (resizes // 10) == 0:
+            seconds_pass(alice, seconds // 10)
+            window.wait_until(shows_card, f"the card at {size}")
+    after = {name: resident_mib(pid) for name, pid in pids.items()}
+    growth = {name: after[name] - before[name] for name in pids}
+    print(f"{resizes} resizes: memory {after}, growth {growth}")
+    assert max(growth.values()) < growth_mib, growth
+    assert not alice.all_events("warning")
