@@ -16,10 +16,10 @@ import tempfile
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-Meta = tuple[int, int, int, int]
-"""What the writer says of its bytes; for a picture width, height and the bytes from row to row, luma and chroma."""
+Meta = tuple[int, int]
+"""What the writer says of its bytes; for a picture width and height."""
 
-_HEAD: Final = struct.Struct("<QQII4IQ")  # number, time, slot, bytes, meta, number again
+_HEAD: Final = struct.Struct("<QQII2IQ")  # number, time, slot, bytes, meta, number again
 _HEAD_BYTES: Final = 64
 _LOOKS: Final = 100
 """A reader looks so often before it leaves it: the writer was stopped, or died, in the middle."""
@@ -65,7 +65,7 @@ class Area:
         """The newest, if it is newer than the one of number `after`; None too while it is just being written."""
         for _ in range(_LOOKS):
             head = self.memory[self._offset : self._offset + _HEAD.size]
-            number, at_ns, slot, length, *meta, again = _HEAD.unpack(head)
+            number, at_ns, slot, length, width, height, again = _HEAD.unpack(head)
             if number == again and head == self.memory[self._offset : self._offset + _HEAD.size]:
                 break
         else:
@@ -73,7 +73,7 @@ class Area:
         if number <= after or slot >= self._slots or length > self._slot_bytes:
             return None
         at = self._slot(slot)
-        return Found(number, at_ns, (*meta,), at, memoryview(self.memory)[at : at + length])
+        return Found(number, at_ns, (width, height), at, memoryview(self.memory)[at : at + length])
 
     def overtaken(self, number: int) -> bool:
         """Whether the slot of this number may have been written over since it was found."""

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 import av
+import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from p2pcall.errors import ExitCode, P2PCallError
@@ -104,9 +106,10 @@ class Window:
         wake_out, self._wake = os.pipe()
         self._events, events_in = os.pipe()
         memory = -1
+        self._areas: list[Area] = []
         try:
             memory = share(layout(AREAS)[1])
-            self._areas: list[Area] = attach(memory, AREAS)
+            self._areas = attach(memory, AREAS)
             self._process = subprocess.Popen(
                 [*command, str(memory)],
                 stdin=wake_out,
@@ -119,6 +122,8 @@ class Window:
         except OSError as error:
             os.close(self._wake)
             os.close(self._events)
+            for area in self._areas[:1]:
+                area.memory.close()
             why = (error.strerror or str(error)).lower()
             raise window_error("window-start", f"the window's process cannot be started: {why}") from error
         finally:
@@ -178,10 +183,10 @@ class Window:
         self._rouse()
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
-        """One's own newest picture, from any thread; None: there is none any more."""
+        """One's own newest picture, from any thread, shown as in a mirror; None: there is none any more."""
         if frame is not None:
             self._own_shown = True
-            self._put(OWN, self._own_scaler, frame, MAX_OWN_PICTURE)
+            self._put(OWN, self._own_scaler, frame, MAX_OWN_PICTURE, mirrored=True)
         elif self._own_shown:
             self._own_shown = False
             self._nothing(OWN)
@@ -200,7 +205,7 @@ class Window:
         self._hud = hud
         data = WindowState(True, title(hud), hud).pack()
         with suppress(ValueError):  # figures beyond all measure: those before stay
-            self._areas[STATE].put([data], (0, 0, 0, 0), self._now_ns())
+            self._areas[STATE].put([data], (0, 0), self._now_ns())
         self._rouse()
 
     def view_size(self) -> tuple[int, int]:
@@ -226,22 +231,28 @@ class Window:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
-    def _put(self, area: int, scaler: VideoReformatter, frame: av.VideoFrame, most: tuple[int, int]) -> None:
+    def _put(
+        self,
+        area: int,
+        scaler: VideoReformatter,
+        frame: av.VideoFrame,
+        most: tuple[int, int],
+        *,
+        mirrored: bool = False,
+    ) -> None:
         width, height = frame.width, frame.height
         if width > most[0] or height > most[1]:
             _, _, width, height = fit_box(width, height, *most)
-            width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
+        width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
         if (width, height) != (frame.width, frame.height) or frame.format.name != "yuv420p":
             frame = scaler.reformat(
                 frame, width, height, "yuv420p", dst_color_range=ColorRange.MPEG, threads=1
             )
-        planes = frame.planes
-        meta = (width, height, planes[0].line_size, planes[1].line_size)
-        with suppress(ValueError):  # rows padded beyond all measure
-            self._areas[area].put([memoryview(plane) for plane in planes], meta, self._now_ns())
+        parts = [_samples(plane, mirrored=mirrored) for plane in frame.planes]
+        self._areas[area].put(parts, (width, height), self._now_ns())
 
     def _nothing(self, area: int) -> None:
-        self._areas[area].put([], (0, 0, 0, 0), self._now_ns())
+        self._areas[area].put([], (0, 0), self._now_ns())
 
     def _now_ns(self) -> int:
         return int(self._clock() * 1e9)
@@ -250,6 +261,16 @@ class Window:
         with self._lock, suppress(OSError):  # full: it is awake; closed there: the events tell
             if not self.closed:
                 os.write(self._wake, b".")
+
+
+def _samples(plane: VideoPlane, *, mirrored: bool) -> memoryview | bytes:
+    """The samples of a plane (8 bits) without its padding."""
+    data = memoryview(plane)
+    if plane.line_size == plane.width and not mirrored:
+        return data[: plane.height * plane.width]
+    rows = np.frombuffer(data, np.uint8)[: plane.height * plane.line_size]
+    rows = rows.reshape(plane.height, plane.line_size)[:, : plane.width]
+    return (rows[:, ::-1] if mirrored else rows).tobytes()
 
 
 def title(hud: HudState) -> str:

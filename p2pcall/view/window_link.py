@@ -12,15 +12,14 @@ from typing import Any, Final, get_type_hints
 from .hud import HudState
 
 MAX_PICTURE: Final = (1280, 960)
-"""The largest picture in pixels; larger ones are scaled down before they get here."""
+"""The largest picture in pixels; larger ones are scaled down before they get here, and all have even sides."""
 MAX_OWN_PICTURE: Final = (320, 240)
-_ROW_PADDING: Final = 128
-"""FFmpeg makes rows longer than the picture, so that each begins where its fastest instructions like it."""
 _STATE_BYTES: Final = 64 * 1024
 
 
 def _picture_bytes(size: tuple[int, int]) -> int:
-    return (size[0] + _ROW_PADDING) * size[1] * 3 // 2 + _ROW_PADDING * size[1]
+    """Of a picture of 8 bits in 4:2:0: luma, then both chroma planes, row after row without a gap."""
+    return size[0] * size[1] * 3 // 2
 
 
 REMOTE, OWN, STATE = range(3)

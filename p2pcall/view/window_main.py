@@ -1,13 +1,14 @@
 """The window's process: waits for events of SDL and for wake-ups of the call, draws the newest there is.
 
-Rules: one thread touches SDL; another reads the pipe and does nothing but wake it, and end the process when the pipe
-ends, whatever the first one hangs in. Nothing is drawn that nobody sees, and nothing twice. A window that fails says so
+Rules: one thread touches SDL and reads the pipe; another waits for the pipe's end alone, and ends the process,
+whatever the first one hangs in. Nothing is drawn that nobody sees, and nothing twice. A window that fails says so
 in one line and ends. What the call does not read (it is stopped) is dropped. Imports SDL in `main`, so that a system
 without a display is told in a moment.
 """
 
 import ctypes
 import os
+import select
 import sys
 import threading
 import time
@@ -40,6 +41,8 @@ from .window_text import Text, find_face
 
 SIZE_EVERY_S: Final = 0.25
 """Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
+LOOK_EVERY_S: Final = 0.04
+"""Between two looks for keys and the mouse when no picture comes; nobody feels that."""
 HANGS_S: Final = 1.0
 """After the call has ended, so long for SDL to let go of the display."""
 LETTER_SHARE: Final = 36
@@ -56,9 +59,14 @@ class App:
     """The window. `run` it after SDL has started."""
 
     def __init__(
-        self, sdl: Any, areas: list[Area], base: int, tell: Callable[[WindowEvent], None], rouse: "Rouser"
+        self,
+        sdl: Any,
+        areas: list[Area],
+        base: int,
+        tell: Callable[[WindowEvent], None],
+        beside: "Background",
     ) -> None:
-        self._sdl, self._tell, self._rouser = sdl, tell, rouse
+        self._sdl, self._tell, self._beside = sdl, tell, beside
         self._state_area = areas[STATE]
         self._state_number = 0
         self._state = WindowState()
@@ -68,6 +76,8 @@ class App:
         self._text: Text | None = None
         self._face_told = False
         self._over = False
+        self._news = False
+        """The call has woken us, or pictures must be loaded anew."""
         self._dirty = False
         self._visible = True
         self._own_on = True
@@ -87,11 +97,12 @@ class App:
         """Until the call has ended, or the window has failed."""
         sdl, event = self._sdl, self._sdl.SDL_Event()
         while not self._over:
-            if sdl.SDL_WaitEventTimeout(ctypes.byref(event), self._patience_ms()):
+            self._wait()
+            while sdl.SDL_PollEvent(ctypes.byref(event)):
                 self._handle(event)
-                while sdl.SDL_PollEvent(ctypes.byref(event)):
-                    self._handle(event)
-            self._take()
+            if self._news:
+                self._news = False
+                self._take()
             if self._window is None:
                 continue
             now = time.monotonic()
@@ -104,22 +115,19 @@ class App:
             if (figures := self._seen.second(now)) is not None:
                 self._tell(figures)
 
-    def _patience_ms(self) -> int:
-        """Until there is something to do without an event; -1: nothing."""
-        if self._window is None:
-            return -1
-        now = time.monotonic()
-        waits = [self._fade.next_change(now)] if self._visible else []
-        if self._size() != self._size_told:
-            waits.append(max(0.0, self._size_told_at + SIZE_EVERY_S - now))
-        due = [wait for wait in waits if wait is not None]
-        return int(min(due) * 1000) + 1 if due else -1
+    def _wait(self) -> None:
+        """For a wake-up of the call, but no longer than a person at the window may wait.
+
+        SDL can wait for both only by way of the X server, which takes as much of the processor as the drawing.
+        """
+        if select.select([0], [], [], LOOK_EVERY_S if self._window is not None else None)[0]:
+            self._over = not os.read(0, 65536)
+            self._news = True
 
     # --- what comes --------------------------------------------------------------------------------------------
 
     def _take(self) -> None:
         """The newest state and pictures."""
-        self._over = self._over or self._rouser.over
         found = self._state_area.look(self._state_number)
         if found is not None:
             data = bytes(found.data)
@@ -240,8 +248,8 @@ class App:
         self._sdl.SDL_SetRenderDrawBlendMode(self._renderer, self._sdl.SDL_BLENDMODE_BLEND)
         self._text, self._face_told = Text(self._sdl, self._renderer), False
         for picture in (self._remote, self._own):
-            picture.use(self._renderer)
-        self._dirty = True
+            picture.use(self._renderer, software=renderer_name(self._sdl, self._renderer) == "software")
+        self._news = self._dirty = True
 
     def _size(self) -> tuple[int, int]:
         """Pixels there are for a picture: none while nobody sees them."""
@@ -272,7 +280,7 @@ class App:
         below = text.cell[1] if text is not None and self._bar_alpha else 0
         box = own_box(*self._own.size, width, height, below) if self._own_on and self._own.size[0] else None
         if box is not None:
-            self._own.draw(box, mirrored=True)
+            self._own.draw(box)
         if text is not None:
             self._write(text, width, height)
         sdl.SDL_RenderPresent(self._renderer)
@@ -289,11 +297,11 @@ class App:
         text = self._text
         if text is None:
             return None
-        if not self._face_told and self._rouser.face_looked_for:
+        if not self._face_told and self._beside.face_looked_for:
             import sdl2.sdlttf
 
             self._face_told = True
-            if self._rouser.face is None or not text.start(sdl2.sdlttf, self._rouser.face):
+            if self._beside.face is None or not text.start(sdl2.sdlttf, self._beside.face):
                 self._tell(NO_FACE)
         text.resize(min(LETTER_PIXELS[1], max(LETTER_PIXELS[0], height // LETTER_SHARE)))
         return text if text.cell[0] else None
@@ -337,32 +345,28 @@ class App:
             text.lines([spaced], x + (before - 1) * text.cell[0], y, Ground.BOX)
 
 
-class Rouser:
-    """The thread that reads the pipe of the call; and the one that looks for a face meanwhile."""
+class Background:
+    """What goes on beside the thread that draws: waiting for the end of the call, and looking for a face."""
 
-    def __init__(self, push: Callable[[], None]) -> None:
-        self._push = push
-        self.over = False
+    def __init__(self) -> None:
         self.face: str | None = None
         self.face_looked_for = False
 
     def start(self) -> None:
         """From now on."""
-        for work in (self._read, self._look):
+        for work in (self._end, self._look):
             threading.Thread(target=work, daemon=True).start()
 
-    def _read(self) -> None:
-        while os.read(0, 65536):
-            self._push()
-        self.over = True
-        self._push()
+    def _end(self) -> None:
+        end = select.poll()
+        end.register(0, 0)  # no data, only the other side's end
+        end.poll()
         time.sleep(HANGS_S)
         os._exit(0)  # the first thread hangs in a display or a driver
 
     def _look(self) -> None:
         self.face = find_face()
         self.face_looked_for = True
-        self._push()
 
 
 def main(memory: int) -> None:
@@ -398,14 +402,12 @@ def _run(memory: int, tell: Callable[[WindowEvent], None]) -> Failed | None:
     driver = start(sdl2, os.environ)
     if isinstance(driver, Failed):
         return driver
-    wake = sdl2.SDL_Event()
-    wake.type = sdl2.SDL_RegisterEvents(1)
     areas = attach(memory, AREAS)
     base = ctypes.addressof(ctypes.c_char.from_buffer(areas[0].memory))
     sdl2.SDL_SetYUVConversionMode(sdl2.surface.SDL_YUV_CONVERSION_BT601)
-    rouser = Rouser(lambda: sdl2.SDL_PushEvent(ctypes.byref(wake)))
-    app = App(sdl2, areas, base, tell, rouser)
-    rouser.start()
+    beside = Background()
+    app = App(sdl2, areas, base, tell, beside)
+    beside.start()
     tell(Ready(driver))
     app.run()
     sdl2.SDL_Quit()

@@ -1,6 +1,6 @@
-"""Pictures in the window: from shared memory to a texture as they are (4:2:0), and figures of how they came.
+"""Pictures in the window: from shared memory (4:2:0) to a texture, and figures of how they came.
 
-What the call says of a picture is checked before a row of it is read. Leaves out where it is drawn (`panes`).
+What the call says of a picture is checked before any of it is read. Leaves out where it is drawn (`panes`).
 """
 
 import ctypes
@@ -17,6 +17,7 @@ class Picture:
     def __init__(self, sdl: Any, area: Area, base: int) -> None:
         self._sdl, self._area, self._base = sdl, area, base
         self._renderer: Any = None
+        self._software = True
         self._texture: Any = None
         self._texture_size = (0, 0)
         self.size = (0, 0)
@@ -24,9 +25,10 @@ class Picture:
         self.number = 0
         self.at_ns = 0
 
-    def use(self, renderer: Any) -> None:
+    def use(self, renderer: Any, *, software: bool) -> None:
         """A new renderer: textures of the one before are worth nothing."""
-        self._renderer, self._texture, self.number = renderer, None, 0
+        self._renderer, self._software = renderer, software
+        self._texture, self.number = None, 0
 
     def take(self) -> int:
         """Load what is newest, if it is new; how many pictures have come since the last one (0: none)."""
@@ -38,41 +40,37 @@ class Picture:
         return self.number - before
 
     def _load(self, found: Found) -> None:
-        width, height, luma, chroma = found.meta
+        width, height = found.meta
         self.number, self.at_ns = found.number, found.at_ns
-        half_w, half_h = (width + 1) // 2, (height + 1) // 2
-        fits = (
-            0 < width <= MAX_PICTURE[0]
-            and 0 < height <= MAX_PICTURE[1]
-            and luma >= width
-            and chroma >= half_w
-        )
-        if not fits or luma * height + 2 * chroma * half_h > len(found.data):
+        even = width % 2 == height % 2 == 0
+        if not (even and 0 < width <= MAX_PICTURE[0] and 0 < height <= MAX_PICTURE[1]) or (
+            len(found.data) != width * height * 3 // 2
+        ):
             self.size = (0, 0)
             return
         self.size = (width, height)
         sdl = self._sdl
+        # SDL's own drawing scales what has the window's format faster than what it has to convert again.
+        form = sdl.SDL_PIXELFORMAT_RGB888 if self._software else sdl.SDL_PIXELFORMAT_IYUV
         if self._texture is None or self._texture_size != self.size:
             if self._texture is not None:
                 sdl.SDL_DestroyTexture(self._texture)
             access = sdl.SDL_TEXTUREACCESS_STREAMING
-            self._texture = sdl.SDL_CreateTexture(
-                self._renderer, sdl.SDL_PIXELFORMAT_IYUV, access, width, height
-            )
+            self._texture = sdl.SDL_CreateTexture(self._renderer, form, access, width, height)
             self._texture_size = self.size
-        first = self._base + found.offset
-        second, third = first + luma * height, first + luma * height + chroma * half_h
-        planes = [ctypes.cast(at, ctypes.POINTER(ctypes.c_ubyte)) for at in (first, second, third)]
-        sdl.SDL_UpdateYUVTexture(self._texture, None, planes[0], luma, planes[1], chroma, planes[2], chroma)
+        planes = self._base + found.offset
+        if not self._software:
+            sdl.SDL_UpdateTexture(self._texture, None, planes, width)
+            return
+        pixels, pitch = ctypes.c_void_p(), ctypes.c_int()
+        if sdl.SDL_LockTexture(self._texture, None, ctypes.byref(pixels), ctypes.byref(pitch)) == 0:
+            source = sdl.SDL_PIXELFORMAT_IYUV
+            sdl.SDL_ConvertPixels(width, height, source, planes, width, form, pixels, pitch.value)
+            sdl.SDL_UnlockTexture(self._texture)
 
-    def draw(self, box: Box, *, mirrored: bool = False) -> None:
+    def draw(self, box: Box) -> None:
         """Onto this part of the window."""
-        area = self._sdl.SDL_Rect(*box)
-        if mirrored:
-            flip = self._sdl.SDL_FLIP_HORIZONTAL
-            self._sdl.SDL_RenderCopyEx(self._renderer, self._texture, None, area, 0.0, None, flip)
-        else:
-            self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, area)
+        self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, self._sdl.SDL_Rect(*box))
 
 
 class Seen:

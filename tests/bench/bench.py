@@ -27,6 +27,7 @@ import picture
 import sound
 from harness import HEAD_BYTES, P2P, Surroundings
 from line import line_figures
+from window import window_figures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
@@ -36,7 +37,7 @@ WARM_UP_STATS = 3
 """`stats` events before the measuring begins."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 VIDEO_SIZE, VIDEO_FPS = (320, 240), 15
-PARTS = ("start", "line", "set-up", "voice", "picture", "terminal")
+PARTS = ("start", "line", "set-up", "voice", "picture", "terminal", "window")
 SIDES = ("listen", "dial")
 ANSWERS = ("--answer", "anyone", "--announce", "off", "--bind", "127.0.0.1")
 
@@ -272,6 +273,7 @@ def main(argv: Sequence[str]) -> int:
             "voice": lambda: voice_rows(directory, voice, seconds),
             "picture": lambda: picture_rows(directory, seen, seconds),
             "terminal": lambda: terminal_rows(directory, seen, seconds),
+            "window": lambda: (Row(*figure) for figure in window_figures(seconds)),
         }
         for name, part in parts.items():
             if options.only in (None, name):

@@ -1,116 +1,19 @@
 """The key `i`: what is shown to compare, and what yes, no and other keys do: to the contacts, the call, the events."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
-import av
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
-from virtual import Network, run_virtual
+from seeing import Pair, with_a_call
 
 from p2pcall import events
-from p2pcall.device.base import OnError
 from p2pcall.engine import keys
-from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import People
-from p2pcall.engine.settings import Answer
-from p2pcall.engine.station import Station
 from p2pcall.engine.verification import Verification
 from p2pcall.errors import ExitCode
 from p2pcall.store.contacts import Contact, Contacts
 from p2pcall.store.home import Home
-from p2pcall.view.hud import HudState
 
 KEY, OWN = b"b" * 32, b"m" * 32
-
-
-class FakeView:
-    """Remembers what is told beside the picture."""
-
-    def __init__(self) -> None:
-        self.hud = HudState()
-        self.refreshed = 0
-        self.on_error: OnError | None = None
-
-    def set_hud(self, state: HudState) -> None:
-        self.hud = state
-
-    def view_size(self) -> tuple[int, int]:
-        return (0, 0)
-
-    def show(self, frame: av.VideoFrame) -> None:
-        """No picture."""
-
-    def show_local(self, frame: av.VideoFrame | None) -> None:
-        """No picture."""
-
-    def next_mode(self) -> None:
-        """There is but one."""
-
-    def clear_remote(self) -> None:
-        """Nothing to clear."""
-
-    def resized(self) -> None:
-        """No size."""
-
-    def refresh(self) -> None:
-        self.refreshed += 1
-
-    def close(self) -> None:
-        """Nothing to restore."""
-
-
-class SeeingUi(FakeUi):
-    """A person with a screen."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.view = FakeView()
-
-    def open_view(self, mode: str, on_key: Callable[[str], None]) -> Any:
-        self.press = on_key
-        return self.view
-
-
-class Pair:
-    """A call between alice, who dials and looks at a screen, and bob, who answers anyone and has one too."""
-
-    def __init__(self, folder: Path) -> None:
-        network = Network()
-        self.folder = folder
-        self.alice_ui, self.bob_ui = SeeingUi(), SeeingUi()
-        self.bob: Station = station(
-            folder, "bob", self.bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True
-        )
-        self.alice: Station = station(folder, "alice", self.alice_ui, network, ALICE, 1)
-
-    async def up(self) -> "asyncio.Task[Outcome]":
-        """Until the call is up on both sides; bob's `listen`."""
-        self.listen = await listening(self.bob)
-        self.calling = asyncio.ensure_future(dial(self.alice))
-        await self.alice_ui.wait(events.Stats)
-        await self.bob_ui.wait(events.Stats)
-        return self.listen
-
-    async def end(self) -> tuple[Outcome, Outcome]:
-        """Until both sides know that it is over."""
-        return await self.calling, await self.listen
-
-    def known(self, who: str) -> list[Contact]:
-        return Contacts(Home.at(self.folder / who)).all()
-
-
-def with_a_call(folder: Path, scene: Callable[[Pair], Coroutine[Any, Any, None]]) -> None:
-    """Run a scene in a call."""
-
-    async def work() -> None:
-        pair = Pair(folder)
-        await pair.up()
-        await scene(pair)
-
-    run_virtual(work)
 
 
 def test_both_sides_are_shown_the_same_words_and_number(tmp_path: Path) -> None:
