@@ -61,32 +61,18 @@ def show_devices(env: Env, *, json: bool) -> ExitCode:
     from p2pcall.device.factory import list_devices
 
     found = list_devices()
+    rows = [(one.kind, clean(one.name), "default" if one.default else "") for one in found]
     try:
-        rows = [*found, Device("window", "window", False)]
-        where = f"opens on {clean(_window_driver(env))}"
-        trouble = None
+        rows.append(("window", "window", f"opens on {clean(_window_driver(env))}"))
+        found.append(Device("window", "window", False))
     except P2PCallError as error:
-        rows, where, trouble = found, "", error
+        rows.append(("window", "window", f"does not open, {error.text}: {error.hint}"))
     if json:
-        _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in rows])
-    else:
-        if not found:
-            _print(
-                env, "no microphone, speaker or camera here; files, tone, silence, test and none work without"
-            )
-        notes = ["default" if one.default else where if one.kind == "window" else "" for one in rows]
-        if rows:
-            table(
-                env,
-                [(one.kind, clean(one.name), note) for one, note in zip(rows, notes, strict=True)],
-                "kind",
-                "name",
-                "",
-            )
-    if trouble is not None:
-        say(env, f"no window: {trouble.text}")
-        if trouble.hint is not None:
-            say(env, f"p2pcall: hint: {trouble.hint}")
+        _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in found])
+        return ExitCode.OK
+    if len(rows) == 1:
+        _print(env, "no microphone, speaker or camera here; files, tone, silence, test and none work without")
+    table(env, rows, "kind", "name", "")
     return ExitCode.OK
 
 
@@ -94,7 +80,7 @@ def _window_driver(env: Env) -> str:
     """The way to the display on which a window can be opened; P2PCallError if there is none."""
     import asyncio
 
-    from p2pcall.engine.windows import WindowCheck
+    from p2pcall.engine.windowcheck import WindowCheck
 
     async def look() -> str:
         return (await WindowCheck(env.environ).result()).driver

@@ -6,6 +6,7 @@ opens them (`output`), and how they draw (`p2pcall.view`).
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +22,7 @@ from p2pcall.view.plainline import plain_confirm, plain_figures, plain_help, pla
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
 from p2pcall.view.window import Window, may_open, window_error
-from p2pcall.view.window_link import Failed, Key, Note, Size
+from p2pcall.view.window_link import Drawn, Failed, Key, Note, Ready, Size
 
 
 class Host(Protocol):
@@ -201,12 +202,20 @@ class WindowView:
         self._loop = asyncio.get_running_loop()
         self._hud = HudState()
         self._window: Window | None = None
+        self._shown = False
+        """The window has been there: when it goes, it is worth trying again."""
+        self._offered = True
+        self._renderer = ""
+        self._drawn: dict[str, str] = {}
+        self._closed = False
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
         if open_now:
             self._open()
 
     def _open(self) -> None:
+        """The window itself opens with the first texts it gets."""
+        self._shown = False
         try:
             window = Window(self._environ)
         except P2PCallError as error:
@@ -214,27 +223,37 @@ class WindowView:
             return
         self._window = window
         self._loop.add_reader(window.fileno(), self._happened, window)
-        if self._base is not None:
-            self._base.show_local(None)
-            self._base.clear_remote()
-        self.set_hud(self._hud)
 
     def _happened(self, window: Window) -> None:
         for event in window.read_events():
             match event:
+                case Key("ctrl-c") if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                    signal.raise_signal(signal.SIGINT)  # as the terminal makes of it
                 case Key():
                     self._on_key(event.name)
+                case Ready() if event.renderer:
+                    self._shown, self._renderer = True, event.renderer
                 case Size():
                     self._tell_size()
+                case Drawn():
+                    self._drawn = {
+                        "window": f"{event.shown}/s, {event.longest_ms:.0f} ms later, by {self._renderer}"
+                    }
                 case Failed():
                     self._close_window()
                     self._failed(window_error(event.slug, event.text, event.hint))
                 case Note():
-                    self._tell(window_error(event.slug, event.text, event.hint))
+                    self._tell(window_error(event.slug, event.text, None))
                 case _:
                     pass
 
     def _failed(self, error: P2PCallError) -> None:
+        """The picture is the terminal's again, in its best mode."""
+        if self._closed:
+            return
+        self._offered = self._shown
+        if isinstance(self._base, ScreenView):
+            self._base.first_mode()
         self.set_hud(self._hud)
         self._tell_size()
         self._tell(error)
@@ -249,6 +268,7 @@ class WindowView:
 
     def _close_window(self) -> None:
         window, self._window = self._window, None
+        self._drawn = {}
         if window is not None:
             self._loop.remove_reader(window.fileno())
             window.close()
@@ -269,6 +289,7 @@ class WindowView:
         """To both."""
         self._hud = state
         if self._window is not None:
+            state = replace(state, stats={**state.stats, **self._drawn})
             self._window.set_hud(state)
             state = replace(state, elsewhere="in the window")
         if self._base is not None:
@@ -288,8 +309,9 @@ class WindowView:
             self._close_window()
             base.first_mode()
             self.set_hud(self._hud)
-        elif base.at_last_mode and may_open(self._environ):
+        elif base.at_last_mode and self._offered and may_open(self._environ):
             self._open()
+            self.set_hud(self._hud)
         else:
             base.next_mode()
 
@@ -311,6 +333,7 @@ class WindowView:
 
     def close(self) -> None:
         """No window any more, the terminal as it was."""
+        self._closed = True
         self._close_window()
         if self._base is not None:
             self._base.close()

@@ -109,8 +109,8 @@ class VideoSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One row of `p2pcall devices`: `kind` is `microphone`, `speaker` or `camera`, `name` what options
-    take.
+    """One row of `p2pcall devices`: `kind` is `microphone`, `speaker`, `camera` or `window`, `name` what
+    options take.
     """
 
     kind: str

@@ -130,6 +130,7 @@ class LiveCall:
         self._view = self._ui.open_view(mode, self._on_key)
         if self._view is not None:
             self._view.on_error, self._view.on_resized = self._sink_failed, self._report
+            self._set_hud()
         sink: VideoSink | None = devices.video_sink or self._view
         playout = PlayoutThread(sink, self._loop.call_soon_threadsafe) if sink is not None else None
         capture = None

@@ -12,7 +12,7 @@ from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.station import Station
 from p2pcall.engine.ui import Ui
-from p2pcall.engine.windows import WindowCheck
+from p2pcall.engine.windowcheck import WindowCheck
 from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home

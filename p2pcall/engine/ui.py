@@ -5,7 +5,7 @@ from typing import Protocol
 
 import av
 
-from p2pcall.device.base import VideoSink
+from p2pcall.device.base import OnError, VideoSink
 from p2pcall.events import Event, Incoming
 from p2pcall.view.hud import HudState
 
@@ -13,6 +13,8 @@ from p2pcall.view.hud import HudState
 class CallView(VideoSink, Protocol):
     """The screen or the window of one call, or the plain line a second that stands in for them."""
 
+    on_error: OnError | None
+    """To be called, in any thread, for whatever fails; the view goes on with what is left."""
     on_resized: Callable[[], None] | None
     """To be called, in the loop's thread, when another number of pixels can be shown."""
 

@@ -83,11 +83,8 @@ KEYS: Final = (
     ("q", "hang up", "end the call"),
 )
 """The keys in a call: key, short name for the status line, meaning for the help box."""
-WINDOW_KEYS: Final = (
-    ("f", "full screen", "full screen and back"),
-    ("o", "own", "your own picture on or off"),
-)
-"""Further keys where the picture has a window of its own."""
+WINDOW_KEYS: Final = (("f", "full screen and back"), ("o", "your own picture on or off"))
+"""Further keys where the picture has a window of its own, and their meaning for the help box."""
 
 _CIPHERS: Final = {
     "ChaChaPoly": ("ChaCha20-Poly1305", "ChaCha20"),
@@ -321,8 +318,8 @@ def middle_box(
 
 def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = False) -> list[Line]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
-    keys = (*KEYS, *WINDOW_KEYS) if window else KEYS
-    lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, _, meaning in keys]
+    keys = [(key, meaning) for key, _, meaning in KEYS] + list(WINDOW_KEYS if window else ())
+    lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
     return _box("keys", lines, cells, rows, unicode)
 
 

@@ -1,4 +1,4 @@
-"""The newest of something, in memory that two processes share: one writes, the other looks, nobody waits.
+"""The newest of something, in memory that two processes share: one writes, the other looks, neither waits.
 
 A writer never finds it full and a reader never finds a queue: what was not looked at in time is overwritten. Each
 area has a head and a few slots; the writer goes round the slots, then says in the head which one is the newest. The
@@ -13,6 +13,7 @@ import mmap
 import os
 import struct
 import tempfile
+import threading
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -42,24 +43,25 @@ class Area:
         self.memory = memory
         self._offset, self._slots, self._slot_bytes = offset, slots, slot_bytes
         self._number = 0
+        self._putting = threading.Lock()
 
-    def put(self, parts: Sequence[memoryview | bytes], meta: Meta, at_ns: int) -> int:
-        """These bytes are the newest now; gives their number. ValueError if they are too many, nothing is changed."""
+    def put(self, parts: Sequence[memoryview | bytes], meta: Meta, at_ns: int) -> None:
+        """These bytes are the newest now; from any thread. ValueError if they are too many, nothing is changed."""
         views = [memoryview(part).cast("B") for part in parts]
         length = sum(view.nbytes for view in views)
         if length > self._slot_bytes:
             raise ValueError(f"{length} bytes for a slot of {self._slot_bytes}")
-        number = self._number + 1
-        slot = number % self._slots
-        at = self._slot(slot)
-        for view in views:
-            self.memory[at : at + view.nbytes] = view
-            at += view.nbytes
-        self.memory[self._offset : self._offset + _HEAD.size] = _HEAD.pack(
-            number, at_ns, slot, length, *meta, number
-        )
-        self._number = number
-        return number
+        with self._putting:
+            number = self._number + 1
+            slot = number % self._slots
+            at = self._slot(slot)
+            for view in views:
+                self.memory[at : at + view.nbytes] = view
+                at += view.nbytes
+            self.memory[self._offset : self._offset + _HEAD.size] = _HEAD.pack(
+                number, at_ns, slot, length, *meta, number
+            )
+            self._number = number
 
     def look(self, after: int = 0) -> Found | None:
         """The newest, if it is newer than the one of number `after`; None too while it is just being written."""

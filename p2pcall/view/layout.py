@@ -27,6 +27,8 @@ from .theme import AVATAR, FIGURE, Ground
 
 Pixels = NDArray[np.uint8]
 
+OWN_ALONE_S: Final = 0.25
+"""One's own pictures are drawn with the other side's; after so long without one they are drawn by themselves."""
 _OWN_SHARE: Final = 5
 """One's own picture is the screen's width by this."""
 _OWN_MIN_COLS, _OWN_MAX_COLS = 10, 40

@@ -19,7 +19,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from . import layout as lay
 from .cells import MAX_SIDE, Canvas, Painter
 from .hud import HudState
-from .layout import Layout, Pixels, Rect, Span
+from .layout import OWN_ALONE_S, Layout, Pixels, Rect, Span
 from .probe import Ability, Mode
 from .terminal import Terminal
 from .theme import CANVAS, render
@@ -28,8 +28,6 @@ _SYNC_ON, _SYNC_OFF = b"\x1b[?2026h", b"\x1b[?2026l"
 _CLEAR: Final = b"\x1b[0m\x1b[2J"
 _DRAIN_S: Final = 0.05
 """How long the playout thread waits for a terminal that has not taken all of a frame yet."""
-_OWN_ALONE_S: Final = 0.25
-"""Own frames are drawn with the other side's; after so long without one they are drawn by themselves."""
 
 
 class Screen:
@@ -58,7 +56,7 @@ class Screen:
         self._remote: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
         self._own: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
         self._own_rect: Rect | None = None
-        self._remote_at = -_OWN_ALONE_S
+        self._remote_at = -OWN_ALONE_S
         self._remote_scaler, self._own_scaler, self._draw_scaler = (VideoReformatter() for _ in range(3))
         self._drawing = threading.Lock()
         self._dirty = threading.Event()
@@ -93,7 +91,7 @@ class Screen:
             self._own = None
         else:
             self._own = (frame, layout, rect, _scaled(self._own_scaler, frame, rect)[:, ::-1])
-        if frame is None or self._clock() - self._remote_at >= _OWN_ALONE_S:
+        if frame is None or self._clock() - self._remote_at >= OWN_ALONE_S:
             self._pump()
 
     def clear_remote(self) -> None:
@@ -102,9 +100,13 @@ class Screen:
         self._pump()
 
     def set_hud(self, state: HudState) -> None:
-        """What is told beside the picture, from any thread; when `remote_video` ends, so does the picture."""
-        if self._hud.remote_video and not state.remote_video:
+        """What is told beside the picture, from any thread; when `remote_video` ends, so does the picture, and both
+        pictures when they are `elsewhere`.
+        """
+        if state.elsewhere or (self._hud.remote_video and not state.remote_video):
             self._remote = None
+        if state.elsewhere:
+            self._own = None
         self._hud = state
         self._pump()
 
@@ -201,6 +203,8 @@ class Screen:
         remote, own, layout = self._remote, self._own, self._layout
         if not layout.canvas_rows:
             return False
+        if self._hud.elsewhere:
+            remote = own = None  # a thread may just have come with one
         if remote:
             frame, made_for, rect, pixels = remote
             if made_for != layout:

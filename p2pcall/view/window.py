@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +28,12 @@ from p2pcall.errors import ExitCode, P2PCallError
 
 from .hud import HudState
 from .latest import Area, attach, layout, share
+from .layout import OWN_ALONE_S
 from .panes import FIRST_SIZE, fit_box
 from .sanitize import clean
 from .window_link import (
     AREAS,
+    INSTEAD,
     MAX_OWN_PICTURE,
     MAX_PICTURE,
     OWN,
@@ -44,18 +46,15 @@ from .window_link import (
     parse_event,
 )
 
-LIBRARIES: Final = ("sdl2", "sdl2dll")
+LIBRARY: Final = "sdl2"
 END_WAIT_S: Final = 1.0
 """A window that was told to end is ended after so long."""
-OWN_ALONE_S: Final = 0.25
-"""One's own pictures are drawn with the other side's; after so long without one they are drawn by themselves."""
 MAX_LINE_BYTES: Final = 4096
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 _BOOT: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
-    " from p2pcall.view.window_main import main; main(int(sys.argv[2]))"
+    " from p2pcall.view.window_main import main; main(*map(int, sys.argv[2:]))"
 )
-INSTEAD: Final = "call with `--video-out auto` for a picture in the terminal"
 
 
 def window_error(slug: str, text: str, hint: str | None = INSTEAD) -> P2PCallError:
@@ -65,15 +64,19 @@ def window_error(slug: str, text: str, hint: str | None = INSTEAD) -> P2PCallErr
 
 def check_library() -> None:
     """P2PCallError if SDL is not installed."""
-    if any(importlib.util.find_spec(name) is None for name in LIBRARIES):
+    if not _installed():
         hint = f"`{sys.executable} -m pip install 'p2pcall[window]'`"
         raise window_error("no-window-library", "a window needs SDL, which is not installed", hint)
 
 
 def may_open(environ: Mapping[str, str], platform: str = sys.platform) -> bool:
     """Whether it is worth trying: SDL is installed, and there is something like a display."""
-    display = platform in ("darwin", "win32") or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
-    return bool(display) and all(importlib.util.find_spec(name) is not None for name in LIBRARIES)
+    display = platform == "darwin" or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
+    return bool(display) and _installed()
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec(LIBRARY) is not None
 
 
 class Window:
@@ -86,8 +89,9 @@ class Window:
         command: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts the process and waits for nothing. `command` stands in for it in tests, given the memory's descriptor
-        as its last argument. P2PCallError (exit 6) if SDL is not installed, or no process can be started.
+        """Starts the process and waits for nothing. `command` stands in for it in tests, given two descriptors: of the
+        memory, and of a pipe that ends with the call. P2PCallError (exit 6) if SDL is not installed, or no process can
+        be started.
         """
         if command is None:
             check_library()
@@ -103,44 +107,41 @@ class Window:
         self._remote_at = -OWN_ALONE_S
         self._own_shown = False
         self.closed = False
-        wake_out, self._wake = os.pipe()
-        self._events, events_in = os.pipe()
-        memory = -1
         self._areas: list[Area] = []
         try:
-            memory = share(layout(AREAS)[1])
-            self._areas = attach(memory, AREAS)
-            self._process = subprocess.Popen(
-                [*command, str(memory)],
-                stdin=wake_out,
-                stdout=events_in,
-                stderr=subprocess.DEVNULL,
-                env={name: value for name, value in environ.items() if not name.startswith("P2PCALL_")},
-                pass_fds=[memory],
-                start_new_session=True,  # Ctrl-C and Ctrl-Z in the terminal are for the call
-            )
+            self._process = self._start(command, environ)
         except OSError as error:
-            os.close(self._wake)
-            os.close(self._events)
             for area in self._areas[:1]:
                 area.memory.close()
             why = (error.strerror or str(error)).lower()
             raise window_error("window-start", f"the window's process cannot be started: {why}") from error
-        finally:
-            for fd in (wake_out, events_in, memory):
-                if fd >= 0:
-                    os.close(fd)
-        os.set_blocking(self._wake, False)
-        os.set_blocking(self._events, False)
+
+    def _start(self, command: Sequence[str], environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        """The process, with pipes and memory between it and us. OSError; nothing is left open then."""
+        with ExitStack() as theirs, ExitStack() as ours:
+            wakes, self._wake = _pipe(theirs, ours)
+            end, self._end = _pipe(theirs, ours)
+            self._events, events = _pipe(ours, theirs)
+            memory = share(layout(AREAS)[1])
+            theirs.callback(os.close, memory)
+            self._areas = attach(memory, AREAS)
+            os.set_blocking(self._wake, False)
+            os.set_blocking(self._events, False)
+            process = subprocess.Popen(
+                [*command, str(memory), str(end)],
+                stdin=wakes,
+                stdout=events,
+                stderr=subprocess.DEVNULL,
+                env={name: value for name, value in environ.items() if not name.startswith("P2PCALL_")},
+                pass_fds=[memory, end],
+                start_new_session=True,  # Ctrl-C and Ctrl-Z in the terminal are for the call
+            )
+            ours.pop_all()
+            return process
 
     def fileno(self) -> int:
         """Readable when there are events."""
         return self._events
-
-    @property
-    def pid(self) -> int:
-        """Of the window's process."""
-        return self._process.pid
 
     def read_events(self) -> list[WindowEvent]:
         """What has happened there; call it when `fileno` is readable. Never waits. The last one may be `Failed`."""
@@ -220,8 +221,8 @@ class Window:
             if self.closed:
                 return
             self.closed = True
-            os.close(self._wake)
-            os.close(self._events)
+            for fd in (self._wake, self._events, self._end):
+                os.close(fd)
         threading.Thread(target=self._see_off, name="p2pcall-window-end", daemon=True).start()
 
     def _see_off(self) -> None:
@@ -244,7 +245,7 @@ class Window:
         if width > most[0] or height > most[1]:
             _, _, width, height = fit_box(width, height, *most)
         width, height = max(2, width // 2 * 2), max(2, height // 2 * 2)
-        if (width, height) != (frame.width, frame.height) or frame.format.name != "yuv420p":
+        if (width, height) != (frame.width, frame.height) or not _is_plain(frame):
             frame = scaler.reformat(
                 frame, width, height, "yuv420p", dst_color_range=ColorRange.MPEG, threads=1
             )
@@ -261,6 +262,19 @@ class Window:
         with self._lock, suppress(OSError):  # full: it is awake; closed there: the events tell
             if not self.closed:
                 os.write(self._wake, b".")
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe's two ends, each closed with its owner."""
+    read, write = os.pipe()
+    reader.callback(os.close, read)
+    writer.callback(os.close, write)
+    return read, write
+
+
+def _is_plain(frame: av.VideoFrame) -> bool:
+    """4:2:0 of limited range, as decoders give it."""
+    return frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
 
 
 def _samples(plane: VideoPlane, *, mirrored: bool) -> memoryview | bytes:

@@ -23,6 +23,7 @@ def _picture_bytes(size: tuple[int, int]) -> int:
 
 
 REMOTE, OWN, STATE = range(3)
+INSTEAD: Final = "call with `--video-out auto` for a picture in the terminal"
 AREAS: Final = ((3, _picture_bytes(MAX_PICTURE)), (3, _picture_bytes(MAX_OWN_PICTURE)), (2, _STATE_BYTES))
 """Slots and bytes of each area."""
 
@@ -96,7 +97,6 @@ class Note:
 
     slug: str
     text: str
-    hint: str | None = None
 
 
 WindowEvent = Ready | Size | Key | Drawn | Failed | Note

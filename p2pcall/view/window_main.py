@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box, status_line
@@ -37,21 +36,24 @@ from .window_link import (
 )
 from .window_picture import Picture, Seen
 from .window_sdl import environment, key_name, make_renderer, no_display, renderer_name, start
-from .window_text import Text, find_face
+from .window_text import Text, find_font
 
 SIZE_EVERY_S: Final = 0.25
 """Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
 LOOK_EVERY_S: Final = 0.04
 """Between two looks for keys and the mouse when no picture comes; nobody feels that."""
+LOOK_HIDDEN_S: Final = 0.25
+"""The same while nobody sees the window."""
+DEAF_S: Final = 0.5
+"""Keys count so long after the window first had the keyboard: it may open while somebody types elsewhere."""
 HANGS_S: Final = 1.0
 """After the call has ended, so long for SDL to let go of the display."""
 LETTER_SHARE: Final = 36
-"""The window's height by this is the letters' height, within bounds."""
-LETTER_PIXELS: Final = (14, 24)
-NO_FACE: Final = Note(
+"""The window's height by this is the letters' height, within bounds (in points)."""
+LETTER_POINTS: Final = (14, 24)
+NO_FONT: Final = Note(
     "no-window-text",
-    "the window has no letters: no typewriter face was found",
-    "`apt-get install fontconfig fonts-dejavu-core`",
+    "the window shows no text, for no monospace font was found: `apt-get install fontconfig fonts-dejavu-core`",
 )
 
 
@@ -74,16 +76,18 @@ class App:
         self._window: Any = None
         self._renderer: Any = None
         self._text: Text | None = None
-        self._face_told = False
+        self._text_tried = False
         self._over = False
         self._news = False
-        """The call has woken us, or pictures must be loaded anew."""
+        """The call has woken us, or the window is seen again."""
         self._dirty = False
         self._visible = True
         self._own_on = True
         self._touched = False
         self._full = False
-        self._repeating = False
+        self._mute_text = False
+        """The key that is down repeats itself, or is part of a chord for the desktop."""
+        self._keys_from: float | None = None
         self._pointer = True
         self._size_told = (-1, -1)
         self._size_told_at = -SIZE_EVERY_S
@@ -108,7 +112,7 @@ class App:
             now = time.monotonic()
             self._tell_size(now)
             alpha = self._fade.alpha(now)
-            if alpha != self._bar_alpha:
+            if alpha != self._bar_alpha or (self._beside.font_looked_for and not self._text_tried):
                 self._bar_alpha, self._dirty = alpha, True
             if self._dirty and self._visible:
                 self._draw(now)
@@ -120,7 +124,8 @@ class App:
 
         SDL can wait for both only by way of the X server, which takes as much of the processor as the drawing.
         """
-        if select.select([0], [], [], LOOK_EVERY_S if self._window is not None else None)[0]:
+        patience = None if self._window is None else LOOK_EVERY_S if self._visible else LOOK_HIDDEN_S
+        if select.select([0], [], [], patience)[0]:
             self._over = not os.read(0, 65536)
             self._news = True
 
@@ -134,7 +139,7 @@ class App:
             if not self._state_area.overtaken(found.number):
                 self._state_number = found.number
                 self._new_state(WindowState.unpack(data))
-        if self._window is None:
+        if self._window is None or not self._visible:
             return
         came = self._remote.take()
         if came:
@@ -159,9 +164,7 @@ class App:
         self._fade.pinned = bool(hud.notice or hud.muted or hud.recording)
         if any(getattr(hud, name) != getattr(old, name) for name in news):
             self._fade.stir(time.monotonic())
-        boxed = any((hud.show_help, hud.show_stats, hud.show_verify, hud.show_confirm))
-        was_boxed = any((old.show_help, old.show_stats, old.show_verify, old.show_confirm))
-        if boxed or was_boxed or self._bar_alpha > 0 or not self._remote.size[0]:
+        if _boxed(hud) or _boxed(old) or self._bar_alpha > 0 or not self._remote.size[0]:
             self._dirty = True
 
     def _shape_first(self) -> None:
@@ -181,12 +184,13 @@ class App:
         elif kind == sdl.SDL_QUIT:
             self._tell(Key("closed"))
         elif kind == sdl.SDL_KEYDOWN:
-            self._repeating = bool(event.key.repeat)
             key = event.key.keysym
-            if not self._repeating:
+            # Right Alt is what many keyboards have letters under.
+            self._mute_text = bool(event.key.repeat or key.mod & (sdl.KMOD_LALT | sdl.KMOD_GUI))
+            if not event.key.repeat:
                 self._press(key_name(sdl, key.sym, key.mod))
         elif kind == sdl.SDL_TEXTINPUT:
-            if not self._repeating:
+            if not self._mute_text:
                 for char in event.text.text.decode(errors="ignore"):
                     self._press(char)
         elif kind == sdl.SDL_MOUSEBUTTONDOWN:
@@ -195,23 +199,24 @@ class App:
                 self._full_screen(not self._full)
         elif kind == sdl.SDL_MOUSEMOTION:
             self._fade.stir(now)
-        elif kind in (sdl.SDL_RENDER_TARGETS_RESET, sdl.SDL_RENDER_DEVICE_RESET):
-            self._use_renderer()
+        elif kind == sdl.SDL_KEYUP:
+            self._mute_text = False
 
     def _window_event(self, what: int) -> None:
-        sdl = self._sdl
-        if what in (sdl.SDL_WINDOWEVENT_MINIMIZED, sdl.SDL_WINDOWEVENT_HIDDEN):
-            self._visible = False
-        elif what in (sdl.SDL_WINDOWEVENT_RESTORED, sdl.SDL_WINDOWEVENT_SHOWN, sdl.SDL_WINDOWEVENT_MAXIMIZED):
-            self._visible = self._dirty = True
-        elif what == sdl.SDL_WINDOWEVENT_EXPOSED:
-            self._dirty = True
-        elif what == sdl.SDL_WINDOWEVENT_SIZE_CHANGED:
-            self._touched = self._touched or self._size() != FIRST_SIZE
-            self._dirty = True
+        sdl, now = self._sdl, time.monotonic()
+        # Not by the events: one of them comes for a window that is minimised and maximised.
+        hidden = sdl.SDL_WINDOW_HIDDEN | sdl.SDL_WINDOW_MINIMIZED
+        before, self._visible = self._visible, not sdl.SDL_GetWindowFlags(self._window) & hidden
+        self._dirty = True
+        if self._visible and not before:
+            self._news, self._came, self._seen = True, 0, Seen(now)
+        if what == sdl.SDL_WINDOWEVENT_SIZE_CHANGED:
+            self._touched = self._touched or self._points() != FIRST_SIZE
+        elif what == sdl.SDL_WINDOWEVENT_FOCUS_GAINED and self._keys_from is None:
+            self._keys_from = now + DEAF_S
 
     def _press(self, key: str) -> None:
-        if not key:
+        if not key or self._keys_from is None or time.monotonic() < self._keys_from:
             return
         self._fade.stir(time.monotonic())
         if key == "f" or (key == "escape" and self._full):
@@ -240,16 +245,13 @@ class App:
             why = (sdl.SDL_GetError() or b"").decode(errors="replace")
             raise RuntimeError(f"no window: {why}")
         sdl.SDL_SetWindowMinimumSize(window, *LEAST_SIZE)
+        sdl.SDL_SetRenderDrawBlendMode(renderer, sdl.SDL_BLENDMODE_BLEND)
         self._window, self._renderer = window, renderer
-        self._use_renderer()
-        self._tell(Ready(sdl.SDL_GetCurrentVideoDriver().decode(), renderer_name(sdl, renderer)))
-
-    def _use_renderer(self) -> None:
-        self._sdl.SDL_SetRenderDrawBlendMode(self._renderer, self._sdl.SDL_BLENDMODE_BLEND)
-        self._text, self._face_told = Text(self._sdl, self._renderer), False
+        self._text = Text(sdl, renderer)
+        name = renderer_name(sdl, renderer)
         for picture in (self._remote, self._own):
-            picture.use(self._renderer, software=renderer_name(self._sdl, self._renderer) == "software")
-        self._news = self._dirty = True
+            picture.use(renderer, software=name == "software")
+        self._tell(Ready(sdl.SDL_GetCurrentVideoDriver().decode(), name))
 
     def _size(self) -> tuple[int, int]:
         """Pixels there are for a picture: none while nobody sees them."""
@@ -257,6 +259,12 @@ class App:
             return 0, 0
         width, height = ctypes.c_int(), ctypes.c_int()
         self._sdl.SDL_GetRendererOutputSize(self._renderer, ctypes.byref(width), ctypes.byref(height))
+        return width.value, height.value
+
+    def _points(self) -> tuple[int, int]:
+        """The window's size as the desktop counts it: a point has several pixels on a dense screen."""
+        width, height = ctypes.c_int(), ctypes.c_int()
+        self._sdl.SDL_GetWindowSize(self._window, ctypes.byref(width), ctypes.byref(height))
         return width.value, height.value
 
     def _tell_size(self, now: float) -> None:
@@ -293,17 +301,19 @@ class App:
             sdl.SDL_ShowCursor(int(pointer))
 
     def _letters(self, height: int) -> Text | None:
-        """Who writes, with letters for this height; None while there is no face."""
+        """Who writes, with letters for this height; None while there is no font."""
         text = self._text
         if text is None:
             return None
-        if not self._face_told and self._beside.face_looked_for:
+        if not self._text_tried and self._beside.font_looked_for:
             import sdl2.sdlttf
 
-            self._face_told = True
-            if self._beside.face is None or not text.start(sdl2.sdlttf, self._beside.face):
-                self._tell(NO_FACE)
-        text.resize(min(LETTER_PIXELS[1], max(LETTER_PIXELS[0], height // LETTER_SHARE)))
+            self._text_tried = True
+            if self._beside.font is None or not text.start(sdl2.sdlttf, self._beside.font):
+                self._tell(NO_FONT)
+        dense = max(1.0, height / max(1, self._points()[1]))
+        least, most = (round(points * dense) for points in LETTER_POINTS)
+        text.resize(min(most, max(least, height // LETTER_SHARE)))
         return text if text.cell[0] else None
 
     def _write(self, text: Text, width: int, height: int) -> None:
@@ -324,12 +334,7 @@ class App:
         if box:
             self._box(text, box, (columns - line_width(box[0])) // 2, (rows - len(box)) // 2, left)
         elif hud.show_stats:
-            self._box(text, stats_box(self._with_own_figures(hud), columns, rows), 1, 1, left)
-
-    def _with_own_figures(self, hud: HudState) -> HudState:
-        drawn = self._seen.last
-        told = {"window": f"{drawn.shown}/s, {drawn.longest_ms:.0f} ms after decoding"}
-        return replace(hud, stats={**hud.stats, **told})
+            self._box(text, stats_box(hud, columns, rows), 1, 1, left)
 
     @staticmethod
     def _box(text: Text, box: list[Line], column: int, row: int, left: int) -> None:
@@ -345,12 +350,18 @@ class App:
             text.lines([spaced], x + (before - 1) * text.cell[0], y, Ground.BOX)
 
 
-class Background:
-    """What goes on beside the thread that draws: waiting for the end of the call, and looking for a face."""
+def _boxed(hud: HudState) -> bool:
+    return hud.show_help or hud.show_stats or hud.show_verify or hud.show_confirm
 
-    def __init__(self) -> None:
-        self.face: str | None = None
-        self.face_looked_for = False
+
+class Background:
+    """What goes on beside the thread that draws: waiting for the end of the call, and looking for a font."""
+
+    def __init__(self, end: int) -> None:
+        """`end` is the reading end of a pipe that nobody writes to."""
+        self._end_of_call = end
+        self.font: str | None = None
+        self.font_looked_for = False
 
     def start(self) -> None:
         """From now on."""
@@ -358,19 +369,19 @@ class Background:
             threading.Thread(target=work, daemon=True).start()
 
     def _end(self) -> None:
-        end = select.poll()
-        end.register(0, 0)  # no data, only the other side's end
-        end.poll()
+        os.read(self._end_of_call, 1)
         time.sleep(HANGS_S)
         os._exit(0)  # the first thread hangs in a display or a driver
 
     def _look(self) -> None:
-        self.face = find_face()
-        self.face_looked_for = True
+        self.font = find_font()
+        self.font_looked_for = True
 
 
-def main(memory: int) -> None:
-    """Run the window of the call behind stdin (wake-ups), stdout (events) and this descriptor (pictures)."""
+def main(memory: int, end: int) -> None:
+    """Run the window of the call behind stdin (wake-ups), stdout (events), and descriptors of the shared memory and of
+    a pipe that ends with the call.
+    """
     out = os.dup(1)
     os.set_blocking(out, False)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries have things to say, too
@@ -390,13 +401,13 @@ def main(memory: int) -> None:
     failed = no_display(os.environ)
     if failed is None:
         os.environ.update(environment(os.environ))
-        failed = _run(memory, tell)
+        failed = _run(memory, end, tell)
     if failed is not None:
         tell(failed)
         sys.exit(1)
 
 
-def _run(memory: int, tell: Callable[[WindowEvent], None]) -> Failed | None:
+def _run(memory: int, end: int, tell: Callable[[WindowEvent], None]) -> Failed | None:
     import sdl2
 
     driver = start(sdl2, os.environ)
@@ -405,7 +416,7 @@ def _run(memory: int, tell: Callable[[WindowEvent], None]) -> Failed | None:
     areas = attach(memory, AREAS)
     base = ctypes.addressof(ctypes.c_char.from_buffer(areas[0].memory))
     sdl2.SDL_SetYUVConversionMode(sdl2.surface.SDL_YUV_CONVERSION_BT601)
-    beside = Background()
+    beside = Background(end)
     app = App(sdl2, areas, base, tell, beside)
     beside.start()
     tell(Ready(driver))

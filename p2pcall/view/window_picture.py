@@ -26,9 +26,8 @@ class Picture:
         self.at_ns = 0
 
     def use(self, renderer: Any, *, software: bool) -> None:
-        """A new renderer: textures of the one before are worth nothing."""
+        """Where to draw; whether SDL itself draws there, or a graphics card."""
         self._renderer, self._software = renderer, software
-        self._texture, self.number = None, 0
 
     def take(self) -> int:
         """Load what is newest, if it is new; how many pictures have come since the last one (0: none)."""
@@ -79,7 +78,6 @@ class Seen:
     def __init__(self, now: float) -> None:
         self._since = now
         self._shown = self._skipped = self._longest_ns = 0
-        self.last = Drawn(0, 0, 0.0)
 
     def note(self, came: int, longest_ns: int) -> None:
         """One was shown of so many that came."""
@@ -91,7 +89,7 @@ class Seen:
         """The figures of the last second, when one is over and there are any."""
         if now - self._since < 1.0 or not self._shown:
             return None
-        self.last = Drawn(self._shown, self._skipped, self._longest_ns / 1e6)
+        drawn = Drawn(self._shown, self._skipped, self._longest_ns / 1e6)
         self._since = now
         self._shown = self._skipped = self._longest_ns = 0
-        return self.last
+        return drawn

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from .sanitize import clean
-from .window import INSTEAD
-from .window_link import Failed
+from .window_link import INSTEAD, Failed
 
-DRIVERS: Final = ("x11", "wayland", "cocoa", "windows")
+DRIVERS: Final = ("x11", "wayland", "cocoa")
 _SOFTWARE_GL: Final = (b"llvmpipe", b"softpipe", b"swrast", b"Software Rasterizer")
 _GL_RENDERER: Final = 0x1F01
 _RENDER_NODES: Final = Path("/dev/dri")

@@ -1,7 +1,8 @@
-"""Text in the window: lines of segments in a typewriter face, drawn by SDL_ttf.
+"""Text in the window: lines of segments in a monospace font, drawn by SDL_ttf.
 
-The face is the system's own (fontconfig, else the places where systems keep them): a package of faces would be larger
-than the window. A letter that it lacks is taken from another face, as terminals do. Lines are drawn in cells, like in a
+The font is the system's own (fontconfig, else the places where systems keep them): a package of fonts would be larger
+than the window. A letter that it lacks is taken from another font where fontconfig can be asked, and made to fit its
+cells, as terminals do; a few of them, for each question takes a while. Lines are drawn in cells, like in a
 terminal, so that what `hud` makes fits. Text that was drawn is kept as a texture; there is a bound. Leaves out shaping
 and right-to-left order: letters come in the order of the string.
 """
@@ -20,10 +21,9 @@ from .sanitize import width
 from .theme import Ground, ground_colour, ink
 
 LOOK_WAIT_S: Final = 5.0
-"""fontconfig reads every face of the system when it runs for the first time."""
+"""fontconfig reads every font of the system when it runs for the first time."""
 _PLACES: Final = {
     "darwin": ("/System/Library/Fonts/Menlo.ttc", "/System/Library/Fonts/Monaco.ttf"),
-    "win32": ("C:/Windows/Fonts/consola.ttf",),
 }
 _LINUX_NAMES: Final = (
     "DejaVuSansMono.ttf",
@@ -32,7 +32,8 @@ _LINUX_NAMES: Final = (
     "FreeMono.ttf",
 )
 _LINUX_FOLDERS: Final = ("/usr/share/fonts", "/usr/local/share/fonts")
-_MOST_FACES: Final = 8
+_MOST_QUESTIONS: Final = 8
+"""So many letters are looked for in other fonts: a name is the other side's, and each look stops the picture."""
 _MOST_TEXTURES: Final = 300
 _LINE_ROOM: Final = 1.25
 _GROUND_ALPHA: Final = 225
@@ -40,8 +41,8 @@ _GROUND_ALPHA: Final = 225
 Rgb = tuple[int, int, int]
 
 
-def find_face(pattern: str = "monospace", platform: str = sys.platform) -> str | None:
-    """The file of a face that fits a fontconfig pattern; None if the system tells of none. May take a second."""
+def find_font(pattern: str = "monospace", platform: str = sys.platform) -> str | None:
+    """The file of a font that fits a fontconfig pattern; None if the system tells of none. May take a second."""
     if shutil.which("fc-match"):
         with suppress(OSError, subprocess.SubprocessError):
             asked = ["fc-match", "-f", "%{file}", pattern]
@@ -60,7 +61,7 @@ def find_face(pattern: str = "monospace", platform: str = sys.platform) -> str |
 
 
 class Text:
-    """Draws lines with a renderer. `start` it once there is a face; until then it draws nothing."""
+    """Draws lines with a renderer. `start` it once there is a font; until then it draws nothing."""
 
     def __init__(self, sdl: Any, renderer: Any) -> None:
         self._sdl, self._renderer = sdl, renderer
@@ -68,6 +69,7 @@ class Text:
         self._faces: dict[str, Any] = {}
         self._provided: dict[str, Any] = {}
         self._textures: dict[tuple[str, Rgb], tuple[Any, int, int]] = {}
+        self._questions = 0
         self._primary: Any = None
         self._pixels = 0
         self.cell = (0, 0)
@@ -98,7 +100,7 @@ class Text:
         self.cell = max(1, across.value), round(max(1, down.value) * _LINE_ROOM)
 
     def forget(self) -> None:
-        """Textures are gone (the renderer says so), or too many."""
+        """Textures are too many, or of another size."""
         for texture, _, _ in self._textures.values():
             self._sdl.SDL_DestroyTexture(texture)
         self._textures.clear()
@@ -133,6 +135,9 @@ class Text:
             if run.strip() and (drawn := self._texture(run, rgb, face)) is not None:
                 texture, w, h = drawn
                 self._sdl.SDL_SetTextureAlphaMod(texture, alpha)
+                if face is not self._primary:  # some have but one size
+                    shrink = min(1.0, cells / w, self.cell[1] / h)
+                    w, h = round(w * shrink), round(h * shrink)
                 area = self._sdl.SDL_Rect(x, y + (self.cell[1] - h) // 2, w, h)
                 self._sdl.SDL_RenderCopy(self._renderer, texture, None, area)
             x += cells
@@ -162,8 +167,9 @@ class Text:
         known = [face for face in self._faces.values() if face is not None and self._has(face, char)]
         if known:
             return known[0]
-        if len(self._faces) < _MOST_FACES:
-            path = find_face(f":charset={ord(char):x}")
+        if self._questions < _MOST_QUESTIONS and shutil.which("fc-match"):
+            self._questions += 1
+            path = find_font(f":charset={ord(char):x}")
             face = self._face(path) if path else None
             if face is not None and self._has(face, char):
                 return face

@@ -74,7 +74,7 @@ def run(environ: dict[str, str], width: int, height: int, fps: int, seconds: flo
     try:
         while (now := time.monotonic()) < mark + seconds:
             if before == 0.0 and now >= mark:
-                before, laid = cpu_s(window.pid), 0.0
+                before, laid = cpu_s(window._process.pid), 0.0
                 drawn.clear()
                 mark = now
             at = time.thread_time()
@@ -93,7 +93,7 @@ def run(environ: dict[str, str], width: int, height: int, fps: int, seconds: flo
         elapsed = time.monotonic() - mark
         what = f"window {width}x{height} at {fps}/s"
         goal = 3.0 if fps == 15 else 8.0
-        yield f"{what}: its process", 100 * (cpu_s(window.pid) - before) / elapsed, "%", goal
+        yield f"{what}: its process", 100 * (cpu_s(window._process.pid) - before) / elapsed, "%", goal
         yield f"{what}: laying pictures down", 100 * laid / elapsed, "%", None
         yield f"{what}: pictures shown", sum(one.shown for one in drawn) / len(drawn), "/s", None
         late = sorted(one.longest_ms for one in drawn)
@@ -104,7 +104,7 @@ def run(environ: dict[str, str], width: int, height: int, fps: int, seconds: flo
             1000 / fps,
         )
         yield f"{what}: decoded to shown, latest of all", late[-1], "ms", None
-        yield f"{what}: memory of its process, peak", resident_mib(window.pid), "MiB", None
+        yield f"{what}: memory of its process, peak", resident_mib(window._process.pid), "MiB", None
     finally:
         window.close()
 

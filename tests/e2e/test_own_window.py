@@ -6,6 +6,7 @@ screen's pixels; that the sound has no gap is read off what alice's speaker wrot
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from person import Canvas, PixelAt, Rgb, wait_card, wait_status
 from picture import Picture
 
 from p2pcall.view.theme import Ground, ground_colour
+from p2pcall.view.window_main import DEAF_S
 
 pytestmark = pytest.mark.terminal
 
@@ -74,8 +76,11 @@ def box_ground(seen: Picture) -> Picture:
 
 
 def with_a_card(desktop: Desktop) -> Window:
+    """The window, once it shows the other side and listens to keys."""
     window = desktop.wait_window()
+    seen_at = time.monotonic()
     window.wait_until(shows_card, "the test card")
+    wait_for(lambda: time.monotonic() > seen_at + DEAF_S + 0.1, "time to listen")
     return window
 
 
@@ -248,6 +253,53 @@ def test_w_goes_from_the_terminal_to_the_window_and_back(p2p: Start, desktop: De
     wait_card(alice)
 
 
+def test_what_is_typed_while_the_window_opens_is_for_somebody_else(p2p: Start, desktop: Desktop) -> None:
+    alice, bob = in_a_call(p2p, desktop)
+    for _ in range(40):
+        desktop.do("type", "qmv")
+        if desktop.windows():
+            break
+    window = with_a_card(desktop)
+    window.key("alt+q")
+    window.key("super+m")
+    seconds_pass(alice, 1)
+    assert not alice.all_events("ended")
+    assert not bob.all_events("media")
+    window.key("m")
+    bob.wait_event("media", side="remote", audio=False)
+
+
+def test_ctrl_c_in_the_window_ends_listen_as_in_the_terminal(p2p: Start, desktop: Desktop) -> None:
+    bob, target = listening(
+        p2p, "--answer", "anyone", using=media("silence", video_out="window"), env=desktop.env
+    )
+    alice = dialling(p2p, target, using=media("silence", video_in="test"))
+    for first in (True, False):
+        window = with_a_card(desktop)
+        window.key("q" if first else "ctrl+c")
+        assert alice.wait_exit() == 0
+        if first:
+            assert bob.exit_code is None, "it listens on"
+            alice = dialling(p2p, target, using=media("silence", video_in="test"), name="again")
+    assert bob.wait_exit() == 0
+
+
+def test_a_window_that_cannot_be_opened_is_left_out_from_then_on(p2p: Start) -> None:
+    """A display that is not there any more is named in the environment of many a terminal."""
+    bob, target = listening(p2p, "--answer", "anyone", using=media("tone", video_in="test"))
+    using = media("tone", video_out="auto")
+    alice = dialling(p2p, target, using=using, env={"DISPLAY": ":4294"}, terminal=(100, 30))
+    for failed in (1, 1):
+        wait_card(alice)
+        alice.send("w")
+        alice.wait_until(lambda: "▄" not in alice.screen_text and "@@" in alice.screen_text, "characters")
+        alice.send("w")
+        wait_card(alice)
+        assert len(alice.all_events("warning")) == failed
+    assert "the display :4294 cannot be used" in alice.all_events("warning")[0]["text"]
+    bob.signal(signal.SIGTERM)
+
+
 # ---- what can break
 
 
@@ -344,13 +396,19 @@ def test_without_a_display_nobody_is_called(p2p: Start, environ: dict[str, str],
         assert "p2pcall: hint: call with `--video-out auto`" in side.stderr_text
     devices = p2p("devices", env=environ)
     assert devices.wait_exit() == 0
-    assert told in devices.stderr_text
+    assert told in devices.stdout.decode()
+    listed = p2p("devices", "--json", env=environ)
+    assert listed.wait_exit() == 0
+    assert b'"window"' not in listed.stdout
 
 
 def test_devices_say_that_a_window_opens(p2p: Start, desktop: Desktop) -> None:
     devices = p2p("devices", env=desktop.env)
     assert devices.wait_exit() == 0
     assert b"opens on x11" in devices.stdout
+    listed = p2p("devices", "--json", env=desktop.env)
+    assert listed.wait_exit() == 0
+    assert b'"kind":"window","name":"window","default":false' in listed.stdout
 
 
 # ---- for long

@@ -51,9 +51,7 @@ def start() -> Iterator[Start]:
     made: list[Window] = []
 
     def begin(code: str, environ: dict[str, str] | None = None) -> Window:
-        head = (
-            "import os, sys, time\nmemory = int(sys.argv[1])\nsay = lambda line: os.write(1, line + b'\\n')\n"
-        )
+        head = "import os, sys, time\nmemory, end = map(int, sys.argv[1:])\ndef say(line): os.write(1, line + b'\\n')\n"
         window = Window(environ or {}, command=[sys.executable, "-c", head + code])
         made.append(window)
         return window
@@ -96,7 +94,7 @@ EVENTS: tuple[WindowEvent, ...] = (
     Drawn(15, 1, 2.5),
     Failed("no-display", "there is none", "look"),
     Failed("window-failed", "it failed"),
-    Note("no-window-text", "no letters", "get some"),
+    Note("no-window-text", "no text"),
 )
 
 
@@ -252,7 +250,7 @@ def test_a_program_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
 
 
 def test_without_the_library_the_command_that_brings_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "LIBRARIES", ("a_library_that_is_not_there",))
+    monkeypatch.setattr(windows, "LIBRARY", "a_library_that_is_not_there")
     with pytest.raises(P2PCallError) as caught:
         check_library()
     assert caught.value.exit is ExitCode.DEVICE

@@ -128,11 +128,11 @@ def test_a_face_is_found_by_fontconfig_else_where_systems_keep_them(
     tool.parent.mkdir()
     monkeypatch.setenv("PATH", str(tool.parent))
     monkeypatch.setattr(window_text, "_LINUX_FOLDERS", (str(tmp_path / "fonts"),))
-    assert window_text.find_face(platform="linux") == str(face), "there is no fontconfig"
+    assert window_text.find_font(platform="linux") == str(face), "there is no fontconfig"
     for answer in ("exit 1", "echo /not/there", f"printf {face}"):
         tool.write_text(f"#!/bin/sh\n{answer}\n")
         tool.chmod(0o755)
-        assert window_text.find_face(platform="linux") == str(face), answer
+        assert window_text.find_font(platform="linux") == str(face), answer
     monkeypatch.setattr(window_text, "_LINUX_FOLDERS", ())
     tool.write_text("#!/bin/sh\nexit 1\n")
-    assert window_text.find_face(platform="linux") is None
+    assert window_text.find_font(platform="linux") is None

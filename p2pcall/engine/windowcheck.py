@@ -18,11 +18,12 @@ class WindowCheck:
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Starts it and waits for nothing. P2PCallError (exit 6) if it cannot be started."""
         self._window = Window(environ)
+        self._loop = asyncio.get_running_loop()
 
     async def result(self, seconds: float = READY_WAIT_S) -> Ready:
         """The way to the display. P2PCallError (exit 6) if there is none, or nothing is said in time."""
-        loop, readable = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._window.fileno(), readable.set)
+        readable = asyncio.Event()
+        self._loop.add_reader(self._window.fileno(), readable.set)
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -37,9 +38,10 @@ class WindowCheck:
             text = f"the display has not answered within {seconds:.0f} seconds"
             raise window_error("window-stuck", text) from None
         finally:
-            loop.remove_reader(self._window.fileno())
             self.close()
 
     def close(self) -> None:
         """Ends the process. Idempotent."""
-        self._window.close()
+        if not self._window.closed:
+            self._loop.remove_reader(self._window.fileno())
+            self._window.close()
