@@ -36,6 +36,7 @@ from p2pcall.net.address import parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.view.hud import WINDOW_KEYS
 
 # ---- p2pcall(1): the command line
 
@@ -161,6 +162,12 @@ def test_options_name_what_they_take() -> None:
 
 def test_every_key_is_described_and_nothing_else() -> None:
     assert [item.head[1] for item in items(page("p2pcall.1")["KEYS"])] == list(KEYS)
+
+
+def test_the_keys_of_the_window_are_described() -> None:
+    told = "\n".join(page("p2pcall.1")["WINDOW"])
+    assert all(f".Ic {key}" in told for key, _ in WINDOW_KEYS)
+    assert not {key for key, _ in WINDOW_KEYS} & set(KEYS), "a key means one thing"
 
 
 def test_every_event_and_its_fields_are_described_and_nothing_else() -> None:
