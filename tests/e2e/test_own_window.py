@@ -419,6 +419,7 @@ def resident_mib(pid: int) -> float:
     return int(dict(line.split(":", 1) for line in lines)["VmRSS"].split()[0]) / 1024
 
 
+@pytest.mark.timeout(1200)
 def test_a_call_with_many_resizes_stays_flat(p2p: Start, desktop: Desktop, tmp_path: Path) -> None:
     """Two hundred in ten minutes in the nightly run."""
     resizes, seconds, growth_mib = (200, 600, 6.0) if NIGHTLY else (30, 12, 6.0)
