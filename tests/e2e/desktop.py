@@ -1,4 +1,5 @@
-"""A desktop with a person: a virtual X server, a small window manager (openbox), and hands (xdotool).
+"""A desktop with a person: a virtual X server, a small window manager (openbox), and hands (xdotool,
+wmctrl).
 
     with Desktop() as desktop:
         alice = p2p("dial", ..., "--video-out", "window", env=desktop.env)
@@ -25,7 +26,7 @@ from picture import Picture
 from xclient import XClient
 from xwindow import LOOK_AGAIN_S, WAIT_S, XServer
 
-PROGRAMS = ("Xvfb", "openbox", "xdotool")
+PROGRAMS = ("Xvfb", "openbox", "xdotool", "wmctrl")
 CLASS = "p2pcall"
 PROCESS = "window_main"
 """In the command line of a window's process."""
@@ -34,7 +35,7 @@ PROCESS = "window_main"
 def missing() -> str | None:
     """Why there can be no desktop here, or None if there can be."""
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
-    return f"{', '.join(absent)} missing: apt-get install xvfb openbox xdotool" if absent else None
+    return f"{', '.join(absent)} missing: apt-get install xvfb openbox xdotool wmctrl" if absent else None
 
 
 def wait_for(true: Callable[[], bool], what: str, seconds: float = WAIT_S) -> None:
@@ -161,6 +162,12 @@ class Window:
     def minimise(self) -> None:
         """Off the screen."""
         self.desktop.do("windowminimize", "--sync", self.number)
+
+    def state(self, change: str) -> None:
+        """Ask the window manager for a state, as wmctrl has it (`add,above`)."""
+        environ = os.environ | dict(self.desktop.env)
+        command = ["wmctrl", "-i", "-r", hex(int(self.number)), "-b", change]
+        subprocess.run(command, env=environ, check=True, capture_output=True)
 
     def press_close(self) -> None:
         """The window manager's way to close it."""

@@ -345,7 +345,10 @@ def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, desktop: Des
     window = with_a_card(desktop)
     seconds_pass(bob, 2)
     with_picture = bob.wait_event("stats")["tx_kbps"]
+    window.state("add,maximized_vert,maximized_horz")
+    window.wait_until(lambda seen: seen.shape[0] > 900 and shows_card(seen), "the card in the whole height")
     window.minimise()
+    window.state("add,above")  # SDL says that it is maximised then, which it is, and that is not seen
     while alice.wait_event("stats")["video_fps"] > 0:
         pass
     seconds_pass(alice, 2)
