@@ -53,6 +53,7 @@ VideoOut = Annotated[
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Same as --video-in none --video-out none.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Repeat an input file.")]
 HangupOnEof = Annotated[bool, typer.Option("--hangup-on-eof", help="Hang up when the input ends.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
 Name = Annotated[
     str | None,
     typer.Option(
@@ -125,7 +126,13 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     if given["audio_in"] == "-" and video_in == "-":
         raise usage("only one of --audio-in and --video-in can be -")
     return MediaSettings(
-        given["audio_in"], given["audio_out"], video_in, video_out, given["loop"], given["hangup_on_eof"]
+        given["audio_in"],
+        given["audio_out"],
+        video_in,
+        video_out,
+        given["loop"],
+        given["hangup_on_eof"],
+        given["force"],
     )
 
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from p2pcall.device import camera, files, video_files
 from p2pcall.device.base import SILENCE, AudioSink, AudioSource, Device, Scheduler, VideoSink, VideoSource
 from p2pcall.device.files import SOUND_SUFFIXES
+from p2pcall.device.outfile import OutFile
 from p2pcall.device.video_files import VIDEO_SUFFIXES
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -51,19 +52,22 @@ def open_audio_source(
     return Microphone(find_card(spec, "input"), scheduler)
 
 
-def open_audio_sink(spec: str, scheduler: Scheduler, *, stdout: BinaryIO | None = None) -> AudioSink:
-    """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file, `-`,
-    `none`.
+def open_audio_sink(
+    spec: str, scheduler: Scheduler, *, stdout: BinaryIO | None = None, file: OutFile | None = None
+) -> AudioSink:
+    """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
+    name is not `spec`'s), `-`, `none`.
     """
     if spec == "none":
-        return files.PacedSink(files.NullWriter(), scheduler)
+        return files.PacedSink(files.NullWriter, scheduler)
     if spec == "-":
         from p2pcall.device.pipes import StdoutWriter
 
-        return files.PacedSink(StdoutWriter(_fd(stdout)), scheduler)
-    suffix = Path(spec).suffix.lower()
-    if suffix in SOUND_SUFFIXES:
-        return files.PacedSink(files.open_writer(spec, suffix), scheduler, spec)
+        fd = _fd(stdout)
+        return files.PacedSink(lambda: StdoutWriter(fd), scheduler)
+    if Path(spec).suffix.lower() in SOUND_SUFFIXES:
+        target = file or OutFile(spec)
+        return files.PacedSink(lambda: files.FileWriter(target), scheduler, spec)
     from p2pcall.device.audio import Speaker
     from p2pcall.device.cards import find_card
 
@@ -99,8 +103,8 @@ def open_video_source(
     return video_files.PacedVideo(lambda: video_files.repeated_pictures(spec, loop), size, fps)
 
 
-def open_video_sink(spec: str, *, stdout: BinaryIO | None = None) -> VideoSink:
-    """The picture sink of `--video-out` for a file, `-` and `none`."""
+def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile | None = None) -> VideoSink:
+    """The picture sink of `--video-out` for a file (`file`, if there is more to say of it), `-` and `none`."""
     if spec == "none":
         return video_files.NullVideo()
     if spec == "-":
@@ -111,7 +115,7 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None) -> VideoSink:
     if Path(spec).suffix.lower() not in VIDEO_SUFFIXES:
         hint = f"a file that ends in {', '.join(VIDEO_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
-    return video_files.FileVideo(spec)
+    return video_files.FileVideo(file or OutFile(spec))
 
 
 def list_devices() -> list[Device]:

@@ -31,9 +31,10 @@ from p2pcall.device.base import (
     device_error,
     media_file_error,
 )
+from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Ticker
 from p2pcall.device.pipes import write_error
-from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.errors import P2PCallError
 
 SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
 TONE_HZ = 440
@@ -245,9 +246,13 @@ class EncodedWriter:
     """
 
     CODECS: ClassVar = {".ogg": "libopus", ".flac": "flac"}
+    OPTIONS: ClassVar = {".ogg": {"page_duration": "200000"}}
+    """Microseconds: what a page of Ogg holds back."""
 
     def __init__(self, path: str, suffix: str) -> None:
-        self._container: OutputContainer = av.open(path, "w", container_options={"flush_packets": "1"})
+        options = {"flush_packets": "1", **self.OPTIONS.get(suffix, {})}
+        form = suffix.removeprefix(".")
+        self._container: OutputContainer = av.open(path, "w", format=form, container_options=options)
         stream = self._container.add_stream(self.CODECS[suffix], rate=SAMPLE_RATE_HZ, layout="mono")
         self._stream = cast(AudioStream, stream)
         self._stream.format = "s16"
@@ -268,32 +273,55 @@ class EncodedWriter:
             self._container.close()
 
 
-def open_writer(path: str, suffix: str) -> Writer:
-    """The writer of a .wav, .ogg or .flac file, made anew. Raises P2PCallError when it cannot be made."""
-    try:
-        with Path(path).open("wb"):
-            pass
-        return WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
-    except OSError as error:  # av.FFmpegError of files are OSErrors as well
-        reason = (error.strerror or str(error)).lower()
-        hint = "name a file in a directory that you can write to"
-        raise P2PCallError("file-not-writable", f"{path}: {reason}", ExitCode.USAGE, hint) from error
+class FileWriter:
+    """A .wav, .ogg or .flac file, which has its name when it is closed."""
+
+    def __init__(self, file: OutFile) -> None:
+        """Makes the file; raises P2PCallError when it cannot."""
+        self.file = file
+        path, suffix = file.begin(), file.path.suffix.lower()
+        try:
+            self._writer: Writer = WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
+        except (OSError, av.FFmpegError) as error:
+            raise (
+                write_error(error, str(file.path))
+                if isinstance(error, OSError)
+                else device_error("write-failed", f"{file.path}: {str(error).lower()}")
+            ) from error
+
+    def write(self, pcm: bytes) -> None:
+        self._writer.write(pcm)
+
+    def close(self) -> None:
+        self._writer.close()
+        self.file.finish()
 
 
 class PacedSink:
     """An AudioSink that pulls at real time and writes to a file, a pipe or nowhere."""
 
-    def __init__(self, writer: Writer, scheduler: Scheduler, what: str = "standard output") -> None:
+    def __init__(
+        self, open_writer: Callable[[], Writer], scheduler: Scheduler, what: str = "standard output"
+    ) -> None:
+        """`open_writer` is called by `start`; it may raise P2PCallError, which is told like a failure to write."""
         self.latency_s = 0.0
         self.on_error: OnError | None = None
-        self._writer: Writer | None = writer
+        self._open_writer = open_writer
+        self._writer: Writer | None = None
         self._what = what
         self._pull: Callable[[], bytes] | None = None
+        self._scheduler = scheduler
         self._ticker = Ticker(scheduler, self._tick)
 
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
         self._ticker.start()
+        try:
+            self._writer = self._open_writer()
+        except P2PCallError as error:  # told a moment later: whoever starts it must have done so
+            failure, tell = error, self.on_error
+            if tell is not None:
+                self._scheduler.call_at(self._scheduler.time(), lambda: tell(failure))
 
     def stop(self) -> None:
         self._ticker.stop()

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import cast
 
 import av
@@ -23,11 +22,18 @@ from av.video.stream import VideoStream
 from p2pcall.device.base import OnError, device_error, media_file_error
 from p2pcall.device.canvas import VIEW, Canvas
 from p2pcall.device.files import MAX_BAD_PACKETS, open_media
+from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
 from p2pcall.device.pipes import write_error
-from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.errors import P2PCallError
 
-VIDEO_SUFFIXES = (".mkv", ".mp4", ".webm", ".mov", ".avi")
+FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
+"""FFmpeg's name of the format that a file's name asks for."""
+VIDEO_SUFFIXES = tuple(FORMATS)
+_CLUSTERS = {"cluster_time_limit": "500"}
+_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
+CRASH_OPTIONS = {".mkv": _CLUSTERS, ".webm": _CLUSTERS, ".mp4": _FRAGMENTS, ".mov": _FRAGMENTS}
+"""So that no more than half a second (ms; µs) is held back from the file: a crash costs no more."""
 STILL_FPS = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
 LATE_S = 0.05
@@ -136,10 +142,11 @@ def repeated_pictures(path: str, loop: bool) -> Iterator[Timed]:
 class FileVideo:
     """A VideoSink into a file: H.264 where FFmpeg has it, VP8 for .webm; complete after `close`."""
 
-    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Makes the file; raises P2PCallError when it cannot."""
+    def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
+        """Makes nothing yet: that begins with the first picture."""
         self.on_error: OnError | None = None
-        self._path = path
+        self._file = file
+        self._path = str(file.path)
         self._clock = clock
         self._lock = threading.Lock()
         self._closed = False
@@ -148,13 +155,6 @@ class FileVideo:
         self._canvas: Canvas | None = None
         self._began = 0.0
         self._last_ms = -1
-        try:
-            with Path(path).open("wb"):
-                pass
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            hint = "name a file in a directory that you can write to"
-            raise P2PCallError("file-not-writable", f"{path}: {reason}", ExitCode.USAGE, hint) from error
 
     def show(self, frame: av.VideoFrame) -> None:
         with self._lock:
@@ -172,7 +172,7 @@ class FileVideo:
                 picture.pict_type = PictureType.NONE
                 if self._stream is not None:
                     self._container.mux(self._stream.encode(picture))
-            except (OSError, av.FFmpegError) as error:
+            except (OSError, av.FFmpegError, P2PCallError) as error:
                 self._fail(error)
 
     def view_size(self) -> tuple[int, int]:
@@ -188,15 +188,14 @@ class FileVideo:
             try:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
+                self._file.finish()
             except (OSError, av.FFmpegError) as error:
                 self._fail(error)
 
     def _open(self, canvas: Canvas) -> tuple[OutputContainer, VideoStream]:
-        suffix = Path(self._path).suffix.lower()
-        options = {"flush_packets": "1"}
-        if suffix in (".mp4", ".mov"):  # in fragments: playable after a crash as well
-            options["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
-        container = av.open(self._path, "w", container_options=options)
+        suffix = self._file.path.suffix.lower()
+        options = {"flush_packets": "1", **CRASH_OPTIONS.get(suffix, {})}
+        container = av.open(self._file.begin(), "w", format=FORMATS[suffix], container_options=options)
         h264 = suffix != ".webm" and "libx264" in av.codecs_available
         codec = "libx264" if h264 else "libvpx" if suffix in (".webm", ".mkv") else "mpeg4"
         stream = cast(VideoStream, container.add_stream(codec, rate=15))
@@ -209,16 +208,17 @@ class FileVideo:
         else:
             stream.bit_rate = 1_500_000
             if codec == "libvpx":
-                stream.options = {"deadline": "realtime", "cpu-used": "6"}
+                stream.options = {"deadline": "realtime", "cpu-used": "-6"}
         return container, stream
 
-    def _fail(self, error: OSError | av.FFmpegError) -> None:
+    def _fail(self, error: OSError | av.FFmpegError | P2PCallError) -> None:
         self._closed = True
-        told = (
-            write_error(error, self._path)
-            if isinstance(error, OSError)
-            else device_error("write-failed", f"{self._path}: {str(error).lower()}")
-        )
+        if isinstance(error, P2PCallError):
+            told = error
+        elif isinstance(error, OSError):
+            told = write_error(error, self._path)
+        else:
+            told = device_error("write-failed", f"{self._path}: {str(error).lower()}")
         if self.on_error is not None:
             self.on_error(told)
 

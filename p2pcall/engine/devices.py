@@ -23,6 +23,7 @@ from p2pcall.device.factory import (
     open_video_source,
 )
 from p2pcall.device.files import SOUND_SUFFIXES
+from p2pcall.device.outfile import OutFile, check_not_the_same
 from p2pcall.device.video_files import VIDEO_SUFFIXES
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
@@ -216,6 +217,8 @@ class Devices:
     open_camera: Callable[[], VideoSource] | None
     video_sink: VideoSink | None
     warnings: list[P2PCallError] = field(default_factory=list)
+    files: list[OutFile] = field(default_factory=list)
+    """What is written."""
 
     @property
     def sends_video(self) -> bool:
@@ -233,7 +236,7 @@ class Devices:
 def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     """Look for everything that `settings` names; nothing is captured yet. P2PCallError with exit 6 or 2.
 
-    `call` counts the calls of one `listen`: files that a former call has written are not overwritten.
+    `call` counts the calls of one `listen`: files that a former call has written are not overwritten, even by force.
     """
     loop = asyncio.get_running_loop()
     if settings.echo:
@@ -245,17 +248,27 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     def source(spec: str) -> AudioSource:
         return open_audio_source(spec, loop, loop=media.loop, stdin=stdin)
 
-    def sink(spec: str) -> AudioSink:
-        return open_audio_sink(_numbered(spec, call), loop, stdout=stdout)
-
     warnings: list[P2PCallError] = []
+    written = {"--audio-out": media.audio_out, "--video-out": media.video_out}
+    files = {
+        option: OutFile(value, force=media.force and not call)
+        for option, value in written.items()
+        if _is_file(value)
+    }
+    check_not_the_same({"--audio-in": media.audio_in, "--video-in": media.video_in}, files)
+    for file in files.values():
+        warnings += [P2PCallError("file-found", text, ExitCode.OK) for text in file.check()]
+
+    def sink(spec: str) -> AudioSink:
+        return open_audio_sink(spec, loop, stdout=stdout, file=files.get("--audio-out"))
+
     microphone = Microphone(source(media.audio_in), source, media.audio_in)
     speaker = Speaker(sink(media.audio_out), sink, media.audio_out)
     camera = _camera(media, env, warnings)
     show = None
     if media.video_out not in (*SCREEN_MODES, "none"):
-        show = open_video_sink(_numbered(media.video_out, call), stdout=stdout)
-    return Devices(microphone, media.audio_in != "none", speaker, camera, show, warnings)
+        show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
+    return Devices(microphone, media.audio_in != "none", speaker, camera, show, warnings, [*files.values()])
 
 
 def _stdout(env: Env) -> BinaryIO:
@@ -267,12 +280,6 @@ def _stdout(env: Env) -> BinaryIO:
             "... | aplay -f S16_LE -r 48000",
         )
     return env.stdout.buffer
-
-
-def _numbered(spec: str, call: int) -> str:
-    """`out.wav` for the first call, `out-2.wav` for the second; devices and pipes as they are."""
-    path = Path(spec)
-    return str(path.with_stem(f"{path.stem}-{call + 1}")) if call and _is_file(spec) else spec
 
 
 def ring_speaker(settings: CallSettings) -> Speaker | None:

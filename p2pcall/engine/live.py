@@ -152,6 +152,8 @@ class LiveCall:
             self._connected_at,
         )
         self._line.on_payload = self._on_payload
+        for file in devices.files:
+            file.on_note = self._file_named
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
         devices.speaker.play(self._receive.pull, self._device_failed)
@@ -327,6 +329,10 @@ class LiveCall:
     def _sink_failed(self, error: P2PCallError) -> None:
         """Called by the playout thread, or by a view that cannot show the picture any more."""
         self._loop.call_soon_threadsafe(self._device_failed, error)
+
+    def _file_named(self, text: str) -> None:
+        """Called by whichever thread writes the file."""
+        self._loop.call_soon_threadsafe(self._ui.emit, events.Warning("file-exists", text))
 
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))

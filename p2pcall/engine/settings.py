@@ -49,6 +49,8 @@ class MediaSettings:
     video_out: str = "auto"
     loop: bool = False
     hangup_on_eof: bool = False
+    force: bool = False
+    """Write over a file that is there."""
 
 
 @dataclass(frozen=True, slots=True)

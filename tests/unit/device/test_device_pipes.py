@@ -142,7 +142,7 @@ def test_what_is_pulled_comes_out(pipe: tuple[io.FileIO, io.FileIO]) -> None:
 def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io.FileIO, io.FileIO]) -> None:
     _, writer = pipe
     out = pipes.StdoutWriter(writer.fileno())
-    sink = PacedSink(out, scheduler := FakeScheduler())
+    sink = PacedSink(lambda: out, scheduler := FakeScheduler())
     sink.start(lambda: numbered(1))
     scheduler.advance(4)
     assert out.dropped >= 200 - 65_536 // FRAME_BYTES - pipes.WRITE_QUEUE_FRAMES - 2
