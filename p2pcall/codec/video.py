@@ -58,7 +58,7 @@ class VideoEncoder:
         context.thread_count = 1
         context.options = {
             "deadline": "realtime",
-            "cpu-used": "8",
+            "cpu-used": "-8",  # only negative numbers are a speed in real time; others are all the same
             "lag-in-frames": "0",
             "auto-alt-ref": "0",
             "error-resilient": "default",
