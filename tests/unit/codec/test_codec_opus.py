@@ -110,3 +110,8 @@ def test_lengths_of_all_configurations() -> None:
     assert packet_samples(b"\x03") is None
     assert packet_samples(b"") is None
     assert packet_samples(bytes(3_000)) is None
+
+
+def test_every_option_that_is_set_is_taken() -> None:
+    """What the codec does not know stays in `options`, and nothing else tells."""
+    assert not OpusEncoder()._context.options

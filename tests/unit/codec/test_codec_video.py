@@ -180,3 +180,8 @@ def test_sizes_are_read_from_key_frames_only() -> None:
     assert key_frame_size(delta.data) is None
     assert key_frame_size(b"") is None
     assert key_frame_size(key.data[:9]) is None
+
+
+def test_every_option_that_is_set_is_taken() -> None:
+    """What the codec does not know stays in `options`, and nothing else tells."""
+    assert not VideoEncoder(320, 240, 15, 200_000)._context.options

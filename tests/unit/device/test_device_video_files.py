@@ -13,7 +13,7 @@ from p2pcall.device import video_files
 from p2pcall.device.canvas import VIEW, Canvas, fit_within, plane_pixels
 from p2pcall.device.factory import open_video_sink, open_video_source
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.video_files import FileVideo, PacedVideo, Timed
+from p2pcall.device.video_files import VIDEO_SUFFIXES, FileVideo, PacedVideo, Timed
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -326,3 +326,13 @@ def test_time_stamps_that_go_back_do_not_stop_a_clip(monkeypatch: pytest.MonkeyP
     assert len(times) == 6
     assert times == sorted(times)
     assert times[0] == 0
+
+
+@pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
+def test_every_option_of_a_files_codec_is_taken(tmp_path: Path, suffix: str) -> None:
+    """What the codec does not know stays in `options`, and nothing else tells."""
+    sink = FileVideo(OutFile(str(tmp_path / f"out{suffix}")))
+    sink.show(plain(1))
+    assert sink._stream is not None
+    assert not sink._stream.codec_context.options
+    sink.close()
