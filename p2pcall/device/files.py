@@ -12,6 +12,7 @@ import math
 import shlex
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Protocol, cast
 
@@ -293,8 +294,10 @@ class FileWriter:
         self._writer.write(pcm)
 
     def close(self) -> None:
-        self._writer.close()
-        self.file.finish()
+        try:
+            self._writer.close()
+        finally:
+            self.file.finish()  # also where the disk is full: what there is, is kept
 
 
 class PacedSink:
@@ -340,7 +343,9 @@ class PacedSink:
         try:
             act(self._writer)
         except (OSError, av.FFmpegError) as error:
-            self._writer = None
+            writer, self._writer = self._writer, None
+            with suppress(OSError, av.FFmpegError):
+                writer.close()
             told = (
                 write_error(error, self._what)
                 if isinstance(error, OSError)

@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import cast
 
@@ -213,6 +214,11 @@ class FileVideo:
 
     def _fail(self, error: OSError | av.FFmpegError | P2PCallError) -> None:
         self._closed = True
+        with suppress(OSError, av.FFmpegError):
+            if self._container is not None:
+                self._container.close()
+        with suppress(OSError):
+            self._file.finish()  # what there is, is kept
         if isinstance(error, P2PCallError):
             told = error
         elif isinstance(error, OSError):
