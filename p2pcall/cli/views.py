@@ -21,7 +21,7 @@ from p2pcall.view.hud import HudState
 from p2pcall.view.plainline import plain_confirm, plain_figures, plain_help, plain_line, plain_verify
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
-from p2pcall.view.window import Window, may_open, window_error
+from p2pcall.view.window import OPEN_WAIT_S, Window, may_open, stuck, window_error
 from p2pcall.view.window_link import Drawn, Failed, Key, Note, Ready, Size
 
 
@@ -207,6 +207,8 @@ class WindowView:
         self._offered = True
         self._renderer = ""
         self._drawn: dict[str, str] = {}
+        self._noted: set[str] = set()
+        self._late: asyncio.TimerHandle | None = None
         self._closed = False
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
@@ -223,6 +225,12 @@ class WindowView:
             return
         self._window = window
         self._loop.add_reader(window.fileno(), self._happened, window)
+        self._late = self._loop.call_later(OPEN_WAIT_S, self._stuck)
+
+    def _stuck(self) -> None:
+        if not self._shown:
+            self._close_window()
+            self._failed(stuck())
 
     def _happened(self, window: Window) -> None:
         for event in window.read_events():
@@ -242,7 +250,8 @@ class WindowView:
                 case Failed():
                     self._close_window()
                     self._failed(window_error(event.slug, event.text, event.hint))
-                case Note():
+                case Note() if event.slug not in self._noted:
+                    self._noted.add(event.slug)
                     self._tell(window_error(event.slug, event.text, None))
                 case _:
                     pass
@@ -269,6 +278,8 @@ class WindowView:
     def _close_window(self) -> None:
         window, self._window = self._window, None
         self._drawn = {}
+        if self._late is not None:
+            self._late.cancel()
         if window is not None:
             self._loop.remove_reader(window.fileno())
             window.close()

@@ -44,12 +44,15 @@ ANSWERS: Final[dict[str, str]] = {
 
 CONFIRMATIONS: Final[dict[str, str]] = {
     "y": HANGUP,
+    "q": HANGUP,
     "closed": HANGUP,
     "ctrl-c": HANGUP,
     "eof": HANGUP,
     "ctrl-l": REDRAW,
 }
-"""key -> what it says to the question whether to hang up; every other key goes on with the call."""
+"""key -> what it says to the question whether to hang up; every other key goes on with the call. Who asks for it twice
+means it, and need not see the question.
+"""
 
 
 def wish(key: str) -> str | None:

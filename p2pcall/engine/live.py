@@ -51,6 +51,8 @@ again, for it may be lost, or come before the other side's address is proven."""
 MEDIA_EVERY_S = 0.2
 """Between two tellings of what the other side has on and off."""
 RECONNECTING = "not heard any more: reconnecting"
+NOTICE_S = 6.0
+"""A notice can be read for so long, if no other takes its place."""
 EOF_DRAIN_S = 0.3
 """After the end of a finite source, so much silence before the goodbye: the last words are in the other's buffer."""
 
@@ -105,6 +107,7 @@ class LiveCall:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._media_told = True
         self._reconnecting = False
+        self._notice_until = self._connected_at
         self._remote_told: int | None = None
         self._remote_flags = media_flags(True, remote_video)
 
@@ -348,10 +351,7 @@ class LiveCall:
         if not self._media_told:
             self._tell_media()
         self._ui.emit(events.Stats(self._peer.call_id, figures))
-        notice = RECONNECTING if self._reconnecting else ""
-        self._set_hud(
-            stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss, notice=notice
-        )
+        self._set_hud(stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
         self._report(figures)
         if self._peer.rtt is not None and self._video is not None:
             self._video.set_rtt(self._peer.rtt)
@@ -367,8 +367,14 @@ class LiveCall:
         self._line.send(Channel.FEEDBACK, pack_feedback(report))
 
     def _set_hud(self, **changes: Any) -> None:
-        elapsed = self._node.now() - self._connected_at
-        self._hud = replace(self._hud, elapsed_s=elapsed, **changes)
+        now = self._node.now()
+        if changes.get("notice"):
+            self._notice_until = now + NOTICE_S
+        elif self._reconnecting:
+            changes["notice"] = RECONNECTING
+        elif now >= self._notice_until:
+            changes["notice"] = ""
+        self._hud = replace(self._hud, elapsed_s=now - self._connected_at, **changes)
         if self._view is not None:
             self._view.set_hud(self._hud)
 

@@ -3,11 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from p2pcall.view.window import Window, window_error
+from p2pcall.view.window import OPEN_WAIT_S, Window, stuck, window_error
 from p2pcall.view.window_link import Failed, Ready
-
-READY_WAIT_S = 8.0
-"""SDL has found out whether there is a display: 0.3 s on a quiet machine."""
 
 
 class WindowCheck:
@@ -20,7 +17,7 @@ class WindowCheck:
         self._window = Window(environ)
         self._loop = asyncio.get_running_loop()
 
-    async def result(self, seconds: float = READY_WAIT_S) -> Ready:
+    async def result(self, seconds: float = OPEN_WAIT_S) -> Ready:
         """The way to the display. P2PCallError (exit 6) if there is none, or nothing is said in time."""
         readable = asyncio.Event()
         self._loop.add_reader(self._window.fileno(), readable.set)
@@ -35,8 +32,7 @@ class WindowCheck:
                     await readable.wait()
                     readable.clear()
         except TimeoutError:
-            text = f"the display has not answered within {seconds:.0f} seconds"
-            raise window_error("window-stuck", text) from None
+            raise stuck() from None
         finally:
             self.close()
 

@@ -205,6 +205,8 @@ class Screen:
             return False
         if self._hud.elsewhere:
             remote = own = None  # a thread may just have come with one
+        elif not self._hud.video_on:
+            own = None
         if remote:
             frame, made_for, rect, pixels = remote
             if made_for != layout:

@@ -9,7 +9,6 @@ from any thread, events are read by the loop. Leaves out what is drawn, and the 
 
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -49,6 +48,8 @@ from .window_link import (
 LIBRARY: Final = "sdl2"
 END_WAIT_S: Final = 1.0
 """A window that was told to end is ended after so long."""
+OPEN_WAIT_S: Final = 8.0
+"""The window is there, or SDL knows that there is a display: 0.2 s on a quiet machine."""
 MAX_LINE_BYTES: Final = 4096
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 _BOOT: Final = (
@@ -60,6 +61,11 @@ _BOOT: Final = (
 def window_error(slug: str, text: str, hint: str | None = INSTEAD) -> P2PCallError:
     """A window that cannot be had (exit 6)."""
     return P2PCallError(slug, text, ExitCode.DEVICE, hint)
+
+
+def stuck() -> P2PCallError:
+    """The window did not come within `OPEN_WAIT_S`."""
+    return window_error("window-stuck", f"the display has not answered within {OPEN_WAIT_S:.0f} seconds")
 
 
 def check_library() -> None:
@@ -95,7 +101,7 @@ class Window:
         """
         if command is None:
             check_library()
-            command = [sys.executable, "-P", "-c", _BOOT, str(_PACKAGES)]
+            command = [sys.executable, "-P", "-W", "ignore", "-c", _BOOT, str(_PACKAGES)]
         self._clock = clock
         self._hud = HudState()
         self._size = FIRST_SIZE
@@ -223,14 +229,16 @@ class Window:
             self.closed = True
             for fd in (self._wake, self._events, self._end):
                 os.close(fd)
-        threading.Thread(target=self._see_off, name="p2pcall-window-end", daemon=True).start()
+        # Not a daemon: the interpreter's end waits for it, or a window that hangs would be left behind.
+        threading.Thread(target=self._see_off, name="p2pcall-window-end").start()
 
     def _see_off(self) -> None:
         try:
             self._process.wait(END_WAIT_S)
         except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_WAIT_S)
 
     def _put(
         self,

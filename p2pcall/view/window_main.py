@@ -9,6 +9,7 @@ without a display is told in a moment.
 import ctypes
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -35,7 +36,16 @@ from .window_link import (
     pack_event,
 )
 from .window_picture import Picture, Seen
-from .window_sdl import environment, key_name, make_renderer, no_display, renderer_name, start
+from .window_sdl import (
+    environment,
+    key_name,
+    load,
+    load_text,
+    make_renderer,
+    no_display,
+    renderer_name,
+    start,
+)
 from .window_text import Text, find_font
 
 SIZE_EVERY_S: Final = 0.25
@@ -112,7 +122,8 @@ class App:
             now = time.monotonic()
             self._tell_size(now)
             alpha = self._fade.alpha(now)
-            if alpha != self._bar_alpha or (self._beside.font_looked_for and not self._text_tried):
+            letters = self._text is not None and self._text.found_letters()
+            if alpha != self._bar_alpha or letters or (self._beside.font_looked_for and not self._text_tried):
                 self._bar_alpha, self._dirty = alpha, True
             if self._dirty and self._visible:
                 self._draw(now)
@@ -286,7 +297,7 @@ class App:
             self._remote.draw(place)
         text = self._letters(height)
         below = text.cell[1] if text is not None and self._bar_alpha else 0
-        box = own_box(*self._own.size, width, height, below) if self._own_on and self._own.size[0] else None
+        box = own_box(*self._own.size, width, height, below) if self._shows_own() else None
         if box is not None:
             self._own.draw(box)
         if text is not None:
@@ -300,16 +311,18 @@ class App:
             self._pointer = pointer
             sdl.SDL_ShowCursor(int(pointer))
 
+    def _shows_own(self) -> bool:
+        """A picture may still come when the camera is off already."""
+        return self._own_on and self._state.hud.video_on and self._own.size[0] > 0
+
     def _letters(self, height: int) -> Text | None:
         """Who writes, with letters for this height; None while there is no font."""
         text = self._text
         if text is None:
             return None
         if not self._text_tried and self._beside.font_looked_for:
-            import sdl2.sdlttf
-
             self._text_tried = True
-            if self._beside.font is None or not text.start(sdl2.sdlttf, self._beside.font):
+            if self._beside.font is None or not text.start(load_text(), self._beside.font):
                 self._tell(NO_FONT)
         dense = max(1.0, height / max(1, self._points()[1]))
         least, most = (round(points * dense) for points in LETTER_POINTS)
@@ -398,27 +411,27 @@ def main(memory: int, end: int) -> None:
         tell(Failed("window-failed", f"the window failed: {kind.__name__}: {clean(str(error), 200)}"))
 
     sys.excepthook = bug
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    beside = Background(end)
+    beside.start()
     failed = no_display(os.environ)
     if failed is None:
         os.environ.update(environment(os.environ))
-        failed = _run(memory, end, tell)
+        failed = _run(memory, beside, tell)
     if failed is not None:
         tell(failed)
         sys.exit(1)
 
 
-def _run(memory: int, end: int, tell: Callable[[WindowEvent], None]) -> Failed | None:
-    import sdl2
-
+def _run(memory: int, beside: Background, tell: Callable[[WindowEvent], None]) -> Failed | None:
+    sdl2 = load()
     driver = start(sdl2, os.environ)
     if isinstance(driver, Failed):
         return driver
     areas = attach(memory, AREAS)
     base = ctypes.addressof(ctypes.c_char.from_buffer(areas[0].memory))
     sdl2.SDL_SetYUVConversionMode(sdl2.surface.SDL_YUV_CONVERSION_BT601)
-    beside = Background(end)
     app = App(sdl2, areas, base, tell, beside)
-    beside.start()
     tell(Ready(driver))
     app.run()
     sdl2.SDL_Quit()

@@ -6,6 +6,9 @@ drawing takes, and starts slower. Leaves out what is drawn (`window_main`).
 """
 
 import ctypes
+import ctypes.util
+import importlib
+import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,9 +32,40 @@ KEY_NAMES: Final = {
     "Down": "down",
     "Left": "left",
     "Right": "right",
+    "Home": "home",
+    "End": "end",
+    "Insert": "insert",
+    "Delete": "delete",
+    "PageUp": "page-up",
+    "PageDown": "page-down",
     "F11": "f",
 }
 """SDL's names of keys that write nothing -> the terminal's; F11 is what desktops have for `f`."""
+
+
+def load() -> Any:
+    """The library's bindings."""
+    return _bindings("sdl2")
+
+
+def load_text() -> Any:
+    """The bindings of SDL_ttf."""
+    return _bindings("sdl2.sdlttf")
+
+
+def _bindings(name: str) -> Any:
+    """Import without a search of the whole system where SDL came in a package of its own.
+
+    The search runs ldconfig, the compiler and the linker ten times, needs a folder for temporary files, and takes
+    longer than all else; what it finds is used only if the package is not there.
+    """
+    search = ctypes.util.find_library
+    if importlib.util.find_spec("sdl2dll") is not None:
+        ctypes.util.find_library = lambda name: None
+    try:
+        return importlib.import_module(name)
+    finally:
+        ctypes.util.find_library = search
 
 
 def environment(environ: Mapping[str, str], platform: str = sys.platform) -> dict[str, str]:
@@ -66,9 +100,8 @@ def start(sdl: Any, environ: Mapping[str, str]) -> str | Failed:
     where = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or "of this machine"
     if sdl.SDL_Init(sdl.SDL_INIT_VIDEO) != 0:
         why = clean((sdl.SDL_GetError() or b"").decode(errors="replace"), 200)
-        return Failed(
-            "no-display", f"the display {clean(where)} cannot be used: {why[:1].lower()}{why[1:]}", INSTEAD
-        )
+        reason = "" if "not available" in why else f": {why[:1].lower()}{why[1:]}"  # which says no more
+        return Failed("no-display", f"the display {clean(where)} cannot be opened{reason}", INSTEAD)
     driver = (sdl.SDL_GetCurrentVideoDriver() or b"").decode(errors="replace")
     if driver not in DRIVERS:
         return Failed("no-display", f"SDL has no display but {clean(driver)}, which nobody sees", INSTEAD)

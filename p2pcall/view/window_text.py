@@ -1,16 +1,17 @@
 """Text in the window: lines of segments in a monospace font, drawn by SDL_ttf.
 
 The font is the system's own (fontconfig, else the places where systems keep them): a package of fonts would be larger
-than the window. A letter that it lacks is taken from another font where fontconfig can be asked, and made to fit its
-cells, as terminals do; a few of them, for each question takes a while. Lines are drawn in cells, like in a
-terminal, so that what `hud` makes fits. Text that was drawn is kept as a texture; there is a bound. Leaves out shaping
-and right-to-left order: letters come in the order of the string.
+than the window. A letter that it lacks is taken from another font where fontconfig can be asked, as terminals do; a few
+of them, and later, for each question takes a while. Lines are drawn in cells, like in a terminal, so that what `hud`
+makes fits; nothing is wider than its cells, for what stands beside a name must be read. Text that was drawn is kept as
+a texture; there is a bound. Leaves out shaping and right-to-left order: letters come in the order of the string.
 """
 
 import ctypes
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ _LINUX_NAMES: Final = (
 )
 _LINUX_FOLDERS: Final = ("/usr/share/fonts", "/usr/local/share/fonts")
 _MOST_QUESTIONS: Final = 8
-"""So many letters are looked for in other fonts: a name is the other side's, and each look stops the picture."""
+"""So many letters are looked for in other fonts: a name is the other side's."""
 _MOST_TEXTURES: Final = 300
 _LINE_ROOM: Final = 1.25
 _GROUND_ALPHA: Final = 225
@@ -69,7 +70,10 @@ class Text:
         self._faces: dict[str, Any] = {}
         self._provided: dict[str, Any] = {}
         self._textures: dict[tuple[str, Rgb], tuple[Any, int, int]] = {}
-        self._questions = 0
+        self._asked: set[str] = set()
+        self._answers: dict[str, str | None] = {}
+        self._asking = threading.Lock()
+        self._news = False
         self._primary: Any = None
         self._pixels = 0
         self.cell = (0, 0)
@@ -135,24 +139,29 @@ class Text:
             if run.strip() and (drawn := self._texture(run, rgb, face)) is not None:
                 texture, w, h = drawn
                 self._sdl.SDL_SetTextureAlphaMod(texture, alpha)
-                if face is not self._primary:  # some have but one size
-                    shrink = min(1.0, cells / w, self.cell[1] / h)
-                    w, h = round(w * shrink), round(h * shrink)
+                if w > cells or h > self.cell[1]:  # heaps of marks; fonts of one size
+                    shrink = min(cells / w, self.cell[1] / h)
+                    w, h = max(1, int(w * shrink)), max(1, int(h * shrink))
                 area = self._sdl.SDL_Rect(x, y + (self.cell[1] - h) // 2, w, h)
                 self._sdl.SDL_RenderCopy(self._renderer, texture, None, area)
             x += cells
 
     def _runs(self, text: str) -> Iterator[tuple[str, Any]]:
-        """The text in pieces of one face each; what is not of the first face letter by letter, each in its cells."""
-        start = 0
-        for at, char in enumerate(text):
-            face = self._face_of(char)
-            if face is self._primary:
-                continue
-            if start < at:
-                yield text[start:at], self._primary
-            yield char, face
-            start = at + 1
+        """The text in pieces of one font each. What is not of the first font, and what has marks on it, is a piece of
+        its own, letter by letter: it must not take more than its cells.
+        """
+        start = at = 0
+        while at < len(text):
+            end = at + 1
+            while end < len(text) and not width(text[end]):
+                end += 1
+            face = self._face_of(text[at])
+            if face is not self._primary or end > at + 1:
+                if start < at:
+                    yield text[start:at], self._primary
+                yield text[at:end], face
+                start = end
+            at = end
         if start < len(text):
             yield text[start:], self._primary
 
@@ -167,13 +176,29 @@ class Text:
         known = [face for face in self._faces.values() if face is not None and self._has(face, char)]
         if known:
             return known[0]
-        if self._questions < _MOST_QUESTIONS and shutil.which("fc-match"):
-            self._questions += 1
-            path = find_font(f":charset={ord(char):x}")
+        if char in self._answers:
+            path = self._answers[char]
             face = self._face(path) if path else None
             if face is not None and self._has(face, char):
                 return face
+        elif len(self._asked) < _MOST_QUESTIONS and char not in self._asked and shutil.which("fc-match"):
+            self._asked.add(char)
+            threading.Thread(target=self._ask, args=(char,), daemon=True).start()
         return self._primary
+
+    def _ask(self, char: str) -> None:
+        """In a thread of its own: fontconfig may take its time."""
+        with self._asking:
+            path = find_font(f":charset={ord(char):x}")
+        self._answers[char] = path
+        self._news = True
+
+    def found_letters(self) -> bool:
+        """Whether letters were found in other fonts since the last look: what was drawn may look better now."""
+        news, self._news = self._news, False
+        if news:
+            self._provided.clear()
+        return news
 
     def _has(self, face: Any, char: str) -> bool:
         return bool(self._ttf.TTF_GlyphIsProvided32(face, ord(char)))

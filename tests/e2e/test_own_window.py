@@ -6,8 +6,9 @@ screen's pixels; that the sound has no gap is read off what alice's speaker wrot
 
 import os
 import signal
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,29 @@ def test_ones_own_picture_is_in_the_corner_and_o_takes_it_away(p2p: Start, deskt
     window.wait_until(own, "one's own picture again")
 
 
+def test_a_name_takes_its_cells_and_covers_nothing(p2p: Start, desktop: Desktop) -> None:
+    """What stands beside the name says whether it is verified, and must be read."""
+    bars = []
+    for letter in ("a", "a\u0336\u0336"):
+        name = 12 * letter
+        bob, target = listening(p2p, "--answer", "anyone", using=media("silence"), name=name)
+        alice = dialling(
+            p2p, target, using=media("silence", video_out="window"), env=desktop.env, name=f"to{bob.pid}"
+        )
+        alice.wait_event("stats")
+        window = desktop.wait_window()
+        beside = slice(116, 200)  # after one cell and twelve letters of 8 pixels: · new · e2e
+
+        def told(seen: Picture, beside: slice = beside) -> bool:
+            return bool((seen[-16:, beside].max(axis=2) > 100).any())
+
+        bars.append(window.wait_until(told, "what stands beside the name")[-16:, beside].astype(int))
+        alice.signal(signal.SIGTERM)
+        assert alice.wait_exit() == 0
+        wait_for(lambda: not desktop.windows(), "end of the window")
+    assert np.abs(bars[0] - bars[1]).max() < 60, "only the ground may shine through differently"
+
+
 # ---- keys and closing
 
 
@@ -296,7 +320,7 @@ def test_a_window_that_cannot_be_opened_is_left_out_from_then_on(p2p: Start) -> 
         alice.send("w")
         wait_card(alice)
         assert len(alice.all_events("warning")) == failed
-    assert "the display :4294 cannot be used" in alice.all_events("warning")[0]["text"]
+    assert "the display :4294 cannot be opened" in alice.all_events("warning")[0]["text"]
     bob.signal(signal.SIGTERM)
 
 
@@ -375,6 +399,31 @@ def test_the_window_ends_with_the_call_whatever_happens_to_it(p2p: Start, deskto
     assert bob.wait_exit() == 0
 
 
+@pytest.fixture
+def silent_display(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A display that takes connections and never says a word."""
+    number = 4300 + os.getpid() % 1000
+    path = Path(f"/tmp/.X11-unix/X{number}")
+    path.parent.mkdir(exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        yield f":{number}"
+    path.unlink()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_display_that_says_nothing_holds_nobody_up_and_leaves_nothing(
+    p2p: Start, silent_display: str, how: signal.Signals
+) -> None:
+    alice = p2p("dial", "127.0.0.1", *media(video_out="window"), env={"DISPLAY": silent_display})
+    wait_for(lambda: bool(processes_of(alice.pid)), "process of the window")
+    (process,) = processes_of(alice.pid)
+    alice.signal(how)
+    assert alice.wait_exit() in (130, -how)
+    assert ends(process, 10), "nothing is left of the window"
+
+
 # ---- before a call
 
 
@@ -382,7 +431,7 @@ def test_the_window_ends_with_the_call_whatever_happens_to_it(p2p: Start, deskto
     "environ,told",
     [
         ({}, "there is no display for a window"),
-        ({"DISPLAY": ":4294"}, "the display :4294 cannot be used"),
+        ({"DISPLAY": ":4294"}, "the display :4294 cannot be opened"),
         ({"SDL_VIDEODRIVER": "offscreen", "DISPLAY": ":4294"}, "no display but offscreen, which nobody sees"),
     ],
     ids=["none", "unreachable", "invisible"],

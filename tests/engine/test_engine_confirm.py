@@ -58,10 +58,14 @@ def test_an_interrupt_and_a_terminal_that_goes_are_not_asked_about(
     with_a_call(tmp_path, scene, confirm=True)
 
 
-def test_who_closes_the_window_twice_means_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["q", "closed"])
+@pytest.mark.parametrize("second", ["q", "closed"])
+def test_who_asks_for_it_twice_means_it(tmp_path: Path, first: str, second: str) -> None:
+    """Also where there is no room for the question."""
+
     async def scene(pair: Pair) -> None:
-        pair.alice_ui.press("closed")
-        pair.alice_ui.press("closed")
+        pair.alice_ui.press(first)
+        pair.alice_ui.press(second)
         await pair.end()
 
     with_a_call(tmp_path, scene, confirm=True)

@@ -14,6 +14,7 @@ from p2pcall.view.probe import Ability, Colours, Mode
 from p2pcall.view.screen import Screen
 
 CALL = HudState(name="Bob", known="contact", protocol="Noise_XX_25519_AESGCM_SHA256", remote_video=True)
+FILMED = replace(CALL, video_on=True)
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 
 
@@ -118,7 +119,7 @@ def test_one_write_a_frame_inside_synchronized_output() -> None:
 def test_the_own_picture_is_small_framed_and_mirrored() -> None:
     terminal = FakeTerminal()
     screen = on(terminal)
-    screen.set_hud(CALL)
+    screen.set_hud(FILMED)
     screen.show(frame(BLUE))
     halves = np.zeros((240, 320, 3), np.uint8)
     halves[:, :160], halves[:, 160:] = (250, 250, 250), (250, 0, 0)
@@ -139,6 +140,7 @@ def test_the_own_picture_moves_without_the_other() -> None:
     now = [0.0]
     terminal = FakeTerminal()
     screen = on(terminal, clock=lambda: now[0])
+    screen.set_hud(FILMED)
     screen.show_local(frame(RED))
     assert "╯" in terminal.text()
     screen.show(frame(BLUE))
@@ -324,3 +326,25 @@ def test_many_threads_one_drawer() -> None:
     assert all(data.count(b"\x1b[?2026h") == 1 for data in terminal.writes)
     assert near(terminal.colour(5, 40), RED)
     assert "0:00" in terminal.line(23)
+
+
+def test_pictures_that_are_elsewhere_or_of_a_camera_that_is_off_are_not_drawn() -> None:
+    terminal = FakeTerminal()
+    screen = on(terminal)
+    screen.set_hud(FILMED)
+    screen.show(frame(BLUE))
+    screen.show_local(frame(RED))
+    screen.refresh()
+    assert "╯" in terminal.text()
+    screen.set_hud(CALL)
+    screen.show_local(frame(RED))  # the thread of the camera was just about to
+    screen.refresh()
+    assert "╯" not in terminal.text()
+    screen.set_hud(replace(FILMED, elsewhere="in the window"))
+    screen.show(frame(BLUE))
+    screen.refresh()
+    assert "shown in the window" in terminal.text()
+    assert "╯" not in terminal.text()
+    screen.set_hud(FILMED)
+    screen.show(frame(BLUE))
+    assert "shown in" not in terminal.text()

@@ -6,6 +6,7 @@ The process is a stand-in that says and does what a test wants; the real one is 
 import json
 import os
 import select
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -247,6 +248,36 @@ def test_a_program_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     assert caught.value.exit is ExitCode.DEVICE
     assert caught.value.slug == "window-start"
     assert open_files() == before
+
+
+@pytest.mark.parametrize("pipes", [0, 1, 2])
+def test_without_descriptors_it_is_the_same_error_and_none_is_kept(
+    monkeypatch: pytest.MonkeyPatch, pipes: int
+) -> None:
+    real, made = os.pipe, iter(range(9))
+
+    def pipe() -> tuple[int, int]:
+        if next(made) == pipes:
+            raise OSError(24, "Too many open files")
+        return real()
+
+    before = open_files()
+    monkeypatch.setattr(os, "pipe", pipe)
+    with pytest.raises(P2PCallError, match="cannot be started: too many open files"):
+        Window({}, command=[sys.executable])
+    assert open_files() == before
+
+
+def test_a_process_that_hangs_is_ended_before_the_interpreter_goes(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom p2pcall.view.window import Window\n"
+        "window = Window({}, command=[sys.executable, '-c', 'import signal, time; time.sleep(600)'])\n"
+        "print(window._process.pid)\nwindow.close()\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    assert not Path(f"/proc/{int(told.stdout)}").exists()
 
 
 def test_without_the_library_the_command_that_brings_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def test_one_that_nobody_sees_is_refused(driver: bytes) -> None:
 def test_why_sdl_does_not_start_is_told_without_control_characters() -> None:
     failed = start(FakeSdl(None), {"DISPLAY": ":9\x1b]2;x\x07"})
     assert isinstance(failed, Failed)
-    assert failed.text == "the display :9]2;x cannot be used: no available [31mvideo device"
+    assert failed.text == "the display :9]2;x cannot be opened: no available [31mvideo device"
 
 
 def test_a_card_draws_if_there_is_one(tmp_path: Path) -> None:
