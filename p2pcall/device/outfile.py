@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from p2pcall.errors import ExitCode, P2PCallError
@@ -148,8 +148,7 @@ def numbered(path: Path, number: int) -> Path:
 
 def _take_name(part: Path, name: Path, path: Path) -> Path:
     """Rename without ever replacing a file: to `name`, or the next one of `path` that is free."""
-    names = (name, *(numbered(path, number) for number in range(1, 100_000)))
-    for free in names:
+    for free in chain((name,), (numbered(path, number) for number in count(1))):
         try:
             os.link(part, free)
         except FileExistsError:
@@ -161,7 +160,7 @@ def _take_name(part: Path, name: Path, path: Path) -> Path:
             return free
         part.unlink()
         return free
-    raise FileExistsError(17, "no name is free")
+    raise AssertionError("counting has no end")
 
 
 def check_not_the_same(inputs: Mapping[str, str | None], outputs: Mapping[str, OutFile]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from p2pcall.device import outfile
 from p2pcall.device.outfile import OutFile, check_not_the_same
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -190,3 +191,19 @@ def test_the_same_file_is_not_read_and_written(tmp_path: Path) -> None:
     check_not_the_same(
         {"--audio-in": "-", "--video-in": None}, {"--audio-out": OutFile(str(tmp_path / "d.wav"))}
     )
+
+
+def test_a_name_is_found_without_trying_those_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It happens in the loop that carries the sound."""
+    tried: list[int] = []
+
+    def numbered(path: Path, number: int) -> Path:
+        tried.append(number)
+        return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+
+    monkeypatch.setattr(outfile, "numbered", numbered)
+    for _ in range(3):
+        written(OutFile(str(tmp_path / "call.wav")))
+    assert len(tried) < 20
