@@ -295,7 +295,7 @@ class App:
             sdl.SDL_RenderClear(self._renderer)
         if place is not None:
             self._remote.draw(place)
-        text = self._letters(height)
+        text = self._letters(min(height, width * 3 // 4))
         below = text.cell[1] if text is not None and self._bar_alpha else 0
         box = own_box(*self._own.size, width, height, below) if self._shows_own() else None
         if box is not None:
@@ -315,8 +315,8 @@ class App:
         """A picture may still come when the camera is off already."""
         return self._own_on and self._state.hud.video_on and self._own.size[0] > 0
 
-    def _letters(self, height: int) -> Text | None:
-        """Who writes, with letters for this height; None while there is no font."""
+    def _letters(self, room: int) -> Text | None:
+        """Who writes, with letters for a window of this height; None while there is no font."""
         text = self._text
         if text is None:
             return None
@@ -324,9 +324,9 @@ class App:
             self._text_tried = True
             if self._beside.font is None or not text.start(load_text(), self._beside.font):
                 self._tell(NO_FONT)
-        dense = max(1.0, height / max(1, self._points()[1]))
+        dense = max(1.0, self._size()[1] / max(1, self._points()[1]))
         least, most = (round(points * dense) for points in LETTER_POINTS)
-        text.resize(min(most, max(least, height // LETTER_SHARE)))
+        text.resize(min(most, max(least, room // LETTER_SHARE)))
         return text if text.cell[0] else None
 
     def _write(self, text: Text, width: int, height: int) -> None:

@@ -139,7 +139,7 @@ class Text:
             if run.strip() and (drawn := self._texture(run, rgb, face)) is not None:
                 texture, w, h = drawn
                 self._sdl.SDL_SetTextureAlphaMod(texture, alpha)
-                if w > cells or h > self.cell[1]:  # heaps of marks; fonts of one size
+                if w > cells + self.cell[0] // 2 or h > self.cell[1]:  # heaps of marks; fonts of one size
                     shrink = min(cells / w, self.cell[1] / h)
                     w, h = max(1, int(w * shrink)), max(1, int(h * shrink))
                 area = self._sdl.SDL_Rect(x, y + (self.cell[1] - h) // 2, w, h)
