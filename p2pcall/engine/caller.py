@@ -6,7 +6,7 @@ call: the one that the lower static key dialled goes on, the other is dropped wi
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from p2pcall import events
@@ -18,6 +18,7 @@ from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address, resolve
 from p2pcall.net.discovery import LanPeer, find
+from p2pcall.net.udp import leads_here
 from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
@@ -106,6 +107,7 @@ class Caller:
         """The whole call. P2PCallError when it never got as far as an answer by a person."""
         station = self._station
         self._found = await station.unless_interrupted(locate(station, self._where))
+        self._leave_out_oneself()
         expected = self._found.expected_key
         known = station.people.keys() if expected is None else []
         self._let_rivals_in(expected)
@@ -131,6 +133,15 @@ class Caller:
         return await station.talk(
             line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
+
+    def _leave_out_oneself(self) -> None:
+        """One's own port would answer, and it would be a call to oneself. P2PCallError if nothing else is left."""
+        driver, found = self._node.driver, self._found
+        others = [one for one in found.addresses if not leads_here(one, driver.port, driver.bound())]
+        if not others:
+            text = "that is this machine; nobody listens here"
+            raise P2PCallError("own-machine", text, ExitCode.NOT_FOUND, "p2pcall listen, in another terminal")
+        self._found = replace(found, addresses=others)
 
     async def _until_answered(self, line: Line) -> tuple[Line, bool] | Outcome:
         while True:

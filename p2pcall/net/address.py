@@ -21,6 +21,8 @@ from p2pcall.errors import ExitCode, P2PCallError
 
 DEFAULT_PORT = 51729
 """UDP port where calls are awaited: unassigned by IANA and in the dynamic range (RFC 6335)."""
+WILDCARDS = {"0.0.0.0": 4, "::": 6}
+"""All addresses of this machine of one family, as sockets are bound; and the family."""
 MAX_TARGET_CHARS = 255
 """Longest TARGET: as long as a host name can be."""
 MAX_ADDRESSES = 8

@@ -13,13 +13,13 @@ from zeroconf import Error, IPVersion
 from zeroconf.asyncio import AsyncZeroconf
 
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.address import WILDCARDS
 from p2pcall.net.interfaces import Interface, interfaces, local_links, usable_ipv6
 
 WATCH_S = 3.0
 """So often the interfaces are looked at (0.5 ms each time)."""
 MAX_ADDRESSES_TOLD = 8
 """More addresses than that are of no use to anybody, and make the answer outgrow a packet."""
-WILDCARDS = {"0.0.0.0": 4, "::": 6}
 FAILURES = (OSError, RuntimeError, Error)
 """What zeroconf raises when a network goes away under it, or when others on it do not play fair."""
 

@@ -10,6 +10,7 @@ own address a datagram leaves from is `routes`' business; what it means, the end
 
 import asyncio
 import errno
+import ipaddress
 import socket
 import struct
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import DEFAULT_PORT, Address, literal_address, normalise
+from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, Address, literal_address, normalise
 from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reachable
 from p2pcall.net.routes import IP_PKTINFO, Ancillary, Routes
 
@@ -32,7 +33,6 @@ PORT_TRIES = 16
 """Attempts to find a port that is free for both families when any will do."""
 DSCP_EF = 46 << 2
 """Expedited forwarding (RFC 3246, RFC 8837): routers and Wi-Fi that look at it send voice first."""
-WILDCARDS = ("0.0.0.0", "::")
 
 _LINUX = sys.platform == "linux"
 _IP_RECVERR = 11
@@ -275,13 +275,23 @@ class Driver(Generic[E]):
 
 def expand(bound: Sequence[str]) -> list[str]:
     """Bound addresses with each wildcard replaced by the addresses of its family, link-local ones last."""
-    versions = {4 if host == "0.0.0.0" else 6 for host in bound if host in WILDCARDS}
+    versions = {WILDCARDS[host] for host in bound if host in WILDCARDS}
     out = [host for host in bound if host not in WILDCARDS]
     if versions:
         found = [(i, a) for i in reachable(interfaces()) for a in i.addresses if a.version in versions]
         found.sort(key=lambda pair: (pair[1].version, pair[1].ip.is_link_local))
         out += [interface.spell(address) for interface, address in found]
     return list(dict.fromkeys(out))
+
+
+def leads_here(address: Address, port: int, bound: Sequence[str]) -> bool:
+    """Whether a datagram to this address would come back to the sockets bound to these addresses and this port."""
+    if address[1] != port:
+        return False
+    host = ipaddress.ip_address(str(address[0]).partition("%")[0])
+    ours = {ipaddress.ip_address(own.partition("%")[0]) for own in expand(bound)}
+    everywhere = any(WILDCARDS.get(own) == host.version for own in bound)
+    return host in ours or (everywhere and host.is_loopback)
 
 
 def _bind_address(text: str) -> Address:
@@ -299,7 +309,7 @@ def _open_all(hosts: Sequence[Address], port: int) -> list[socket.socket]:
     for attempt in range(PORT_TRIES):
         sockets: list[socket.socket] = []
         try:
-            for host in hosts or [(WILDCARDS[0], 0), (WILDCARDS[1], 0, 0, 0)]:
+            for host in hosts or [("0.0.0.0", 0), ("::", 0, 0, 0)]:
                 wanted = port or (sockets[0].getsockname()[1] if sockets else 0)
                 sock = _open_one((host[0], wanted, *host[2:]), optional=not hosts)
                 if sock is not None:

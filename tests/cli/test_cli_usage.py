@@ -92,6 +92,16 @@ def test_where_nobody_listens_nothing_answers() -> None:
     assert ran.rows[1]["slug"] == "unreachable"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_one_cannot_call_oneself(host: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    ran = run("dial", f"{host}:{port}", "--port", str(port), "--json", *NO_MEDIA)
+    assert_told(ran, 3, "that is this machine; nobody listens here", "p2pcall listen")
+    assert [row["event"] for row in ran.rows] == ["error"]
+
+
 def test_where_nobody_answers_nothing_answers() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

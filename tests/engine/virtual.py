@@ -92,6 +92,10 @@ class MemoryDriver:
         self._endpoint, self._on_event = endpoint, on_event
         self.pump()
 
+    def bound(self) -> list[str]:
+        """As in `Driver`."""
+        return [self._address[0]]
+
     def addresses(self) -> list[str]:
         return [self._address[0]]
 

@@ -14,7 +14,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import interfaces, udp
 from p2pcall.net.address import Address
 from p2pcall.net.interfaces import AddressWatch
-from p2pcall.net.udp import Driver, Line, expand
+from p2pcall.net.udp import Driver, Line, expand, leads_here
 
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="the kernel tells of ICMP errors on Linux only"
@@ -398,3 +398,24 @@ def test_wildcards_become_the_addresses_of_their_family() -> None:
     assert expand(["192.0.2.1", "2001:db8::1"]) == ["192.0.2.1", "2001:db8::1"]
     assert all(":" not in host for host in expand(["0.0.0.0"]))
     assert all(":" in host for host in expand(["::"]))
+
+
+@pytest.mark.parametrize(
+    ("address", "bound", "here"),
+    [
+        (("127.0.0.1", 7), ["0.0.0.0"], True),
+        (("127.9.9.9", 7), ["0.0.0.0"], True),
+        (("::1", 7, 0, 0), ["::"], True),
+        (("::1", 7, 0, 0), ["0.0.0.0"], False),
+        (("127.0.0.1", 8), ["0.0.0.0"], False),
+        (("127.0.0.2", 7), ["127.0.0.1"], False),
+        (("127.0.0.1", 7), ["127.0.0.1"], True),
+        (("192.0.2.7", 7), ["0.0.0.0", "::"], False),
+        (("192.0.2.7", 7), ["192.0.2.7"], True),
+        (("fe80::1%eth9", 7, 0, 9), ["fe80::1%eth9"], True),
+    ],
+)
+def test_an_address_that_leads_back_to_this_socket(
+    address: tuple[object, ...], bound: list[str], here: bool
+) -> None:
+    assert leads_here(address, 7, bound) is here
