@@ -176,6 +176,9 @@ class Ended(Event):
     exit: int
     figures: Figures
     sas: tuple[str, ...] = ()
+    name: str = ""
+    fingerprint: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

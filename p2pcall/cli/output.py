@@ -5,6 +5,7 @@ time are shown when it is over.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
@@ -24,7 +25,15 @@ from p2pcall.view.window import may_open
 
 BELL_EVERY_S = 3.0
 """Between two bells of the terminal while it rings."""
-ANSWERS = {"a": "audio", "v": "video", "d": "decline", "q": "decline", "eof": "decline"}
+ANSWERS = {
+    "a": "audio",
+    "y": "audio",
+    "enter": "audio",
+    "v": "video",
+    "d": "decline",
+    "q": "decline",
+    "eof": "decline",
+}
 
 
 class Output:
@@ -64,12 +73,13 @@ class Output:
 
     def emit(self, event: Event) -> None:
         """Tell one event."""
+        now = self._env.clock.time()
         if self._json:
             if self._lines is None:
                 self._lines = LineWriter(self._env.stdout, self._closed)
-            line = to_json(event, self._env.clock.time())
+            line = to_json(event, now)
             self._lines.put(line, droppable=isinstance(event, events.Stats))
-        text = words.line(event)
+        text = words.line(event, time.strftime("%H:%M", time.localtime(now)))
         if text is None or (self._quiet and not isinstance(event, events.Error)):
             return
         if self._json and not isinstance(event, events.Error | events.Warning):
@@ -111,7 +121,7 @@ class Output:
         if not terminal.entered:
             return "decline"
         terminal.discard_typed()
-        terminal.write(b"answer with [a]udio, with [v]ideo too, or [d]ecline? ")
+        terminal.write(b"answer? [a] sound only  [v] with camera  [d] decline ")
         loop.add_reader(terminal.fd_in, readable)
         bell = loop.create_task(self._bell(terminal))
         try:

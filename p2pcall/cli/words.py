@@ -18,12 +18,28 @@ def duration(seconds: float) -> str:
 def offered(audio: bool, video: bool) -> str:
     """What a call brings."""
     return {(True, True): "voice and picture", (True, False): "voice", (False, True): "picture"}.get(
-        (audio, video), "nothing to hear or see"
+        (audio, video), ""
     )
 
 
-def line(event: Event) -> str | None:
-    """One line for people; None for events that are not told in words."""
+def ended(event: events.Ended, clock: str) -> str:
+    """How a call ended; `clock` is the time of day."""
+    after = f" after {duration(event.duration_s)}" if event.duration_s else ""
+    name = event.name or "the other side"
+    match event.reason, event.by:
+        case "missed", _:
+            told = f"{clock} missed call from {name}"
+        case "hung-up" | "max-duration", "remote":
+            told = f"{name} hung up{after}"
+        case "max-duration", _:
+            told = f"hung up{after} (--max-duration)"
+        case _:
+            told = ENDINGS[event.reason].words + after
+    return told + (f", words: {' '.join(event.sas)}" if event.sas else "")
+
+
+def line(event: Event, clock: str = "") -> str | None:
+    """One line for people; None for events that are not told in words. `clock` is the time of day."""
     match event:
         case events.Listening():
             where = ", ".join(event.addresses) or "no address"
@@ -35,7 +51,8 @@ def line(event: Event) -> str | None:
             return "it rings"
         case events.Incoming():
             what = offered(event.audio, event.video)
-            return f"{event.name} ({event.known}, {event.fingerprint}) is calling: {what}"
+            brings = f"is calling: {what}" if what else "is calling, sends neither sound nor picture"
+            return f"{event.name} ({event.known}, {event.fingerprint}) {brings}"
         case events.Connected():
             return (
                 f"connected with {event.name} ({event.known}), {event.protocol}, words: {' '.join(event.sas)}"
@@ -54,9 +71,7 @@ def line(event: Event) -> str | None:
                 return f"{event.name} is verified from now on"
             return f"{event.name} is not verified: the words are not the same"
         case events.Ended():
-            after = f" after {duration(event.duration_s)}" if event.duration_s else ""
-            words = f", words: {' '.join(event.sas)}" if event.sas else ""
-            return ENDINGS[event.reason].words + after + words
+            return ended(event, clock)
         case events.Warning():
             return f"p2pcall: warning: {event.text}"
         case events.Error():

@@ -124,6 +124,8 @@ class Caller:
             station.interrupts.take = None
             self._forget_rivals()
         if isinstance(answered, Outcome):
+            if self._who is not None:
+                answered = replace(answered, name=self._who.name, fingerprint=self._who.fingerprint)
             station.tell_end(answered)
             return answered
         line, remote_video = answered

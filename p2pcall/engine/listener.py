@@ -159,13 +159,18 @@ class Listener:
             return None
         if self._engaged is not None:
             self._decline(line, Reason.BUSY)
-            self._station.ui.emit(events.Warning("missed-call", f"{who.name} called while you were busy"))
+            self._missed(who, "called while you were busy")
             return None
         if self._settings.answer is Answer.NEVER:
             self._decline(line, Reason.DECLINED)
-            self._station.ui.emit(events.Warning("missed-call", f"{who.name} called and was declined"))
+            self._missed(who, "called and was declined")
             return None
         return who
+
+    def _missed(self, who: Who, what: str) -> None:
+        """Somebody who was not even asked about."""
+        text = f"{who.name} ({who.fingerprint}) {what}"
+        self._station.ui.emit(events.Warning("missed-call", text))
 
     async def _ring(self, line: Line, incoming: Incoming, who: Who) -> None:
         event = events.Incoming(
@@ -183,7 +188,11 @@ class Listener:
         if asked:
             self._station.pin(who.name, line.peer.remote_static)
             self._let_in()
-        devices = self._fresh_devices(line)
+        try:
+            devices = self._fresh_devices(line)
+        except P2PCallError:
+            self._ended(event, "device")
+            raise
         video = answer == "video" and devices.sends_video
         if not line.accept(self._settings.name, devices.sends_audio, video):
             self._devices = devices
@@ -219,6 +228,7 @@ class Listener:
                 "(--answer says who is answered without asking)"
             )
             self._station.ui.emit(events.Warning("no-terminal", why))
+            self._ended(event, "declined")
             return "decline"
         line.ring(self._settings.name)
         speaker = ring_speaker(self._settings)
@@ -253,6 +263,7 @@ class Listener:
                     return "gone"
                 case Told(what):
                     self._decline(line, Reason.DECLINED)
+                    self._ended(event, "declined")
                     self._interrupted(what)
                     return "gone"
                 case Ended():
@@ -262,7 +273,8 @@ class Listener:
                     pass
 
     def _ended(self, event: events.Incoming, reason: str) -> None:
-        self._station.tell_end(Outcome(reason, event.call))
+        """Every call that was told as `incoming` is told as ended, too."""
+        self._station.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
 
     def _fresh_devices(self, line: Line) -> Devices:
         """The devices opened beforehand, or for a later call opened now."""

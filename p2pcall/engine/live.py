@@ -62,6 +62,8 @@ class Finished:
     """How a call that was up ended."""
 
     reason: str
+    by: str
+    """`local` or `remote`; "" for a line that was lost."""
     duration_s: float
     figures: Figures
 
@@ -115,10 +117,10 @@ class LiveCall:
         """Media on, until either side ends it. Whatever happens, devices are closed and the terminal restored."""
         try:
             self._open()
-            reason = await self._follow()
+            reason, by = await self._follow()
             now = self._node.now()
             assert self._figures is not None
-            return Finished(reason, now - self._connected_at, self._figures.total(now))
+            return Finished(reason, by, now - self._connected_at, self._figures.total(now))
         except BaseException:
             self._line.hang_up(Reason.FAILED)
             raise
@@ -185,13 +187,15 @@ class LiveCall:
 
     # --- following ---------------------------------------------------------------------------------------------
 
-    async def _follow(self) -> str:
+    async def _follow(self) -> tuple[str, str]:
+        """Why it ended, and by whom."""
         while True:
             signal = await self._line.signals.get()
             match signal:
                 case Ended():
                     reason = signal.reason.slug
-                    return reason if reason in GOODBYES else "hung-up"
+                    by = "remote" if signal.remote else ""
+                    return reason if reason in GOODBYES else "hung-up", by
                 case Message(kind=ControlType.MEDIA):
                     self._remote_media(signal.body[0])
                 case Reconnecting():
@@ -204,7 +208,7 @@ class LiveCall:
                     self._set_hud(notice="")
                 case Told(what) if what in WISHES:
                     self._line.hang_up(WISHES[what])
-                    return what
+                    return what, "local"
                 case _:
                     pass
 

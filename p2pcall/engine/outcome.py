@@ -9,16 +9,16 @@ from p2pcall.events import Figures
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One way a call can end: its exit code, and words that go after the other side's name."""
+    """One way a call can end: its exit code, and words for people."""
 
     exit: ExitCode
     words: str
 
 
 ENDINGS: Final[dict[str, Ending]] = {
-    "hung-up": Ending(ExitCode.OK, "the call has ended"),
+    "hung-up": Ending(ExitCode.OK, "hung up"),
     "eof": Ending(ExitCode.OK, "the input has ended"),
-    "max-duration": Ending(ExitCode.OK, "the longest time allowed is over"),
+    "max-duration": Ending(ExitCode.OK, "hung up"),
     "stdout-closed": Ending(ExitCode.OK, "nobody reads the output any more"),
     "signal": Ending(ExitCode.OK, "hung up"),
     "declined": Ending(ExitCode.REFUSED, "the call was declined"),
@@ -29,7 +29,7 @@ ENDINGS: Final[dict[str, Ending]] = {
     "key-changed": Ending(ExitCode.UNTRUSTED, "the key is not the one known under this name"),
     "lost": Ending(ExitCode.LOST, "the network went away"),
     "failed": Ending(ExitCode.LOST, "the other side had to give up"),
-    "missed": Ending(ExitCode.REFUSED, "missed: the caller hung up"),
+    "missed": Ending(ExitCode.REFUSED, "missed call"),
     "silent": Ending(ExitCode.LOST, "the other side said nothing"),
     "device": Ending(ExitCode.DEVICE, "a device could not be opened"),
     "interrupted": Ending(ExitCode.INTERRUPTED, "interrupted"),
@@ -52,6 +52,11 @@ class Outcome:
     figures: Figures = field(default_factory=Figures)
     sas: tuple[str, ...] = ()
     """The words of the call, if it was up."""
+    name: str = ""
+    fingerprint: str = ""
+    """Of the other side, as far as it is known who that is."""
+    by: str = ""
+    """Who ended a call that was up: `local` or `remote`; "" where nobody did, or it was never up."""
 
     @property
     def exit(self) -> ExitCode:

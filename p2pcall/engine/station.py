@@ -188,11 +188,22 @@ class Station:
         try:
             finished = await live.run()
         except P2PCallError:
-            self.tell_end(Outcome("device", peer.call_id, sas=peer.sas))
+            self.tell_end(
+                Outcome("device", peer.call_id, sas=peer.sas, name=who.name, fingerprint=who.fingerprint)
+            )
             raise
         finally:
             self.interrupts.take = self.interrupts.resized = None
-        outcome = Outcome(finished.reason, peer.call_id, finished.duration_s, finished.figures, peer.sas)
+        outcome = Outcome(
+            finished.reason,
+            peer.call_id,
+            finished.duration_s,
+            finished.figures,
+            peer.sas,
+            who.name,
+            who.fingerprint,
+            finished.by,
+        )
         self.tell_end(outcome)
         return outcome
 
@@ -206,5 +217,8 @@ class Station:
                 int(outcome.exit),
                 outcome.figures,
                 outcome.sas,
+                outcome.name,
+                outcome.fingerprint,
+                outcome.by,
             )
         )

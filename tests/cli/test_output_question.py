@@ -16,7 +16,7 @@ from p2pcall.cli.output import ANSWERS, Output
 from p2pcall.engine.ui import CallView
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROMPT = b"[d]ecline? "
+PROMPT = b"[d] decline "
 INCOMING = events.Incoming("00000000", "bob", "abcd", "new", True, True)
 TYPED = {
     "an answer": b"a",

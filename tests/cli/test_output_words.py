@@ -29,9 +29,26 @@ def test_what_the_answer_means(known: str, told: str) -> None:
 
 
 def test_the_summary_of_a_call_has_the_words() -> None:
-    ended = events.Ended("00000000", "hung-up", 65.2, 0, events.Figures(), SAS)
-    assert words.line(ended) == "the call has ended after 1:05, words: tissue adroitness tracker bravado"
+    ended = events.Ended("00000000", "hung-up", 65.2, 0, events.Figures(), SAS, "dad", "abcd", "remote")
+    assert words.line(ended) == "dad hung up after 1:05, words: tissue adroitness tracker bravado"
+    assert words.line(replace(ended, by="local", sas=())) == "hung up after 1:05"
     assert words.line(replace(ended, reason="declined", duration_s=0.0, sas=())) == "the call was declined"
+
+
+def test_who_ended_it_and_when_it_was_missed_is_told() -> None:
+    ended = events.Ended("00000000", "max-duration", 8.0, 0, events.Figures(), (), "dad", "abcd", "local")
+    assert words.line(ended) == "hung up after 0:08 (--max-duration)"
+    assert words.line(replace(ended, by="remote")) == "dad hung up after 0:08"
+    assert words.line(replace(ended, reason="lost", by="")) == "the network went away after 0:08"
+    missed = replace(ended, reason="missed", duration_s=0.0, by="")
+    assert words.line(missed, "22:41") == "22:41 missed call from dad"
+
+
+def test_what_a_call_brings_is_told() -> None:
+    incoming = events.Incoming("00000000", "dad", "abcd", "new", True, True)
+    assert words.line(incoming) == "dad (new, abcd) is calling: voice and picture"
+    nothing = replace(incoming, audio=False, video=False)
+    assert words.line(nothing) == "dad (new, abcd) is calling, sends neither sound nor picture"
 
 
 def test_plain_lines_ask_once_each_time_the_question_opens() -> None:

@@ -112,6 +112,30 @@ def test_without_a_terminal_a_call_that_must_be_asked_for_is_declined_and_the_re
     run_virtual(scene)
 
 
+@pytest.mark.parametrize("answer", ["audio", "decline", "later", None])
+def test_every_incoming_call_is_told_as_ended_with_whose_it_was(tmp_path: Path, answer: str | None) -> None:
+    async def scene() -> None:
+        network = Network()
+        bob_ui, alice_ui = FakeUi(answer), FakeUi()
+        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2))
+        calling = asyncio.ensure_future(
+            dial(station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=1))
+        )
+        incoming = await bob_ui.wait(events.Incoming)
+        if answer == "later":
+            await alice_ui.wait(events.Ringing)
+            calling.cancel()
+        ended = await bob_ui.wait(events.Ended)
+        assert (ended.call, ended.name, ended.fingerprint) == (incoming.call, "alice", incoming.fingerprint)
+        wanted = {"audio": ("max-duration",), "later": ("missed", "no-answer")}
+        assert ended.reason in wanted.get(answer or "", ("declined",))
+        assert ended.by == ("remote" if answer == "audio" else "")
+        task.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+
+    run_virtual(scene)
+
+
 def test_reach_contacts_drops_strangers_before_they_ring(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
