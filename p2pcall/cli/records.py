@@ -62,17 +62,21 @@ def show_devices(env: Env, *, json: bool) -> ExitCode:
 
     found = list_devices()
     rows = [(one.kind, clean(one.name), "default" if one.default else "") for one in found]
+    why = None
     try:
         rows.append(("window", "window", f"opens on {clean(_window_driver(env))}"))
         found.append(Device("window", "window", False))
     except P2PCallError as error:
-        rows.append(("window", "window", f"does not open, {error.text}: {error.hint}"))
+        why = f"no window: {error.text}; {error.hint}"
     if json:
         _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in found])
         return ExitCode.OK
-    if len(rows) == 1:
+    if all(kind == "window" for kind, _, _ in rows):
         _print(env, "no microphone, speaker or camera here; files, tone, silence, test and none work without")
-    table(env, rows, "kind", "name", "")
+    if rows:
+        table(env, rows, "kind", "name", "")
+    if why is not None:
+        _print(env, why)
     return ExitCode.OK
 
 

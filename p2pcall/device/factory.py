@@ -68,6 +68,9 @@ def open_audio_sink(
     if Path(spec).suffix.lower() in SOUND_SUFFIXES:
         target = file or OutFile(spec)
         return files.PacedSink(lambda: files.FileWriter(target), scheduler, spec)
+    if Path(spec).suffix.lower() in MEDIA_SUFFIXES:
+        hint = f"a file that ends in {', '.join(SOUND_SUFFIXES)}"
+        raise P2PCallError("bad-audio-out", f"sound is not written to {spec!r}", ExitCode.USAGE, hint)
     from p2pcall.device.audio import Speaker
     from p2pcall.device.cards import find_card
 
@@ -113,7 +116,7 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile 
 
         return StdoutVideo(_fd(stdout), VIEW, Canvas(*VIEW).fit)
     if Path(spec).suffix.lower() not in VIDEO_SUFFIXES:
-        hint = f"a file that ends in {', '.join(VIDEO_SUFFIXES)}"
+        hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(VIDEO_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
     return video_files.FileVideo(file or OutFile(spec))
 

@@ -330,8 +330,11 @@ class LiveCall:
         if error.slug == "stdout-closed":
             self._line.tell(error.slug)
             return
-        self._ui.emit(events.Warning(error.slug, error.text))
-        self._set_hud(notice=error.text)
+        self._warn(error.slug, error.text)
+
+    def _warn(self, slug: str, text: str) -> None:
+        self._ui.emit(events.Warning(slug, text))
+        self._set_hud(notice=text)
 
     def _sink_failed(self, error: P2PCallError) -> None:
         """Called by the playout thread, or by a view that cannot show the picture any more."""
@@ -339,7 +342,7 @@ class LiveCall:
 
     def _file_named(self, text: str) -> None:
         """Called by whichever thread writes the file."""
-        self._loop.call_soon_threadsafe(self._ui.emit, events.Warning("file-exists", text))
+        self._loop.call_soon_threadsafe(self._warn, "file-exists", text)
 
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))

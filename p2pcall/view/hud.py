@@ -124,7 +124,7 @@ _VERIFY_VALUE_CELLS: Final = 46
 """The four longest words of the list and the gaps between them; the longest protocol name has 44."""
 VERIFY_WHY: Final = "read the words to each other: both sides must see the same"
 _VERIFY_QUESTION: Final = ("are they the same?", "[y]es", "[n]o", "any other key closes")
-CONFIRM_QUESTION: Final = ("[y]es, or [q] once more", "any other key goes on")
+CONFIRM_QUESTION: Final = ("[y]es, or the same once more", "any other key goes on")
 
 
 class Signs(NamedTuple):

@@ -45,7 +45,7 @@ def plain_help() -> str:
 
 def plain_confirm() -> str:
     """The question whether to hang up."""
-    return "hang up? press y for yes, or q once more, any other key to go on"
+    return "hang up? press y for yes, or the same key once more, any other key to go on"
 
 
 def plain_figures(state: HudState) -> str:

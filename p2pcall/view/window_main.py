@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box, status_line
@@ -48,6 +49,7 @@ from .window_sdl import (
 )
 from .window_text import Text, find_font
 
+STILL_SENT: Final = "your picture is hidden here, and still sent"
 SIZE_EVERY_S: Final = 0.25
 """Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
 LOOK_EVERY_S: Final = 0.04
@@ -337,6 +339,8 @@ class App:
             return
         if self._bar_alpha > 0:
             bar = height - text.cell[1]
+            if hud.video_on and not self._own_on and not hud.notice:
+                hud = replace(hud, notice=STILL_SENT)
             text.lines([status_line(hud, columns)], left, bar, Ground.BAR, self._bar_alpha)
         rows -= 1
         box = middle_box(hud, columns, rows, window=True)
@@ -347,7 +351,7 @@ class App:
         if box:
             self._box(text, box, (columns - line_width(box[0])) // 2, (rows - len(box)) // 2, left)
         elif hud.show_stats:
-            self._box(text, stats_box(hud, columns, rows), 1, 1, left)
+            self._box(text, stats_box(hud, columns, rows - 1), 1, 1, left)
 
     @staticmethod
     def _box(text: Text, box: list[Line], column: int, row: int, left: int) -> None:

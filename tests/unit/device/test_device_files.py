@@ -277,3 +277,11 @@ def test_none_pulls_at_real_time() -> None:
     scheduler.advance(1)
     assert len(pulls) == 50
     assert sink.latency_s == 0
+
+
+@pytest.mark.parametrize("name", ["call.mp3", "call.opus", "call.mkv"])
+def test_a_file_of_another_format_is_not_taken_for_a_speaker(tmp_path: Path, name: str) -> None:
+    with pytest.raises(P2PCallError, match="sound is not written to") as caught:
+        open_audio_sink(str(tmp_path / name), FakeScheduler())
+    assert caught.value.exit is ExitCode.USAGE
+    assert caught.value.hint == "a file that ends in .wav, .ogg, .flac"
