@@ -8,15 +8,16 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import desktop as desktops
 import numpy as np
 import pytest
 import sound
 from desktop import Desktop, Window, processes_of, wait_for
 from harness import P2P, ends
-from pairs import Start, dialling, listening, media, seconds_pass
+from pairs import Start, best_call, dialling, listening, media, seconds_pass
 from person import Canvas, PixelAt, Rgb, wait_card, wait_status
 from picture import Picture
 
@@ -85,18 +86,32 @@ def with_a_card(desktop: Desktop) -> Window:
     return window
 
 
-def assert_no_gap(path: Path) -> None:
-    """The tone is in every frame from its beginning to its end."""
+def silent_frames(path: Path) -> float:
+    """How many frames between its beginning and its end lack the tone."""
     heard = sound.read_wav(path)
     frames = heard[: len(heard) // FRAME * FRAME].reshape(-1, FRAME)
     loud = np.sqrt((frames.astype(float) ** 2).mean(axis=1))
     there = loud > LEAST_LOUD * np.median(loud[loud > 0])
     first, last = np.flatnonzero(there)[[0, -1]]
     assert first < START_FRAMES, "it begins at once"
-    quiet = np.flatnonzero(~there[first : last + 1])
-    assert not len(quiet), (
-        f"{len(quiet)} of {last - first} frames are silent, the first after {quiet[0] / 50} s"
-    )
+    return float(np.count_nonzero(~there[first : last + 1]))
+
+
+def without_a_gap(p2p: Start, tmp_path: Path, scene: Callable[[Start, Desktop, Path], Path]) -> None:
+    """Play a scene, which gives what was heard in it: the sound must have no gap. That may be tried again, on a machine
+    that stood still for a while; what else goes wrong in a scene may not.
+    """
+    if reason := desktops.missing():
+        pytest.skip(reason)
+
+    def call(start: Start, place: Path) -> dict[str, float]:
+        with Desktop() as desktop:
+            return {"silent": silent_frames(scene(start, desktop, place))}
+
+    def judge(figures: dict[str, float]) -> None:
+        assert figures["silent"] == 0
+
+    best_call(p2p, tmp_path, call, judge, times=3)
 
 
 def wait_video_size(side: P2P, wanted: Canvas) -> None:
@@ -327,9 +342,9 @@ def test_a_window_that_cannot_be_opened_is_left_out_from_then_on(p2p: Start) -> 
 # ---- what can break
 
 
-def breaks(p2p: Start, desktop: Desktop, tmp_path: Path, how: str) -> None:
-    """The window is lost: told once, the terminal shows the picture, the call goes on, and sound has no gap."""
-    heard = tmp_path / "heard.wav"
+def breaks(p2p: Start, desktop: Desktop, place: Path, how: str) -> Path:
+    """The window is lost: told once, the terminal shows the picture, and the call goes on; what was heard."""
+    heard = place / "heard.wav"
     alice, bob = in_a_call(p2p, desktop, audio_out=heard, terminal=(100, 30))
     window = with_a_card(desktop)
     (process,) = processes_of(alice.pid)
@@ -353,18 +368,17 @@ def breaks(p2p: Start, desktop: Desktop, tmp_path: Path, how: str) -> None:
     assert alice.wait_exit() == 0
     assert bob.wait_event("ended")["reason"] == "hung-up"
     assert len(alice.all_events("warning")) == (how != "hangs")
-    assert_no_gap(heard)
+    return heard
 
 
 @pytest.mark.parametrize("how", ["killed", "display", "hangs"])
-def test_a_window_that_is_lost_does_not_touch_the_call(
-    p2p: Start, desktop: Desktop, tmp_path: Path, how: str
-) -> None:
-    breaks(p2p, desktop, tmp_path, how)
+def test_a_window_that_is_lost_does_not_touch_the_call(p2p: Start, tmp_path: Path, how: str) -> None:
+    without_a_gap(p2p, tmp_path, lambda start, desktop, place: breaks(start, desktop, place, how))
 
 
-def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, desktop: Desktop, tmp_path: Path) -> None:
-    heard = tmp_path / "heard.wav"
+def minimised(p2p: Start, desktop: Desktop, place: Path) -> Path:
+    """A window is minimised and comes back; what was heard."""
+    heard = place / "heard.wav"
     alice, bob = in_a_call(p2p, desktop, audio_out=heard)
     window = with_a_card(desktop)
     seconds_pass(bob, 2)
@@ -385,7 +399,11 @@ def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, desktop: Des
         pass
     alice.signal(signal.SIGTERM)
     assert alice.wait_exit() == 0
-    assert_no_gap(heard)
+    return heard
+
+
+def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, tmp_path: Path) -> None:
+    without_a_gap(p2p, tmp_path, minimised)
 
 
 def test_the_window_ends_with_the_call_whatever_happens_to_it(p2p: Start, desktop: Desktop) -> None:
