@@ -87,14 +87,14 @@ def with_a_card(desktop: Desktop) -> Window:
 
 
 def silent_frames(path: Path) -> float:
-    """How many frames between its beginning and its end lack the tone."""
+    """How many frames lack the tone, from a second after the beginning, when nothing has happened yet, to its end."""
     heard = sound.read_wav(path)
     frames = heard[: len(heard) // FRAME * FRAME].reshape(-1, FRAME)
     loud = np.sqrt((frames.astype(float) ** 2).mean(axis=1))
     there = loud > LEAST_LOUD * np.median(loud[loud > 0])
     first, last = np.flatnonzero(there)[[0, -1]]
     assert first < START_FRAMES, "it begins at once"
-    return float(np.count_nonzero(~there[first : last + 1]))
+    return float(np.count_nonzero(~there[START_FRAMES : last + 1]))
 
 
 def without_a_gap(p2p: Start, tmp_path: Path, scene: Callable[[Start, Desktop, Path], Path]) -> None:

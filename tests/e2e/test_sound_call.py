@@ -92,7 +92,7 @@ def test_it_rings_on_the_speaker_and_does_not_listen_before_the_answer(
             assert bob.exit_code is None
         alice.signal(signal.SIGTERM)
         assert alice.wait_exit() == 0
-        bob.wait_screen("the call has ended")
+        bob.wait_screen("hung up after 0:")
         while listeners_to(pulse_server, "mic_b.monitor"):
             assert bob.exit_code is None
 
