@@ -68,6 +68,9 @@ class Desktop:
     def __init__(self) -> None:
         self.server = XServer()
         self.env: Mapping[str, str] = {"DISPLAY": self.server.display}
+        self.do(
+            "key", "Shift_L"
+        )  # the first key makes X load another keymap, and a window manager grab its keys anew
         quiet = subprocess.DEVNULL
         self._manager = subprocess.Popen(
             ["openbox"], env=os.environ | dict(self.env), stdout=quiet, stderr=quiet
