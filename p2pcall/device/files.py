@@ -274,6 +274,13 @@ class EncodedWriter:
             self._container.close()
 
 
+def write_failure(error: OSError | av.FFmpegError, what: str) -> P2PCallError:
+    """What it means that a file took no more; some of FFmpeg's errors are the system's, some its own."""
+    if isinstance(error, OSError):
+        return write_error(error, what)
+    return device_error("write-failed", f"{what}: {str(error).lower()}")
+
+
 class FileWriter:
     """A .wav, .ogg or .flac file, which has its name when it is closed."""
 
@@ -284,11 +291,7 @@ class FileWriter:
         try:
             self._writer: Writer = WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
         except (OSError, av.FFmpegError) as error:
-            raise (
-                write_error(error, str(file.path))
-                if isinstance(error, OSError)
-                else device_error("write-failed", f"{file.path}: {str(error).lower()}")
-            ) from error
+            raise write_failure(error, str(file.path)) from error
 
     def write(self, pcm: bytes) -> None:
         self._writer.write(pcm)
@@ -346,10 +349,6 @@ class PacedSink:
             writer, self._writer = self._writer, None
             with suppress(OSError, av.FFmpegError):
                 writer.close()
-            told = (
-                write_error(error, self._what)
-                if isinstance(error, OSError)
-                else device_error("write-failed", f"{self._what}: {str(error).lower()}")
-            )
+            told = write_failure(error, self._what)
             if self.on_error is not None:
                 self.on_error(told)

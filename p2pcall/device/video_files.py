@@ -20,12 +20,11 @@ from av.container import OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from p2pcall.device.base import OnError, device_error, media_file_error
+from p2pcall.device.base import OnError, media_file_error
 from p2pcall.device.canvas import VIEW, Canvas
-from p2pcall.device.files import MAX_BAD_PACKETS, open_media
+from p2pcall.device.files import MAX_BAD_PACKETS, open_media, write_failure
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
-from p2pcall.device.pipes import write_error
 from p2pcall.errors import P2PCallError
 
 FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
@@ -219,12 +218,7 @@ class FileVideo:
                 self._container.close()
         with suppress(OSError):
             self._file.finish()  # what there is, is kept
-        if isinstance(error, P2PCallError):
-            told = error
-        elif isinstance(error, OSError):
-            told = write_error(error, self._path)
-        else:
-            told = device_error("write-failed", f"{self._path}: {str(error).lower()}")
+        told = error if isinstance(error, P2PCallError) else write_failure(error, self._path)
         if self.on_error is not None:
             self.on_error(told)
 
