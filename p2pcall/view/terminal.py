@@ -35,7 +35,7 @@ _SYNC_OFF, _RESET, _CANCEL = b"\x1b[?2026l", b"\x1b[0m", b"\x18"
 _ASK = b"\x1b[5n"
 
 _ANSWER_TIMEOUT_S: Final = 1.0
-"""A terminal that has ever answered gets this long before the next frame is drawn all the same."""
+"""So long an answer is waited for: before the next frame is drawn all the same, and before the terminal is left."""
 _MAX_UNANSWERED: Final = 2
 """A terminal that has never answered is asked so many times."""
 _LEAVE_WAIT_S: Final = 0.3
@@ -208,6 +208,12 @@ class Terminal:
 
     def read_keys(self) -> list[str]:
         """The keys pressed; call it when `fd_in` is readable. Never waits. "eof": the terminal went away."""
+        keys = self._read()
+        if self._asked_at is None and self.on_ready:
+            self.on_ready()
+        return [*keys, "eof"] if self.gone else keys
+
+    def _read(self) -> list[str]:
         data = b""
         try:
             if select.select([self.fd_in], [], [], 0)[0]:
@@ -219,9 +225,7 @@ class Terminal:
             self.gone = True
         keys = self._keys.feed(data)
         self._note_answers()
-        if self._asked_at is None and self.on_ready:
-            self.on_ready()
-        return [*keys, "eof"] if self.gone else keys
+        return keys
 
     def discard_typed(self) -> None:
         """Forgets what was typed so far: keys meant for something else must not answer what is asked next."""
@@ -275,14 +279,12 @@ class Terminal:
     def _finish_output(self) -> bool:
         """Gives the terminal a little time for what it was sent; whether an answer is still to come."""
         self.flush(_LEAVE_WAIT_S)
-        deadline = time.monotonic() + _LEAVE_WAIT_S
-        while self._answers and self._asked_at is not None and not self.gone:
-            left = deadline - time.monotonic()
+        # An answer that comes after us is echoed over the shell's prompt: also the first one is waited for.
+        while self._asked_at is not None and not self.gone:
+            left = self._asked_at + _ANSWER_TIMEOUT_S - time.monotonic()
             if left <= 0 or not self._wait(left, writable=False):
                 break
-            with suppress(OSError):
-                self._keys.feed(os.read(self.fd_in, 4096))
-            self._note_answers()
+            self._read()
         answer_due, self._asked_at = self._asked_at is not None, None
         return answer_due
 

@@ -216,6 +216,26 @@ def test_a_terminal_that_answers_sets_the_pace(tty: Pty, terminal: Terminal) -> 
     assert terminal.ready()
 
 
+def test_the_first_answer_is_not_left_for_the_shell(
+    tty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, answered = Terminal._wait, []
+
+    def answering(self: Terminal, seconds: float, *, writable: bool) -> bool:
+        if not writable:
+            tty.type(b"\x1b[0n")
+            answered.append(True)
+        return wait(self, seconds, writable=writable)
+
+    monkeypatch.setattr(Terminal, "_wait", answering)
+    terminal.enter()
+    terminal.write(b"one", ask=True)
+    terminal.leave()
+    assert answered == [True]
+    assert not select.select([tty.slave], [], [], 0)[0]
+    assert b"[0n" not in tty.seen()
+
+
 def test_a_terminal_that_never_answers_is_not_asked_for_ever(
     tty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
