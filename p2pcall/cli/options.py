@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from p2pcall.device.raw import RawFormat
 from p2pcall.engine.settings import (
     MAX_NAME_BYTES,
     RING_TIMEOUT_S,
@@ -53,6 +54,28 @@ VideoOut = Annotated[
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Same as --video-in none --video-out none.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Repeat an input file.")]
 HangupOnEof = Annotated[bool, typer.Option("--hangup-on-eof", help="Hang up when the input ends.")]
+AudioFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        show_default="s16le:48000:1",
+        help="Raw sound on a pipe: s16le or f32le, rate, channels.",
+    ),
+]
+AudioTrack = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, show_default="the default one", help="Which sound of the input file."),
+]
+VideoTrack = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, show_default="the default one", help="Which picture of the input file."),
+]
+Fps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=240, show_default="25", help="Rate of an input picture without time stamps."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
 Name = Annotated[
     str | None,
@@ -133,6 +156,10 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
         given["loop"],
         given["hangup_on_eof"],
         given["force"],
+        None if given["audio_format"] is None else RawFormat.parse(given["audio_format"]),
+        given["audio_track"],
+        given["video_track"],
+        given["fps"],
     )
 
 

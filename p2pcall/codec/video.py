@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 MAX_WIDTH = 1_280
 MAX_HEIGHT = 960
@@ -82,8 +82,16 @@ class VideoEncoder:
         shrinks = frame.width >= self.width and frame.height >= self.height
         # FAST_BILINEAR takes single pixels, and in small pictures from the wrong places.
         how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+        # VP8 has no word for the range: what is sent is limited, also from a camera's full one.
         picture = self._reformatter.reformat(
-            frame, self.width, self.height, "yuv420p", interpolation=how, threads=1
+            frame,
+            self.width,
+            self.height,
+            "yuv420p",
+            dst_colorspace=Colorspace.ITU601,
+            interpolation=how,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,
         )
         self._key_due = self._key_due or key
         picture.pts = self._pts

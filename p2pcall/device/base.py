@@ -7,7 +7,7 @@ engine. A device that fails while it runs says so once through `on_error` and is
 any clock of its own: time is `Scheduler.time()`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ FRAME_SAMPLES = 960
 FRAME_BYTES = 1_920
 """One frame of sound: 20 ms, signed 16-bit little-endian mono."""
 SILENCE = bytes(FRAME_BYTES)
+NOTHING_YET = b""
+"""Given in place of a frame by what has none in time, or worked without making one."""
 
 
 class Timer(Protocol):
@@ -39,9 +41,13 @@ class Scheduler(Protocol):
     def time(self) -> float: ...
 
 
+Frames = Generator[bytes, None, None]
+"""Frames of sound, `NOTHING_YET` in between."""
 OnFrame = Callable[[bytes, float], None]
 """`(pcm, captured)`: one frame, and when its last sample was captured, on the scheduler's clock."""
 OnError = Callable[[P2PCallError], None]
+Note = Callable[[str], None]
+"""Told, in any thread, what people should know and nothing depends on."""
 
 
 class AudioSource(Protocol):
@@ -49,6 +55,8 @@ class AudioSource(Protocol):
 
     latency_s: float
     """How old a sample is when it is handed over, beside the frame's own length."""
+    endless: bool
+    """It has no end of its own, as a microphone has none."""
     on_end: Callable[[], None] | None
     """Called once, in the loop's thread, when a finite source has ended; silence goes on."""
     on_error: OnError | None
@@ -81,6 +89,8 @@ class VideoSource(Protocol):
 
     size: tuple[int, int]
     """Width and height as far as known; before the first frame of a camera or a pipe a guess."""
+    endless: bool
+    """It has no end of its own, as a camera or a still picture has none."""
 
     def read(self) -> av.VideoFrame | None:
         """Blocks until the next picture is due; None when there will be none any more. The first call opens

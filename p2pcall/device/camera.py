@@ -49,6 +49,7 @@ class CaptureSource:
         self, capture: Capture, fps: int, opener: Opener, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.size = SIZE
+        self.endless = True
         self._step = 1 / fps
         self._next_at = 0.0
         self._clock = clock

@@ -1,37 +1,88 @@
 """From the words of `--audio-in`, `--audio-out`, `--video-in`, `--video-out` to devices.
 
 Rules: a factory may block for a moment and raises P2PCallError for what cannot be used; it captures nothing
-(that begins with `start` or the first `read`). Leaves out `auto` and the other ways to draw on a terminal,
-which are the view's. The sound card's driver is imported when asked for: a call from files needs no PortAudio.
+(that begins with `start` or the first `read`), and of a stream it reads nothing. Leaves out `auto` and the other ways
+to draw on a terminal, which are the view's. The sound card's driver is imported when asked for: a call from files needs
+no PortAudio.
 """
 
+from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, repeat
 from pathlib import Path
 from typing import BinaryIO
 
-from p2pcall.device import camera, files, video_files
-from p2pcall.device.base import SILENCE, AudioSink, AudioSource, Device, Scheduler, VideoSink, VideoSource
-from p2pcall.device.files import SOUND_SUFFIXES
+from p2pcall.device import camera, files, names, prefetch, sound_in, video_files, video_in
+from p2pcall.device.base import (
+    SILENCE,
+    AudioSink,
+    AudioSource,
+    Device,
+    Note,
+    Scheduler,
+    VideoSink,
+    VideoSource,
+)
+from p2pcall.device.cards import Card, Direction, find_card
+from p2pcall.device.container import Media
+from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.video_files import VIDEO_SUFFIXES
+from p2pcall.device.pace import MediaClock
+from p2pcall.device.pipes import STDOUT, FdReader
+from p2pcall.device.prefetch import Prefetch
+from p2pcall.device.raw import RawFormat
+from p2pcall.device.streams import (
+    MakeWriter,
+    StreamWriter,
+    is_stream,
+    reader_of,
+    standard_output,
+    stream_frames,
+    writer_to,
+)
+from p2pcall.device.y4m import StreamedY4m, Y4mFile
 from p2pcall.errors import ExitCode, P2PCallError
 
 DEFAULT_FPS = 15
 DRAWN_SIZE = (320, 240)
-MEDIA_SUFFIXES = (*SOUND_SUFFIXES, *VIDEO_SUFFIXES, ".mp3", ".opus", ".m4a", ".aac")
+STDIN = "standard input"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """How inputs are to be read."""
+
+    loop: bool = False
+    raw: RawFormat | None = None
+    """Of a stream; None: what its first bytes tell."""
+    audio_track: int | None = None
+    video_track: int | None = None
+    fps: int | None = None
+    """The rate of pictures that bear no times."""
+    clock: MediaClock | None = None
+    """Sound and picture are of one file, and keep together."""
+    note: Note | None = None
+
+
+DEFAULTS = Inputs()
+
+
+def sound_meaning(spec: str, direction: Direction) -> Meaning:
+    """What `--audio-in` (`input`) or `--audio-out` names. P2PCallError if it is nothing."""
+    return names.meaning(spec, direction, _find)
+
+
+def _find(spec: str, direction: Direction) -> Card:
+    return find_card(spec, direction)
 
 
 def open_audio_source(
-    spec: str, scheduler: Scheduler, *, loop: bool = False, stdin: BinaryIO | None = None
+    spec: str, scheduler: Scheduler, inputs: Inputs = DEFAULTS, *, stdin: BinaryIO | None = None
 ) -> AudioSource:
-    """The sound source of `--audio-in`: a device's name, `default`, a media file, `-`, `tone`, `silence`,
+    """The sound source of `--audio-in`: a device's name, `default`, a media file, a stream, `-`, `tone`, `silence`,
     `none`, and `song` for the demo.
     """
     match spec:
-        case "-":
-            from p2pcall.device.pipes import StdinSource
-
-            return StdinSource(_fd(stdin), scheduler)
         case "tone":
             return files.PacedSource(files.tone_frames, scheduler)
         case "silence" | "none":
@@ -41,84 +92,125 @@ def open_audio_source(
 
             sung = files.cut(song_pcm())
             return files.PacedSource(lambda: cycle(sung), scheduler)
-    if _is_file(spec):
-        files.check_sound_file(spec)
-        return files.PacedSource(
-            lambda: files.repeated(spec) if loop else files.decoded_frames(spec), scheduler
-        )
-    from p2pcall.device.audio import Microphone
-    from p2pcall.device.cards import find_card
+        case "-":
+            fd = _fd(stdin)
+            return _stream_source(FdReader(lambda: fd), STDIN, scheduler, inputs)
+    found = sound_meaning(spec, "input")
+    if found.kind == "stream":
+        return _stream_source(reader_of(spec, inputs.note), spec, scheduler, inputs)
+    if found.card is not None:
+        from p2pcall.device.audio import Microphone
 
-    return Microphone(find_card(spec, "input"), scheduler)
+        return Microphone(found.card, scheduler)
+    media = Media(spec, track=inputs.audio_track)
+    sound_in.check_sound(media)
+    read = sound_in.repeated if inputs.loop else sound_in.decoded_frames
+    frames = partial(read, media, together=inputs.clock is not None, note=inputs.note)
+    fetch = partial(Prefetch, frames, prefetch.FILE_AHEAD, wait_s=prefetch.FILE_WAIT_S)
+    return files.PacedSource(fetch, scheduler, inputs.clock, endless=inputs.loop)
+
+
+def _stream_source(reader: FdReader, name: str, scheduler: Scheduler, inputs: Inputs) -> AudioSource:
+    frames = partial(stream_frames, reader, name, inputs.raw, inputs.audio_track, inputs.note)
+    fetch = partial(Prefetch, frames, prefetch.STREAM_AHEAD, wake=reader.close)
+    return files.PacedSource(fetch, scheduler, endless=False)
 
 
 def open_audio_sink(
-    spec: str, scheduler: Scheduler, *, stdout: BinaryIO | None = None, file: OutFile | None = None
+    spec: str,
+    scheduler: Scheduler,
+    *,
+    stdout: BinaryIO | None = None,
+    file: OutFile | None = None,
+    raw: RawFormat | None = None,
 ) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
-    name is not `spec`'s), `-`, `none`.
+    name is not `spec`'s), a stream, `-`, `none`.
     """
     if spec == "none":
         return files.PacedSink(files.NullWriter, scheduler)
     if spec == "-":
-        from p2pcall.device.pipes import StdoutWriter
+        out = standard_output(_fd(stdout))
+        return files.PacedSink(lambda: StreamWriter(out, raw), scheduler)
+    found = sound_meaning(spec, "output")
+    if found.card is not None:
+        from p2pcall.device.audio import Speaker
 
-        fd = _fd(stdout)
-        return files.PacedSink(lambda: StdoutWriter(fd), scheduler)
+        return Speaker(found.card, scheduler)
     if Path(spec).suffix.lower() in SOUND_SUFFIXES:
         target = file or OutFile(spec)
         return files.PacedSink(lambda: files.FileWriter(target), scheduler, spec)
-    if Path(spec).suffix.lower() in MEDIA_SUFFIXES:
-        hint = f"a file that ends in {', '.join(SOUND_SUFFIXES)}"
-        raise P2PCallError("bad-audio-out", f"sound is not written to {spec!r}", ExitCode.USAGE, hint)
-    from p2pcall.device.audio import Speaker
-    from p2pcall.device.cards import find_card
-
-    return Speaker(find_card(spec, "output"), scheduler)
+    if found.kind == "stream":
+        return files.PacedSink(lambda: StreamWriter(partial(writer_to, spec), raw), scheduler, spec)
+    hint = f"a file that ends in {', '.join(SOUND_SUFFIXES)}"
+    raise P2PCallError("bad-audio-out", f"sound is not written to {spec!r}", ExitCode.USAGE, hint)
 
 
 def open_video_source(
-    spec: str, *, loop: bool = False, fps: int = DEFAULT_FPS, stdin: BinaryIO | None = None
+    spec: str, inputs: Inputs = DEFAULTS, *, fps: int = DEFAULT_FPS, stdin: BinaryIO | None = None
 ) -> VideoSource | None:
-    """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file,
-    `test`, `-`, and `person` for the demo; None for `none`.
+    """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file, a stream,
+    `test`, `-`, and `person` for the demo; None for `none`. At most `fps` pictures a second.
     """
     match spec:
         case "none":
             return None
         case "-":
-            from p2pcall.device.y4m import StdinVideo
-
-            return StdinVideo(_fd(stdin))
+            fd = _fd(stdin)
+            return _stream_video(FdReader(lambda: fd), STDIN, inputs, fps)
         case "test" | "person":
             from p2pcall.device.person import Person
             from p2pcall.device.testcard import TestCard
 
             draw = (TestCard() if spec == "test" else Person()).draw
-            return video_files.PacedVideo(lambda: video_files.generated(draw, fps), DRAWN_SIZE, fps)
+            return video_in.PacedVideo(lambda: video_in.generated(draw, fps), DRAWN_SIZE, fps, endless=True)
         case "screen":
             return camera.open_screen(fps)
         case "camera":
             return camera.open_camera(None, fps)
     if spec.startswith("camera:"):
         return camera.open_camera(spec.removeprefix("camera:"), fps)
-    size = video_files.check_picture_file(spec)
-    return video_files.PacedVideo(lambda: video_files.repeated_pictures(spec, loop), size, fps)
+    if names.of_picture(spec).kind == "stream":
+        return _stream_video(reader_of(spec, inputs.note), spec, inputs, fps)
+    media = Media(spec, track=inputs.video_track)
+    size, still = video_in.check_pictures(media)
+    pictures = partial(
+        video_in.repeated_pictures,
+        media,
+        inputs.loop,
+        fps=inputs.fps,
+        together=inputs.clock is not None,
+        note=inputs.note,
+    )
+    return video_in.PacedVideo(pictures, size, fps, inputs.clock, endless=inputs.loop or still)
+
+
+def _stream_video(reader: FdReader, name: str, inputs: Inputs, fps: int) -> VideoSource:
+    pictures = partial(video_in.file_pictures, fps=inputs.fps, note=inputs.note)
+    return video_in.StreamVideo(reader, name, inputs.video_track, pictures, fps)
 
 
 def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile | None = None) -> VideoSink:
-    """The picture sink of `--video-out` for a file (`file`, if there is more to say of it), `-` and `none`."""
+    """The picture sink of `--video-out` for a file (`file`, if there is more to say of it), a stream, `-`, `none`."""
     if spec == "none":
         return video_files.NullVideo()
     if spec == "-":
-        from p2pcall.device.canvas import VIEW, Canvas
-        from p2pcall.device.y4m import StdoutVideo
-
-        return StdoutVideo(_fd(stdout), VIEW, Canvas(*VIEW).fit)
-    if Path(spec).suffix.lower() not in VIDEO_SUFFIXES:
-        hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(VIDEO_SUFFIXES)}"
+        return _streamed(standard_output(_fd(stdout)), STDOUT)
+    suffix = Path(spec).suffix.lower()
+    stream = is_stream(spec)
+    if stream and suffix not in video_files.VIDEO_SUFFIXES:
+        return _streamed(partial(writer_to, spec), spec)
+    if suffix not in PICTURE_SUFFIXES:
+        hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(PICTURE_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
-    return video_files.FileVideo(file or OutFile(spec))
+    target = file or OutFile(spec)
+    return Y4mFile(target) if suffix == ".y4m" else video_files.FileVideo(target)
+
+
+def _streamed(make: MakeWriter, what: str) -> VideoSink:
+    from p2pcall.device.canvas import VIEW, Canvas
+
+    return StreamedY4m(make, VIEW, Canvas(*VIEW).fit, what)
 
 
 def list_devices() -> list[Device]:
@@ -130,17 +222,22 @@ def list_devices() -> list[Device]:
 
 def is_microphone(spec: str) -> bool:
     """Whether `--audio-in` names a sound card's input."""
-    return spec not in ("none", "-", "tone", "silence", "song") and not _is_file(spec)
+    return _is_card(spec, "input")
 
 
 def is_speaker(spec: str) -> bool:
     """Whether `--audio-out` names a sound card's output: something that a person hears."""
-    return spec not in ("none", "-") and Path(spec).suffix.lower() not in SOUND_SUFFIXES
+    return _is_card(spec, "output")
 
 
-def _is_file(spec: str) -> bool:
-    """A path, rather than the name of a device: it is there, or it is written like one."""
-    return Path(spec).exists() or "/" in spec or Path(spec).suffix.lower() in MEDIA_SUFFIXES
+def _is_card(spec: str, direction: Direction) -> bool:
+    """A name that is nothing else is a card's, whether it is there now or not."""
+    if spec in names.SOURCES or names.looks_like_path(spec):
+        return False
+    try:
+        return not names.is_there(spec) or sound_meaning(spec, direction).card is not None
+    except P2PCallError:
+        return True
 
 
 def _fd(stream: BinaryIO | None) -> int:

@@ -1,127 +1,50 @@
-"""Sound from files and generators, and into files, paced as a sound card would.
+"""Sound from files, streams and generators, and into files and streams, paced as a sound card would.
 
-Rules: one frame a tick of the scheduler, never faster than real time; nothing is decoded before `start` but
-what tells whether the file is one. A file that ends says so once and silence goes on. A sink that can write
-no more says so once and goes on pulling, because it is the clock of playout. Leaves out pipes (`pipes`) and
-sound cards (`audio`).
+Rules: one frame a tick of the scheduler, never faster than real time; nothing is read before `start`. A source that
+ends says so once and silence goes on. A sink that can write no more says so once and goes on pulling, because it is the
+clock of playout. Leaves out decoding (`sound_in`), what comes in a stream (`streams`) and sound cards (`audio`).
 """
 
 import io
 import itertools
 import math
-import shlex
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import ClassVar, Protocol, cast
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 
 from p2pcall.device.base import (
     FRAME_BYTES,
+    FRAME_S,
     FRAME_SAMPLES,
+    NOTHING_YET,
     SAMPLE_RATE_HZ,
     SILENCE,
     OnError,
     OnFrame,
     Scheduler,
     device_error,
-    media_file_error,
 )
+from p2pcall.device.container import file_url
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.pace import Ticker
+from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import write_error
+from p2pcall.device.prefetch import Prefetch
+from p2pcall.device.streams import writer_to
 from p2pcall.errors import P2PCallError
 
-SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
 TONE_HZ = 440
 TONE_LEVEL = 0.1
 """-20 dB of full scale: clear, and no fright in a headset."""
-MAX_BAD_PACKETS = 50
-"""So many broken packets in a row are the end of a file."""
-FRAMES_AT_ONCE = 5
-"""Resampled at one go: a fifth of the work of single frames, and still too little to be late by."""
-FILES_ONLY = {"protocol_whitelist": "file"}
-"""A playlist must not make FFmpeg open network addresses."""
-
-
-def check_is_file(path: str) -> None:
-    """Raises P2PCallError unless `path` can be read as a file (a URL cannot)."""
-    try:
-        with Path(path).open("rb"):
-            pass
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise media_file_error(path, reason, "name a file that exists and can be read") from error
-
-
-def open_media(path: str, kind: str) -> InputContainer:
-    """The opened file, which has a stream of `kind` (`audio`, `video`); raises P2PCallError if it has
-    none.
-    """
-    check_is_file(path)
-    what = {"audio": "sound", "video": "picture"}[kind]
-    try:
-        container = av.open(path, options=FILES_ONLY)
-    except (av.FFmpegError, OSError, UnicodeError) as error:
-        hint = f"`ffprobe {shlex.quote(path)}` tells what it is"
-        raise media_file_error(path, "not a media file that can be read", hint) from error
-    if not any(stream.type == kind for stream in container.streams):
-        container.close()
-        raise media_file_error(path, f"there is no {what} in it")
-    return container
-
-
-def decoded_frames(path: str) -> Iterator[bytes]:
-    """The sound of a file as whole frames, the last one filled up with silence."""
-    container = open_media(path, "audio")
-    resampler = av.AudioResampler(
-        format="s16", layout="mono", rate=SAMPLE_RATE_HZ, frame_size=FRAME_SAMPLES * FRAMES_AT_ONCE
-    )
-    bad = 0
-    with container:
-        packets = container.demux(container.streams.audio[0])
-        while bad < MAX_BAD_PACKETS:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    break
-                pieces = [out for frame in packet.decode() for out in resampler.resample(frame)]
-            except (av.FFmpegError, ValueError):  # ValueError: the layout or rate changes within the file
-                bad += 1
-                continue
-            bad = 0
-            for piece in pieces:
-                yield from _frames(piece)
-        for piece in resampler.resample(None):
-            yield from _frames(piece)
-
-
-def _frames(piece: av.AudioFrame) -> Iterator[bytes]:
-    pcm = bytes(piece.planes[0])[: piece.samples * 2]
-    for at in range(0, len(pcm), FRAME_BYTES):
-        yield pcm[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
-
-
-def check_sound_file(path: str) -> None:
-    """Raises P2PCallError unless the file has sound that can be decoded."""
-    if next(decoded_frames(path), None) is None:
-        raise media_file_error(path, "there is no sound in it that can be decoded")
-
-
-def repeated(path: str) -> Iterator[bytes]:
-    """The sound of a file over and over; ends if the file has become empty."""
-    while True:
-        got = False
-        for frame in decoded_frames(path):
-            got = True
-            yield frame
-        if not got:
-            return
+STREAM_BLOCKS = 64
+"""What a slow reader of a pipe may be behind: blocks of a container, up to 32 kB each."""
+WAV_UNKNOWN = 0xFFFF_FFFF
+"""The length of a WAV that is written as it comes."""
 
 
 def tone_frames() -> Iterator[bytes]:
@@ -137,31 +60,52 @@ def cut(pcm: bytes) -> list[bytes]:
 
 
 class PacedSource:
-    """An AudioSource of ready frames: a file, a tone, silence, a song."""
+    """An AudioSource of frames: a file, a stream, a tone, silence, a song."""
 
-    def __init__(self, frames: Callable[[], Iterator[bytes]], scheduler: Scheduler) -> None:
-        """`frames` is called by `start`; what it gives is taken one frame a tick. It may raise
-        P2PCallError.
+    def __init__(
+        self,
+        frames: Callable[[], Iterator[bytes]],
+        scheduler: Scheduler,
+        clock: MediaClock | None = None,
+        *,
+        endless: bool = True,
+    ) -> None:
+        """`frames` is called by `start`; what it gives is taken one frame a tick, silence for `NOTHING_YET`. It may
+        raise P2PCallError. `clock` is told where the sound is.
         """
         self.latency_s = 0.0
+        self.endless = endless
+        self.starved = 0
+        """Ticks that there was no frame for."""
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
         self._make = frames
         self._frames: Iterator[bytes] | None = None
         self._on_frame: OnFrame | None = None
-        self._ended = False
+        self._ended = self._stopped = False
+        self._clock = clock
+        self._given = 0
         self._ticker = Ticker(scheduler, self._tick)
 
     def start(self, on_frame: OnFrame) -> None:
+        if self._frames is not None or self._stopped:
+            return
         self._on_frame = on_frame
         self._frames = self._make()
         self._ticker.start()
 
     def stop(self) -> None:
+        self._stopped = True
         self._ticker.stop()
+        if isinstance(self._frames, Prefetch):
+            self._frames.close()
 
     def _tick(self, due: float) -> None:
         pcm = self._next()
+        if pcm and self._clock is not None:
+            self._clock.tell(self._given * FRAME_S, due - FRAME_S)
+        self._given += bool(pcm)
+        self.starved += pcm == NOTHING_YET
         if self._on_frame is not None:
             self._on_frame(pcm or SILENCE, due)
         if pcm is None and not self._ended:
@@ -201,6 +145,49 @@ class NullWriter:
         pass
 
 
+class StreamFile:
+    """What the library, or `WavWriter`, writes to where it is no ordinary file: blocks for a thread to write."""
+
+    def __init__(self, path: str) -> None:
+        self._failure: OSError | None = None
+        self._writer = writer_to(path, STREAM_BLOCKS, self._failed)
+
+    @property
+    def behind(self) -> bool:
+        """Its reader is slow: a frame more would be too much."""
+        return self._writer.behind
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Takes all of it. Raises the OSError that the thread met."""
+        if self._failure is not None:
+            raise self._failure
+        self._writer.put(bytes(data))
+        return len(data)
+
+    def close(self) -> None:
+        """Raises as `write` does."""
+        self._writer.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def _failed(self, error: OSError) -> None:
+        self._failure = error
+
+
+class WavStreamWriter:
+    """A WAV on a pipe: its length is not known, and said so."""
+
+    def __init__(self, file: StreamFile) -> None:
+        self._file = file
+        self._file.write(wav_header(WAV_UNKNOWN))
+
+    def write(self, pcm: bytes) -> None:
+        self._file.write(pcm)
+
+    def close(self) -> None:
+        pass
+
+
 class WavWriter:
     """A .wav file that is valid at any moment: its header is brought up to date every second."""
 
@@ -227,18 +214,21 @@ class WavWriter:
                 self._header()
 
     def _header(self) -> None:
-        form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * 2, 2, 16)
-        body = (
-            b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", self._data_bytes)
-        )
         self._file.seek(0)
-        self._all(b"RIFF" + struct.pack("<I", len(body) + self._data_bytes) + body)
+        self._all(wav_header(self._data_bytes))
         self._file.seek(0, 2)
 
     def _all(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) or 0 :]
+
+
+def wav_header(data_bytes: int) -> bytes:
+    """Of 48 kHz mono with 16 bits."""
+    form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * 2, 2, 16)
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", data_bytes)
+    return b"RIFF" + struct.pack("<I", min(WAV_UNKNOWN, len(body) + data_bytes)) + body
 
 
 class EncodedWriter:
@@ -250,10 +240,11 @@ class EncodedWriter:
     OPTIONS: ClassVar = {".ogg": {"page_duration": "200000"}}
     """Microseconds: what a page of Ogg holds back."""
 
-    def __init__(self, path: str, suffix: str) -> None:
+    def __init__(self, to: "str | StreamFile", suffix: str) -> None:
         options = {"flush_packets": "1", **self.OPTIONS.get(suffix, {})}
         form = suffix.removeprefix(".")
-        self._container: OutputContainer = av.open(path, "w", format=form, container_options=options)
+        where = to if isinstance(to, StreamFile) else file_url(to, "wb")
+        self._container: OutputContainer = av.open(where, "w", format=form, container_options=options)
         stream = self._container.add_stream(self.CODECS[suffix], rate=SAMPLE_RATE_HZ, layout="mono")
         self._stream = cast(AudioStream, stream)
         self._stream.format = "s16"
@@ -282,24 +273,34 @@ def write_failure(error: OSError | av.FFmpegError, what: str) -> P2PCallError:
 
 
 class FileWriter:
-    """A .wav, .ogg or .flac file, which has its name when it is closed."""
+    """A .wav, .ogg or .flac file, which has its name when it is closed; or the same on a pipe."""
 
     def __init__(self, file: OutFile) -> None:
         """Makes the file; raises P2PCallError when it cannot."""
         self.file = file
-        path, suffix = file.begin(), file.path.suffix.lower()
+        suffix = file.path.suffix.lower()
+        self._stream = None if file.is_plain else StreamFile(str(file.path))
+        path = file.begin()
         try:
-            self._writer: Writer = WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
+            if self._stream is not None:
+                wav = suffix == ".wav"
+                stream = self._stream
+                self._writer: Writer = WavStreamWriter(stream) if wav else EncodedWriter(stream, suffix)
+            else:
+                self._writer = WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
         except (OSError, av.FFmpegError) as error:
             raise write_failure(error, str(file.path)) from error
 
     def write(self, pcm: bytes) -> None:
-        self._writer.write(pcm)
+        if self._stream is None or not self._stream.behind:
+            self._writer.write(pcm)
 
     def close(self) -> None:
         try:
             self._writer.close()
         finally:
+            if self._stream is not None:
+                self._stream.close()
             self.file.finish()  # also where the disk is full: what there is, is kept
 
 

@@ -168,14 +168,14 @@ def check_not_the_same(inputs: Mapping[str, str | None], outputs: Mapping[str, O
     known = [(option, Path(value)) for option, value in inputs.items() if value and value != "-"]
     for option, file in outputs.items():
         for other, path in known:
-            if file.is_plain and _same(path, file.path):
+            if file.is_plain and same_file(path, file.path):
                 text = f"{other} and {option} are the same file, {file.path}"
                 raise P2PCallError("same-file", text, ExitCode.USAGE, "name another file to write to")
         known.append((option, file.path))
 
 
-def _same(one: Path, other: Path) -> bool:
-    """By device and inode; of files that are still to be made, by their place."""
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file: by device and inode; of files that are still to be made, by their place."""
     try:
         return one.samefile(other)
     except OSError:

@@ -16,6 +16,8 @@ MAX_CATCH_UP_S = 0.2
 """A process that stood still is forgiven as much as a card with a ring of ten frames forgives; after longer
 (lid, debugger) the missed ticks are left out instead of a burst.
 """
+LOOK_AGAIN_S = 0.05
+"""Between two looks at a clock that somebody else moves."""
 
 
 class Ticker:
@@ -68,11 +70,26 @@ class Ticker:
             self._arm()
 
 
+class MediaClock:
+    """Where the sound of a file is, for the picture of the same file."""
+
+    def __init__(self) -> None:
+        self.origin: float | None = None
+        """When the beginning of the file was, or would have been, on the clock of both; None before it begins."""
+
+    def tell(self, media_s: float, at: float) -> None:
+        """What is at `media_s` seconds of the file is heard at `at`."""
+        self.origin = at - media_s
+
+
 class Pacer:
     """Lets one thread wait for its due times; `close`, from any thread, ends all waiting."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, media_clock: MediaClock | None = None
+    ) -> None:
         self._clock = clock
+        self._media_clock = media_clock
         self._closed = threading.Event()
         self._origin: float | None = None
 
@@ -81,11 +98,13 @@ class Pacer:
         return self._closed.is_set()
 
     def wait_for(self, media_time: float) -> float | None:
-        """Waits until `media_time` (seconds; the first call's is now) is due.
+        """Waits until `media_time` (seconds; without a media clock the first call's is now) is due.
 
         Gives how late it is in seconds, None when closed. More than MAX_CATCH_UP_S late: the clock starts
-        anew.
+        anew, if it is one's own.
         """
+        if self._media_clock is not None:
+            return self._follow(self._media_clock, media_time)
         now = self._clock()
         if self._origin is None:
             self._origin = now - media_time
@@ -95,6 +114,16 @@ class Pacer:
         elif -wait > MAX_CATCH_UP_S:
             self._origin, wait = now - media_time, 0.0
         return None if self._closed.is_set() else max(0.0, -wait)
+
+    def _follow(self, media_clock: MediaClock, media_time: float) -> float | None:
+        """The sound may stand still or jump: looks again and again."""
+        while not self._closed.is_set():
+            origin = media_clock.origin
+            wait = LOOK_AGAIN_S if origin is None else origin + media_time - self._clock()
+            if wait <= 0:
+                return -wait
+            self._closed.wait(min(wait, LOOK_AGAIN_S))
+        return None
 
     def close(self) -> None:
         self._closed.set()

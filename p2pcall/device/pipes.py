@@ -1,30 +1,30 @@
-"""Standard input and output as devices: raw PCM in both directions.
+"""Pipes, read and written by threads that can always be woken.
 
-Raw PCM is signed 16-bit little-endian mono at 48 kHz. Rules: the loop never waits for a pipe; each
-direction has a thread of its own, ended by `stop`, and a bounded queue. Reading stops when the queue is
-full, so the program that writes is held to real time; what a slow reader of ours does not take is dropped
-and counted. File flags are not touched: they belong to everybody who has the same terminal or pipe. Leaves
-out y4m pictures (`y4m`).
+Rules: the loop never waits for a pipe; each direction has a thread of its own, ended by `close` or `stop`, and a
+bounded queue. What a slow reader of ours does not take is dropped and counted. Opening waits for nobody. File flags are
+not touched: they belong to everybody who has the same terminal or pipe. Leaves out what is in them (`streams`, `y4m`).
 """
 
+import errno
 import os
 import select
 import threading
 from collections import deque
 from collections.abc import Callable
 
-from p2pcall.device.base import FRAME_BYTES, SILENCE, OnError, OnFrame, Scheduler
-from p2pcall.device.pace import Ticker
 from p2pcall.errors import ExitCode, P2PCallError
 
-READ_QUEUE_FRAMES = 4
-"""80 ms of input in hand: what a writer on a busy machine may be late."""
+STDOUT = "standard output"
 WRITE_QUEUE_FRAMES = 25
 """Half a second of output that a reader may be behind before frames are dropped."""
 PIPE_CHUNK_BYTES = 4_096
 """PIPE_BUF on Linux: so much is taken without blocking by a pipe that polls as writable."""
 FLUSH_S = 0.2
 """How long `stop` waits for a reader to take what is left."""
+WAITING_MS = 1_000
+"""A stream that gives nothing for so long is told of."""
+RETRY_MS = 100
+"""Between two looks whether somebody reads a named pipe."""
 
 
 class Waker:
@@ -52,22 +52,37 @@ class Waker:
 class FdReader:
     """Reads a file descriptor in one thread; `close`, from any thread, makes a waiting `read` return."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(
+        self, open_fd: Callable[[], int], *, owned: bool = False, waiting: Callable[[], None] | None = None
+    ):
+        """`open_fd` is called by the first `read`; `owned`: closed at the end. `waiting` is told if nothing comes."""
+        self._open_fd, self._owned, self._waiting = open_fd, owned, waiting
+        self._fd = -1
         self._waker = Waker()
         self._poll = select.poll()
-        self._poll.register(fd, select.POLLIN)
         self._poll.register(self._waker.fd, select.POLLIN)
+        self._ended = False
 
     def read(self, count: int) -> bytes:
-        """Exactly `count` bytes, fewer only at the end of the input or when closed. Raises OSError."""
+        """Up to `count` bytes, at least one; none at the end of the input or when closed. Raises OSError."""
+        if self._ended:
+            return b""
+        if self._fd < 0:
+            self._fd = self._open_fd()
+            self._poll.register(self._fd, select.POLLIN)
+        ready = self._poll.poll(None if self._waiting is None else WAITING_MS)
+        if not ready and self._waiting is not None:
+            self._waiting()
+            ready = self._poll.poll()
+        self._waiting = None
+        data = b"" if any(fd != self._fd for fd, _ in ready) else os.read(self._fd, min(count, 1 << 16))
+        self._ended = not data
+        return data
+
+    def exactly(self, count: int) -> bytes:
+        """`count` bytes, fewer only at the end of the input or when closed. Raises OSError."""
         got = bytearray()
-        while len(got) < count:
-            if any(fd != self._fd for fd, _ in self._poll.poll()):
-                break
-            data = os.read(self._fd, min(count - len(got), 1 << 16))
-            if not data:
-                break
+        while len(got) < count and (data := self.read(count - len(got))):
             got += data
         return bytes(got)
 
@@ -75,16 +90,59 @@ class FdReader:
         self._waker.wake()
 
     def release(self) -> None:
-        """Gives the waker back; called by the reading thread when it reads no more."""
+        """Gives everything back; called by the reading thread when it reads no more."""
+        self._ended = True
         self._waker.close()
+        if self._owned and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Peeked:
+    """A reader whose beginning can be looked at first."""
+
+    def __init__(self, reader: FdReader) -> None:
+        self._reader = reader
+        self._buffer = bytearray()
+
+    def peek(self, count: int) -> bytes:
+        """The next `count` bytes, fewer only at the end; they are still to be read."""
+        while len(self._buffer) < count and (data := self._reader.read(count - len(self._buffer))):
+            self._buffer += data
+        return bytes(self._buffer[:count])
+
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes, at least one; none at the end."""
+        if not self._buffer:
+            return self._reader.read(count)
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+    def exactly(self, count: int) -> bytes:
+        """`count` bytes, fewer only at the end."""
+        got = bytearray()
+        while len(got) < count and (data := self.read(count - len(got))):
+            got += data
+        return bytes(got)
 
 
 class FdWriter:
     """Writes blocks to a file descriptor from a thread of its own."""
 
-    def __init__(self, fd: int, limit: int, on_failure: Callable[[OSError], None]) -> None:
-        """At most `limit` blocks wait; `on_failure` is called in the writing thread, once."""
-        self._fd = fd
+    def __init__(
+        self,
+        open_fd: Callable[[], int],
+        limit: int,
+        on_failure: Callable[[OSError], None],
+        *,
+        owned: bool = False,
+    ) -> None:
+        """At most `limit` blocks wait; `open_fd` is tried until somebody reads (ENXIO), `owned`: closed at the end.
+
+        `on_failure` is called in the writing thread, once.
+        """
+        self._open_fd, self._owned = open_fd, owned
         self._limit = limit
         self._on_failure = on_failure
         self._queue: deque[bytes] = deque()
@@ -94,6 +152,11 @@ class FdWriter:
         self._thread = threading.Thread(target=self._run, name="p2pcall-pipe-out", daemon=True)
         self._thread.start()
         self.dropped = 0
+
+    @property
+    def behind(self) -> bool:
+        """What is put now would not be taken."""
+        return len(self._queue) >= self._limit
 
     def put(self, data: bytes) -> bool:
         """Queues a block; False (and counted) when the queue is full."""
@@ -120,16 +183,11 @@ class FdWriter:
             return self._queue.popleft() if self._queue else None
 
     def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        poll.register(self._waker.fd, select.POLLIN)
+        fd = -1
         try:
-            while (data := self._next()) is not None:
-                rest = memoryview(data)
-                while rest:
-                    if any(fd == self._waker.fd for fd, _ in poll.poll()):
-                        return
-                    rest = rest[os.write(self._fd, rest[:PIPE_CHUNK_BYTES]) :]
+            fd = self._opened()
+            if fd >= 0:
+                self._write_all(fd)
         except OSError as error:
             with self._changed:
                 self._stopping = True
@@ -137,105 +195,38 @@ class FdWriter:
             self._on_failure(error)
         finally:
             self._waker.close()
+            if self._owned and fd >= 0:
+                os.close(fd)
 
-
-def write_error(error: OSError, what: str = "standard output") -> P2PCallError:
-    """What a failed write means to people; a reader that went away is no failure but an end."""
-    if isinstance(error, BrokenPipeError):
-        return P2PCallError("stdout-closed", "nobody reads standard output any more", ExitCode.OK)
-    return P2PCallError("write-failed", f"{what}: {(error.strerror or str(error)).lower()}", ExitCode.DEVICE)
-
-
-class StdinSource:
-    """`--audio-in -`: raw PCM from a pipe or file, at real time; silence while it has nothing, and after
-    its end.
-    """
-
-    def __init__(self, fd: int, scheduler: Scheduler) -> None:
-        self.latency_s = 0.0
-        self.on_end: Callable[[], None] | None = None
-        self.on_error: OnError | None = None
-        self.starved = 0
-        self._fd = fd
-        self._on_frame: OnFrame | None = None
-        self._ticker = Ticker(scheduler, self._tick)
-        self._frames: deque[bytes] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._ended = False
-        self._told = False
-        self._reader: FdReader | None = None
-
-    def start(self, on_frame: OnFrame) -> None:
-        if self._reader is not None or self._stopping:
-            return
-        self._on_frame = on_frame
-        self._reader = FdReader(self._fd)
-        threading.Thread(target=self._read, args=(self._reader,), name="p2pcall-pipe-in", daemon=True).start()
-        self._ticker.start()
-
-    def stop(self) -> None:
-        self._ticker.stop()
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._reader is not None:
-            self._reader.close()
-
-    def _read(self, reader: FdReader) -> None:
-        short = False
-        while not short:
+    def _opened(self) -> int:
+        """The descriptor, once there is a reader; -1 if it is stopped before."""
+        poll = select.poll()
+        poll.register(self._waker.fd, select.POLLIN)
+        while True:
             try:
-                pcm = reader.read(FRAME_BYTES)
-            except OSError:  # a terminal or device that went away: the end of the input, like any other
-                pcm = b""
-            short = len(pcm) < FRAME_BYTES
-            with self._changed:
-                if pcm:
-                    self._frames.append(pcm.ljust(FRAME_BYTES, b"\0"))
-                self._changed.wait_for(lambda: len(self._frames) < READ_QUEUE_FRAMES or self._stopping)
-                self._ended = short
-                short = short or self._stopping
-        reader.release()
+                return self._open_fd()
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+            if poll.poll(RETRY_MS):
+                return -1
 
-    def _tick(self, due: float) -> None:
-        with self._changed:
-            pcm = self._frames.popleft() if self._frames else None
-            over = pcm is None and self._ended
-            self._changed.notify()
-        if pcm is None and not over:
-            self.starved += 1
-        if self._on_frame is not None:
-            self._on_frame(pcm or SILENCE, due)
-        if over and not self._told:
-            self._told = True
-            if self.on_end is not None:
-                self.on_end()
+    def _write_all(self, fd: int) -> None:
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        poll.register(self._waker.fd, select.POLLIN)
+        while (data := self._next()) is not None:
+            rest = memoryview(data)
+            while rest:
+                if any(ready == self._waker.fd for ready, _ in poll.poll()):
+                    return
+                rest = rest[os.write(fd, rest[:PIPE_CHUNK_BYTES]) :]
 
 
-class StdoutWriter:
-    """`--audio-out -`: raw PCM to a pipe; the block interface of `files.PacedSink`."""
-
-    def __init__(self, fd: int) -> None:
-        self._failure: OSError | None = None
-        self._fd = fd
-        self._writer: FdWriter | None = None
-
-    @property
-    def dropped(self) -> int:
-        return self._writer.dropped if self._writer is not None else 0
-
-    def write(self, pcm: bytes) -> None:
-        """Queues a frame. Raises the OSError that the thread met."""
-        if self._failure is not None:
-            raise self._failure
-        if self._writer is None:
-            self._writer = FdWriter(self._fd, WRITE_QUEUE_FRAMES, self._failed)
-        self._writer.put(pcm)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.stop()
-
-    def _failed(self, error: OSError) -> None:
-        self._failure = error
+def write_error(error: OSError, what: str = STDOUT) -> P2PCallError:
+    """What a failed write means to people; that nobody reads standard output any more is no failure but an end."""
+    if isinstance(error, BrokenPipeError):
+        if what == STDOUT:
+            return P2PCallError("stdout-closed", "nobody reads standard output any more", ExitCode.OK)
+        return P2PCallError("write-failed", f"{what}: nobody reads it any more", ExitCode.DEVICE)
+    return P2PCallError("write-failed", f"{what}: {(error.strerror or str(error)).lower()}", ExitCode.DEVICE)

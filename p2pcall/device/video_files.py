@@ -1,30 +1,27 @@
-"""Pictures from files and generators, and into files.
+"""Pictures into files and streams.
 
-Rules: a source gives a picture when it is due on its own time line, at most `fps` a second; what is overdue
-is left out. A sink has one size from its first picture on, later ones are fitted into it, with their shape
-kept and black beside; time stamps are those of a clock, so that the file plays as it was seen. Leaves out
-sound, pipes (`y4m`), cameras (`camera`).
+Rules: a sink has one size from its first picture on, later ones are fitted into it, with their shape kept and black
+beside; time stamps are those of a clock that begins with the sink, so that the file plays as it was seen, beside the
+sound that was recorded with it. Leaves out sound, y4m (`y4m`), where pictures come from (`video_in`).
 """
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from typing import cast
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from p2pcall.device.base import OnError, media_file_error
+from p2pcall.device.base import OnError
 from p2pcall.device.canvas import VIEW, Canvas
-from p2pcall.device.files import MAX_BAD_PACKETS, open_media, write_failure
+from p2pcall.device.container import file_url
+from p2pcall.device.files import StreamFile, write_failure
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.pace import Pacer
 from p2pcall.errors import P2PCallError
 
 FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
@@ -34,116 +31,13 @@ _CLUSTERS = {"cluster_time_limit": "500"}
 _FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
 CRASH_OPTIONS = {".mkv": _CLUSTERS, ".webm": _CLUSTERS, ".mp4": _FRAGMENTS, ".mov": _FRAGMENTS}
 """So that no more than half a second (ms; µs) is held back from the file: a crash costs no more."""
-STILL_FPS = 5
-"""A still picture is repeated so often: enough for the other side to see it soon after a loss."""
-LATE_S = 0.05
-"""A picture of a file that is later than this is left out."""
-
-Timed = tuple[float, av.VideoFrame]
-
-
-class PacedVideo:
-    """A VideoSource of pictures with times (seconds): a file, a test card, a drawn person."""
-
-    def __init__(self, pictures: Callable[[], Iterator[Timed]], size: tuple[int, int], fps: int) -> None:
-        """`pictures` is called by the first `read`; what it gives is taken when due. It may raise
-        P2PCallError.
-        """
-        self.size = size
-        self._make = pictures
-        self._pictures: Iterator[Timed] | None = None
-        self._pacer = Pacer()
-        self._step = 1 / fps
-        self._next_at: float | None = None
-
-    def read(self) -> av.VideoFrame | None:
-        if self._pictures is None:
-            self._pictures = self._make()
-        for at, frame in self._pictures:
-            if self._pacer.closed:
-                break
-            # A tenth of a step of tolerance: time stamps of a file of the same rate are rounded.
-            if self._next_at is not None and at < self._next_at - self._step / 10:
-                continue
-            late = self._pacer.wait_for(at)
-            if late is None:
-                break
-            if self._next_at is None or at - self._next_at > self._step:
-                self._next_at = at
-            self._next_at += self._step
-            if late > LATE_S:
-                continue
-            return frame
-        return None
-
-    def close(self) -> None:
-        self._pacer.close()
-
-
-def generated(draw: Callable[[int], np.ndarray], fps: int) -> Iterator[Timed]:
-    """Pictures without end from a function that draws number `n` as an RGB array (height, width, 3)."""
-    for n in itertools.count():
-        yield n / fps, av.VideoFrame.from_ndarray(draw(n), format="rgb24")
-
-
-def check_picture_file(path: str) -> tuple[int, int]:
-    """Width and height of a media or picture file. Raises P2PCallError unless a picture can be decoded."""
-    for _, frame in file_pictures(path):
-        return frame.width, frame.height
-    raise media_file_error(path, "there is no picture in it that can be decoded")
-
-
-def file_pictures(path: str) -> Iterator[Timed]:
-    """The pictures of a file once; times begin with 0 and never go back."""
-    container = open_media(path, "video")
-    with container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        step = 1 / float(stream.average_rate or 25)
-        first: float | None = None
-        at = 0.0
-        bad = 0
-        packets = container.demux(stream)
-        while bad < MAX_BAD_PACKETS:
-            try:
-                packet = next(packets, None)
-                frames = packet.decode() if packet is not None else []
-            except (av.FFmpegError, ValueError):
-                bad += 1
-                continue
-            if packet is None:
-                return
-            bad = 0
-            for frame in frames:
-                stamp = frame.time if frame.time is not None else at + step
-                if first is None:
-                    first = stamp
-                at = max(at, stamp - first)
-                yield at, frame
-
-
-def repeated_pictures(path: str, loop: bool) -> Iterator[Timed]:
-    """The pictures of a file; over and over with `loop`; a file of one picture is repeated in any case."""
-    start = 0.0
-    while True:
-        count, end, last = 0, start, None
-        for at, frame in file_pictures(path):
-            step = start + at - end if count else 0.0
-            count, end, last = count + 1, start + at, frame
-            yield end, frame
-        if count == 1 and last is not None:
-            for n in itertools.count(1):
-                yield end + n / STILL_FPS, last
-        if not loop or not count:
-            return
-        start = end + max(step, 1 / 60)
 
 
 class FileVideo:
     """A VideoSink into a file: H.264 where FFmpeg has it, VP8 for .webm; complete after `close`."""
 
     def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
-        """Makes nothing yet: that begins with the first picture."""
+        """Makes nothing yet: that begins with the first picture. The file's time begins now."""
         self.on_error: OnError | None = None
         self._file = file
         self._path = str(file.path)
@@ -153,7 +47,8 @@ class FileVideo:
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._canvas: Canvas | None = None
-        self._began = 0.0
+        self._to: StreamFile | None = None
+        self._began = self._clock()
         self._last_ms = -1
 
     def show(self, frame: av.VideoFrame) -> None:
@@ -164,7 +59,8 @@ class FileVideo:
                 if self._container is None or self._canvas is None:
                     self._canvas = Canvas.like(frame)
                     self._container, self._stream = self._open(self._canvas)
-                    self._began = self._clock()
+                if self._to is not None and self._to.behind:
+                    return  # a slow reader: the next picture may find room
                 picture = self._canvas.fit(frame)
                 # Two pictures within a millisecond: the second one is moved, time stamps must grow.
                 self._last_ms = max(self._last_ms + 1, round((self._clock() - self._began) * 1000))
@@ -188,6 +84,8 @@ class FileVideo:
             try:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
+                if self._to is not None:
+                    self._to.close()
                 self._file.finish()
             except (OSError, av.FFmpegError) as error:
                 self._fail(error)
@@ -195,7 +93,9 @@ class FileVideo:
     def _open(self, canvas: Canvas) -> tuple[OutputContainer, VideoStream]:
         suffix = self._file.path.suffix.lower()
         options = {"flush_packets": "1", **CRASH_OPTIONS.get(suffix, {})}
-        container = av.open(self._file.begin(), "w", format=FORMATS[suffix], container_options=options)
+        self._to = None if self._file.is_plain else StreamFile(self._path)
+        where = self._to or file_url(self._file.begin(), "wb")
+        container = av.open(where, "w", format=FORMATS[suffix], container_options=options)
         h264 = suffix != ".webm" and "libx264" in av.codecs_available
         codec = "libx264" if h264 else "libvpx" if suffix in (".webm", ".mkv") else "mpeg4"
         stream = cast(VideoStream, container.add_stream(codec, rate=15))
@@ -216,6 +116,9 @@ class FileVideo:
         with suppress(OSError, av.FFmpegError):
             if self._container is not None:
                 self._container.close()
+        with suppress(OSError):
+            if self._to is not None:
+                self._to.close()
         with suppress(OSError):
             self._file.finish()  # what there is, is kept
         told = error if isinstance(error, P2PCallError) else write_failure(error, self._path)

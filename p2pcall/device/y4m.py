@@ -1,4 +1,4 @@
-"""Pictures on a pipe: YUV4MPEG2, 8 bits, in both directions.
+"""YUV4MPEG2, 8 bits: pictures from streams, into streams and files.
 
 Rules: reading is held to the stream's own rate, so a program that writes faster waits; writing never holds
 up the thread that shows pictures: one picture waits, further ones are dropped and counted. The output has
@@ -6,17 +6,27 @@ one size, each picture is fitted into it. Leaves out interlacing and more than 8
 mjpegtools.
 """
 
+import io
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 
 from p2pcall.device.base import OnError, media_file_error
-from p2pcall.device.canvas import plane_pixels
+from p2pcall.device.canvas import VIEW, Canvas, plane_pixels
+from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
-from p2pcall.device.pipes import FdReader, FdWriter, write_error
+from p2pcall.device.picture import Developer
+from p2pcall.device.pipes import STDOUT, FdWriter, Peeked, write_error
+from p2pcall.device.streams import MakeWriter
+from p2pcall.errors import P2PCallError
 
+Y4M_MARK = b"YUV4MPEG2"
 MAX_LINE_BYTES = 256
 MAX_SIDE = 4_096
 WRITE_QUEUE_FRAMES = 1
@@ -35,7 +45,7 @@ class Header:
 
     def __init__(self, line: bytes) -> None:
         fields = line.decode("ascii").split()
-        if not fields or fields[0] != "YUV4MPEG2":
+        if not fields or fields[0].encode() != Y4M_MARK:
             raise ValueError("no YUV4MPEG2 stream")
         values = {field[0]: field[1:] for field in fields[1:]}
         self.width, self.height = int(values.get("W", "0")), int(values.get("H", "0"))
@@ -50,6 +60,10 @@ class Header:
         if name not in FORMATS or (name != "mono" and colours[3:] not in ("", "jpeg", "paldv", "mpeg2")):
             raise ValueError(f"colours {colours}")
         self.format, across, down = FORMATS[name]
+        self.full_range = "XCOLORRANGE=FULL" in fields
+        wide, _, high = values.get("A", "0:0").partition(":")
+        shape = int(wide), int(high or "0")
+        self.pixel_shape = Fraction(*shape) if min(shape) > 0 else None
         self.planes = [(self.width, self.height)]
         if across:
             self.planes += [(-(-self.width // across), -(-self.height // down))] * 2
@@ -65,7 +79,14 @@ class Header:
             rows[:height, :width] = pixels.reshape(height, width)
             plane.update(rows.tobytes().ljust(plane.buffer_size, b"\0")[: plane.buffer_size])
             at += width * height
+        frame.color_range = ColorRange.JPEG if self.full_range else ColorRange.MPEG
         return frame
+
+
+def header(size: tuple[int, int]) -> bytes:
+    """The first line of a stream that is written."""
+    width, height = size
+    return f"YUV4MPEG2 W{width} H{height} F{OUTPUT_FPS}:1 Ip A1:1 C420jpeg\n".encode()
 
 
 def frame_bytes(frame: av.VideoFrame) -> bytes:
@@ -73,16 +94,18 @@ def frame_bytes(frame: av.VideoFrame) -> bytes:
     return b"".join(plane_pixels(plane).tobytes() for plane in frame.planes)
 
 
-class StdinVideo:
-    """`--video-in -`."""
+class Y4mVideo:
+    """A VideoSource of y4m as it comes."""
 
     size = (640, 480)
+    endless = False
 
-    def __init__(self, fd: int) -> None:
-        self._reader = FdReader(fd)
+    def __init__(self, reader: Peeked, name: str = "standard input") -> None:
+        self._reader, self._name = reader, name
         self._pacer = Pacer()
         self._header: Header | None = None
         self._count = 0
+        self._developer = Developer()
 
     def read(self) -> av.VideoFrame | None:
         """The next picture when it is due; None at the end. Raises P2PCallError for what is no y4m."""
@@ -92,21 +115,23 @@ class StdinVideo:
                 if not line:
                     return None
                 self._header = Header(line)
-                self.size = (self._header.width, self._header.height)
             marker = self._line()
-            data = self._reader.read(self._header.frame_bytes) if marker.startswith(b"FRAME") else b""
+            data = self._reader.exactly(self._header.frame_bytes) if marker.startswith(b"FRAME") else b""
         except (ValueError, OSError) as error:
             hint = "`ffmpeg -i FILE -pix_fmt yuv420p -f yuv4mpegpipe -` makes one"
-            raise media_file_error("standard input", f"not y4m: {error}", hint) from error
+            raise media_file_error(self._name, f"not y4m: {error}", hint) from error
         if len(data) < self._header.frame_bytes:
             return None
         late = self._pacer.wait_for(self._count / float(self._header.fps))
         self._count += 1
-        return None if late is None else self._header.frame(data)
+        if late is None:
+            return None
+        frame = self._developer.develop(self._header.frame(data), pixel_shape=self._header.pixel_shape)
+        self.size = (frame.width, frame.height)
+        return frame
 
     def close(self) -> None:
         self._pacer.close()
-        self._reader.close()
 
     def _line(self) -> bytes:
         """A line without its end; empty at the end of the input. Raises ValueError when it is too long."""
@@ -120,12 +145,19 @@ class StdinVideo:
         return b""
 
 
-class StdoutVideo:
-    """`--video-out -`: y4m of the canvas that `fit` makes of each picture, 15 pictures a second by name."""
+class StreamedY4m:
+    """y4m to a stream as pictures come: what `fit` makes of each, 15 a second by name."""
 
-    def __init__(self, fd: int, size: tuple[int, int], fit: Callable[[av.VideoFrame], av.VideoFrame]) -> None:
+    def __init__(
+        self,
+        make: MakeWriter,
+        size: tuple[int, int],
+        fit: Callable[[av.VideoFrame], av.VideoFrame],
+        what: str = STDOUT,
+    ) -> None:
+        """`make` is given the limit and whom to tell a failure; the thread begins with the first picture."""
         self.on_error: OnError | None = None
-        self._fd = fd
+        self._make, self._what = make, what
         self._size = size
         self._fit = fit
         self._writer: FdWriter | None = None
@@ -142,10 +174,8 @@ class StdoutVideo:
             return
         data = b"FRAME\n" + frame_bytes(self._fit(frame))
         if self._writer is None:
-            self._writer = FdWriter(self._fd, WRITE_QUEUE_FRAMES, self._failed)
-            width, height = self._size
-            head = f"YUV4MPEG2 W{width} H{height} F{OUTPUT_FPS}:1 Ip A1:1 C420jpeg\n"
-            data = head.encode() + data
+            self._writer = self._make(WRITE_QUEUE_FRAMES, self._failed)
+            data = header(self._size) + data
         self._writer.put(data)
 
     def view_size(self) -> tuple[int, int]:
@@ -162,4 +192,73 @@ class StdoutVideo:
         if not self._told:
             self._told = True
             if self.on_error is not None:
-                self.on_error(write_error(failure))
+                self.on_error(write_error(failure, self._what))
+
+
+class Y4mFile:
+    """y4m in a file, which keeps time: 15 pictures a second, each as often as it was seen."""
+
+    def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
+        """Makes nothing yet: that begins with the first picture. The file's time begins now."""
+        self.on_error: OnError | None = None
+        self._file, self._clock = file, clock
+        self._began = clock()
+        self._lock = threading.Lock()
+        self._canvas: Canvas | None = None
+        self._out: io.FileIO | None = None
+        self._last = b""
+        self._count = 0
+        self._closed = False
+
+    def show(self, frame: av.VideoFrame) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                if self._canvas is None or self._out is None:
+                    self._canvas = Canvas.like(frame)
+                    self._out = io.FileIO(self._file.begin(), "w")
+                    self._write(header((self._canvas.width, self._canvas.height)))
+                    self._count = int((self._clock() - self._began) * OUTPUT_FPS)
+                self._fill(self._clock())
+                self._last = b"FRAME\n" + frame_bytes(self._canvas.fit(frame))
+            except (OSError, P2PCallError) as error:
+                self._fail(error)
+
+    def view_size(self) -> tuple[int, int]:
+        return (0, 0) if self._closed else VIEW
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._out is not None:
+                    with self._out:
+                        self._fill(max(self._clock(), self._began + (self._count + 1) / OUTPUT_FPS))
+                    self._file.finish()
+            except OSError as error:
+                self._fail(error)
+
+    def _fill(self, now: float) -> None:
+        """The last picture for as long as it was seen; nothing before the first."""
+        due = int((now - self._began) * OUTPUT_FPS)
+        while self._last and self._count < due:
+            self._write(self._last)
+            self._count += 1
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest and self._out is not None:
+            rest = rest[self._out.write(rest) or 0 :]
+
+    def _fail(self, error: OSError | P2PCallError) -> None:
+        self._closed = True
+        with suppress(OSError):
+            if self._out is not None:
+                self._out.close()
+            self._file.finish()  # what there is, is kept
+        told = error if isinstance(error, P2PCallError) else write_error(error, str(self._file.path))
+        if self.on_error is not None:
+            self.on_error(told)

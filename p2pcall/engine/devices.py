@@ -15,16 +15,19 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 
 from p2pcall.device.base import AudioSink, AudioSource, VideoSink, VideoSource
 from p2pcall.device.factory import (
+    Inputs,
     is_microphone,
     is_speaker,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
     open_video_source,
+    sound_meaning,
 )
-from p2pcall.device.files import SOUND_SUFFIXES
-from p2pcall.device.outfile import OutFile, check_not_the_same
-from p2pcall.device.video_files import VIDEO_SUFFIXES
+from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_there, of_picture
+from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
+from p2pcall.device.pace import MediaClock
+from p2pcall.device.streams import is_stream
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.env import Env
@@ -147,6 +150,11 @@ class Microphone:
         self._on_frame: OnFrame | None = None
         self.on_end: Callable[[], None] | None = None
 
+    @property
+    def endless(self) -> bool:
+        """It has no end of its own."""
+        return self._keeper.device.endless
+
     def start(self, on_frame: OnFrame, on_failure: OnFailure) -> None:
         """Begin to capture."""
         self._on_frame, self._keeper.on_failure = on_frame, on_failure
@@ -203,6 +211,17 @@ class Speaker:
         return pcm
 
 
+class Notes:
+    """From whichever thread reads an input to whoever tells people."""
+
+    def __init__(self) -> None:
+        self.on_note: Callable[[str], None] | None = None
+
+    def __call__(self, text: str) -> None:
+        if self.on_note is not None:
+            self.on_note(text)
+
+
 @dataclass(slots=True)
 class Devices:
     """What one call hears, plays, films and shows. `None`: that direction is off.
@@ -219,6 +238,10 @@ class Devices:
     warnings: list[P2PCallError] = field(default_factory=list)
     files: list[OutFile] = field(default_factory=list)
     """What is written."""
+    notes: Notes = field(default_factory=Notes)
+    """What inputs have to say while they are read."""
+    finite_video: bool = False
+    """The picture has an end of its own."""
 
     @property
     def sends_video(self) -> bool:
@@ -245,10 +268,13 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     stdin = env.stdin.buffer if "-" in (media.audio_in, media.video_in) else None
     stdout = _stdout(env) if "-" in (media.audio_out, media.video_out) else None
 
-    def source(spec: str) -> AudioSource:
-        return open_audio_source(spec, loop, loop=media.loop, stdin=stdin)
+    notes = Notes()
+    inputs = _inputs(media, notes)
 
-    warnings: list[P2PCallError] = []
+    def source(spec: str) -> AudioSource:
+        return open_audio_source(spec, loop, inputs, stdin=stdin)
+
+    warnings = _meanings(media)
     written = {"--audio-out": media.audio_out, "--video-out": media.video_out}
     files = {
         option: OutFile(value, force=media.force and not call)
@@ -260,15 +286,46 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
         warnings += [P2PCallError("file-found", text, ExitCode.OK) for text in file.check()]
 
     def sink(spec: str) -> AudioSink:
-        return open_audio_sink(spec, loop, stdout=stdout, file=files.get("--audio-out"))
+        return open_audio_sink(spec, loop, stdout=stdout, file=files.get("--audio-out"), raw=media.raw)
 
     microphone = Microphone(source(media.audio_in), source, media.audio_in)
     speaker = Speaker(sink(media.audio_out), sink, media.audio_out)
-    camera = _camera(media, env, warnings)
+    camera, finite = _camera(media, env, inputs, warnings)
     show = None
     if media.video_out not in (*SCREEN_MODES, "none"):
         show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
-    return Devices(microphone, media.audio_in != "none", speaker, camera, show, warnings, [*files.values()])
+    sends = media.audio_in != "none"
+    return Devices(microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, finite)
+
+
+def _inputs(media: MediaSettings, notes: Notes) -> Inputs:
+    """P2PCallError (exit 2) if one stream is to be read twice."""
+    one = media.video_in is not None and media.audio_in == media.video_in and is_stream(media.audio_in)
+    if one:
+        text = f"{media.audio_in} can be read once: as sound or as picture"
+        raise P2PCallError("same-file", text, ExitCode.USAGE, "write it to a file first, or use two pipes")
+    together = (
+        media.video_in is not None
+        and is_there(media.audio_in)
+        and is_there(media.video_in)
+        and same_file(Path(media.audio_in), Path(media.video_in))
+    )
+    return Inputs(
+        loop=media.loop,
+        raw=media.raw,
+        audio_track=media.audio_track,
+        video_track=media.video_track,
+        fps=media.fps,
+        clock=MediaClock() if together else None,
+        note=notes,
+    )
+
+
+def _meanings(media: MediaSettings) -> list[P2PCallError]:
+    """What is to be said about words that could be two things. P2PCallError for what is nothing."""
+    meanings = [sound_meaning(media.audio_in, "input"), sound_meaning(media.audio_out, "output")]
+    meanings += [of_picture(media.video_in)] if media.video_in is not None else []
+    return [P2PCallError("device-or-file", one.note, ExitCode.OK) for one in meanings if one.note]
 
 
 def _stdout(env: Env) -> BinaryIO:
@@ -295,31 +352,37 @@ def ring_speaker(settings: CallSettings) -> Speaker | None:
 
 
 def _is_file(sink: str) -> bool:
-    return Path(sink).suffix.lower() in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES)
+    return Path(sink).suffix.lower() in (*SOUND_SUFFIXES, *PICTURE_SUFFIXES)
 
 
-def _camera(media: MediaSettings, env: Env, warnings: list[P2PCallError]) -> Callable[[], VideoSource] | None:
-    """How to open the camera. It is opened by the call, not before; whether there is one is found out here."""
+def _camera(
+    media: MediaSettings, env: Env, inputs: Inputs, warnings: list[P2PCallError]
+) -> tuple[Callable[[], VideoSource] | None, bool]:
+    """How to open the camera, and whether its picture has an end.
+
+    It is opened by the call, not before; whether there is one is found out here.
+    """
     if media.video_in == "none":
-        return None
+        return None, False
     spec = media.video_in or "camera"
     stdin = env.stdin.buffer if spec == "-" else None
 
     def opener() -> VideoSource:
-        source = open_video_source(spec, loop=media.loop, stdin=stdin)
+        source = open_video_source(spec, inputs, stdin=stdin)
         assert source is not None
         return source
 
     if spec == "-":
-        return opener
+        return opener, True
     try:
-        opener().close()
+        source = opener()
+        source.close()
     except P2PCallError as error:
         if media.video_in is not None or error.exit is not ExitCode.DEVICE:
             raise
         warnings.append(error)
-        return None
-    return opener
+        return None, False
+    return opener, not source.endless
 
 
 def _echo_devices() -> Devices:

@@ -17,6 +17,7 @@ class EchoAudio:
     """A sound source that gives what its sink played last; the sink's clock is the clock of both."""
 
     latency_s = 0.0
+    endless = True
 
     def __init__(self) -> None:
         self.on_end: Callable[[], None] | None = None
@@ -62,6 +63,7 @@ class EchoVideo:
     """A picture sink and source in one: `read` waits for what `show` was given, newest only."""
 
     size = VIEW_SIZE
+    endless = True
 
     def __init__(self) -> None:
         self.on_error: Callable[[P2PCallError], None] | None = None

@@ -109,6 +109,7 @@ class LiveCall:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._media_told = True
         self._reconnecting = False
+        self._ended_sources: set[str] = set()
         self._notice_until = self._connected_at
         self._remote_told: int | None = None
         self._remote_flags = media_flags(True, remote_video)
@@ -144,7 +145,7 @@ class LiveCall:
             capture = CaptureThread(
                 devices.open_camera, self._loop.call_soon_threadsafe, self._node.now, show_local
             )
-            capture.on_end = self._source_ended
+            capture.on_end = lambda: self._source_ended("video")
             capture.on_error = self._device_failed
         self._video = VideoPath(self._line, self._node.now, self._session_ms, capture, playout, sink)
         self._video.on_first_show = self._first_video
@@ -159,10 +160,11 @@ class LiveCall:
         self._line.on_payload = self._on_payload
         for file in devices.files:
             file.on_note = self._file_named
+        devices.notes.on_note = self._input_noted
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
         devices.speaker.play(self._receive.pull, self._device_failed)
-        devices.microphone.on_end = self._source_ended
+        devices.microphone.on_end = lambda: self._source_ended("audio")
         devices.microphone.start(self._send.on_frame, self._device_failed)
         self._video.start(self._video_on)
         self._report()
@@ -322,8 +324,13 @@ class LiveCall:
 
     # --- what devices and timers say ---------------------------------------------------------------------------
 
-    def _source_ended(self) -> None:
-        if self._settings.media.hangup_on_eof:
+    def _source_ended(self, which: str) -> None:
+        """Sound or picture has come to its end; the call has, when all that have one are there."""
+        self._ended_sources.add(which)
+        waits = {"audio"} if not self._devices.microphone.endless else set()
+        if self._devices.finite_video and self._video_on:
+            waits.add("video")
+        if self._settings.media.hangup_on_eof and waits <= self._ended_sources:
             self._after("eof", EOF_DRAIN_S, lambda: self._line.tell("eof"))
 
     def _device_failed(self, error: P2PCallError) -> None:
@@ -339,6 +346,10 @@ class LiveCall:
     def _sink_failed(self, error: P2PCallError) -> None:
         """Called by the playout thread, or by a view that cannot show the picture any more."""
         self._loop.call_soon_threadsafe(self._device_failed, error)
+
+    def _input_noted(self, text: str) -> None:
+        """Called by whichever thread reads the input."""
+        self._loop.call_soon_threadsafe(self._warn, "media-file", text)
 
     def _file_named(self, text: str) -> None:
         """Called by whichever thread writes the file."""

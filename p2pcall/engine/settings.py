@@ -6,6 +6,8 @@ Defaults are those of the contract. Parsing the command line is the business of 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from p2pcall.device.raw import RawFormat
+
 RING_TIMEOUT_S = 45.0
 """How long `dial` lets it ring, as telephones do."""
 MAX_NAME_BYTES = 64
@@ -51,6 +53,13 @@ class MediaSettings:
     hangup_on_eof: bool = False
     force: bool = False
     """Write over a file that is there."""
+    raw: RawFormat | None = None
+    """What raw sound on a pipe is; None: what its first bytes tell, else the usual."""
+    audio_track: int | None = None
+    video_track: int | None = None
+    """Of a file with several: counted from 1."""
+    fps: int | None = None
+    """The rate of pictures without time stamps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Picture of one call: camera to fragments, fragments to the screen.
 
-Two threads of this room's own: `CaptureThread` owns the camera and the encoder, `PlayoutThread` the decoder and
-the view. Both talk with the loop by `call_soon_threadsafe` and one bounded slot or queue each. A frame that finds
-the way out still taken is not encoded at all, so that the chain of references never breaks on purpose. An error that is
-no device's ends its thread, and with it the call (`station.Interrupts`).
+Three threads of this room's own: `CaptureThread` has one for the camera and one for the encoder, `PlayoutThread` one
+for the decoder and the view. They talk with the loop by `call_soon_threadsafe` and one bounded slot or queue each. A
+frame that finds the way out still taken is not encoded at all, so that the chain of references never breaks on purpose.
+The newest picture stays, and is coded again for whoever comes late, asks for a key frame, or may have lost it. An error
+that is no device's ends its thread, and with it the call (`station.Interrupts`).
 """
 
 import threading
@@ -23,6 +24,9 @@ FPS = 15
 MAX_QUEUED_FRAMES = 60
 """Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
 
+AGAIN_S = 1.0
+"""A picture that stays is sent again so often: what was lost of it is noticed, and it grows sharper."""
+
 STOP_WAIT_S = 2.0
 """How long the end of a call waits for a thread that sits in a driver or a slow terminal."""
 
@@ -36,7 +40,13 @@ class _Run:
 
     stopping: bool = False
     source: VideoSource | None = None
-    thread: threading.Thread | None = None
+    reader: threading.Thread | None = None
+    coder: threading.Thread | None = None
+    newest: tuple[av.VideoFrame, float] | None = None
+    """A picture and when it was captured; stays for those who come late, until there is a newer one."""
+    fresh: bool = False
+    """It has not been coded yet."""
+    ended: bool = False
 
 
 class CaptureThread:
@@ -53,7 +63,7 @@ class CaptureThread:
         self._post = post
         self._clock = clock
         self._show_local = show_local
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._view = (0, 0)
         self._key_wanted = True
         self._slot_free = True
@@ -70,86 +80,115 @@ class CaptureThread:
     def start(self) -> None:
         """Open the source and go; capture begins here and nowhere else."""
         run = _Run()
-        run.thread = threading.Thread(target=self._film, args=(run,), name="capture", daemon=True)
-        with self._lock:
+        run.reader = threading.Thread(target=self._film, args=(run,), name="capture", daemon=True)
+        run.coder = threading.Thread(target=self._code, args=(run,), name="video-coder", daemon=True)
+        with self._changed:
             self._run, self._slot_free, self._key_wanted = run, True, True
-        run.thread.start()
+        run.reader.start()
+        run.coder.start()
 
     def stop(self, *, wait: bool = False) -> None:
-        """Close the source: the camera's light goes out, nothing more is posted. `wait` for the thread's end."""
-        with self._lock:
+        """Close the source: the camera's light goes out, nothing more is posted. `wait` for the threads' end."""
+        with self._changed:
             run, self._run = self._run, None
             if run is None:
                 return
             run.stopping = True
+            self._changed.notify_all()
         if run.source is not None:
             run.source.close()
-        if wait and run.thread is not None:
-            run.thread.join(timeout=STOP_WAIT_S)
+        for thread in (run.reader, run.coder):
+            if wait and thread is not None:
+                thread.join(timeout=STOP_WAIT_S)
 
     def set_view(self, width: int, height: int) -> None:
         """Pixels the other side can show; 0×0 stops the encoder, not the camera."""
-        with self._lock:
-            self._view = (width, height)
+        with self._changed:
+            if self._view != (width, height):
+                self._view = (width, height)
+                self._changed.notify_all()
 
     def want_key(self) -> None:
-        """The next frame will be a key frame."""
-        with self._lock:
+        """The next frame will be a key frame; the picture that was sent last, if there is no newer one soon."""
+        with self._changed:
             self._key_wanted = True
+            self._changed.notify_all()
 
     def sent(self) -> None:
         """The loop has taken the last frame off the slot."""
-        with self._lock:
+        with self._changed:
             self._slot_free = True
+            self._changed.notify_all()
 
     def _film(self, run: _Run) -> None:
+        """The thread of the source: never waits for the coder."""
         try:
             source = self._open_source()
-            with self._lock:
+            with self._changed:
                 run.source = source
                 stopping = run.stopping
             try:
                 if not stopping:
-                    self._pump(run, source)
+                    self._read(run, source)
             finally:
                 source.close()
         except P2PCallError as error:
             if self.on_error is not None and not run.stopping:
                 self._post(self.on_error, error)
+        finally:
+            with self._changed:
+                run.ended = True
+                self._changed.notify_all()
 
-    def _pump(self, run: _Run, source: VideoSource) -> None:
-        encoder: VideoEncoder | None = None
-        size = (0, 0)
-        while True:
-            frame = source.read()
-            with self._lock:
+    def _read(self, run: _Run, source: VideoSource) -> None:
+        while (frame := source.read()) is not None:
+            with self._changed:
                 if run.stopping:
                     return
-                view, key, free = self._view, self._key_wanted, self._slot_free
-            if frame is None:
-                if self.on_end is not None:
-                    self._post(self.on_end)
-                return
-            captured_at = self._clock()
+                run.newest, run.fresh = (frame, self._clock()), True
+                self._changed.notify_all()
             if self._show_local is not None:
                 self._show_local(frame)
-            if not free or 0 in view:
-                continue
-            wanted = encode_size(frame.width, frame.height, *view)
-            if encoder is None or wanted != size:
-                size = wanted
-                encoder = VideoEncoder(*size, FPS, video_bitrate(*size, FPS))
-                key = True
+        if self.on_end is not None and not run.stopping:
+            self._post(self.on_end)
+
+    def _code(self, run: _Run) -> None:
+        """The thread of the coder: each new picture, or the last one again: a new size, a key frame, a quiet time."""
+        encoder: VideoEncoder | None = None
+        while (due := self._due(run, encoder)) is not None:
+            (frame, captured_at), size, key = due
+            if encoder is None or (encoder.width, encoder.height) != size:
+                encoder, key = VideoEncoder(*size, FPS, video_bitrate(*size, FPS)), True
             encoded = encoder.encode(frame, key)
-            if encoded is None:
+            if encoded is None:  # to keep the rate
+                with self._changed:
+                    self._changed.wait_for(lambda: run.fresh or run.stopping, 1 / FPS)
                 continue
-            with self._lock:
+            with self._changed:
                 if run.stopping:
                     return
                 self._slot_free = False
                 if encoded.key:
                     self._key_wanted = False
             self._post(self.on_encoded, encoded.data, encoded.key, captured_at)
+
+    def _due(
+        self, run: _Run, encoder: VideoEncoder | None
+    ) -> tuple[tuple[av.VideoFrame, float], tuple[int, int], bool] | None:
+        """Waits for what is to be coded next: a picture, its size, whether as a key frame. None at the end."""
+        with self._changed:
+            while not run.stopping:
+                if run.newest is not None and self._slot_free and 0 not in self._view:
+                    frame, captured_at = run.newest
+                    size = encode_size(frame.width, frame.height, *self._view)
+                    again = encoder is None or size != (encoder.width, encoder.height) or self._key_wanted
+                    if run.fresh or again or not self._changed.wait(AGAIN_S):
+                        captured_at = captured_at if run.fresh else self._clock()
+                        run.fresh = False
+                        return (frame, captured_at), size, self._key_wanted
+                else:
+                    self._changed.wait()
+            return None
 
 
 class PlayoutThread:

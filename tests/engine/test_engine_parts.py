@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from virtual import run_virtual
 
+from p2pcall.codec.video import key_frame_size
 from p2pcall.device.song import song_pcm
 from p2pcall.engine import keys
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
@@ -189,6 +190,29 @@ def test_no_picture_is_encoded_before_the_other_side_says_what_it_can_show() -> 
     assert not capture.running
 
 
+def test_who_comes_late_or_lost_it_gets_the_picture_that_stays() -> None:
+    """One picture is read, and no other follows: a slide, a page, a camera that stands still."""
+    pictures, posts, seen = Pictures(1), Posts(), list[tuple[int, bool]]()
+    capture = CaptureThread(lambda: pictures, posts, lambda: 0.0, None)
+
+    def take(data: bytes, key: bool, at: float) -> None:
+        seen.append(((key_frame_size(data) or (0, 0))[0], key))
+        capture.sent()
+
+    capture.on_encoded = take
+    capture.start()
+    pictures.gate.release()
+    capture.set_view(32, 24)
+    posts.wait(1)
+    capture.set_view(64, 48)
+    posts.wait(2)
+    capture.want_key()
+    posts.wait(3)
+    posts.wait(4)  # and once more after a while, for it may have been lost unseen
+    capture.stop(wait=True)
+    assert seen[:4] == [(32, True), (64, True), (64, True), (0, False)]
+
+
 def test_a_picture_that_finds_the_way_out_taken_is_not_encoded() -> None:
     pictures, posts = Pictures(4), Posts()
     shown = threading.Semaphore(0)
@@ -198,7 +222,9 @@ def test_a_picture_that_finds_the_way_out_taken_is_not_encoded() -> None:
     capture.on_end = ended.set
     capture.set_view(64, 48)
     capture.start()
-    for _ in range(5):
+    pictures.gate.release()
+    posts.wait(1)
+    for _ in range(4):
         pictures.gate.release()
     assert ended.wait(10)
     capture.stop(wait=True)
@@ -253,11 +279,13 @@ def _coded(count: int) -> list[tuple[bytes, bool]]:
     capture.on_end = ended.set
     capture.set_view(64, 48)
     capture.start()
-    for _ in range(count + 1):
+    for n in range(count):
         pictures.gate.release()
+        posts.wait(n + 1)
+    pictures.gate.release()
     assert ended.wait(10)
     capture.stop(wait=True)
-    return out
+    return out[:count]
 
 
 def test_every_picture_is_decoded_and_only_the_newest_shown() -> None:

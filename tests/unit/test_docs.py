@@ -24,8 +24,7 @@ from p2pcall.cli import main, options
 from p2pcall.cli.app import app
 from p2pcall.device import factory
 from p2pcall.device.base import Device
-from p2pcall.device.files import SOUND_SUFFIXES
-from p2pcall.device.video_files import VIDEO_SUFFIXES
+from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES
 from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
@@ -153,7 +152,7 @@ def test_options_name_what_they_take() -> None:
     picture = described["--video-out"].body
     assert set(SCREEN_MODES) <= marked(picture, "Cm")
     assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
-    assert set(VIDEO_SUFFIXES) == marked(picture, "Pa")
+    assert set(PICTURE_SUFFIXES) == marked(picture, "Pa")
     assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")
 
 

@@ -13,7 +13,9 @@ from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, loudest_hz, numb
 
 from p2pcall.device import files
 from p2pcall.device.base import AudioSink, AudioSource
-from p2pcall.device.factory import open_audio_sink, open_audio_source
+from p2pcall.device.container import Media
+from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source
+from p2pcall.device.sound_in import decoded_frames
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -57,7 +59,7 @@ def test_a_file_is_sent_at_real_time_and_says_when_it_ends(tmp_path: Path) -> No
 
 def test_a_looped_file_goes_on(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", numbered(1) + numbered(2))
-    source = open_audio_source(str(path), scheduler := FakeScheduler(), loop=True)
+    source = open_audio_source(str(path), scheduler := FakeScheduler(), Inputs(loop=True))
     frames = heard(source, scheduler, 0.2)
     assert frames == [numbered(1), numbered(2)] * 5
 
@@ -196,7 +198,7 @@ def test_encoded_files(tmp_path: Path, suffix: str) -> None:
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     fed(sink, scheduler, files.cut(tone(1)), 1.0)
     sink.stop()
-    frames = list(files.decoded_frames(str(path)))
+    frames = list(decoded_frames(Media(str(path))))
     assert 50 <= len(frames) <= 52
     assert loudest_hz(b"".join(frames[:50])) == pytest.approx(440, abs=3)
 
@@ -207,7 +209,7 @@ def test_an_ogg_after_a_crash_has_all_but_the_last_second(tmp_path: Path) -> Non
     fed(sink, scheduler, files.cut(tone(5)), 5)
     (tmp_path / "crashed.ogg").write_bytes((tmp_path / "out.ogg.part").read_bytes())
     sink.stop()
-    assert len(list(files.decoded_frames(str(tmp_path / "crashed.ogg")))) >= 200
+    assert len(list(decoded_frames(Media(str(tmp_path / "crashed.ogg"))))) >= 200
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".ogg", ".flac"])

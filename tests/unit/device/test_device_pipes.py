@@ -12,7 +12,9 @@ from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numb
 from p2pcall.device import pipes
 from p2pcall.device.base import AudioSource
 from p2pcall.device.factory import open_audio_sink, open_audio_source
-from p2pcall.device.files import PacedSink
+from p2pcall.device.files import PacedSink, PacedSource
+from p2pcall.device.prefetch import STREAM_AHEAD, Prefetch
+from p2pcall.device.streams import WRITE_QUEUE_FRAMES, StreamWriter, standard_output
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -25,8 +27,10 @@ def pipe() -> Iterator[tuple[io.FileIO, io.FileIO]]:
 
 def wait_queue(source: AudioSource, count: int) -> None:
     """Until the reading thread has got so far."""
-    assert isinstance(source, pipes.StdinSource)
-    eventually(lambda: len(source._frames) >= count)
+    assert isinstance(source, PacedSource)
+    frames = source._frames
+    assert isinstance(frames, Prefetch)
+    eventually(lambda: len(frames) >= count)
 
 
 def test_frames_come_at_real_time_and_the_end_is_told(pipe: tuple[io.FileIO, io.FileIO]) -> None:
@@ -71,9 +75,9 @@ def test_the_writer_is_held_back(pipe: tuple[io.FileIO, io.FileIO]) -> None:
 
     producer = threading.Thread(target=produce)
     producer.start()
-    wait_queue(source, pipes.READ_QUEUE_FRAMES)
+    wait_queue(source, STREAM_AHEAD)
     in_pipe = 65_536 // FRAME_BYTES + 2
-    assert len(written) <= in_pipe + pipes.READ_QUEUE_FRAMES + 2
+    assert len(written) <= in_pipe + STREAM_AHEAD + 2
     for n in range(200):
         wait_queue(source, 1)
         scheduler.advance(0.02)
@@ -107,7 +111,7 @@ def test_stop_ends_the_thread_while_it_waits_for_input_or_for_room(pipe: tuple[i
         if fill:
             for n in range(10):
                 writer.write(numbered(n))
-            wait_queue(source, pipes.READ_QUEUE_FRAMES)
+            wait_queue(source, STREAM_AHEAD)
         source.stop()
         source.stop()
 
@@ -141,11 +145,11 @@ def test_what_is_pulled_comes_out(pipe: tuple[io.FileIO, io.FileIO]) -> None:
 
 def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io.FileIO, io.FileIO]) -> None:
     _, writer = pipe
-    out = pipes.StdoutWriter(writer.fileno())
+    out = StreamWriter(standard_output(writer.fileno()))
     sink = PacedSink(lambda: out, scheduler := FakeScheduler())
     sink.start(lambda: numbered(1))
     scheduler.advance(4)
-    assert out.dropped >= 200 - 65_536 // FRAME_BYTES - pipes.WRITE_QUEUE_FRAMES - 2
+    assert out.dropped >= 200 - 65_536 // FRAME_BYTES - WRITE_QUEUE_FRAMES - 2
     sink.stop()
 
 

@@ -1,0 +1,86 @@
+"""What the words of `--audio-in`, `--audio-out`, `--video-in` and `--video-out` mean: a device, a file, or a stream.
+
+Rules: a word is a device first; a file needs a path that looks like one (a slash at the start, `./`, a media file's
+suffix), or a name that no device has. Where both could be meant the device is taken, and it is said how to name the
+file. A directory is nothing that sound goes to, whatever its name. Leaves out opening anything.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from p2pcall.device.cards import WORD, Card, Direction
+from p2pcall.device.streams import is_stream
+from p2pcall.errors import P2PCallError
+
+SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
+"""Files that sound is written to."""
+PICTURE_SUFFIXES = (".mkv", ".mp4", ".webm", ".mov", ".avi", ".y4m")
+"""Files that pictures are written to."""
+OTHER_SUFFIXES = (
+    ".mp3", ".opus", ".m4a", ".aac", ".mka", ".aif", ".aiff", ".au", ".caf", ".wma", ".amr",
+    ".ts", ".m2ts", ".mpg", ".mpeg", ".m4v", ".3gp", ".ogv", ".flv", ".wmv", ".h264", ".264",
+    ".hevc", ".h265", ".mjpeg", ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic",
+)  # fmt: skip
+MEDIA_SUFFIXES = (*SOUND_SUFFIXES, *PICTURE_SUFFIXES, *OTHER_SUFFIXES)
+SOURCES = ("-", "tone", "silence", "song", "none")
+SINKS = ("-", "none")
+VIDEO_SOURCES = ("-", "test", "person", "screen", "camera", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a word means."""
+
+    kind: Literal["word", "card", "file", "stream"]
+    """`word` is one of the options' own."""
+    card: Card | None = None
+    note: str | None = None
+    """What to say about it."""
+
+
+def looks_like_path(spec: str) -> bool:
+    """Whether it can be no device's name."""
+    return spec.startswith(("/", "./", "../")) or Path(spec).suffix.lower() in MEDIA_SUFFIXES
+
+
+def meaning(spec: str, direction: Direction, find: Callable[[str, Direction], Card]) -> Meaning:
+    """Of `--audio-in` (`input`) or `--audio-out`. P2PCallError if it is neither a device nor a file."""
+    own = SOURCES if direction == "input" else SINKS
+    if spec in own:
+        return Meaning("word", note=_beside(spec, "word"))
+    if looks_like_path(spec):
+        return Meaning(_of_path(spec))
+    try:
+        card = find(spec, direction)
+    except P2PCallError:
+        if is_there(spec):
+            return Meaning(_of_path(spec))
+        raise
+    return Meaning("card", card, _beside(spec, WORD[direction]))
+
+
+def of_picture(spec: str) -> Meaning:
+    """Of `--video-in`."""
+    if spec in VIDEO_SOURCES:
+        return Meaning("word", note=_beside(spec, "word"))
+    if spec.startswith("camera:"):
+        return Meaning("word", note=_beside(spec, "camera"))
+    return Meaning(_of_path(spec))
+
+
+def is_there(spec: str) -> bool:
+    """A file, a pipe or the like of this name; not a directory."""
+    path = Path(spec)
+    return path.exists() and not path.is_dir()
+
+
+def _of_path(spec: str) -> Literal["file", "stream"]:
+    return "stream" if is_stream(spec) else "file"
+
+
+def _beside(spec: str, what: str) -> str | None:
+    if spec == "-" or not is_there(spec):
+        return None
+    return f"{spec!r} is taken for the {what} of that name; ./{spec} is the file"

@@ -1,0 +1,167 @@
+"""Pictures as they are meant to be seen: upright, of square pixels, opaque, in the one form that is sent.
+
+Rules: what comes out is yuv420p of limited range and BT.601, upright, no larger than `MOST`; a picture that is so
+already is passed on untouched. Colours are read for what the picture says of itself; one that says nothing is BT.709
+from 720 rows on, BT.601 below, as players take it. What can be seen through stands on a board of two greys, so that
+neither black nor white drawings vanish. Leaves out decoding, and colours beyond the screen's (`is_hdr` tells them).
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from p2pcall.device.canvas import VIEW, fit_within, plane_pixels
+
+MOST: Final = VIEW
+"""Where the sizes that are sent end; larger pictures are made smaller once, here."""
+BOARD_PIXELS: Final = 8
+BOARD_GREYS: Final = (102, 153)
+HD_ROWS: Final = 720
+UNSPECIFIED: Final = (0, 2, 3)
+"""AVColorSpace: RGB, unspecified, reserved."""
+HDR_CURVES: Final = {16: "PQ", 18: "HLG"}
+"""AVColorTransferCharacteristic: SMPTE 2084, ARIB B67."""
+_FULL: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How stored pixels become upright ones: mirrored left to right first, then turned by quarters clockwise."""
+
+    mirrored: bool = False
+    quarters: int = 0
+
+
+UPRIGHT: Final = Turn()
+EXIF_TURNS: Final = {
+    1: Turn(), 2: Turn(True), 3: Turn(False, 2), 4: Turn(True, 2),
+    5: Turn(True, 3), 6: Turn(False, 1), 7: Turn(True, 1), 8: Turn(False, 3),
+}  # fmt: skip
+"""EXIF orientation -> what it asks for."""
+
+
+def turn_of(frame: av.VideoFrame) -> Turn | None:
+    """What the picture's display matrix asks for; None if it has none that can be read."""
+    try:
+        matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
+    except ValueError:  # beside it lies something that PyAV has no name for, such as EXIF
+        return None
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d = (float(x) for x in np.frombuffer(bytes(matrix), dtype="<i4")[:5])
+    mirrored = a * d - b * c < 0
+    if mirrored:  # taken out on the right: mirrored first, then turned
+        a, b = -a, -b
+    return Turn(mirrored, round(np.degrees(np.arctan2(b, a)) / 90) % 4)
+
+
+def is_hdr(frame: av.VideoFrame) -> str | None:
+    """The curve of a picture that is brighter than a screen is taken to be: its name."""
+    return HDR_CURVES.get(int(frame.color_trc))
+
+
+class Developer:
+    """Makes pictures of one source fit to be sent; keeps swscale's context between them."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._other = VideoReformatter()
+
+    def develop(
+        self, frame: av.VideoFrame, turn: Turn = UPRIGHT, pixel_shape: Fraction | None = None
+    ) -> av.VideoFrame:
+        """An upright picture of square pixels. `pixel_shape` is width by height of one stored pixel."""
+        width, height = self._size(frame, pixel_shape or Fraction(1), turn)
+        if _see_through(frame):
+            return self._turned(self._flat(frame, width, height), turn)
+        ready = (
+            frame.format.name == "yuv420p" and not _full(frame) and source_space(frame) is Colorspace.ITU601
+        )
+        if ready and (width, height) == (frame.width, frame.height) and turn == UPRIGHT:
+            return frame
+        return self._turned(to_sent_form(self._reformatter, frame, width, height), turn)
+
+    def _size(self, frame: av.VideoFrame, shape: Fraction, turn: Turn) -> tuple[int, int]:
+        """Before turning. Stored pixels are stretched, never thrown away."""
+        wide, high = float(frame.width), float(frame.height)
+        if shape > 1:
+            wide *= float(shape)
+        elif 0 < shape < 1:
+            high /= float(shape)
+        most = MOST if turn.quarters % 2 == 0 else MOST[::-1]
+        if wide <= most[0] and high <= most[1]:
+            return max(2, round(wide / 2) * 2), max(2, round(high / 2) * 2)
+        return fit_within(round(wide), round(high), *most)
+
+    def _flat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        """Without holes."""
+        rgba = self._other.reformat(frame, width, height, "rgba", threads=1).to_ndarray().astype(np.uint16)
+        rows, columns = np.indices((height, width)) // BOARD_PIXELS
+        board = np.where((rows + columns) % 2 == 0, *BOARD_GREYS).astype(np.uint16)[..., None]
+        alpha = rgba[..., 3:]
+        flat = ((rgba[..., :3] * alpha + board * (255 - alpha) + 127) // 255).astype(np.uint8)
+        opaque = av.VideoFrame.from_ndarray(flat, format="rgb24")
+        return to_sent_form(self._reformatter, opaque, width, height)
+
+    @staticmethod
+    def _turned(frame: av.VideoFrame, turn: Turn) -> av.VideoFrame:
+        if turn == UPRIGHT:
+            return frame
+        planes = [
+            np.rot90(pixels[:, ::-1] if turn.mirrored else pixels, -turn.quarters)
+            for pixels in map(plane_pixels, frame.planes)
+        ]
+        height, width = planes[0].shape
+        out = av.VideoFrame(width, height, "yuv420p")
+        for plane, pixels in zip(out.planes, planes, strict=True):
+            rows = np.zeros((plane.height, plane.line_size), np.uint8)
+            rows[:, : plane.width] = pixels
+            plane.update(rows.tobytes().ljust(plane.buffer_size, b"\0")[: plane.buffer_size])
+        return out
+
+
+def to_sent_form(by: VideoReformatter, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """yuv420p of limited range and BT.601, whatever the picture is."""
+    return by.reformat(
+        frame,
+        width,
+        height,
+        "yuv420p",
+        src_colorspace=source_space(frame),
+        dst_colorspace=Colorspace.ITU601,
+        interpolation=Interpolation.AREA if width < frame.width else Interpolation.BILINEAR,
+        src_color_range=ColorRange.JPEG if _full(frame) else None,
+        dst_color_range=ColorRange.MPEG,
+        threads=1,
+    )
+
+
+def source_space(frame: av.VideoFrame) -> Colorspace:
+    """Which matrix made its colours."""
+    match int(frame.colorspace):
+        case 1:
+            return Colorspace.ITU709
+        case 4:
+            return Colorspace.FCC
+        case 7:
+            return Colorspace.SMPTE240M
+        case 9 | 10:
+            return Colorspace.BT2020
+        case space if space in UNSPECIFIED and frame.height >= HD_ROWS and not frame.format.is_rgb:
+            return Colorspace.ITU709
+        case _:
+            return Colorspace.ITU601
+
+
+def _full(frame: av.VideoFrame) -> bool:
+    return int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj")
+
+
+def _see_through(frame: av.VideoFrame) -> bool:
+    form = frame.format
+    return form.has_palette or any(component.is_alpha for component in form.components)

@@ -1,0 +1,221 @@
+"""Pictures from files, streams and generators.
+
+Rules: a source gives a picture when it is due on its own time line, at most `fps` a second; what is overdue is left
+out, but never the first one. Pictures come upright and ready to be sent (`picture`), at times that move on (`stamps`).
+The picture of a file whose sound is sent too keeps to the sound's clock. Leaves out sound, y4m (`y4m`), cameras
+(`camera`).
+"""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import av
+import numpy as np
+
+from p2pcall.device.base import Note, media_file_error
+from p2pcall.device.container import Media, choose, loop_length, open_media, packets, zero_of
+from p2pcall.device.exif import orientation
+from p2pcall.device.pace import MediaClock, Pacer
+from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, Developer, is_hdr, turn_of
+from p2pcall.device.pipes import FdReader, Peeked
+from p2pcall.device.stamps import Stamps
+from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
+
+STILL_FPS = 5
+"""A still picture is repeated so often: enough for the other side to see it soon after a loss."""
+LATE_S = 0.05
+"""A picture of a file that is later than this is left out."""
+UNSTAMPED_FPS = 25
+"""The rate of pictures that bear no times, if nothing else is said."""
+
+Timed = tuple[float, Callable[[], av.VideoFrame]]
+"""When a picture is due, and how to get it: what is left out is not drawn or developed."""
+
+
+class PacedVideo:
+    """A VideoSource of pictures with times (seconds): a file, a test card, a drawn person."""
+
+    def __init__(
+        self,
+        pictures: Callable[[], Iterator[Timed]],
+        size: tuple[int, int],
+        fps: int,
+        clock: MediaClock | None = None,
+        *,
+        endless: bool = False,
+    ) -> None:
+        """`pictures` is called by the first `read`; what it gives is taken when due, on `clock` if there is one. It
+        may raise P2PCallError.
+        """
+        self.size = size
+        self.endless = endless
+        self._make = pictures
+        self._pictures: Iterator[Timed] | None = None
+        self._pacer = Pacer(media_clock=clock)
+        self._step = 1 / fps
+        self._next_at: float | None = None
+
+    def read(self) -> av.VideoFrame | None:
+        if self._pictures is None:
+            self._pictures = self._make()
+        for at, frame in self._pictures:
+            first = self._next_at is None
+            if self._pacer.closed:
+                break
+            # A tenth of a step of tolerance: time stamps of a file of the same rate are rounded.
+            if self._next_at is not None and at < self._next_at - self._step / 10:
+                continue
+            late = self._pacer.wait_for(at)
+            if late is None:
+                break
+            if self._next_at is None or at - self._next_at > self._step:
+                self._next_at = at
+            self._next_at += self._step
+            if late > LATE_S and not first:
+                continue
+            return frame()
+        return None
+
+    def close(self) -> None:
+        self._pacer.close()
+
+
+class StreamVideo:
+    """A VideoSource of a stream: y4m or any streamable container."""
+
+    size = (640, 480)
+    endless = False
+
+    def __init__(
+        self,
+        reader: FdReader,
+        name: str,
+        track: int | None,
+        pictures: Callable[[Media], Iterator[Timed]],
+        fps: int,
+    ) -> None:
+        """`pictures` makes pictures of a container, of which `track` is taken."""
+        self._reader, self._name, self._track = reader, name, track
+        self._pictures, self._fps = pictures, fps
+        self._source: Y4mVideo | PacedVideo | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def read(self) -> av.VideoFrame | None:
+        try:
+            if self._source is None:
+                source = self._begin()
+                with self._lock:
+                    self._source = source
+                    if self._closed:
+                        source.close()
+            frame = self._source.read()
+        except OSError:
+            frame = None
+        if frame is None:
+            self._reader.release()
+        else:
+            self.size = frame.width, frame.height
+        return frame
+
+    def _begin(self) -> "Y4mVideo | PacedVideo":
+        peeked = Peeked(self._reader)
+        if peeked.peek(len(Y4M_MARK)) in (Y4M_MARK, b""):
+            return Y4mVideo(peeked, self._name)
+        media = Media(self._name, peeked, self._track)
+        return PacedVideo(lambda: self._pictures(media), self.size, self._fps)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._source is not None:
+                self._source.close()
+        self._reader.close()
+
+
+def generated(draw: Callable[[int], np.ndarray], fps: int) -> Iterator[Timed]:
+    """Pictures without end from a function that draws number `n` as an RGB array (height, width, 3)."""
+    for n in itertools.count():
+        yield n / fps, partial(_drawn, draw, n)
+
+
+def _drawn(draw: Callable[[int], np.ndarray], n: int) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(draw(n), format="rgb24")
+
+
+def check_pictures(media: Media) -> tuple[tuple[int, int], bool]:
+    """Width and height as they are shown, and whether there is but one. P2PCallError unless one can be decoded."""
+    pictures = [picture for _, picture in itertools.islice(file_pictures(media), 2)]
+    if not pictures:
+        raise media_file_error(media.name, "there is no picture in it that can be decoded")
+    frame = pictures[0]()
+    return (frame.width, frame.height), len(pictures) == 1
+
+
+def file_pictures(
+    media: Media, *, fps: int | None = None, together: bool = False, note: Note | None = None
+) -> Iterator[Timed]:
+    """The pictures of a file or stream once; times begin with 0 and always move on.
+
+    `fps` is the rate of pictures that bear no times; `together` keeps their place in time with the sound of the file.
+    """
+    container = open_media(media, "video", fps)
+    with container:
+        track = choose(container, media, "video")
+        track.codec_context.thread_type = "AUTO"
+        rate = fps or float(track.average_rate or UNSTAMPED_FPS)
+        stamps = Stamps(1 / rate, zero_of(container) if together else None)
+        developer, told, turn = Developer(), note is None, UPRIGHT
+        for packet in packets(container, track):
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, ValueError):
+                continue
+            if packet.size:
+                turn = (
+                    EXIF_TURNS[orientation(bytes(packet))]
+                    if _may_have_exif(track.codec_context.name)
+                    else UPRIGHT
+                )
+            for frame in frames:
+                if not told and note is not None and (curve := is_hdr(frame)):
+                    told = True
+                    note(f"{media.name} is {curve} (HDR): it looks paler here than it was made")
+                at = stamps.place(frame.time)
+                yield at, partial(developer.develop, frame, turn_of(frame) or turn, track.sample_aspect_ratio)
+
+
+def _may_have_exif(codec: str) -> bool:
+    return codec in ("mjpeg", "png", "webp", "jpegls")
+
+
+def repeated_pictures(
+    media: Media, loop: bool, *, fps: int | None = None, together: bool = False, note: Note | None = None
+) -> Iterator[Timed]:
+    """The pictures of a file; over and over with `loop`; a file of one picture is repeated in any case.
+
+    `together`: each time as long as sound and picture of the file are, so that they begin anew at once.
+    """
+    length = _length(media) if together and loop else None
+    start = 0.0
+    while True:
+        count, end, last = 0, start, None
+        for at, picture in file_pictures(media, fps=fps, together=together, note=note):
+            if length is not None and at >= length:
+                break
+            step = start + at - end if count else 0.0
+            count, end, last = count + 1, start + at, picture
+            yield end, picture
+        if count == 1 and last is not None and length is None:
+            for n in itertools.count(1):
+                yield end + n / STILL_FPS, last
+        if not loop or not count:
+            return
+        start = end + max(step, 1 / 60) if length is None else start + length
+
+
+def _length(media: Media) -> float | None:
+    with open_media(media, "video") as container:
+        return loop_length(container)
