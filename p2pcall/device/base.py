@@ -117,6 +117,13 @@ class VideoSink(Protocol):
         """Completes what is written."""
 
 
+class PictureOut(VideoSink, Protocol):
+    """A VideoSink that is no screen: a file, a stream, nothing."""
+
+    def start(self) -> None:
+        """The call begins: times of what is written count from now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """One row of `p2pcall devices`: `kind` is `microphone`, `speaker`, `camera` or `window`, `name` what

@@ -156,8 +156,7 @@ def _move(packet: "av.Packet[Any]", joins: Joins) -> None:
     base = packet.time_base
     if not base or packet.stream.disposition & Disposition.attached_pic:
         return
-    stamp = packet.dts if packet.dts is not None else packet.pts
-    seconds = None if stamp is None else float(stamp * base)
+    seconds = None if packet.dts is None else float(packet.dts * base)
     offset = joins.see(packet.stream.index, seconds, float((packet.duration or 0) * base))
     if offset:
         ticks = round(offset / base)

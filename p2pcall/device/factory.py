@@ -19,8 +19,8 @@ from p2pcall.device.base import (
     AudioSource,
     Device,
     Note,
+    PictureOut,
     Scheduler,
-    VideoSink,
     VideoSource,
 )
 from p2pcall.device.cards import Card, Direction, find_card
@@ -190,7 +190,7 @@ def _stream_video(reader: FdReader, name: str, inputs: Inputs, fps: int) -> Vide
     return video_in.StreamVideo(reader, name, inputs.video_track, pictures, fps)
 
 
-def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile | None = None) -> VideoSink:
+def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile | None = None) -> PictureOut:
     """The picture sink of `--video-out` for a file (`file`, if there is more to say of it), a stream, `-`, `none`."""
     if spec == "none":
         return video_files.NullVideo()
@@ -207,7 +207,7 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile 
     return Y4mFile(target) if suffix == ".y4m" else video_files.FileVideo(target)
 
 
-def _streamed(make: MakeWriter, what: str) -> VideoSink:
+def _streamed(make: MakeWriter, what: str) -> PictureOut:
     from p2pcall.device.canvas import VIEW, Canvas
 
     return StreamedY4m(make, VIEW, Canvas(*VIEW).fit, what)

@@ -26,9 +26,8 @@ class Joins:
         self.offset = 0.0
 
     def see(self, stream: int, stamp: float | None, duration: float) -> float:
-        """The offset, seconds, for a packet of `stream` that is stamped `stamp` and lasts `duration`."""
+        """The offset, seconds, for a packet of `stream` whose decoding time is `stamp` and that lasts `duration`."""
         if stamp is None:
-            self._ends[stream] = self._ends.get(stream, self._newest) + duration
             return self.offset
         at = stamp + self.offset
         expected = self._ends.get(stream)

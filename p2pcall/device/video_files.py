@@ -1,7 +1,7 @@
 """Pictures into files and streams.
 
 Rules: a sink has one size from its first picture on, later ones are fitted into it, with their shape kept and black
-beside; time stamps are those of a clock that begins with the sink, so that the file plays as it was seen, beside the
+beside; time stamps are those of a clock that begins with the call, so that the file plays as it was seen, beside the
 sound that was recorded with it. Leaves out sound, y4m (`y4m`), where pictures come from (`video_in`).
 """
 
@@ -37,7 +37,7 @@ class FileVideo:
     """A VideoSink into a file: H.264 where FFmpeg has it, VP8 for .webm; complete after `close`."""
 
     def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
-        """Makes nothing yet: that begins with the first picture. The file's time begins now."""
+        """Makes nothing yet: that begins with the first picture. The file's time begins with `start`."""
         self.on_error: OnError | None = None
         self._file = file
         self._path = str(file.path)
@@ -50,6 +50,9 @@ class FileVideo:
         self._to: StreamFile | None = None
         self._began = self._clock()
         self._last_ms = -1
+
+    def start(self) -> None:
+        self._began = self._clock()
 
     def show(self, frame: av.VideoFrame) -> None:
         with self._lock:
@@ -130,6 +133,9 @@ class NullVideo:
     """`--video-out none`."""
 
     on_error: OnError | None = None
+
+    def start(self) -> None:
+        pass
 
     def show(self, frame: av.VideoFrame) -> None:
         pass

@@ -168,6 +168,9 @@ class StreamedY4m:
     def dropped(self) -> int:
         return self._writer.dropped if self._writer is not None else 0
 
+    def start(self) -> None:
+        pass
+
     def show(self, frame: av.VideoFrame) -> None:
         if self._failure is not None:
             self._tell(self._failure)
@@ -199,7 +202,7 @@ class Y4mFile:
     """y4m in a file, which keeps time: 15 pictures a second, each as often as it was seen."""
 
     def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
-        """Makes nothing yet: that begins with the first picture. The file's time begins now."""
+        """Makes nothing yet: that begins with the first picture. The file's time begins with `start`."""
         self.on_error: OnError | None = None
         self._file, self._clock = file, clock
         self._began = clock()
@@ -209,6 +212,9 @@ class Y4mFile:
         self._last = b""
         self._count = 0
         self._closed = False
+
+    def start(self) -> None:
+        self._began = self._clock()
 
     def show(self, frame: av.VideoFrame) -> None:
         with self._lock:

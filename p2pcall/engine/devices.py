@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
-from p2pcall.device.base import AudioSink, AudioSource, VideoSink, VideoSource
+from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
     is_microphone,
@@ -234,7 +234,7 @@ class Devices:
     """There is something to say."""
     speaker: Speaker
     open_camera: Callable[[], VideoSource] | None
-    video_sink: VideoSink | None
+    video_sink: PictureOut | None
     warnings: list[P2PCallError] = field(default_factory=list)
     files: list[OutFile] = field(default_factory=list)
     """What is written."""

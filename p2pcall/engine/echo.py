@@ -77,6 +77,9 @@ class EchoVideo:
             self._closed = False
         return self
 
+    def start(self) -> None:
+        """Nothing is timed here."""
+
     def show(self, frame: av.VideoFrame) -> None:
         """Keep the newest picture for `read`."""
         with self._changed:

@@ -163,6 +163,7 @@ class LiveCall:
         devices.notes.on_note = self._input_noted
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
+            devices.video_sink.start()
         devices.speaker.play(self._receive.pull, self._device_failed)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         devices.microphone.start(self._send.on_frame, self._device_failed)
