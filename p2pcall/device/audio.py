@@ -153,7 +153,7 @@ class Microphone:
 
     def __init__(self, card: cards.Card, scheduler: Scheduler) -> None:
         self.latency_s = 0.0
-        self.endless = True
+        self.endless, self.held = True, False
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
         self.overflows = 0

@@ -57,6 +57,8 @@ class AudioSource(Protocol):
     """How old a sample is when it is handed over, beside the frame's own length."""
     endless: bool
     """It has no end of its own, as a microphone has none."""
+    held: bool
+    """While it is set, what has an end gives silence and is not read."""
     on_end: Callable[[], None] | None
     """Called once, in the loop's thread, when a finite source has ended; silence goes on."""
     on_error: OnError | None

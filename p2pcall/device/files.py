@@ -74,7 +74,7 @@ class PacedSource:
         raise P2PCallError. `clock` is told where the sound is.
         """
         self.latency_s = 0.0
-        self.endless = endless
+        self.endless, self.held = endless, False
         self.starved = 0
         """Ticks that there was no frame for."""
         self.on_end: Callable[[], None] | None = None
@@ -105,7 +105,7 @@ class PacedSource:
         if pcm and self._clock is not None:
             self._clock.tell(self._given * FRAME_S, due - FRAME_S)
         self._given += bool(pcm)
-        self.starved += pcm == NOTHING_YET
+        self.starved += pcm == NOTHING_YET and not self.held
         if self._on_frame is not None:
             self._on_frame(pcm or SILENCE, due)
         if pcm is None and not self._ended:
@@ -114,6 +114,8 @@ class PacedSource:
                 self.on_end()
 
     def _next(self) -> bytes | None:
+        if self.held:
+            return NOTHING_YET
         if self._frames is None or self._ended:
             return None
         try:

@@ -55,6 +55,11 @@ class AudioSend:
         gap_s = 0.0 if expected is None else captured_at - expected
         return int(gap_s / media.FRAME_S + 0.5) if media.CAPTURE_GAP_S <= gap_s < MAX_UNNUMBERED_S else 0
 
+    @property
+    def next_seq(self) -> int:
+        """The number of the frame that comes next."""
+        return self._seq
+
     def on_loss(self, fraction: float) -> None:
         """What the other side says it lost (0..1): more or fewer copies travel with each frame."""
         self._redundancy.on_loss(fraction)

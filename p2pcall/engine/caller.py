@@ -157,6 +157,7 @@ class Caller:
                     self._invite(line)
                     self._settle_rivals(line)
                 case RemoteRinging():
+                    self._devices.speaker.prepare()
                     self._identify(line, signal.name)
                     self._station.ui.emit(events.Ringing(line.peer.call_id))
                 case Accepted():

@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
-from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
+from p2pcall.device.base import SILENCE, AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
     is_microphone,
@@ -39,6 +39,12 @@ WINDOW = "window"
 """The value of --video-out that draws in a window."""
 SCREEN_MODES = ("auto", "blocks", "ascii", WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
+STEADY_GAP_S = 0.1
+"""A card that takes no frame for so long does not run (yet): some take a few at once and then pause for two seconds."""
+STEADY_S = 0.2
+"""After such a pause it runs when it has taken frames for so long without another,"""
+NEVER_PAUSED_S = 0.8
+"""and if there was none, for so long: it may still come."""
 WARN_AGAIN_S = 60.0
 """A device that fails more often than this is told of once."""
 
@@ -81,8 +87,16 @@ class Keeper(Generic[D]):
             card,
         )
         self._running = False
+        self._untold: P2PCallError | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._told_at = -inf
+
+    def tell(self, on_failure: OnFailure | None) -> None:
+        """Whom to tell what fails from now on, and what has failed before anybody was there to be told."""
+        self.on_failure = on_failure
+        untold, self._untold = self._untold, None
+        if untold is not None and on_failure is not None:
+            on_failure(untold)
 
     def start(self) -> None:
         """Begin with the device."""
@@ -104,7 +118,9 @@ class Keeper(Generic[D]):
         self.device = self._reopen(self._stand_in)
         self._begin(self.device)
         now = asyncio.get_running_loop().time()
-        if self.on_failure is not None and now - self._told_at >= WARN_AGAIN_S:
+        if self.on_failure is None:
+            self._untold = error
+        elif now - self._told_at >= WARN_AGAIN_S:
             self._told_at = now
             self.on_failure(error)
         if self._card and error.exit is ExitCode.DEVICE:
@@ -155,9 +171,14 @@ class Microphone:
         """It has no end of its own."""
         return self._keeper.device.endless
 
+    def hold(self, held: bool = True) -> None:
+        """Silence in the place of what has an end, or no longer."""
+        self._keeper.device.held = held
+
     def start(self, on_frame: OnFrame, on_failure: OnFailure) -> None:
         """Begin to capture."""
-        self._on_frame, self._keeper.on_failure = on_frame, on_failure
+        self._on_frame = on_frame
+        self._keeper.tell(on_failure)
         self._keeper.start()
 
     def stop(self) -> None:
@@ -182,21 +203,45 @@ class Speaker:
             sink, reopen, spec, "none", self._begin, card=is_speaker(spec)
         )
         self._pull: Pull | None = None
+        self._card = is_speaker(spec)
+        self._since: float | None = None
+        self._last, self._paused = 0.0, False
+        self.steady = False
+        """It takes frames evenly: what it is given now is heard."""
+        self.on_steady: Callable[[], None] | None = None
         self.on_playout: Callable[[bytes], None] | None = None
         """Given every frame that is played."""
+
+    @property
+    def is_card(self) -> bool:
+        """Somebody hears it; not a file or a pipe."""
+        return self._card
 
     @property
     def latency_s(self) -> float:
         """From pull to ear, now."""
         return self._keeper.device.latency_s
 
+    def prepare(self) -> None:
+        """Have a sound card run before there is something to hear: it takes its time to start. Others are as they are.
+
+        If it fails, `play` tells.
+        """
+        if self._card and self._pull is None:
+            self.play(lambda: SILENCE)
+
     def play(self, pull: Pull, on_failure: OnFailure | None = None) -> None:
         """Play what `pull` gives from now on."""
-        self._pull, self._keeper.on_failure = pull, on_failure
-        self._keeper.start()
+        running, self._pull = self._pull is not None, pull
+        self._keeper.tell(on_failure)
+        if not running:
+            self._keeper.start()
+            if not self._card:
+                self._is_steady()
 
     def stop(self) -> None:
-        """End playing; files are completed."""
+        """End playing; files are completed. It may play again."""
+        self._pull, self._since, self.steady = None, None, False
         self._keeper.stop()
 
     def _begin(self, sink: AudioSink) -> None:
@@ -204,11 +249,29 @@ class Speaker:
         sink.start(self._next)
 
     def _next(self) -> bytes:
-        assert self._pull is not None
+        if self._pull is None:
+            return SILENCE
+        self._count(asyncio.get_running_loop().time())
         pcm = self._pull()
         if self.on_playout is not None:
             self.on_playout(pcm)
         return pcm
+
+    def _count(self, now: float) -> None:
+        """Cards ask for some frames at once when they start, and then for a while for none."""
+        if not self._card:
+            return
+        if self._since is None or now - self._last > STEADY_GAP_S:
+            self._paused = self._since is not None
+            self._since, self.steady = now, False
+        self._last = now
+        if not self.steady and now - self._since >= (STEADY_S if self._paused else NEVER_PAUSED_S):
+            self._is_steady()
+
+    def _is_steady(self) -> None:
+        self.steady = True
+        if self.on_steady is not None:
+            self.on_steady()
 
 
 class Notes:
@@ -337,18 +400,6 @@ def _stdout(env: Env) -> BinaryIO:
             "... | aplay -f S16_LE -r 48000",
         )
     return env.stdout.buffer
-
-
-def ring_speaker(settings: CallSettings) -> Speaker | None:
-    """The speaker for the ring tone, if sound goes to one and it can be had: the bell rings in any case."""
-    spec = settings.media.audio_out
-    if settings.echo or not is_speaker(spec):
-        return None
-    loop = asyncio.get_running_loop()
-    try:
-        return Speaker(open_audio_sink(spec, loop), lambda other: open_audio_sink(other, loop), spec)
-    except P2PCallError:
-        return None
 
 
 def _is_file(sink: str) -> bool:

@@ -18,6 +18,7 @@ class EchoAudio:
 
     latency_s = 0.0
     endless = True
+    held = False
 
     def __init__(self) -> None:
         self.on_end: Callable[[], None] | None = None

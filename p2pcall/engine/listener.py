@@ -5,10 +5,12 @@ this side ring, or whose key is not the one kept under its name, never gets as f
 """
 
 import asyncio
+from contextlib import suppress
 from signal import SIGINT
 
 from p2pcall import events
-from p2pcall.engine.devices import Devices, open_devices, ring_speaker
+from p2pcall.device.base import SILENCE
+from p2pcall.engine.devices import Devices, Speaker, open_devices
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import Who
@@ -231,20 +233,32 @@ class Listener:
             self._ended(event, "declined")
             return "decline"
         line.ring(self._settings.name)
-        speaker = ring_speaker(self._settings)
+        speaker = self._ringing_speaker()
         if speaker is not None:
             speaker.play(ring())
+        given = "gone"
         self._station.interrupts.take = line.tell
         answer = asyncio.ensure_future(question)
         answer.add_done_callback(lambda _: line.tell("answered"))
         timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
         try:
-            return await self._await_answer(line, event, answer)
+            given = await self._await_answer(line, event, answer)
         finally:
             timer.cancel()
             answer.cancel()
-            if speaker is not None:
+            if speaker is not None and given in ("audio", "video"):
+                speaker.play(lambda: SILENCE)  # it runs on: a card takes its time to start
+            elif speaker is not None:
                 speaker.stop()
+        return given
+
+    def _ringing_speaker(self) -> Speaker | None:
+        """The speaker of the call, if there is one that somebody hears: without one the bell rings."""
+        if self._devices is None:
+            with suppress(P2PCallError):  # told when the call is answered
+                self._devices = open_devices(self._settings, self._station.env, self._calls)
+        devices = self._devices
+        return devices.speaker if devices is not None and devices.speaker.is_card else None
 
     async def _await_answer(self, line: Line, event: events.Incoming, answer: "asyncio.Future[str]") -> str:
         while True:

@@ -13,6 +13,7 @@ from typing import Any
 from p2pcall import events
 from p2pcall.device.base import VideoSink
 from p2pcall.engine import keys
+from p2pcall.engine.audience import Audience
 from p2pcall.engine.audio import AudioReceive, AudioSend
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.figures import FigureKeeper
@@ -27,7 +28,16 @@ from p2pcall.engine.videopath import VideoPath
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Figures
 from p2pcall.media import constants as media
-from p2pcall.media.packets import KeyRequest, Nack, Report, pack_feedback, parse_feedback
+from p2pcall.media.packets import (
+    Ask,
+    Feedback,
+    KeyRequest,
+    Nack,
+    Played,
+    Report,
+    pack_feedback,
+    parse_feedback,
+)
 from p2pcall.proto.constants import SILENT_S
 from p2pcall.proto.happenings import Ended, Message, Reconnected, Reconnecting
 from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
@@ -42,6 +52,7 @@ WISHES = {
     "max-duration": Reason.MAX_DURATION,
     "failed": Reason.FAILED,
     "not-verified": Reason.HUNG_UP,
+    "unheard": Reason.HUNG_UP,
 }
 """What on this side ends a call that is up, and what the other side is told of it."""
 TICK_S = media.REPORT_INTERVAL_S
@@ -54,7 +65,11 @@ RECONNECTING = "not heard any more: reconnecting"
 NOTICE_S = 6.0
 """A notice can be read for so long, if no other takes its place."""
 EOF_DRAIN_S = 0.3
-"""After the end of a finite source, so much silence before the goodbye: the last words are in the other's buffer."""
+"""So much silence between the end of what was sent and the goodbye: nobody hangs up on the last word."""
+PLAYED_AGAIN_S = (0.0, 0.1, 0.3)
+"""That the speaker runs is told so often: a message may be lost, and somebody waits for it."""
+ANSWER_EVERY_S = 0.05
+"""Between two answers to how far the speaker is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,8 @@ class LiveCall:
         self._media_told = True
         self._reconnecting = False
         self._ended_sources: set[str] = set()
+        self._audience = Audience(self._send_feedback, node.now, self._after)
+        self._answer_at = self._connected_at
         self._notice_until = self._connected_at
         self._remote_told: int | None = None
         self._remote_flags = media_flags(True, remote_video)
@@ -164,8 +181,12 @@ class LiveCall:
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
             devices.video_sink.start()
+        devices.speaker.on_steady = self._speaker_runs
         devices.speaker.play(self._receive.pull, self._device_failed)
         devices.microphone.on_end = lambda: self._source_ended("audio")
+        if not devices.microphone.endless:
+            devices.microphone.hold()
+            self._audience.begin(lambda: devices.microphone.hold(False))
         devices.microphone.start(self._send.on_frame, self._device_failed)
         self._video.start(self._video_on)
         self._report()
@@ -236,6 +257,10 @@ class LiveCall:
             case Report():
                 self._send.on_loss(message.loss)
                 self._video.set_remote_view(message.view_width, message.view_height)
+            case Played():
+                self._audience.on_played(message)
+            case Ask():
+                self._asked()
             case None:
                 self._receive.malformed += 1
 
@@ -331,8 +356,34 @@ class LiveCall:
         waits = {"audio"} if not self._devices.microphone.endless else set()
         if self._devices.finite_video and self._video_on:
             waits.add("video")
-        if self._settings.media.hangup_on_eof and waits <= self._ended_sources:
-            self._after("eof", EOF_DRAIN_S, lambda: self._line.tell("eof"))
+        if not self._settings.media.hangup_on_eof or not waits <= self._ended_sources:
+            return
+        if "audio" in waits:
+            self._audience.end(self._send.next_seq, self._end_heard)
+        else:
+            self._end_heard(True)
+
+    def _end_heard(self, heard: bool) -> None:
+        self._after("eof", EOF_DRAIN_S, lambda: self._line.tell("eof" if heard else "unheard"))
+
+    def _speaker_runs(self) -> None:
+        for wait_s in PLAYED_AGAIN_S:
+            self._after(f"played {wait_s}", wait_s, self._tell_played)
+
+    def _tell_played(self) -> None:
+        speaker = self._devices.speaker
+        if speaker.steady:
+            self._send_feedback(Played(self._receive.buffer.next_seq, speaker.latency_s * 1000))
+
+    def _asked(self) -> None:
+        """How far the speaker is; told as often as an honest side asks."""
+        now = self._node.now()
+        if now >= self._answer_at:
+            self._answer_at = now + ANSWER_EVERY_S
+            self._tell_played()
+
+    def _send_feedback(self, message: Feedback) -> None:
+        self._line.send(Channel.FEEDBACK, pack_feedback(message))
 
     def _device_failed(self, error: P2PCallError) -> None:
         if error.slug == "stdout-closed":
@@ -383,7 +434,8 @@ class LiveCall:
         report = Report(
             stats.highest, stats.received, loss, stats.jitter_s * 1000, width, height, self._video.completed
         )
-        self._line.send(Channel.FEEDBACK, pack_feedback(report))
+        self._send_feedback(report)
+        self._tell_played()
 
     def _set_hud(self, **changes: Any) -> None:
         now = self._node.now()

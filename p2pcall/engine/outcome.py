@@ -28,6 +28,7 @@ ENDINGS: Final[dict[str, Ending]] = {
     "not-verified": Ending(ExitCode.UNTRUSTED, "the words are not the same: somebody may be in between"),
     "key-changed": Ending(ExitCode.UNTRUSTED, "the key is not the one known under this name"),
     "lost": Ending(ExitCode.LOST, "the network went away"),
+    "unheard": Ending(ExitCode.LOST, "the other side has not heard the end"),
     "failed": Ending(ExitCode.LOST, "the other side had to give up"),
     "missed": Ending(ExitCode.REFUSED, "missed call"),
     "silent": Ending(ExitCode.LOST, "the other side said nothing"),

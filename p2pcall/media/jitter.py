@@ -96,6 +96,11 @@ class JitterBuffer:
         self._suspects = 0
 
     @property
+    def next_seq(self) -> int:
+        """The frame that is played next."""
+        return self._next
+
+    @property
     def depth(self) -> int:
         """Frames held now."""
         return len(self._held)

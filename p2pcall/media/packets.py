@@ -18,6 +18,7 @@ _COPY = struct.Struct(">BH")
 _VIDEO = struct.Struct(">IIHHB")
 _NACK = struct.Struct(">BIB")
 _REPORT = struct.Struct(">BIIHHHHI")
+_PLAYED = struct.Struct(">BIH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +173,31 @@ class Report:
     video_frames: int
 
 
-Feedback = Nack | KeyRequest | Report
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The speaker runs: `next_seq` is the frame of sound that it takes next, `ahead_ms` what it has in hand."""
+
+    next_seq: int
+    ahead_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How far has the speaker come? The answer is a `Played`, if it runs."""
+
+
+Feedback = Nack | KeyRequest | Report | Played | Ask
 
 
 def pack_feedback(message: Feedback) -> bytes:
     """The payload for channel FEEDBACK. Figures are held to their fields; ValueError for a bad nack."""
     if isinstance(message, KeyRequest):
         return bytes([c.FEEDBACK_KEY])
+    if isinstance(message, Ask):
+        return bytes([c.FEEDBACK_ASK])
+    if isinstance(message, Played):
+        ahead = _held(message.ahead_ms, c.MAX_U16)
+        return _PLAYED.pack(c.FEEDBACK_PLAYED, _held(message.next_seq, c.MAX_U32), ahead)
     if isinstance(message, Nack):
         indexes = message.indexes
         if len(indexes) > c.MAX_NACK_INDEXES or any(not 0 <= i < c.MAX_FRAGMENTS for i in indexes):
@@ -204,6 +223,11 @@ def parse_feedback(payload: bytes) -> Feedback | None:
     kind = payload[0]
     if kind == c.FEEDBACK_KEY and len(payload) == 1:
         return KeyRequest()
+    if kind == c.FEEDBACK_ASK and len(payload) == 1:
+        return Ask()
+    if kind == c.FEEDBACK_PLAYED and len(payload) == _PLAYED.size:
+        _, next_seq, ahead = _PLAYED.unpack(payload)
+        return Played(next_seq, ahead)
     if kind == c.FEEDBACK_REPORT and len(payload) == _REPORT.size:
         _, highest, received, loss, jitter, width, height, frames = _REPORT.unpack(payload)
         return Report(
