@@ -48,6 +48,8 @@ CALM_S = 10.0
 WATCH_S = 1.0
 STALLED_S = 4.0
 """No callback for so long: the card is gone or its server hangs."""
+MAX_DEVICE_S = 3.0
+"""A card that says it has more than this in hand is not believed; virtual ones have two seconds."""
 CLOCK_GAIN = 0.05
 CLOCK_JUMP_S = 0.05
 """Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
@@ -269,7 +271,7 @@ class Speaker:
             return
         stream.calls += 1
         waits = times.outputBufferDacTime - times.currentTime
-        self._device_s = waits if 0 < waits < 1 else stream.latency_s
+        self._device_s = waits if 0 < waits < MAX_DEVICE_S else stream.latency_s
         now = self._scheduler.time()
         self._depth.called(now, dry=status.output_underflow)
         if times.currentTime != self._turn[0]:

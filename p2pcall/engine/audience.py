@@ -16,7 +16,7 @@ START_WAIT_S: Final = 5.0
 END_WAIT_S: Final = 5.0
 """For the other side to have heard the end; a buffer holds far less."""
 ASK_EVERY_S: Final = 0.1
-MAX_AHEAD_S: Final = 1.0
+MAX_AHEAD_S: Final = 3.0
 """A speaker that says it has more than this in hand is not believed."""
 
 After = Callable[[str, float, Callable[[], None]], None]
