@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 
 DEFAULT_PORT = 51729
@@ -29,6 +30,9 @@ MAX_ADDRESSES = 8
 """So many addresses of one target are tried: a hostile zone file must not make this side a flood."""
 RESOLVE_TIMEOUT_S = 10.0
 """A resolver asks two servers twice with 5 s each by default; nobody waits that long for a call."""
+
+LOCALHOST = "localhost"
+"""Everybody's name for the own machine: nobody else can be called so (RFC 6761, section 6.3)."""
 
 Address = tuple[Any, ...]
 """A socket address as Python has it: `(host, port)`, or `(host, port, flowinfo, scope_id)` for IPv6."""
@@ -96,9 +100,9 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
     """
     if not text.strip() or len(text) > MAX_TARGET_CHARS:
         raise _malformed(text[:MAX_TARGET_CHARS], f"it has 1 to {MAX_TARGET_CHARS} characters")
-    if not text.isprintable():
+    if not names.printable(text):
         raise _malformed(text, "it holds control characters")
-    text = text.strip()
+    text = names.tidy(text)
     host, port_text, bracketed = _split_port(text)
     port = default_port if port_text is None else _parse_port(text, port_text)
     ip = _parse_ip(host)
@@ -112,6 +116,19 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
             text, "it is neither a name nor an IP address", "an IPv6 address with a port: [2001:db8::1]:51729"
         )
     return Target("name", host, port, port_text is not None)
+
+
+def undialable(name: str) -> str | None:
+    """Why nobody could dial somebody of this name; None if it is one that reads as a name."""
+    if set(name) & set(":[]"):
+        return "a name has no colons and no brackets"
+    try:
+        target = parse_target(name)
+    except P2PCallError:
+        return "it reads as an address"
+    if target.kind == "literal":
+        return "it is an address"
+    return "that is this machine" if target.host.casefold() == LOCALHOST else None
 
 
 def literal_address(host: str, port: int) -> Address:
