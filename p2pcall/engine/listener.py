@@ -16,7 +16,7 @@ from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
-from p2pcall.net.discovery import Announcer, AnnounceState, instance_label
+from p2pcall.net.discovery import Announcer, AnnounceState, announced_name, instance_label
 from p2pcall.proto.happenings import Ended, Incoming
 from p2pcall.proto.messages import Reason
 
@@ -35,7 +35,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._engaged: Line | None = None
         self._calls = 0
-        self._told_name = instance_label(self._settings.name)
+        self._told_name = announced_name(instance_label(self._settings.name))
 
     async def run(self) -> Outcome:
         """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
@@ -80,6 +80,9 @@ class Listener:
             bound=self._settings.bind,
             on_change=self._announced,
         )
+        if announcer.name != self._settings.name:
+            text = f"the name is too long for the network: others find you as {announcer.name}"
+            self._station.ui.emit(events.Warning("name-changed", text))
         announcer.start()
         return announcer
 
@@ -151,7 +154,7 @@ class Listener:
             if self._node.endpoint.reach == Reach.CONTACTS.value and not people.is_contact(key):
                 line.drop()
                 return None
-            who = people.identify(key, incoming.name)
+            who = people.identify(key, incoming.name, calling=True)
         except P2PCallError as error:
             changed = error.slug == "key-changed"
             self._decline(line, Reason.KEY_CHANGED if changed else Reason.FAILED)
