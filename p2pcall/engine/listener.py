@@ -162,18 +162,18 @@ class Listener:
             return None
         if self._engaged is not None:
             self._decline(line, Reason.BUSY)
-            self._missed(who, "called while you were busy")
+            self._missed(who.name, who.fingerprint, "you were busy with another call")
             return None
         if self._settings.answer is Answer.NEVER:
             self._decline(line, Reason.DECLINED)
-            self._missed(who, "called and was declined")
+            self._missed(who.name, who.fingerprint, "declined, as --answer says")
             return None
         return who
 
-    def _missed(self, who: Who, what: str) -> None:
+    def _missed(self, name: str, fingerprint: str, why: str, slug: str = "missed-call") -> None:
         """Somebody who was not even asked about."""
-        text = f"{who.name} ({who.fingerprint}) {what}"
-        self._station.ui.emit(events.Warning("missed-call", text))
+        text = f"missed call from {name} ({fingerprint}): {why}"
+        self._station.ui.emit(events.Warning(slug, text, name, fingerprint))
 
     async def _ring(self, line: Line, incoming: Incoming, who: Who) -> None:
         event = events.Incoming(
@@ -226,11 +226,8 @@ class Listener:
         question = self._station.ui.ask(event)
         if question is None:
             self._decline(line, Reason.DECLINED)
-            why = (
-                f"{event.name} called and was declined: there is no terminal to ask at "
-                "(--answer says who is answered without asking)"
-            )
-            self._station.ui.emit(events.Warning("no-terminal", why))
+            why = "there is no terminal to ask at (--answer says who is answered without asking)"
+            self._missed(event.name, event.fingerprint, why, "no-terminal")
             self._ended(event, "declined")
             return "decline"
         line.ring(self._settings.name)
