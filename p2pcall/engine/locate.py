@@ -43,7 +43,8 @@ async def locate(station: Station, target: Target) -> Found:
     resolving = asyncio.ensure_future(resolve(target))
     try:
         if not _may_be_on_lan(target):
-            station.ui.progress(f"looking up {target.host} ...")
+            if target.host != LOCALHOST:
+                station.ui.progress(f"looking up {target.host} ...")
             return Found(await resolving, expected, target.host)
         station.ui.progress(f"looking for {target.host} on this network ...")
         if expected is not None:
@@ -52,7 +53,7 @@ async def locate(station: Station, target: Target) -> Found:
             addresses = await _anybody(target.host, station.settings.bind, resolving)
         return Found(addresses, expected, target.host)
     except P2PCallError as error:
-        raise _not_found(target, contact=expected is not None) from error
+        raise _not_found(target, error, station.settings.bind, contact=expected is not None) from error
     finally:
         resolving.cancel()  # or, if it has failed, nobody asks any more why
 
@@ -106,13 +107,21 @@ def _may_be_on_lan(target: Target) -> bool:
     return not target.explicit_port and target.host.casefold() != LOCALHOST
 
 
-def _not_found(target: Target, *, contact: bool) -> P2PCallError:
-    text = f"{target.host!r} is neither on this network nor a host that can be found"
-    hint = "p2pcall peers, to see who is there"
-    if not _may_be_on_lan(target):
-        text = f"{target.host!r} is not a host that can be found"
-        hint = "p2pcall dial NAME, without a port, looks on this network, too"
-    elif contact:
+def _not_found(target: Target, why: P2PCallError, bound: Sequence[str], *, contact: bool) -> P2PCallError:
+    """In the words of whoever dials; a resolver that says nothing, or `--bind`, is not held against the other side."""
+    on_lan, silent = _may_be_on_lan(target), why.slug == "no-name-server"
+    hint: str | None = "p2pcall peers, to see who is there"
+    if on_lan and contact:
         text = f"{target.host} is a contact, but is not listening on this network"
         hint = "p2pcall peers, to see who is there; p2pcall dial HOST, if they are at another address"
+    elif silent:
+        text = why.text + (", and nobody on this network has that name" if on_lan else "")
+        hint = why.hint
+    elif on_lan:
+        text = f"{target.host!r} is neither on this network nor a host that can be found"
+    else:
+        text = f"{target.host!r} is not a host that can be found"
+        hint = "p2pcall dial NAME, without a port, looks on this network, too"
+    if bound and on_lan:
+        text += f", looked for with --bind {' '.join(bound)} alone"
     return P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)

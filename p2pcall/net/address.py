@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import re
+import shlex
 import socket
 import threading
 from collections.abc import Iterable, Sequence
@@ -197,9 +198,8 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
             found = await _getaddrinfo(target.host, target.port)
     except TimeoutError as error:
         text = f"the name server did not answer for {target.host!r}"
-        raise P2PCallError(
-            "no-such-host", text, ExitCode.NOT_FOUND, f"getent ahosts {target.host}"
-        ) from error
+        hint = f"getent ahosts {shlex.quote(target.host)}"
+        raise P2PCallError("no-name-server", text, ExitCode.NOT_FOUND, hint) from error
     except (OSError, UnicodeError) as error:
         text = f"{target.host!r} is nobody here: not a contact, not on the local network, not a host name"
         raise P2PCallError("no-such-host", text, ExitCode.NOT_FOUND, "p2pcall peers") from error

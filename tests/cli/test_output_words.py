@@ -51,6 +51,19 @@ def test_a_call_that_nobody_was_asked_about_is_told_with_the_time_of_day() -> No
     assert words.line(other, "22:41") == "p2pcall: warning: the display went away"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({}, "looking ...\n"), ({"plain": True}, "looking ...\n"), ({"quiet": True}, ""), ({"json": True}, "")],
+)
+def test_what_is_waited_for_is_told_to_people_alone(options: dict[str, bool], told: str) -> None:
+    env = Env.fake()
+    with Output(env, **options) as output:
+        output.progress("looking ...")
+    assert isinstance(env.stderr, io.StringIO)
+    assert isinstance(env.stdout, io.StringIO)
+    assert (env.stderr.getvalue(), env.stdout.getvalue()) == (told, "")
+
+
 def test_what_a_call_brings_is_told() -> None:
     incoming = events.Incoming("00000000", "dad", "abcd", "new", True, True)
     assert words.line(incoming) == "dad (new, abcd) is calling: voice and picture"

@@ -28,6 +28,7 @@ class Race:
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, target: str = "bob", *, contact: bool = False
     ) -> None:
+        self.bound: tuple[str, ...] = ()
         self.said: list[str] = []
         self.asked: list[str] = []
         self._target, self._key = target, b"k" * 32 if contact else None
@@ -56,6 +57,10 @@ class Race:
         """The system knows a host of that name."""
         self._system.set_result([("198.51.100.9", 51729)])
 
+    def silence(self) -> None:
+        """No name server answers in time."""
+        self._system.set_exception(TimeoutError())
+
     def no_host(self) -> None:
         if not self._system.done():
             self._system.set_exception(OSError("no such host"))
@@ -69,7 +74,7 @@ class Race:
         fake = SimpleNamespace(
             people=SimpleNamespace(expected_key=lambda name: self._key),
             ui=SimpleNamespace(progress=self.said.append),
-            settings=SimpleNamespace(bind=()),
+            settings=SimpleNamespace(bind=self.bound),
             interrupts=self._interrupts,
         )
         station = cast(Station, fake)
@@ -134,7 +139,12 @@ HOST, BOB_AT = [("198.51.100.9", 51729)], [("192.0.2.7", 51729)]
 
 
 def located(
-    monkeypatch: pytest.MonkeyPatch, target: str, *happens: str, contact: bool = False, patience: float = 60.0
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    *happens: str,
+    contact: bool = False,
+    patience: float = 60.0,
+    bound: tuple[str, ...] = (),
 ) -> tuple[list[Address], Race]:
     """Where a target is when these happen at once and nothing after; nobody waits longer than so many seconds."""
     for name in ("FIND_GRACE_S", "CONTACT_TIMEOUT_S"):
@@ -142,6 +152,7 @@ def located(
 
     async def story() -> tuple[list[Address], Race]:
         race = Race(monkeypatch, target, contact=contact)
+        race.bound = bound
         told = [cast(Happens, getattr(race, name)) for name in happens] or [lambda: None]
         return (await race.run(told[0], told[1:], 0)).addresses, race
 
@@ -199,3 +210,17 @@ def test_with_a_port_only_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(P2PCallError) as caught:
         located(monkeypatch, "mum:51729", "no_host", contact=True)
     assert caught.value.text == "'mum' is not a host that can be found"
+
+
+def test_a_name_server_that_is_silent_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for target, more in (("mum", ", and nobody on this network has that name"), ("mum:51729", "")):
+        with pytest.raises(P2PCallError) as caught:
+            located(monkeypatch, target, "no_lan", "silence")
+        assert caught.value.text == f"the name server did not answer for 'mum'{more}"
+        assert caught.value.hint == "getent ahosts mum"
+
+
+def test_with_bind_it_is_said_where_it_was_not_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(P2PCallError) as caught:
+        located(monkeypatch, "mum", "no_lan", "no_host", contact=True, bound=("127.0.0.1",))
+    assert caught.value.text.endswith("listening on this network, looked for with --bind 127.0.0.1 alone")
