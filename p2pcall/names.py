@@ -13,6 +13,8 @@ _VIRAMA = 9
 """Canonical combining class of the signs that take a letter's vowel away."""
 _BLOCK_BITS = 7
 """A letter and the virama of its script are in one block of so many bits."""
+_ROUNDS = 4
+"""A joiner that goes lets marks change places, which may take another one's reason away."""
 _ARABIC = (0x0600, 0x077F)
 _JOINS_BEFORE_ONLY = frozenset(
     map(
@@ -31,13 +33,12 @@ _JOINS_NEVER = frozenset("\u0621\u0674")
 
 def printable(text: str) -> bool:
     """No control or format characters, no lone surrogates; joiners are let through, for `tidy` to judge."""
-    return "".join(char for char in text if char not in JOINERS).isprintable()
+    return _bare(text).isprintable()
 
 
 def tidy(text: str) -> str:
     """One spelling for one name; empty if nothing is left."""
-    spaced = " ".join(unicodedata.normalize("NFC", text).split())
-    return unicodedata.normalize("NFC", settle_joiners(spaced)).strip()
+    return " ".join(settled(text).split())
 
 
 def shortened(text: str, size: int) -> str:
@@ -47,15 +48,24 @@ def shortened(text: str, size: int) -> str:
 
 def alike(text: str) -> str:
     """What all spellings of one name have in common: for comparing, never for showing."""
-    bare = "".join(char for char in tidy(text) if char not in JOINERS)
-    return unicodedata.normalize("NFC", bare.casefold())
+    return unicodedata.normalize("NFC", _bare(tidy(text)).casefold())
 
 
-def settle_joiners(text: str) -> str:
-    """The text without the joiners that its script has no use for."""
-    if JOINERS.isdisjoint(text):
-        return text
-    return "".join(char for at, char in enumerate(text) if char not in JOINERS or _in_place(text, at))
+def settled(text: str) -> str:
+    """NFC, without the joiners that its script has no use for; without any if that does not come to rest soon."""
+    text = unicodedata.normalize("NFC", text)
+    for _ in range(_ROUNDS):
+        if JOINERS.isdisjoint(text):
+            return text
+        kept = "".join(char for at, char in enumerate(text) if char not in JOINERS or _in_place(text, at))
+        before, text = text, unicodedata.normalize("NFC", kept)
+        if text == before:
+            return text
+    return unicodedata.normalize("NFC", _bare(text))
+
+
+def _bare(text: str) -> str:
+    return "".join(char for char in text if char not in JOINERS)
 
 
 def _in_place(text: str, at: int) -> bool:

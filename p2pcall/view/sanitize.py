@@ -11,7 +11,7 @@ keys, not read for identity).
 
 import unicodedata
 
-from p2pcall.names import JOINERS, settle_joiners
+from p2pcall.names import JOINERS, settled
 
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACE_CATEGORIES = frozenset({"Zs", "Zl", "Zp"})
@@ -66,8 +66,7 @@ def clean(text: str, limit: int = 64) -> str:
         marks = 0
         last = char
         kept.append(char)
-    whole = unicodedata.normalize("NFC", settle_joiners("".join(kept))).strip()
-    return settle_joiners(clip(whole, limit)).strip() or "?"
+    return settled(clip(settled("".join(kept)).strip(), limit)).strip() or "?"
 
 
 def width(text: str) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pcall.names import JOINERS, ZWJ, ZWNJ, alike, printable, settle_joiners, shortened, tidy
+from p2pcall.names import JOINERS, ZWJ, ZWNJ, alike, printable, settled, shortened, tidy
 from p2pcall.view.sanitize import clean, width
 
 SPELT = {
@@ -20,6 +20,7 @@ INVISIBLE = {
     "Cyrillic": ("\u0431\u200c\u043e\u0431", "\u0431\u043e\u0431"),
     "at the ends": ("\u200cbob\u200d", "bob"),
     "beside a space": ("a \u200cb", "a b"),
+    "between spaces": ("a \u200c b", "a b"),
     "Persian, behind a letter that joins nothing": ("\u0631\u200c\u0636\u0627", "\u0631\u0636\u0627"),
     "Persian, a joiner": ("\u0639\u0644\u06cc\u200d\u0631", "\u0639\u0644\u06cc\u0631"),
     "Hindi, without a virama": ("\u0915\u200d\u0937", "\u0915\u0937"),
@@ -64,5 +65,11 @@ SIGNS = st.sampled_from("ab \u0301\u093c\u094d\u0915\u0937\u0639\u0631\u064b\u20
 def test_what_is_tidy_stays_as_it_is(text: str) -> None:
     assert tidy(tidy(text)) == tidy(text)
     assert clean(clean(text)) == clean(text)
-    assert settle_joiners(settle_joiners(text)) == settle_joiners(text)
+    assert settled(settled(text)) == settled(text)
     assert alike(alike(text)) == alike(text)
+
+
+def test_joiners_that_do_not_come_to_rest_all_go() -> None:
+    """Each that goes lets marks change places and takes the next one's reason away."""
+    text = "\u09b0" + ("\u093c\u200d\u09cd\u200d\u0301" * 40)
+    assert settled(settled(text)) == settled(text)
