@@ -238,7 +238,7 @@ def contacts_verify(
     name: opt.ContactName,
     home: opt.HomeDir = None,
 ) -> int:
-    """Show the safety number, and ask whether the other side sees the same."""
+    """Compare the safety number with the other side's."""
     from p2pcall.cli.records import verify_contact
 
     return int(verify_contact(ctx.obj, _home(ctx), name))

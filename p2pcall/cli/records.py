@@ -235,7 +235,11 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
             "whether the numbers are the same is asked at a terminal, and there is none here",
             f"p2pcall contacts show {as_typed(contact.name)}",
         )
-    show_contact(env, home, name, json=False)
+    people = _people(env, home)
+    number = people.safety_number(contact.public)
+    show_qr(env, people.safety_uri(number))
+    half = len(number) // 2  # below the code: on a small terminal what came before has scrolled away
+    _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
     them = clean(contact.name)
     _print(env, f"\nDoes {them} see the same number, under `p2pcall contacts show` for you?")
     env.stdout.write("[y] it is the same  [n] it is not  (anything else: not compared) ")
