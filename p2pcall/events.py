@@ -165,6 +165,8 @@ class Warning(Event):
     event: ClassVar[str] = "warning"
     slug: str
     text: str
+    name: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

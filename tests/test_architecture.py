@@ -28,12 +28,13 @@ PACKAGE = ROOT / "p2pcall"
 
 PURE_ROOMS = ("proto", "media")
 BELOW_ENGINE = (*PURE_ROOMS, "codec", "device", "net", "view", "store")
-FOR_ALL = ("errors", "events")
+FOR_ALL = ("errors", "events", "names")
 
 ROOMS_BELOW: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(BELOW_ENGINE, FOR_ALL),
     "errors": (),
     "events": (),
+    "names": (),
     "env": (),
     "engine": (*FOR_ALL, "env", *BELOW_ENGINE),
     "cli": (*FOR_ALL, "env", "engine", "net", "device", "view", "store"),

@@ -227,6 +227,44 @@ def contacts_show(
     return int(show_contact(ctx.obj, _home(ctx), name, json=json))
 
 
+@contacts.command("add")
+def contacts_add(
+    ctx: typer.Context,
+    name: opt.ContactName,
+    uri: Annotated[str, typer.Argument(metavar="URI", help="What `p2pcall id` shows at their side.")],
+    home: opt.HomeDir = None,
+) -> int:
+    """Keep a key that came another way than by a call."""
+    from p2pcall.cli.records import add_contact
+
+    return int(add_contact(ctx.obj, _home(ctx), name, uri))
+
+
+@contacts.command("verify")
+def contacts_verify(
+    ctx: typer.Context,
+    name: opt.ContactName,
+    home: opt.HomeDir = None,
+) -> int:
+    """Compare the safety number with the other side's."""
+    from p2pcall.cli.records import verify_contact
+
+    return int(verify_contact(ctx.obj, _home(ctx), name))
+
+
+@contacts.command("rename")
+def contacts_rename(
+    ctx: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The contact's name.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The name from now on.")],
+    home: opt.HomeDir = None,
+) -> int:
+    """Give a contact another name; the key stays."""
+    from p2pcall.cli.records import rename_contact
+
+    return int(rename_contact(ctx.obj, _home(ctx), old, new))
+
+
 @contacts.command("remove")
 def contacts_remove(
     ctx: typer.Context,

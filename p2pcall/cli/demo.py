@@ -77,6 +77,10 @@ class Witness:
     def on_closed(self, call: Callable[[], None] | None) -> None:
         self.output.on_closed = call
 
+    def progress(self, text: str) -> None:
+        """Pass on."""
+        self.output.progress(text)
+
     def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
         """Nobody calls a demo."""
         return None

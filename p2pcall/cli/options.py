@@ -4,11 +4,13 @@ import getpass
 import math
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from p2pcall import names
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.settings import (
     MAX_NAME_BYTES,
@@ -164,18 +166,41 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
 
 
 def own_name(name: str | None) -> str:
-    """What this side calls itself: `--name`, else the login name, else the host's."""
+    """What this side calls itself: `--name`, else the login name, else the host's; always one that can be dialled."""
     if name is None:
-        try:
-            name = getpass.getuser()
-        except (KeyError, OSError):
-            name = socket.gethostname()
-        return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-    if not name.strip() or not name.isprintable():
+        return _default_name()
+    if not name.strip() or not names.printable(name):
         raise usage("--name wants one to 64 printable characters")
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise usage(f"--name has at most {MAX_NAME_BYTES} bytes of UTF-8")
-    return name.strip()
+    name = names.tidy(name)
+    if not name or len(name.encode()) > MAX_NAME_BYTES:
+        raise usage(f"--name has one to {MAX_NAME_BYTES} bytes of UTF-8")
+    check_dialable(name, "--name")
+    return name
+
+
+def check_dialable(name: str, what: str) -> None:
+    """P2PCallError (usage) if nobody could dial somebody of that name; `what` says whose word the name is."""
+    from p2pcall.net.address import undialable
+
+    why = undialable(name)
+    if why is not None:
+        hint = "take letters, digits, spaces, dots and hyphens, for example jan.smit"
+        raise usage(f"{what} {name!r} could not be dialled: {why}", hint)
+
+
+def _default_name() -> str:
+    """What of the login name is text and can be dialled, else of the host's, else the program's own name."""
+    from p2pcall.net.address import undialable
+
+    found = [socket.gethostname()]
+    with suppress(KeyError, OSError):
+        found.insert(0, getpass.getuser())
+    for one in found:
+        text = "".join(char for char in one if names.printable(char))
+        name = names.shortened(text, MAX_NAME_BYTES)
+        if name and undialable(name) is None:
+            return name
+    return "p2pcall"
 
 
 def call_settings(given: Mapping[str, Any]) -> CallSettings:

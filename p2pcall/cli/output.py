@@ -90,6 +90,11 @@ class Output:
         else:
             self.say(text)
 
+    def progress(self, text: str) -> None:
+        """What is being waited for: to people alone, and not to those who want quiet."""
+        if not (self._quiet or self._json):
+            self.say(text)
+
     def say(self, text: str) -> None:
         """A line for people, on stderr; lost if stderr is closed."""
         stdout.say(self._env, text)

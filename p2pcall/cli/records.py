@@ -3,16 +3,20 @@
 import json as jsonlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from p2pcall.cli.options import own_name
+from p2pcall.cli.options import check_dialable, own_name, usage
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.contacts import Contacts
+from p2pcall.store.contacts import Contacts, as_typed, normalise_name
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
 from p2pcall.view.sanitize import clean
+
+if TYPE_CHECKING:
+    from p2pcall.engine.people import People
 
 PIPE_COLUMNS = 200
 """Where nobody looks at the width, lines are not broken."""
@@ -43,10 +47,8 @@ def _rows(env: Env, rows: list[dict[str, object]]) -> None:
 
 def show_identity(env: Env, home: Home, *, json: bool) -> ExitCode:
     """`p2pcall id`."""
-    from p2pcall.engine.people import People
-
     identity = load_or_create(home, env.entropy)
-    uri = People(Contacts(home), identity.public).own_uri()
+    uri = _people(env, home).own_uri()
     if json:
         _rows(env, [{"name": own_name(None), "fingerprint": identity.fingerprint, "uri": uri}])
     else:
@@ -129,14 +131,13 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
 
 def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     """`p2pcall contacts show`: what to compare with them outside of a call."""
-    from p2pcall.engine.people import People
     from p2pcall.store.identity import fingerprint
 
     contacts = Contacts(home)
     contact = contacts.by_name(name)
     if contact is None:
         raise _no_such_contact(name)
-    people = People(contacts, load_or_create(home, env.entropy).public)
+    people = _people(env, home)
     number = people.safety_number(contact.public)
     uri = people.safety_uri(number)
     printed = fingerprint(contact.public)
@@ -154,7 +155,9 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     half = len(number) // 2
     shown = {
         "name": clean(contact.name),
-        "known": "verified" if contact.verified else "contact, not verified (press i in a call)",
+        "known": "verified"
+        if contact.verified
+        else "contact, not verified (press i in a call, or contacts verify)",
         "since": datetime.fromtimestamp(contact.added, UTC).date().isoformat(),
         "fingerprint": printed,
         "safety number": " ".join(number[:half]),
@@ -163,6 +166,12 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     _print(env, "\n".join(f"{label:<15}{value}" for label, value in shown.items()))
     show_qr(env, uri)
     return ExitCode.OK
+
+
+def _people(env: Env, home: Home) -> "People":
+    from p2pcall.engine.people import People
+
+    return People(Contacts(home), load_or_create(home, env.entropy).public)
 
 
 def _no_such_contact(name: str) -> P2PCallError:
@@ -175,4 +184,76 @@ def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
     if Contacts(home).remove(name) is None:
         raise _no_such_contact(name)
     say(env, f"{clean(name)} is forgotten; the next call pairs anew")
+    return ExitCode.OK
+
+
+def rename_contact(env: Env, home: Home, old: str, new: str) -> ExitCode:
+    """`p2pcall contacts rename`."""
+    new = normalise_name(new)
+    check_dialable(new, "a contact called")
+    if Contacts(home).rename(old, new) is None:
+        raise _no_such_contact(old)
+    say(env, f"{clean(old)} is called {new} from now on")
+    return ExitCode.OK
+
+
+def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
+    """`p2pcall contacts add`: a key that came another way than by a call."""
+    from p2pcall.store.identity import fingerprint
+
+    name = normalise_name(name)
+    check_dialable(name, "a contact called")
+    contacts = Contacts(home)
+    try:
+        public = _people(env, home).key_in(uri)
+    except ValueError as error:
+        hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
+        raise usage(f"{clean(uri, 80)} is nobody's URI: {error}", hint) from error
+    known, other = contacts.by_key(public), contacts.by_name(name)
+    if known is not None and known != other:
+        hint = f"p2pcall contacts rename {as_typed(known.name, name)}"
+        raise usage(f"that key is kept under the name {known.name!r}", hint)
+    if other is not None and other.public != public:
+        hint = f"p2pcall contacts rename {as_typed(other.name)} NEW, if they are two people"
+        raise usage(f"{other.name!r} is kept with another key, {fingerprint(other.public)}", hint)
+    contacts.pin(name, public, env.clock.time())
+    say(env, f"{name} is a contact, fingerprint {fingerprint(public)}")
+    return ExitCode.OK
+
+
+def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
+    """`p2pcall contacts verify`: the safety number, and the question whether the other side has the same.
+
+    A person answers, at a terminal: nothing stands in for having compared them.
+    """
+    contacts = Contacts(home)
+    contact = contacts.by_name(name)
+    if contact is None:
+        raise _no_such_contact(name)
+    if not (env.stdin.isatty() and env.stdout.isatty()):
+        raise usage(
+            "whether the numbers are the same is asked at a terminal, and there is none here",
+            f"p2pcall contacts show {as_typed(contact.name)}",
+        )
+    people = _people(env, home)
+    number = people.safety_number(contact.public)
+    show_qr(env, people.safety_uri(number))
+    half = len(number) // 2  # below the code: on a small terminal what came before has scrolled away
+    _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
+    them = clean(contact.name)
+    _print(env, f"\nDoes {them} see the same number, under `p2pcall contacts show` for you?")
+    env.stdout.write("[y] it is the same  [n] it is not  (anything else: not compared) ")
+    env.stdout.flush()
+    said = env.stdin.readline().strip().lower()
+    if said not in ("y", "yes", "n", "no"):
+        hint = f"p2pcall contacts verify {as_typed(contact.name)}"
+        raise P2PCallError("not-compared", "nothing was changed", ExitCode.INTERRUPTED, hint)
+    same = said.startswith("y")
+    if contacts.verify(contact.name, contact.public, verified=same) is None:
+        raise _no_such_contact(name)  # removed, or another key by now
+    if not same:
+        text = f"{them} is not verified: the numbers are not the same, somebody may be in between"
+        hint = f"do not trust this key; to pair anew: p2pcall contacts remove {as_typed(contact.name)}"
+        raise P2PCallError("not-verified", text, ExitCode.UNTRUSTED, hint)
+    say(env, f"{them} is verified from now on")
     return ExitCode.OK

@@ -73,7 +73,8 @@ def line(event: Event, clock: str = "") -> str | None:
         case events.Ended():
             return ended(event, clock)
         case events.Warning():
-            return f"p2pcall: warning: {event.text}"
+            when = f"{clock} " if event.name and clock else ""  # somebody called, and may be called back
+            return f"p2pcall: warning: {when}{event.text}"
         case events.Error():
             hint = f"\np2pcall: hint: {event.hint}" if event.hint else ""
             return f"p2pcall: error: {event.text}{hint}"

@@ -5,87 +5,28 @@ call: the one that the lower static key dialled goes on, the other is dropped wi
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
 
 from p2pcall import events
 from p2pcall.engine.devices import Devices
+from p2pcall.engine.locate import Found, locate
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import REFUSALS, Outcome
 from p2pcall.engine.people import Who
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import Address, Target, format_address, resolve
-from p2pcall.net.discovery import LanPeer, find
+from p2pcall.net.address import Address, Target, format_address
 from p2pcall.net.udp import leads_here
 from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
 
-FIND_TIMEOUT_S = 2.0
-"""How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
-FIND_GRACE_S = 0.5
-"""How much longer the LAN is asked when the system has an address already."""
+NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
+"""What the system says of an address that its own addresses (or the bound ones) do not lead to."""
 REFUSED_GRACE_S = 1.0
 """After the system said that nothing listens there, so long for a real answer: such messages can be forged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Where a target is, and what is known of it beforehand."""
-
-    addresses: list[Address]
-    expected_key: bytes | None
-    name: str | None
-    """The user's own name for it, under which the key is kept; None for a bare address, which names nobody."""
-
-
-async def locate(station: Station, target: Target) -> Found:
-    """Addresses for a target: a contact or a name on the LAN first, then the system's resolver."""
-    if target.kind == "literal":
-        return Found(await resolve(target), None, None)
-    expected = station.people.expected_key(target.host)
-    resolving = asyncio.ensure_future(resolve(target))
-    try:
-        if _may_be_on_lan(target):
-            service = await _seen(target.host, station.settings.bind, resolving)
-            if service is not None:
-                return Found(list(service.addresses), expected, target.host)
-        return Found(await resolving, expected, target.host)
-    except P2PCallError as error:
-        raise P2PCallError(
-            "no-such-peer",
-            f"{target.host!r} is neither on this network nor a host that can be found",
-            ExitCode.NOT_FOUND,
-            "p2pcall peers, to see who is there",
-        ) from error
-    finally:
-        resolving.cancel()  # or, if it has failed, nobody asks any more why
-
-
-async def _seen(
-    name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]"
-) -> LanPeer | None:
-    """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
-    finding = asyncio.ensure_future(find(name, FIND_TIMEOUT_S, bound))
-    try:
-        both: set[asyncio.Future[Any]] = {finding, resolving}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not finding.done() and resolving.exception() is None:
-            await asyncio.wait({finding}, timeout=FIND_GRACE_S)
-        elif not finding.done():
-            await asyncio.wait({finding})
-        return finding.result() if finding.done() else None
-    except P2PCallError:
-        return None  # no network, or no mDNS here: a host name may still be known
-    finally:
-        finding.cancel()
-
-
-def _may_be_on_lan(target: Target) -> bool:
-    return not target.explicit_port and "." not in target.host and target.host != "localhost"
 
 
 class Caller:
@@ -99,7 +40,7 @@ class Caller:
         self._found = Found([], None, None)
         self._who: Who | None = None
         self._rivals: list[tuple[Line, Incoming]] = []
-        self._refused: set[Address] = set()
+        self._refused: dict[Address, int] = {}
         self._line: Line | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -108,6 +49,7 @@ class Caller:
         station = self._station
         self._found = await station.unless_interrupted(locate(station, self._where))
         self._leave_out_oneself()
+        self._leave_out_families()
         expected = self._found.expected_key
         known = station.people.keys() if expected is None else []
         self._let_rivals_in(expected)
@@ -145,12 +87,25 @@ class Caller:
             raise P2PCallError("own-machine", text, ExitCode.NOT_FOUND, "p2pcall listen, in another terminal")
         self._found = replace(found, addresses=others)
 
+    def _leave_out_families(self) -> None:
+        """IPv6 cannot be sent by a socket for IPv4, nor the other way round. P2PCallError if nothing is left."""
+        found = self._found
+        lengths = {4 if ":" in host else 2 for host in self._node.driver.bound()}
+        others = [one for one in found.addresses if len(one) in lengths]
+        if not others:
+            wanted = "IPv4" if len(found.addresses[0]) == 2 else "IPv6"
+            where = format_address(found.addresses[0])
+            raise self._no_way(
+                f"{where} is an {wanted} address, and", f"there is no {wanted} on this machine"
+            )
+        self._found = replace(found, addresses=others)
+
     async def _until_answered(self, line: Line) -> tuple[Line, bool] | Outcome:
         while True:
             signal = await line.signals.get()
             match signal:
                 case HandshakeFailed(reason="key-changed"):
-                    raise key_changed(self._found.name or self._target)
+                    raise self._key_changed(signal.remote_static)
                 case HandshakeFailed():
                     raise self._nothing_answers()
                 case HandshakeDone():
@@ -203,9 +158,13 @@ class Caller:
     # --- nobody there ------------------------------------------------------------------------------------------
 
     def _unreachable(self, address: Address, errno: int) -> None:
-        self._refused.add(address)
+        self._refused[address] = errno
         line = self._line
-        if line is not None and not line.peer.established and self._refused >= set(self._found.addresses):
+        if (
+            line is not None
+            and not line.peer.established
+            and self._refused.keys() >= set(self._found.addresses)
+        ):
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:
@@ -214,6 +173,8 @@ class Caller:
 
     def _nothing_answers(self) -> P2PCallError:
         where = ", ".join(format_address(address) for address in self._found.addresses)
+        if {self._refused.get(address) for address in self._found.addresses} <= NO_WAY:
+            return self._no_way(f"nothing can be sent to {where}:", "no network of this machine leads there")
         return P2PCallError(
             "unreachable",
             f"nothing answers at {where}",
@@ -221,12 +182,26 @@ class Caller:
             "is `p2pcall listen` running there, open to you, and does its firewall let UDP through?",
         )
 
+    def _no_way(self, what: str, why: str) -> P2PCallError:
+        """It is not the other side's fault; and it is `--bind`'s, if that is given."""
+        bound, hint = self._settings.bind, "ip route"
+        if bound:
+            why, hint = f"--bind {' '.join(bound)} does not lead there", "leave out --bind, or give it twice"
+        return P2PCallError("no-way", f"{what} {why}", ExitCode.NOT_FOUND, hint)
+
+    def _key_changed(self, shown: bytes | None) -> P2PCallError:
+        pinned = self._found.expected_key
+        assert pinned is not None
+        assert shown is not None
+        return key_changed(self._found.name or self._target, pinned, shown)
+
     def _we_are_not_trusted(self) -> P2PCallError:
         return P2PCallError(
             "key-changed",
             "the other side knows another key under your name, and refused",
             ExitCode.UNTRUSTED,
-            "the other side can remove the old one with `p2pcall contacts remove`",
+            "read them, over another channel, the fingerprint of `p2pcall id`: they can make room for it with "
+            "`p2pcall contacts remove` or, if somebody else has your name, `p2pcall contacts rename`",
         )
 
     # --- both dial at once -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
-from p2pcall.net.discovery import Announcer, AnnounceState, instance_label
+from p2pcall.net.discovery import Announcer, AnnounceState, announced_name, instance_label
 from p2pcall.proto.happenings import Ended, Incoming
 from p2pcall.proto.messages import Reason
 
@@ -37,7 +37,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._engaged: Line | None = None
         self._calls = 0
-        self._told_name = instance_label(self._settings.name)
+        self._told_name = announced_name(instance_label(self._settings.name))
 
     async def run(self) -> Outcome:
         """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
@@ -82,6 +82,9 @@ class Listener:
             bound=self._settings.bind,
             on_change=self._announced,
         )
+        if announcer.name != self._settings.name:
+            text = f"the name is too long for the network: others find you as {announcer.name}"
+            self._station.ui.emit(events.Warning("name-changed", text))
         announcer.start()
         return announcer
 
@@ -153,7 +156,7 @@ class Listener:
             if self._node.endpoint.reach == Reach.CONTACTS.value and not people.is_contact(key):
                 line.drop()
                 return None
-            who = people.identify(key, incoming.name)
+            who = people.identify(key, incoming.name, calling=True)
         except P2PCallError as error:
             changed = error.slug == "key-changed"
             self._decline(line, Reason.KEY_CHANGED if changed else Reason.FAILED)
@@ -161,18 +164,18 @@ class Listener:
             return None
         if self._engaged is not None:
             self._decline(line, Reason.BUSY)
-            self._missed(who, "called while you were busy")
+            self._missed(who.name, who.fingerprint, "you were busy with another call")
             return None
         if self._settings.answer is Answer.NEVER:
             self._decline(line, Reason.DECLINED)
-            self._missed(who, "called and was declined")
+            self._missed(who.name, who.fingerprint, "declined, as --answer says")
             return None
         return who
 
-    def _missed(self, who: Who, what: str) -> None:
+    def _missed(self, name: str, fingerprint: str, why: str, slug: str = "missed-call") -> None:
         """Somebody who was not even asked about."""
-        text = f"{who.name} ({who.fingerprint}) {what}"
-        self._station.ui.emit(events.Warning("missed-call", text))
+        text = f"missed call from {name} ({fingerprint}): {why}"
+        self._station.ui.emit(events.Warning(slug, text, name, fingerprint))
 
     async def _ring(self, line: Line, incoming: Incoming, who: Who) -> None:
         event = events.Incoming(
@@ -225,11 +228,8 @@ class Listener:
         question = self._station.ui.ask(event)
         if question is None:
             self._decline(line, Reason.DECLINED)
-            why = (
-                f"{event.name} called and was declined: there is no terminal to ask at "
-                "(--answer says who is answered without asking)"
-            )
-            self._station.ui.emit(events.Warning("no-terminal", why))
+            why = "there is no terminal to ask at (--answer says who is answered without asking)"
+            self._missed(event.name, event.fingerprint, why, "no-terminal")
             self._ended(event, "declined")
             return "decline"
         line.ring(self._settings.name)

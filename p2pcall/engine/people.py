@@ -6,8 +6,9 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 
 from dataclasses import dataclass
 
+from p2pcall import names
 from p2pcall.engine.settings import MAX_NAME_BYTES
-from p2pcall.proto.safety import identity_uri, safety_number, safety_uri
+from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
 from p2pcall.store.contacts import Contact, Contacts, key_changed
 from p2pcall.store.identity import fingerprint
 from p2pcall.view.sanitize import clean
@@ -45,8 +46,8 @@ class People:
         """The key is pinned under some name."""
         return self._contacts.by_key(public) is not None
 
-    def identify(self, public: bytes, claimed: str) -> Who:
-        """Who proved `public` and calls itself `claimed`.
+    def identify(self, public: bytes, claimed: str, *, calling: bool = False) -> Who:
+        """Who proved `public` and calls itself `claimed`; `calling` if we are the one who is called.
 
         P2PCallError `key-changed` if that name is somebody else's.
         """
@@ -55,9 +56,10 @@ class People:
             known = "verified" if contact.verified else "contact"
             return Who(clean(contact.name), fingerprint(public), known)
         name = clean(claimed) if claimed.strip() else fingerprint(public)[:SHORT_FINGERPRINT]
-        name = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip()
-        if self._contacts.by_name(name) is not None:
-            raise key_changed(name)
+        name = names.shortened(name, MAX_NAME_BYTES)
+        other = self._contacts.by_name(name)
+        if other is not None:
+            raise key_changed(other.name, other.public, public, calling=calling)
         return Who(name, fingerprint(public), "new")
 
     def pin(self, name: str, public: bytes, epoch: float) -> None:
@@ -76,6 +78,13 @@ class People:
     def own_uri(self) -> str:
         """One's own key as its QR code has it."""
         return identity_uri(self._own)
+
+    def key_in(self, uri: str) -> bytes:
+        """Somebody else's key, out of such a URI. ValueError, with the reason in plain words."""
+        public = identity_key(uri)
+        if public == self._own:
+            raise ValueError("that is your own key")
+        return public
 
     def verify(self, name: str, public: bytes, epoch: float) -> Contact | None:
         """The words were the same: a verified contact from now on, kept under `name` if the key was not kept yet.

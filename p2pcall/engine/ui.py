@@ -46,6 +46,9 @@ class Ui(Protocol):
     def emit(self, event: Event) -> None:
         """Something happened. Never raises; never blocks for long."""
 
+    def progress(self, text: str) -> None:
+        """What is being waited for, for people only: no event tells it. Never raises."""
+
     def ask(self, incoming: Incoming) -> Awaitable[str] | None:
         """Ring and ask: resolves to "audio", "video" or "decline"; None where nobody can be asked."""
 

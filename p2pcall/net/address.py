@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import ipaddress
 import re
+import shlex
 import socket
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 
 DEFAULT_PORT = 51729
@@ -29,6 +31,9 @@ MAX_ADDRESSES = 8
 """So many addresses of one target are tried: a hostile zone file must not make this side a flood."""
 RESOLVE_TIMEOUT_S = 10.0
 """A resolver asks two servers twice with 5 s each by default; nobody waits that long for a call."""
+
+LOCALHOST = "localhost"
+"""Everybody's name for the own machine: nobody else can be called so (RFC 6761, section 6.3)."""
 
 Address = tuple[Any, ...]
 """A socket address as Python has it: `(host, port)`, or `(host, port, flowinfo, scope_id)` for IPv6."""
@@ -96,9 +101,9 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
     """
     if not text.strip() or len(text) > MAX_TARGET_CHARS:
         raise _malformed(text[:MAX_TARGET_CHARS], f"it has 1 to {MAX_TARGET_CHARS} characters")
-    if not text.isprintable():
+    if not names.printable(text):
         raise _malformed(text, "it holds control characters")
-    text = text.strip()
+    text = names.tidy(text)
     host, port_text, bracketed = _split_port(text)
     port = default_port if port_text is None else _parse_port(text, port_text)
     ip = _parse_ip(host)
@@ -112,6 +117,19 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
             text, "it is neither a name nor an IP address", "an IPv6 address with a port: [2001:db8::1]:51729"
         )
     return Target("name", host, port, port_text is not None)
+
+
+def undialable(name: str) -> str | None:
+    """Why nobody could dial somebody of this name; None if it is one that reads as a name."""
+    if set(name) & set(":[]"):
+        return "a name has no colons and no brackets"
+    try:
+        target = parse_target(name)
+    except P2PCallError:
+        return "it reads as an address"
+    if target.kind == "literal":
+        return "it is an address"
+    return "that is this machine" if target.host.casefold() == LOCALHOST else None
 
 
 def literal_address(host: str, port: int) -> Address:
@@ -180,9 +198,8 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
             found = await _getaddrinfo(target.host, target.port)
     except TimeoutError as error:
         text = f"the name server did not answer for {target.host!r}"
-        raise P2PCallError(
-            "no-such-host", text, ExitCode.NOT_FOUND, f"getent ahosts {target.host}"
-        ) from error
+        hint = f"getent ahosts {shlex.quote(target.host)}"
+        raise P2PCallError("no-name-server", text, ExitCode.NOT_FOUND, hint) from error
     except (OSError, UnicodeError) as error:
         text = f"{target.host!r} is nobody here: not a contact, not on the local network, not a host name"
         raise P2PCallError("no-such-host", text, ExitCode.NOT_FOUND, "p2pcall peers") from error

@@ -18,7 +18,6 @@ after the other.
 
 import asyncio
 import ipaddress
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +34,7 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, interleave, literal_address
 from p2pcall.net.interfaces import interfaces
@@ -50,6 +50,8 @@ SUFFIX_BYTES = 4
 """Room for `-2` to `-999` behind a name that is taken."""
 DEFAULT_LABEL = "p2pcall"
 """Announced for a name of which nothing is left."""
+DOT = "\u2024"
+"""Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
 HOST_LABEL_BYTES = 6
 """Random bytes of the host name in SRV."""
 MAX_PEERS = 64
@@ -95,12 +97,15 @@ class AnnounceState(StrEnum):
     BLOCKED = "blocked"
 
 
-def instance_label(name: str) -> str:
-    """The name as a DNS-SD instance: NFC, printable, at most 59 bytes, no dots (to zeroconf, label ends)."""
-    text = unicodedata.normalize("NFC", name).replace(".", " ")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    data = text.encode(errors="ignore")[: MAX_LABEL_BYTES - SUFFIX_BYTES]
-    return data.decode(errors="ignore").strip() or DEFAULT_LABEL
+def instance_label(name: str, most: int = MAX_LABEL_BYTES - SUFFIX_BYTES) -> str:
+    """The name as a DNS-SD instance: tidy, printable, at most 59 bytes, with `DOT` for dots."""
+    text = names.tidy("".join(char if names.printable(char) else " " for char in name))
+    return names.shortened(text.replace(".", DOT), most) or DEFAULT_LABEL
+
+
+def announced_name(label: str) -> str:
+    """The name that a label on the wire stands for: what people are shown, and dial."""
+    return label.replace(DOT, ".")
 
 
 def _no_free_name(name: str) -> P2PCallError:
@@ -141,13 +146,13 @@ class Announcer:
         bound: Sequence[str] = (),
         on_change: Callable[["Announcer"], None] | None = None,
     ) -> None:
-        self.name = instance_label(name)
+        self._wanted = instance_label(name)
+        self.name = announced_name(self._wanted)
         """The name as announced: `bob` becomes `bob-2` if somebody has it already."""
         self.state = AnnounceState.STARTING
         self.problem: P2PCallError | None = None
         """Why nothing is announced, in the states NO_NETWORK and BLOCKED."""
         self.host = f"p2pcall-{entropy(HOST_LABEL_BYTES).hex()}.local."
-        self._wanted = self.name
         self._port = port
         self._on_change = on_change
         self._zc: AsyncZeroconf | None = None
@@ -185,12 +190,12 @@ class Announcer:
         except P2PCallError as error:
             self._set(AnnounceState.BLOCKED, self.name, error)
         except (BadTypeInNameException, NonUniqueNameException, TimeoutError):
-            self._set(AnnounceState.BLOCKED, self.name, _no_free_name(self._wanted))
+            self._set(AnnounceState.BLOCKED, self.name, _no_free_name(announced_name(self._wanted)))
         except FAILURES:
             self._set(AnnounceState.NO_NETWORK, self.name, no_network())
         else:
             self._zc.zeroconf.async_add_listener(_ContestWatch(self._info, self._contested), None)
-            self._set(AnnounceState.ANNOUNCED, self._info.name.removesuffix("." + SERVICE_TYPE), None)
+            self._set(AnnounceState.ANNOUNCED, _person(self._info.name), None)
 
     async def _leave(self) -> None:
         """Closes without a goodbye: that would take the name from a peer who has the same one."""
@@ -389,8 +394,9 @@ async def find(name: str, timeout_s: float = FIND_S, bound: Sequence[str] = ()) 
     if link is None:
         raise no_network()
     zc = open_link(link)
+    label = instance_label(name, MAX_LABEL_BYTES)  # with the number behind it, if it has one
     try:
-        return await _request(zc, link, f"{instance_label(name)}.{SERVICE_TYPE}", int(timeout_s * 1000))
+        return await _request(zc, link, f"{label}.{SERVICE_TYPE}", int(timeout_s * 1000))
     finally:
         await close_quietly(zc)
 
@@ -407,7 +413,6 @@ async def _request(zc: AsyncZeroconf, link: Link, key: str, timeout_ms: int) -> 
 def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
     """An answer as a peer; None if it holds nothing to dial."""
     addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
-    name = info.name.removesuffix("." + SERVICE_TYPE)
     if not info.port or not addresses:
         return None
     txt = {
@@ -415,7 +420,14 @@ def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
         for key, value in list(info.decoded_properties.items())[:MAX_TXT_ENTRIES]
         if isinstance(key, str)
     }
-    return LanPeer(name, info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower())
+    return LanPeer(
+        _person(info.name), info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower()
+    )
+
+
+def _person(instance: str) -> str:
+    """Whose instance that is."""
+    return announced_name(instance.removesuffix("." + SERVICE_TYPE))
 
 
 def _dialable(hosts: Sequence[str], port: int, link: Link) -> list[Address]:

@@ -296,12 +296,23 @@ def leads_here(address: Address, port: int, bound: Sequence[str]) -> bool:
 
 def _bind_address(text: str) -> Address:
     try:
-        return literal_address(text.strip("[]"), 0)
+        address = literal_address(text.strip("[]"), 0)
     except ValueError as error:
         why = f"--bind takes an IP address of this machine, not {text!r}"
         raise P2PCallError("bad-bind", why, ExitCode.USAGE, "ip address") from error
     except P2PCallError as error:
         raise P2PCallError(error.slug, error.text, ExitCode.USAGE, error.hint) from error
+    if ipaddress.ip_address(str(address[0])).is_link_local and address[3:] == (0,):
+        why = f"--bind {address[0]}: a link-local address needs its zone, the name of its interface"
+        raise P2PCallError("bad-bind", why, ExitCode.USAGE, f"--bind {_with_zone(str(address[0]))}")
+    return address
+
+
+def _with_zone(host: str) -> str:
+    """The link-local address with an interface that has it; if none has, with one for example."""
+    ip = ipaddress.ip_address(host)
+    names = [one.name for one in interfaces() if any(own.ip == ip for own in one.addresses)]
+    return f"{host}%{names[0]}" if names else f"{host}%eth0, if eth0 is the interface"
 
 
 def _open_all(hosts: Sequence[Address], port: int) -> list[socket.socket]:
@@ -386,4 +397,4 @@ def _bind_error(error: OSError, bind: Sequence[str], port: int) -> P2PCallError:
             "no-such-address", f"{where}: not an address of this machine", ExitCode.USAGE, "ip address"
         )
     text = f"no UDP socket could be opened on {where}: {error.strerror or error}"
-    return P2PCallError("no-socket", text, ExitCode.USAGE, "p2pcall doctor")
+    return P2PCallError("no-socket", text, ExitCode.USAGE, "ip address")

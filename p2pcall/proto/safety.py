@@ -31,6 +31,7 @@ from p2pcall.proto.constants import (
     SAFETY_ROUNDS,
     URI_VERSION,
 )
+from p2pcall.proto.noise import KeyPair, NoiseError, dh
 
 
 def safety_half(public: bytes) -> tuple[str, ...]:
@@ -59,3 +60,31 @@ def identity_uri(public: bytes) -> str:
     if len(public) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes")
     return f"p2pcall:id/{URI_VERSION}/{base64.b32encode(public).decode().rstrip('=').lower()}"
+
+
+def identity_key(uri: str) -> bytes:
+    """The key in such a URI, in whatever case it is written. ValueError, with the reason in plain words.
+
+    A key of low order is refused: everybody knows what it agrees on with any other.
+    """
+    text = uri.strip().lower()
+    prefix = f"p2pcall:id/{URI_VERSION}/"
+    if text.startswith("p2pcall:safety/"):
+        raise ValueError("that is a safety number, not a key")
+    if text.startswith("p2pcall:id/") and not text.startswith(prefix):
+        raise ValueError("it is of another version of the program")
+    if not text.startswith(prefix):
+        raise ValueError(f"it does not begin with {prefix}")
+    digits = text.removeprefix(prefix)
+    try:
+        public = base64.b32decode(digits.upper() + "=" * (-len(digits) % 8))
+        whole = identity_uri(public) == text
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError("the key in it is not whole")
+    try:
+        dh(KeyPair.from_private(bytes(KEY_BYTES)), public)
+    except NoiseError as error:
+        raise ValueError("the key in it is none that is safe to use") from error
+    return public

@@ -1,23 +1,24 @@
 """The people I know: names that I chose, and the keys that are pinned to them.
 
 Rules: one key, one name; one name, one key. A name that comes with another key than the pinned one is a
-hard stop (`key_changed`), and nothing here ever replaces a key: remove the contact, then pin anew.
-Addresses are not stored: trust hangs on the key. Names are NFC, compared without regard to case, at most 64
-bytes of UTF-8. A damaged file is an error and stays as it is. Each call reads the file anew, for other
-processes change it too. Left out: encryption of the file at rest.
+hard stop (`key_changed`), and nothing here ever replaces a key: remove or rename the contact, then pin
+anew. Addresses are not stored: trust hangs on the key. Names are tidy (`names`), compared without regard to
+case and joiners, at most 64 bytes of UTF-8. A damaged file is an error and stays as it is. Each call reads
+the file anew, for other processes change it too. Left out: encryption of the file at rest.
 """
 
 import base64
 import binascii
 import json
 import shlex
-import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.home import Home, damaged, read, write_atomic
+from p2pcall.store.identity import fingerprint
 
 VERSION = 1
 MAX_NAME_BYTES = 64
@@ -36,9 +37,9 @@ class Contact:
 
 
 def normalise_name(name: str) -> str:
-    """The name as it is stored: NFC, no spaces around. Raises `P2PCallError` (usage) if it cannot be one."""
-    text = unicodedata.normalize("NFC", name).strip()
-    if not text or not text.isprintable():
+    """The name as it is stored: tidy (`names`). Raises `P2PCallError` (usage) if it cannot be one."""
+    text = names.tidy(name)
+    if not text or not names.printable(name.strip()):
         raise P2PCallError(
             "bad-name", f"{name!r} cannot be a name", ExitCode.USAGE, "letters, digits, spaces"
         )
@@ -49,7 +50,7 @@ def normalise_name(name: str) -> str:
 
 def _key(name: str) -> str:
     """What two spellings of one name have in common."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).strip().casefold())
+    return names.alike(name)
 
 
 class Contacts:
@@ -83,7 +84,7 @@ class Contacts:
                 if contact.public == public:
                     return contact
                 if _key(contact.name) == _key(name):
-                    raise key_changed(contact.name)
+                    raise key_changed(contact.name, contact.public, public)
             if len(contacts) >= MAX_CONTACTS:
                 raise P2PCallError(
                     "too-many-contacts", f"there are {MAX_CONTACTS} contacts already", ExitCode.CONFIG
@@ -104,6 +105,24 @@ class Contacts:
                     contacts[place] = replace(contact, verified=verified)
                     if contact.verified != verified:
                         self._save(contacts)
+                    return contacts[place]
+        return None
+
+    def rename(self, old: str, new: str) -> Contact | None:
+        """Another name for the same key and all that is known of it; None if there is nobody of the old name.
+
+        Raises `P2PCallError` (usage) if the new name is somebody else's, or cannot be one.
+        """
+        new = normalise_name(new)
+        with self._home.lock():
+            contacts = self._load()
+            for place, contact in enumerate(contacts):
+                if _key(contact.name) == _key(old):
+                    if any(_key(other.name) == _key(new) for other in contacts if other is not contact):
+                        text = f"there is another contact called {new!r}"
+                        raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
+                    contacts[place] = replace(contact, name=new)
+                    self._save(contacts)
                     return contacts[place]
         return None
 
@@ -135,13 +154,24 @@ class Contacts:
         write_atomic(self._home.contacts_path, text.encode() + b"\n")
 
 
-def key_changed(name: str) -> P2PCallError:
-    """The hard stop: this name has another key than the one that is pinned."""
-    text = f"the key of {name!r} is not the pinned one: somebody else may be answering, or it is a new key"
-    end_of_options = "-- " if name.startswith("-") else ""
-    command = f"p2pcall contacts remove {end_of_options}{shlex.quote(name)}"
-    hint = f"ask them by another way; if the new key is theirs: {command}"
+def key_changed(name: str, pinned: bytes, shown: bytes, *, calling: bool = False) -> P2PCallError:
+    """The hard stop: this name has another key than the one that is pinned; `calling` if its owner is the caller."""
+    keys = f"pinned is {fingerprint(pinned)}, shown was {fingerprint(shown)}"
+    text = f"the key of {name!r} is not the pinned one: {keys}; somebody else may be answering, or it is a new key"
+    if calling:
+        text = f"somebody who calls as {name!r} has another key than the pinned one: {keys}"
+    typed = as_typed(name)
+    hint = (
+        f"ask {name}, over another channel, to read you the fingerprint of `p2pcall id`, and compare it with both; "
+        f"two people of one name: p2pcall contacts rename {typed} NEW; "
+        f"if the new key is theirs: p2pcall contacts remove {typed}"
+    )
     return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
+
+
+def as_typed(*names: str) -> str:
+    """Names as the last arguments of a command, whatever is in them."""
+    return ("-- " if any(name.startswith("-") for name in names) else "") + shlex.join(names)
 
 
 def parse(data: bytes, path: Path) -> list[Contact]:

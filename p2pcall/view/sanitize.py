@@ -2,13 +2,16 @@
 what is left.
 
 Names, chat, file and host names are the other side's bytes. What goes: C0 and C1 controls (so ESC, CSI,
-OSC), line ends, bidi controls, zero-width and other format characters, variation selectors, fillers that
-look like nothing, heaps of combining marks, glyphs far wider than their cell, private, unassigned and
-surrogate code points. What stays has a width that terminals agree on. Leaves out: look-alike letters of
-different scripts (names are pinned to keys, not read for identity).
+OSC), line ends, bidi controls, zero-width and other format characters (but for joiners in words of scripts
+that are spelt with them: `names`), variation selectors, fillers that look like nothing, heaps of combining
+marks, glyphs far wider than their cell, private, unassigned and surrogate code points. What stays has a
+width that terminals agree on. Leaves out: look-alike letters of different scripts (names are pinned to
+keys, not read for identity).
 """
 
 import unicodedata
+
+from p2pcall.names import JOINERS, settled
 
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACE_CATEGORIES = frozenset({"Zs", "Zl", "Zp"})
@@ -41,24 +44,29 @@ def clean(text: str, limit: int = 64) -> str:
     """`text` made safe to show, at most `limit` cells wide; "?" if nothing visible is left. Never raises."""
     # Normalising takes quadratic time for long runs of marks: the cut comes first.
     kept: list[str] = []
+    last = ""  # what was kept last, but for joiners: those must not hide it
     marks = 0
     for char in unicodedata.normalize("NFC", text[: 16 * limit]):
         category = unicodedata.category(char)
+        if char in JOINERS:
+            kept.append(char)
+            continue
         if char in _SPACE_CONTROLS or category in _SPACE_CATEGORIES:
             char = " "
-            if not kept or kept[-1] == " ":
+            if last in ("", " "):
                 continue
         elif category in _DROPPED_CATEGORIES or _is_dropped(ord(char)):
             continue
         elif category in _MARKS:
             marks += 1
-            if marks > _MAX_MARKS_PER_LETTER or not kept or kept[-1] == " ":
+            if marks > _MAX_MARKS_PER_LETTER or last in ("", " "):
                 continue
             kept.append(char)
             continue
         marks = 0
+        last = char
         kept.append(char)
-    return clip(unicodedata.normalize("NFC", "".join(kept)).strip(), limit).strip() or "?"
+    return settled(clip(settled("".join(kept)).strip(), limit)).strip() or "?"
 
 
 def width(text: str) -> int:
@@ -84,7 +92,7 @@ def clip(text: str, cells: int, ellipsis: str = "") -> str:
 def _char_width(char: str) -> int:
     if char < "\u0300":
         return 1
-    if unicodedata.category(char) in _MARKS:
+    if unicodedata.category(char) in _MARKS or char in JOINERS:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 

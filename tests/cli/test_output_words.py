@@ -44,6 +44,26 @@ def test_who_ended_it_and_when_it_was_missed_is_told() -> None:
     assert words.line(missed, "22:41") == "22:41 missed call from dad"
 
 
+def test_a_call_that_nobody_was_asked_about_is_told_with_the_time_of_day() -> None:
+    missed = events.Warning("missed-call", "missed call from dad (abcd): you were busy", "dad", "abcd")
+    assert words.line(missed, "22:41") == "p2pcall: warning: 22:41 missed call from dad (abcd): you were busy"
+    other = events.Warning("window-lost", "the display went away")
+    assert words.line(other, "22:41") == "p2pcall: warning: the display went away"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({}, "looking ...\n"), ({"plain": True}, "looking ...\n"), ({"quiet": True}, ""), ({"json": True}, "")],
+)
+def test_what_is_waited_for_is_told_to_people_alone(options: dict[str, bool], told: str) -> None:
+    env = Env.fake()
+    with Output(env, **options) as output:
+        output.progress("looking ...")
+    assert isinstance(env.stderr, io.StringIO)
+    assert isinstance(env.stdout, io.StringIO)
+    assert (env.stderr.getvalue(), env.stdout.getvalue()) == (told, "")
+
+
 def test_what_a_call_brings_is_told() -> None:
     incoming = events.Incoming("00000000", "dad", "abcd", "new", True, True)
     assert words.line(incoming) == "dad (new, abcd) is calling: voice and picture"

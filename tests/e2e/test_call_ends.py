@@ -3,10 +3,11 @@
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from harness import P2P, PROGRAM
-from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, in_call, listening
+from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, identity, in_call, listening
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 AT_ONCE_S = 2.0
@@ -70,13 +71,16 @@ def test_the_listener_listens_on_after_a_lost_or_ended_call(p2p: Start) -> None:
     assert bob.wait_exit() == 0
 
 
-def test_a_second_caller_hears_busy(p2p: Start) -> None:
+def test_a_second_caller_hears_busy(p2p: Start, tmp_path: Path) -> None:
     call = in_call(p2p)
     target = call.alice.wait_event("dialling")["target"]
     carol = dialling(p2p, target, name="carol")
     assert carol.wait_exit() == 4
     assert reason(carol) == "busy"
-    assert "carol" in call.bob.wait_event("warning", slug="missed-call")["text"]
+    missed = call.bob.wait_event("warning", slug="missed-call", name="carol")
+    assert missed["fingerprint"] == identity(tmp_path, "carol").fingerprint
+    when = time.strftime("%H:%M", time.localtime(missed["t"]))
+    assert f"warning: {when} missed call from carol" in call.bob.stderr_text
     assert call.bob.all_events("ended") == []
 
 

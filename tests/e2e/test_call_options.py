@@ -9,6 +9,8 @@ import pytest
 import sound
 from pairs import Start, best_call, dialling, identity, in_call, knows, listening, media
 
+from p2pcall.store.identity import fingerprint
+
 
 def test_an_echo_sends_back_what_comes(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(3)
@@ -131,7 +133,10 @@ def test_another_key_under_the_name_that_answers_is_a_hard_stop(p2p: Start, tmp_
     bob, target = listening(p2p, "--answer", "anyone")
     alice = dialling(p2p, target)
     assert alice.wait_exit() == 5
-    assert "p2pcall contacts remove" in alice.wait_event("error", slug="key-changed", exit=5)["hint"]
+    told = alice.wait_event("error", slug="key-changed", exit=5)
+    assert "p2pcall contacts remove" in told["hint"]
+    assert f"pinned is {fingerprint(bytes(range(32)))}" in told["text"]
+    assert f"shown was {identity(tmp_path, 'bob').fingerprint}" in told["text"]
     assert alice.all_events("connected") == []
     assert bob.wait_event("ended")["reason"] == "hung-up"
     assert bob.exit_code is None
@@ -142,7 +147,13 @@ def test_another_key_under_the_name_that_calls_is_a_hard_stop(p2p: Start, tmp_pa
     bob, target = listening(p2p, "--answer", "anyone", "--reach", "anyone")
     alice = dialling(p2p, target)
     assert alice.wait_exit() == 5
-    bob.wait_event("error", slug="key-changed", exit=5)
+    told = bob.wait_event("error", slug="key-changed", exit=5)
+    assert told["text"].startswith("somebody who calls as 'alice' has another key than the pinned one")
+    assert f"pinned is {fingerprint(bytes(range(32)))}" in told["text"]
+    assert f"shown was {identity(tmp_path, 'alice').fingerprint}" in told["text"]
+    assert "answering" not in told["text"]
+    assert "p2pcall id" in told["hint"]
+    assert "p2pcall id" in alice.wait_event("error", slug="key-changed", exit=5)["hint"]
     assert bob.all_events("incoming") == []
     assert bob.exit_code is None
 

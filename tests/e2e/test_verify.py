@@ -144,3 +144,20 @@ def test_the_same_in_plain_lines(p2p: Start, tmp_path: Path, answer: str) -> Non
     assert alice.wait_exit() == 0
     assert verified(tmp_path, "bob") == {"y": {"alice": True}, "n": {}}[answer]
     assert b"\x1b[2J" not in bob.terminal_output
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "verified"), [("y\r", 0, True), ("n\r", 5, False), ("\x03", 130, False)]
+)
+def test_the_number_is_compared_outside_of_calls(
+    p2p: Start, tmp_path: Path, key: str, code: int, verified: bool
+) -> None:
+    knows(tmp_path, "alice", "bob")
+    alice = p2p("contacts", "verify", "bob", name="alice", terminal=(80, 24))
+    alice.wait_screen("safety number", "Does bob see the same number", "[y] it is the same")
+    number = str(shown(p2p, tmp_path, "alice", "bob")["safety_number"])
+    assert safety_groups(alice.screen_text) == number.split()
+    alice.send(key)
+    assert alice.wait_exit() == code
+    (contact,) = Contacts(Home.at(tmp_path / "alice")).all()
+    assert contact.verified is verified

@@ -28,6 +28,7 @@ class FakeUi:
 
     def __init__(self, answer: str | None = None) -> None:
         self.events: list[events.Event] = []
+        self.said: list[str] = []
         self.answer = answer
         self.on_closed: Callable[[], None] | None = None
         self._changed = asyncio.Event()
@@ -35,6 +36,9 @@ class FakeUi:
     def emit(self, event: events.Event) -> None:
         self.events.append(event)
         self._changed.set()
+
+    def progress(self, text: str) -> None:
+        self.said.append(text)
 
     def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
         if self.answer is None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calls import ALICE, BOB, FakeUi, dial, listening, station
@@ -97,16 +98,25 @@ def test_nothing_is_captured_before_the_answer(tmp_path: Path) -> None:
     run_virtual(scene)
 
 
-def test_without_a_terminal_a_call_that_must_be_asked_for_is_declined_and_the_reason_told(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("slug", "settings", "why"),
+    [
+        ("no-terminal", {}, "there is no terminal to ask at (--answer says who is answered without asking)"),
+        ("missed-call", {"answer": Answer.NEVER}, "declined, as --answer says"),
+    ],
+)
+def test_a_call_that_nobody_was_asked_about_is_told_with_whose_it_was_and_why(
+    tmp_path: Path, slug: str, settings: dict[str, Any], why: str
 ) -> None:
     async def scene() -> None:
         network = Network()
         bob_ui = FakeUi(None)
-        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2))
-        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
-        assert outcome.reason == "declined"
-        assert bob_ui.of(events.Warning)[0].slug == "no-terminal"
+        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2, **settings))
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1)
+        assert (await dial(alice)).reason == "declined"
+        key = alice.identity.fingerprint
+        (warning,) = bob_ui.of(events.Warning)
+        assert warning == events.Warning(slug, f"missed call from alice ({key}): {why}", "alice", key)
         task.cancel()
 
     run_virtual(scene)

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from p2pcall.engine import caller
+from p2pcall.engine import locate as engine_locate
+from p2pcall.engine.locate import Found, locate
 from p2pcall.engine.station import Interrupts, Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import address
@@ -24,17 +25,24 @@ TURNS = range(6)
 class Race:
     """`locate` with a LAN and a resolver that answer when they are told to."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, target: str = "bob", *, contact: bool = False
+    ) -> None:
+        self.bound: tuple[str, ...] = ()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self._target, self._key = target, b"k" * 32 if contact else None
         loop = asyncio.get_running_loop()
         self._lan: asyncio.Future[LanPeer] = loop.create_future()
         self._system: asyncio.Future[list[Address]] = loop.create_future()
         self._interrupts = Interrupts()
         self._unheard: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: self._unheard.append(context))
-        monkeypatch.setattr(caller, "find", self._find)
+        monkeypatch.setattr(engine_locate, "find", self._find)
         monkeypatch.setattr(address, "_getaddrinfo", lambda *_: self._system)
 
-    async def _find(self, *_: Any) -> LanPeer:
+    async def _find(self, name: str, *_: Any) -> LanPeer:
+        self.asked.append(name)
         return await self._lan
 
     def bob(self) -> None:
@@ -45,6 +53,14 @@ class Race:
         if not self._lan.done():
             self._lan.set_exception(P2PCallError("mdns", "none here", ExitCode.NOT_FOUND))
 
+    def host(self) -> None:
+        """The system knows a host of that name."""
+        self._system.set_result([("198.51.100.9", 51729)])
+
+    def silence(self) -> None:
+        """No name server answers in time."""
+        self._system.set_exception(TimeoutError())
+
     def no_host(self) -> None:
         if not self._system.done():
             self._system.set_exception(OSError("no such host"))
@@ -53,15 +69,16 @@ class Race:
         """A signal, or nobody reads any more."""
         self._interrupts.closed()
 
-    async def run(self, first: Happens, then: Sequence[Happens], apart: int) -> caller.Found:
+    async def run(self, first: Happens, then: Sequence[Happens], apart: int) -> Found:
         """What is found when one happens and, so many turns of the loop later, the others."""
         fake = SimpleNamespace(
-            people=SimpleNamespace(expected_key=lambda name: None),
-            settings=SimpleNamespace(bind=()),
+            people=SimpleNamespace(expected_key=lambda name: self._key),
+            ui=SimpleNamespace(progress=self.said.append),
+            settings=SimpleNamespace(bind=self.bound),
             interrupts=self._interrupts,
         )
         station = cast(Station, fake)
-        locating = caller.locate(station, parse_target("bob"))
+        locating = locate(station, parse_target(self._target))
         found = asyncio.ensure_future(Station.unless_interrupted(station, locating))
         await turns(5)
         first()
@@ -116,3 +133,94 @@ def test_what_fails_as_something_else_is_decided_is_not_heard(
         assert await race.unheard() == []
 
     asyncio.run(story())
+
+
+HOST, BOB_AT = [("198.51.100.9", 51729)], [("192.0.2.7", 51729)]
+
+
+def located(
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    *happens: str,
+    contact: bool = False,
+    patience: float = 60.0,
+    bound: tuple[str, ...] = (),
+) -> tuple[list[Address], Race]:
+    """Where a target is when these happen at once and nothing after; nobody waits longer than so many seconds."""
+    for name in ("FIND_GRACE_S", "CONTACT_TIMEOUT_S"):
+        monkeypatch.setattr(engine_locate, name, patience)
+
+    async def story() -> tuple[list[Address], Race]:
+        race = Race(monkeypatch, target, contact=contact)
+        race.bound = bound
+        told = [cast(Happens, getattr(race, name)) for name in happens] or [lambda: None]
+        return (await race.run(told[0], told[1:], 0)).addresses, race
+
+    return asyncio.run(story())
+
+
+def test_a_name_with_a_dot_is_found_on_the_network_if_no_host_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses, race = located(monkeypatch, "jan.smit", "no_host", "bob")
+    assert (addresses, race.asked) == (BOB_AT, ["jan.smit"])
+    assert race.said == ["looking for jan.smit on this network ..."]
+
+
+def test_a_host_that_the_system_knows_is_not_told_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody there can take its place."""
+    addresses, race = located(monkeypatch, "host.example", "host", "bob")
+    assert (addresses, race.asked) == (HOST, [])
+
+
+def test_a_contact_with_a_dot_is_looked_for_on_the_network_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers there has to prove the key."""
+    assert located(monkeypatch, "jan.smit", "bob", contact=True)[0] == BOB_AT
+
+
+@pytest.mark.parametrize(
+    "happens", [("no_host", "no_lan"), ("no_lan",), ()], ids=["nobody", "no lan", "silence"]
+)
+def test_a_contact_that_is_not_there_is_said_so_whoever_is_silent(
+    monkeypatch: pytest.MonkeyPatch, happens: tuple[str, ...]
+) -> None:
+    async def silent(_name: str, timeout_s: float, _bound: object) -> None:
+        assert timeout_s == engine_locate.CONTACT_TIMEOUT_S
+
+    if "no_lan" not in happens:
+        monkeypatch.setattr(Race, "_find", lambda self, *args: silent(*args))
+    with pytest.raises(P2PCallError) as caught:
+        located(monkeypatch, "mum", *happens, contact=True, patience=0.01)
+    assert (caught.value.slug, caught.value.exit) == ("no-such-peer", ExitCode.NOT_FOUND)
+    assert caught.value.text == "mum is a contact, but is not listening on this network"
+    assert "p2pcall dial HOST" in (caught.value.hint or "")
+
+
+def test_nobody_is_kept_waiting_for_a_contact() -> None:
+    """The numbers themselves: about a second, in which the network is asked three times."""
+    assert 1.0 <= engine_locate.CONTACT_TIMEOUT_S <= 1.5
+
+
+def test_a_host_of_a_contacts_name_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert located(monkeypatch, "mum", "no_lan", "host", contact=True)[0] == HOST
+    assert located(monkeypatch, "mum", "host", "no_lan", contact=True)[0] == HOST
+
+
+def test_with_a_port_only_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses, race = located(monkeypatch, "mum:51729", "host", "bob")
+    assert (addresses, race.asked, race.said) == (HOST, [], ["looking up mum ..."])
+    with pytest.raises(P2PCallError) as caught:
+        located(monkeypatch, "mum:51729", "no_host", contact=True)
+    assert caught.value.text == "'mum' is not a host that can be found"
+
+
+def test_a_name_server_that_is_silent_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for target, more in (("mum", ", and nobody on this network has that name"), ("mum:51729", "")):
+        with pytest.raises(P2PCallError) as caught:
+            located(monkeypatch, target, "no_lan", "silence")
+        assert caught.value.text == f"the name server did not answer for 'mum'{more}"
+        assert caught.value.hint == "getent ahosts mum"
+
+
+def test_with_bind_it_is_said_where_it_was_not_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(P2PCallError) as caught:
+        located(monkeypatch, "mum", "no_lan", "no_host", contact=True, bound=("127.0.0.1",))
+    assert caught.value.text.endswith("listening on this network, looked for with --bind 127.0.0.1 alone")

@@ -7,7 +7,7 @@ Left out: whether the sentences around the numbers are true; each rule of securi
 import re
 from math import log2
 
-from mdoc import ROOT, page, tokens
+from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
 from p2pcall.engine.settings import RING_TIMEOUT_S
@@ -180,6 +180,22 @@ def test_each_attacker_has_what_it_can_and_what_it_cannot() -> None:
     lines = page("p2pcall-security.7")["ATTACKERS"]
     can, cannot = (sum(line == f".It {word}:" for line in lines) for word in ("Can", "Cannot"))
     assert can == cannot >= 8
+
+
+def test_a_word_of_the_door_is_explained_before_it_is_used() -> None:
+    explained = [item.head[1] for item in items(page("p2pcall-security.7")["DESCRIPTION"])]
+    assert explained == ["knock", "mac1", "tag", "cookie"]
+    assert list(page("p2pcall-security.7")).index("DESCRIPTION") < list(page("p2pcall-security.7")).index(
+        "ATTACKERS"
+    )
+    before = text().partition("Four words are used below")[0]
+    assert not [word for word in explained if re.search(rf"\b{word}\b", before)]
+
+
+def test_what_a_dialled_name_tells_the_network_is_said() -> None:
+    told = " ".join(parts(page("p2pcall-security.7")["WHO IS SHOWN TO WHOM"], ".Ss")["Looking for a name"])
+    for word in ("multicast DNS", "in the clear", "resolver", "port"):
+        assert word in told
 
 
 def test_what_the_readme_says_of_it_is_so() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from p2pcall.proto import constants
-from p2pcall.proto.safety import identity_uri, safety_half, safety_number, safety_uri
+from p2pcall.proto.safety import identity_key, identity_uri, safety_half, safety_number, safety_uri
 
 ALICE, BOB = bytes(range(32)), bytes(range(1, 33))
 NUMBER = "32548 50941 34585 53867 18853 71708 68544 23051 02450 73119 48574 25331"
@@ -86,3 +86,31 @@ def test_what_qr_codes_hold() -> None:
 def test_what_is_no_key_is_a_mistake_of_our_own(make: Callable[[bytes], object]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         make(bytes(31))
+
+
+def test_a_key_is_read_back_from_its_uri_in_either_case() -> None:
+    uri = identity_uri(ALICE)
+    assert identity_key(uri) == identity_key(f" {uri.upper()}\n") == ALICE
+
+
+LOW_ORDER = identity_uri(bytes(32))
+WRONG_URIS = {
+    "nothing": ("", "does not begin"),
+    "a name": ("bob", "does not begin"),
+    "a safety number": ("p2pcall:safety/1/" + "0" * 60, "a safety number, not a key"),
+    "another version": (identity_uri(ALICE).replace("/1/", "/2/"), "another version"),
+    "no key": ("p2pcall:id/1/", "not whole"),
+    "too short": (identity_uri(ALICE)[:-1], "not whole"),
+    "too long": (identity_uri(ALICE) + "a", "not whole"),
+    "padded": (identity_uri(ALICE) + "====", "not whole"),
+    "a letter that is none": (identity_uri(ALICE)[:-1] + "1", "not whole"),
+    "another spelling of the last bits": (identity_uri(ALICE)[:-1] + "r", "not whole"),
+    "not ASCII": ("p2pcall:id/1/" + "\xe4" * 52, "not whole"),
+    "a key that everybody can compute with": (LOW_ORDER, "none that is safe"),
+}
+
+
+@pytest.mark.parametrize(("uri", "why"), WRONG_URIS.values(), ids=WRONG_URIS.keys())
+def test_a_uri_without_a_whole_key_is_refused_with_the_reason(uri: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        identity_key(uri)

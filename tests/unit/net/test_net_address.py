@@ -20,11 +20,13 @@ from p2pcall.net.address import (
     normalise,
     parse_target,
     resolve,
+    undialable,
 )
 
 GOOD = {
     "bob": Target("name", "bob", DEFAULT_PORT, False),
     " bob ": Target("name", "bob", DEFAULT_PORT, False),
+    "b\u200cob": Target("name", "bob", DEFAULT_PORT, False),
     "Bob Müller": Target("name", "Bob Müller", DEFAULT_PORT, False),
     "bob:9": Target("name", "bob", 9, True),
     "host.example": Target("name", "host.example", DEFAULT_PORT, False),
@@ -70,6 +72,42 @@ BAD = [
     ),
     *("1:2:3", "a:b:c", "0.0.0.0", "::", "224.0.0.251", "ff02::fb%eth0", "255.255.255.255", "fe80::1", "."),
 ]
+
+
+NAMES = [
+    "bob",
+    "jan.smit",
+    "Dr. B. Smith",
+    "Bob Müller",
+    "12",
+    "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627",
+    "-rf",
+    "x" * 64,
+]
+NO_NAMES = [
+    "bob:1",
+    "[bob]",
+    "10.0.0.5",
+    "::1",
+    "fe80::1%eth0",
+    "1.2.3",
+    ".",
+    "localhost",
+    "LocalHost",
+    "b[o",
+    "a\x1bb",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_can_be_dialled_is_read_as_itself(name: str) -> None:
+    assert undialable(name) is None
+    assert parse_target(name) == Target("name", name, DEFAULT_PORT, False)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_would_be_read_as_something_else_is_told(name: str) -> None:
+    assert undialable(name)
 
 
 @pytest.mark.parametrize("text", GOOD)

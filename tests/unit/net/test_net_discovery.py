@@ -21,14 +21,12 @@ from p2pcall.net import discovery
 from p2pcall.net import link as net_link
 from p2pcall.net.discovery import (
     MAX_CONTESTS,
-    MAX_LABEL_BYTES,
     MAX_PEERS,
     SERVICE_TYPE,
     Announcer,
     AnnounceState,
     Browser,
     LanPeer,
-    instance_label,
     to_peer,
 )
 from p2pcall.net.interfaces import Interface, interfaces, local_links, reachable
@@ -46,29 +44,6 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-# ---- names
-
-
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("bob", "bob"),
-        ("  Bob   Müller ", "Bob Müller"),
-        ("Mu\u0308ller", "Müller"),
-        ("Dr. B. Smith", "Dr B Smith"),
-        ("a\x1b[31mb\n", "a [31mb"),
-        ("", "p2pcall"),
-        ("...", "p2pcall"),
-        ("\ud800", "p2pcall"),
-        ("x" * 100, "x" * 59),
-        ("é" * 40, "é" * 29),
-    ],
-)
-def test_a_name_becomes_a_label(name: str, label: str) -> None:
-    assert instance_label(name) == label
-    assert len(label.encode()) <= MAX_LABEL_BYTES - len("-999")
-
-
 # ---- answers
 
 
@@ -84,6 +59,12 @@ def test_an_answer_is_a_peer() -> None:
     assert peer is not None
     assert (peer.name, peer.port, peer.host, dict(peer.txt)) == ("bob", 9, "h.local.", {"v": "1"})
     assert set(peer.addresses) == {("198.51.100.2", 9), ("2001:db8::2", 9, 0, 0)}
+
+
+def test_a_peer_with_a_dot_is_shown_as_people_dial_it() -> None:
+    peer = answer("198.51.100.2", name=f"jan\u2024smit-2.{SERVICE_TYPE}")
+    assert peer is not None
+    assert peer.name == "jan.smit-2"
 
 
 @pytest.mark.parametrize(

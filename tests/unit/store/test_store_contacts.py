@@ -12,6 +12,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts as store_contacts
 from p2pcall.store.contacts import Contact, Contacts, key_changed
 from p2pcall.store.home import Home
+from p2pcall.store.identity import fingerprint
 
 BOB, EVE = bytes([1] * 32), bytes([2] * 32)
 
@@ -50,6 +51,7 @@ def test_a_changed_key_is_a_hard_stop_and_replaces_nothing(contacts: Contacts) -
         contacts.pin("bob", EVE, 1)
     assert (caught.value.slug, caught.value.exit) == ("key-changed", ExitCode.UNTRUSTED)
     assert (caught.value.hint or "").endswith(": p2pcall contacts remove Bob")
+    assert fingerprint(BOB) in caught.value.text
     assert contacts.all() == [bob]
     contacts.remove("BOB")
     assert contacts.pin("bob", EVE, 1).public == EVE
@@ -59,9 +61,23 @@ def test_a_changed_key_is_a_hard_stop_and_replaces_nothing(contacts: Contacts) -
     "name", ["bob", "-rf", "--help", "$(reboot)", "`reboot`", "a; reboot", "O'Hara", 'say "hi"', "Zoë Müller"]
 )
 def test_the_command_in_a_hint_means_the_name_and_nothing_else(name: str) -> None:
-    words = shlex.split((key_changed(name).hint or "").partition("theirs: ")[2])
-    assert words[:3] == ["p2pcall", "contacts", "remove"]
-    assert words[3:] == (["--", name] if name.startswith("-") else [name])
+    hint = key_changed(name, BOB, EVE).hint or ""
+    typed = ["--", name] if name.startswith("-") else [name]
+    remove = shlex.split(hint.partition("theirs: ")[2])
+    assert remove == ["p2pcall", "contacts", "remove", *typed]
+    rename = shlex.split(hint.partition("of one name: ")[2].partition("; if the new key")[0])
+    assert rename == ["p2pcall", "contacts", "rename", *typed, "NEW"]
+
+
+@pytest.mark.parametrize("calling", [False, True])
+def test_a_changed_key_shows_both_fingerprints_and_what_to_compare_with_whom(calling: bool) -> None:
+    error = key_changed("bob", BOB, EVE, calling=calling)
+    assert f"pinned is {fingerprint(BOB)}, shown was {fingerprint(EVE)}" in error.text
+    assert ("calls as 'bob'" in error.text) == calling
+    assert ("answering" in error.text) == (not calling)
+    assert (error.hint or "").startswith(
+        "ask bob, over another channel, to read you the fingerprint of `p2pcall id`"
+    )
 
 
 def test_a_known_key_keeps_its_name(contacts: Contacts) -> None:
@@ -88,10 +104,44 @@ def test_a_mark_is_for_a_key_and_not_for_a_name(contacts: Contacts, home: Path) 
     assert (home / "contacts.json").read_bytes() == before
 
 
+def test_a_contact_gets_another_name_and_keeps_all_else(contacts: Contacts) -> None:
+    contacts.pin("bob", BOB, 7.5)
+    contacts.verify("bob", BOB)
+    assert contacts.rename("BOB", " Bob from  work ") == Contact("Bob from work", BOB, 7.5, True)
+    assert contacts.all() == [Contact("Bob from work", BOB, 7.5, True)]
+    assert contacts.pin("bob", EVE, 1).public == EVE, "there is room for another one of that name"
+    renamed = contacts.rename("bob", "BOB")
+    assert renamed is not None
+    assert renamed.name == "BOB"
+
+
+def test_a_name_that_is_somebody_elses_is_not_given(contacts: Contacts) -> None:
+    contacts.pin("bob", BOB, 0)
+    contacts.pin("eve", EVE, 0)
+    before = contacts.all()
+    for old, new, slug in (("eve", "Bob", "name-taken"), ("eve", "\x1b", "bad-name")):
+        with pytest.raises(P2PCallError) as caught:
+            contacts.rename(old, new)
+        assert (caught.value.slug, caught.value.exit) == (slug, ExitCode.USAGE)
+    assert contacts.rename("carol", "dave") is None
+    assert contacts.all() == before
+
+
 def test_spellings_of_one_name_are_one_name(contacts: Contacts) -> None:
     contacts.pin(unicodedata.normalize("NFD", "Zoë Straße"), BOB, 0)
     assert contacts.by_name("ZOË STRASSE") is not None
     assert contacts.all()[0].name == "Zoë Straße"
+
+
+def test_a_name_is_found_with_or_without_the_joiners_of_its_script(contacts: Contacts) -> None:
+    """Keyboards differ; and a joiner alone makes nobody another person."""
+    name = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
+    contacts.pin(name, BOB, 0)
+    assert contacts.all()[0].name == name
+    with pytest.raises(P2PCallError, match="not the pinned one"):
+        contacts.pin(name.replace("\u200c", ""), EVE, 0)
+    contacts.pin("e\u200cv\u200de", EVE, 0)
+    assert contacts.all()[0].name == "eve"
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x1b[31m", "x" * 65, "é" * 33, "\u202eevil"])
@@ -148,6 +198,7 @@ def test_a_damaged_file_is_an_error_and_stays_as_it_is(contacts: Contacts, home:
         lambda: contacts.pin("eve", EVE, 0),
         lambda: contacts.remove("bob"),
         lambda: contacts.verify("bob", BOB),
+        lambda: contacts.rename("bob", "robert"),
     ):
         with pytest.raises(P2PCallError) as caught:
             use()
