@@ -5,6 +5,7 @@ time are shown when it is over.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
+from p2pcall.view.plainline import wrapped
 from p2pcall.view.probe import Mode, probe
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
@@ -91,7 +93,12 @@ class Output:
             self.say(text)
 
     def say(self, text: str) -> None:
-        """A line for people, on stderr; lost if stderr is closed."""
+        """A line for people, on stderr; lost if stderr is closed. A terminal gets it broken between words.
+
+        But for errors and hints: what is to be typed can be copied as it stands.
+        """
+        if not text.startswith("p2pcall: ") and (cells := _columns(self._env)):
+            text = wrapped(text, cells)
         stdout.say(self._env, text)
 
     def _closed(self) -> None:
@@ -176,6 +183,14 @@ class Output:
         for text in self._held:
             self.say(text)
         self._held.clear()
+
+
+def _columns(env: Env) -> int:
+    """How wide the terminal behind stderr is; 0 if there is none, or it does not say."""
+    with suppress(OSError, ValueError):
+        if env.stderr.isatty():
+            return os.get_terminal_size(env.stderr.fileno()).columns
+    return 0
 
 
 def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:

@@ -283,6 +283,8 @@ class LiveCall:
                 self._set_hud(show_stats=not self._hud.show_stats, show_help=False)
             case keys.HELP:
                 self._set_hud(show_help=not self._hud.show_help, show_stats=False)
+            case keys.CLOSE:
+                self._set_hud(show_help=False, show_stats=False)
             case keys.VERIFY:
                 number = self._verification.safety_number
                 self._set_hud(show_verify=True, safety=number, show_help=False, show_stats=False)

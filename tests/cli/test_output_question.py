@@ -95,6 +95,25 @@ def test_what_was_typed_before_the_picture_is_no_wish(window: Window, plain: boo
     run(work)
 
 
+@pytest.mark.terminal
+@pytest.mark.parametrize("plain", [False, True])
+def test_escape_alone_is_a_key_and_needs_no_other_after_it(window: Window, plain: bool) -> None:
+    async def work() -> None:
+        output = output_at(window, plain=plain)
+        pressed: asyncio.Queue[str] = asyncio.Queue()
+        view: CallView | None = output.open_view("auto", pressed.put_nowait)
+        assert view is not None
+        window.type(b"\x1b")
+        assert await pressed.get() == "escape"
+        window.type(b"\x1b[Am")
+        assert [await pressed.get(), await pressed.get()] == ["up", "m"]
+        view.close()
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)
+
+
 JOB = """
 import asyncio, os, traceback
 from p2pcall import events
