@@ -172,6 +172,7 @@ def peers(
 def demo(
     ctx: typer.Context,
     seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long the call lasts.")] = 8.0,
+    confirm: opt.Confirm = False,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,
     plain: opt.Plain = False,
@@ -179,7 +180,9 @@ def demo(
     """A whole call on this machine, needing no hardware: a second process is started, found, dialled and measured."""
     from p2pcall.cli.demo import run_demo
 
-    return int(run_demo(ctx.obj, seconds=seconds, video_out=video_out, json=json, plain=plain))
+    return int(
+        run_demo(ctx.obj, seconds=seconds, video_out=video_out, confirm=confirm, json=json, plain=plain)
+    )
 
 
 @app.command("id")

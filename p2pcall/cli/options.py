@@ -110,13 +110,18 @@ def usage(text: str, hint: str | None = None) -> P2PCallError:
     return P2PCallError("usage", text, ExitCode.USAGE, hint)
 
 
+def check_video_out(value: str) -> None:
+    """P2PCallError for a way to draw that there is not yet."""
+    if value in list(Unchecked):
+        raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
+
+
 def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     """The media options as parsed (parameter name -> value), checked against each other."""
     video_in, video_out = given["video_in"], given["video_out"]
     if given["no_video"]:
         video_in = video_out = "none"
-    if video_out in list(Unchecked):
-        raise usage(f"--video-out {video_out} is not available in this version", "--video-out auto")
+    check_video_out(video_out)
     outputs = {"--audio-out": given["audio_out"], "--video-out": video_out}
     to_stdout = [option for option, value in outputs.items() if value == "-"]
     if len(to_stdout) > 1:

@@ -141,6 +141,8 @@ class PlainView:
         self._output, self._terminal = output, terminal
         self._told = HudState(elapsed_s=-1.0)
         self._keys = None
+        self.pixels = (0, 0)
+        """The picture to ask for, though it is not drawn."""
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
         if terminal is not None:
@@ -164,8 +166,8 @@ class PlainView:
             self._output.say(plain_line(state))
 
     def view_size(self) -> tuple[int, int]:
-        """No picture."""
-        return (0, 0)
+        """No picture, unless somebody wants to know that one comes."""
+        return self.pixels
 
     def show(self, frame: av.VideoFrame) -> None:
         """No picture."""
