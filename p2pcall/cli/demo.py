@@ -80,9 +80,12 @@ class Witness:
     def on_closed(self, call: Callable[[], None] | None) -> None:
         self.output.on_closed = call
 
-    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
         """Nobody calls a demo."""
         return None
+
+    def waiting(self) -> None:
+        """Nobody calls a demo."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """The terminal; without one that draws the picture is decoded and counted all the same."""

@@ -50,6 +50,7 @@ VideoOut = Annotated[
         help="Where to draw: auto, blocks, ascii, window, a file, - (y4m), none.",
     ),
 ]
+NoAudio = Annotated[bool, typer.Option("--no-audio", help="Same as --audio-in none --audio-out none.")]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Same as --video-in none --video-out none.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Repeat an input file.")]
 HangupOnEof = Annotated[bool, typer.Option("--hangup-on-eof", help="Hang up when the input ends.")]
@@ -118,21 +119,24 @@ def check_video_out(value: str) -> None:
 
 def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     """The media options as parsed (parameter name -> value), checked against each other."""
+    audio_in, audio_out = given["audio_in"], given["audio_out"]
+    if given["no_audio"]:
+        audio_in = audio_out = "none"
     video_in, video_out = given["video_in"], given["video_out"]
     if given["no_video"]:
         video_in = video_out = "none"
     check_video_out(video_out)
-    outputs = {"--audio-out": given["audio_out"], "--video-out": video_out}
+    outputs = {"--audio-out": audio_out, "--video-out": video_out}
     to_stdout = [option for option, value in outputs.items() if value == "-"]
     if len(to_stdout) > 1:
         raise usage("only one of --audio-out and --video-out can be -")
     if to_stdout and given["json"]:
         raise usage(f"--json and {to_stdout[0]} - both want stdout")
-    if given["audio_in"] == "-" and video_in == "-":
+    if audio_in == "-" and video_in == "-":
         raise usage("only one of --audio-in and --video-in can be -")
     return MediaSettings(
-        given["audio_in"],
-        given["audio_out"],
+        audio_in,
+        audio_out,
         video_in,
         video_out,
         given["loop"],

@@ -27,6 +27,8 @@ from p2pcall.view.window import may_open
 
 BELL_EVERY_S = 3.0
 """Between two bells of the terminal while it rings."""
+QUESTION = b"answer? [a] sound only  [v] with camera  [d] decline "
+QUESTION_WITHOUT_CAMERA = b"answer? [a] yes  [d] decline "
 ANSWERS = {
     "a": "audio",
     "y": "audio",
@@ -101,21 +103,28 @@ class Output:
             text = wrapped(text, cells)
         stdout.say(self._env, text)
 
+    def waiting(self) -> None:
+        """A line for people alone: whoever reads events knows it from them."""
+        if not self._quiet and not self._json:
+            self.say("waiting for calls")
+
     def _closed(self) -> None:
         if self.on_closed is not None:
             self.on_closed()
 
     # --- the question ------------------------------------------------------------------------------------------
 
-    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
-        """Ring the bell and wait for a key. None without a terminal to ask at, or in its background."""
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
+        """Ring the bell and wait for a key; what is offered is what can be. None without a terminal to ask at, or in
+        its background.
+        """
         if self.terminal is None or not self.terminal.available:
             return None
         if self._quiet or self._json:  # whoever is asked must know who calls
             self.say(words.line(incoming) or "")
-        return self._question(self.terminal)
+        return self._question(self.terminal, QUESTION if camera else QUESTION_WITHOUT_CAMERA)
 
-    async def _question(self, terminal: Terminal) -> str:
+    async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str] = loop.create_future()
 
@@ -128,7 +137,7 @@ class Output:
         if not terminal.entered:
             return "decline"
         terminal.discard_typed()
-        terminal.write(b"answer? [a] sound only  [v] with camera  [d] decline ")
+        terminal.write(question)
         loop.add_reader(terminal.fd_in, readable)
         bell = loop.create_task(self._bell(terminal))
         try:

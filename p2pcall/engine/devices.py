@@ -262,13 +262,38 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     def sink(spec: str) -> AudioSink:
         return open_audio_sink(spec, loop, stdout=stdout, file=files.get("--audio-out"))
 
-    microphone = Microphone(source(media.audio_in), source, media.audio_in)
-    speaker = Speaker(sink(media.audio_out), sink, media.audio_out)
+    heard, played = _sound(lambda: source(media.audio_in), lambda: sink(media.audio_out))
+    microphone = Microphone(heard, source, media.audio_in)
+    speaker = Speaker(played, sink, media.audio_out)
     camera = _camera(media, env, warnings)
     show = None
     if media.video_out not in (*SCREEN_MODES, "none"):
         show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
     return Devices(microphone, media.audio_in != "none", speaker, camera, show, warnings, [*files.values()])
+
+
+def _sound(
+    open_source: Callable[[], AudioSource], open_sink: Callable[[], AudioSink]
+) -> tuple[AudioSource, AudioSink]:
+    """Both opened. P2PCallError of whichever cannot be; where both cannot, one error tells both."""
+    try:
+        source = open_source()
+    except P2PCallError as error:
+        try:
+            open_sink().stop()
+        except P2PCallError as other:
+            raise _both(error, other) from error
+        raise
+    return source, open_sink()
+
+
+def _both(error: P2PCallError, other: P2PCallError) -> P2PCallError:
+    """A microphone and a speaker that are missing, in one."""
+    if not error.exit is other.exit is ExitCode.DEVICE:
+        return error
+    text = error.text if error.text == other.text else f"{error.text}, and {other.text}"
+    hint = error.hint and error.hint.replace("--audio-in none", "--no-audio")
+    return P2PCallError(error.slug, text, error.exit, hint)
 
 
 def _stdout(env: Env) -> BinaryIO:

@@ -278,7 +278,7 @@ class LiveCall:
                 self._set_hud(video_on=self._video_on)
                 self._tell_media()
             case keys.VIDEO:
-                self._set_hud(notice="no camera")
+                self._set_hud(notice=_no_camera(self._settings.media.video_in))
             case keys.STATS:
                 self._set_hud(show_stats=not self._hud.show_stats, show_help=False)
             case keys.HELP:
@@ -399,6 +399,13 @@ class LiveCall:
 
     def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         self._timers[name] = self._loop.call_later(seconds, call)
+
+
+def _no_camera(video_in: str | None) -> str:
+    """Why key `v` does nothing, and what would give it something to do."""
+    if video_in == "none":
+        return "no camera in this call: call again with --video-in camera"
+    return "no camera found: plug one in, then call again"
 
 
 def _words(figures: Figures) -> dict[str, str]:

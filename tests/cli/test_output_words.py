@@ -17,6 +17,7 @@ from p2pcall.view.plainline import plain_line, wrapped
 from p2pcall.view.sanitize import width
 
 ASKED = "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256"
+WAITING = "waiting for calls\n"
 SAS = ("tissue", "adroitness", "tracker", "bravado")
 CALL = HudState(name="bob", protocol="Noise_XX_25519_AESGCM_SHA256", words=SAS, safety=("12345",) * 12)
 
@@ -82,6 +83,24 @@ def test_lines_that_are_broken_are_as_wide_as_they_can_be() -> None:
         f"connected with bob (not verified), {ASKED},",
         "  words: tissue adroitness tracker bravado",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "waiting for calls\n"),
+        ({"plain": True}, "waiting for calls\n"),
+        ({"quiet": True}, ""),
+        ({"json": True}, ""),
+    ],
+)
+def test_that_the_next_call_is_waited_for_is_told_to_people_alone(
+    options: dict[str, bool], told: str
+) -> None:
+    env = Env.fake()
+    Output(env, **options).waiting()
+    assert isinstance(env.stderr, io.StringIO)
+    assert env.stderr.getvalue() == told
 
 
 def test_plain_lines_ask_once_each_time_the_question_opens() -> None:

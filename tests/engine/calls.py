@@ -29,6 +29,8 @@ class FakeUi:
     def __init__(self, answer: str | None = None) -> None:
         self.events: list[events.Event] = []
         self.answer = answer
+        self.waits = 0
+        self.offered_camera: bool | None = None
         self.on_closed: Callable[[], None] | None = None
         self._changed = asyncio.Event()
 
@@ -36,13 +38,17 @@ class FakeUi:
         self.events.append(event)
         self._changed.set()
 
-    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
+        self.offered_camera = camera
         if self.answer is None:
             return None
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         if self.answer != "later":
             answer.set_result(self.answer)
         return answer
+
+    def waiting(self) -> None:
+        self.waits += 1
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:
         self.press = on_key

@@ -6,6 +6,11 @@ import pytest
 from seeing import Pair, with_a_call
 
 from p2pcall import events
+from p2pcall.engine import devices
+from p2pcall.engine.settings import MediaSettings
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.view.hud import Line
+from p2pcall.view.statusline import status_line
 
 
 @pytest.mark.parametrize("box", ["?", "s", "i"])
@@ -24,3 +29,32 @@ def test_escape_puts_away_what_a_key_has_opened(tmp_path: Path, box: str) -> Non
         await pair.end()
 
     with_a_call(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("video_in", "told"),
+    [
+        ("none", "no camera in this call: call again with --video-in camera"),
+        (None, "no camera found: plug one in, then call again"),
+    ],
+)
+def test_v_without_a_camera_says_why_and_what_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, video_in: str | None, told: str
+) -> None:
+    def nothing_there(spec: str, **_: object) -> None:
+        raise P2PCallError("no-camera", f"there is no {spec}", ExitCode.DEVICE)
+
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        alice.press("v")
+        assert alice.view.hud.notice == told
+        assert told in plain(status_line(alice.view.hud, 80))
+        alice.press("q")
+        await pair.end()
+
+    monkeypatch.setattr(devices, "open_video_source", nothing_there)
+    with_a_call(tmp_path, scene, media=MediaSettings("silence", "none", video_in, "none"))
+
+
+def plain(line: Line) -> str:
+    return "".join(text for text, _ in line)
