@@ -32,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
 )
 contacts = typer.Typer(help="The people you know: names you gave, keys that are pinned to them.")
