@@ -58,3 +58,18 @@ def test_v_without_a_camera_says_why_and_what_would_help(
 
 def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
+
+
+def test_figures_say_what_they_are_and_what_is_not_known(tmp_path: Path) -> None:
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        await alice.wait(events.Stats)
+        shown = alice.view.hud.stats
+        assert shown["picture"] == "none received"
+        assert shown["lost"] == "0.0% of the sound"
+        assert shown["processor"].endswith("% of one core")
+        assert "-" not in shown.values()
+        alice.press("q")
+        await pair.end()
+
+    with_a_call(tmp_path, scene)
