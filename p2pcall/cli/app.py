@@ -32,9 +32,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
 )
-contacts = typer.Typer(help="The people you know: names you gave, keys that are pinned to them.")
+contacts = typer.Typer(help="The people you know, and the keys that are theirs.")
 app.add_typer(contacts, name="contacts")
 
 
@@ -91,6 +92,7 @@ def listen(
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
     video_out: opt.VideoOut = "auto",
+    no_audio: opt.NoAudio = False,
     no_video: opt.NoVideo = False,
     loop: opt.Loop = False,
     hangup_on_eof: opt.HangupOnEof = False,
@@ -104,7 +106,7 @@ def listen(
     plain: opt.Plain = False,
     home: opt.HomeDir = None,
 ) -> int:
-    """Wait for calls: ring, ask, connect; go on listening after a call."""
+    """Wait for calls: ring, ask, connect, and wait for the next."""
     settings = opt.call_settings(ctx.params)
     import asyncio
 
@@ -137,6 +139,7 @@ def dial(
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
     video_out: opt.VideoOut = "auto",
+    no_audio: opt.NoAudio = False,
     no_video: opt.NoVideo = False,
     loop: opt.Loop = False,
     hangup_on_eof: opt.HangupOnEof = False,
@@ -180,19 +183,25 @@ def peers(
 def demo(
     ctx: typer.Context,
     seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long the call lasts.")] = 8.0,
+    confirm: opt.Confirm = False,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,
     plain: opt.Plain = False,
 ) -> int:
-    """A whole call on this machine, needing no hardware: a second process is started, found, dialled and measured."""
+    """Try it: a whole call on this machine, needing no hardware.
+
+    A second process is started, found, dialled and measured.
+    """
     from p2pcall.cli.demo import run_demo
 
-    return int(run_demo(ctx.obj, seconds=seconds, video_out=video_out, json=json, plain=plain))
+    return int(
+        run_demo(ctx.obj, seconds=seconds, video_out=video_out, confirm=confirm, json=json, plain=plain)
+    )
 
 
 @app.command("id")
 def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
-    """Who you are: your name, your key's fingerprint, and the key as a QR code."""
+    """Who you are: your name, your key and its fingerprint."""
     from p2pcall.cli.records import show_identity
 
     return int(show_identity(ctx.obj, _home(ctx), json=json))
@@ -200,7 +209,10 @@ def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = Non
 
 @app.command()
 def devices(ctx: typer.Context, json: opt.Json = False) -> int:
-    """Microphones, speakers and cameras, as the names that options take; and whether a window opens."""
+    """Microphones, speakers and cameras, as options name them.
+
+    And whether a window opens.
+    """
     from p2pcall.cli.records import show_devices
 
     return int(show_devices(ctx.obj, json=json))

@@ -13,20 +13,23 @@ import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process, create_subprocess_exec
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import p2pcall
 from p2pcall import events
-from p2pcall.cli.options import usage
+from p2pcall.cli.options import check_video_out, usage
 from p2pcall.cli.output import Output
 from p2pcall.cli.views import PlainView
-from p2pcall.device.factory import open_audio_sink
+from p2pcall.device.factory import open_audio_sink, open_video_sink
+from p2pcall.device.outfile import OutFile
 from p2pcall.engine import run
+from p2pcall.engine.devices import SCREEN_MODES, WINDOW
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
 from p2pcall.engine.soundcheck import SoundCheck
 from p2pcall.engine.ui import CallView
+from p2pcall.engine.windowcheck import WindowCheck
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.discovery import find
@@ -40,7 +43,7 @@ STOP_TIMEOUT_S = 5.0
 FIND_TIMEOUT_S = 4.0
 """mDNS checks for 1.3 s that a name is free before it answers to it."""
 UNSEEN_SIZE = (320, 240)
-"""The picture asked for where there is no terminal."""
+"""The picture asked for where there is no terminal that shows it."""
 MAX_SECONDS = 600.0
 MIN_LIKENESS = 0.5
 """Least correlation of what was heard with what was sung: Opus at its rates gives 0.8 and more, noise 0.1."""
@@ -81,22 +84,25 @@ class Witness:
         """Pass on."""
         self.output.progress(text)
 
-    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
         """Nobody calls a demo."""
         return None
 
+    def waiting(self) -> None:
+        """Nobody calls a demo."""
+
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """The terminal; without one the picture is decoded and counted all the same."""
+        """The terminal; without one that draws the picture is decoded and counted all the same."""
         view = self.output.open_view(mode, on_key)
-        return Unseen(self.output, None, on_key) if view is None else view
+        if view is None:
+            view = Unseen(self.output, None, on_key)
+        if isinstance(view, PlainView):
+            view.pixels = UNSEEN_SIZE
+        return view
 
 
 class Unseen(PlainView):
     """Takes the picture where there is no terminal to show it."""
-
-    def view_size(self) -> tuple[int, int]:
-        """As if it were shown in a window."""
-        return UNSEEN_SIZE
 
     def set_hud(self, state: HudState) -> None:
         """Nobody looks."""
@@ -170,20 +176,41 @@ class Person:
             self._reader.cancel()
 
 
-def run_demo(env: Env, *, seconds: float, video_out: str, json: bool, plain: bool) -> ExitCode:
+def run_demo(env: Env, *, seconds: float, video_out: str, confirm: bool, json: bool, plain: bool) -> ExitCode:
     """The whole demo; prints the summary on stdout (with `json` the call's events instead)."""
     if not 1 <= seconds <= MAX_SECONDS:
         raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}")
+    if video_out == "-":
+        raise usage("the demo's summary goes to standard output, the picture cannot", "--video-out demo.mkv")
+    check_video_out(video_out)
+    settings = CallSettings(
+        name="you",
+        port=0,
+        bind=(HOST,),
+        announce=Announce.OFF,
+        max_duration_s=seconds,
+        confirm=confirm,
+        media=MediaSettings("silence", "none", "test", video_out),
+    )
     with (
         Output(env, json=json, plain=plain) as output,
         tempfile.TemporaryDirectory(prefix="p2pcall-demo-") as folder,
     ):
-        return asyncio.run(_demo(env, output, Path(folder), seconds, video_out, json=json))
+        return asyncio.run(_demo(env, output, Path(folder), settings, json=json))
 
 
-async def _demo(
-    env: Env, output: Output, folder: Path, seconds: float, video_out: str, *, json: bool
-) -> ExitCode:
+async def _check(env: Env, output: Output, video_out: str) -> None:
+    """P2PCallError for a picture that goes nowhere, before anything is started."""
+    if video_out == WINDOW:
+        await WindowCheck(env.environ).result()
+    elif video_out not in (*SCREEN_MODES, "none"):
+        open_video_sink(video_out).close()
+        for text in OutFile(video_out).check():
+            output.emit(events.Warning("file-found", text))
+
+
+async def _demo(env: Env, output: Output, folder: Path, settings: CallSettings, *, json: bool) -> ExitCode:
+    await _check(env, output, settings.media.video_out)
     name = f"demo-{env.entropy(2).hex()}"
     witness, check = Witness(output), SoundCheck()
     if not json:
@@ -194,14 +221,7 @@ async def _demo(
         found = None
         with suppress(P2PCallError):
             found = await find(name, FIND_TIMEOUT_S, (HOST,))
-        settings = CallSettings(
-            name="you",
-            port=0,
-            bind=(HOST,),
-            announce=Announce.OFF,
-            max_duration_s=seconds,
-            media=MediaSettings("silence", _speaker(), "test", video_out),
-        )
+        settings = replace(settings, media=replace(settings.media, audio_out=_speaker()))
         target = name if found else f"{HOST}:{port}"
         home = Home.at(folder / "you")
         outcome = await run.dial(env, settings, home, witness, target, on_playout=check.heard)
@@ -213,14 +233,14 @@ async def _demo(
         return outcome.exit  # somebody tried that key: no verdict on sound and picture
     same_words = witness.connected is not None and witness.connected.sas == person.sas
     likeness = check.likeness()
-    good = (
-        outcome.exit is ExitCode.OK and same_words and likeness >= MIN_LIKENESS and witness.first_video is not None
-        and outcome.figures.frames_shown > 0
-    )  # fmt: skip
+    pictures = witness.first_video is not None and outcome.figures.frames_shown > 0
+    heard = outcome.exit is ExitCode.OK and same_words and likeness >= MIN_LIKENESS
+    good = heard and (pictures or settings.media.video_out == "none")
     if not json:
         found_by = "its name on the network (mDNS)" if found else "its address (no mDNS on this machine)"
         env.stdout.write(_summary(witness, outcome.figures, found_by, likeness, same_words))
-        env.stdout.write("sound and picture arrived\n" if good else "sound or picture did NOT arrive\n")
+        arrived = "sound and picture arrived" if pictures else "sound arrived, no picture was asked for"
+        env.stdout.write(f"{arrived if good else 'sound or picture did NOT arrive'}\n")
     return ExitCode.OK if good else ExitCode.BUG
 
 
@@ -243,6 +263,9 @@ def _summary(
     def ms(value: float | None) -> str:
         return "not measured" if value is None else f"{value:.1f} ms"
 
+    def after(value: float | None) -> str:
+        return "none came" if value is None else f"{value:.1f} ms after the answer"
+
     first_audio = witness.first_audio.ms if witness.first_audio else None
     first_video = witness.first_video.ms if witness.first_video else None
     rows = {
@@ -250,12 +273,14 @@ def _summary(
         "protocol": connected.protocol,
         "words": f"{' '.join(connected.sas)} ({'the same' if same_words else 'NOT the same'} on both sides)",
         "set-up time": ms(connected.setup_ms),
-        "first sound": f"{ms(first_audio)} after the answer",
-        "first picture": f"{ms(first_video)} after the answer",
+        "first sound": after(first_audio),
+        "first picture": after(first_video),
         "round trip": ms(figures.rtt_ms),
         "sound delay": f"{ms(figures.audio_delay_ms)}, capture to playout",
         "sound heard": f"{likeness:.0%} like what was sung",
-        "frames shown": f"{figures.frames_shown} of {figures.video_size or 'no picture'}",
-        "loss": f"{figures.loss:.1%}, concealed {figures.concealed:.1%}",
+        "frames shown": f"{figures.frames_shown}, {figures.video_size} pixels"
+        if figures.video_size
+        else "none",
+        "loss": f"{figures.loss:.1%} of the sound, made up {figures.concealed:.1%}",
     }
     return "".join(f"{label:<14} {value}\n" for label, value in rows.items())

@@ -53,6 +53,7 @@ VideoOut = Annotated[
         help="Where to draw: auto, blocks, ascii, window, a file, - (y4m), none.",
     ),
 ]
+NoAudio = Annotated[bool, typer.Option("--no-audio", help="Same as --audio-in none --audio-out none.")]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Same as --video-in none --video-out none.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Repeat an input file.")]
 HangupOnEof = Annotated[bool, typer.Option("--hangup-on-eof", help="Hang up when the input ends.")]
@@ -135,24 +136,32 @@ def usage(text: str, hint: str | None = None) -> P2PCallError:
     return P2PCallError("usage", text, ExitCode.USAGE, hint)
 
 
+def check_video_out(value: str) -> None:
+    """P2PCallError for a way to draw that there is not yet."""
+    if value in list(Unchecked):
+        raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
+
+
 def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     """The media options as parsed (parameter name -> value), checked against each other."""
+    audio_in, audio_out = given["audio_in"], given["audio_out"]
+    if given["no_audio"]:
+        audio_in = audio_out = "none"
     video_in, video_out = given["video_in"], given["video_out"]
     if given["no_video"]:
         video_in = video_out = "none"
-    if video_out in list(Unchecked):
-        raise usage(f"--video-out {video_out} is not available in this version", "--video-out auto")
-    outputs = {"--audio-out": given["audio_out"], "--video-out": video_out}
+    check_video_out(video_out)
+    outputs = {"--audio-out": audio_out, "--video-out": video_out}
     to_stdout = [option for option, value in outputs.items() if value == "-"]
     if len(to_stdout) > 1:
         raise usage("only one of --audio-out and --video-out can be -")
     if to_stdout and given["json"]:
         raise usage(f"--json and {to_stdout[0]} - both want stdout")
-    if given["audio_in"] == "-" and video_in == "-":
+    if audio_in == "-" and video_in == "-":
         raise usage("only one of --audio-in and --video-in can be -")
     return MediaSettings(
-        given["audio_in"],
-        given["audio_out"],
+        audio_in,
+        audio_out,
         video_in,
         video_out,
         given["loop"],

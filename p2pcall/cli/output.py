@@ -5,6 +5,7 @@ time are shown when it is over.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
+from p2pcall.view.plainline import wrapped
 from p2pcall.view.probe import Mode, probe
 from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
@@ -25,6 +27,8 @@ from p2pcall.view.window import may_open
 
 BELL_EVERY_S = 3.0
 """Between two bells of the terminal while it rings."""
+QUESTION = b"answer? [a] sound only  [v] with camera  [d] decline "
+QUESTION_WITHOUT_CAMERA = b"answer? [a] yes  [d] decline "
 ANSWERS = {
     "a": "audio",
     "y": "audio",
@@ -96,8 +100,18 @@ class Output:
             self.say(text)
 
     def say(self, text: str) -> None:
-        """A line for people, on stderr; lost if stderr is closed."""
+        """A line for people, on stderr; lost if stderr is closed. A terminal gets it broken between words.
+
+        But for errors and hints: what is to be typed can be copied as it stands.
+        """
+        if not text.startswith("p2pcall: ") and (cells := _columns(self._env)):
+            text = wrapped(text, cells)
         stdout.say(self._env, text)
+
+    def waiting(self) -> None:
+        """A line for people alone: whoever reads events knows it from them."""
+        if not self._quiet and not self._json:
+            self.say("waiting for calls")
 
     def _closed(self) -> None:
         if self.on_closed is not None:
@@ -105,15 +119,17 @@ class Output:
 
     # --- the question ------------------------------------------------------------------------------------------
 
-    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
-        """Ring the bell and wait for a key. None without a terminal to ask at, or in its background."""
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
+        """Ring the bell and wait for a key; what is offered is what can be. None without a terminal to ask at, or in
+        its background.
+        """
         if self.terminal is None or not self.terminal.available:
             return None
         if self._quiet or self._json:  # whoever is asked must know who calls
             self.say(words.line(incoming) or "")
-        return self._question(self.terminal)
+        return self._question(self.terminal, QUESTION if camera else QUESTION_WITHOUT_CAMERA)
 
-    async def _question(self, terminal: Terminal) -> str:
+    async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str] = loop.create_future()
 
@@ -126,7 +142,7 @@ class Output:
         if not terminal.entered:
             return "decline"
         terminal.discard_typed()
-        terminal.write(b"answer? [a] sound only  [v] with camera  [d] decline ")
+        terminal.write(question)
         loop.add_reader(terminal.fd_in, readable)
         bell = loop.create_task(self._bell(terminal))
         try:
@@ -181,6 +197,14 @@ class Output:
         for text in self._held:
             self.say(text)
         self._held.clear()
+
+
+def _columns(env: Env) -> int:
+    """How wide the terminal behind stderr is; 0 if there is none, or it does not say."""
+    with suppress(OSError, ValueError):
+        if env.stderr.isatty():
+            return os.get_terminal_size(env.stderr.fileno()).columns
+    return 0
 
 
 def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:

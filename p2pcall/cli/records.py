@@ -119,7 +119,7 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
     rows = [
         (
             clean(one.name),
-            "verified" if one.verified else "contact",
+            "verified" if one.verified else "not verified",
             datetime.fromtimestamp(one.added, UTC).date().isoformat(),
             fingerprint(one.public),
         )
@@ -155,9 +155,7 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     half = len(number) // 2
     shown = {
         "name": clean(contact.name),
-        "known": "verified"
-        if contact.verified
-        else "contact, not verified (press i in a call, or contacts verify)",
+        "known": "verified" if contact.verified else "not verified (press i in a call, or contacts verify)",
         "since": datetime.fromtimestamp(contact.added, UTC).date().isoformat(),
         "fingerprint": printed,
         "safety number": " ".join(number[:half]),

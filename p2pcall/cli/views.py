@@ -24,6 +24,9 @@ from p2pcall.view.terminal import Terminal
 from p2pcall.view.window import OPEN_WAIT_S, Window, may_open, stuck, window_error
 from p2pcall.view.window_link import Drawn, Failed, Key, Note, Ready, Size
 
+ESCAPE_WAIT_S = 0.05
+"""After so long without another byte an ESC is the key: the rest of a sequence comes at once."""
+
 
 class Host(Protocol):
     """Who opens views: told when the terminal is free again, and says lines for them."""
@@ -41,17 +44,24 @@ class _Keys:
     def __init__(self, terminal: Terminal, on_key: Callable[[str], None]) -> None:
         self._terminal, self._on_key = terminal, on_key
         self._loop = asyncio.get_running_loop()
+        self._later: asyncio.TimerHandle | None = None
         if terminal.entered:
             self._loop.add_reader(terminal.fd_in, self._readable)
 
     def close(self) -> None:
         self._loop.remove_reader(self._terminal.fd_in)
+        if self._later is not None:
+            self._later.cancel()
 
-    def _readable(self) -> None:
-        for key in self._terminal.read_keys():
+    def _readable(self, *, settled: bool = False) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        for key in self._terminal.read_keys(settled=settled):
             if key == "eof":
                 self.close()
             self._on_key(key)
+        if self._terminal.escape_held:
+            self._later = self._loop.call_later(ESCAPE_WAIT_S, lambda: self._readable(settled=True))
 
 
 class Quiet:
@@ -131,6 +141,8 @@ class PlainView:
         self._output, self._terminal = output, terminal
         self._told = HudState(elapsed_s=-1.0)
         self._keys = None
+        self.pixels = (0, 0)
+        """The picture to ask for, though it is not drawn."""
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
         if terminal is not None:
@@ -154,8 +166,8 @@ class PlainView:
             self._output.say(plain_line(state))
 
     def view_size(self) -> tuple[int, int]:
-        """No picture."""
-        return (0, 0)
+        """No picture, unless somebody wants to know that one comes."""
+        return self.pixels
 
     def show(self, frame: av.VideoFrame) -> None:
         """No picture."""

@@ -6,6 +6,7 @@ Lower case, no full stop. Everything that came from the other side has been filt
 from p2pcall import events
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.events import Event
+from p2pcall.view.hud import trust
 
 
 def duration(seconds: float) -> str:
@@ -52,10 +53,12 @@ def line(event: Event, clock: str = "") -> str | None:
         case events.Incoming():
             what = offered(event.audio, event.video)
             brings = f"is calling: {what}" if what else "is calling, sends neither sound nor picture"
-            return f"{event.name} ({event.known}, {event.fingerprint}) {brings}"
+            known = trust(event.known) + (", not a contact" if event.known == "new" else "")
+            return f"{event.name} ({known}, {event.fingerprint}) {brings}"
         case events.Connected():
             return (
-                f"connected with {event.name} ({event.known}), {event.protocol}, words: {' '.join(event.sas)}"
+                f"connected with {event.name} ({trust(event.known)}), {event.protocol}, "
+                f"words: {' '.join(event.sas)}"
             )
         case events.Media():
             who = "you" if event.side == "local" else "the other side"

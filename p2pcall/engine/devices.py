@@ -351,8 +351,9 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     def sink(spec: str) -> AudioSink:
         return open_audio_sink(spec, loop, stdout=stdout, file=files.get("--audio-out"), raw=media.raw)
 
-    microphone = Microphone(source(media.audio_in), source, media.audio_in)
-    speaker = Speaker(sink(media.audio_out), sink, media.audio_out)
+    heard, played = _sound(lambda: source(media.audio_in), lambda: sink(media.audio_out))
+    microphone = Microphone(heard, source, media.audio_in)
+    speaker = Speaker(played, sink, media.audio_out)
     camera, finite = _camera(media, env, inputs, warnings)
     show = None
     if media.video_out not in (*SCREEN_MODES, "none"):
@@ -385,10 +386,35 @@ def _inputs(media: MediaSettings, notes: Notes) -> Inputs:
 
 
 def _meanings(media: MediaSettings) -> list[P2PCallError]:
-    """What is to be said about words that could be two things. P2PCallError for what is nothing."""
-    meanings = [sound_meaning(media.audio_in, "input"), sound_meaning(media.audio_out, "output")]
+    """What is to be said about words that could be two things, for there is a file of that name."""
+    meanings = [sound_meaning(media.audio_in, "input")] if is_there(media.audio_in) else []
+    meanings += [sound_meaning(media.audio_out, "output")] if is_there(media.audio_out) else []
     meanings += [of_picture(media.video_in)] if media.video_in is not None else []
     return [P2PCallError("device-or-file", one.note, ExitCode.OK) for one in meanings if one.note]
+
+
+def _sound(
+    open_source: Callable[[], AudioSource], open_sink: Callable[[], AudioSink]
+) -> tuple[AudioSource, AudioSink]:
+    """Both opened. P2PCallError of whichever cannot be; where both cannot, one error tells both."""
+    try:
+        source = open_source()
+    except P2PCallError as error:
+        try:
+            open_sink().stop()
+        except P2PCallError as other:
+            raise _both(error, other) from error
+        raise
+    return source, open_sink()
+
+
+def _both(error: P2PCallError, other: P2PCallError) -> P2PCallError:
+    """A microphone and a speaker that are missing, in one."""
+    if not error.exit is other.exit is ExitCode.DEVICE:
+        return error
+    text = error.text if error.text == other.text else f"{error.text}, and {other.text}"
+    hint = error.hint and error.hint.replace("--audio-in none", "--no-audio")
+    return P2PCallError(error.slug, text, error.exit, hint)
 
 
 def _stdout(env: Env) -> BinaryIO:

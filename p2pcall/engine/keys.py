@@ -11,6 +11,7 @@ MODE: Final = "mode"
 VERIFY: Final = "verify"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
+CLOSE: Final = "close"
 SAME: Final = "same"
 DIFFERENT: Final = "different"
 LATER: Final = "later"
@@ -26,6 +27,7 @@ KEYS: Final[dict[str, str]] = {
     "closed": LEAVE,
     "ctrl-c": HANGUP,
     "eof": HANGUP,
+    "escape": CLOSE,
     "ctrl-l": REDRAW,
 }
 """key -> what it asks for in a call; `eof` is the terminal that went away, `closed` the window's own button. The words

@@ -32,6 +32,8 @@ class Listener:
     def __init__(self, station: Station, devices: Devices) -> None:
         self._station, self._settings, self._node = station, station.settings, station.node
         self._devices: Devices | None = devices
+        self._camera = devices.sends_video
+        """There was one when the devices were looked for last."""
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[Outcome] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,6 +119,7 @@ class Listener:
             isinstance(error, P2PCallError) and not self._settings.once
         ):  # one caller's trouble is not the next one's
             self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            self._tell_waiting()
         else:
             self._over.set_exception(error)
 
@@ -136,6 +139,12 @@ class Listener:
             self._engaged = None
             self._station.interrupts.take = self._interrupted
             self._let_in()
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        """For people: that call is over, and the next may come."""
+        if not self._settings.once and not self._over.done():
+            self._station.ui.waiting()
 
     def _let_in(self) -> None:
         """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
@@ -225,7 +234,7 @@ class Listener:
 
     async def _ask(self, line: Line, event: events.Incoming) -> str:
         """The person's answer: audio, video, decline; or "gone" when there is nobody to answer to any more."""
-        question = self._station.ui.ask(event)
+        question = self._station.ui.ask(event, camera=self._camera)
         if question is None:
             self._decline(line, Reason.DECLINED)
             why = "there is no terminal to ask at (--answer says who is answered without asking)"
@@ -296,10 +305,12 @@ class Listener:
         if devices is not None:
             return devices
         try:
-            return open_devices(self._settings, self._station.env, self._calls)
+            devices = open_devices(self._settings, self._station.env, self._calls)
         except P2PCallError:
             self._decline(line, Reason.FAILED)
             raise
+        self._camera = devices.sends_video
+        return devices
 
     def _decline(self, line: Line, reason: Reason) -> None:
         line.peer.decline(reason, self._node.now())

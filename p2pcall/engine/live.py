@@ -306,11 +306,13 @@ class LiveCall:
                 self._set_hud(video_on=self._video_on)
                 self._tell_media()
             case keys.VIDEO:
-                self._set_hud(notice="no camera")
+                self._set_hud(notice=_no_camera(self._settings.media.video_in))
             case keys.STATS:
                 self._set_hud(show_stats=not self._hud.show_stats, show_help=False)
             case keys.HELP:
                 self._set_hud(show_help=not self._hud.show_help, show_stats=False)
+            case keys.CLOSE:
+                self._set_hud(show_help=False, show_stats=False)
             case keys.VERIFY:
                 number = self._verification.safety_number
                 self._set_hud(show_verify=True, safety=number, show_help=False, show_stats=False)
@@ -463,21 +465,29 @@ class LiveCall:
         self._timers[name] = self._loop.call_later(seconds, call)
 
 
+def _no_camera(video_in: str | None) -> str:
+    """Why key `v` does nothing, and what would give it something to do."""
+    if video_in == "none":
+        return "no camera in this call: call again with --video-in camera"
+    return "no camera found: plug one in, then call again"
+
+
 def _words(figures: Figures) -> dict[str, str]:
     """The statistics box: label -> value."""
 
     def ms(value: float | None) -> str:
-        return "-" if value is None else f"{value:.0f} ms"
+        return "not measured yet" if value is None else f"{value:.0f} ms"
 
+    size, rate = figures.video_size, figures.video_fps
     return {
         "round trip": ms(figures.rtt_ms),
         "sound delay": ms(figures.audio_delay_ms),
-        "loss": f"{figures.loss:.1%}",
+        "lost": f"{figures.loss:.1%} of the sound",
+        "repaired": f"{figures.recovered} pieces of sound so far",
+        "made up": f"{figures.concealed:.1%} of the sound",
         "jitter": ms(figures.jitter_ms),
-        "concealed": f"{figures.concealed:.1%}",
-        "recovered": str(figures.recovered),
         "sent": f"{figures.tx_kbps:.0f} kb/s",
         "received": f"{figures.rx_kbps:.0f} kb/s",
-        "picture": f"{figures.video_size or '-'} at {figures.video_fps:.0f}/s",
-        "processor": f"{figures.cpu:.0%}",
+        "picture": f"{size}, {rate:.0f} a second" if size else "none received",
+        "processor": f"{figures.cpu:.0%} of one core",
     }

@@ -49,8 +49,13 @@ class Ui(Protocol):
     def progress(self, text: str) -> None:
         """What is being waited for, for people only: no event tells it. Never raises."""
 
-    def ask(self, incoming: Incoming) -> Awaitable[str] | None:
-        """Ring and ask: resolves to "audio", "video" or "decline"; None where nobody can be asked."""
+    def ask(self, incoming: Incoming, *, camera: bool) -> Awaitable[str] | None:
+        """Ring and ask: resolves to "audio", "video" (if there is a `camera`) or "decline"; None where nobody can be
+        asked.
+        """
+
+    def waiting(self) -> None:
+        """A call is over, and the next is waited for."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in one of its own) or

@@ -1,4 +1,4 @@
-"""Pixels to the bytes that draw them in cells of text: half blocks in 24-bit or 256 colours, and characters.
+"""Pixels to the bytes that draw them in cells of text: half blocks in 24-bit, 256 or 16 colours, and characters.
 
 Rules: only cells that changed visibly are drawn; a colour or a cursor position already in force is not sent
 again; numpy does the work on whole arrays, because a stretch of pure Python would keep the interpreter's
@@ -7,7 +7,7 @@ alpha always 255: one pixel is half a cell.
 
 How bytes are made: every changed cell gets a record of fixed length (move, colours, glyph) in which parts
 that are not needed are NUL, then all NULs are squeezed out. Follows ECMA-48 CUP, CUF, SGR, and xterm's SGR
-38/48. Leaves out: text (`screen`).
+38/48; 16 colours as `sixteen` has them. Leaves out: text (`screen`).
 """
 
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from . import sixteen
 from .probe import Ability, Colours, Mode
 
 Canvas = NDArray[np.uint8]
@@ -25,7 +26,7 @@ _Index = NDArray[np.intp]
 MAX_SIDE: Final = 999
 """Rows and columns beyond this are not drawn on: numbers in a record have three digits."""
 
-_THRESHOLD = {Colours.TRUE: 5, Colours.C256: 12, Colours.NONE: 10}
+_THRESHOLD = {Colours.TRUE: 5, Colours.C256: 12, Colours.C16: 12, Colours.NONE: 10}
 """A colour channel that moved by no more than this (of 255) since it was drawn is left as it is."""
 _SETTLE_FRAMES: Final = 16
 """Each frame one row in this many is compared without the threshold: what that left behind fades away."""
@@ -72,13 +73,18 @@ _SEPARATORS = np.array([ord(";") << 24, ord(";") << 24, 0], "<u4")
 _INK = {
     Colours.TRUE: _words([b"", b"\x1b[38;2;"], 8),
     Colours.C256: _words([b"", b"\x1b[38;5;"], 8),
+    Colours.C16: _words([b"", b"\x1b["], 8),
 }
 _GROUND = {
     Colours.TRUE: _words([b"", b"\x1b[48;2;", b"", b"48;2;"], 8),
     Colours.C256: _words([b"", b"\x1b[48;5;", b"", b"48;5;"], 8),
+    Colours.C16: _words([b"", b"\x1b[", b"", b""], 8),
 }
 _LUMA = np.array([77, 150, 29], np.uint16)  # Rec. 601, sums to 256
 _BLOCK_GLYPHS = _words(["▄".encode(), b" "])[:, 0]
+_GLYPHS_16 = _words([glyph.encode() for glyph in sixteen.GLYPHS])[:, 0]
+_INK_16 = _words([b"%d" % code for code in sixteen.INK_CODES])[:, 0]
+_GROUND_16 = _words([b"%d" % code for code in sixteen.GROUND_CODES])[:, 0]
 _ASCII_GLYPHS = np.frombuffer("".join(_RAMP).encode("ascii"), np.uint8).astype("<u4")
 
 
@@ -129,7 +135,8 @@ class Painter:
         self._buffer = np.empty((self.rows * self.cols, 14 if ability.colours is Colours.TRUE else 10), "<u4")
         tiles = (2 * self.rows // 4 + 1, self.cols // 4 + 1)
         self._dither = np.tile(_BAYER, tiles)[: 2 * self.rows, : self.cols].reshape(-1)
-        self._nearest = _palette() if ability.colours is Colours.C256 else None
+        tables = {Colours.C256: _palette, Colours.C16: sixteen.nearest}
+        self._nearest = tables[ability.colours]() if ability.colours in tables else None
 
     def blank_canvas(self, rgb: tuple[int, int, int] = (0, 0, 0)) -> Canvas:
         """A canvas of this size, all of one colour."""
@@ -165,7 +172,7 @@ class Painter:
         self._unknown.reshape(-1)[where] = False
         if self._blocks:
             if self._nearest is not None:
-                top, bottom = self._index256(top, upper), self._index256(bottom, lower)
+                top, bottom = self._index(top, upper), self._index(bottom, lower)
             records = self._block_records(top, bottom)
         else:
             records = self._ascii_records(top, bottom)
@@ -213,15 +220,22 @@ class Painter:
 
         The lower one: many fonts draw the upper one a little into the cell above.
         """
-        flat = top == bottom
-        drawn = np.where(flat, -1, np.arange(len(top)))
+        if self._colours is Colours.C16:
+            numbers, ink, ground, inked = sixteen.halves(top.astype(np.intp), bottom.astype(np.intp))
+            return self._inked(_GLYPHS_16[numbers], ink.astype("<u4"), ground.astype("<u4"), inked)
+        inked = top != bottom
+        return self._inked(_BLOCK_GLYPHS[(~inked).view(np.uint8)], bottom, top, inked)
+
+    def _inked(self, glyphs: _Words, ink: _Words, ground: _Words, inked: Cells) -> _Words:
+        """Records of these glyphs; the ink of those that have none is not set."""
+        drawn = np.where(inked, np.arange(len(ink)), -1)
         last_inked = np.maximum.accumulate(drawn)
-        ink_in_force = np.empty(len(top), np.intp)
+        ink_in_force = np.empty(len(ink), np.intp)
         ink_in_force[0], ink_in_force[1:] = -1, last_inked[:-1]
-        new_ink = ~flat & ((ink_in_force < 0) | (bottom != bottom[ink_in_force]))
-        new_ground = np.ones(len(top), np.bool_)
-        new_ground[1:] = top[1:] != top[:-1]
-        return self._records(_BLOCK_GLYPHS[flat.view(np.uint8)], bottom, new_ink, top, new_ground)
+        new_ink = inked & ((ink_in_force < 0) | (ink != ink[ink_in_force]))
+        new_ground = np.ones(len(ink), np.bool_)
+        new_ground[1:] = ground[1:] != ground[:-1]
+        return self._records(glyphs, ink, new_ink, ground, new_ground)
 
     def _ascii_records(self, top: _Words, bottom: _Words) -> _Words:
         """Records of one character each, by the brightness of both halves, in the cell's colour on black."""
@@ -240,6 +254,8 @@ class Painter:
         mean = (upper + lower) >> 1
         peak = np.maximum(mean.max(axis=1), 48)
         inks = self._colour(mean * np.uint16(235) // peak[:, None] & np.uint16(0xF0))
+        if self._colours is Colours.C16:
+            mean = np.zeros_like(mean)  # the dimmest ground but black is too bright
         grounds = self._colour((mean * np.uint16(3) >> 3) & np.uint16(0xF8))
         new_ink, new_ground = (np.ones(len(top), np.bool_) for _ in range(2))
         new_ink[1:] = inks[1:] != inks[:-1]
@@ -251,7 +267,7 @@ class Painter:
         pixels = np.full((len(channels), 4), 255, np.uint8)
         pixels[:, :3] = channels
         colours: _Words = pixels.view(np.uint32).reshape(-1)
-        return colours if self._nearest is None else self._index256(colours)
+        return colours if self._nearest is None else self._index(colours)
 
     def _records(
         self, glyphs: _Words, ink: _Words, new_ink: Cells, ground: _Words, new_ground: Cells
@@ -261,34 +277,39 @@ class Painter:
         records = self._buffer[: len(glyphs)]
         records[:, :3] = 0
         records[:, 3:5] = _INK[self._colours].take(new_ink.view(np.uint8), axis=0)
-        records[:, 5 : 5 + n] = self._digits(ink)
+        records[:, 5 : 5 + n] = self._digits(ink, _INK_16)
         records[:, 4 + n] |= _INK_END.take(new_ground.view(np.uint8))
         introducer = new_ground.view(np.uint8) * 1 + (new_ink & new_ground).view(np.uint8) * 2
         records[:, 5 + n : 7 + n] = _GROUND[self._colours].take(introducer, axis=0)
-        records[:, 7 + n : 7 + 2 * n] = self._digits(ground)
+        records[:, 7 + n : 7 + 2 * n] = self._digits(ground, _GROUND_16)
         records[:, 6 + 2 * n] |= _SGR_END
         records[~new_ink, 5 : 5 + n] = 0
         records[~new_ground, 7 + n : 7 + 2 * n] = 0
         records[:, 7 + 2 * n] = glyphs
         return records
 
-    def _digits(self, colours: _Words) -> _Words:
-        """The colours' parameters of SGR 38 or 48 after the kind: "r;g;b" in three words, or a number in one.
+    def _digits(self, colours: _Words, of_16: _Words) -> _Words:
+        """The colours' parameters of SGR 38 or 48 after the kind: "r;g;b" in three words, or a number in one; of 16
+        colours the number alone.
 
         The last byte is left free for what follows. Leading zeros cost 7 % more bytes and save a quarter of
         the time.
         """
+        if self._colours is Colours.C16:
+            return of_16.take(colours)[:, None]
         if self._colours is Colours.C256:
             return _DIGITS.take(colours)[:, None]
         channels = colours.view(np.uint8).reshape(-1, 4)[:, :3]
         numbers: _Words = np.bitwise_or(_DIGITS.take(channels), _SEPARATORS)
         return numbers
 
-    def _index256(self, colours: _Words, places: _Index | None = None) -> _Words:
-        """Numbers of the nearest of 256 colours; with the pixels' places, dithered in a fixed pattern."""
+    def _index(self, colours: _Words, places: _Index | None = None) -> _Words:
+        """Numbers of the nearest of 256 or 16 colours; with the pixels' places, dithered in a fixed pattern."""
         assert self._nearest is not None
         channels = colours.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
-        if places is not None:
+        if places is not None and self._colours is Colours.C16:
+            channels = sixteen.spread(channels, self._dither[places])
+        elif places is not None:
             channels = np.clip(channels + (channels * self._dither[places][:, None] >> 8), 0, 255)
         red, green, blue = (channels[:, i] >> 3 for i in range(3))
         numbers: _Words = self._nearest[(red << 10) | (green << 5) | blue].astype(np.uint32)

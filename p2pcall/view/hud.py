@@ -90,35 +90,6 @@ _CIPHERS: Final = {
     "ChaChaPoly": ("ChaCha20-Poly1305", "ChaCha20"),
     "AESGCM": ("AES-256-GCM", "AES-GCM"),
 }
-_LOSS_WORTH_TELLING: Final = 0.005
-_LOSS_BAD: Final = 0.03
-_DELAY_BAD_MS: Final = 300
-_MIN_NAME_CELLS: Final = 6
-_SHORTENING: Final = (
-    *("hints", "other", "cipher", "known", "hints", "camera", "hints", "loss", "cipher", "name", "rec"),
-    *("other", "loss", "hints", "known", "name", "delay", "time"),
-)
-"""Which part of a status line that is too long gets shorter next; each has several forms."""
-_SHORTENING_FOR_NOTICE: Final = (
-    *(
-        "other",
-        "cipher",
-        "known",
-        "camera",
-        "loss",
-        "cipher",
-        "rec",
-        "loss",
-        "delay",
-        "name",
-        "known",
-        "time",
-    ),
-    *("hints", "other", "hints", "name", "hints"),
-)
-"""The same where a notice is to be read."""
-
-
 _VERIFY_LABEL_CELLS: Final = 15
 _VERIFY_VALUE_CELLS: Final = 46
 """The four longest words of the list and the gaps between them; the longest protocol name has 44."""
@@ -166,117 +137,19 @@ def cipher(protocol: str) -> tuple[str, str]:
     return _CIPHERS.get(parts[3], (clean(parts[3], 20),) * 2) if len(parts) == 5 else ("", "")
 
 
-def _shown(text: str, limit: int, unicode: bool) -> str:
+def trust(known: str) -> str:
+    """The word for people, here and wherever it is told: somebody is verified or not, whether a contact or new."""
+    return "verified" if known == "verified" else "not verified"
+
+
+def shown(text: str, limit: int, unicode: bool) -> str:
     """A string of anybody's, made safe, and ASCII where the locale has no more."""
     safe = clean(text, limit)
     return safe if unicode else clean(safe.encode("ascii", "replace").decode(), limit)
 
 
-class _Part:
-    """A part of the status line in ever shorter forms; `form` is the one in use, the last may be empty."""
-
-    def __init__(self, *forms: Line) -> None:
-        self.forms = forms
-        self.form = 0
-
-    def line(self) -> Line:
-        return self.forms[self.form]
-
-    def longest(self, cells: int) -> Line:
-        """The longest form that fits in `cells`."""
-        return next((form for form in self.forms if line_width(form) <= cells), ())
-
-    def shorten(self) -> bool:
-        if self.form + 1 >= len(self.forms):
-            return False
-        self.form += 1
-        return True
-
-
-def _forms(role: Role, *texts: str) -> _Part:
-    return _Part(*[(Segment(text, role),) if text else () for text in texts])
-
-
-def status_line(state: HudState, cells: int, unicode: bool = True) -> Line:
-    """The status line, exactly `cells` wide."""
-    sign = signs(unicode)
-    parts = _status_parts(state, sign, unicode)
-    hints = _hints(state, unicode)
-    for what in ("", *(_SHORTENING_FOR_NOTICE if state.notice else _SHORTENING)):
-        part = hints if what == "hints" else parts.get(what)
-        if what and (part is None or not part.shorten()):
-            continue
-        left = _joined([p.line() for p in parts.values()], f" {sign.dot} ")
-        right = hints.line()
-        room = cells - 2 - line_width(left) - (line_width(right) + 2 if right else 0)
-        if room >= 0:
-            right = hints.longest(room + (line_width(right) + 2 if right else 0) - 2)
-            gap = cells - 2 - line_width(left) - line_width(right)
-            return (Segment(" "), *left, Segment(" " * gap), *right, Segment(" "))
-    over = -room
-    name = parts["name"].line()[0].text
-    parts["name"] = _forms(Role.NAME, clip(name, max(_MIN_NAME_CELLS, width(name) - over), sign.ellipsis))
-    left = _joined([p.line() for p in parts.values()], f" {sign.dot} ")
-    return fill((Segment(" "), *left), cells)
-
-
-def _status_parts(state: HudState, sign: Signs, unicode: bool) -> dict[str, _Part]:
-    """The parts on the left, in reading order."""
-    parts: dict[str, _Part] = {}
-    if state.recording:
-        parts["rec"] = _forms(Role.ALERT, f"{sign.record} recording", f"{sign.record} rec")
-    name = _shown(state.name, 32, unicode)
-    parts["name"] = _forms(Role.NAME, name, clip(name, 16, sign.ellipsis), clip(name, 10, sign.ellipsis))
-    if state.known == "verified":
-        parts["known"] = _forms(Role.GOOD, f"{sign.verified} verified", sign.verified)
-    elif state.known == "contact":
-        parts["known"] = _forms(Role.DIM, "known", "")
-    elif not state.phase:
-        parts["known"] = _forms(Role.WARN, "not verified", "new")
-    long, short = cipher(state.protocol)
-    if long:
-        lock = Segment(f"{sign.lock} ", Role.GOOD)
-        forms = ((lock, Segment(long)), (lock, Segment(short)), (Segment(sign.lock, Role.GOOD),))
-        parts["cipher"] = _Part(*forms)
-    if state.phase:
-        parts["phase"] = _forms(Role.KEY, _shown(state.phase, 24, unicode))
-        return parts
-    parts["time"] = _forms(Role.TEXT, clock(state.elapsed_s), "")
-    if state.delay_ms is not None:
-        role = Role.WARN if state.delay_ms >= _DELAY_BAD_MS else Role.TEXT
-        parts["delay"] = _forms(role, f"{state.delay_ms:.0f} ms", "")
-    if state.loss is not None:
-        role = Role.WARN if state.loss >= _LOSS_BAD else Role.TEXT
-        text = f"loss {percent(state.loss)}"
-        parts["loss"] = _forms(role, text, text if state.loss >= _LOSS_WORTH_TELLING else "", "")
-    if state.muted:
-        parts["muted"] = _forms(Role.WARN, "muted")
-    if not state.video_on:
-        parts["camera"] = _forms(Role.DIM, "camera off", "")
-    if state.remote_muted:
-        parts["other"] = _forms(Role.WARN, "other side muted", "other muted", "")
-    return parts
-
-
-def _hints(state: HudState, unicode: bool) -> _Part:
-    """The right end: a notice if there is one, else what keys there are."""
-    if state.notice:
-        notice = _shown(state.notice, 60, unicode)
-        end = signs(unicode).ellipsis
-        return _forms(Role.KEY, *[clip(notice, cells, end) for cells in (60, 40, 24, 12)])
-
-    def keys(wanted: str) -> Line:
-        shown = [(key, name) for key, name, _ in KEYS if key in wanted]
-        pairs = [(Segment(key, Role.KEY), Segment(f" {name}", Role.DIM)) for key, name in shown]
-        return _joined(pairs, "  ")
-
-    if state.phase:
-        return _Part(keys("mvsw?q"), keys("mv?q"), keys("?q"), keys("?"), ())
-    verify = "" if state.known == "verified" else "i"
-    return _Part(keys("mvswi?q"), keys(f"mv{verify}?q"), keys(f"{verify}?q"), keys("?"), ())
-
-
-def _joined(lines: Sequence[Line], separator: str) -> Line:
+def joined(lines: Sequence[Line], separator: str) -> Line:
+    """The lines that are not empty in one, the separator between them."""
     out: list[Segment] = []
     for line in lines:
         if line and out:
@@ -326,11 +199,11 @@ def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = Fals
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[Line]:
     """The figures, the protocol and the words to compare, framed, at most `cells` × `rows`."""
     figures = state.stats.items()
-    pairs = [(_shown(label, 16, unicode), _shown(value, 44, unicode)) for label, value in figures]
+    pairs = [(shown(label, 16, unicode), shown(value, 44, unicode)) for label, value in figures]
     if state.protocol:
-        pairs.append(("protocol", _shown(state.protocol, 44, unicode)))
+        pairs.append(("protocol", shown(state.protocol, 44, unicode)))
     if state.words:
-        words = [_shown(word, 16, unicode) for word in state.words]
+        words = [shown(word, 16, unicode) for word in state.words]
         pairs += [("words", " ".join(words[:2])), ("", " ".join(words[2:]))]
     column = max((width(label) for label, _ in pairs), default=0) + 2
     lines: list[Line] = []
@@ -357,9 +230,9 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
             for i, line in enumerate(lines)
         ]
 
-    words = [_shown(word, 16, unicode) for word in state.words]
-    groups = [_shown(group, 8, unicode) for group in state.safety]
-    protocol = re.findall(r"[^_]*_?", _shown(state.protocol, 60, unicode))
+    words = [shown(word, 16, unicode) for word in state.words]
+    groups = [shown(group, 8, unicode) for group in state.safety]
+    protocol = re.findall(r"[^_]*_?", shown(state.protocol, 60, unicode))
     parts = {
         "why": _flow([Segment(word, Role.DIM) for word in VERIFY_WHY.split()], 1, inner),
         "words": part("words", Role.NAME, words, 2, len(words) if wide else 2),
@@ -373,10 +246,10 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
     for least in ("why", "cipher", "number"):
         if sum(map(len, parts.values())) > room:
             parts[least] = []
-    shown = [lines for lines in parts.values() if lines]
-    airy = sum(map(len, shown)) + len(shown) - 1 <= room
-    lines = [line for lines in shown for line in ((*lines, ()) if airy else lines)]
-    title = clip(f"verify {_shown(state.name, 48, unicode)}", inner - 2, signs(unicode).ellipsis)
+    kept = [lines for lines in parts.values() if lines]
+    airy = sum(map(len, kept)) + len(kept) - 1 <= room
+    lines = [line for lines in kept for line in ((*lines, ()) if airy else lines)]
+    title = clip(f"verify {shown(state.name, 48, unicode)}", inner - 2, signs(unicode).ellipsis)
     return _box(title, lines[:-1] if airy else lines, cells, rows, unicode)
 
 
@@ -399,9 +272,9 @@ def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = 99) -> li
 def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]:
     """What stands where there is no picture: who it is and why there is none; lines of at most `cells`."""
     ellipsis = signs(unicode).ellipsis
-    name = clip(_shown(state.name, 48, unicode), cells, ellipsis)
+    name = clip(shown(state.name, 48, unicode), cells, ellipsis)
     if state.phase:
-        why = f"{_shown(state.phase, 32, unicode)}{ellipsis}"
+        why = f"{shown(state.phase, 32, unicode)}{ellipsis}"
     elif not state.remote_video:
         why = "camera off"
     else:

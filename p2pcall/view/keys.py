@@ -12,6 +12,7 @@ _CSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 _SS3 = re.compile(rb"\x1bO[ -~]")
 _STRING = re.compile(rb"\x1b[\]PX^_].*?(?:\x07|\x1b\\)", re.DOTALL)
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
+_ESCAPE = b"\x1b"
 _ANSWER = b"\x1b[0n"
 _MAX_HELD_BYTES = 4096
 _FINALS = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
@@ -55,6 +56,18 @@ class KeyParser:
                 keys.append(key)
         self._held = buffer
         return keys
+
+    @property
+    def escape_held(self) -> bool:
+        """A lone ESC waits for what may follow."""
+        return self._held == _ESCAPE and not self._pasting
+
+    def settle(self) -> list[str]:
+        """Nothing has followed for a while: a lone ESC was the key."""
+        if not self.escape_held:
+            return []
+        self._held = b""
+        return ["escape"]
 
     def _one(self, buffer: bytes) -> tuple[int, str]:
         """How many bytes the first thing in `buffer` takes (0: incomplete), and its name ("": no key)."""

@@ -21,8 +21,8 @@ from .hud import (
     middle_box,
     placeholder,
     stats_box,
-    status_line,
 )
+from .statusline import status_line
 from .theme import AVATAR, FIGURE, Ground
 
 Pixels = NDArray[np.uint8]

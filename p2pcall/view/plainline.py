@@ -5,17 +5,19 @@ No signs, no colours, commas between the parts, the most important first; what i
 said.
 """
 
-from .hud import KEYS, VERIFY_WHY, HudState, cipher, clock, percent
-from .sanitize import clean
+from typing import Final
+
+from .hud import KEYS, VERIFY_WHY, HudState, cipher, clock, percent, trust
+from .sanitize import clean, width
+
+_INDENT: Final = "  "
 
 
 def plain_line(state: HudState) -> str:
     """One line without its end; remote strings are filtered."""
     parts = [clean(state.name, 48)]
-    if state.known == "verified":
-        parts[0] += " (verified)"
-    elif state.known != "contact" and not state.phase:
-        parts[0] += " (not verified)"
+    if state.known == "verified" or not state.phase:
+        parts[0] += f" ({trust(state.known)})"
     if state.phase:
         parts.append(clean(state.phase, 32))
     else:
@@ -36,6 +38,17 @@ def plain_line(state: HudState) -> str:
         if on
     ]
     return ", ".join(parts)
+
+
+def wrapped(text: str, cells: int) -> str:
+    """One line in as many as it needs, none wider than `cells` unless a word is; all but the first are indented."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and width(lines[-1]) + 1 + width(word) <= cells:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{_INDENT}{word}" if lines else word)
+    return "\n".join(lines)
 
 
 def plain_help() -> str:

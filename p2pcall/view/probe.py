@@ -1,7 +1,8 @@
 """What a terminal can do, told from the environment alone: pure, asks the terminal nothing.
 
 Terminals cannot be asked whether they draw 24-bit colours or half blocks, so this is a table of what is
-known. When in doubt it says less: 256 colours are drawn by nearly everything, characters by everything.
+known. When in doubt it says less: 256 colours are drawn by nearly everything, characters by everything; a
+console of Linux has 16.
 `NO_COLOR` is obeyed. Leaves out: pixels (sixel, kitty) and octants.
 """
 
@@ -23,8 +24,9 @@ class Colours(IntEnum):
     """How many colours the terminal takes."""
 
     NONE = 0
-    C256 = 1
-    TRUE = 2
+    C16 = 1
+    C256 = 2
+    TRUE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def probe(environ: Mapping[str, str], is_tty: bool = True) -> Ability:
 
 
 def _colours(environ: Mapping[str, str], term: str) -> Colours:
+    if term.partition("-")[0] == "linux":
+        return Colours.C16  # the console; what is told beside is of another terminal
     if environ.get("STY") and not environ.get("TMUX"):
         return Colours.C256  # GNU screen 4 garbles 24-bit colours
     if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or environ.get("TMUX"):

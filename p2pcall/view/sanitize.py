@@ -71,7 +71,7 @@ def clean(text: str, limit: int = 64) -> str:
 
 def width(text: str) -> int:
     """Cells that cleaned `text` takes: wide East Asian and emoji two, marks none, all else one."""
-    return sum(map(_char_width, text))
+    return len(text) if text.isascii() else sum(map(_char_width, text))
 
 
 def clip(text: str, cells: int, ellipsis: str = "") -> str:

@@ -65,6 +65,8 @@ class Terminal:
         """Called by `read_keys` when the terminal has taken the last frame."""
         self.on_resume: Callable[[], None] | None = None
         """Called when the terminal was ours again after Ctrl-Z and `fg`: all must be drawn anew."""
+        self.escape_held = False
+        """The last byte read is an ESC: if nothing follows, `read_keys` must be told so."""
         self._lock = threading.RLock()
         self._keys = KeyParser()
         self._pending = b""
@@ -206,9 +208,15 @@ class Terminal:
                 return False
         return not self._pending
 
-    def read_keys(self) -> list[str]:
-        """The keys pressed; call it when `fd_in` is readable. Never waits. "eof": the terminal went away."""
+    def read_keys(self, *, settled: bool = False) -> list[str]:
+        """The keys pressed; call it when `fd_in` is readable. Never waits. "eof": the terminal went away.
+
+        `settled`: nothing came for a while, so that an ESC which was held is the key of that name.
+        """
         keys = self._read()
+        if settled:
+            keys += self._keys.settle()
+        self.escape_held = self._keys.escape_held
         if self._asked_at is None and self.on_ready:
             self.on_ready()
         return [*keys, "eof"] if self.gone else keys

@@ -27,22 +27,23 @@ class Ground(StrEnum):
     FRAME = "frame"
 
 
-_GROUNDS: Final[dict[Ground, tuple[Rgb, int]]] = {
-    Ground.BAR: ((32, 34, 42), 235),
-    Ground.BOX: ((24, 26, 32), 234),
-    Ground.CANVAS: (CANVAS, 233),
-    Ground.FRAME: (CANVAS, 233),
+_GROUNDS: Final[dict[Ground, tuple[Rgb, int, int]]] = {
+    Ground.BAR: ((32, 34, 42), 235, 44),
+    Ground.BOX: ((24, 26, 32), 234, 40),
+    Ground.CANVAS: (CANVAS, 233, 40),
+    Ground.FRAME: (CANVAS, 233, 40),
 }
-_INKS: Final[dict[Role, tuple[Rgb, int]]] = {
-    Role.TEXT: ((206, 210, 218), 252),
-    Role.NAME: ((255, 255, 255), 231),
-    Role.DIM: ((136, 142, 154), 245),
-    Role.GOOD: ((126, 204, 142), 114),
-    Role.WARN: ((238, 190, 98), 215),
-    Role.ALERT: ((244, 104, 98), 203),
-    Role.KEY: ((126, 180, 244), 111),
-    Role.EDGE: ((128, 136, 150), 245),
+_INKS: Final[dict[Role, tuple[Rgb, int, int]]] = {
+    Role.TEXT: ((206, 210, 218), 252, 97),
+    Role.NAME: ((255, 255, 255), 231, 97),
+    Role.DIM: ((136, 142, 154), 245, 37),
+    Role.GOOD: ((126, 204, 142), 114, 92),
+    Role.WARN: ((238, 190, 98), 215, 93),
+    Role.ALERT: ((244, 104, 98), 203, 91),
+    Role.KEY: ((126, 180, 244), 111, 96),
+    Role.EDGE: ((128, 136, 150), 245, 37),
 }
+"""Colour in 24 bits, of 256, and the code of SGR for one of 16."""
 _BOLD: Final = frozenset({Role.NAME, Role.ALERT})
 
 
@@ -64,11 +65,13 @@ def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     if colours is Colours.NONE:
         codes += ["7"] if ground is Ground.BAR else []
     else:
-        (rgb, number), (ground_rgb, ground_number) = _INKS[role], _GROUNDS[ground]
+        (rgb, number, code), (ground_rgb, ground_number, ground_code) = _INKS[role], _GROUNDS[ground]
         if mode is Mode.ASCII and ground is Ground.CANVAS:
             ground_rgb, ground_number = (0, 0, 0), 16  # as the painter has it
         if colours is Colours.TRUE:
             codes += ["38;2;{};{};{}".format(*rgb), "48;2;{};{};{}".format(*ground_rgb)]
+        elif colours is Colours.C16:
+            codes += [str(code), str(ground_code)]
         else:
             codes += [f"38;5;{number}", f"48;5;{ground_number}"]
     return f"\x1b[{';'.join(codes)}m".encode()

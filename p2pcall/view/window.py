@@ -25,7 +25,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-from .hud import HudState
+from .hud import HudState, trust
 from .latest import Area, attach, layout, share
 from .layout import OWN_ALONE_S
 from .panes import FIRST_SIZE, fit_box
@@ -299,5 +299,4 @@ def title(hud: HudState) -> str:
     """Who it is and whether that is verified, for the window's edge and the desktop's list; remote strings are
     filtered.
     """
-    known = {"verified": "verified", "contact": "known, not verified"}.get(hud.known, "not verified")
-    return f"{clean(hud.name, 48)} ({known}) - p2pcall" if hud.name else "p2pcall"
+    return f"{clean(hud.name, 48)} ({trust(hud.known)}) - p2pcall" if hud.name else "p2pcall"

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box, status_line
+from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box
 from .latest import Area, attach
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .sanitize import clean
+from .statusline import status_line
 from .theme import CANVAS, Ground
 from .window_link import (
     AREAS,
@@ -232,7 +233,8 @@ class App:
         if not key or self._keys_from is None or time.monotonic() < self._keys_from:
             return
         self._fade.stir(time.monotonic())
-        if key == "f" or (key == "escape" and self._full):
+        hud = self._state.hud
+        if key == "f" or (key == "escape" and self._full and not (hud.show_help or hud.show_stats)):
             self._full_screen(not self._full)
         elif key == "o":
             self._own_on = not self._own_on

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from clirun import Ran, assert_told, run
 
+from p2pcall.device import cards
+
 LISTEN = ("listen", "--bind", "127.0.0.1", "--port", "0", "--announce", "off")
 DIAL = ("dial", "--bind", "127.0.0.1", "--port", "0", "127.0.0.1:9")
 
@@ -109,3 +111,40 @@ def test_a_media_file_that_is_none_is_told(files: dict[str, Path], option: str, 
 )
 def test_a_file_that_cannot_be_written_is_told_before_the_call(option: str, value: str) -> None:
     assert_told(run_with(LISTEN, option, value), 2, value)
+
+
+@pytest.fixture
+def no_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PortAudio is there and has neither microphone nor speaker."""
+
+    def search(spec: str, direction: cards.Direction) -> cards.Card:
+        raise cards._none_at_all(direction)
+
+    monkeypatch.setattr(cards, "_search", search)
+
+
+@pytest.mark.usefixtures("no_cards")
+@pytest.mark.parametrize("command", [LISTEN, DIAL], ids=["listen", "dial"])
+def test_a_microphone_and_a_speaker_that_are_missing_are_told_at_once(command: tuple[str, ...]) -> None:
+    ran = run(*command, "--no-video")
+    assert_told(ran, 6, "there is no microphone, and there is no speaker", "call with `--no-audio`")
+    ran = run(*command, "--no-video", "--audio-in", "none")
+    assert_told(ran, 6, "there is no speaker", "call with `--audio-out none`")
+
+
+@pytest.mark.usefixtures("no_portaudio")
+def test_what_both_lack_is_told_once() -> None:
+    ran = run(*LISTEN, "--no-video")
+    assert_told(ran, 6, "call with `--no-audio`")
+    assert ran.err.count("PortAudio library is missing") == 1
+
+
+@pytest.mark.usefixtures("no_cards")
+def test_without_sound_no_card_is_looked_for() -> None:
+    assert run(*DIAL, "--no-video", "--no-audio").exit == 3, "it went as far as calling"
+
+
+@pytest.mark.usefixtures("no_cards")
+def test_a_file_that_is_none_is_told_before_a_card_that_is_missing(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.wav"
+    assert_told(run(*DIAL, "--no-video", "--audio-in", str(missing)), 2, "missing.wav")

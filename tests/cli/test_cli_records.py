@@ -72,7 +72,7 @@ def test_nobody_is_known_at_first() -> None:
 def test_the_people_i_know(known: Contacts) -> None:
     lines = run("contacts", "list").out.splitlines()
     assert len(lines) == 3
-    for (name, key), line, state in zip(KEYS.items(), lines[1:], ("verified", "contact"), strict=True):
+    for (name, key), line, state in zip(KEYS.items(), lines[1:], ("verified", "not verified"), strict=True):
         assert all(part in line for part in (name, fingerprint(key), state, "2023-11-14"))
     rows = run("contacts", "list", "--json").rows
     assert [(row["name"], row["fingerprint"], row["verified"]) for row in rows] == [

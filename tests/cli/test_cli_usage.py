@@ -143,11 +143,13 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"p2pcall {__version__}\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(command, "--help").exit == 0
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "contacts list", "contacts show"])
+def test_each_command_has_help(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*command.split(), option).exit == 0
     shown = capsys.readouterr()
     assert f"Usage: p2pcall {command}" in shown.out
+    assert "..." not in shown.out.replace("[ARGS]...", ""), "what a command does is told to the end"
     assert shown.err == ""
 
 

@@ -2,16 +2,24 @@
 
 import asyncio
 import os
+import pty
+import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, create_subprocess_exec
 from pathlib import Path
 
 import pytest
+from clirun import assert_told, run
+from window import Window, output_at
 
 from p2pcall.cli import demo
 from p2pcall.cli.demo import Person
-from p2pcall.errors import P2PCallError
+from p2pcall.cli.output import Output
+from p2pcall.engine.settings import CallSettings
+from p2pcall.env import Env
+from p2pcall.errors import ExitCode, P2PCallError
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 FOREIGN = ("p2pcall", "typer", "json", "asyncio")
 
 
@@ -60,3 +68,62 @@ def test_a_process_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no python here"))
     with pytest.raises(P2PCallError, match="cannot be started: no such file"):
         asyncio.run(Person.start(tmp_path, "demo-test", {}))
+
+
+@pytest.mark.parametrize("word", ["nonsense", "window", "sixel", "-"])
+def test_nothing_is_started_for_a_picture_that_goes_nowhere(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
+    ran = run("demo", "--video-out", word)
+    assert_told(ran, 6 if word == "window" else 2)
+    assert ran.out == ""
+
+
+def test_the_demo_asks_before_it_hangs_up_if_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    async def work(env: Env, output: Output, folder: Path, settings: CallSettings, *, json: bool) -> ExitCode:
+        seen.append(settings.confirm)
+        return ExitCode.OK
+
+    monkeypatch.setattr(demo, "_demo", work)
+    assert [run("demo").exit, run("demo", "--confirm").exit] == [0, 0]
+    assert seen == [False, True]
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("at_terminal", [False, True])
+def test_the_picture_comes_also_where_lines_alone_are_shown(at_terminal: bool) -> None:
+    window = Window()
+
+    async def work() -> None:
+        output = output_at(window, plain=True) if at_terminal else Output(Env.fake(), plain=True)
+        view = demo.Witness(output).open_view("auto", lambda key: None)
+        assert view is not None
+        assert view.view_size() == demo.UNSEEN_SIZE
+        view.close()
+        if output.terminal is not None:
+            output.terminal.close()
+
+    asyncio.run(work())
+    window.close()
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("options", [["--plain"], []], ids=["plain", "dumb"])
+def test_the_demo_succeeds_without_a_picture_on_the_terminal(tmp_path: Path, options: list[str]) -> None:
+    """Into a pipe, and at a terminal that is dumb."""
+    command = [sys.executable, "-m", "p2pcall", "demo", "--seconds", "3", *options]
+    env = {**os.environ, "TERM": "dumb", "TMPDIR": str(tmp_path)}
+    master, slave = pty.openpty()
+    try:
+        errors = subprocess.PIPE if options else slave
+        ran = subprocess.run(command, env=env, cwd=ROOT, stdin=slave, stdout=subprocess.PIPE, stderr=errors)
+    finally:
+        os.close(slave)
+        os.close(master)
+    assert ran.stdout.endswith(b"sound and picture arrived\n")
+    assert ran.returncode == 0

@@ -35,7 +35,7 @@ def window() -> Iterator[Window]:
 
 
 async def question(output: Output) -> str:
-    asked = output.ask(INCOMING)
+    asked = output.ask(INCOMING, camera=True)
     assert asked is not None
     return await asked
 
@@ -51,6 +51,29 @@ def test_what_was_typed_before_the_call_does_not_answer_it(window: Window, typed
         assert not answer.done()
         window.type(b"d")
         assert await answer == "decline"
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize(
+    ("camera", "asked"),
+    [
+        (True, b"answer? [a] sound only  [v] with camera  [d] decline "),
+        (False, b"answer? [a] yes  [d] decline "),
+    ],
+)
+def test_what_cannot_be_is_not_offered(window: Window, camera: bool, asked: bytes) -> None:
+    async def work() -> None:
+        output = output_at(window)
+        question = output.ask(INCOMING, camera=camera)
+        assert question is not None
+        answer = asyncio.ensure_future(question)
+        await window.see(asked)
+        window.type(b"\n")
+        assert await answer == "audio"
         assert output.terminal is not None
         output.terminal.close()
 
@@ -95,6 +118,25 @@ def test_what_was_typed_before_the_picture_is_no_wish(window: Window, plain: boo
     run(work)
 
 
+@pytest.mark.terminal
+@pytest.mark.parametrize("plain", [False, True])
+def test_escape_alone_is_a_key_and_needs_no_other_after_it(window: Window, plain: bool) -> None:
+    async def work() -> None:
+        output = output_at(window, plain=plain)
+        pressed: asyncio.Queue[str] = asyncio.Queue()
+        view: CallView | None = output.open_view("auto", pressed.put_nowait)
+        assert view is not None
+        window.type(b"\x1b")
+        assert await pressed.get() == "escape"
+        window.type(b"\x1b[Am")
+        assert [await pressed.get(), await pressed.get()] == ["up", "m"]
+        view.close()
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)
+
+
 JOB = """
 import asyncio, os, traceback
 from p2pcall import events
@@ -108,7 +150,7 @@ async def main():
     for json in (False, True):
         output = Output(Env.system(), json=json)
         assert output.terminal is not None
-        asked = output.ask(incoming)
+        asked = output.ask(incoming, camera=True)
         assert asked is None, asked
         assert output.open_view("auto", print) is None
         output.terminal.enter()

@@ -1,6 +1,7 @@
 """While a picture is on the terminal nothing else is written there, whoever writes it."""
 
 import os
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,25 @@ def test_a_standard_error_that_goes_to_a_file_stays_as_it_is(window: Window, tmp
     told = (tmp_path / "log").read_bytes()
     assert told.startswith(COMPLAINT)
     assert told.endswith(b"the microphone went away\n")
+
+
+def test_lines_are_broken_between_words_where_the_terminal_ends(window: Window) -> None:
+    """What is to be typed is not: it can be copied."""
+    hint = "p2pcall listen --audio-in none --audio-out none, or plug a headset in and try again"
+
+    async def work() -> None:
+        termios.tcsetwinsize(window.streams[2].fileno(), (24, 40))
+        output = output_at(window)
+        sas = ("tissue", "adroitness", "tracker", "bravado")
+        output.emit(events.Connected("0", "bob", "abcd", "new", "Noise_XX", sas, True, True, 1.0))
+        output.emit(events.Error("no-microphone", "there is no microphone", hint, 6))
+        await window.see(hint.encode())
+        assert window.seen.splitlines()[:3] == [
+            b"connected with bob (not verified),",
+            b"  Noise_XX, words: tissue adroitness",
+            b"  tracker bravado",
+        ]
+        assert output.terminal is not None
+        output.terminal.close()
+
+    run(work)

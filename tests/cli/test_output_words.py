@@ -5,13 +5,19 @@ import io
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from p2pcall import events
 from p2pcall.cli import words
 from p2pcall.cli.output import Output
 from p2pcall.env import Env
 from p2pcall.view.hud import HudState
+from p2pcall.view.plainline import plain_line, wrapped
+from p2pcall.view.sanitize import width
 
+ASKED = "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256"
+WAITING = "waiting for calls\n"
 SAS = ("tissue", "adroitness", "tracker", "bravado")
 CALL = HudState(name="bob", protocol="Noise_XX_25519_AESGCM_SHA256", words=SAS, safety=("12345",) * 12)
 
@@ -66,9 +72,55 @@ def test_what_is_waited_for_is_told_to_people_alone(options: dict[str, bool], to
 
 def test_what_a_call_brings_is_told() -> None:
     incoming = events.Incoming("00000000", "dad", "abcd", "new", True, True)
-    assert words.line(incoming) == "dad (new, abcd) is calling: voice and picture"
+    assert words.line(incoming) == "dad (not verified, not a contact, abcd) is calling: voice and picture"
     nothing = replace(incoming, audio=False, video=False)
-    assert words.line(nothing) == "dad (new, abcd) is calling, sends neither sound nor picture"
+    assert (
+        words.line(nothing)
+        == "dad (not verified, not a contact, abcd) is calling, sends neither sound nor picture"
+    )
+
+
+def test_one_word_says_that_the_words_were_not_compared() -> None:
+    for known in ("new", "contact"):
+        connected = events.Connected("00000000", "dad", "abcd", known, "Noise_XX", SAS, True, True, 1.0)
+        assert (words.line(connected) or "").startswith("connected with dad (not verified), Noise_XX")
+        assert plain_line(replace(CALL, known=known)).startswith("bob (not verified), ")
+    incoming = events.Incoming("00000000", "dad", "abcd", "contact", True, True)
+    assert words.line(incoming) == "dad (not verified, abcd) is calling: voice and picture"
+
+
+@given(st.text(alphabet="ab 李", max_size=200), st.integers(1, 100))
+def test_a_line_is_broken_between_words_alone(text: str, cells: int) -> None:
+    lines = wrapped(text, cells).split("\n")
+    assert " ".join([lines[0], *[line.removeprefix("  ") for line in lines[1:]]]) == text
+    assert all(width(line) <= cells or " " not in line.removeprefix("  ") for line in lines)
+
+
+def test_lines_that_are_broken_are_as_wide_as_they_can_be() -> None:
+    connected = events.Connected("0", "bob", "abcd", "new", ASKED, SAS, True, True, 1.0)
+    told = wrapped(words.line(connected) or "", 80)
+    assert told.split("\n") == [
+        f"connected with bob (not verified), {ASKED},",
+        "  words: tissue adroitness tracker bravado",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "waiting for calls\n"),
+        ({"plain": True}, "waiting for calls\n"),
+        ({"quiet": True}, ""),
+        ({"json": True}, ""),
+    ],
+)
+def test_that_the_next_call_is_waited_for_is_told_to_people_alone(
+    options: dict[str, bool], told: str
+) -> None:
+    env = Env.fake()
+    Output(env, **options).waiting()
+    assert isinstance(env.stderr, io.StringIO)
+    assert env.stderr.getvalue() == told
 
 
 def test_plain_lines_ask_once_each_time_the_question_opens() -> None:

@@ -43,7 +43,7 @@ def test_it_rings_says_who_calls_and_asks(p2p: Start) -> None:
     bob, target = waiting(p2p, using=CARD)
     alice = calling(p2p, target, using=CARD)
     alice.wait_screen("it rings")
-    bob.wait_screen("alice (new, ", "is calling: voice and pict", *QUESTION)
+    bob.wait_screen("alice (not verified, ", "is calling: voice and pict", *QUESTION)
     bob.wait_until(lambda: b"\a" in bob.terminal_output, "bell")
     bob.send(f"x\x1b[A{PASTED} d")
     assert alice.wait_exit() == 4
@@ -59,7 +59,7 @@ def test_the_microphone_is_off_until_the_answer(p2p: Start) -> None:
         bob, target = waiting(p2p, using=media("-", video_in="test"), stdin=microphone.read_end)
         for answer, code in (("d", 4), ("a", 0)):
             alice = calling(p2p, target, "--max-duration", "1", using=CARD, name=f"alice{code}")
-            bob.wait_screen(f"alice{code} (new, ", *QUESTION)
+            bob.wait_screen(f"alice{code} (not verified, ", *QUESTION)
             assert microphone.untouched
             bob.send(answer)
             if answer == "a":
@@ -76,7 +76,7 @@ def test_the_camera_is_off_until_the_answer_and_with_an_answer_by_voice(p2p: Sta
             alice = dialling(
                 p2p, target, "--max-duration", "1", using=media("tone", video_out="auto"), name=answer
             )
-            bob.wait_screen(f"{answer} (new, ", "is calling: voice", *QUESTION)
+            bob.wait_screen(f"{answer} (not verified, ", "is calling: voice", *QUESTION)
             assert camera.untouched
             bob.send(answer)
             if answer == "v":
@@ -165,7 +165,7 @@ def test_after_q_the_next_caller_is_asked_about_and_ctrl_c_ends_it_all(p2p: Star
     modes = bob.terminal_modes()
     for name, key in (("alice", "q"), ("carol", "\x03")):
         caller = dialling(p2p, target, name=name)
-        bob.wait_screen(f"{name} (new, ", *QUESTION)
+        bob.wait_screen(f"{name} (not verified, ", *QUESTION)
         bob.send("a")
         wait_status(bob, f" {name} ")
         bob.send(key)
@@ -204,7 +204,7 @@ def test_plain_lines_have_no_escape_sequences(p2p: Start, plain: str) -> None:
     bob, target = waiting(p2p, *options, using=CARD, env=env)
     modes = bob.terminal_modes()
     alice = dialling(p2p, target, using=media("tone", video_in="test"))
-    bob.wait_screen("alice (new, ", *QUESTION)
+    bob.wait_screen("alice (not verified, ", *QUESTION)
     bob.send("v")
     bob.wait_screen("alice (not verified), 0:01, delay ", "camera on")
     for key, told in (

@@ -30,6 +30,8 @@ class FakeUi:
         self.events: list[events.Event] = []
         self.said: list[str] = []
         self.answer = answer
+        self.waits = 0
+        self.offered_camera: bool | None = None
         self.on_closed: Callable[[], None] | None = None
         self._changed = asyncio.Event()
 
@@ -40,13 +42,17 @@ class FakeUi:
     def progress(self, text: str) -> None:
         self.said.append(text)
 
-    def ask(self, incoming: events.Incoming) -> Awaitable[str] | None:
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
+        self.offered_camera = camera
         if self.answer is None:
             return None
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         if self.answer != "later":
             answer.set_result(self.answer)
         return answer
+
+    def waiting(self) -> None:
+        self.waits += 1
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:
         self.press = on_key

@@ -31,7 +31,7 @@ from p2pcall.engine.outcome import ENDINGS
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode
-from p2pcall.net.address import parse_target
+from p2pcall.net.address import DEFAULT_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -121,7 +121,7 @@ def test_every_command_is_described_and_nothing_else() -> None:
 
 
 def test_every_option_is_described_and_nothing_else() -> None:
-    context = COMMANDS["id"].make_context("id", [])
+    context = typer.main.get_command(app).make_context("p2pcall", [])
     documented = options_section()
     assert documented.keys() == {*all_options(), *context.help_option_names}
     for name, param in all_options().items():
@@ -278,6 +278,48 @@ def test_examples_of_the_readme_parse() -> None:
     names = [check_call(argv) for argv in calls(shell_blocks())]
     assert names.count("listen") >= 3
     assert names.count("dial") >= 3
+
+
+def always_on() -> str:
+    return (ROOT / "docs" / "always-on.md").read_text()
+
+
+def service() -> dict[str, str]:
+    """The settings of the unit; those that come twice are an error of their own."""
+    lines = (ROOT / "docs" / "p2pcall.service").read_text().splitlines()
+    pairs = [line.split("=", 1) for line in lines if "=" in line and not line.startswith("#")]
+    assert len({name for name, _ in pairs}) == len(pairs)
+    return dict(pairs)
+
+
+def test_the_recipe_for_a_machine_without_a_screen_parses() -> None:
+    shown = re.findall(r"^```sh\n(.*?)^```", always_on(), re.DOTALL | re.MULTILINE)
+    names = [check_call(argv) for text in shown for argv in calls(text) if argv]
+    assert names == ["id", "listen"]
+
+
+def test_the_unit_answers_contacts_alone_and_keeps_the_sound() -> None:
+    unit = service()
+    program, *argv = shlex.split(unit["ExecStart"])
+    assert program == "%h/.local/bin/p2pcall"
+    assert check_call(argv) == "listen"
+    assert {"--answer", "--reach", "contacts"} <= set(argv)
+    assert "anyone" not in argv
+    assert not {"PrivateDevices", "RestrictRealtime", "MemoryDenyWriteExecute"} & unit.keys()
+    assert {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"} == set(unit["RestrictAddressFamilies"].split())
+
+
+def test_firewalls_are_told_the_ports_that_are_used() -> None:
+    for text in (readme(), always_on()):
+        assert f"sudo ufw allow {DEFAULT_PORT}/udp && sudo ufw allow 5353/udp" in text
+    assert f"--add-port={DEFAULT_PORT}/udp --add-service=mdns" in always_on()
+    assert f"udp dport '{{ 5353, {DEFAULT_PORT} }}' accept" in always_on()
+
+
+def test_readme_installs_where_pip_may_not_touch_the_system() -> None:
+    assert "pipx install .\n" in re.sub(r" +#.*", "", shell_blocks())
+    bare = re.findall(r"^(?:sudo )?pip3? install.*", shell_blocks(), re.MULTILINE)
+    assert bare == [], "PEP 668: Debian 12 refuses it"
 
 
 def test_readme_names_the_two_commands() -> None:

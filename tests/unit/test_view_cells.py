@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pcall.view import sixteen
 from p2pcall.view.cells import Canvas, Painter, fit
+from p2pcall.view.hud import Role
 from p2pcall.view.probe import Ability, Colours, Mode
+from p2pcall.view.theme import Ground, style
 
 COLS, ROWS = 37, 11
 ABILITIES = [
     (Mode.BLOCKS, Ability(Colours.TRUE)),
     (Mode.BLOCKS, Ability(Colours.C256)),
+    (Mode.BLOCKS, Ability(Colours.C16)),
+    (Mode.ASCII, Ability(Colours.C16)),
     (Mode.ASCII, Ability(Colours.TRUE)),
     (Mode.ASCII, Ability(Colours.C256)),
     (Mode.ASCII, Ability(Colours.NONE)),
@@ -170,6 +175,58 @@ def test_256_colours_are_near() -> None:
     terminal = Emulator(3, 1)
     terminal.feed(painter.paint(canvas))
     assert error(terminal.picture(), canvas) <= 40
+
+
+DIM_AND_BRIGHT = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "white")
+
+
+def test_sixteen_colours_are_the_consoles_own() -> None:
+    """Each in an upper and a lower half, also beside itself; a bright colour is never a ground."""
+    pairs = [(upper, lower) for upper in range(16) for lower in range(16)]
+    painter = Painter(len(pairs), 1, Mode.BLOCKS, Ability(Colours.C16))
+    canvas = painter.blank_canvas()
+    for col, (upper, lower) in enumerate(pairs):
+        canvas[0, col, :3], canvas[1, col, :3] = sixteen.PALETTE[upper], sixteen.PALETTE[lower]
+    painter._dither[:] = 0
+    terminal = Emulator(len(pairs), 1)
+    terminal.feed(painter.paint(canvas))
+    for col, (upper, lower) in enumerate(pairs):
+        cell = terminal.screen.buffer[0][col]
+        ink, ground = number_of(cell.fg), number_of(cell.bg)
+        assert ground < 8
+        seen = {"▄": (ground, ink), "▀": (ink, ground), "█": (ink, ink), " ": (ground, ground)}[cell.data]
+        both_bright = min(upper, lower) >= 8 and upper != lower
+        assert seen == ((upper - 8, lower) if both_bright else (upper, lower))
+
+
+def number_of(colour: str) -> int:
+    """Of a colour by the emulator's name."""
+    bright = colour.removeprefix("bright")
+    if colour == "default":
+        return 0
+    return DIM_AND_BRIGHT.index(bright.replace("yellow", "brown")) + 8 * (bright != colour)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_what_a_console_gets_has_its_codes_alone(seed: int) -> None:
+    for mode in (Mode.BLOCKS, Mode.ASCII):
+        data = Painter(COLS, ROWS, mode, Ability(Colours.C16)).paint(noise(seed))
+        assert console_codes(data)
+
+
+def console_codes(data: bytes) -> set[int]:
+    """The parameters of SGR in `data`; all are of sixteen colours, bold, or the reset, or the test fails."""
+    found = {int(code) for codes in re.findall(rb"\x1b\[([0-9;]*)m", data) for code in codes.split(b";")}
+    assert found <= {0, 1, *range(30, 38), *range(40, 48), *range(90, 98)}
+    return found
+
+
+def test_texts_on_a_console_have_its_codes_alone() -> None:
+    looks = [style(role, ground, Colours.C16, mode) for role in Role for ground in Ground for mode in Mode]
+    assert console_codes(b"".join(looks)) >= {0, 1, 40, 44, 97}
+    for role in Role:
+        for ground in Ground:
+            assert len(console_codes(style(role, ground, Colours.C16, Mode.BLOCKS)) - {0, 1}) == 2
 
 
 def test_blocks_need_colours() -> None:

@@ -19,13 +19,13 @@ from p2pcall.view.hud import (
     percent,
     placeholder,
     stats_box,
-    status_line,
     verify_box,
 )
 from p2pcall.view.layout import Layout, texts
 from p2pcall.view.plainline import plain_line, plain_verify
 from p2pcall.view.probe import Colours, Mode
 from p2pcall.view.sanitize import width
+from p2pcall.view.statusline import status_line
 from p2pcall.view.theme import Ground, render, style
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -142,8 +142,8 @@ def test_what_matters_most_stays_longest() -> None:
 
 def test_trouble_is_marked() -> None:
     roles = dict(status_line(STATES["trouble"], 120))
-    assert roles["loss 12 %"] is roles["420 ms"] is roles["muted"] is Role.WARN
-    assert dict(status_line(CALL, 120))["48 ms"] is Role.TEXT
+    assert roles["loss 12 %"] is roles["delay 420 ms"] is roles["muted: m"] is Role.WARN
+    assert dict(status_line(CALL, 120))["delay 48 ms"] is Role.TEXT
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_fill_cuts_wide_characters_whole() -> None:
 
 
 def test_plain_lines() -> None:
-    assert plain_line(CALL) == "Bob, 1:23, delay 48 ms, loss 0.4 %, camera on"
+    assert plain_line(CALL) == "Bob (not verified), 1:23, delay 48 ms, loss 0.4 %, camera on"
     assert plain_line(STATES["ringing"]) == "Bob, ringing"
     assert plain_line(STATES["new"]).startswith("Bob (not verified), 1:23")
     assert plain_line(STATES["new"]).endswith("recording, camera on, Bob has turned the camera off")

@@ -50,6 +50,17 @@ def test_a_lone_escape_waits_for_what_follows() -> None:
     assert parser.feed(b"q") == ["escape", "q"]
 
 
+def test_an_escape_that_nothing_follows_is_the_key() -> None:
+    parser = KeyParser()
+    for data, held in ((b"\x1b[", False), (b"A", False), (b"\x1b[200~\x1b", False), (b"[201~", False)):
+        parser.feed(data)
+        assert (parser.escape_held, parser.settle()) == (held, [])
+    parser.feed(b"\x1b")
+    assert parser.escape_held
+    assert parser.settle() == ["escape"]
+    assert (parser.escape_held, parser.settle(), parser.feed(b"q")) == (False, [], ["q"])
+
+
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_anything_is_bounded(chunks: list[bytes]) -> None:
     parser = KeyParser()

@@ -86,7 +86,7 @@ def test_before_a_picture_there_is_a_name_and_a_reason() -> None:
     screen = on(terminal, title="p2pcall: Bob")
     screen.set_hud(CALL)
     assert "waiting for the picture" in terminal.text()
-    assert terminal.line(23).startswith(" Bob · e2e AES-GCM · 0:00 · camera off ")
+    assert terminal.line(23).startswith(" Bob · not verified · 0:00 · camera off: v ")
     assert terminal.title == "p2pcall: Bob"
 
 

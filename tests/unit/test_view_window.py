@@ -300,7 +300,7 @@ def test_a_window_may_open_where_there_is_a_display() -> None:
     "name,known,wanted",
     [
         ("bob", "verified", "bob (verified) - p2pcall"),
-        ("bob", "contact", "bob (known, not verified) - p2pcall"),
+        ("bob", "contact", "bob (not verified) - p2pcall"),
         ("bob", "new", "bob (not verified) - p2pcall"),
         ("", "new", "p2pcall"),
         ("a\x1b]2;b\x07c\n\u202ed", "new", "a]2;bc d (not verified) - p2pcall"),

@@ -1,0 +1,168 @@
+"""The status line: what is told about a call in one row, however narrow. Pure.
+
+Rule: what matters more is there first. Everything that can be told is a list of steps (`_steps`), the most important
+first, each a part of the line or a longer form of one; as many as fit are taken and none is passed over. So what is
+there in a line is there in every wider one. Who it is, what is off (and the key that turns it on again), and the keys
+to hang up, verify and mute come before figures and ciphers.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from .hud import (
+    KEYS,
+    HudState,
+    Line,
+    Role,
+    Segment,
+    Signs,
+    cipher,
+    clock,
+    fill,
+    joined,
+    line_width,
+    percent,
+    shown,
+    signs,
+    trust,
+)
+from .sanitize import clip
+
+_LEFT: Final = (
+    *("rec", "name", "trust", "cipher", "phase", "time", "delay", "loss", "muted", "camera", "other"),
+)
+"""Parts on the left, in reading order; those on the right are the notice and the keys, in the order of `KEYS`."""
+_RIGHT: Final = ("notice", *(key for key, _, _ in KEYS))
+_GAP: Final = "  "
+_MIN_NAME_CELLS: Final = 6
+_NAME_CELLS: Final = 32
+_MIN_NOTICE_CELLS: Final = 12
+_NOTICE_CELLS: Final = 60
+_LOSS_WORTH_TELLING: Final = 0.005
+_LOSS_BAD: Final = 0.03
+_DELAY_BAD_MS: Final = 300
+
+_Step = tuple[str, Line]
+
+
+def status_line(state: HudState, cells: int, unicode: bool = True) -> Line:
+    """The status line, exactly `cells` wide."""
+    sign = signs(unicode)
+    taken: dict[str, Line] = {}
+    widths: dict[str, int] = {}
+    for part, form in _steps(state, sign, unicode):
+        before, widths[part] = widths.get(part, 0), line_width(form)
+        over = _needed(widths, sign) - cells
+        if over <= 0:
+            taken[part] = form
+            continue
+        if part in ("name", "notice") and widths[part] - over > before:
+            text, role = form[0]
+            taken[part] = _text(role, clip(text, widths[part] - over, sign.ellipsis))
+        break
+    left = joined([taken.get(part, ()) for part in _LEFT], _separator(sign))
+    right = joined([taken.get(part, ()) for part in _RIGHT], _GAP)
+    gap = cells - 2 - line_width(left) - line_width(right)
+    return fill((Segment(" "), *left, Segment(" " * gap), *right, Segment(" ")), cells)
+
+
+def _needed(widths: Mapping[str, int], sign: Signs) -> int:
+    """Cells for parts of these widths and all that is between and around them."""
+    left = sum(width + len(_separator(sign)) for part, width in widths.items() if part in _LEFT and width)
+    right = sum(width + len(_GAP) for part, width in widths.items() if part in _RIGHT)
+    return 2 + max(0, left - len(_separator(sign))) + right
+
+
+def _separator(sign: Signs) -> str:
+    return f" {sign.dot} "
+
+
+def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
+    """Everything there is to tell, what matters most first."""
+    name = shown(state.name, _NAME_CELLS, unicode)
+    yield "name", _text(Role.NAME, clip(name, _MIN_NAME_CELLS, sign.ellipsis))
+    if state.recording:
+        yield "rec", _text(Role.ALERT, f"{sign.record} rec")
+    if state.phase:
+        yield "phase", _text(Role.KEY, shown(state.phase, 24, unicode))
+    if state.muted:
+        yield "muted", _text(Role.WARN, "muted")
+        yield "muted", _text(Role.WARN, "muted: m")
+    if state.notice:
+        notice = shown(state.notice, _NOTICE_CELLS, unicode)
+        yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
+        yield "notice", _text(Role.KEY, notice)
+    yield _key("q")
+    if state.known == "verified":
+        yield "trust", _text(Role.GOOD, sign.verified)
+    elif not state.phase:
+        yield _key("i")
+    if not state.muted:
+        yield _key("m")
+    if not state.phase:
+        yield from _also_off(state)
+    yield "name", _text(Role.NAME, name)
+    if not state.phase:
+        yield from _bad_figures(state)
+    if state.known == "verified":
+        yield "trust", _text(Role.GOOD, f"{sign.verified} {trust(state.known)}")
+    elif not state.phase:
+        yield "trust", _text(Role.DIM if state.known == "contact" else Role.WARN, trust(state.known))
+    yield _key("?")
+    if state.recording:
+        yield "rec", _text(Role.ALERT, f"{sign.record} recording")
+    if not state.phase:
+        yield from _figures(state)
+    if state.video_on or state.phase:
+        yield _key("v")
+    yield from _cipher(state, sign)
+    yield _key("s")
+    yield _key("w")
+
+
+def _also_off(state: HudState) -> Iterator[_Step]:
+    """One's own camera, and the other side's microphone."""
+    if not state.video_on:
+        yield "camera", _text(Role.TEXT, "camera off: v")
+    if state.remote_muted:
+        yield "other", _text(Role.WARN, "other muted")
+
+
+def _bad_figures(state: HudState) -> Iterator[_Step]:
+    """What explains why one hears badly."""
+    if state.loss is not None and state.loss >= _LOSS_BAD:
+        yield "loss", _text(Role.WARN, f"loss {percent(state.loss)}")
+    if state.delay_ms is not None and state.delay_ms >= _DELAY_BAD_MS:
+        yield "delay", _text(Role.WARN, f"delay {state.delay_ms:.0f} ms")
+
+
+def _figures(state: HudState) -> Iterator[_Step]:
+    yield "time", _text(Role.TEXT, clock(state.elapsed_s))
+    if state.delay_ms is not None and state.delay_ms < _DELAY_BAD_MS:
+        yield "delay", _text(Role.TEXT, f"delay {state.delay_ms:.0f} ms")
+    if state.loss is not None and _LOSS_WORTH_TELLING <= state.loss < _LOSS_BAD:
+        yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
+    if state.remote_muted:
+        yield "other", _text(Role.WARN, "other side muted")
+
+
+def _cipher(state: HudState, sign: Signs) -> Iterator[_Step]:
+    """That the line is encrypted, and how; and the figure that is worth telling only where there is much room."""
+    long, short = cipher(state.protocol)
+    lock = Segment(sign.lock, Role.GOOD)
+    if long:
+        yield "cipher", (lock,)
+    if state.loss is not None and state.loss < _LOSS_WORTH_TELLING and not state.phase:
+        yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
+    if long:
+        yield "cipher", (lock, Segment(f" {short}"))
+        yield "cipher", (lock, Segment(f" {long}"))
+
+
+def _key(key: str) -> _Step:
+    name = next(name for other, name, _ in KEYS if other == key)
+    return key, (Segment(key, Role.KEY), Segment(f" {name}", Role.DIM))
+
+
+def _text(role: Role, text: str) -> Line:
+    return (Segment(text, role),) if text else ()

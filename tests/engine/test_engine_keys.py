@@ -1,0 +1,75 @@
+"""What keys do in a call, beside those of the questions: what one opens Escape puts away."""
+
+from pathlib import Path
+
+import pytest
+from seeing import Pair, with_a_call
+
+from p2pcall import events
+from p2pcall.engine import devices
+from p2pcall.engine.settings import MediaSettings
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.view.hud import Line
+from p2pcall.view.statusline import status_line
+
+
+@pytest.mark.parametrize("box", ["?", "s", "i"])
+def test_escape_puts_away_what_a_key_has_opened(tmp_path: Path, box: str) -> None:
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        alice.press(box)
+        hud = alice.view.hud
+        assert hud.show_help or hud.show_stats or hud.show_verify
+        alice.press("escape")
+        hud = alice.view.hud
+        assert not (hud.show_help or hud.show_stats or hud.show_verify)
+        alice.press("escape")
+        assert not alice.of(events.Ended)
+        alice.press("q")
+        await pair.end()
+
+    with_a_call(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("video_in", "told"),
+    [
+        ("none", "no camera in this call: call again with --video-in camera"),
+        (None, "no camera found: plug one in, then call again"),
+    ],
+)
+def test_v_without_a_camera_says_why_and_what_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, video_in: str | None, told: str
+) -> None:
+    def nothing_there(spec: str, **_: object) -> None:
+        raise P2PCallError("no-camera", f"there is no {spec}", ExitCode.DEVICE)
+
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        alice.press("v")
+        assert alice.view.hud.notice == told
+        assert told in plain(status_line(alice.view.hud, 80))
+        alice.press("q")
+        await pair.end()
+
+    monkeypatch.setattr(devices, "open_video_source", nothing_there)
+    with_a_call(tmp_path, scene, media=MediaSettings("silence", "none", video_in, "none"))
+
+
+def plain(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def test_figures_say_what_they_are_and_what_is_not_known(tmp_path: Path) -> None:
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        await alice.wait(events.Stats)
+        shown = alice.view.hud.stats
+        assert shown["picture"] == "none received"
+        assert shown["lost"] == "0.0% of the sound"
+        assert shown["processor"].endswith("% of one core")
+        assert "-" not in shown.values()
+        alice.press("q")
+        await pair.end()
+
+    with_a_call(tmp_path, scene)

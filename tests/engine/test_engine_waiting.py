@@ -1,0 +1,52 @@
+"""`listen` between calls: what it offers at the question, and that it says that it goes on waiting."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from calls import ALICE, BOB, FakeUi, dial, listening, station
+from virtual import Network, run_virtual
+
+from p2pcall import events
+from p2pcall.engine.settings import Answer, MediaSettings
+
+
+@pytest.mark.parametrize(("video_in", "camera"), [("test", True), ("none", False)])
+def test_a_camera_is_offered_only_where_there_is_one(tmp_path: Path, video_in: str, camera: bool) -> None:
+    async def scene() -> None:
+        network, ui = Network(), FakeUi("decline")
+        media = MediaSettings("silence", "none", video_in, "none")
+        task = await listening(station(tmp_path, "bob", ui, network, BOB, 2, media=media))
+        await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        assert ui.offered_camera is camera
+        task.cancel()
+
+    run_virtual(scene)
+
+
+@pytest.mark.parametrize("answer", ["audio", "decline"])
+def test_after_a_call_listen_says_that_it_waits_on(tmp_path: Path, answer: str) -> None:
+    async def scene() -> None:
+        network, ui = Network(), FakeUi(answer)
+        task = await listening(station(tmp_path, "bob", ui, network, BOB, 2))
+        for number in (1, 2):
+            assert ui.waits == number - 1
+            await dial(station(tmp_path, "alice", FakeUi(), network, f"10.0.1.{number}", 1, max_duration_s=1))
+            await ui.wait(events.Ended, number)
+            await asyncio.sleep(0)  # the listener's own turn
+        assert ui.waits == 2
+        task.cancel()
+
+    run_virtual(scene)
+
+
+def test_with_once_nothing_more_is_waited_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network, ui = Network(), FakeUi()
+        bob = station(tmp_path, "bob", ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        task = await listening(bob)
+        await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1))
+        await task
+        assert ui.waits == 0
+
+    run_virtual(scene)
