@@ -113,9 +113,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         yield "rec", _text(Role.ALERT, f"{sign.record} recording")
     if not state.phase:
         yield from _figures(state)
-    if state.video_on or state.phase:
-        yield _key("v")
-    yield from _cipher(state, sign)
+    yield from _with_room(state, sign)
     yield _key("s")
     yield _key("w")
 
@@ -146,16 +144,18 @@ def _figures(state: HudState) -> Iterator[_Step]:
         yield "other", _text(Role.WARN, "other side muted")
 
 
-def _cipher(state: HudState, sign: Signs) -> Iterator[_Step]:
-    """That the line is encrypted, and how; and the figure that is worth telling only where there is much room."""
+def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:
+    """How the line is encrypted, which it always is, and what is worth telling only where there is much room."""
     long, short = cipher(state.protocol)
     lock = Segment(sign.lock, Role.GOOD)
     if long:
         yield "cipher", (lock,)
+        yield "cipher", (lock, Segment(f" {short}"))
+    if state.video_on or state.phase:
+        yield _key("v")
     if state.loss is not None and state.loss < _LOSS_WORTH_TELLING and not state.phase:
         yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
     if long:
-        yield "cipher", (lock, Segment(f" {short}"))
         yield "cipher", (lock, Segment(f" {long}"))
 
 

@@ -25,6 +25,7 @@ PixelAt = Callable[[int, int], Rgb | None]
 SMALL = (40, 12)
 """The smallest terminal in which a call still looks like one."""
 QUESTION = ("[a] sound only", "[v] with camera", "[d] decline")
+QUESTION_WITHOUT_CAMERA = ("[a] yes", "[d] decline")
 ROUNDING = 3
 """Coded pictures have even sides, and a cell is two pixels high: so much of the largest size may be lost."""
 COLOUR_TOLERANCE = 64

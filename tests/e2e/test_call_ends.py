@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from harness import P2P, PROGRAM
 from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, identity, in_call, listening
+from person import QUESTION_WITHOUT_CAMERA
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 AT_ONCE_S = 2.0
@@ -90,7 +91,7 @@ def test_to_give_up_while_it_rings(p2p: Start, number: signal.Signals) -> None:
     bob, target = listening(p2p, terminal=(80, 24))
     alice = dialling(p2p, target)
     alice.wait_event("ringing")
-    bob.wait_screen("[a] sound only", "[v] with camera", "[d] decline")
+    bob.wait_screen(*QUESTION_WITHOUT_CAMERA)
     alice.signal(number)
     assert alice.wait_exit() == 130
     assert reason(alice) == "interrupted"

@@ -16,7 +16,7 @@ import pytest
 import sound
 from harness import P2P
 from pairs import LISTEN, Start, dialling, listening, media
-from person import QUESTION, waiting
+from person import QUESTION_WITHOUT_CAMERA, waiting
 from pulse import PulseServer, Recording, Sink
 from taps import Way, tapped, travelled
 from tries import best
@@ -83,7 +83,7 @@ def test_it_rings_on_the_speaker_and_does_not_listen_before_the_answer(
         bob, target = waiting(p2p, using=CARDS, env=pulse_server.env("b"))
         assert sound.rms(heard.samples) == 0
         alice = dialling(p2p, target, using=media("silence"))
-        bob.wait_screen(*QUESTION)
+        bob.wait_screen(*QUESTION_WITHOUT_CAMERA)
         heard.wait_sound(LOUD)
         assert listeners_to(pulse_server, "mic_b.monitor") == 0
         bob.send("a")

@@ -41,7 +41,7 @@ def test_escape_puts_away_what_a_key_has_opened(tmp_path: Path, box: str) -> Non
 def test_v_without_a_camera_says_why_and_what_would_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, video_in: str | None, told: str
 ) -> None:
-    def nothing_there(spec: str, **_: object) -> None:
+    def nothing_there(spec: str, *_: object, **__: object) -> None:
         raise P2PCallError("no-camera", f"there is no {spec}", ExitCode.DEVICE)
 
     async def scene(pair: Pair) -> None:

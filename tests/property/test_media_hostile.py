@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 
 from p2pcall.media import constants as c
 from p2pcall.media.packets import (
+    Ask,
     AudioCopy,
     AudioPacket,
     Feedback,
     KeyRequest,
     Nack,
+    Played,
     Report,
     VideoFragment,
     pack_audio,
@@ -45,7 +47,10 @@ def fragments(draw: st.DrawFn) -> VideoFragment:
 
 reports = st.builds(Report, u32, u32, u16.map(lambda n: n / 0xFFFF), u16.map(lambda n: n / 10), u16, u16, u32)
 nacks = st.builds(Nack, u32, st.lists(st.integers(0, c.MAX_FRAGMENTS - 1), max_size=255).map(tuple))
-feedback: st.SearchStrategy[Feedback] = st.one_of(reports, nacks, st.just(KeyRequest()))
+played = st.builds(Played, u32, u16)
+feedback: st.SearchStrategy[Feedback] = st.one_of(
+    reports, nacks, played, st.just(KeyRequest()), st.just(Ask())
+)
 
 
 @given(st.binary(max_size=1_300))

@@ -190,6 +190,10 @@ def test_media_payloads_are_laid_out_as_described() -> None:
     assert (values("Nack", nack), len(nack)) == ([media.FEEDBACK_NACK, 5, 0], size("Nack"))
     assert packets.pack_feedback(packets.KeyRequest()) == bytes([2])
     assert size("Key frame request") == 1
+    played = packets.pack_feedback(packets.Played(9, 20.0))
+    assert (values("Played", played), len(played)) == ([media.FEEDBACK_PLAYED, 9, 20], size("Played"))
+    assert packets.pack_feedback(packets.Ask()) == bytes([media.FEEDBACK_ASK])
+    assert size("Ask") == 1
     report = packets.pack_feedback(packets.Report(1, 2, 1.0, 3.0, 4, 5, 6))
     assert values("Report", report) == [media.FEEDBACK_REPORT, 1, 2, 0xFFFF, 30, 4, 5, 6]
     assert len(report) == size("Report")
