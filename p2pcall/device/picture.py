@@ -122,6 +122,7 @@ class Developer:
             rows = np.zeros((plane.height, plane.line_size), np.uint8)
             rows[:, : plane.width] = pixels
             plane.update(rows.tobytes().ljust(plane.buffer_size, b"\0")[: plane.buffer_size])
+        out.color_range, out.colorspace = frame.color_range, frame.colorspace
         return out
 
 
