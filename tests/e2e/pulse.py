@@ -124,8 +124,10 @@ class Recording:
 class PulseServer:
     """The server; up on entry, ended by its own pid on exit."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, sink_options: str = "norewinds=1") -> None:
+        """Without `sink_options` the sinks are as PulseAudio makes them: they start late and hold two seconds."""
         self.directory = directory
+        self._sink_options = sink_options
         self.log: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._players: list[subprocess.Popen[bytes]] = []
@@ -155,7 +157,10 @@ class PulseServer:
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
         command += ["--log-target=stderr", "--log-level=info", "--realtime=yes", "--high-priority=yes"]
         for name in (*SINKS, "unused"):
-            command += ["-L", f"module-null-sink sink_name={name} rate={sound.RATE} channels=2 norewinds=1"]
+            command += [
+                "-L",
+                f"module-null-sink sink_name={name} rate={sound.RATE} channels=2 {self._sink_options}",
+            ]
         socket = self.directory / "native"
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}"]
         self._process = subprocess.Popen(
@@ -224,13 +229,16 @@ class PulseServer:
         return player
 
     @contextlib.contextmanager
-    def record(self, sink: Sink, wav: Path | None = None) -> Iterator[Recording]:
+    def record(
+        self, sink: Sink, wav: Path | None = None, *, latency_ms: int | None = 10
+    ) -> Iterator[Recording]:
         """Record what a sink plays, from when its first samples came until the end of the block, or `stop`.
 
+        A recorder that is in no hurry (`latency_ms` None) leaves the sink as lazy as it is.
         With `wav`, it is written to that file in the end as well.
         """
         argv = ["parec", "--raw", f"--device={sink}.monitor", "--format=s16le", f"--rate={sound.RATE}"]
-        argv += ["--channels=1", "--latency-msec=10"]
+        argv += ["--channels=1", *([] if latency_ms is None else [f"--latency-msec={latency_ms}"])]
         process = subprocess.Popen(argv, env=os.environ | self.env(), stdout=subprocess.PIPE)
         assert process.stdout is not None, "a pipe was asked for"
         recording = Recording(process, process.stdout)
