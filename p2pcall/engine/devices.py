@@ -303,8 +303,8 @@ class Devices:
     """What is written."""
     notes: Notes = field(default_factory=Notes)
     """What inputs have to say while they are read."""
-    finite_video: bool = False
-    """The picture has an end of its own."""
+    one_file: bool = False
+    """Sound and picture are those of one file."""
 
     @property
     def sends_video(self) -> bool:
@@ -359,7 +359,8 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
     if media.video_out not in (*SCREEN_MODES, "none"):
         show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
     sends = media.audio_in != "none"
-    return Devices(microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, finite)
+    one_file = finite and inputs.clock is not None
+    return Devices(microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, one_file)
 
 
 def _inputs(media: MediaSettings, notes: Notes) -> Inputs:

@@ -353,14 +353,12 @@ class LiveCall:
     # --- what devices and timers say ---------------------------------------------------------------------------
 
     def _source_ended(self, which: str) -> None:
-        """Sound or picture has come to its end; the call has, when all that have one are there."""
+        """Sound or picture has come to its end; the call has, when the first one has, or both of one file."""
         self._ended_sources.add(which)
-        waits = {"audio"} if not self._devices.microphone.endless else set()
-        if self._devices.finite_video and self._video_on:
-            waits.add("video")
-        if not self._settings.media.hangup_on_eof or not waits <= self._ended_sources:
+        both = self._devices.one_file and self._video_on and self._ended_sources != {"audio", "video"}
+        if not self._settings.media.hangup_on_eof or both:
             return
-        if "audio" in waits:
+        if "audio" in self._ended_sources:
             self._audience.end(self._send.next_seq, self._end_heard)
         else:
             self._end_heard(True)
