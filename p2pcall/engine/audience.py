@@ -1,9 +1,9 @@
 """Whether the other side hears: when a message may begin, and when its end was heard.
 
 Rules: what has a beginning (a file, a pipe) waits until the other side says that its speaker runs, or for so long that
-it hardly will; an end is heard when the other side says so. A side that never says anything is taken at no word: it is
-sent to as if it heard. Nothing here is trusted further than that: every wait has a bound. Leaves out what says so on
-this side (`devices.Speaker`), and the wire (`media.packets`).
+it hardly will; an end is heard when the other side says so. A side whose first report comes without a word about its
+speaker has none to say: it is sent to as if it heard. Nothing is trusted further than that: every wait has a bound.
+Leaves out what says so on this side (`devices.Speaker`), and the wire (`media.packets`).
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Audience:
     def __init__(self, send: Callable[[Feedback], None], clock: Callable[[], float], after: After) -> None:
         """`after` calls something later: a name (the same one replaces), seconds, what."""
         self._send, self._clock, self._after = send, clock, after
-        self._plays = False
+        self._tells = self._plays = False
         self._release: Callable[[], None] | None = None
         self._end: tuple[int, Callable[[bool], None]] | None = None
         self._end_by = 0.0
@@ -40,8 +40,16 @@ class Audience:
         if self._plays:
             self._start()
 
+    def on_report(self) -> None:
+        """The other side reports; what it says of its speaker comes before."""
+        if not self._tells:
+            self._start()
+
     def on_played(self, message: Played) -> None:
-        """The other side's speaker runs, and has come so far."""
+        """How far the other side's speaker is."""
+        self._tells = True
+        if message.ahead_ms is None:
+            return
         self._plays = True
         self._start()
         if self._end is not None and message.next_seq >= self._end[0]:

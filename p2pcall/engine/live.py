@@ -257,6 +257,7 @@ class LiveCall:
             case Report():
                 self._send.on_loss(message.loss)
                 self._video.set_remote_view(message.view_width, message.view_height)
+                self._audience.on_report()
             case Played():
                 self._audience.on_played(message)
             case Ask():
@@ -372,8 +373,8 @@ class LiveCall:
 
     def _tell_played(self) -> None:
         speaker = self._devices.speaker
-        if speaker.steady:
-            self._send_feedback(Played(self._receive.buffer.next_seq, speaker.latency_s * 1000))
+        ahead_ms = speaker.latency_s * 1000 if speaker.steady else None
+        self._send_feedback(Played(self._receive.buffer.next_seq, ahead_ms))
 
     def _asked(self) -> None:
         """How far the speaker is; told as often as an honest side asks."""
@@ -434,8 +435,8 @@ class LiveCall:
         report = Report(
             stats.highest, stats.received, loss, stats.jitter_s * 1000, width, height, self._video.completed
         )
-        self._send_feedback(report)
         self._tell_played()
+        self._send_feedback(report)
 
     def _set_hud(self, **changes: Any) -> None:
         now = self._node.now()

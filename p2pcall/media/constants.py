@@ -33,6 +33,7 @@ FEEDBACK_KEY = 2
 FEEDBACK_REPORT = 3
 FEEDBACK_PLAYED = 4
 FEEDBACK_ASK = 5
+PLAYED_STANDS = 0xFFFF  # in place of what a speaker has in hand: it does not run
 MAX_NACK_INDEXES = 51  # with its headers it fits the slack of 112 bytes in a record of voice
 REPORT_JITTER_PER_MS = 10  # a report tells jitter in tenths of a millisecond
 REPORT_LOSS_ONE = 0xFFFF  # and loss in parts of this

@@ -175,15 +175,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The speaker runs: `next_seq` is the frame of sound that it takes next, `ahead_ms` what it has in hand."""
+    """How far the speaker is: `next_seq` is the frame of sound that it takes next, `ahead_ms` what it has in hand;
+    None: it does not run (yet).
+    """
 
     next_seq: int
-    ahead_ms: float
+    ahead_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How far has the speaker come? The answer is a `Played`, if it runs."""
+    """How far has the speaker come? The answer is a `Played`."""
 
 
 Feedback = Nack | KeyRequest | Report | Played | Ask
@@ -196,7 +198,8 @@ def pack_feedback(message: Feedback) -> bytes:
     if isinstance(message, Ask):
         return bytes([c.FEEDBACK_ASK])
     if isinstance(message, Played):
-        ahead = _held(message.ahead_ms, c.MAX_U16)
+        stands = message.ahead_ms is None
+        ahead = c.PLAYED_STANDS if stands else _held(message.ahead_ms or 0.0, c.PLAYED_STANDS - 1)
         return _PLAYED.pack(c.FEEDBACK_PLAYED, _held(message.next_seq, c.MAX_U32), ahead)
     if isinstance(message, Nack):
         indexes = message.indexes
@@ -227,7 +230,7 @@ def parse_feedback(payload: bytes) -> Feedback | None:
         return Ask()
     if kind == c.FEEDBACK_PLAYED and len(payload) == _PLAYED.size:
         _, next_seq, ahead = _PLAYED.unpack(payload)
-        return Played(next_seq, ahead)
+        return Played(next_seq, None if ahead == c.PLAYED_STANDS else ahead)
     if kind == c.FEEDBACK_REPORT and len(payload) == _REPORT.size:
         _, highest, received, loss, jitter, width, height, frames = _REPORT.unpack(payload)
         return Report(

@@ -47,7 +47,7 @@ def fragments(draw: st.DrawFn) -> VideoFragment:
 
 reports = st.builds(Report, u32, u32, u16.map(lambda n: n / 0xFFFF), u16.map(lambda n: n / 10), u16, u16, u32)
 nacks = st.builds(Nack, u32, st.lists(st.integers(0, c.MAX_FRAGMENTS - 1), max_size=255).map(tuple))
-played = st.builds(Played, u32, u16)
+played = st.builds(Played, u32, st.none() | st.integers(0, c.PLAYED_STANDS - 1))
 feedback: st.SearchStrategy[Feedback] = st.one_of(
     reports, nacks, played, st.just(KeyRequest()), st.just(Ask())
 )
