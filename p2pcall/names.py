@@ -8,6 +8,8 @@ for terminals (`view.sanitize`), and what can be dialled (`net.address`).
 import unicodedata
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
+ONE_DOT_LEADER = "\u2024"
+"""Looks like a full stop, and stands for one on the local network: one name, not two."""
 JOINERS = frozenset({ZWNJ, ZWJ})
 _VIRAMA = 9
 """Canonical combining class of the signs that take a letter's vowel away."""
@@ -48,7 +50,8 @@ def shortened(text: str, size: int) -> str:
 
 def alike(text: str) -> str:
     """What all spellings of one name have in common: for comparing, never for showing."""
-    return unicodedata.normalize("NFC", _bare(tidy(text)).casefold())
+    bare = _bare(tidy(text)).replace(ONE_DOT_LEADER, ".")
+    return unicodedata.normalize("NFC", bare.casefold())
 
 
 def settled(text: str) -> str:

@@ -150,6 +150,8 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     video_in, video_out = given["video_in"], given["video_out"]
     if given["no_video"]:
         video_in = video_out = "none"
+    audio_in, audio_out = _standard(audio_in, 0), _standard(audio_out, 1)
+    video_in, video_out = video_in and _standard(video_in, 0), _standard(video_out, 1)
     check_video_out(video_out)
     outputs = {"--audio-out": audio_out, "--video-out": video_out}
     to_stdout = [option for option, value in outputs.items() if value == "-"]
@@ -172,6 +174,12 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
         given["video_track"],
         given["fps"],
     )
+
+
+def _standard(value: str, number: int) -> str:
+    """`-` for standard input (0) or output (1) by another name."""
+    names = (f"/dev/fd/{number}", f"/proc/self/fd/{number}", ("/dev/stdin", "/dev/stdout")[number])
+    return "-" if value in names else value
 
 
 def own_name(name: str | None) -> str:

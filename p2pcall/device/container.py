@@ -1,9 +1,9 @@
 """Media files and streams for the library that reads and writes them: every path and every pipe goes through here.
 
-Rules: a name is a name: FFmpeg sees no protocol, number pattern or option in it, and opens nothing else because of what
-a file says (playlists). What is read as a stream is read once, from its first byte on. The track that players take is
-taken (the default one; a cover is no film) unless a number is given. Time stamps come out as one line (`stamps`).
-Leaves out decoding.
+Rules: a name is a name: FFmpeg sees no protocol, number pattern or option in it. Nothing is sent of a file that was not
+named: lists of other files are refused. What is read as a stream is read once, from its first byte on. The track that
+players take is taken (the default one; a cover is no film) unless a number is given. Time stamps come out as one line
+(`stamps`). Leaves out decoding.
 """
 
 import shlex
@@ -32,6 +32,8 @@ READ_OPTIONS = {"protocol_whitelist": "file", "pattern_type": "none"}
 STREAM_OPTIONS = {"protocol_whitelist": "", "analyzeduration": "1000000", "probesize": "1000000"}
 """What is read as it comes is not to be read for seconds before it is heard."""
 
+PLAYLISTS = frozenset(("concat", "hls", "applehttp", "dash", "imf", "webm_dash_manifest"))
+"""Formats that name other files: a message that somebody sent must not send what lies beside it."""
 MAX_READ_ERRORS = 50
 """So many in a row are the end of a file."""
 
@@ -93,6 +95,8 @@ def open_media(media: Media, kind: Kind, fps: int | None = None) -> InputContain
             hint = "`ffmpeg -i FILE -f matroska -` makes what can be read as it comes"
         raise media_file_error(media.name, "not a media file that can be read", hint) from error
     try:
+        if set(container.format.name.split(",")) & PLAYLISTS:
+            raise media_file_error(media.name, "a list of other files", "name the file itself")
         choose(container, media, kind)
     except P2PCallError:
         container.close()
@@ -106,7 +110,10 @@ def choose(container: InputContainer, media: Media, kind: Kind) -> Any:
     if not tracks:
         raise media_file_error(media.name, f"there is no {WORDS[kind]} in it")
     if media.track is None:
-        return min(tracks, key=_rank)
+        chosen = min(tracks, key=_rank)
+        if chosen.codec_context is None:
+            raise media_file_error(media.name, f"nothing here can decode the {WORDS[kind]} in it")
+        return chosen
     films = [track for track in tracks if not track.disposition & Disposition.attached_pic]
     if not 1 <= media.track <= len(films):
         text = f"{media.name}: there is no {WORDS[kind]} track {media.track}"
@@ -118,6 +125,8 @@ def choose(container: InputContainer, media: Media, kind: Kind) -> Any:
 def _rank(track: Stream) -> tuple[bool, bool, bool, int]:
     is_cover = bool(track.disposition & Disposition.attached_pic)
     is_default = bool(track.disposition & Disposition.default)
+    if track.codec_context is None:
+        return True, True, True, track.index
     return is_cover, not is_default, bool(track.disposition & SECOND_CHOICE), track.index
 
 

@@ -5,6 +5,7 @@ ends says so once and silence goes on. A sink that can write no more says so onc
 clock of playout. Leaves out decoding (`sound_in`), what comes in a stream (`streams`) and sound cards (`audio`).
 """
 
+import errno
 import io
 import itertools
 import math
@@ -101,14 +102,20 @@ class PacedSource:
             self._frames.close()
 
     def _tick(self, due: float) -> None:
-        pcm = self._next()
+        failure: P2PCallError | None = None
+        try:
+            pcm = self._next()
+        except P2PCallError as error:
+            pcm, failure, self._frames, self._ended = NOTHING_YET, error, None, True
         if pcm and self._clock is not None:
             self._clock.tell(self._given * FRAME_S, due - FRAME_S)
         self._given += bool(pcm)
         self.starved += pcm == NOTHING_YET and not self.held
         if self._on_frame is not None:
             self._on_frame(pcm or SILENCE, due)
-        if pcm is None and not self._ended:
+        if failure is not None and self.on_error is not None:
+            self.on_error(failure)
+        elif pcm is None and not self._ended:
             self._ended = True
             if self.on_end is not None:
                 self.on_end()
@@ -118,13 +125,7 @@ class PacedSource:
             return NOTHING_YET
         if self._frames is None or self._ended:
             return None
-        try:
-            return next(self._frames, None)
-        except P2PCallError as error:
-            self._frames = None
-            if self.on_error is not None:
-                self.on_error(error)
-            return None
+        return next(self._frames, None)
 
 
 class Writer(Protocol):
@@ -163,7 +164,8 @@ class StreamFile:
         """Takes all of it. Raises the OSError that the thread met."""
         if self._failure is not None:
             raise self._failure
-        self._writer.put(bytes(data))
+        if not self._writer.put(bytes(data)):
+            raise OSError(errno.EAGAIN, "its reader is too slow")
         return len(data)
 
     def close(self) -> None:
@@ -291,6 +293,10 @@ class FileWriter:
             else:
                 self._writer = WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
         except (OSError, av.FFmpegError) as error:
+            with suppress(OSError):
+                if self._stream is not None:
+                    self._stream.close()
+                file.finish()
             raise write_failure(error, str(file.path)) from error
 
     def write(self, pcm: bytes) -> None:

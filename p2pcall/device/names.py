@@ -73,7 +73,10 @@ def of_picture(spec: str) -> Meaning:
 def is_there(spec: str) -> bool:
     """A file, a pipe or the like of this name; not a directory."""
     path = Path(spec)
-    return path.exists() and not path.is_dir()
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:  # a name that is too long, a directory that is closed to us
+        return False
 
 
 def _of_path(spec: str) -> Literal["file", "stream"]:

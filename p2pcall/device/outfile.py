@@ -168,10 +168,18 @@ def check_not_the_same(inputs: Mapping[str, str | None], outputs: Mapping[str, O
     known = [(option, Path(value)) for option, value in inputs.items() if value and value != "-"]
     for option, file in outputs.items():
         for other, path in known:
-            if file.is_plain and same_file(path, file.path):
+            if not _is_device(file.path) and same_file(path, file.path):
                 text = f"{other} and {option} are the same file, {file.path}"
                 raise P2PCallError("same-file", text, ExitCode.USAGE, "name another file to write to")
         known.append((option, file.path))
+
+
+def _is_device(path: Path) -> bool:
+    """Such as /dev/null, which may well be read and written."""
+    try:
+        return stat.S_ISCHR(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def same_file(one: Path, other: Path) -> bool:

@@ -115,6 +115,15 @@ class Pacer:
             self._origin, wait = now - media_time, 0.0
         return None if self._closed.is_set() else max(0.0, -wait)
 
+    def now(self) -> float:
+        """The clock it waits by."""
+        return self._clock()
+
+    def forgive(self, late_s: float) -> None:
+        """Takes what was late by so much as in time, if the clock is one's own: a writer that has slipped stays so."""
+        if self._origin is not None:
+            self._origin += late_s
+
     def _follow(self, media_clock: MediaClock, media_time: float) -> float | None:
         """The sound may stand still or jump: looks again and again."""
         while not self._closed.is_set():

@@ -8,6 +8,7 @@ neither black nor white drawings vanish. Leaves out decoding, and colours beyond
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import av
@@ -100,9 +101,13 @@ class Developer:
 
     def _flat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         """Without holes."""
-        rgba = self._other.reformat(frame, width, height, "rgba", threads=1).to_ndarray().astype(np.uint16)
-        rows, columns = np.indices((height, width)) // BOARD_PIXELS
-        board = np.where((rows + columns) % 2 == 0, *BOARD_GREYS).astype(np.uint16)[..., None]
+        wide = ColorRange.JPEG if _full(frame) else None
+        space = None if frame.format.is_rgb or frame.format.has_palette else source_space(frame)
+        form = self._other.reformat(
+            frame, width, height, "rgba", src_colorspace=space, src_color_range=wide, threads=1
+        )
+        rgba = form.to_ndarray().astype(np.uint16)
+        board = _board(width, height)
         alpha = rgba[..., 3:]
         flat = ((rgba[..., :3] * alpha + board * (255 - alpha) + 127) // 255).astype(np.uint8)
         opaque = av.VideoFrame.from_ndarray(flat, format="rgb24")
@@ -124,6 +129,12 @@ class Developer:
             plane.update(rows.tobytes().ljust(plane.buffer_size, b"\0")[: plane.buffer_size])
         out.color_range, out.colorspace = frame.color_range, frame.colorspace
         return out
+
+
+@lru_cache(maxsize=4)
+def _board(width: int, height: int) -> np.ndarray:
+    rows, columns = np.indices((height, width)) // BOARD_PIXELS
+    return np.where((rows + columns) % 2 == 0, *BOARD_GREYS).astype(np.uint16)[..., None]
 
 
 def to_sent_form(by: VideoReformatter, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:

@@ -58,15 +58,19 @@ class FdReader:
         """`open_fd` is called by the first `read`; `owned`: closed at the end. `waiting` is told if nothing comes."""
         self._open_fd, self._owned, self._waiting = open_fd, owned, waiting
         self._fd = -1
-        self._waker = Waker()
+        self._waker: Waker | None = None
         self._poll = select.poll()
-        self._poll.register(self._waker.fd, select.POLLIN)
+        self._lock = threading.Lock()
         self._ended = False
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes, at least one; none at the end of the input or when closed. Raises OSError."""
-        if self._ended:
-            return b""
+        with self._lock:
+            if self._ended:
+                return b""
+            if self._waker is None:
+                self._waker = Waker()
+                self._poll.register(self._waker.fd, select.POLLIN)
         if self._fd < 0:
             self._fd = self._open_fd()
             self._poll.register(self._fd, select.POLLIN)
@@ -87,12 +91,19 @@ class FdReader:
         return bytes(got)
 
     def close(self) -> None:
-        self._waker.wake()
+        with self._lock:
+            if self._waker is None:
+                self._ended = True
+            else:
+                self._waker.wake()
 
     def release(self) -> None:
-        """Gives everything back; called by the reading thread when it reads no more."""
-        self._ended = True
-        self._waker.close()
+        """Gives everything back; called by the reading thread when it reads no more, or when nobody reads."""
+        with self._lock:
+            self._ended = True
+            waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.close()
         if self._owned and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -155,8 +166,8 @@ class FdWriter:
 
     @property
     def behind(self) -> bool:
-        """What is put now would not be taken."""
-        return len(self._queue) >= self._limit
+        """Half of what may wait does: what is put now is soon too much."""
+        return 2 * len(self._queue) >= self._limit
 
     def put(self, data: bytes) -> bool:
         """Queues a block; False (and counted) when the queue is full."""

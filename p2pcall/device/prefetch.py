@@ -6,6 +6,7 @@ pacing.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -16,7 +17,7 @@ from p2pcall.errors import P2PCallError
 FILE_AHEAD: Final = 25
 """Half a second of a file: what a disk may take to wake up within."""
 FILE_WAIT_S: Final = 1.0
-"""How long the loop waits for a frame of a file, once: after that it is a slow one, and silence takes its place."""
+"""How long the loop waits for frames of a file, in all: after that it is a slow one, and silence takes their place."""
 STREAM_AHEAD: Final = 4
 """80 ms of a stream: what a writer on a busy machine may be late."""
 
@@ -45,8 +46,10 @@ class Prefetch(Iterator[bytes]):
 
     def __next__(self) -> bytes:
         with self._changed:
-            if self._wait_s and not self._changed.wait_for(lambda: self._frames or self._ended, self._wait_s):
-                self._wait_s = 0.0
+            if self._wait_s > 0 and not (self._frames or self._ended):
+                began = time.monotonic()
+                self._changed.wait_for(lambda: self._frames or self._ended, self._wait_s)
+                self._wait_s -= time.monotonic() - began
             if self._frames:
                 frame = self._frames.popleft()
                 self._changed.notify_all()

@@ -24,11 +24,15 @@ from p2pcall.device.base import (
 )
 from p2pcall.device.container import Media, choose, loop_length, open_media, packets, zero_of
 from p2pcall.device.links import links
+from p2pcall.device.stamps import MAX_PAUSE_S
+from p2pcall.errors import P2PCallError
 
 FRAMES_AT_ONCE = 5
 """Resampled at one go: a fifth of the work of single frames, and still too little to be late by."""
 HOLE_S = 0.06
 """Stamps are off by less than this without a hole: coarse clocks, padding."""
+PLACELESS = ("ambisonic", "binaural")
+"""Layouts whose channels are no loudspeakers, and that the resampler refuses."""
 WORTH_TELLING_BYTES = 1_000
 """Less is a header between two joined files."""
 
@@ -40,22 +44,25 @@ def decoded_frames(media: Media, *, together: bool = False, note: Note | None = 
     P2PCallError if it cannot be opened.
     """
     sound, skipped = Sound(), _Skipped(media.name, note)
-    for link in links(media):
-        container = open_media(link, "audio")
+    for number, link in enumerate(links(media)):
+        try:
+            container = open_media(link, "audio")
+        except P2PCallError:
+            if not number:
+                raise
+            skipped.add(WORTH_TELLING_BYTES)  # how much it was, its reader does not tell
+            continue
         with container:
             sound.begin(zero_of(container) if together else None)
             track = choose(container, link, "audio")
             for packet in packets(container, track):
                 try:
-                    frames = packet.decode()
+                    for frame in packet.decode():
+                        goes_on = skipped.goes_on() and not together
+                        yield from sound.add(cast(av.AudioFrame, frame), after_skip=goes_on)
                 except (av.FFmpegError, ValueError):
                     skipped.add(packet.size)
                     yield NOTHING_YET
-                    continue
-                for frame in frames:
-                    yield from sound.add(
-                        cast(av.AudioFrame, frame), after_skip=skipped.goes_on() and not together
-                    )
     yield from sound.end()
     skipped.end()
 
@@ -115,17 +122,24 @@ class Sound:
             if self._zero is None:
                 self._zero = stamp - self._at
             hole = stamp - self._zero - self._at
+            if hole > MAX_PAUSE_S:
+                self._zero += hole - MAX_PAUSE_S
+                hole = MAX_PAUSE_S
             if hole > HOLE_S:
                 if not after_skip:
                     self._flush()
                     yield from self._silence(hole)
                 self._at += hole
         self._at += frame.samples / frame.sample_rate
+        size = FRAME_SAMPLES * FRAMES_AT_ONCE
         if self._resampler is None:
-            size = FRAME_SAMPLES * FRAMES_AT_ONCE
             self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ, frame_size=size)
         frame.pts = None
-        self._take(self._resampler.resample(frame))
+        try:
+            self._take(self._resampler.resample(frame))
+        except av.FFmpegError:  # it has no way from these places to one; nothing of the frame was taken
+            self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ, frame_size=size)
+            self._take(self._resampler.resample(_equally(frame)))
         yield from self._whole()
 
     def end(self) -> Iterator[bytes]:
@@ -163,8 +177,12 @@ class Sound:
 
 def _mixed(frame: av.AudioFrame) -> av.AudioFrame:
     """As it is, or if nobody says which channel is where, all of them in equal parts."""
-    if not frame.layout.name.endswith("channels"):
-        return frame
+    placeless = frame.layout.name.endswith("channels") or frame.layout.name.startswith(PLACELESS)
+    return _equally(frame) if placeless else frame
+
+
+def _equally(frame: av.AudioFrame) -> av.AudioFrame:
+    """One channel of all of them."""
     channels = frame.layout.nb_channels
     samples = frame.to_ndarray()
     mono = (samples if frame.format.is_planar else samples.reshape(-1, channels).T).mean(axis=0)

@@ -17,7 +17,7 @@ from typing import Final
 import av
 import numpy as np
 
-from p2pcall.device.base import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, Frames, Note
+from p2pcall.device.base import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, Frames, Note, media_file_error
 from p2pcall.device.container import Media
 from p2pcall.device.pipes import FdReader, FdWriter, Peeked
 from p2pcall.device.raw import SAMPLES, RawFormat
@@ -47,7 +47,14 @@ def reader_of(path: str, note: Note | None = None) -> FdReader:
         if note is not None:
             note(f"nothing comes from {path} yet")
 
-    return FdReader(lambda: _open(path, os.O_RDONLY), owned=True, waiting=waiting)
+    def opened() -> int:
+        try:
+            return _open(path, os.O_RDONLY)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise media_file_error(path, reason, "name a pipe that can be read") from error
+
+    return FdReader(opened, owned=True, waiting=waiting)
 
 
 def writer_to(path: str, limit: int, on_failure: Callable[[OSError], None]) -> FdWriter:
@@ -80,7 +87,13 @@ def stream_frames(
     peeked = Peeked(reader)
     try:
         if form is None and is_container(peeked):
-            yield from decoded_frames(Media(name, peeked, track, peeked.peek(4)), note=note)
+            heard = False
+            for frame in decoded_frames(Media(name, peeked, track, peeked.peek(4)), note=note):
+                heard = heard or bool(frame)
+                yield frame
+            if not heard:
+                hint = "`ffmpeg -i FILE -f matroska -` makes what can be read as it comes"
+                raise media_file_error(name, "there is no sound that can be decoded as it comes", hint)
         else:
             yield from _raw(peeked, form or RawFormat())
     except OSError:
@@ -101,6 +114,8 @@ def _raw(reader: Peeked, form: RawFormat) -> Frames:
     sound.begin(None)
     while pcm := reader.exactly(piece):
         samples = np.frombuffer(pcm[: len(pcm) // one * one], dtype).reshape(-1, form.channels)
+        if not len(samples):
+            break
         mono = samples.astype(np.float32).mean(axis=1).astype(dtype)
         frame = av.AudioFrame.from_ndarray(mono[np.newaxis], format=fmt, layout="mono")
         frame.sample_rate = form.rate_hz
@@ -116,25 +131,18 @@ def is_container(peeked: Peeked) -> bool:
     if head == b"\x47":
         packets = peeked.peek(2 * 188 + 1)
         return packets[188:189] == packets[376:377] == head
-    if head not in (b"R", b"O", b"f", b"\x1a", b"I", b"F", b"\0", b".", b"c", b"#"):
+    if head not in (b"R", b"O", b"f", b"\x1a", b"I", b"F", b"\0", b".", b"c", b"#", b"r", b"w", b"0"):
         return False
     head = peeked.peek(12)
-    marks = (
-        b"OggS",
-        b"fLaC",
-        b"\x1aE\xdf\xa3",
-        b"ID3",
-        b"FORM",
-        b"caff\0\1",
-        b".snd\0\0",
-        b"#!AMR",
-        b"FLV\1",
-    )
-    return (
-        head.startswith(marks)
-        or head[4:8] == b"ftyp"
-        or (head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE")
-    )
+    riff = head[:4] in (b"RIFF", b"RF64") and head[8:] in (b"WAVE", b"AVI ")
+    return head.startswith(MARKS) or head[4:8] in QUICKTIME or riff
+
+
+MARKS: Final = (
+    *(b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"ID3", b"FORM", b"caff\0\1", b".snd\0\0", b"#!AMR", b"FLV\1"),
+    *(b"riff\x2e\x91\xcf\x11", b"wvpk", b"0&\xb2u\x8ef\xcf\x11", b"\0\0\1\xba"),
+)
+QUICKTIME: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 def _is_mpeg_audio(data: bytes) -> bool:

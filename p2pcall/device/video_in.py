@@ -18,7 +18,7 @@ from p2pcall.device.base import Note, media_file_error
 from p2pcall.device.container import Media, choose, loop_length, open_media, packets, zero_of
 from p2pcall.device.exif import orientation
 from p2pcall.device.pace import MediaClock, Pacer
-from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, Developer, is_hdr, turn_of
+from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, Developer, Turn, is_hdr, turn_of
 from p2pcall.device.pipes import FdReader, Peeked
 from p2pcall.device.stamps import Stamps
 from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
@@ -26,7 +26,9 @@ from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
 STILL_FPS = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
 LATE_S = 0.05
-"""A picture of a file that is later than this is left out."""
+"""A picture of a file that is later than this is left out,"""
+FROZEN_S = 0.2
+"""unless none has been shown for so long."""
 UNSTAMPED_FPS = 25
 """The rate of pictures that bear no times, if nothing else is said."""
 
@@ -56,6 +58,7 @@ class PacedVideo:
         self._pacer = Pacer(media_clock=clock)
         self._step = 1 / fps
         self._next_at: float | None = None
+        self._shown_at = 0.0
 
     def read(self) -> av.VideoFrame | None:
         if self._pictures is None:
@@ -73,8 +76,12 @@ class PacedVideo:
             if self._next_at is None or at - self._next_at > self._step:
                 self._next_at = at
             self._next_at += self._step
+            now = self._pacer.now()
             if late > LATE_S and not first:
-                continue
+                if now - self._shown_at < FROZEN_S:
+                    continue
+                self._pacer.forgive(late)
+            self._shown_at = now
             return frame()
         return None
 
@@ -100,10 +107,20 @@ class StreamVideo:
         self._reader, self._name, self._track = reader, name, track
         self._pictures, self._fps = pictures, fps
         self._source: Y4mVideo | PacedVideo | None = None
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
         self._closed = False
 
     def read(self) -> av.VideoFrame | None:
+        with self._reading:
+            frame = None
+            try:
+                frame = None if self._closed else self._read()
+            finally:
+                if frame is None or self._closed:
+                    self._reader.release()
+            return frame
+
+    def _read(self) -> av.VideoFrame | None:
         try:
             if self._source is None:
                 source = self._begin()
@@ -113,10 +130,8 @@ class StreamVideo:
                         source.close()
             frame = self._source.read()
         except OSError:
-            frame = None
-        if frame is None:
-            self._reader.release()
-        else:
+            return None
+        if frame is not None:
             self.size = frame.width, frame.height
         return frame
 
@@ -133,6 +148,9 @@ class StreamVideo:
             if self._source is not None:
                 self._source.close()
         self._reader.close()
+        if self._reading.acquire(blocking=False):  # else whoever reads lets it go
+            self._reader.release()
+            self._reading.release()
 
 
 def generated(draw: Callable[[int], np.ndarray], fps: int) -> Iterator[Timed]:
@@ -173,18 +191,18 @@ def file_pictures(
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 continue
-            if packet.size:
-                turn = (
-                    EXIF_TURNS[orientation(bytes(packet))]
-                    if _may_have_exif(track.codec_context.name)
-                    else UPRIGHT
-                )
+            if packet.size and _may_have_exif(track.codec_context.name):
+                turn = EXIF_TURNS[orientation(bytes(packet))]
             for frame in frames:
                 if not told and note is not None and (curve := is_hdr(frame)):
                     told = True
                     note(f"{media.name} is {curve} (HDR): it looks paler here than it was made")
                 at = stamps.place(frame.time)
-                yield at, partial(developer.develop, frame, turn_of(frame) or turn, track.sample_aspect_ratio)
+                yield at, partial(developer.develop, frame, _turn(frame, turn), track.sample_aspect_ratio)
+
+
+def _turn(frame: av.VideoFrame, exif: Turn) -> Turn:
+    return exif if exif != UPRIGHT else turn_of(frame) or UPRIGHT
 
 
 def _may_have_exif(codec: str) -> bool:

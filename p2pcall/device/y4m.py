@@ -31,6 +31,9 @@ MAX_LINE_BYTES = 256
 MAX_SIDE = 4_096
 WRITE_QUEUE_FRAMES = 1
 OUTPUT_FPS = 15
+FRAME = b"FRAME\n"
+MOST_REPEATS = 2 * OUTPUT_FPS
+"""Of one picture in a file: written at one go, 14 MB at most."""
 FORMATS = {
     "420": ("yuv420p", 2, 2),
     "422": ("yuv422p", 2, 1),
@@ -53,7 +56,7 @@ class Header:
             raise ValueError(f"a picture of {self.width}x{self.height}")
         above, _, below = values.get("F", "15:1").partition(":")
         self.fps = Fraction(int(above), int(below or "1")) if int(below or "1") else Fraction(0)
-        if not 0 < self.fps <= 240:
+        if not Fraction(1, 60) <= self.fps <= 240:
             raise ValueError("no rate")
         colours = values.get("C", "420jpeg")
         name = "mono" if colours == "mono" else colours[:3]
@@ -81,6 +84,10 @@ class Header:
             at += width * height
         frame.color_range = ColorRange.JPEG if self.full_range else ColorRange.MPEG
         return frame
+
+
+def _black(width: int, height: int) -> bytes:
+    return bytes([16]) * (width * height) + bytes([128]) * (width * height // 2)
 
 
 def header(size: tuple[int, int]) -> bytes:
@@ -175,7 +182,7 @@ class StreamedY4m:
         if self._failure is not None:
             self._tell(self._failure)
             return
-        data = b"FRAME\n" + frame_bytes(self._fit(frame))
+        data = FRAME + frame_bytes(self._fit(frame))
         if self._writer is None:
             self._writer = self._make(WRITE_QUEUE_FRAMES, self._failed)
             data = header(self._size) + data
@@ -199,7 +206,10 @@ class StreamedY4m:
 
 
 class Y4mFile:
-    """y4m in a file, which keeps time: 15 pictures a second, each as often as it was seen."""
+    """y4m in a file, which keeps time: 15 pictures a second, each as often as it was seen.
+
+    But no longer than two seconds: who switches the camera off fills no disk.
+    """
 
     def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
         """Makes nothing yet: that begins with the first picture. The file's time begins with `start`."""
@@ -225,9 +235,9 @@ class Y4mFile:
                     self._canvas = Canvas.like(frame)
                     self._out = io.FileIO(self._file.begin(), "w")
                     self._write(header((self._canvas.width, self._canvas.height)))
-                    self._count = int((self._clock() - self._began) * OUTPUT_FPS)
+                    self._last = FRAME + _black(self._canvas.width, self._canvas.height)
                 self._fill(self._clock())
-                self._last = b"FRAME\n" + frame_bytes(self._canvas.fit(frame))
+                self._last = FRAME + frame_bytes(self._canvas.fit(frame))
             except (OSError, P2PCallError) as error:
                 self._fail(error)
 
@@ -242,17 +252,19 @@ class Y4mFile:
             try:
                 if self._out is not None:
                     with self._out:
-                        self._fill(max(self._clock(), self._began + (self._count + 1) / OUTPUT_FPS))
+                        self._write(self._last)  # however short it was seen
+                        self._count += 1
+                        self._fill(self._clock())
                     self._file.finish()
             except OSError as error:
                 self._fail(error)
 
     def _fill(self, now: float) -> None:
-        """The last picture for as long as it was seen; nothing before the first."""
+        """The last picture for as long as it was seen, black before the first; but not for ever."""
         due = int((now - self._began) * OUTPUT_FPS)
-        while self._last and self._count < due:
+        for _ in range(min(due - self._count, MOST_REPEATS)):
             self._write(self._last)
-            self._count += 1
+        self._count = max(self._count, due)
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)

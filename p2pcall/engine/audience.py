@@ -59,8 +59,9 @@ class Audience:
 
     def end(self, seq: int, done: Callable[[bool], None]) -> None:
         """Calls `done` when the frame before `seq` was heard: with False if the other side does not get there."""
-        self._end, self._end_by = (seq, done), self._clock() + END_WAIT_S
-        self._ask()
+        if self._end is None:
+            self._end, self._end_by = (seq, done), self._clock() + END_WAIT_S
+            self._ask()
 
     def _start(self) -> None:
         release, self._release = self._release, None

@@ -45,6 +45,7 @@ STEADY_S = 0.2
 """After such a pause it runs when it has taken frames for so long without another,"""
 NEVER_PAUSED_S = 0.8
 """and if there was none, for so long: it may still come."""
+STDIN = "/dev/stdin"
 WARN_AGAIN_S = 60.0
 """A device that fails more often than this is told of once."""
 
@@ -87,6 +88,7 @@ class Keeper(Generic[D]):
             card,
         )
         self._running = False
+        self._lost = False
         self._untold: P2PCallError | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._told_at = -inf
@@ -99,9 +101,11 @@ class Keeper(Generic[D]):
             on_failure(untold)
 
     def start(self) -> None:
-        """Begin with the device."""
+        """Begin with the device; if it was lost before, with what stands in for it until it is back."""
         self._running = True
         self._begin(self.device)
+        if self._lost:
+            self._again()
 
     def stop(self) -> None:
         """End, whatever is in use."""
@@ -116,6 +120,7 @@ class Keeper(Generic[D]):
         if not self._running:
             return
         self.device = self._reopen(self._stand_in)
+        self._lost = self._card and error.exit is ExitCode.DEVICE
         self._begin(self.device)
         now = asyncio.get_running_loop().time()
         if self.on_failure is None:
@@ -123,7 +128,7 @@ class Keeper(Generic[D]):
         elif now - self._told_at >= WARN_AGAIN_S:
             self._told_at = now
             self.on_failure(error)
-        if self._card and error.exit is ExitCode.DEVICE:
+        if self._lost:
             self._again()
 
     def _again(self) -> None:
@@ -152,6 +157,7 @@ class Keeper(Generic[D]):
         except P2PCallError:
             self._again()
             return
+        self._lost = False
         stand_in, self.device = self.device, device
         stand_in.stop()
 
@@ -303,6 +309,8 @@ class Devices:
     """What is written."""
     notes: Notes = field(default_factory=Notes)
     """What inputs have to say while they are read."""
+    finite_video: bool = False
+    """The picture has an end of its own."""
     one_file: bool = False
     """Sound and picture are those of one file."""
 
@@ -319,12 +327,14 @@ class Devices:
             self.video_sink.close()
 
 
-def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
+def open_devices(
+    settings: CallSettings, env: Env, call: int = 0, *, loop: asyncio.AbstractEventLoop | None = None
+) -> Devices:
     """Look for everything that `settings` names; nothing is captured yet. P2PCallError with exit 6 or 2.
 
     `call` counts the calls of one `listen`: files that a former call has written are not overwritten, even by force.
     """
-    loop = asyncio.get_running_loop()
+    loop = loop or asyncio.get_running_loop()
     if settings.echo:
         return _echo_devices()
     media = settings.media
@@ -344,7 +354,8 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
         for option, value in written.items()
         if _is_file(value)
     }
-    check_not_the_same({"--audio-in": media.audio_in, "--video-in": media.video_in}, files)
+    pipes = {option: OutFile(value) for option, value in written.items() if is_stream(value)}
+    check_not_the_same({"--audio-in": media.audio_in, "--video-in": media.video_in}, pipes | files)
     for file in files.values():
         warnings += [P2PCallError("file-found", text, ExitCode.OK) for text in file.check()]
 
@@ -360,19 +371,22 @@ def open_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
         show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
     sends = media.audio_in != "none"
     one_file = finite and inputs.clock is not None
-    return Devices(microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, one_file)
+    return Devices(
+        microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, finite, one_file
+    )
 
 
 def _inputs(media: MediaSettings, notes: Notes) -> Inputs:
     """P2PCallError (exit 2) if one stream is to be read twice."""
-    one = media.video_in is not None and media.audio_in == media.video_in and is_stream(media.audio_in)
-    if one:
+    heard, seen = (STDIN if spec == "-" else spec or "" for spec in (media.audio_in, media.video_in))
+    if is_stream(heard) and is_stream(seen) and same_file(Path(heard), Path(seen)):
         text = f"{media.audio_in} can be read once: as sound or as picture"
         raise P2PCallError("same-file", text, ExitCode.USAGE, "write it to a file first, or use two pipes")
     together = (
         media.video_in is not None
         and is_there(media.audio_in)
         and is_there(media.video_in)
+        and not is_stream(media.audio_in)
         and same_file(Path(media.audio_in), Path(media.video_in))
     )
     return Inputs(

@@ -109,3 +109,24 @@ class FigureKeeper:
             dropped=self.dropped(),
             frames_shown=self.playout.shown if self.playout else 0,
         )
+
+
+def in_words(figures: Figures) -> dict[str, str]:
+    """The statistics box: label -> value."""
+
+    def ms(value: float | None) -> str:
+        return "not measured yet" if value is None else f"{value:.0f} ms"
+
+    size, rate = figures.video_size, figures.video_fps
+    return {
+        "round trip": ms(figures.rtt_ms),
+        "sound delay": ms(figures.audio_delay_ms),
+        "lost": f"{figures.loss:.1%} of the sound",
+        "repaired": f"{figures.recovered} pieces of sound so far",
+        "made up": f"{figures.concealed:.1%} of the sound",
+        "jitter": ms(figures.jitter_ms),
+        "sent": f"{figures.tx_kbps:.0f} kb/s",
+        "received": f"{figures.rx_kbps:.0f} kb/s",
+        "picture": f"{size}, {rate:.0f} a second" if size else "none received",
+        "processor": f"{figures.cpu:.0%} of one core",
+    }

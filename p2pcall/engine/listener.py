@@ -209,6 +209,7 @@ class Listener:
             raise
         video = answer == "video" and devices.sends_video
         if not line.accept(self._settings.name, devices.sends_audio, video):
+            devices.speaker.stop()
             self._devices = devices
             self._ended(event, "missed")
             return
@@ -234,6 +235,7 @@ class Listener:
 
     async def _ask(self, line: Line, event: events.Incoming) -> str:
         """The person's answer: audio, video, decline; or "gone" when there is nobody to answer to any more."""
+        speaker = self._ringing_speaker()
         question = self._station.ui.ask(event, camera=self._camera)
         if question is None:
             self._decline(line, Reason.DECLINED)
@@ -242,7 +244,6 @@ class Listener:
             self._ended(event, "declined")
             return "decline"
         line.ring(self._settings.name)
-        speaker = self._ringing_speaker()
         if speaker is not None:
             speaker.play(ring())
         given = "gone"
@@ -266,6 +267,7 @@ class Listener:
         if self._devices is None:
             with suppress(P2PCallError):  # told when the call is answered
                 self._devices = open_devices(self._settings, self._station.env, self._calls)
+                self._camera = self._devices.sends_video
         devices = self._devices
         return devices.speaker if devices is not None and devices.speaker.is_card else None
 

@@ -6,7 +6,7 @@ Leaves out how the call came about (`caller`, `listener`) and what the exit code
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from p2pcall.engine import keys
 from p2pcall.engine.audience import Audience
 from p2pcall.engine.audio import AudioReceive, AudioSend
 from p2pcall.engine.devices import Devices
-from p2pcall.engine.figures import FigureKeeper
+from p2pcall.engine.figures import FigureKeeper, in_words
 from p2pcall.engine.node import Line, Node, Told
 from p2pcall.engine.outcome import GOODBYES
 from p2pcall.engine.people import Who
@@ -163,7 +163,7 @@ class LiveCall:
                 devices.open_camera, self._loop.call_soon_threadsafe, self._node.now, show_local
             )
             capture.on_end = lambda: self._source_ended("video")
-            capture.on_error = self._device_failed
+            capture.on_error = self._camera_failed
         self._video = VideoPath(self._line, self._node.now, self._session_ms, capture, playout, sink)
         self._video.on_first_show = self._first_video
         self._figures = FigureKeeper(
@@ -300,12 +300,7 @@ class LiveCall:
                 self._set_hud(muted=self._send.muted)
                 self._tell_media()
             case keys.VIDEO if self._video is not None and self._devices.sends_video:
-                self._video_on = not self._video_on
-                self._video.film(self._video_on)
-                if not self._video_on and self._view is not None:
-                    self._view.show_local(None)
-                self._set_hud(video_on=self._video_on)
-                self._tell_media()
+                self._film(not self._video_on)
             case keys.VIDEO:
                 self._set_hud(notice=_no_camera(self._settings.media.video_in))
             case keys.STATS:
@@ -356,6 +351,11 @@ class LiveCall:
     def _source_ended(self, which: str) -> None:
         """Sound or picture has come to its end; the call has, when the first one has, or both of one file."""
         self._ended_sources.add(which)
+        self._hang_up_at_the_end()
+
+    def _hang_up_at_the_end(self) -> None:
+        if not self._ended_sources:
+            return
         both = self._devices.one_file and self._video_on and self._ended_sources != {"audio", "video"}
         if not self._settings.media.hangup_on_eof or both:
             return
@@ -392,21 +392,42 @@ class LiveCall:
             return
         self._warn(error.slug, error.text)
 
+    def _camera_failed(self, error: P2PCallError) -> None:
+        self._device_failed(error)
+        if self._devices.finite_video:
+            self._ended_sources.add("video")
+        self._film(False)
+
+    def _film(self, on: bool) -> None:
+        """Camera on or off, and say so to both."""
+        assert self._video is not None
+        self._video_on = on
+        self._video.film(on)
+        if not on and self._view is not None:
+            self._view.show_local(None)
+        self._set_hud(video_on=on)
+        self._tell_media()
+        self._hang_up_at_the_end()
+
     def _warn(self, slug: str, text: str) -> None:
         self._ui.emit(events.Warning(slug, text))
         self._set_hud(notice=text)
 
     def _sink_failed(self, error: P2PCallError) -> None:
         """Called by the playout thread, or by a view that cannot show the picture any more."""
-        self._loop.call_soon_threadsafe(self._device_failed, error)
+        self._from_thread(self._device_failed, error)
 
     def _input_noted(self, text: str) -> None:
         """Called by whichever thread reads the input."""
-        self._loop.call_soon_threadsafe(self._warn, "media-file", text)
+        self._from_thread(self._warn, "media-file", text)
 
     def _file_named(self, text: str) -> None:
         """Called by whichever thread writes the file."""
-        self._loop.call_soon_threadsafe(self._warn, "file-exists", text)
+        self._from_thread(self._warn, "file-exists", text)
+
+    def _from_thread(self, call: Callable[..., None], *args: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(call, *args)
 
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))
@@ -422,7 +443,7 @@ class LiveCall:
         if not self._media_told:
             self._tell_media()
         self._ui.emit(events.Stats(self._peer.call_id, figures))
-        self._set_hud(stats=_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
+        self._set_hud(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
         self._report(figures)
         if self._peer.rtt is not None and self._video is not None:
             self._video.set_rtt(self._peer.rtt)
@@ -461,6 +482,9 @@ class LiveCall:
         return round((self._node.now() - self._connected_at) * 1000, 1)
 
     def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        """Calls it then; the same name takes the place of what was to be called."""
+        if name in self._timers:
+            self._timers[name].cancel()
         self._timers[name] = self._loop.call_later(seconds, call)
 
 
@@ -469,24 +493,3 @@ def _no_camera(video_in: str | None) -> str:
     if video_in == "none":
         return "no camera in this call: call again with --video-in camera"
     return "no camera found: plug one in, then call again"
-
-
-def _words(figures: Figures) -> dict[str, str]:
-    """The statistics box: label -> value."""
-
-    def ms(value: float | None) -> str:
-        return "not measured yet" if value is None else f"{value:.0f} ms"
-
-    size, rate = figures.video_size, figures.video_fps
-    return {
-        "round trip": ms(figures.rtt_ms),
-        "sound delay": ms(figures.audio_delay_ms),
-        "lost": f"{figures.loss:.1%} of the sound",
-        "repaired": f"{figures.recovered} pieces of sound so far",
-        "made up": f"{figures.concealed:.1%} of the sound",
-        "jitter": ms(figures.jitter_ms),
-        "sent": f"{figures.tx_kbps:.0f} kb/s",
-        "received": f"{figures.rx_kbps:.0f} kb/s",
-        "picture": f"{size}, {rate:.0f} a second" if size else "none received",
-        "processor": f"{figures.cpu:.0%} of one core",
-    }

@@ -81,6 +81,8 @@ async def _anybody(
         if resolving.done() and resolving.exception() is None:
             return resolving.result()
     peer = await _seen(name, bound, resolving, FIND_TIMEOUT_S)
+    if "." in name and resolving.done() and resolving.exception() is None:
+        return resolving.result()  # a host is not to be taken over by whoever is on the network
     return list(peer.addresses) if peer is not None else await resolving
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 
 from p2pcall import events
 from p2pcall.engine.caller import Caller
@@ -14,6 +16,7 @@ from p2pcall.engine.station import Station
 from p2pcall.engine.ui import Ui
 from p2pcall.engine.windowcheck import WindowCheck
 from p2pcall.env import Env
+from p2pcall.errors import P2PCallError
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 
@@ -48,6 +51,23 @@ async def listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcom
     )
 
 
+async def _opened(settings: CallSettings, env: Env) -> Devices:
+    """Devices, opened in a thread that is left alone if somebody does not want to wait for it: files may be slow."""
+    loop = asyncio.get_running_loop()
+    if settings.echo:
+        return open_devices(settings, env)
+    opened: Future[Devices] = Future()
+
+    def work() -> None:
+        try:
+            opened.set_result(open_devices(settings, env, loop=loop))
+        except P2PCallError as error:  # any other one ends the command (`station.Interrupts`)
+            opened.set_exception(error)
+
+    threading.Thread(target=work, name="p2pcall-devices", daemon=True).start()
+    return await asyncio.wrap_future(opened)
+
+
 async def _run(
     env: Env,
     settings: CallSettings,
@@ -65,7 +85,7 @@ async def _run(
     try:
         if settings.media.video_out == WINDOW and not settings.echo:
             window = WindowCheck(env.environ)
-        devices = open_devices(settings, env)
+        devices = await station.unless_interrupted(_opened(settings, env))
         if window is not None:
             await station.unless_interrupted(window.result())
         for warning in devices.warnings:

@@ -8,6 +8,7 @@ that is no device's ends its thread, and with it the call (`station.Interrupts`)
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ FPS = 15
 MAX_QUEUED_FRAMES = 60
 """Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
 
+LEAST_AGAIN_S = 0.2
+"""Between two codings of one picture: who asks for another size or a key frame all the time gets no more than that."""
 AGAIN_S = 1.0
 """A picture that stays is sent again so often: what was lost of it is noticed, and it grows sharper."""
 
@@ -46,7 +49,10 @@ class _Run:
     """A picture and when it was captured; stays for those who come late, until there is a newer one."""
     fresh: bool = False
     """It has not been coded yet."""
-    ended: bool = False
+    failed: bool = False
+    """The source is broken: what it gave last is not sent any more."""
+    again_at: float = 0.0
+    """When a picture that is not new may be coded again."""
 
 
 class CaptureThread:
@@ -133,12 +139,11 @@ class CaptureThread:
             finally:
                 source.close()
         except P2PCallError as error:
+            with self._changed:
+                run.failed = True
+                self._changed.notify_all()
             if self.on_error is not None and not run.stopping:
                 self._post(self.on_error, error)
-        finally:
-            with self._changed:
-                run.ended = True
-                self._changed.notify_all()
 
     def _read(self, run: _Run, source: VideoSource) -> None:
         while (frame := source.read()) is not None:
@@ -177,12 +182,17 @@ class CaptureThread:
     ) -> tuple[tuple[av.VideoFrame, float], tuple[int, int], bool] | None:
         """Waits for what is to be coded next: a picture, its size, whether as a key frame. None at the end."""
         with self._changed:
-            while not run.stopping:
+            while not run.stopping and not run.failed:
+                now = time.monotonic()
                 if run.newest is not None and self._slot_free and 0 not in self._view:
                     frame, captured_at = run.newest
                     size = encode_size(frame.width, frame.height, *self._view)
                     again = encoder is None or size != (encoder.width, encoder.height) or self._key_wanted
+                    if not run.fresh and now < run.again_at:
+                        self._changed.wait(run.again_at - now)
+                        continue
                     if run.fresh or again or not self._changed.wait(AGAIN_S):
+                        run.again_at = now + LEAST_AGAIN_S
                         captured_at = captured_at if run.fresh else self._clock()
                         run.fresh = False
                         return (frame, captured_at), size, self._key_wanted

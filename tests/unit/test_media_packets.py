@@ -2,15 +2,25 @@
 
 import pytest
 
+from p2pcall.media import constants as c
 from p2pcall.media.packets import (
+    Ask,
     AudioCopy,
     AudioFrame,
     AudioPacket,
+    KeyRequest,
     Nack,
+    Played,
+    Report,
+    VideoFragment,
     pack_audio,
     pack_feedback,
+    pack_fragment,
     parse_audio,
     parse_feedback,
+    parse_fragment,
+    split_frame,
+    video_payload_bytes,
 )
 
 
@@ -25,6 +35,129 @@ def test_audio_bytes() -> None:
 def test_a_copy_from_before_the_clock_began_has_time_zero() -> None:
     packet = AudioPacket(5, 20, (AudioCopy(0, b"a"), AudioCopy(4, b"b")))
     assert [frame.capture_ms for frame in packet.frames()] == [20, 0]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "00000005 000003e8",
+        "00000005 000003e8 00",  # no frame
+        "00000005 000003e8 05" + "00 0001 61" * 5,  # too many
+        "00000005 000003e8 01 01 0001 61",  # the first is not the newest
+        "00000005 000003e8 02 00 0001 61 00 0001 61",  # distance 0 twice
+        "00000005 000003e8 03 00 0001 61 02 0001 61 01 0001 61",  # distances fall
+        "00000005 000003e8 02 00 0001 61 06 0001 61",  # before seq 0
+        "00000050 000003e8 02 00 0001 61 11 0001 61",  # too far back
+        "00000005 000003e8 01 00 0000",  # empty frame
+        "00000005 000003e8 01 00 0002 61",  # short
+        "00000005 000003e8 02 00 0001 61 01",  # no second header
+        "00000005 000003e8 01 00 0001 61 00",  # trailing byte
+    ],
+)
+def test_malformed_audio(payload: str) -> None:
+    assert parse_audio(bytes.fromhex(payload)) is None
+
+
+def test_longest_audio() -> None:
+    frame = bytes(c.MAX_PAYLOAD_BYTES - c.AUDIO_HEADER_BYTES - c.AUDIO_COPY_HEADER_BYTES)
+    assert len(pack_audio(AudioPacket(0, 0, (AudioCopy(0, frame),)))) == c.MAX_PAYLOAD_BYTES
+    with pytest.raises(ValueError):
+        pack_audio(AudioPacket(0, 0, (AudioCopy(0, frame + b"x"),)))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        AudioPacket(-1, 0, (AudioCopy(0, b"a"),)),
+        AudioPacket(0, 1 << 32, (AudioCopy(0, b"a"),)),
+        AudioPacket(0, 0, ()),
+        AudioPacket(9, 0, (AudioCopy(0, b"a"),) * 300),
+        AudioPacket(900, 0, (AudioCopy(0, b"a"), AudioCopy(300, b"a"))),
+        AudioPacket(0, 0, (AudioCopy(0, bytes(70_000)),)),
+    ],
+)
+def test_audio_that_cannot_be_sent(packet: AudioPacket) -> None:
+    with pytest.raises(ValueError):
+        pack_audio(packet)
+
+
+def test_fragment_bytes() -> None:
+    fragment = VideoFragment(7, 1_000, 1, 3, True, b"data")
+    payload = bytes.fromhex("00000007 000003e8 0001 0003 01") + b"data"
+    assert pack_fragment(fragment) == payload
+    assert parse_fragment(payload) == fragment
+    assert parse_fragment(payload[:12] + b"\0data") == VideoFragment(7, 1_000, 1, 3, False, b"data")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "00000007 000003e8 0001 0003 01",  # no data
+        "00000007 000003e8 0003 0003 01 61",  # index beyond count
+        "00000007 000003e8 0000 0000 01 61",  # no fragments
+        "00000007 000003e8 0000 0201 01 61",  # 513 fragments
+        "00000007 000003e8 0000 0001 02 61",  # reserved flag
+        "00000007 000003e8 0000 0001 00" + "61" * 1_101,  # too long
+    ],
+)
+def test_malformed_fragment(payload: str) -> None:
+    assert parse_fragment(bytes.fromhex(payload)) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "padded"), [(1, 381), (381, 381), (382, 765), (765, 765), (766, 1_165), (1_113, 1_165)]
+)
+def test_fragments_are_padded_to_few_sizes(length: int, padded: int) -> None:
+    assert video_payload_bytes(bytes(length)) == padded
+
+
+def test_longest_nack_fits_beside_voice() -> None:
+    longest = pack_feedback(Nack(0, tuple(range(c.MAX_NACK_INDEXES))))
+    assert len(longest) + 3 <= 112 < len(longest) + 2 + 3
+
+
+def test_fragment_that_cannot_be_sent() -> None:
+    with pytest.raises(ValueError):
+        pack_fragment(VideoFragment(0, 0, 1, 1, True, b"x"))
+    with pytest.raises(ValueError):
+        pack_fragment(VideoFragment(0, 0, 0, 70_000, True, b"x"))
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 1), (1_100, 1), (1_101, 2), (c.MAX_VIDEO_FRAME_BYTES, 477)])
+def test_split_frame(size: int, count: int) -> None:
+    parts = split_frame(3, 40, True, bytes(size))
+    assert [len(parts), parts[-1].index, parts[0].count] == [count, count - 1, count]
+    assert sum(len(part.data) for part in parts) == size
+    assert max(len(part.data) for part in parts) <= c.VIDEO_FRAGMENT_BYTES
+
+
+@pytest.mark.parametrize("size", [0, c.MAX_VIDEO_FRAME_BYTES + 1])
+def test_frames_that_cannot_be_split(size: int) -> None:
+    with pytest.raises(ValueError):
+        split_frame(0, 0, False, bytes(size))
+
+
+def test_feedback_bytes() -> None:
+    assert pack_feedback(Nack(7, (1, 258))) == bytes.fromhex("01 00000007 02 0001 0102")
+    assert pack_feedback(Nack(7, ())) == bytes.fromhex("01 00000007 00")
+    assert pack_feedback(KeyRequest()) == b"\x02"
+    assert pack_feedback(Played(258, 40.0)) == bytes.fromhex("04 00000102 0028")
+    assert pack_feedback(Played(258, None)) == bytes.fromhex("04 00000102 ffff")
+    assert pack_feedback(Ask()) == b"\x05"
+    assert parse_feedback(pack_feedback(Played(-1, 1e9))) == Played(0, c.PLAYED_STANDS - 1)
+    report = Report(100, 90, 0.1, 12.5, 320, 240, 33)
+    assert pack_feedback(report) == bytes.fromhex("03 00000064 0000005a 199a 007d 0140 00f0 00000021")
+    parsed = parse_feedback(pack_feedback(report))
+    assert isinstance(parsed, Report)
+    assert parsed.loss == pytest.approx(0.1, abs=1e-4)
+
+
+def test_figures_of_a_report_are_held_to_their_fields() -> None:
+    wild = Report(1 << 40, -5, 2.0, 1e9, 100_000, -1, 1 << 33)
+    held = Report(c.MAX_U32, 0, 1.0, 6553.5, 0xFFFF, 0, c.MAX_U32)
+    assert parse_feedback(pack_feedback(wild)) == held
 
 
 @pytest.mark.parametrize(
