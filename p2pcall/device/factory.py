@@ -6,6 +6,8 @@ to draw on a terminal, which are the view's. The sound card's driver is imported
 no PortAudio.
 """
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, repeat
@@ -174,15 +176,17 @@ def open_video_source(
         return _stream_video(reader_of(spec, inputs.note), spec, inputs, fps)
     media = Media(spec, track=inputs.video_track)
     size, still = video_in.check_pictures(media)
-    pictures = partial(
-        video_in.repeated_pictures,
-        media,
-        inputs.loop,
-        fps=inputs.fps,
-        together=inputs.clock is not None,
-        note=inputs.note,
-    )
-    return video_in.PacedVideo(pictures, size, fps, inputs.clock, endless=inputs.loop or still)
+    clock = inputs.clock
+
+    def pictures() -> Iterator[video_in.Timed]:
+        """From where the sound is: the camera may be switched on at any time."""
+        skip = 0.0 if clock is None else clock.position(time.monotonic())
+        together = clock is not None
+        return video_in.repeated_pictures(
+            media, inputs.loop, fps=inputs.fps, together=together, skip=skip, note=inputs.note
+        )
+
+    return video_in.PacedVideo(pictures, size, fps, clock, endless=inputs.loop or still)
 
 
 def _stream_video(reader: FdReader, name: str, inputs: Inputs, fps: int) -> VideoSource:

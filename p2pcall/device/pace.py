@@ -77,6 +77,10 @@ class MediaClock:
         self.origin: float | None = None
         """When the beginning of the file was, or would have been, on the clock of both; None before it begins."""
 
+    def position(self, now: float) -> float:
+        """Seconds of the file that have been; 0 before it begins."""
+        return 0.0 if self.origin is None else max(0.0, now - self.origin)
+
     def tell(self, media_s: float, at: float) -> None:
         """What is at `media_s` seconds of the file is heard at `at`."""
         self.origin = at - media_s

@@ -103,6 +103,7 @@ class Sound:
         self._zero: float | None = None
         self._at = 0.0  # seconds of sound that went in
         self._kind: tuple[str, str, int] | None = None
+        self._placeless = False  # the channels of this kind can only be mixed in equal parts
         self._resampler: av.AudioResampler | None = None
         self._pcm = bytearray()
 
@@ -116,7 +117,7 @@ class Sound:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:
             self._flush()
-            self._kind = kind
+            self._kind, self._placeless = kind, False
         stamp = frame.time
         if stamp is not None:
             if self._zero is None:
@@ -136,8 +137,11 @@ class Sound:
             self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ, frame_size=size)
         frame.pts = None
         try:
-            self._take(self._resampler.resample(frame))
-        except av.FFmpegError:  # it has no way from these places to one; nothing of the frame was taken
+            self._take(self._resampler.resample(_equally(frame) if self._placeless else frame))
+        except av.FFmpegError:
+            if self._placeless:
+                raise
+            self._placeless = True  # it has no way from these places to one; nothing of the frame was taken
             self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ, frame_size=size)
             self._take(self._resampler.resample(_equally(frame)))
         yield from self._whole()

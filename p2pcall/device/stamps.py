@@ -42,8 +42,14 @@ class Joins:
 class Stamps:
     """Places of pictures on a line that begins with 0 and always moves on."""
 
-    def __init__(self, step: float, zero: float | None = None, max_pause_s: float = MAX_PAUSE_S) -> None:
-        """`step`: seconds from picture to picture where stamps do not tell; `zero`: the stamp of 0, else the first."""
+    def __init__(
+        self, step: float, zero: float | None = None, max_pause_s: float = MAX_PAUSE_S, *, begin: float = 0.0
+    ) -> None:
+        """`step`: seconds from picture to picture where stamps do not tell; `zero`: the stamp of 0, else the first.
+
+        `begin`: about where the first picture is, if the ones before it are skipped.
+        """
+        self._begin = begin
         self._step = step
         self._zero = zero
         self._max_pause_s = max_pause_s
@@ -55,7 +61,7 @@ class Stamps:
             self._zero = stamp
         at = None if stamp is None or self._zero is None else stamp - self._zero
         if self._last is None:
-            self._last = min(max(0.0, at or 0.0), self._max_pause_s)
+            self._last = min(max(0.0, at or 0.0), self._begin + self._max_pause_s)
         elif at is None or at <= self._last:
             self._last += self._step
         elif at > self._last + self._max_pause_s and self._zero is not None:

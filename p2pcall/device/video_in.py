@@ -9,6 +9,7 @@ The picture of a file whose sound is sent too keeps to the sound's clock. Leaves
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 import av
@@ -29,6 +30,7 @@ LATE_S = 0.05
 """A picture of a file that is later than this is left out,"""
 FROZEN_S = 0.2
 """unless none has been shown for so long."""
+WORTH_SKIPPING_S = 1.0
 UNSTAMPED_FPS = 25
 """The rate of pictures that bear no times, if nothing else is said."""
 
@@ -173,18 +175,28 @@ def check_pictures(media: Media) -> tuple[tuple[int, int], bool]:
 
 
 def file_pictures(
-    media: Media, *, fps: int | None = None, together: bool = False, note: Note | None = None
+    media: Media,
+    *,
+    fps: int | None = None,
+    together: bool = False,
+    skip: float = 0.0,
+    note: Note | None = None,
 ) -> Iterator[Timed]:
     """The pictures of a file or stream once; times begin with 0 and always move on.
 
-    `fps` is the rate of pictures that bear no times; `together` keeps their place in time with the sound of the file.
+    `fps` is the rate of pictures that bear no times; `together` keeps their place in time with the sound of the file:
+    then so many seconds may be skipped, back to a key frame.
     """
     container = open_media(media, "video", fps)
     with container:
         track = choose(container, media, "video")
         track.codec_context.thread_type = "AUTO"
         rate = fps or float(track.average_rate or UNSTAMPED_FPS)
-        stamps = Stamps(1 / rate, zero_of(container) if together else None)
+        zero = zero_of(container) if together else None
+        stamps = Stamps(1 / rate, zero, begin=skip)
+        if zero is not None and skip > WORTH_SKIPPING_S:
+            with suppress(av.FFmpegError):  # what cannot be skipped is decoded
+                container.seek(round((zero + skip) * 1_000_000))
         developer, told, turn = Developer(), note is None, UPRIGHT
         for packet in packets(container, track):
             try:
@@ -210,17 +222,24 @@ def _may_have_exif(codec: str) -> bool:
 
 
 def repeated_pictures(
-    media: Media, loop: bool, *, fps: int | None = None, together: bool = False, note: Note | None = None
+    media: Media,
+    loop: bool,
+    *,
+    fps: int | None = None,
+    together: bool = False,
+    skip: float = 0.0,
+    note: Note | None = None,
 ) -> Iterator[Timed]:
     """The pictures of a file; over and over with `loop`; a file of one picture is repeated in any case.
 
     `together`: each time as long as sound and picture of the file are, so that they begin anew at once.
     """
     length = _length(media) if together and loop else None
-    start = 0.0
+    start = skip // length * length if length else 0.0
+    skip -= start
     while True:
         count, end, last = 0, start, None
-        for at, picture in file_pictures(media, fps=fps, together=together, note=note):
+        for at, picture in file_pictures(media, fps=fps, together=together, skip=skip, note=note):
             if length is not None and at >= length:
                 break
             step = start + at - end if count else 0.0
@@ -229,6 +248,7 @@ def repeated_pictures(
         if count == 1 and last is not None and length is None:
             for n in itertools.count(1):
                 yield end + n / STILL_FPS, last
+        skip = 0.0
         if not loop or not count:
             return
         start = end + max(step, 1 / 60) if length is None else start + length

@@ -171,6 +171,14 @@ def test_a_host_that_the_system_knows_is_not_told_to_the_network(monkeypatch: py
     assert (addresses, race.asked) == (HOST, [])
 
 
+@pytest.mark.parametrize("order", [("bob", "host"), ("host", "bob")])
+def test_a_host_whose_name_server_is_slow_is_not_taken_over_by_the_network(
+    monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
+) -> None:
+    addresses, race = located(monkeypatch, "host.example", *order, patience=0.0)
+    assert (addresses, race.asked) == (HOST, ["host.example"])
+
+
 def test_a_contact_with_a_dot_is_looked_for_on_the_network_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever answers there has to prove the key."""
     assert located(monkeypatch, "jan.smit", "bob", contact=True)[0] == BOB_AT

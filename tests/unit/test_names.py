@@ -73,3 +73,8 @@ def test_joiners_that_do_not_come_to_rest_all_go() -> None:
     """Each that goes lets marks change places and takes the next one's reason away."""
     text = "\u09b0" + ("\u093c\u200d\u09cd\u200d\u0301" * 40)
     assert settled(settled(text)) == settled(text)
+
+
+def test_the_dot_of_the_local_network_is_the_dot() -> None:
+    """They look the same, and stand for each other where names are announced: a second contact of that name is none."""
+    assert alike("jan\u2024smit") == alike("Jan.Smit")
