@@ -83,13 +83,6 @@ class FdReader:
         self._ended = not data
         return data
 
-    def exactly(self, count: int) -> bytes:
-        """`count` bytes, fewer only at the end of the input or when closed. Raises OSError."""
-        got = bytearray()
-        while len(got) < count and (data := self.read(count - len(got))):
-            got += data
-        return bytes(got)
-
     def close(self) -> None:
         with self._lock:
             if self._waker is None:
