@@ -1,9 +1,12 @@
 """What one side says it is called is what the other side dials: real pairs on a cable, and contacts who are away."""
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness import P2P
 from netns import NetnsPair
 from pairs import NO_MEDIA, Start, identity, knows
 
@@ -31,14 +34,24 @@ def test_the_name_that_is_announced_is_the_name_that_is_dialled(
     assert again.wait_event("peer-found", name=name, contact=name)
 
 
+def noticing(p2p: Start, *argv: str, **where: Any) -> P2P:
+    """One who finds out that the name is taken. mDNS answers nobody twice within a second: it may be missed once."""
+    for name in ("second", "third", "fourth"):
+        process = p2p(*argv, name=name, **where)
+        with suppress(AssertionError):
+            assert "jan.smit-2" in process.wait_event("warning", timeout=8, slug="name-taken")["text"]
+            return process
+        process.stop()
+    raise AssertionError(f"nobody noticed that the name is taken\n{process.report()}")
+
+
 def test_a_second_one_of_that_name_is_dialled_by_its_number(netns_pair: NetnsPair, p2p: Start) -> None:
     options = ["--name", "jan.smit", "--answer", "anyone", "--json", *NO_MEDIA]
     first = p2p("listen", *options, net=netns_pair, side="a", name="first")
     first.wait_event("listening")
     watch = p2p("peers", "--watch", "--json", net=netns_pair, side="b", name="watch")
     watch.wait_event("peer-found", name="jan.smit")
-    second = p2p("listen", *options, net=netns_pair, side="b", name="second")
-    assert "jan.smit-2" in second.wait_event("warning", slug="name-taken")["text"]
+    second = noticing(p2p, "listen", *options, net=netns_pair, side="b")
     watch.wait_event("peer-found", name="jan.smit-2")  # mDNS answers nobody twice within a second
     dial = ["dial", "jan.smit-2", "--port", "0", "--json", "--max-duration", "0.3", *NO_MEDIA]
     alice = p2p(*dial, net=netns_pair, side="a", name="alice")

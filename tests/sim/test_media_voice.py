@@ -5,6 +5,7 @@ no delay behind, hostile numbers do not stop the sound, nothing grows without bo
 """
 
 import heapq
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -199,13 +200,19 @@ def test_loss_ends_and_delay_and_redundancy_come_back(quiet: bool) -> None:
     assert voice.delay_over(5) < 0.040
 
 
+DRIFT_S = 3600 if os.environ.get("P2PCALL_HYPOTHESIS") == "nightly" else 900
+"""An hour by night."""
+
+
 @pytest.mark.parametrize(("ppm", "quiet"), [(-200, True), (200, False)])
-def test_an_hour_of_drift_builds_up_no_delay(ppm: int, quiet: bool) -> None:
-    voice = Voice(5, drift=ppm * 1e-6, delay=uniform_jitter(0.004), quiet=quiet).run(3600)
+def test_drift_builds_up_no_delay(ppm: int, quiet: bool) -> None:
+    voice = Voice(5, drift=ppm * 1e-6, delay=uniform_jitter(0.004), quiet=quiet).run(DRIFT_S)
     worst = max(delay for at, delay in voice.delays if at > 30)
     assert worst < 0.060
     counters = voice.buffer.counters
-    assert counters.merged + counters.concealed < 2 * 36 + 10, "one frame each 100 s is what 200 ppm cost"
+    assert counters.merged + counters.concealed < DRIFT_S / 50 + 10, (
+        "one frame each 100 s is what 200 ppm cost"
+    )
     assert voice.most_held < 6
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pcall.view.hud import HudState, Line, Role, line_width
@@ -78,6 +78,7 @@ STATES = st.builds(
 MARKS = ("q hang up", "i verify", "m mute", "muted: m", "camera off: v", "other muted", "verified", "delay ")
 
 
+@settings(max_examples=25)  # each of 190 widths
 @given(STATES, st.booleans())
 def test_a_wider_line_never_tells_less_and_none_is_too_wide(state: HudState, unicode: bool) -> None:
     before: set[str] = set()
