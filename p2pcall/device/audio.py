@@ -84,15 +84,18 @@ class Stream:
         self._seen = (0, self._scheduler.time())
         self._timer = self._scheduler.call_at(self._scheduler.time() + WATCH_S, self._watch)
 
-    def stop(self) -> None:
-        """Closes the card soon, without waiting for it; callbacks may come until then, and mean nothing."""
+    def stop(self, *, drain: bool = False) -> None:
+        """Closes the card soon, without waiting for it; callbacks may come until then, and mean nothing.
+
+        `drain`: after it has played what it has.
+        """
         if self._timer is not None:
             self._timer.cancel()
         with self._lock:
             self._stopped = True
             stream, self._stream = self._stream, None
         if stream is not None:
-            cards.close_stream(stream)
+            cards.close_stream(stream, drain=drain)
 
     def _open(self, callback: Callable[..., None]) -> None:
         make = "RawInputStream" if self._card.direction == "input" else "RawOutputStream"
@@ -247,7 +250,7 @@ class Speaker:
 
     def stop(self) -> None:
         self._pull = None
-        self._stream.stop()
+        self._stream.stop(drain=True)
 
     def _open(self, latency_s: float = 0.0) -> None:
         self._stream = Stream(self._card, self._scheduler, self._failed, latency_s)

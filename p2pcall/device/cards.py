@@ -184,11 +184,14 @@ def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: An
     return stream
 
 
-def close_stream(stream: Any) -> None:
-    """Ends a stream, in a thread; never waits. A few callbacks may still come."""
+def close_stream(stream: Any, *, drain: bool = False) -> None:
+    """Ends a stream, in a thread; never waits. A few callbacks may still come.
+
+    `drain`: what the card has in hand is played first; some have two seconds, and take back what is not played yet.
+    """
 
     def close() -> None:
-        _close(stream)
+        _close(stream, drain=drain)
         _closing.discard(thread)
 
     thread = threading.Thread(target=close, name="p2pcall-close", daemon=True)
@@ -196,7 +199,9 @@ def close_stream(stream: Any) -> None:
     thread.start()
 
 
-def _close(stream: Any) -> None:
+def _close(stream: Any, *, drain: bool = False) -> None:
+    if drain:  # takes its time, and nothing else of PortAudio: others need not wait for it
+        stream.stop(ignore_errors=True)
     with _portaudio:
         stream.close(ignore_errors=True)
         _open_streams.discard(stream)

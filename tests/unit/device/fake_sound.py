@@ -34,7 +34,7 @@ class FakeStream:
     def __init__(self, sound: "FakeSound", kind: str, **options: Any) -> None:
         self.sound, self.kind, self.options = sound, kind, options
         self.latency = options["latency"] if options["latency"] != "low" else 0.01
-        self.started = self.closed = False
+        self.started = self.closed = self.drained = False
         self.turn = 0
         if sound.fail_open or (sound.fail_deep and options["latency"] != "low"):
             raise FakeError("Device unavailable [PaErrorCode -9985]")
@@ -44,6 +44,10 @@ class FakeStream:
         if self.sound.fail_start:
             raise FakeError("Unanticipated host error [PaErrorCode -9999]")
         self.started = True
+
+    def stop(self, ignore_errors: bool = True) -> None:
+        """Plays what it has."""
+        self.drained = True
 
     def close(self, ignore_errors: bool = True) -> None:
         assert ignore_errors

@@ -206,6 +206,7 @@ def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
     assert speaker.underruns == 0
     speaker.stop()
     eventually(lambda: stream.closed)
+    assert stream.drained, "what the card has in hand is heard"
 
 
 def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> None:
