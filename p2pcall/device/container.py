@@ -178,8 +178,12 @@ def zero_of(container: InputContainer) -> float:
     return (container.start_time or 0) / 1_000_000
 
 
-def loop_length(container: InputContainer) -> float | None:
-    """Seconds after which all tracks begin anew in a loop: whole frames of sound; None where it is not known."""
-    if not container.duration:
-        return None
-    return ceil(container.duration / 1_000_000 / FRAME_S) * FRAME_S
+def loop_length(media: Media, kind: Kind) -> float | None:
+    """Seconds after which all tracks begin anew in a loop: whole frames of sound; None where it is not known.
+
+    P2PCallError as `open_media`.
+    """
+    with open_media(media, kind) as container:
+        if not container.duration:
+            return None
+        return ceil(container.duration / 1_000_000 / FRAME_S) * FRAME_S

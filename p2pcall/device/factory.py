@@ -25,7 +25,7 @@ from p2pcall.device.base import (
     Scheduler,
     VideoSource,
 )
-from p2pcall.device.cards import Card, Direction, find_card
+from p2pcall.device.cards import Direction, find_card
 from p2pcall.device.container import Media
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
@@ -71,11 +71,7 @@ DEFAULTS = Inputs()
 
 def sound_meaning(spec: str, direction: Direction) -> Meaning:
     """What `--audio-in` (`input`) or `--audio-out` names. P2PCallError if it is nothing."""
-    return names.meaning(spec, direction, _find)
-
-
-def _find(spec: str, direction: Direction) -> Card:
-    return find_card(spec, direction)
+    return names.meaning(spec, direction, find_card)
 
 
 def open_audio_source(

@@ -5,6 +5,7 @@ were a file. Rules: bytes pass through unchanged; what is not understood passes 
 the links. Specs: RFC 3533, RFC 9639.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -60,13 +61,25 @@ class Chain(Reader, Protocol):
         """Goes on with the next link; whether there is one. What was left of the last one is skipped."""
 
 
-class _Buffered:
-    """What both have in common: looking ahead."""
+class _Buffered(ABC):
+    """What both have in common: looking ahead, and going on to the next link."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._buffer = bytearray()
+        self._begun = False  # what a link begins with has passed
         self._at_link = False
+
+    def next_link(self) -> bool:
+        """Goes on with the next link; whether there is one."""
+        while self.read(_PIECE_BYTES):
+            pass
+        there, self._at_link, self._begun = self._at_link, False, False
+        return there
+
+    @abstractmethod
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes; none at the end of the link."""
 
     def _have(self, count: int) -> bool:
         """Whether `count` bytes are in the buffer, after reading as many."""
@@ -89,7 +102,6 @@ class OggLinks(_Buffered):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader)
         self._left = 0  # bytes of the page that is passing
-        self._begun = False  # pages of this link have come that begin nothing
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes; none at the end of the link."""
@@ -98,13 +110,6 @@ class OggLinks(_Buffered):
         piece = self._take(min(count, self._left))
         self._left -= len(piece)
         return piece
-
-    def next_link(self) -> bool:
-        """Goes on with the next link; whether there is one."""
-        while self.read(_PIECE_BYTES):
-            pass
-        there, self._at_link, self._begun = self._at_link, False, False
-        return there
 
     def _page(self) -> bool:
         """Looks at what comes next; False at the end of link or input."""
@@ -127,27 +132,16 @@ class OggLinks(_Buffered):
 class FlacLinks(_Buffered):
     """Reads up to the next mark that a file begins with."""
 
-    def __init__(self, reader: Reader) -> None:
-        super().__init__(reader)
-        self._passed = False  # the mark that this link begins with
-
     def read(self, count: int) -> bytes:
         """Up to `count` bytes; none at the end of the link."""
         mark = len(_FLAC_BEGIN[0])
         whole = self._have(2 * mark)
-        begin = 0 if self._passed else 1
+        begin = 0 if self._begun else 1
         marks = [at for at in (self._buffer.find(one, begin) for one in _FLAC_BEGIN) if at >= 0]
         if marks and min(marks) == 0:
             self._at_link = True
             return b""
         end = min(marks) if marks else len(self._buffer) - (mark - 1 if whole else 0)
         piece = self._take(min(count, end))
-        self._passed = True
+        self._begun = True
         return piece
-
-    def next_link(self) -> bool:
-        """Goes on with the next link; whether there is one."""
-        while self.read(_PIECE_BYTES):
-            pass
-        there, self._at_link, self._passed = self._at_link, False, False
-        return there

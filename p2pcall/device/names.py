@@ -12,11 +12,12 @@ from typing import Literal
 
 from p2pcall.device.cards import WORD, Card, Direction
 from p2pcall.device.streams import is_stream
+from p2pcall.device.video_files import VIDEO_SUFFIXES
 from p2pcall.errors import P2PCallError
 
 SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
 """Files that sound is written to."""
-PICTURE_SUFFIXES = (".mkv", ".mp4", ".webm", ".mov", ".avi", ".y4m")
+PICTURE_SUFFIXES = (*VIDEO_SUFFIXES, ".y4m")
 """Files that pictures are written to."""
 OTHER_SUFFIXES = (
     ".mp3", ".opus", ".m4a", ".aac", ".mka", ".aif", ".aiff", ".au", ".caf", ".wma", ".amr",

@@ -213,9 +213,9 @@ def repeated(media: Media, *, together: bool = False, note: Note | None = None) 
 
     `together`: each time as long as sound and picture of the file are, so that they begin anew at once.
     """
+    length = loop_length(media, "audio") if together else None
+    frames = None if length is None else round(length / FRAME_S)
     while True:
-        length = _length(media) if together else None
-        frames = None if length is None else round(length / FRAME_S)
         count = 0
         for frame in decoded_frames(media, together=together, note=note):
             if frame and frames is not None and count >= frames:
@@ -226,8 +226,3 @@ def repeated(media: Media, *, together: bool = False, note: Note | None = None) 
             return
         for _ in range(count, frames or 0):
             yield SILENCE
-
-
-def _length(media: Media) -> float | None:
-    with open_media(media, "audio") as container:
-        return loop_length(container)

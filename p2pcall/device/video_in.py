@@ -234,7 +234,7 @@ def repeated_pictures(
 
     `together`: each time as long as sound and picture of the file are, so that they begin anew at once.
     """
-    length = _length(media) if together and loop else None
+    length = loop_length(media, "video") if together and loop else None
     start = skip // length * length if length else 0.0
     skip -= start
     while True:
@@ -252,8 +252,3 @@ def repeated_pictures(
         if not loop or not count:
             return
         start = end + max(step, 1 / 60) if length is None else start + length
-
-
-def _length(media: Media) -> float | None:
-    with open_media(media, "video") as container:
-        return loop_length(container)

@@ -133,9 +133,9 @@ def steps(greys: Sequence[int], begin: float = 0.0, each: int = 10) -> bytes:
     return film(pictures, "mpegts", times=times, options={"g": "10"})
 
 
-def turned(how: str) -> bytes:
-    """An MP4 whose pictures are stored another way than they are to be seen."""
-    whole = bytearray(film([quarters()] * 20, "mp4"))
+def turned(how: str, data: bytes | None = None) -> bytes:
+    """An MP4 (this one) whose pictures are stored another way than they are to be seen."""
+    whole = bytearray(film([quarters()] * 20, "mp4") if data is None else data)
     at = whole.find(b"tkhd") + MATRIX_AT
     a, b, c, d = TURNED[how]
     whole[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, LAST)

@@ -17,7 +17,8 @@ import picture
 import pytest
 import realfiles as made
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
-from test_real_files import FINITE, STILL, Sending, Sent, check, close, media, shows
+from pairs import media
+from test_real_files import BLUE, FINITE, GREEN, RED, STILL, WHITE, Sending, Sent, check, close, shows
 
 SEED = 20_261
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
@@ -37,12 +38,7 @@ FILMS = (
     ("mov", "mjpeg"), ("h264", "libx264"), ("yuv4mpegpipe", "rawvideo"),
 )  # fmt: skip
 SPACES = {"601": Colorspace.ITU601, "709": Colorspace.ITU709}
-UPRIGHT = (
-    made.quarters()[10, 10],
-    made.quarters()[10, -10],
-    made.quarters()[-10, 10],
-    made.quarters()[-10, -10],
-)
+UPRIGHT = (RED, GREEN, BLUE, WHITE)
 TURNS = {"90": (2, 0, 3, 1), "180": (3, 2, 1, 0), "270": (1, 3, 0, 2), "mirrored": (1, 0, 3, 2)}
 """Which of the stored quarters is seen in each place."""
 
@@ -80,15 +76,15 @@ def a_film(chance: random.Random, name: str) -> Case:
     order: tuple[int, ...] = (0, 1, 2, 3)
     seen_shape = size[0] * float(shape) / size[1]
     if turn:
-        data = turned(data, turn)
+        data = made.turned(turn, data)
         order = TURNS[turn]
         seen_shape = 1 / seen_shape if turn in ("90", "270") else seen_shape
-    expected = [tuple(int(c) for c in UPRIGHT[place]) for place in order]
+    expected = [UPRIGHT[place] for place in order]
     told = f"{name}-{form}-{codec}-{space}-{'full' if full else 'limited'}-{turn or 'upright'}-{size[0]}x{size[1]}"
 
     def right(sent: Sent) -> bool:
         *_, (_, last) = picture.read(sent.seen)
-        return shows(last, expected, seen_shape)  # type: ignore[arg-type]
+        return shows(last, expected, seen_shape)
 
     return Case(told, data, False, right)
 
@@ -140,14 +136,6 @@ def film(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out.getvalue()
-
-
-def turned(data: bytes, how: str) -> bytes:
-    whole = bytearray(data)
-    at = whole.find(b"tkhd") + made.MATRIX_AT
-    a, b, c, d = made.TURNED[how]
-    whole[at : at + 36] = made.struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, made.LAST)
-    return bytes(whole)
 
 
 def case(number: int) -> Case:
