@@ -136,6 +136,8 @@ class Caller:
         """The line ended before an answer: what is that to us?"""
         if end.remote and end.reason is Reason.KEY_CHANGED:
             raise self._we_are_not_trusted()
+        if end.reason is Reason.BROKEN_PROMISE:
+            return Outcome(end.reason.slug, line.peer.call_id)
         if not end.remote:  # silence: nobody there, or nobody who wants to be there
             if self._who is None:
                 raise self._nothing_answers()

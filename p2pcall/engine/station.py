@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from p2pcall import events
 from p2pcall.engine.devices import Devices
-from p2pcall.engine.live import LiveCall
+from p2pcall.engine.live import LiveCall, until_active
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import People, Who
@@ -151,8 +151,20 @@ class Station:
     async def talk(
         self, line: Line, devices: Devices, who: Who, *, video: bool, remote_video: bool, setup_ms: float
     ) -> Outcome:
-        """The call is active: tell it, run it, tell its end."""
+        """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end."""
         peer = line.peer
+        self.interrupts.take = line.tell
+        if self.interrupts.what is not None:
+            line.tell(self.interrupts.what)
+        try:
+            gone = await until_active(line)
+        finally:
+            self.interrupts.take = None
+        if gone is not None:
+            devices.close()
+            outcome = Outcome(gone, peer.call_id, name=who.name, fingerprint=who.fingerprint)
+            self.tell_end(outcome)
+            return outcome
         video = video and devices.sends_video
         self.ui.emit(
             events.Connected(
@@ -182,8 +194,6 @@ class Station:
             remote_video=remote_video,
         )
         self.interrupts.take = line.tell
-        if self.interrupts.what is not None:
-            line.tell(self.interrupts.what)
         self.interrupts.resized = live.resized
         try:
             finished = await live.run()

@@ -4,8 +4,8 @@ A knock gets a cookie, without memory and without DH, and the answer is shorter 
 costs hashes until its cookie shows that its sender receives at its address; then its first part is kept for a
 moment, then the source's share of handshakes is asked, and only then there is DH. A whole initiation that comes
 again gets the very same response again and costs nothing. Answered handshakes are kept for 5 s; a source that has
-many pushes out its own. A line begins at an address that an initiation came from, for that one is proven,
-wherever the confirmation says that it comes from.
+many pushes out its own. A confirmation counts only from an address that an initiation came from, for that one is
+proven, and only a few times if it cannot be read.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from p2pcall.proto.door import Door
 from p2pcall.proto.halves import Halves
 from p2pcall.proto.handshake import Established, Initiation, Responder, StaticKey, choose
 from p2pcall.proto.kem import Encapsulate
-from p2pcall.proto.limits import SourceLimits, source_of, who_makes_way
+from p2pcall.proto.limits import Source, SourceLimits, source_of, who_makes_way
 from p2pcall.proto.noise import Entropy
 from p2pcall.proto.wire import Address, DropReason, Suites
 
@@ -30,10 +30,11 @@ class _HalfOpen:
     index: int
     initiation: bytes
     addresses: list[Address]
-    source: str
+    source: Source
     response: bytes
     responder: Responder | None
     expires: float
+    failures: int = 0
 
 
 class Admission:
@@ -47,8 +48,10 @@ class Admission:
         new_index: Callable[[], int],
         dropped: Counter[DropReason],
         encapsulate: Encapsulate,
+        wall: Callable[[float], int],
     ) -> None:
-        self.door = Door(static)
+        """`wall(now)` is the time of day: microseconds since the epoch."""
+        self.door = Door(static, wall)
         self._static = static
         self._entropy = entropy
         self._choices = [choose(offered, able) for offered in range(c.MAX_U8 + 1)]
@@ -86,8 +89,8 @@ class Admission:
         part = wire.parse_part(datagram)
         if isinstance(part, DropReason):
             return part
-        if not self.door.mac1_fits(datagram, part.pattern):
-            return DropReason.MAC
+        if not self.door.opens(part.pattern):
+            return DropReason.PATTERN
         chosen = self._choices[part.offered]
         if chosen is None:
             return DropReason.SUITE
@@ -109,23 +112,21 @@ class Admission:
             known.addresses.append(address)
         return known.response
 
-    def confirm(
-        self, confirmation: wire.Confirmation, address: Address
-    ) -> tuple[Established, Address] | DropReason:
-        """Finish the handshake that a confirmation belongs to, and where its line begins.
-
-        The response stays for late copies.
-        """
+    def confirm(self, confirmation: wire.Confirmation, address: Address) -> Established | DropReason:
+        """Finish the handshake that a confirmation belongs to. The response stays for late copies."""
         half_open = self._by_index.get(confirmation.receiver_index)
         if half_open is None:
             return DropReason.INDEX
         if half_open.responder is None:
             return DropReason.DUPLICATE
+        if address not in half_open.addresses:
+            return DropReason.ADDRESS
         established = half_open.responder.read_confirmation(confirmation.noise)
         if isinstance(established, Established):
             half_open.responder = None
-            return established, address if address in half_open.addresses else half_open.addresses[-1]
-        if established is DropReason.COMMITMENT:
+            return established
+        half_open.failures += 1
+        if half_open.failures == c.MAX_CONFIRMATION_FAILURES:
             self._forget(half_open)
         return established
 
@@ -144,7 +145,7 @@ class Admission:
         return min([*times, half] if half is not None else times, default=None)
 
     def _answer(
-        self, initiation: Initiation, digest: bytes, address: Address, source: str, now: float
+        self, initiation: Initiation, digest: bytes, address: Address, source: Source, now: float
     ) -> bytes | DropReason:
         if not self._limits.take(source, now):
             return DropReason.RATE
@@ -160,7 +161,7 @@ class Admission:
         self._by_initiation[digest] = self._by_index[index] = half_open
         return responder.response
 
-    def _make_room(self, source: str) -> None:
+    def _make_room(self, source: Source) -> None:
         index = who_makes_way(self._by_index, source, c.MAX_HALF_OPEN_PER_SOURCE, c.MAX_HALF_OPEN)
         if index is not None:
             self._dropped[DropReason.HALF_OPEN] += 1

@@ -18,6 +18,7 @@ class State(StrEnum):
     DIALLING = "dialling"
     RINGING = "ringing"
     INCOMING = "incoming"
+    ANSWERED = "answered"
     ACTIVE = "active"
     ENDED = "ended"
 
@@ -33,6 +34,7 @@ class Input(StrEnum):
     R_INVITE = "r-invite"
     R_RINGING = "r-ringing"
     R_ACCEPT = "r-accept"
+    R_REVEAL = "r-reveal"
     R_DECLINE = "r-decline"
     R_HANGUP = "r-hangup"
     LOST = "lost"
@@ -44,6 +46,7 @@ class Tell(StrEnum):
     INCOMING = "Incoming"
     REMOTE_RINGING = "RemoteRinging"
     ACCEPTED = "Accepted"
+    REVEALED = "Revealed"
     ENDED = "Ended"
 
 
@@ -75,22 +78,26 @@ TABLE: Final[dict[tuple[State, Input], Transition]] = {
     (_S.IDLE, _I.R_HANGUP): _OVER,
     (_S.IDLE, _I.LOST): _OVER,
     (_S.DIALLING, _I.R_RINGING): Transition(_S.RINGING, None, Tell.REMOTE_RINGING),
-    (_S.DIALLING, _I.R_ACCEPT): Transition(_S.ACTIVE, None, Tell.ACCEPTED),
+    (_S.DIALLING, _I.R_ACCEPT): Transition(_S.ACTIVE, ControlType.REVEAL, Tell.ACCEPTED),
     (_S.DIALLING, _I.HANGUP): _BYE,
     (_S.DIALLING, _I.R_DECLINE): _OVER,
     (_S.DIALLING, _I.R_HANGUP): _OVER,
     (_S.DIALLING, _I.LOST): _OVER,
-    (_S.RINGING, _I.R_ACCEPT): Transition(_S.ACTIVE, None, Tell.ACCEPTED),
+    (_S.RINGING, _I.R_ACCEPT): Transition(_S.ACTIVE, ControlType.REVEAL, Tell.ACCEPTED),
     (_S.RINGING, _I.HANGUP): _BYE,
     (_S.RINGING, _I.R_DECLINE): _OVER,
     (_S.RINGING, _I.R_HANGUP): _OVER,
     (_S.RINGING, _I.LOST): _OVER,
     (_S.INCOMING, _I.RING): Transition(_S.INCOMING, ControlType.RINGING),
-    (_S.INCOMING, _I.ACCEPT): Transition(_S.ACTIVE, ControlType.ACCEPT),
+    (_S.INCOMING, _I.ACCEPT): Transition(_S.ANSWERED, ControlType.ACCEPT),
     (_S.INCOMING, _I.DECLINE): _REFUSE,
     (_S.INCOMING, _I.HANGUP): _BYE,
     (_S.INCOMING, _I.R_HANGUP): _OVER,
     (_S.INCOMING, _I.LOST): _OVER,
+    (_S.ANSWERED, _I.R_REVEAL): Transition(_S.ACTIVE, None, Tell.REVEALED),
+    (_S.ANSWERED, _I.HANGUP): _BYE,
+    (_S.ANSWERED, _I.R_HANGUP): _OVER,
+    (_S.ANSWERED, _I.LOST): _OVER,
     (_S.ACTIVE, _I.HANGUP): _BYE,
     (_S.ACTIVE, _I.R_HANGUP): _OVER,
     (_S.ACTIVE, _I.LOST): _OVER,

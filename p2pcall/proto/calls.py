@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from p2pcall.proto import calling
 from p2pcall.proto.calling import Input, State, Tell, Transition
 from p2pcall.proto.control import Control
-from p2pcall.proto.happenings import Accepted, Ended, Happening, Incoming, RemoteRinging
+from p2pcall.proto.happenings import Accepted, Ended, Happening, Incoming, RemoteRinging, Revealed
 from p2pcall.proto.messages import (
     ControlType,
     Greeting,
     Reason,
+    parse_accept,
     parse_greeting,
     parse_reason,
+    parse_reveal,
     parse_ringing,
 )
+from p2pcall.proto.sas import Exchange
 from p2pcall.proto.wire import DropReason
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 _REMOTE: dict[int, tuple[Input, Callable[[bytes], Greeting | Reason | None]]] = {
     ControlType.INVITE: (Input.R_INVITE, parse_greeting),
     ControlType.RINGING: (Input.R_RINGING, parse_ringing),
-    ControlType.ACCEPT: (Input.R_ACCEPT, parse_greeting),
+    ControlType.ACCEPT: (Input.R_ACCEPT, parse_accept),
+    ControlType.REVEAL: (Input.R_REVEAL, parse_reveal),
     ControlType.DECLINE: (Input.R_DECLINE, lambda body: parse_reason(body, Reason.DECLINED)),
     ControlType.HANGUP: (Input.R_HANGUP, lambda body: parse_reason(body, Reason.HUNG_UP)),
 }
@@ -34,12 +38,16 @@ _REMOTE: dict[int, tuple[Input, Callable[[bytes], Greeting | Reason | None]]] = 
 class Call:
     """Where the call stands. `refused`: it ended by DECLINE, which nobody shall see from outside."""
 
-    __slots__ = ("_control", "refused", "state")
+    __slots__ = ("_control", "_exchange", "refused", "state", "words")
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, exchange: Exchange | None = None) -> None:
+        """`exchange` holds the nonces that the handshake has promised; None until it is done."""
         self.state = State.IDLE
         self.refused = False
+        self.words: tuple[str, ...] = ()
+        """Known once both sides have shown their nonces."""
         self._control = control
+        self._exchange = exchange
 
     def own(self, cause: Input, body: bytes, now: float) -> Transition:
         """Do what we want; CallError if it makes no sense now, ControlFull, ValueError as `Control.send`."""
@@ -50,12 +58,20 @@ class Call:
         self.refused = self.refused or transition.send is ControlType.DECLINE
         return transition
 
+    def accept(self, greeting: bytes, now: float) -> None:
+        """Answer, which shows our nonce; errors as `own`."""
+        assert self._exchange is not None, "a call comes in by a line"
+        self.own(Input.ACCEPT, self._exchange.nonce + greeting, now)
+
     def lost(self) -> None:
         """It is over, whatever it was."""
         self.state = calling.own(self.state, Input.LOST).next
 
-    def hear(self, peer: Peer, kind: int, body: bytes) -> Happening | DropReason | None:
-        """Take a message of the other side: what the owner is to be told, if anything."""
+    def hear(self, peer: Peer, kind: int, body: bytes, now: float) -> Happening | DropReason | None:
+        """Take a message of the other side: what the owner is to be told, if anything.
+
+        COMMITMENT for a nonce that is not the promised one: nothing has changed, and the call must end.
+        """
         if kind not in _REMOTE:
             return DropReason.CONTROL
         cause, parse = _REMOTE[kind]
@@ -65,11 +81,21 @@ class Call:
         transition = calling.remote(self.state, cause)
         if transition is None or (cause is Input.R_INVITE and peer.initiator):
             return DropReason.CALL
+        if isinstance(content, Greeting) and content.nonce:
+            assert self._exchange is not None, "messages come by a line"
+            words = self._exchange.words(content.nonce)
+            if words is None:
+                return DropReason.COMMITMENT
+            self.words = words
+            if transition.send is not None:
+                self._control.send(transition.send, self._exchange.nonce, now, reserve=True)
         self.state = transition.next
         if isinstance(content, Reason):
             self.refused = self.refused or (cause is Input.R_DECLINE and transition.tell is not None)
             return None if transition.tell is None else Ended(peer, content, remote=True)
         if transition.tell is Tell.REMOTE_RINGING:
             return RemoteRinging(peer, content.name)
+        if transition.tell is Tell.REVEALED:
+            return Revealed(peer)
         make = Incoming if transition.tell is Tell.INCOMING else Accepted
         return make(peer, content.name, content.audio, content.video)

@@ -7,18 +7,19 @@ number that both ends must agree on. Media's numbers are in `media.constants`.
 from typing import Final
 
 # --- versions and labels ------------------------------------------------------------------------------------
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 """Second byte of every handshake datagram but the confirmation; another version is dropped."""
-PROLOGUE_LABEL: Final = b"p2pcall/2 initiator responder"
+PROLOGUE_LABEL: Final = b"p2pcall/3 initiator responder"
 """Starts the Noise prologue; the initiation's header follows it, so that no header can be changed on the path.
 It names the roles in the order of the header's author and its reader."""
-COMMITMENT_LABEL: Final = b"p2pcall/2 commitment"
+INITIATOR_LABEL: Final = b"p2pcall/3 initiator's nonce"
 """Domain of the hash in message 1 that binds the initiator to its nonce and its static key."""
-SAS_LABEL: Final = b"p2pcall/2 words"
+RESPONDER_LABEL: Final = b"p2pcall/3 responder's nonce"
+"""Domain of the hash in message 2 that binds the responder in the same way; another one, so that neither side can
+give the other's commitment for its own."""
+SAS_LABEL: Final = b"p2pcall/3 words"
 """Domain of the hash from which the spoken words are taken."""
-MAC1_LABEL: Final = b"p2pcall/2 mac1"
-"""Domain of the key, made of the responder's public key, under which first messages are recognised."""
-CONTACT_LABEL: Final = b"p2pcall/2 contact"
+CONTACT_LABEL: Final = b"p2pcall/3 contact"
 """Domain of the key, made of both static keys, by which a knock is known to be a contact's."""
 
 # --- cryptographic sizes (X25519, ML-KEM-768, ChaCha20-Poly1305, AES-256-GCM, SHA-256) ----------------------
@@ -40,8 +41,11 @@ CALL_ID_BYTES: Final = 4
 """Of the handshake hash, in hexadecimal: names a call in events and logs, the same on both sides."""
 NONCE_BYTES: Final = 16
 """The random values from which, with the handshake hash, the words are made; wide enough never to repeat."""
+COMMITMENT_BYTES: Final = 20
+"""SHA-256, cut: as much as message 2 of XXhfs has room for. Two nonces for one commitment take 2^80 steps, and would
+give two tries at the words instead of one."""
 SAS_WORDS: Final = 4
-"""Words read aloud: 8 bits each, so a man in the middle passes once in 2^32 tries."""
+"""Words read aloud: 8 bits each, so a man in the middle passes once in 2^32 calls that people answer."""
 
 # --- datagrams ----------------------------------------------------------------------------------------------
 MAX_DATAGRAM_BYTES: Final = 1200
@@ -50,15 +54,20 @@ MAX_DATAGRAM_BYTES: Final = 1200
 MAX_HANDSHAKE_DATAGRAM_BYTES: Final = 1232
 """The same path's payload to the last byte: 1280 less the headers of IPv6 (40) and UDP (8)."""
 MAC_BYTES: Final = 16
-"""mac1, a knock's tag and a cookie are HMAC-SHA256 cut to so much: forged once in 2^128 tries."""
+"""A knock's tag and a cookie are HMAC-SHA256 cut to so much: forged once in 2^128 tries."""
 TOKEN_BYTES: Final = 8
 """Of a knock, echoed in the cookie: who does not see the knock cannot answer it."""
+KNOCK_NONCE_BYTES: Final = 16
+"""Random, new in each knock: hides its time."""
+KNOCK_TIME_BYTES: Final = 8
+"""Microseconds since the epoch, for nobody but the contact who is called; random where there is none."""
 KNOCK_PADDING_BYTES: Final = 28
 """Zeros, which leave room and keep the knock more than twice as long as its answer."""
-KNOCK_TAGGED_BYTES: Final = 52
-"""type, version, pattern, offered suites, sender index u32, token, timestamp u64, padding: what the tag covers."""
-KNOCK_BYTES: Final = KNOCK_TAGGED_BYTES + 2 * MAC_BYTES
-"""The same, tag, mac1: 84."""
+KNOCK_TAGGED_BYTES: Final = 68
+"""type, version, pattern, offered suites, sender index u32, token, nonce, hidden time, padding: what the tag
+covers."""
+KNOCK_BYTES: Final = KNOCK_TAGGED_BYTES + MAC_BYTES
+"""The same and the tag: 84."""
 COOKIE_PADDING_BYTES: Final = 4
 """Zeros at a cookie's end."""
 COOKIE_BYTES: Final = 36
@@ -69,28 +78,28 @@ PART_HEADER_BYTES: Final = 24
 """type, version, part, offered suites, sender index u32, cookie: before a chunk of the initiation."""
 PARTS: Final = 2
 """Datagrams that an initiation takes, of equal length: it is longer than what every path carries."""
-MESSAGE_1_XX_BYTES: Final = KEY_BYTES + KEM_PUBLIC_BYTES + HASH_BYTES
-"""e, e1, commitment: 1248."""
+MESSAGE_1_XX_BYTES: Final = KEY_BYTES + KEM_PUBLIC_BYTES + COMMITMENT_BYTES
+"""e, e1, commitment: 1236."""
 MESSAGE_1_IK_BYTES: Final = (
-    KEY_BYTES + (KEM_PUBLIC_BYTES + TAG_BYTES) + (KEY_BYTES + TAG_BYTES) + (HASH_BYTES + TAG_BYTES)
+    KEY_BYTES + (KEM_PUBLIC_BYTES + TAG_BYTES) + (KEY_BYTES + TAG_BYTES) + (COMMITMENT_BYTES + TAG_BYTES)
 )
-"""e, encrypted e1, s and commitment: 1328."""
+"""e, encrypted e1, s and commitment: 1316."""
 RESPONSE_HEADER_BYTES: Final = 8
 """type, version, 0, 0, receiver index u32."""
-RESPONSE_PAYLOAD_BYTES: Final = NONCE_BYTES + INDEX_BYTES
-"""The responder's nonce and the index of its line."""
+RESPONSE_PAYLOAD_BYTES: Final = COMMITMENT_BYTES + INDEX_BYTES
+"""The responder's commitment and the index of its line."""
 MESSAGE_2_IK_BYTES: Final = (
     KEY_BYTES + (KEM_CIPHERTEXT_BYTES + TAG_BYTES) + (RESPONSE_PAYLOAD_BYTES + TAG_BYTES)
 )
-"""e, encrypted ciphertext of the KEM, encrypted payload: 1172."""
+"""e, encrypted ciphertext of the KEM, encrypted payload: 1176."""
 MESSAGE_2_XX_BYTES: Final = MESSAGE_2_IK_BYTES + KEY_BYTES + TAG_BYTES
-"""The same and encrypted s: 1220."""
+"""The same and encrypted s: 1224."""
 CONFIRMATION_HEADER_BYTES: Final = 8
 """type, 0, 0, 0, receiver index u32."""
-MESSAGE_3_IK_BYTES: Final = NONCE_BYTES + TAG_BYTES
-"""The initiator's sealed nonce, which stands where XX has its third message: 32."""
+MESSAGE_3_IK_BYTES: Final = TAG_BYTES
+"""Nothing, sealed, which stands where XX has its third message: 16."""
 MESSAGE_3_XX_BYTES: Final = (KEY_BYTES + TAG_BYTES) + MESSAGE_3_IK_BYTES
-"""Encrypted s, encrypted nonce: 80."""
+"""Encrypted s, encrypted nothing: 64."""
 DATA_HEADER_BYTES: Final = 16
 """type, 0, 0, 0, receiver index u32, counter u64."""
 MIN_DATA_BYTES: Final = DATA_HEADER_BYTES + TAG_BYTES
@@ -127,7 +136,7 @@ MAX_WAITING_FRAMES: Final = 32
 """Feedback frames waiting for a record; the oldest is dropped: late ones are worth less."""
 
 # --- epochs: keys, and when they change ---------------------------------------------------------------------
-REKEY_LABEL: Final = b"p2pcall/2 rekey"
+REKEY_LABEL: Final = b"p2pcall/3 rekey"
 """Starts the prologue of a rekeying; the handshake hash of the running epoch follows and binds the chain."""
 REKEY_AFTER_S: Final = 120.0
 """Age at which an epoch has been replaced (as WireGuard's)."""
@@ -161,8 +170,9 @@ CANDIDATE_STAGGER_S: Final = 0.05
 the RFC's 250 ms for TCP."""
 MAX_CANDIDATES: Final = 16
 """Addresses tried in one dial; further ones are left out."""
-KNOWN_AFTER_S: Final = 0.4
-"""After so long without a cookie for a stranger, one dials as a contact as well: two knocks and a long way."""
+SECOND_WAY_S: Final = 0.4
+"""After so long without a cookie the other pattern is tried as well, two knocks and a long way: a stranger may be
+asked for as a contact, and a contact who does not know us answers only strangers."""
 MAX_KNOWN_TRIED: Final = 32
 """Keys tried in one dial of an address whose owner is not known."""
 MAX_INITIATIONS: Final = 3
@@ -170,41 +180,56 @@ MAX_INITIATIONS: Final = 3
 HANDSHAKE_TIMEOUT_S: Final = 5.0
 """A handshake not done by then has failed, on either side, and its keys are gone."""
 KEY_GRACE_S: Final = 1.0
-"""So long only the expected key is asked for; and after an answer with another key, so long for the right one:
-whoever spoofs an address must not win by being quick."""
+"""After an answer with another key than the expected one, so long for the right one: whoever spoofs an address must
+not win by being quick."""
 COOKIE_SECRET_S: Final = 120.0
 """A cookie's secret is replaced after so long, and holds as long again: a cookie lives two to four minutes."""
 HALF_TIMEOUT_S: Final = 2.0
 """How long one part of an initiation waits for the other: they leave together."""
 MAX_HALVES: Final = 64
-"""Parts kept at once, all from addresses that are proven: 45 kB; the oldest makes way."""
+"""Parts kept at once, all from addresses that are proven: 44 kB; the oldest of the source with the most makes way."""
 MAX_HALVES_PER_SOURCE: Final = 2
 """Parts kept for one source: one dial by either pattern, or two people behind one address."""
 MAX_HALF_OPEN: Final = 64
-"""Answered and unconfirmed handshakes that a responder keeps; the oldest makes way."""
+"""Answered and unconfirmed handshakes that a responder keeps; the oldest of the source with the most makes way."""
+MAX_CONFIRMATION_FAILURES: Final = 3
+"""Confirmations that cannot be read, after which a handshake is forgotten: each costs the DH of message 3."""
 MAX_HALF_OPEN_PER_SOURCE: Final = 8
 """Of these for one source, whose own oldest makes way: so one source never pushes out another's."""
 SOURCE_NETWORK_BITS: Final = 64
-"""Of an IPv6 address that tell who it is: one subscriber has all addresses below (RFC 6177)."""
+"""Of an IPv6 address that tell who it is: a network has all addresses below."""
+SITE_NETWORK_BITS: Final = 56
+"""Of an IPv6 address that tell whose network it is: one subscriber often has all of them below (RFC 6177)."""
 SOURCE_RATE_PER_S: Final = 10.0
 """New handshakes answered a second for one source (IPv4 address, IPv6 network of 64 bits)."""
 SOURCE_BURST: Final = 20
 """New handshakes answered at once for one source after a quiet time."""
+SITE_RATE_PER_S: Final = 20.0
+"""The same for all sources of one IPv6 network of 56 bits together."""
+SITE_BURST: Final = 40
+"""At once, for these."""
+NEW_AFTER_S: Final = 120.0
+"""A site that has had a handshake counts as new again only after so long: the reserve is for those who have not."""
 MAX_SOURCES: Final = 1024
-"""Sources whose use is remembered, until they would have their whole burst again; the oldest makes way."""
+"""Sources, and sites, whose use is remembered for NEW_AFTER_S; the oldest makes way."""
 HANDSHAKE_RATE_PER_S: Final = 100.0
 """New handshakes answered a second, over all sources: bounds the CPU that strangers can burn (four X25519 and
 one encapsulation each) and the guesses at the words that a man in the middle has."""
 HANDSHAKE_BURST: Final = 64
 """New handshakes answered at once after a quiet time."""
 RESERVE_RATE_PER_S: Final = 16.0
-"""Beyond that, for sources that have used none: a flood from many does not keep out the next one."""
+"""Beyond that, for sites that have had none: a flood from many does not keep out the next one."""
 RESERVE_BURST: Final = 16
 """Of the reserve at once."""
 MAX_CONTACTS: Final = 4096
 """Keys that may knock under `reach contacts`: as many as contacts are kept."""
+KNOCK_AHEAD_S: Final = 600.0
+"""A contact's clock is believed to be so far ahead of ours. What a knock says beyond that is no measure for later
+ones; its like is not taken twice."""
+MAX_KNOCKS_AHEAD: Final = 16
+"""Of those, remembered for each contact."""
 TAG_TRIALS_PER_S: Final = 50_000.0
-"""Keys tried on knocks a second: a stranger who knows our public key burns no more than a tenth of a CPU."""
+"""Keys tried on knocks a second: strangers burn no more than a tenth of a CPU."""
 TAG_TRIAL_BURST: Final = 2 * MAX_CONTACTS
 """Keys tried at once after a quiet time: two knocks with the most contacts."""
 MAX_PEERS: Final = 64
@@ -212,6 +237,8 @@ MAX_PEERS: Final = 64
 INVITE_TIMEOUT_S: Final = 5.0
 """A line on which the initiator sends no invitation is given up, so that strangers cannot hold lines: as long
 as a handshake, for the invitation leaves with the confirmation."""
+REVEAL_TIMEOUT_S: Final = 5.0
+"""A caller that does not show its nonce so long after the answer is hung up on: as long as a handshake."""
 
 # --- timing -------------------------------------------------------------------------------------------------
 PING_INTERVAL_S: Final = 1.0
@@ -230,6 +257,11 @@ MAX_PINGS_OUTSTANDING: Final = 16
 """Pings whose answers still count; older ones are forgotten."""
 MAX_PONGS_OWED: Final = 4
 """Pings that came since the last drain and are answered, the latest ones: a ping, a probe, and some slack."""
+CONSENT_S: Final = 15.0
+"""After so long an address in use is asked to agree again (as RFC 7675, which asks each 5 s: this line is kept by
+authentic datagrams as well)."""
+CONSENT_LAPSES_S: Final = 30.0
+"""An address that has not agreed for so long gets no media any more (RFC 7675's time)."""
 PROBE_BYTES: Final = 8
 """The number in a ping that probes an address: in the clock's place, random, so that only whoever receives
 there can echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""

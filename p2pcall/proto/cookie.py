@@ -1,17 +1,17 @@
-"""What is checked before any DH: mac1, a contact's tag, and the cookie that proves an address.
+"""What is checked before any DH: a contact's tag, and the cookie that proves an address.
 
-All three are HMAC-SHA256 cut to 16 bytes.
+Both are HMAC-SHA256 cut to 16 bytes.
 
-- **mac1** ends every first message. Its key is made of the responder's public key, so a responder knows at the
-  price of one hash that the sender knows whom it calls; a dialler that does not know the key takes 32 zero bytes.
 - The **tag** of a knock is under a key that only the two owners of the static keys can make: it shows, before
-  an answer, that a contact knocks.
+  an answer, that a contact knocks. The knock's time is hidden under the same key, by the HMAC of a nonce. Nothing
+  in a knock can be told from random bytes by anybody else, also not by who has all the public keys.
 - The **cookie** answers a knock and is asked back in the initiation. It is made of the address and of what the
   knock said, under a secret that changes every two minutes, so the responder remembers nothing of whom it gave
   one to, and whoever forges an address does not get it.
 """
 
 import hmac
+from collections.abc import Callable
 from hashlib import sha256
 
 from p2pcall.proto import constants as c
@@ -20,8 +20,6 @@ from p2pcall.proto.wire import Address, PatternId, Suites
 
 _PADS = b"\x36\x5c"
 """HMAC's ipad and opad (RFC 2104)."""
-UNKNOWN_KEY = bytes(c.KEY_BYTES)
-"""Stands in mac1's key for a responder whose key the dialler does not know."""
 
 
 def mac(key: bytes, data: bytes) -> bytes:
@@ -29,14 +27,10 @@ def mac(key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, "sha256")[: c.MAC_BYTES]
 
 
-def mac1_key(responder_public: bytes) -> bytes:
-    """The key of mac1 on messages to this responder; `UNKNOWN_KEY` for one who is not known."""
-    return sha256(c.MAC1_LABEL + responder_public).digest()
-
-
-def with_mac1(key: bytes, data: bytes) -> bytes:
-    """A first message, complete."""
-    return data + mac(key, data)
+def hide_time(mac_of_pair: Callable[[bytes], bytes], nonce: bytes, time: bytes) -> bytes:
+    """A knock's time as it is sent; and, given that, the time again."""
+    mask = mac_of_pair(nonce)[: c.KNOCK_TIME_BYTES]
+    return bytes(one ^ other for one, other in zip(time, mask, strict=True))
 
 
 class Mac:
@@ -61,7 +55,7 @@ class Mac:
 
 
 def pair_key(static: KeyPair, other: bytes, *, initiator: bool) -> bytes:
-    """The key of the tag between us and another's public key, ours the initiator's or not.
+    """The key of tag and time between us and another's public key, ours the initiator's or not.
 
     NoiseError if the other's is of low order.
     """

@@ -4,10 +4,11 @@ Each address is knocked at. The cookie that comes back is good for an initiation
 is the knock, for a cookie may be stale; one that comes later replaces the earlier one. The initiation is the same
 at every address, so whoever is reached by two of them answers once. Only a few addresses get initiations.
 
-A *way* is a pattern and a key. With an expected key the way is IKhfs under that key; if that leads nowhere for a
-second, XXhfs is tried as well, to learn whether somebody else sits there, who is shown nothing of ours. Without
-one the way is XXhfs; if nobody answers to that soon, IKhfs is tried under the keys of those in `known`, for
-whoever lets only contacts knock is silent to all else.
+A *way* is a pattern and a key. With an expected key the way is IKhfs under that key; if that leads nowhere soon,
+XXhfs is tried as well, for whoever does not have us among the contacts, and to learn whether somebody else sits
+there, who is shown nothing of ours. Without one the way is XXhfs; if nobody answers to that soon, IKhfs is tried
+under the keys of those in `known`, for whoever lets only contacts knock is silent to all else. A line begins at the
+address whose cookie came back: that one is proven.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -45,8 +46,8 @@ class _Way:
 
     pattern: PatternId
     key: bytes | None
-    mac1_key: bytes
-    pair_key: bytes | None
+    mac: cookie.Mac | None
+    """Under the key of the pair, if there is one."""
     initiators: dict[Suites, Initiator] = field(default_factory=dict)
 
 
@@ -88,17 +89,16 @@ class Dialling:
         self._offered = offered
         self._timestamp = timestamp
         self._expected = expected_static
-        stranger = _Way(PatternId.XXHFS, None, cookie.mac1_key(cookie.UNKNOWN_KEY), None)
+        stranger = _Way(PatternId.XXHFS, None, None)
         if expected_static is None:
             self._ways = [stranger, *map(self._known_way, list(known)[: c.MAX_KNOWN_TRIED])]
         else:
             self._ways = [self._known_way(expected_static), stranger]
-        wait = c.KNOWN_AFTER_S if expected_static is None else c.KEY_GRACE_S
         targets = list(dict.fromkeys(addresses))[: c.MAX_CANDIDATES]
         self._attempts = {
             attempt.token: attempt
             for place, way in enumerate(self._ways)
-            for attempt in self._attempts_by(way, targets, now + (wait if place else 0.0))
+            for attempt in self._attempts_by(way, targets, now + (c.SECOND_WAY_S if place else 0.0))
         }
 
     def take_due(self, now: float) -> list[tuple[bytes, Address]]:
@@ -108,7 +108,9 @@ class Dialling:
             if not attempt.resend.take(now):
                 continue
             if attempt.cookie is not None:
-                due += [(part, attempt.address) for part in self._parts(attempt.way, attempt.cookie)]
+                whole = attempt.way.initiators[attempt.cookie.chosen].initiation
+                parts = wire.pack_parts(whole, self._offered, self._index, attempt.cookie.cookie)
+                due += [(part, attempt.address) for part in parts]
             if attempt.cookie is None or attempt.resend.sent > 1:
                 due.append((self._knock(attempt, now), attempt.address))
         return due
@@ -136,8 +138,10 @@ class Dialling:
             self._attempts = {token: one for token, one in self._attempts.items() if one.way.key is None}
         return None
 
-    def receive_response(self, response: wire.Response, now: float) -> Established | DropReason:
-        """Judge a response that bears our index; after a refusal another one may follow."""
+    def receive_response(
+        self, response: wire.Response, address: Address, now: float
+    ) -> tuple[Established, Address] | DropReason:
+        """Judge a response that bears our index, and where its line begins; after a refusal another one may follow."""
         for way in self._ways:
             for initiator in way.initiators.values() if way.pattern is response.pattern else ():
                 outcome = initiator.read_response(response.noise)
@@ -145,19 +149,24 @@ class Dialling:
                     self._mistrust(outcome.remote_static, now)
                     return DropReason.KEY
                 if isinstance(outcome, Established):
-                    return outcome
+                    return outcome, self._proven(address)
         return DropReason.HANDSHAKE
 
     def next_timer(self) -> float:
         """The next datagram or the end of the attempt."""
         return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))
 
+    def _proven(self, address: Address) -> Address:
+        """This address if a cookie came for it, else one for which one came: the initiation has arrived there."""
+        proven = [attempt.address for attempt in self._attempts.values() if attempt.cookie is not None]
+        return address if address in proven else proven[0]
+
     def _known_way(self, key: bytes) -> _Way:
         try:
-            pair_key = cookie.pair_key(self._static, key, initiator=True)
+            mac = cookie.Mac(cookie.pair_key(self._static, key, initiator=True))
         except NoiseError:
-            pair_key = None
-        return _Way(PatternId.IKHFS, key, cookie.mac1_key(key), pair_key)
+            mac = None
+        return _Way(PatternId.IKHFS, key, mac)
 
     def _attempts_by(self, way: _Way, targets: Iterable[Address], start: float) -> Iterable[_Attempt]:
         for place, address in enumerate(targets):
@@ -165,15 +174,15 @@ class Dialling:
             yield _Attempt(address, way, self._entropy(c.TOKEN_BYTES), resend)
 
     def _knock(self, attempt: _Attempt, now: float) -> bytes:
-        way = attempt.way
-        knock = wire.pack_knock(way.pattern, self._offered, self._index, attempt.token, self._timestamp(now))
-        tag = self._entropy(c.MAC_BYTES) if way.pair_key is None else cookie.mac(way.pair_key, knock)
-        return cookie.with_mac1(way.mac1_key, knock + tag)
-
-    def _parts(self, way: _Way, answer: wire.Cookie) -> list[bytes]:
-        whole = way.initiators[answer.chosen].initiation
-        parts = wire.pack_parts(whole, self._offered, self._index, answer.cookie)
-        return [cookie.with_mac1(way.mac1_key, part) for part in parts]
+        way, nonce = attempt.way, self._entropy(c.KNOCK_NONCE_BYTES)
+        if way.mac is None:
+            hidden = self._entropy(c.KNOCK_TIME_BYTES)
+        else:
+            hidden = cookie.hide_time(
+                way.mac, nonce, self._timestamp(now).to_bytes(c.KNOCK_TIME_BYTES, "big")
+            )
+        knock = wire.pack_knock(way.pattern, self._offered, self._index, attempt.token, nonce, hidden)
+        return knock + (self._entropy(c.MAC_BYTES) if way.mac is None else way.mac(knock))
 
     def _prepare(self, way: _Way, chosen: Suites) -> None:
         if chosen not in way.initiators:

@@ -1,13 +1,16 @@
 """Who may knock: everybody, or the contacts alone, to whom everybody else gets not one byte.
 
-A knock is judged by its mac1 and, under `reach` "contacts", by its tag and by its time, which must be later than
-that contact's last one: a recorded knock opens nothing. The times are kept in memory only. Trying the keys of
-all contacts on one knock costs a hash each, so there is a budget for it over all senders: while strangers who
-know our public key flood it, contacts may have to knock more than once.
+A knock for XXhfs says nothing about whom it is from or for: it is answered if anyone may call. One for IKhfs is
+judged by its tag and by its time, which must be later than that contact's last one: a recorded knock opens nothing.
+A time that is far ahead of ours is no measure for later ones, for the clock may have been wrong; such a knock just
+does not count twice. The times are kept in memory only. Trying the keys of all contacts on one knock costs a hash
+each, so there is a budget for it over all senders: while strangers flood it, contacts may have to knock more than
+once, and if anyone may call, the same contact is answered as a stranger.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Literal
 
 from p2pcall.proto import constants as c
@@ -21,18 +24,29 @@ Reach = Literal["anyone", "contacts"]
 
 @dataclass(slots=True)
 class _Contact:
-    tag: cookie.Mac
-    last_timestamp: int = 0
+    mac: cookie.Mac
+    newest: int = 0
+    ahead: deque[int] = field(default_factory=lambda: deque(maxlen=c.MAX_KNOCKS_AHEAD))
+
+    def takes(self, time: int, now: int) -> bool:
+        """Whether a knock of this time (microseconds, as is `now`) is a new one."""
+        if time <= self.newest or time in self.ahead:
+            return False
+        if time > now + c.KNOCK_AHEAD_S * c.CLOCK_HZ:
+            self.ahead.append(time)
+        else:
+            self.newest = time
+        return True
 
 
 class Door:
     """One responder's rules: set `reach` and `contacts`, then `judge` each knock."""
 
-    def __init__(self, static: KeyPair) -> None:
+    def __init__(self, static: KeyPair, wall: Callable[[float], int]) -> None:
+        """`wall(now)` is the time of day: microseconds since the epoch."""
         self.reach: Reach = "anyone"
         self._static = static
-        self._mac1 = cookie.Mac(cookie.mac1_key(static.public))
-        self._unknown_mac1 = cookie.Mac(cookie.mac1_key(cookie.UNKNOWN_KEY))
+        self._wall = wall
         self._contacts: dict[bytes, _Contact] = {}
         self._trials = RateLimit(c.TAG_TRIALS_PER_S, c.TAG_TRIAL_BURST)
 
@@ -58,33 +72,23 @@ class Door:
         """Whether the owner of this key, which is proven, may open a line."""
         return self.reach == "anyone" or public in self._contacts
 
-    def mac1_fits(self, datagram: bytes, pattern: PatternId) -> bool:
-        """Whether the sender knows whom it calls, or need not know.
-
-        Only under XXhfs, and only while anyone may call, is it enough not to know.
-        """
-        data, mac1 = datagram[: -c.MAC_BYTES], datagram[-c.MAC_BYTES :]
-        if self._mac1.fits(data, mac1):
-            return True
-        strangers = self.reach == "anyone" and pattern is PatternId.XXHFS
-        return strangers and self._unknown_mac1.fits(data, mac1)
+    def opens(self, pattern: PatternId) -> bool:
+        """Whether this handshake is made at all."""
+        return self.reach == "anyone" or pattern is PatternId.IKHFS
 
     def judge(self, knock: Knock, datagram: bytes, now: float) -> DropReason | None:
         """Why this knock is not answered; None: it is."""
-        if self.reach == "contacts" and knock.pattern is not PatternId.IKHFS:
+        if not self.opens(knock.pattern):
             return DropReason.PATTERN
-        if not self.mac1_fits(datagram, knock.pattern):
-            return DropReason.MAC
-        return None if self.reach == "anyone" else self._judge_contact(knock, datagram, now)
+        return None if knock.pattern is PatternId.XXHFS else self._judge_contact(knock, datagram, now)
 
     def _judge_contact(self, knock: Knock, datagram: bytes, now: float) -> DropReason | None:
         if not self._trials.take(now, len(self._contacts)):
             return DropReason.RATE
         tagged = datagram[: c.KNOCK_TAGGED_BYTES]
         for contact in self._contacts.values():
-            if contact.tag.fits(tagged, knock.tag):
-                if knock.timestamp <= contact.last_timestamp:
-                    return DropReason.TIMESTAMP
-                contact.last_timestamp = knock.timestamp
-                return None
+            if contact.mac.fits(tagged, knock.tag):
+                time = cookie.hide_time(contact.mac, knock.nonce, knock.hidden_time)
+                new = contact.takes(int.from_bytes(time, "big"), self._wall(now))
+                return None if new else DropReason.TIMESTAMP
         return DropReason.TAG

@@ -53,7 +53,13 @@ class Endpoint:
         self._suites = suites(noise.aes_available() if aes is None else aes)
         self._shared = Shared(entropy, static, self._new_index, encapsulate)
         self._admission = Admission(
-            static, entropy, self._suites, self._new_index, self._shared.dropped, encapsulate
+            static,
+            entropy,
+            self._suites,
+            self._new_index,
+            self._shared.dropped,
+            encapsulate,
+            self._time_of_day,
         )
 
     @property
@@ -112,11 +118,15 @@ class Endpoint:
         )
         return Peer(self._shared, index, addresses[0], dialling, now)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
-        """Take a datagram from the network, whatever it is."""
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
+        """Take a datagram from the network, whatever it is; True if it belongs to a dial or line of ours.
+
+        First messages of strangers do not: anybody can send those from anywhere.
+        """
         reason = self._receive(data, address, now)
         if reason is not None:
             self._shared.dropped[reason] += 1
+        return reason is None and data[0] not in (DatagramType.KNOCK, DatagramType.INITIATION)
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: give up what has lasted too long. What is due to leave is drained afterwards."""
@@ -203,12 +213,11 @@ class Endpoint:
         spare = self._without_call() if self._full else None
         if self._full and spare is None:
             return DropReason.FULL
-        confirmed = self._admission.confirm(confirmation, address)
-        if isinstance(confirmed, DropReason):
-            return confirmed
+        established = self._admission.confirm(confirmation, address)
+        if isinstance(established, DropReason):
+            return established
         if spare is not None:
             self._close(spare, now)
-        established, address = confirmed
         Peer(self._shared, confirmation.receiver_index, address, established, now)
         return None
 
@@ -238,8 +247,11 @@ class Endpoint:
             if index not in self._shared.peers and index not in self._admission:
                 return index
 
+    def _time_of_day(self, now: float) -> int:
+        """Microseconds since the epoch."""
+        return int((now if self._wall is None else self._wall(now)) * c.CLOCK_HZ)
+
     def _timestamp(self, now: float) -> int:
-        """Microseconds since the epoch, each only once."""
-        seconds = now if self._wall is None else self._wall(now)
-        self._last_timestamp = max(self._last_timestamp + 1, int(seconds * c.CLOCK_HZ))
+        """The time of day for a knock, each only once."""
+        self._last_timestamp = max(self._last_timestamp + 1, self._time_of_day(now))
         return self._last_timestamp

@@ -4,14 +4,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.limits import who_makes_way
+from p2pcall.proto.limits import Source, who_makes_way
 from p2pcall.proto.wire import DropReason, Part
 
 
 @dataclass(frozen=True, slots=True)
 class _Half:
     part: Part
-    source: str
+    source: Source
     expires: float
 
 
@@ -27,7 +27,7 @@ class Halves:
     def __len__(self) -> int:
         return len(self._halves)
 
-    def join(self, part: Part, source: str, now: float) -> bytes | None:
+    def join(self, part: Part, source: Source, now: float) -> bytes | None:
         """The whole initiation if the other part is here, which then is forgotten; else this part is kept."""
         self.expire(now)
         half = self._halves.pop(part.cookie, None)
@@ -49,7 +49,7 @@ class Halves:
         """When the oldest goes."""
         return next((half.expires for half in self._halves.values()), None)
 
-    def _make_room(self, source: str) -> None:
+    def _make_room(self, source: Source) -> None:
         cookie = who_makes_way(self._halves, source, c.MAX_HALVES_PER_SOURCE, c.MAX_HALVES)
         if cookie is not None:
             del self._halves[cookie]

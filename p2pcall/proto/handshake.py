@@ -6,9 +6,9 @@ trace.
 
 Pattern, offer and choice are agreed on by knock and cookie, in the clear. They are in the initiation's header,
 which is in the prologue beside the roles, and the responder makes the choice anew: whoever changes any of them on
-the path makes the handshake fail. XXhfs has three messages; IKhfs has two, so its third is the initiator's nonce
-sealed with its sending key under Noise's nonce 0. Either way the line of the responder begins with it, when the
-initiator has shown that it is there now, and that its nonce is the one it had committed to.
+the path makes the handshake fail. XXhfs has three messages; IKhfs has two, so its third is nothing, sealed with the
+initiator's sending key under Noise's nonce 0. Either way the line of the responder begins with it, when the
+initiator has shown that it is there now. Both sides have committed to a nonce by then, and show it later (`sas`).
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Established:
     remote_static: bytes
     handshake_hash: bytes
     protocol_name: str
-    sas: tuple[str, ...]
+    sas: sas.Exchange
     confirmation: bytes = b""
 
 
@@ -79,16 +79,19 @@ def _established(
     state: HandshakeState,
     keys: tuple[CipherState, CipherState],
     remote_index: int,
-    nonces: tuple[bytes, bytes],
-    confirmation: bytes = b"",
+    nonce: bytes,
+    committed: bytes,
+    confirmation: bytes | None = None,
 ) -> Established:
+    """`confirmation` is the initiator's, who makes it."""
+    initiator = confirmation is not None
     return Established(
         Session(*keys, remote_index),
         state.remote_static,
         state.handshake_hash,
         state.protocol_name,
-        sas.words(state.handshake_hash, *nonces),
-        confirmation,
+        sas.Exchange(initiator, nonce, state.handshake_hash, committed, state.remote_static),
+        confirmation or b"",
     )
 
 
@@ -122,7 +125,8 @@ class Initiator:
         )
         self._expected = remote_static
         self._nonce = entropy(c.NONCE_BYTES)
-        self.initiation = header + self._state.write_message(sas.commitment(self._nonce, static.public))
+        committed = sas.commitment(self._nonce, static.public, initiator=True)
+        self.initiation = header + self._state.write_message(committed)
 
     def read_response(self, message: bytes) -> Established | KeyChanged | DropReason:
         """Judge message 2 of our pattern; after anything but an Established another one may follow."""
@@ -136,30 +140,39 @@ class Initiator:
             changed = KeyChanged(state.remote_static)
             state.restore(saved)
             return changed
-        responder_nonce = payload[: c.NONCE_BYTES]
-        remote_index = int.from_bytes(payload[c.NONCE_BYTES :], "big")
+        committed = payload[: c.COMMITMENT_BYTES]
+        remote_index = int.from_bytes(payload[c.COMMITMENT_BYTES :], "big")
         if state.finished:
             keys = state.split()
-            last = keys[0].encrypt_with_ad(state.handshake_hash, self._nonce)
+            last = keys[0].encrypt_with_ad(state.handshake_hash, b"")
         else:
-            last = state.write_message(self._nonce)
+            last = state.write_message(b"")
             keys = state.split()
         confirmation = wire.pack_confirmation_header(remote_index) + last
-        return _established(state, keys, remote_index, (self._nonce, responder_nonce), confirmation)
+        return _established(state, keys, remote_index, self._nonce, committed, confirmation)
 
 
 class Responder:
     """The called side, half open: send `response` to whoever brings the same initiation."""
 
     def __init__(
-        self, state: HandshakeState, initiation: Initiation, commitment: bytes, nonce: bytes, index: int
+        self,
+        state: HandshakeState,
+        initiation: Initiation,
+        committed: bytes,
+        nonce: bytes,
+        ours: bytes,
+        index: int,
     ) -> None:
-        """Writes message 2, which costs the KEM and two DH; NoiseError if the initiator's keys are none."""
+        """Writes message 2, which costs the KEM and two DH; NoiseError if the initiator's keys are none.
+
+        `committed` is the initiator's commitment, `ours` the one to `nonce`.
+        """
         self._state = state
         self._remote_index = initiation.sender_index
-        self._commitment = commitment
+        self._committed = committed
         self._nonce = nonce
-        message = state.write_message(nonce + index.to_bytes(c.INDEX_BYTES, "big"))
+        message = state.write_message(ours + index.to_bytes(c.INDEX_BYTES, "big"))
         self.response = wire.pack_response_header(initiation.sender_index) + message
         self._keys = state.split() if state.finished else None
 
@@ -184,24 +197,24 @@ class Responder:
             encapsulate=encapsulate,
         )
         try:
-            commitment = state.read_message(initiation.noise)
+            committed = state.read_message(initiation.noise)
             if state.rs is not None and not admits(state.rs):
                 return DropReason.STRANGER
-            return cls(state, initiation, commitment, entropy(c.NONCE_BYTES), index)
+            nonce = entropy(c.NONCE_BYTES)
+            ours = sas.commitment(nonce, static.public, initiator=False)
+            return cls(state, initiation, committed, nonce, ours, index)
         except NoiseError:
             return DropReason.HANDSHAKE
 
     def read_confirmation(self, message: bytes) -> Established | DropReason:
-        """Judge a confirmation that bears our index; after a refusal by HANDSHAKE another one may follow."""
+        """Judge a confirmation that bears our index; after a refusal another one may follow."""
         state = self._state
         try:
             if self._keys is None:
-                initiator_nonce = state.read_message(message)
+                state.read_message(message)
             else:
-                initiator_nonce = self._keys[1].decrypt_with_ad(state.handshake_hash, message)
+                self._keys[1].decrypt_with_ad(state.handshake_hash, message)
         except NoiseError:
             return DropReason.HANDSHAKE
-        if not sas.commitment_holds(self._commitment, initiator_nonce, state.remote_static):
-            return DropReason.COMMITMENT
         keys = self._keys or state.split()
-        return _established(state, keys, self._remote_index, (initiator_nonce, self._nonce))
+        return _established(state, keys, self._remote_index, self._nonce, self._committed)

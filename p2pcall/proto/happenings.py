@@ -51,12 +51,19 @@ class RemoteRinging:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The other side answered: the call is active."""
+    """The other side answered: the call is active, and the words are known."""
 
     peer: Peer
     name: str
     audio: bool
     video: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """The one whose call we have answered has shown its nonce: the words are known, the call is active."""
+
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ Happening = (
     | Incoming
     | RemoteRinging
     | Accepted
+    | Revealed
     | Reconnecting
     | Reconnected
     | Ended

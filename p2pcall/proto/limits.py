@@ -1,11 +1,14 @@
 """How many handshakes a second: for one source, for all, and a reserve for those who have asked for none.
 
-A source is an IPv4 address or an IPv6 network of 64 bits, which is what one customer of a provider has; only
-sources that are proven (by a cookie) come here, so nobody uses up another's share. Left out: shares by any other
-measure, such as countries or providers.
+A source is an IPv4 address or an IPv6 network of 64 bits; the networks of 56 bits, which many customers of a provider
+have whole, are sites with a share of their own. The reserve is for sites that have had no handshake for some
+minutes, so that a few hostile ones cannot use it again and again. Only sources that are proven (by a cookie) come
+here, so nobody uses up another's share. Left out: shares by any other measure, such as countries or providers.
 """
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol, TypeVar
 
@@ -19,7 +22,7 @@ class FromSource(Protocol):
     """Something kept for a stranger."""
 
     @property
-    def source(self) -> str:
+    def source(self) -> "Source":
         """Whose share it counts to, as `source_of` has it."""
 
 
@@ -44,61 +47,87 @@ class RateLimit:
         self._tokens -= count
         return True
 
-    def full_at(self) -> float:
-        """When the bucket is full again, so that it need not be remembered."""
-        return (self._at or 0.0) + (self._burst - self._tokens) / self._rate
+    @property
+    def used_at(self) -> float:
+        """When `take` was asked last."""
+        return self._at or 0.0
 
 
-def source_of(address: Address) -> str:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who shares limits: the network, and the site that it is part of."""
+
+    network: str
+    site: str
+
+
+def source_of(address: Address) -> Source:
     """Who shares an address's limits. A link-local IPv6 address stands for itself: its network is the whole LAN."""
     host = str(address[0]) if address else ""
     try:
         ip = ip_address(host)
     except ValueError:
-        return host
+        return Source(host, host)
     if isinstance(ip, IPv6Address) and not ip.is_link_local:
-        return f"{int(ip) >> c.SOURCE_NETWORK_BITS:x}::"
-    return host
+        network, site = (
+            f"{int(ip) >> ip.max_prefixlen - bits:x}::/{bits}"
+            for bits in (c.SOURCE_NETWORK_BITS, c.SITE_NETWORK_BITS)
+        )
+        return Source(network, site)
+    return Source(host, host)
 
 
-def who_makes_way(kept: Mapping[K, FromSource], source: str, most_of_source: int, most: int) -> K | None:
-    """Of what is kept in order of age, what goes for one more of this source: its own oldest, else the oldest.
+def who_makes_way(kept: Mapping[K, FromSource], source: Source, most_of_source: int, most: int) -> K | None:
+    """Of what is kept in order of age, what goes for one more of this source: its own oldest if it has as many as it
+    may, else the oldest of the site that has the most.
 
     None while there is room.
     """
-    of_source = [key for key, one in kept.items() if one.source == source]
+    of_source = [key for key, one in kept.items() if one.source.network == source.network]
     if len(of_source) >= most_of_source:
         return of_source[0]
-    return next(iter(kept)) if len(kept) >= most else None
+    if len(kept) < most:
+        return None
+    of_site = Counter(one.source.site for one in kept.values())
+    return max(
+        kept, key=lambda key: of_site[kept[key].source.site]
+    )  # of equals the first, which is the oldest
 
 
 class SourceLimits:
     """Every source's share and the share of all together."""
 
-    __slots__ = ("_all", "_reserve", "_sources")
+    __slots__ = ("_all", "_networks", "_reserve", "_sites")
 
     def __init__(self) -> None:
-        self._sources: dict[str, RateLimit] = {}  # the one used last is the last
+        self._networks: dict[str, RateLimit] = {}  # the one used last is the last
+        self._sites: dict[str, RateLimit] = {}
         self._all = RateLimit(c.HANDSHAKE_RATE_PER_S, c.HANDSHAKE_BURST)
         self._reserve = RateLimit(c.RESERVE_RATE_PER_S, c.RESERVE_BURST)
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self._networks)
 
-    def take(self, source: str, now: float) -> bool:
+    def take(self, source: Source, now: float) -> bool:
         """Whether this source may have one more handshake answered."""
-        self._forget(now)
-        known = self._sources.pop(source, None)
-        if known is not None and known.full_at() <= now:
-            known = None
-        own = known or RateLimit(c.SOURCE_RATE_PER_S, c.SOURCE_BURST)
-        self._sources[source] = own
-        return own.take(now) and (self._all.take(now) or (known is None and self._reserve.take(now)))
+        for kept in (self._networks, self._sites):
+            _forget(kept, now)
+        new = source.site not in self._sites
+        own = _use(self._networks, source.network, c.SOURCE_RATE_PER_S, c.SOURCE_BURST)
+        site = _use(self._sites, source.site, c.SITE_RATE_PER_S, c.SITE_BURST)
+        return own.take(now) and site.take(now) and (self._all.take(now) or (new and self._reserve.take(now)))
 
-    def _forget(self, now: float) -> None:
-        """Drop those at the old end that have their whole burst again, and the oldest above the bound."""
-        while self._sources:
-            source, limit = next(iter(self._sources.items()))
-            if len(self._sources) < c.MAX_SOURCES and limit.full_at() > now:
-                return
-            del self._sources[source]
+
+def _use(kept: dict[str, RateLimit], name: str, rate_per_s: float, burst: int) -> RateLimit:
+    limit = kept.pop(name, None) or RateLimit(rate_per_s, burst)
+    kept[name] = limit
+    return limit
+
+
+def _forget(kept: dict[str, RateLimit], now: float) -> None:
+    """Drop those at the old end that were used long ago, and the oldest above the bound."""
+    while kept:
+        name, limit = next(iter(kept.items()))
+        if len(kept) < c.MAX_SOURCES and now < limit.used_at + c.NEW_AFTER_S:
+            return
+        del kept[name]

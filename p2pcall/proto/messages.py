@@ -1,15 +1,15 @@
 """Bodies of the call's control messages. Parsers return None for anything malformed and never raise.
 
-INVITE `flags, name` · RINGING `name` · ACCEPT `flags, name` · DECLINE `reason` · HANGUP `reason` · MEDIA
-`flags`. A name is `length u8, UTF-8` of at most 64 bytes. Flag bits and reasons that this version does not
-know are let through (bits) or read as plain (reasons): an unknown reason still ends the call. REKEY is
+INVITE `flags, name` · RINGING `name` · ACCEPT `nonce, flags, name` · REVEAL `nonce` · DECLINE `reason` · HANGUP
+`reason` · MEDIA `flags`. A name is `length u8, UTF-8` of at most 64 bytes. Flag bits and reasons that this version
+does not know are let through (bits) or read as plain (reasons): an unknown reason still ends the call. REKEY is
 `rekey`'s.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 
-from p2pcall.proto.constants import NAME_BYTES
+from p2pcall.proto.constants import NAME_BYTES, NONCE_BYTES
 
 
 class ControlType(IntEnum):
@@ -22,6 +22,7 @@ class ControlType(IntEnum):
     HANGUP = 5
     MEDIA = 6
     REKEY = 7
+    REVEAL = 8
 
 
 class MediaFlags(IntFlag):
@@ -46,6 +47,8 @@ class Reason(IntEnum):
     LOST = 128
     SILENT = 129
     """The line came up and no invitation followed."""
+    BROKEN_PROMISE = 130
+    """The other side has shown another nonce than the one that it had committed to."""
 
     @property
     def slug(self) -> str:
@@ -60,11 +63,13 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Body of INVITE, ACCEPT (flags and name) and RINGING (name alone)."""
+    """Body of INVITE, ACCEPT (flags and name), RINGING (name alone) and REVEAL (nonce alone)."""
 
-    name: str
+    name: str = ""
     audio: bool = False
     video: bool = False
+    nonce: bytes = b""
+    """The sender's, shown; empty in INVITE and RINGING."""
 
 
 def media_flags(audio: bool, video: bool, recording: bool = False) -> int:
@@ -81,7 +86,7 @@ def pack_name(name: str) -> bytes:
 
 
 def pack_greeting(name: str, audio: bool, video: bool) -> bytes:
-    """Body of INVITE and ACCEPT; ValueError as `pack_name`."""
+    """Body of INVITE, and of ACCEPT after the nonce; ValueError as `pack_name`."""
     return bytes([media_flags(audio, video)]) + pack_name(name)
 
 
@@ -102,11 +107,22 @@ def parse_ringing(body: bytes) -> Greeting | None:
 
 
 def parse_greeting(body: bytes) -> Greeting | None:
-    """Body of INVITE and ACCEPT."""
+    """Body of INVITE."""
     name = parse_name(body[1:])
     if name is None:
         return None
     return Greeting(name, bool(body[0] & MediaFlags.AUDIO), bool(body[0] & MediaFlags.VIDEO))
+
+
+def parse_accept(body: bytes) -> Greeting | None:
+    """Body of ACCEPT."""
+    greeting = parse_greeting(body[NONCE_BYTES:])
+    return None if greeting is None else replace(greeting, nonce=body[:NONCE_BYTES])
+
+
+def parse_reveal(body: bytes) -> Greeting | None:
+    """Body of REVEAL."""
+    return Greeting(nonce=body) if len(body) == NONCE_BYTES else None
 
 
 def parse_reason(body: bytes, plain: Reason) -> Reason | None:

@@ -1,14 +1,15 @@
-"""Whether somebody receives at the address that a line's datagrams come from.
+"""Whether somebody receives at the address that a line's datagrams go to, and still wants them.
 
-A source address is whatever the sender writes there, be it the one whose key we know. So a new one, also a
-line's first, is only a candidate: it is sent a ping with a random number, and it is the line's when a pong
-with that number comes from it (as QUIC's path validation, RFC 9000 section 8.2; consent to send, RFC 7675).
-Until then media goes on to the last address that has answered, and to none if there is none.
+A source address is whatever the sender writes there, be it the one whose key we know. A line begins at an address
+that has brought back a cookie. A new one is only a candidate: it is sent a ping with a random number, and it is
+the line's when a pong with that number comes from it (as QUIC's path validation, RFC 9000 section 8.2). The line's
+own address is asked in the same way every CONSENT_S (consent to send, RFC 7675), in a record like any other. One
+that has not agreed for CONSENT_LAPSES_S gets no media any more, and one small record a second, which asks again;
+LOST_TIMEOUT_S after the first question the line is lost, whatever comes from elsewhere.
 
-Rules: one candidate at a time, the latest; while the line's own address is heard there is none. A probe
-leaves only in return for a datagram from the candidate that is no shorter, at the waits of
-`RESEND_INTERVALS_S`: nothing is amplified, and there is no timer. Left out: the handshake and the line's
-messages and pings, which are few and go to the first address before it has answered.
+Rules: one candidate at a time, the latest; while the line's own address is heard there is none. A candidate gets
+nothing but probes, each in return for a datagram from it that is no shorter, at the waits of `RESEND_INTERVALS_S`:
+nothing is amplified.
 """
 
 from dataclasses import dataclass
@@ -29,26 +30,49 @@ class _Candidate:
 
 
 class Path:
-    """The check of one line: `heard`, then `probe_due`, then `answered`. `proven` after the first answer."""
+    """The checks of one line, whose `address` has agreed at `now`.
 
-    __slots__ = ("_candidate", "_entropy", "proven")
+    A candidate is `heard`, then `probe_due`, then `answered`; the address in use is asked by `consent_due`.
+    """
 
-    def __init__(self, entropy: Entropy) -> None:
-        self.proven = False
+    __slots__ = ("_agreed_at", "_ask_at", "_candidate", "_entropy", "_number", "address", "lapsed")
+
+    def __init__(self, entropy: Entropy, address: Address, now: float) -> None:
+        self.address = address
+        self.lapsed = False
+        """The address has not agreed for too long, as `consent_due` found last."""
         self._entropy = entropy
         self._candidate: _Candidate | None = None
+        self._agreed_at, self._ask_at = now, now + c.CONSENT_S
+        self._number: int | None = None
 
-    def heard(self, address: Address, current: Address, now: float) -> None:
-        """The newest authentic datagram, at least `PROBE_DATAGRAM_BYTES` long, came from `address`.
+    @property
+    def lost_at(self) -> float:
+        """When the line is given up, whoever else is heard."""
+        return self._agreed_at + c.CONSENT_S + c.LOST_TIMEOUT_S
 
-        `current` is the line's address.
-        """
-        if self.proven and address == current:
+    @property
+    def next_timer(self) -> float:
+        """When the address is asked again, or the line is given up."""
+        return min(self._ask_at, self.lost_at)
+
+    def consent_due(self, now: float) -> int | None:
+        """The number that the line's address is asked for now, in whatever record goes there next."""
+        self.lapsed = now >= self._agreed_at + c.CONSENT_LAPSES_S
+        if now < self._ask_at:
+            return None
+        if self._number is None:
+            self._number = self._random()
+        self._ask_at = now + c.PING_INTERVAL_S
+        return self._number
+
+    def heard(self, address: Address, now: float) -> None:
+        """The newest authentic datagram, at least `PROBE_DATAGRAM_BYTES` long, came from `address`."""
+        if address == self.address:
             self._candidate = None
             return
         if self._candidate is None or self._candidate.address != address:
-            number = int.from_bytes(self._entropy(c.PROBE_BYTES), "big")
-            self._candidate = _Candidate(address, number, Backoff(now))
+            self._candidate = _Candidate(address, self._random(), Backoff(now))
         if self._candidate.resend.take(now):
             self._candidate.owed = True
 
@@ -60,11 +84,23 @@ class Path:
         candidate.owed = False
         return pack_ping(candidate.number), candidate.address
 
-    def answered(self, payload: bytes, address: Address) -> bool:
-        """Whether this frame is the candidate's answer: then the address is the line's."""
-        candidate, pong = self._candidate, parse_pong(payload)
-        if candidate is None or pong is None or (pong[0], address) != (candidate.number, candidate.address):
+    def answered(self, payload: bytes, address: Address, now: float) -> bool:
+        """Whether this frame is an answer to us, from where it was asked for: then the address is the line's."""
+        pong = parse_pong(payload)
+        if pong is None:
             return False
-        self.proven = True
-        self._candidate = None
+        candidate = self._candidate
+        if candidate is not None and (pong[0], address) == (candidate.number, candidate.address):
+            self._candidate = None
+            self.address = address
+        elif self._number is None or (pong[0], address) != (self._number, self.address):
+            return False
+        self._agreed(now)
         return True
+
+    def _agreed(self, now: float) -> None:
+        self.lapsed = False
+        self._agreed_at, self._ask_at, self._number = now, now + c.CONSENT_S, None
+
+    def _random(self) -> int:
+        return int.from_bytes(self._entropy(c.PROBE_BYTES), "big")

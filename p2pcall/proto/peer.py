@@ -49,7 +49,6 @@ class Peer:
         self.remote_static = b""
         self.protocol_name = ""
         self.handshake_hash = b""
-        self.sas: tuple[str, ...] = ()
         self.call_id = ""
         self.established = False
         self.session_start = now
@@ -62,7 +61,7 @@ class Peer:
         self._call = Call(self._control)
         self._timing = Timing(now)
         self._records = Records(self._control, self._timing, shared.dropped)
-        self._path = Path(shared.entropy)
+        self._path = Path(shared.entropy, address, now)
         self._silence = Silence(now)
         self._confirmation: tuple[bytes, Backoff] | None = None
         self._deadline: float | None = None  # by when the line must be of use
@@ -79,6 +78,11 @@ class Peer:
     def state(self) -> State:
         """Where the call stands."""
         return self._call.state
+
+    @property
+    def sas(self) -> tuple[str, ...]:
+        """The words, once the call is active: both sides have shown their nonces by then."""
+        return self._call.words
 
     @property
     def rtt(self) -> float | None:
@@ -108,8 +112,10 @@ class Peer:
         self._own(Input.RING, pack_name(name), now)
 
     def accept(self, name: str, audio: bool, video: bool, now: float) -> None:
-        """Answer: the call is active."""
-        self._own(Input.ACCEPT, pack_greeting(name, audio, video), now)
+        """Answer: the call is active with `Revealed`, when the caller has shown its nonce for ours."""
+        self._check_usable()
+        self._call.accept(pack_greeting(name, audio, video), now)
+        self._deadline = now + c.REVEAL_TIMEOUT_S
 
     def decline(self, reason: Reason, now: float) -> None:
         """Refuse an incoming call; nothing if it is over already."""
@@ -122,8 +128,8 @@ class Peer:
     def send(self, channel: int, payload: bytes, now: float, *, padded_to: int = 0) -> None:
         """Send one frame, unreliably: at once, as if it had `padded_to` bytes if it has fewer (see `records`).
 
-        Small FEEDBACK rides in the next record of voice. Nothing leaves after the end of the call, nor before
-        the other side's address has answered a probe. ValueError for one of this room's own channels, a payload
+        Small FEEDBACK rides in the next record of voice. Nothing leaves after the end of the call, nor while
+        the other side's address has not agreed for long. ValueError for one of this room's own channels, a payload
         longer than `MAX_PAYLOAD_BYTES`, padded or not; RuntimeError before the handshake is done.
         """
         keys = self._keys
@@ -135,7 +141,7 @@ class Peer:
         length = max(len(payload), padded_to)
         if length > c.MAX_PAYLOAD_BYTES:
             raise ValueError(f"a payload has at most {c.MAX_PAYLOAD_BYTES} bytes, not {length}")
-        if self._path.proven:
+        if not self._path.lapsed:
             plaintext = self._records.payload(channel, payload, padded_to, now)
             if plaintext is not None:
                 self._seal(keys.epochs, plaintext, self.address, now)
@@ -173,12 +179,12 @@ class Peer:
         dialling = self._dialling
         if dialling is None:
             return DropReason.DUPLICATE
-        outcome = dialling.receive_response(response, now)
+        outcome = dialling.receive_response(response, address, now)
         if isinstance(outcome, DropReason):
             return outcome
-        self.address = address
-        self._confirmation = outcome.confirmation, Backoff(now)
-        self._establish(outcome, now + c.HANDSHAKE_TIMEOUT_S, now)
+        done, self.address = outcome
+        self._confirmation = done.confirmation, Backoff(now)
+        self._establish(done, now + c.HANDSHAKE_TIMEOUT_S, now)
         return None
 
     def receive_data(self, datagram: bytes, address: Address, now: float) -> DropReason | None:
@@ -194,7 +200,7 @@ class Peer:
         if silent_s is not None:
             self._reconnected(silent_s, now)
         if keys.epochs.newest and not self._records.quiet and len(datagram) >= c.PROBE_DATAGRAM_BYTES:
-            self._path.heard(address, self.address, now)
+            self._path.heard(address, now)
         if self._confirmation is not None:
             self._confirmation = self._deadline = None
         frames = wire.parse_frames(plaintext)
@@ -232,11 +238,15 @@ class Peer:
             return self._dialling.next_timer()
         if self._keys is None:
             return None
-        times = [self._records.next_due()]
+        times = [self._timing.next_ping if self._asks_only else self._records.next_due()]
         if self._gone_at is not None:
             times.append(self._gone_at)
         else:
-            times += [self._keys.epochs.next_timer(), self._keys.next_timer(self._control)]
+            times += [
+                self._keys.epochs.next_timer(),
+                self._keys.next_timer(self._control),
+                self._path.next_timer,
+            ]
             times.append(self._silence.next_timer() if self._deadline is None else self._deadline)
             if self._confirmation is not None:
                 times.append(self._confirmation[1].due)
@@ -249,7 +259,7 @@ class Peer:
         self.remote_static = done.remote_static
         self.protocol_name = done.protocol_name
         self.handshake_hash = done.handshake_hash
-        self.sas = done.sas
+        self._call = Call(self._control, done.sas)
         self.call_id = done.handshake_hash[: c.CALL_ID_BYTES].hex()
         self.established = True
         self.session_start = now
@@ -265,14 +275,18 @@ class Peer:
         self._timing = Timing(now)
         self._records = Records(self._control, self._timing, shared.dropped)
         self._silence = Silence(now)
-        self._path.heard(self.address, self.address, now)
+        self._path = Path(shared.entropy, self.address, now)
         self._tell(HandshakeDone(self))
 
     def _watch_line(self, keys: Rekey, now: float) -> None:
-        if now >= self._silence.lost_at or keys.epochs.spent(now):
+        if now >= min(self._silence.lost_at, self._path.lost_at) or keys.epochs.spent(now):
             self._lose(Ended(self, Reason.LOST, remote=False))
         elif self._deadline is not None:
-            if now >= self._deadline:
+            if now < self._deadline:
+                return
+            if self.state is State.ANSWERED:
+                self._leave(Input.HANGUP, Reason.FAILED, now, told=Reason.LOST)
+            else:
                 reason = Reason.LOST if self.initiator else Reason.SILENT
                 self._lose(Ended(self, reason, remote=False))
         else:
@@ -292,7 +306,7 @@ class Peer:
             self._post(self._confirmation[0], self.address)
         if self.established:
             keys.feed(self._control, now)
-        for plaintext in self._records.due(now) * self._goodbye_copies:
+        for plaintext in self._due(now) * self._goodbye_copies:
             self._seal(keys.epochs, plaintext, self.address, now)
         self._goodbye_copies = 1
         probe = None if self._records.quiet else self._path.probe_due()
@@ -302,6 +316,19 @@ class Peer:
             self._seal(keys.epochs, frame.ljust(c.RECORD_BYTES, b"\0"), candidate, now)
         if self._saying_goodbye and self.settled:
             self._vanish()
+
+    def _due(self, now: float) -> list[bytes]:
+        """The small records that leave now: only one with each ping, where nobody has agreed for long."""
+        number = self._path.consent_due(now)
+        if number is not None:
+            self._timing.ask(number)
+        if not self._asks_only:
+            return self._records.due(now)
+        return self._records.due(now, 1) if now >= self._timing.next_ping else []
+
+    @property
+    def _asks_only(self) -> bool:
+        return self._path.lapsed and not self._records.quiet
 
     def _receive_frame(
         self, keys: Rekey, channel: int, payload: bytes, address: Address, now: float
@@ -314,7 +341,7 @@ class Peer:
             self._tell(Payload(self, channel, payload))
             return None
         if channel == Channel.TIMING:
-            if self._path.answered(payload, address):
+            if self._path.answered(payload, address, now):
                 self.address = address
                 return None
             return self._timing.receive(payload, now)
@@ -336,11 +363,13 @@ class Peer:
                 return keys.receive(body, now)
             self._tell(Message(self, kind, body))
             return None
-        heard = self._call.hear(self, kind, body)
+        heard = self._call.hear(self, kind, body, now)
         if isinstance(heard, Ended):
             self._control.abandon()
             self._end(heard, now)
         elif isinstance(heard, DropReason):
+            if heard is DropReason.COMMITMENT:
+                self._leave(Input.HANGUP, Reason.FAILED, now, told=Reason.BROKEN_PROMISE)
             return heard
         elif heard is not None:
             self._deadline = None
@@ -351,7 +380,8 @@ class Peer:
         self._check_usable()
         return self._call.own(cause, body, now)
 
-    def _leave(self, cause: Input, reason: Reason, now: float) -> None:
+    def _leave(self, cause: Input, reason: Reason, now: float, *, told: Reason | None = None) -> None:
+        """Say `reason` to the other side, and `told` or the same to the owner."""
         if reason.local:
             raise ValueError(f"{reason.slug} is not for sending")
         if self._dialling is not None:
@@ -363,7 +393,7 @@ class Peer:
             if not self._call.refused:
                 self._goodbye_copies = c.GOODBYE_COPIES
                 self._control.hurry(now)
-            self._end(Ended(self, reason, remote=False), now)
+            self._end(Ended(self, told or reason, remote=False), now)
 
     def _end(self, ended: Ended, now: float) -> None:
         """Tell it; from here on the line only lingers, for the sake of the goodbye.

@@ -54,11 +54,11 @@ class Records:
             return None
         return frame.ljust(max(size, c.RECORD_BYTES), b"\0")
 
-    def due(self, now: float) -> list[bytes]:
-        """The plaintexts of small frames that leave now without voice."""
+    def due(self, now: float, most: float = inf) -> list[bytes]:
+        """The plaintexts of small frames that leave now without voice, so many at most."""
         plaintexts: list[bytes] = []
         if now >= self._voice_at + c.VOICE_FLOW_S:
-            while small := self._small(c.RECORD_BYTES, now):
+            while len(plaintexts) < most and (small := self._small(c.RECORD_BYTES, now)):
                 plaintexts.append(small.ljust(c.RECORD_BYTES, b"\0"))
         return plaintexts
 

@@ -7,42 +7,58 @@ taken in turns so that a dropped word is noticed), from the first 32 bits of
 
     SHA256(label | handshake hash | initiator's nonce | responder's nonce)
 
-The order in which the parts become known (the idea is ZRTP's, RFC 6189 section 4.4.1.1):
+The order in which the parts become known (the idea is ZRTP's, RFC 6189 section 4.4.1.1, taken one step further):
 
-1. Message 1 carries SHA256(label | initiator's nonce | initiator's static key), the commitment, and the
-   initiator's ephemeral keys.
-2. Message 2 carries the responder's nonce and all its keys. The responder chose them knowing nothing of the
-   initiator's nonce but its hash, so it cannot steer the words.
-3. Message 3 carries the initiator's nonce, over XX with its static key, and nothing else. Both were committed
-   to, so after it has seen the responder's nonce the initiator has no freedom left: the handshake hash and with
-   it the words are determined.
+1. Message 1 carries the initiator's commitment, SHA256(label | nonce | static key) cut to COMMITMENT_BYTES, and
+   message 2 the responder's. After message 3 the handshake hash is determined, and so are the words; but
+   neither side knows them.
+2. The responder shows its nonce with ACCEPT: when a person, or the rule that stands for one, has answered.
+3. The initiator shows its nonce, in REVEAL, only to a responder whose nonce is the one that it had committed to.
 
-Hence a man in the middle, who needs the words of two handshakes to be equal, has one chance in 2^32 a try.
-He may give up a try before message 3 and begin another, but each one needs a fresh response, and responders
-bound those (`HANDSHAKE_RATE_PER_S`). The responder drops a message 3 that does not fit the commitment.
+So whoever is in the middle has to have a call answered to see the words of one try, and has no freedom left by then.
+He has one chance in 2^32 for each call that somebody answers, and cannot try unseen. A nonce that is not the one
+that was promised ends the call.
 """
 
 import hmac
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from p2pcall.proto.constants import COMMITMENT_LABEL, SAS_LABEL, SAS_WORDS
+from p2pcall.proto.constants import COMMITMENT_BYTES, INITIATOR_LABEL, RESPONDER_LABEL, SAS_LABEL, SAS_WORDS
 
 
-def commitment(initiator_nonce: bytes, initiator_static: bytes) -> bytes:
-    """What message 1 carries."""
-    return sha256(COMMITMENT_LABEL + initiator_nonce + initiator_static).digest()
-
-
-def commitment_holds(committed: bytes, initiator_nonce: bytes, initiator_static: bytes) -> bool:
-    """Whether message 3 is what message 1 promised."""
-    return hmac.compare_digest(committed, commitment(initiator_nonce, initiator_static))
+def commitment(nonce: bytes, static: bytes, *, initiator: bool) -> bytes:
+    """What message 1 carries of the initiator's nonce and key, and message 2 of the responder's."""
+    label = INITIATOR_LABEL if initiator else RESPONDER_LABEL
+    return sha256(label + nonce + static).digest()[:COMMITMENT_BYTES]
 
 
 def words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
     """The words of this very handshake, the same on both sides."""
     digest = sha256(SAS_LABEL + handshake_hash + initiator_nonce + responder_nonce).digest()
     return tuple((EVEN, ODD)[place % 2][byte] for place, byte in enumerate(digest[:SAS_WORDS]))
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One side of a finished handshake, before the nonces are shown: `nonce` is ours, the rest is fixed."""
+
+    initiator: bool
+    nonce: bytes
+    handshake_hash: bytes
+    committed: bytes
+    """The other side's commitment,"""
+    remote_static: bytes
+    """and its key."""
+
+    def words(self, theirs: bytes) -> tuple[str, ...] | None:
+        """The words, now that the other side has shown its nonce; None if it had promised another one."""
+        promised = commitment(theirs, self.remote_static, initiator=not self.initiator)
+        if not hmac.compare_digest(promised, self.committed):
+            return None
+        nonces = (self.nonce, theirs) if self.initiator else (theirs, self.nonce)
+        return words(self.handshake_hash, *nonces)
 
 
 _EVEN_WORDS = """

@@ -6,6 +6,7 @@ pong tells how long it was held, so that the wait is not measured. Smoothing is 
 midpoint, from the quickest of the last exchanges. Pings that probe an address hold a random t and are `path`'s.
 
 A ping is due each second, more often while the line is silent, and thrice when this machine's addresses changed.
+Those that ask the line's own address whether it still agrees are put in by `ask`.
 """
 
 from collections import deque
@@ -39,6 +40,7 @@ class Timing:
     first pong."""
 
     __slots__ = (
+        "_asked",
         "_nudges",
         "_owed",
         "_pending",
@@ -62,11 +64,12 @@ class Timing:
         self._owed: deque[tuple[int, float]] = deque(maxlen=c.MAX_PONGS_OWED)
         self._silent_since: float | None = None
         self._nudges: list[float] = []
+        self._asked: int | None = None
 
     @property
     def owes(self) -> bool:
-        """Whether a pong waits to leave."""
-        return bool(self._owed)
+        """Whether a pong, or a ping that asks, waits to leave."""
+        return bool(self._owed) or self._asked is not None
 
     @property
     def rto(self) -> float:
@@ -87,6 +90,10 @@ class Timing:
         self._pending.remove(pong[0])
         self._measured(sent, remote, held, now - self.start)
         return None
+
+    def ask(self, number: int) -> None:
+        """Send a ping with this number along with what leaves next."""
+        self._asked = number
 
     def silent(self, now: float) -> None:
         """The other side is not heard any more: ask more often."""
@@ -113,6 +120,10 @@ class Timing:
             number, came = self._owed.popleft()
             held = min(round((now - came) * c.CLOCK_HZ), c.MAX_U32)
             frames.append(_PONG.pack(_KIND_PONG, number, clock, held))
+        if self._asked is not None and room >= c.FRAME_HEADER_BYTES + _PING.size:
+            room -= c.FRAME_HEADER_BYTES + _PING.size
+            frames.append(pack_ping(self._asked))
+            self._asked = None
         if self.next_ping <= now and room >= c.FRAME_HEADER_BYTES + _PING.size:
             self.next_ping = now + self._wait(now)
             self._pending.append(clock)

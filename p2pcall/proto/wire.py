@@ -62,13 +62,13 @@ class DropReason(StrEnum):
     VERSION = "version"
     PATTERN = "pattern"
     SUITE = "suite"
-    MAC = "mac"
     TAG = "tag"
     TIMESTAMP = "timestamp"
     TOKEN = "token"
     COOKIE = "cookie"
     HEADER = "header"
     STRANGER = "stranger"
+    ADDRESS = "address"
     INDEX = "index"
     NOT_ACCEPTING = "not-accepting"
     RATE = "rate"
@@ -97,7 +97,8 @@ class Knock:
     offered: int
     sender_index: int
     token: bytes
-    timestamp: int
+    nonce: bytes
+    hidden_time: bytes
     tag: bytes
 
 
@@ -132,7 +133,7 @@ class Confirmation:
     noise: bytes
 
 
-_KNOCK = Struct(f">BBBBI{c.TOKEN_BYTES}sQ{c.KNOCK_PADDING_BYTES}s")
+_KNOCK = Struct(f">BBBBI{c.TOKEN_BYTES}s{c.KNOCK_NONCE_BYTES}s{c.KNOCK_TIME_BYTES}s{c.KNOCK_PADDING_BYTES}s")
 _COOKIE = Struct(f">BBBBI{c.TOKEN_BYTES}s{c.MAC_BYTES}s{c.COOKIE_PADDING_BYTES}s")
 _INITIATION = Struct(">BBBBBxxxIxxxx")
 _PART = Struct(f">BBBBI{c.MAC_BYTES}s")
@@ -148,22 +149,21 @@ INITIATION_BYTES = {
     PatternId.XXHFS: c.INITIATION_HEADER_BYTES + c.MESSAGE_1_XX_BYTES,
     PatternId.IKHFS: c.INITIATION_HEADER_BYTES + c.MESSAGE_1_IK_BYTES,
 }
-"""Whole initiations: 1264 and 1344."""
+"""Whole initiations: 1252 and 1332."""
 PART_BYTES = {
-    pattern: c.PART_HEADER_BYTES + length // c.PARTS + c.MAC_BYTES
-    for pattern, length in INITIATION_BYTES.items()
+    pattern: c.PART_HEADER_BYTES + length // c.PARTS for pattern, length in INITIATION_BYTES.items()
 }
-"""Each of the two datagrams of an initiation: 672 and 712."""
+"""Each of the two datagrams of an initiation: 650 and 690."""
 RESPONSE_BYTES = {
     PatternId.XXHFS: c.RESPONSE_HEADER_BYTES + c.MESSAGE_2_XX_BYTES,
     PatternId.IKHFS: c.RESPONSE_HEADER_BYTES + c.MESSAGE_2_IK_BYTES,
 }
-"""1228 and 1180: less than the initiation that asked for it."""
+"""1232 and 1184: less than the initiation that asked for it."""
 CONFIRMATION_BYTES = {
     PatternId.XXHFS: c.CONFIRMATION_HEADER_BYTES + c.MESSAGE_3_XX_BYTES,
     PatternId.IKHFS: c.CONFIRMATION_HEADER_BYTES + c.MESSAGE_3_IK_BYTES,
 }
-"""88 and 40."""
+"""72 and 24."""
 _PART_OF = {length: pattern for pattern, length in PART_BYTES.items()}
 _RESPONSE_OF = {length: pattern for pattern, length in RESPONSE_BYTES.items()}
 _PATTERN_OF = {int(pattern): pattern for pattern in PatternId}
@@ -171,10 +171,12 @@ _KNOCK_PADDING = bytes(c.KNOCK_PADDING_BYTES)
 _SUITES = frozenset(Suites)
 
 
-def pack_knock(pattern: PatternId, offered: int, sender_index: int, token: bytes, timestamp: int) -> bytes:
+def pack_knock(
+    pattern: PatternId, offered: int, sender_index: int, token: bytes, nonce: bytes, hidden_time: bytes
+) -> bytes:
     """A knock up to its tag."""
     return _KNOCK.pack(
-        DatagramType.KNOCK, c.PROTOCOL_VERSION, pattern, offered, sender_index, token, timestamp, b""
+        DatagramType.KNOCK, c.PROTOCOL_VERSION, pattern, offered, sender_index, token, nonce, hidden_time, b""
     )
 
 
@@ -193,7 +195,7 @@ def pack_initiation_header(pattern: PatternId, offered: int, chosen: int, sender
 
 
 def pack_parts(initiation: bytes, offered: int, sender_index: int, cookie: bytes) -> list[bytes]:
-    """The datagrams of a whole initiation, each up to its mac1."""
+    """The datagrams of a whole initiation."""
     size = len(initiation) // c.PARTS
     return [
         _PART.pack(DatagramType.INITIATION, c.PROTOCOL_VERSION, number, offered, sender_index, cookie)
@@ -208,15 +210,15 @@ def pack_response_header(receiver_index: int) -> bytes:
 
 
 def pack_confirmation_header(receiver_index: int) -> bytes:
-    """The cleartext before message 3, or before the sealed nonce."""
+    """The cleartext before message 3, or what stands in its place."""
     return _CONFIRMATION.pack(DatagramType.CONFIRMATION, RESERVED, receiver_index)
 
 
 def parse_knock(data: bytes) -> Knock | DropReason:
-    """A knock whose first byte was seen to be right; its mac1 is for `door` to judge."""
+    """A knock whose first byte was seen to be right; its tag is for `door` to judge."""
     if len(data) != c.KNOCK_BYTES:
         return DropReason.LENGTH
-    _, version, pattern, offered, sender_index, token, timestamp, padding = _KNOCK.unpack_from(data)
+    _, version, pattern, offered, sender_index, token, nonce, hidden_time, padding = _KNOCK.unpack_from(data)
     if version != c.PROTOCOL_VERSION:
         return DropReason.VERSION
     if padding != _KNOCK_PADDING:
@@ -224,8 +226,7 @@ def parse_knock(data: bytes) -> Knock | DropReason:
     known = _PATTERN_OF.get(pattern)
     if known is None:
         return DropReason.PATTERN
-    tag = data[c.KNOCK_TAGGED_BYTES : -c.MAC_BYTES]
-    return Knock(known, offered, sender_index, token, timestamp, tag)
+    return Knock(known, offered, sender_index, token, nonce, hidden_time, data[c.KNOCK_TAGGED_BYTES :])
 
 
 def parse_cookie(data: bytes) -> Cookie | DropReason:
@@ -243,7 +244,7 @@ def parse_cookie(data: bytes) -> Cookie | DropReason:
 
 
 def parse_part(data: bytes) -> Part | DropReason:
-    """Part of an initiation whose first byte was seen to be right; its mac1 is still to be judged."""
+    """Part of an initiation whose first byte was seen to be right; its cookie is still to be judged."""
     pattern = _PART_OF.get(len(data))
     if pattern is None:
         return DropReason.LENGTH
@@ -252,7 +253,7 @@ def parse_part(data: bytes) -> Part | DropReason:
         return DropReason.VERSION
     if number >= c.PARTS:
         return DropReason.RESERVED
-    return Part(pattern, number, offered, sender_index, cookie, data[c.PART_HEADER_BYTES : -c.MAC_BYTES])
+    return Part(pattern, number, offered, sender_index, cookie, data[c.PART_HEADER_BYTES :])
 
 
 def parse_response(data: bytes) -> Response | DropReason:
@@ -289,10 +290,11 @@ def parse_frames(plaintext: bytes) -> list[tuple[int, bytes]] | DropReason:
     Channel 0 is padding and runs to the end; it needs no length.
     """
     end = len(plaintext)
-    if end >= c.FRAME_HEADER_BYTES:  # nearly every record is one frame
+    if end >= c.FRAME_HEADER_BYTES:  # nearly every record is one frame and padding
         channel, length = FRAME.unpack_from(plaintext)
-        if channel and length == end - c.FRAME_HEADER_BYTES:
-            return [(channel, plaintext[c.FRAME_HEADER_BYTES :])]
+        body = c.FRAME_HEADER_BYTES + length
+        if channel and (body == end or (body < end and not plaintext[body])):
+            return [(channel, plaintext[c.FRAME_HEADER_BYTES : body])]
     frames = []
     position = 0
     while position < end and plaintext[position] != Channel.PADDING:
