@@ -26,12 +26,14 @@ Given = Mapping[str, str]
 GIVEN = (
     *("initiator static private key", "responder static private key", "initiator ephemeral private key"),
     *("responder ephemeral private key", "initiator ML-KEM seed", "ML-KEM ciphertext"),
-    *("initiator nonce", "responder nonce", "token", "timestamp", "cookie"),
+    *("initiator nonce", "responder nonce", "token", "knock nonce", "time", "cookie"),
 )
 """What a handshake is made of; all the rest follows."""
 INDEXES = 0x01020304, 0x05060708
 TAG = bytes(range(16))
 """The random bytes in the place of a tag."""
+TIME = bytes(range(16, 24))
+"""The random bytes in the place of a time."""
 
 
 def vectors(title: str) -> dict[str, str]:
@@ -83,18 +85,18 @@ def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes
     """The datagrams before the handshake."""
     alice, bob = statics(given)
     known = pattern is PatternId.IKHFS
-    mac1_key = cookie.mac1_key(bob.public if known else cookie.UNKNOWN_KEY)
-    timestamp = int(given["timestamp"], 16)
-    token = bytes.fromhex(given["token"])
-    knock = wire.pack_knock(pattern, offered, INDEXES[0], token, timestamp)
+    token, nonce = bytes.fromhex(given["token"]), bytes.fromhex(given["knock nonce"])
     pair_key = cookie.pair_key(bob, alice.public, initiator=False)
     assert pair_key == cookie.pair_key(alice, bob.public, initiator=True)
-    tag = cookie.mac(pair_key, knock) if known else TAG
+    mac = cookie.Mac(pair_key)
+    hidden = cookie.hide_time(mac, nonce, bytes.fromhex(given["time"])) if known else TIME
+    knock = wire.pack_knock(pattern, offered, INDEXES[0], token, nonce, hidden)
+    tag = mac(knock) if known else TAG
     chosen = choose(offered, offered)
     assert chosen is not None
     answer = wire.pack_cookie(chosen, INDEXES[0], token, bytes.fromhex(given["cookie"]))
-    made = {"knock": cookie.with_mac1(mac1_key, knock + tag), "cookie datagram": answer}
-    return {"key of mac1": mac1_key, **({"key of the tag": pair_key} if known else {}), **made}
+    made = {"knock": knock + tag, "cookie datagram": answer}
+    return {**({"key of the tag": pair_key} if known else {}), **made}
 
 
 def statics(given: Given) -> tuple[StaticKey, StaticKey]:
@@ -138,19 +140,15 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
     assert first is not None
     assert second is not None
     before = knocks(given, pattern, offered)
-    parts = [
-        cookie.with_mac1(before["key of mac1"], part)
-        for part in wire.pack_parts(initiator.initiation, offered, INDEXES[0], raw["cookie"])
-    ]
+    parts = wire.pack_parts(initiator.initiation, offered, INDEXES[0], raw["cookie"])
     made = {
         **before,
-        "commitment": sas.commitment(raw["initiator nonce"], alice.public),
+        "commitment of the initiator": sas.commitment(raw["initiator nonce"], alice.public, initiator=True),
+        "commitment of the responder": sas.commitment(raw["responder nonce"], bob.public, initiator=False),
         "prologue": proto.PROLOGUE_LABEL + read.header,
         "initiation": initiator.initiation,
         "part 0 before the chunk": parts[0][: proto.PART_HEADER_BYTES],
-        "part 0 after the chunk": parts[0][-proto.MAC_BYTES :],
         "part 1 before the chunk": parts[1][: proto.PART_HEADER_BYTES],
-        "part 1 after the chunk": parts[1][-proto.MAC_BYTES :],
         "response": responder.response,
         "confirmation": left.confirmation,
         "handshake hash": left.handshake_hash,
@@ -159,10 +157,13 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
         "first data of the initiator": left.session.seal(invitation()),
         "first data of the responder": right.session.seal(first_ping()),
     }
+    words = left.sas.words(raw["responder nonce"])
+    assert words is not None
+    assert words == right.sas.words(raw["initiator nonce"])
     return {
         "protocol": left.protocol_name,
         **{name: data.hex() for name, data in made.items()},
-        "words": " ".join(right.sas),
+        "words": " ".join(words),
         "call": left.handshake_hash[: proto.CALL_ID_BYTES].hex(),
     }
 
@@ -223,16 +224,16 @@ def test_vectors_fit_the_layouts(title: str, pattern: PatternId, offered: Suites
     given = {name: bytes.fromhex(text) for name, text in texts.items() if re.fullmatch("[0-9a-f]*", text)}
     numbers = {name: int.from_bytes(data, "big") for name, data in given.items()}
     chosen = max(offered)
-    hello = [2, pattern, offered, INDEXES[0], numbers["token"], numbers["timestamp"], 0]
-    assert values("Knock", given["knock"])[:8] == [1, *hello]
-    answer = [2, 2, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
+    hello = [3, pattern, offered, INDEXES[0], numbers["token"], numbers["knock nonce"]]
+    assert values("Knock", given["knock"])[:7] == [1, *hello]
+    answer = [2, 3, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
     assert values("Cookie", given["cookie datagram"]) == answer
-    header = [3, 2, pattern, offered, chosen, 0, INDEXES[0], 0]
+    header = [3, 3, pattern, offered, chosen, 0, INDEXES[0], 0]
     assert values("Initiation", given["initiation"]) == header
     for number in range(proto.PARTS):
         part = given[f"part {number} before the chunk"]
-        assert values("Part", part) == [3, 2, number, offered, INDEXES[0], numbers["cookie"]]
-    assert values("Response", given["response"]) == [4, 2, 0, INDEXES[0]]
+        assert values("Part", part) == [3, 3, number, offered, INDEXES[0], numbers["cookie"]]
+    assert values("Response", given["response"]) == [4, 3, 0, INDEXES[0]]
     assert values("Confirmation", given["confirmation"]) == [5, 0, INDEXES[1]]
     first = 1 if pattern is PatternId.IKHFS else 0
     assert values("Data", given["first data of the initiator"]) == [6, 0, INDEXES[1], first]
