@@ -18,7 +18,6 @@ from p2pcall.proto import constants as proto
 from p2pcall.proto.wire import CONFIRMATION_BYTES, PART_BYTES, RESPONSE_BYTES, PatternId
 
 AROUND_RECORD = proto.DATA_HEADER_BYTES + proto.TAG_BYTES
-AROUND_CHUNK = proto.PART_HEADER_BYTES + proto.MAC_BYTES
 VOICE_PER_S = 1000 // media.FRAME_MS
 
 
@@ -69,7 +68,11 @@ def negative(exponent: float) -> str:
 FACTS = (
     f"exit status {ExitCode.UNTRUSTED}",
     f"a knock of {proto.KNOCK_BYTES} bytes is answered with a cookie of {proto.COOKIE_BYTES},",
-    f"for {proto.KNOWN_AFTER_S:g} s, have the caller knock with the keys of up to {proto.MAX_KNOWN_TRIED} contacts",
+    f"for {proto.SECOND_WAY_S:g} s, have the caller knock for up to {proto.MAX_KNOWN_TRIED} of its contacts",
+    f"answered as strangers then, {proto.SECOND_WAY_S:g} s later",
+    f"read more than {proto.MAX_CONFIRMATION_FAILURES} confirmations that are none",
+    f"more than {proto.KNOCK_AHEAD_S / 60:g} minutes ahead of yours, but for the last {proto.MAX_KNOCKS_AHEAD}",
+    f"none any more {proto.CONSENT_LAPSES_S:g} s after it has answered last",
     f"larger than {video.MAX_WIDTH} by {video.MAX_HEIGHT}",
     f"{proto.CONTROL_WINDOW} control messages of {proto.CONTROL_BODY_BYTES} bytes that came early, "
     f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_HAPPENINGS} happenings",
@@ -78,9 +81,10 @@ FACTS = (
     # the words
     f"Four words are {WORD_BITS} bits",
     f"each try succeeds with 2^-{WORD_BITS}",
+    f"one chance in {times(2**WORD_BITS / 10):,}",
     f"{RING_TIMEOUT_S:g} s unless told otherwise",
-    f"answers {proto.HANDSHAKE_RATE_PER_S:g} handshakes a second, {proto.RESERVE_RATE_PER_S:g} more to sources "
-    f"that have had none, and at once, after quiet, {proto.HANDSHAKE_BURST} and {proto.RESERVE_BURST}: "
+    f"answers {proto.HANDSHAKE_RATE_PER_S:g} handshakes a second, {proto.RESERVE_RATE_PER_S:g} more to networks "
+    f"that have had none for {proto.NEW_AFTER_S:g} s, and at once, after quiet, {proto.HANDSHAKE_BURST} and {proto.RESERVE_BURST}: "
     f"in {RING_TIMEOUT_S:g} s so many are {TRIES}, and {TRIES_OF_ONE} if he has one address alone",
     f"once in {times(2**WORD_BITS / TRIES):,} or {times(2**WORD_BITS / TRIES_OF_ONE):,} times",
     # the safety number
@@ -99,15 +103,16 @@ FACTS = (
     f"dies after {2 * proto.COOKIE_SECRET_S:g} s at the latest",
     # a flood
     f"at most {RESPONSES:g} a second, {proto.SOURCE_RATE_PER_S:g} for one source "
-    f"an IPv4 address, an IPv6 network of {proto.SOURCE_NETWORK_BITS} bits",
-    f"at most {proto.MAX_HALVES} halves of an initiation of at most {PART_BYTES[IK] - AROUND_CHUNK} bytes for "
+    f"an IPv4 address, an IPv6 network of {proto.SOURCE_NETWORK_BITS} bits "
+    f"and {proto.SITE_RATE_PER_S:g} for one IPv6 network of {proto.SITE_NETWORK_BITS} bits",
+    f"at most {proto.MAX_HALVES} halves of an initiation of at most {PART_BYTES[IK] - proto.PART_HEADER_BYTES} bytes for "
     f"{proto.HALF_TIMEOUT_S:g} s, {proto.MAX_HALVES_PER_SOURCE} for one source; "
     f"{proto.MAX_HALF_OPEN} answered handshakes for {proto.HANDSHAKE_TIMEOUT_S:g} s, "
     f"{proto.MAX_HALF_OPEN_PER_SOURCE} for one source; and the use of {proto.MAX_SOURCES} sources",
     f"given up after {proto.INVITE_TIMEOUT_S:g} s; there are at most {proto.MAX_PEERS} lines",
     f"{proto.TAG_TRIALS_PER_S:,.0f} keys are tried on knocks a second",
-    f"with {TAG_CONTACTS} contacts, {proto.TAG_TRIALS_PER_S / TAG_CONTACTS:g} a second are looked at",
-    f"mac1, tag and cookie have {8 * proto.MAC_BYTES} bits",
+    f"with {TAG_CONTACTS} contacts, {proto.TAG_TRIALS_PER_S / TAG_CONTACTS:g} knocks",
+    f"Tag and cookie have {8 * proto.MAC_BYTES} bits",
     # sizes
     f"the handshake is {proto.KNOCK_BYTES}, {proto.COOKIE_BYTES}, twice {PART_BYTES[XX]} (or {PART_BYTES[IK]}), "
     f"{RESPONSE_BYTES[XX]} (or {RESPONSE_BYTES[IK]}) and {CONFIRMATION_BYTES[XX]} (or {CONFIRMATION_BYTES[IK]}) "
@@ -125,6 +130,8 @@ FACTS = (
     f"{proto.HANDSHAKE_TIMEOUT_S:g} s A handshake",
     f"{proto.KEY_GRACE_S:g} s So long the caller",
     f"{proto.LOST_TIMEOUT_S:g} s A line",
+    f"{proto.CONSENT_S:g} s The other side's address",
+    f"not for {proto.CONSENT_LAPSES_S:g} s gets no media any more, and {proto.CONSENT_S + proto.LOST_TIMEOUT_S:g} s",
     f"told after {proto.SILENT_S:g} s",
     f"{proto.LINGER_S:g} s After the end",
     # known of the algorithms
@@ -133,7 +140,7 @@ FACTS = (
 )
 
 NAMES = (
-    *("ML-KEM-768", "X25519", "AES-256-GCM", "ChaCha20-Poly1305", "IPv4", "IPv6", "mac1", "p2pcall", "tests"),
+    *("ML-KEM-768", "X25519", "AES-256-GCM", "ChaCha20-Poly1305", "IPv4", "IPv6", "p2pcall", "tests"),
     *("FIPS 203", "SP 800-38D", "RFC 7748", "RFC 8439", "RFC 9001"),
 )
 
@@ -184,11 +191,11 @@ def test_each_attacker_has_what_it_can_and_what_it_cannot() -> None:
 
 def test_a_word_of_the_door_is_explained_before_it_is_used() -> None:
     explained = [item.head[1] for item in items(page("p2pcall-security.7")["DESCRIPTION"])]
-    assert explained == ["knock", "mac1", "tag", "cookie"]
+    assert explained == ["knock", "tag", "cookie"]
     assert list(page("p2pcall-security.7")).index("DESCRIPTION") < list(page("p2pcall-security.7")).index(
         "ATTACKERS"
     )
-    before = text().partition("Four words are used below")[0]
+    before = text().partition("Three words are used below")[0]
     assert not [word for word in explained if re.search(rf"\b{word}\b", before)]
 
 
