@@ -9,13 +9,14 @@ from p2pcall.proto.calling import TABLE, CallError, Input, State, Tell
 from p2pcall.proto.messages import ControlType
 
 NEXT = """
-            invite   ring     accept decline hangup r-invite r-ringing r-accept r-decline r-hangup lost
-idle        dialling -        -      ended   ended  incoming -         -        ended     ended    ended
-dialling    -        -        -      -       ended  -        ringing   active   ended     ended    ended
-ringing     -        -        -      -       ended  -        -         active   ended     ended    ended
-incoming    -        incoming active ended   ended  -        -         -        -         ended    ended
-active      -        -        -      -       ended  -        -         -        -         ended    ended
-ended       -        -        -      ended   ended  -        -         -        ended     ended    ended
+          invite   ring     accept   decline hangup r-invite r-ringing r-accept r-reveal r-decline r-hangup lost
+idle      dialling -        -        ended   ended  incoming -         -        -        ended     ended    ended
+dialling  -        -        -        -       ended  -        ringing   active   -        ended     ended    ended
+ringing   -        -        -        -       ended  -        -         active   -        ended     ended    ended
+incoming  -        incoming answered ended   ended  -        -         -        -        -         ended    ended
+answered  -        -        -        -       ended  -        -         -        active   -         ended    ended
+active    -        -        -        -       ended  -        -         -        -        -         ended    ended
+ended     -        -        -        ended   ended  -        -         -        -        ended     ended    ended
 """
 """What the table must say, written down a second time."""
 
@@ -54,8 +55,9 @@ def test_end_is_told_exactly_once() -> None:
         assert (transition.tell is Tell.ENDED) == ends
 
 
-def test_only_own_inputs_send_and_only_known_messages() -> None:
+def test_only_own_inputs_send_and_an_answer_that_is_answered_by_our_nonce() -> None:
     sends = {
+        Input.R_ACCEPT: ControlType.REVEAL,
         Input.INVITE: ControlType.INVITE,
         Input.RING: ControlType.RINGING,
         Input.ACCEPT: ControlType.ACCEPT,
@@ -64,6 +66,24 @@ def test_only_own_inputs_send_and_only_known_messages() -> None:
     }
     for (state, cause), transition in TABLE.items():
         assert transition.send == (None if state is State.ENDED else sends.get(cause))
+
+
+def test_each_side_shows_its_nonce_only_when_the_call_is_answered() -> None:
+    shows = {
+        (State.INCOMING, Input.ACCEPT),
+        (State.DIALLING, Input.R_ACCEPT),
+        (State.RINGING, Input.R_ACCEPT),
+    }
+    nonces = (ControlType.ACCEPT, ControlType.REVEAL)
+    assert {at for at, transition in TABLE.items() if transition.send in nonces} == shows
+
+
+def test_who_has_answered_is_active_only_by_the_callers_nonce() -> None:
+    ways = {
+        cause for (state, cause), to in TABLE.items() if state is State.ANSWERED and to.next is State.ACTIVE
+    }
+    assert ways == {Input.R_REVEAL}
+    assert {state for (state, _), to in TABLE.items() if to.next is State.ANSWERED} == {State.INCOMING}
 
 
 def test_every_state_can_be_lost_and_hung_up() -> None:

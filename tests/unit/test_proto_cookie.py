@@ -1,4 +1,4 @@
-"""mac1, tags and cookies: who can make them, what they are bound to, how long they hold."""
+"""Tags, hidden times and cookies: who can make them, what they are bound to, how long they hold."""
 
 import hmac
 from hashlib import sha256
@@ -14,6 +14,7 @@ from p2pcall.proto.noise import KeyPair, NoiseError, dh
 from p2pcall.proto.wire import Address, PatternId, Suites
 
 ALICE, BOB = (KeyPair.from_private(Random(seed).randbytes(32)) for seed in (1, 2))
+PAIR_KEY = cookie.pair_key(BOB, ALICE.public, initiator=False)
 HOME: Address = ("192.0.2.1", 51729)
 SAID: dict[str, Any] = {
     "address": HOME,
@@ -31,21 +32,30 @@ def test_mac_is_hmac_sha256_cut() -> None:
         assert cookie.mac(ALICE.public, data) == Mac(ALICE.public)(data) == expected
 
 
-def test_mac1_fits_only_under_the_key_of_the_responder() -> None:
-    key = cookie.mac1_key(BOB.public)
-    assert key == sha256(b"p2pcall/2 mac1" + BOB.public).digest()
-    data, mac1 = b"first message", cookie.with_mac1(key, b"first message")[-16:]
-    assert cookie.with_mac1(key, data) == data + mac1
-    assert Mac(key).fits(data, mac1)
-    assert not Mac(cookie.mac1_key(ALICE.public)).fits(data, mac1)
-    for at in range(len(mac1)):
-        assert not Mac(key).fits(data, mac1[:at] + bytes([mac1[at] ^ 1]) + mac1[at + 1 :])
+def test_mac_fits_only_under_its_key() -> None:
+    data = b"a knock up to its tag"
+    made = cookie.mac(BOB.public, data)
+    assert Mac(BOB.public).fits(data, made)
+    assert not Mac(ALICE.public).fits(data, made)
+    for at in range(len(made)):
+        assert not Mac(BOB.public).fits(data, made[:at] + bytes([made[at] ^ 1]) + made[at + 1 :])
+
+
+def test_hidden_time_is_read_only_under_the_key_of_the_pair_and_with_its_nonce() -> None:
+    pair = Mac(cookie.pair_key(ALICE, BOB.public, initiator=True))
+    time, nonce = (1_700_000_000_000_000).to_bytes(8, "big"), b"nonce of 16 byte"
+    hidden = cookie.hide_time(pair, nonce, time)
+    assert hidden == bytes(a ^ b for a, b in zip(time, cookie.mac(PAIR_KEY, nonce), strict=False))
+    assert cookie.hide_time(pair, nonce, hidden) == time
+    assert cookie.hide_time(pair, b"another nonce 16", hidden) != time
+    for key in (ALICE.public, BOB.public, cookie.pair_key(BOB, ALICE.public, initiator=True)):
+        assert cookie.hide_time(Mac(key), nonce, hidden) != time
 
 
 def test_pair_key_is_the_same_on_both_sides_and_has_a_direction() -> None:
     ours = cookie.pair_key(ALICE, BOB.public, initiator=True)
     shared = dh(ALICE, BOB.public)
-    assert ours == sha256(b"p2pcall/2 contact" + shared + ALICE.public + BOB.public).digest()
+    assert ours == sha256(b"p2pcall/3 contact" + shared + ALICE.public + BOB.public).digest()
     assert ours == cookie.pair_key(BOB, ALICE.public, initiator=False)
     assert ours != cookie.pair_key(BOB, ALICE.public, initiator=True)
 

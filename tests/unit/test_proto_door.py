@@ -1,17 +1,27 @@
-"""Who may knock: mac1, the tag of a contact, its time, and the budget for trying keys."""
+"""Who may knock: what a knock tells and whom, the tag of a contact, its time, and the budget for trying keys."""
 
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import product
 from random import Random
 
 import pytest
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import cookie, wire
+from p2pcall.proto.dialling import Dialling
 from p2pcall.proto.door import Door
+from p2pcall.proto.handshake import suites
 from p2pcall.proto.noise import KeyPair
 from p2pcall.proto.wire import DropReason, PatternId
 
 ALICE, BOB, EVE = (KeyPair.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))
 XX, IK = PatternId.XXHFS, PatternId.IKHFS
+AHEAD = round(c.KNOCK_AHEAD_S * c.CLOCK_HZ)
+NONCE = b"nonce of 16 byte"
+SECRET = (slice(16, 32), slice(32, 40), slice(c.KNOCK_TAGGED_BYTES, c.KNOCK_BYTES))
+"""Nonce, hidden time and tag."""
 
 
 def knock(
@@ -20,12 +30,14 @@ def knock(
     who: KeyPair = ALICE,
     to: bytes = BOB.public,
     at: int = 1000,
+    nonce: bytes = NONCE,
     tag: bytes | None = None,
 ) -> bytes:
-    said = wire.pack_knock(pattern, 3, 7, b"token 8b", at)
-    if tag is None:
-        tag = cookie.mac(cookie.pair_key(who, BOB.public, initiator=True), said)
-    return cookie.with_mac1(cookie.mac1_key(to), said + tag)
+    mac = cookie.Mac(cookie.pair_key(who, to, initiator=True))
+    said = wire.pack_knock(
+        pattern, 3, 7, b"token 8b", nonce, cookie.hide_time(mac, nonce, at.to_bytes(8, "big"))
+    )
+    return said + (mac(said) if tag is None else tag)
 
 
 def judge(door: Door, datagram: bytes, now: float = 0.0) -> DropReason | None:
@@ -34,29 +46,11 @@ def judge(door: Door, datagram: bytes, now: float = 0.0) -> DropReason | None:
     return door.judge(parsed, datagram, now)
 
 
-def contacts_only(*publics: bytes) -> Door:
-    door = Door(BOB)
-    door.reach = "contacts"
+def door_of(*publics: bytes, reach: str = "contacts") -> Door:
+    door = Door(BOB, lambda now: round(now * c.CLOCK_HZ))
+    door.reach = "contacts" if reach == "contacts" else "anyone"
     door.set_contacts(publics or [ALICE.public])
     return door
-
-
-@pytest.mark.parametrize(
-    ("datagram", "reason"),
-    [
-        (knock(XX, to=cookie.UNKNOWN_KEY, tag=bytes(16)), None),
-        (knock(XX, tag=bytes(16)), None),
-        (knock(IK, tag=bytes(16)), None),
-        (knock(IK, to=cookie.UNKNOWN_KEY), DropReason.MAC),
-        (knock(XX, to=EVE.public), DropReason.MAC),
-        (knock(IK, to=EVE.public), DropReason.MAC),
-    ],
-    ids=["xx-unknown", "xx-known", "ik-known", "ik-unknown", "xx-other", "ik-other"],
-)
-def test_anyone_may_knock_who_need_not_or_does_know_the_key(
-    datagram: bytes, reason: DropReason | None
-) -> None:
-    assert judge(Door(BOB), datagram) is reason
 
 
 @pytest.mark.parametrize(
@@ -65,41 +59,160 @@ def test_anyone_may_knock_who_need_not_or_does_know_the_key(
         (knock(), None),
         (knock(tag=bytes(16)), DropReason.TAG),
         (knock(who=EVE), DropReason.TAG),
-        (knock(to=cookie.UNKNOWN_KEY), DropReason.MAC),
-        (knock(to=EVE.public), DropReason.MAC),
-        (knock(XX), DropReason.PATTERN),
-        (knock(XX, to=cookie.UNKNOWN_KEY), DropReason.PATTERN),
+        (knock(to=EVE.public), DropReason.TAG),
+        (knock(XX), None),
+        (knock(XX, tag=bytes(16)), None),
     ],
-    ids=["contact", "no-tag", "stranger", "unknown-key", "other-key", "xx", "xx-unknown"],
+    ids=["contact", "no-tag", "stranger", "other-key", "xx", "xx-no-tag"],
+)
+def test_anyone_may_knock_for_xx_and_for_ik_only_a_contact(
+    datagram: bytes, reason: DropReason | None
+) -> None:
+    assert judge(door_of(reach="anyone"), datagram) is reason
+
+
+@pytest.mark.parametrize(
+    ("datagram", "reason"),
+    [
+        (knock(), None),
+        (knock(tag=bytes(16)), DropReason.TAG),
+        (knock(who=EVE), DropReason.TAG),
+        (knock(to=EVE.public), DropReason.TAG),
+        (knock(XX), DropReason.PATTERN),
+        (knock(XX, tag=bytes(16)), DropReason.PATTERN),
+    ],
+    ids=["contact", "no-tag", "stranger", "other-key", "xx", "xx-no-tag"],
 )
 def test_only_a_contact_that_proves_it_may_knock(datagram: bytes, reason: DropReason | None) -> None:
-    assert judge(contacts_only(), datagram) is reason
+    assert judge(door_of(), datagram) is reason
 
 
-def test_knock_of_another_direction_is_no_contacts() -> None:
-    said = wire.pack_knock(IK, 3, 7, b"token 8b", 1000)
+@pytest.mark.parametrize("reach", ["anyone", "contacts"])
+def test_knock_of_another_direction_is_no_contacts(reach: str) -> None:
+    said = wire.pack_knock(IK, 3, 7, b"token 8b", NONCE, bytes(8))
     tag = cookie.mac(cookie.pair_key(BOB, ALICE.public, initiator=True), said)
-    assert judge(contacts_only(), knock(tag=tag)) is DropReason.TAG
+    assert judge(door_of(reach=reach), said + tag) is DropReason.TAG
+
+
+def test_changed_knock_is_no_contacts() -> None:
+    good, door = knock(), door_of()
+    unread = {1, 2, *range(40, c.KNOCK_TAGGED_BYTES)}  # version, pattern and padding
+    for at in set(range(len(good))) - unread:
+        assert judge(door, good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]) is DropReason.TAG
+    assert judge(door, good) is None
+
+
+def dialled(public: bytes | None, count: int, asked: list[float]) -> list[bytes]:
+    """The first knocks of so many dials, all at the same time of day."""
+
+    def same_time(now: float) -> int:
+        asked.append(now)
+        return 1_700_000_000_000_000
+
+    entropy, out = Random(7).randbytes, []
+    for _ in range(count):
+        dial = Dialling(ALICE, entropy, 7, suites(True), [("x", 1)], 0.0, same_time, public)
+        ((datagram, _),) = dial.take_due(0.0)
+        out.append(datagram)
+    return out
+
+
+def guesses() -> Iterator[bytes]:
+    """The keys that whoever has all public keys, and a secret one of her own, can make of them."""
+    publics = (ALICE.public, BOB.public, EVE.public)
+    own = [cookie.pair_key(EVE, public, initiator=way) for public in publics for way in (True, False)]
+    yield from (b"", bytes(32), c.CONTACT_LABEL, *publics, *own)
+    for count in (1, 2, 3):
+        for made in product((*publics, *own), repeat=count):
+            yield sha256(c.CONTACT_LABEL + b"".join(made)).digest()
+
+
+def test_a_knock_tells_nobody_but_the_contact_anything() -> None:
+    asked: list[float] = []
+    strangers = dialled(None, 1500, asked)
+    assert not asked, "where there is no contact there is no time either"
+    contacts = dialled(BOB.public, 1500, asked)
+    for knocks, pattern in ((strangers, XX), (contacts, IK)):
+        shown = {datagram[:8] + datagram[40 : c.KNOCK_TAGGED_BYTES] for datagram in knocks}
+        assert shown == {bytes((1, 3, pattern, 3, 0, 0, 0, 7)) + bytes(28)}, "the rest is the same for all"
+        hidden = [b"".join(datagram[part] for part in SECRET) for datagram in knocks]
+        ones = [sum(one[bit // 8] >> bit % 8 & 1 for one in hidden) for bit in range(8 * len(hidden[0]))]
+        most = 5 * (len(hidden) / 4) ** 0.5  # standard deviations of a fair coin
+        assert all(abs(count - len(hidden) / 2) < most for count in ones), "each bit is a coin's"
+        counts = Counter(b"".join(hidden))
+        mean = counts.total() / 256
+        chi_square = sum((counts[value] - mean) ** 2 / mean for value in range(256))
+        assert abs(chi_square - 255) < 5 * 510**0.5, "all bytes are as likely"
+        assert len({datagram[part] for datagram in knocks for part in SECRET}) == 3 * len(knocks)
+
+
+def test_tag_and_time_of_a_knock_cannot_be_made_of_all_public_keys() -> None:
+    time = 1_700_000_000_000_000
+    datagram = knock(at=time)
+    said, (nonce, hidden, tag) = datagram[: c.KNOCK_TAGGED_BYTES], (datagram[part] for part in SECRET)
+
+    def read(key: bytes) -> tuple[bool, bool]:
+        mac = cookie.Mac(key)
+        shown = int.from_bytes(cookie.hide_time(mac, nonce, hidden), "big")
+        return mac.fits(said, tag), abs(shown - time) < 86_400 * c.CLOCK_HZ
+
+    assert [key for key in guesses() if any(read(key))] == []
+    assert read(cookie.pair_key(BOB, ALICE.public, initiator=False)) == (True, True)
 
 
 def test_knock_must_be_later_than_the_last_one_of_that_contact() -> None:
-    door = contacts_only(ALICE.public, EVE.public)
+    door = door_of(ALICE.public, EVE.public)
     assert judge(door, knock(at=1000)) is None
     assert judge(door, knock(at=1000)) is DropReason.TIMESTAMP
+    assert judge(door, knock(at=1000, nonce=b"another nonce 16")) is DropReason.TIMESTAMP
     assert judge(door, knock(at=999)) is DropReason.TIMESTAMP
     assert judge(door, knock(who=EVE, at=5)) is None
     assert judge(door, knock(at=1001)) is None
 
 
+@pytest.mark.parametrize("reach", ["anyone", "contacts"])
+def test_time_far_ahead_is_no_measure_for_later_ones(reach: str) -> None:
+    door = door_of(reach=reach)
+    assert judge(door, knock(at=AHEAD + 1)) is None
+    assert judge(door, knock(at=2**64 - 1)) is None
+    assert judge(door, knock(at=1000)) is None, "the clock has been set right"
+    assert judge(door, knock(at=999)) is DropReason.TIMESTAMP
+
+
+def test_time_a_little_ahead_is_a_measure_for_later_ones() -> None:
+    door = door_of()
+    assert judge(door, knock(at=AHEAD)) is None
+    assert judge(door, knock(at=1000)) is DropReason.TIMESTAMP
+    assert judge(door, knock(at=AHEAD + 1), 0.1) is None
+
+
+def test_knock_from_far_ahead_opens_once_now_and_when_its_time_has_come() -> None:
+    door = door_of()
+    times = [AHEAD + 1 + number for number in range(c.MAX_KNOCKS_AHEAD)]
+    assert [judge(door, knock(at=at)) for at in times] == [None] * len(times)
+    for now in (0.0, 1.0, c.KNOCK_AHEAD_S + 1, 10 * c.KNOCK_AHEAD_S):
+        assert {judge(door, knock(at=at), now) for at in times} == {DropReason.TIMESTAMP}
+        assert judge(door, knock(at=1000 + round(now)), now) is None, "and it stands in nobody's way"
+
+
+def test_knocks_from_far_ahead_are_bounded_for_each_contact() -> None:
+    door = door_of()
+    for number in range(3 * c.MAX_KNOCKS_AHEAD):
+        judge(door, knock(at=AHEAD + 1 + number))
+    (contact,) = door._contacts.values()
+    assert (len(contact.ahead), contact.newest) == (c.MAX_KNOCKS_AHEAD, 0)
+
+
 def test_refused_knock_leaves_no_trace() -> None:
-    door = contacts_only()
+    door = door_of()
     assert judge(door, knock(who=EVE, at=2**63)) is DropReason.TAG
-    assert judge(door, knock(at=2**63, to=EVE.public)) is DropReason.MAC
+    assert judge(door, knock(at=2**63, to=EVE.public)) is DropReason.TAG
+    assert judge(door, knock(XX, at=2**63)) is DropReason.PATTERN
     assert judge(door, knock(at=1)) is None
 
 
 def test_last_times_outlive_a_change_of_the_contacts() -> None:
-    door = contacts_only()
+    door = door_of()
     judge(door, knock(at=1000))
     door.set_contacts([EVE.public, ALICE.public])
     assert judge(door, knock(at=1000)) is DropReason.TIMESTAMP
@@ -117,39 +230,48 @@ def test_pair_keys_are_made_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(static, other, initiator=initiator)
 
     monkeypatch.setattr(cookie, "pair_key", counted)
-    door = contacts_only(ALICE.public)
+    door = door_of(ALICE.public)
     door.set_contacts([ALICE.public, EVE.public])
     door.set_contacts([EVE.public, ALICE.public])
     assert made == [ALICE.public, EVE.public]
 
 
 def test_those_who_are_admitted_are_the_contacts_or_all() -> None:
-    door = contacts_only()
+    door = door_of()
     assert door.admits(ALICE.public) and not door.admits(EVE.public)
     door.reach = "anyone"
     assert door.admits(EVE.public)
 
 
 def test_key_of_low_order_is_nobodys() -> None:
-    door = contacts_only(bytes(32), ALICE.public)
+    door = door_of(bytes(32), ALICE.public)
     assert not door.admits(bytes(32))
     assert judge(door, knock()) is None
 
 
 def test_contacts_are_bounded() -> None:
     with pytest.raises(ValueError, match="at most 4096"):
-        Door(BOB).set_contacts([number.to_bytes(32, "big") for number in range(c.MAX_CONTACTS + 1)])
+        door_of().set_contacts([number.to_bytes(32, "big") for number in range(c.MAX_CONTACTS + 1)])
 
 
-def test_nobody_is_let_in_while_there_are_no_contacts() -> None:
-    door = Door(BOB)
-    door.reach = "contacts"
+@pytest.mark.parametrize("reach", ["anyone", "contacts"])
+def test_nobody_is_let_in_as_a_contact_while_there_are_none(reach: str) -> None:
+    door = door_of(reach=reach)
+    door.set_contacts([])
     assert judge(door, knock()) is DropReason.TAG
 
 
-def test_trying_keys_has_a_budget_that_comes_back() -> None:
-    door = contacts_only()
-    outcomes = [judge(door, knock(tag=bytes(16)), 0.0) for _ in range(c.TAG_TRIAL_BURST + 3)]
+def test_xx_is_not_opened_where_only_contacts_may_knock() -> None:
+    assert [door_of().opens(pattern) for pattern in PatternId] == [False, True]
+    assert [door_of(reach="anyone").opens(pattern) for pattern in PatternId] == [True, True]
+
+
+@pytest.mark.parametrize("reach", ["anyone", "contacts"])
+def test_trying_keys_has_a_budget_that_comes_back(reach: str) -> None:
+    door = door_of(reach=reach)
+    forged = knock(tag=bytes(16))
+    outcomes = [judge(door, forged, 0.0) for _ in range(c.TAG_TRIAL_BURST + 3)]
     assert outcomes.count(DropReason.TAG) == c.TAG_TRIAL_BURST
     assert judge(door, knock(), 0.0) is DropReason.RATE
+    assert judge(door, knock(XX), 0.0) is (None if reach == "anyone" else DropReason.PATTERN)
     assert judge(door, knock(), 0.01) is None

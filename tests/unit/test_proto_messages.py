@@ -5,6 +5,8 @@ import pytest
 from p2pcall.proto import messages as m
 from p2pcall.proto.messages import Greeting, Reason
 
+NONCE = b"nonce of 16 byte"
+
 
 @pytest.mark.parametrize("audio", [True, False])
 @pytest.mark.parametrize("video", [True, False])
@@ -12,6 +14,8 @@ from p2pcall.proto.messages import Greeting, Reason
 def test_greeting_is_read_as_written(name: str, audio: bool, video: bool) -> None:
     assert m.parse_greeting(m.pack_greeting(name, audio, video)) == Greeting(name, audio, video)
     assert m.parse_ringing(m.pack_name(name)) == Greeting(name)
+    accept = m.parse_accept(NONCE + m.pack_greeting(name, audio, video))
+    assert accept == Greeting(name, audio, video, NONCE)
 
 
 def test_name_too_long_or_no_text_raises() -> None:
@@ -32,6 +36,20 @@ def test_malformed_name_is_none() -> None:
     assert m.parse_greeting(b"") is None
 
 
+def test_answer_without_its_whole_nonce_is_none() -> None:
+    good = NONCE + m.pack_greeting("bob", True, False)
+    for length in range(len(good)):
+        assert m.parse_accept(good[:length]) is None
+    assert m.parse_accept(good + b"x") is None
+    assert m.parse_accept(m.pack_greeting("bob", True, False)) is None, "as it was before version 3"
+
+
+def test_nonce_alone_is_all_that_a_reveal_says() -> None:
+    assert m.parse_reveal(NONCE) == Greeting(nonce=NONCE)
+    for length in {*range(40)} - {len(NONCE)}:
+        assert m.parse_reveal(bytes(length)) is None
+
+
 def test_unknown_flags_are_let_through() -> None:
     assert m.parse_greeting(b"\xff\x01x") == Greeting("x", True, True)
 
@@ -41,7 +59,7 @@ def test_reason_is_read_as_written(reason: Reason) -> None:
     assert m.parse_reason(bytes([reason]), Reason.HUNG_UP) is reason
 
 
-@pytest.mark.parametrize("value", [0, 99, 255, Reason.LOST, Reason.SILENT])
+@pytest.mark.parametrize("value", [0, 99, 255, Reason.LOST, Reason.SILENT, Reason.BROKEN_PROMISE])
 def test_reason_unknown_or_not_for_sending_still_ends_the_call(value: int) -> None:
     assert m.parse_reason(bytes([value]), Reason.DECLINED) is Reason.DECLINED
 
@@ -52,10 +70,10 @@ def test_reason_of_wrong_length_is_none() -> None:
 
 
 def test_slugs_are_those_of_the_command_line() -> None:
-    assert [reason.slug for reason in (Reason.NO_ANSWER, Reason.HUNG_UP, Reason.BUSY)] == [
+    assert [reason.slug for reason in (Reason.NO_ANSWER, Reason.HUNG_UP, Reason.BROKEN_PROMISE)] == [
         "no-answer",
         "hung-up",
-        "busy",
+        "broken-promise",
     ]
 
 

@@ -1,10 +1,15 @@
 """The spoken words: the exact list, the same on both sides, bound to everything that counts."""
 
+from dataclasses import replace
 from hashlib import sha256
+from typing import Any
+
+import pytest
 
 from p2pcall.proto import sas
+from p2pcall.proto.sas import Exchange
 
-H, NI, NR = b"h" * 32, b"i" * 32, b"r" * 32
+H, NI, NR = b"h" * 32, b"i" * 16, b"r" * 16
 
 
 def test_word_list_is_the_published_one() -> None:
@@ -43,8 +48,57 @@ def test_words_depend_on_the_handshake_and_on_both_nonces() -> None:
     assert len(variants) == 5
 
 
-def test_commitment_binds_nonce_and_static_key() -> None:
-    committed = sas.commitment(NI, H)
-    assert sas.commitment_holds(committed, NI, H)
-    assert not sas.commitment_holds(committed, NR, H)
-    assert not sas.commitment_holds(committed, NI, NR)
+def test_commitment_is_a_cut_hash_under_the_label_of_the_role() -> None:
+    assert (
+        sas.commitment(NI, H, initiator=True) == sha256(b"p2pcall/3 initiator's nonce" + NI + H).digest()[:20]
+    )
+    assert (
+        sas.commitment(NR, H, initiator=False)
+        == sha256(b"p2pcall/3 responder's nonce" + NR + H).digest()[:20]
+    )
+
+
+def test_commitment_binds_nonce_static_key_and_role() -> None:
+    made = [
+        sas.commitment(nonce, key, initiator=initiator)
+        for nonce in (NI, NR)
+        for key in (H, NI + NI)
+        for initiator in (True, False)
+    ]
+    assert len(set(made)) == len(made)
+
+
+def exchanges() -> tuple[Exchange, Exchange]:
+    """Both sides of one handshake."""
+    ours, theirs = b"o" * 32, b"t" * 32
+    return (
+        Exchange(True, NI, H, sas.commitment(NR, theirs, initiator=False), theirs),
+        Exchange(False, NR, H, sas.commitment(NI, ours, initiator=True), ours),
+    )
+
+
+def test_both_sides_have_the_same_words_when_both_have_shown_their_nonces() -> None:
+    initiator, responder = exchanges()
+    assert initiator.words(NR) == responder.words(NI) == sas.words(H, NI, NR)
+
+
+def test_nonce_that_was_not_promised_makes_no_words() -> None:
+    initiator, responder = exchanges()
+    wrong = [NI[:at] + bytes([NI[at] ^ 1]) + NI[at + 1 :] for at in range(16)]
+    wrong += [b"", bytes(16), NI[:-1], NI + b"\0", NR, H]
+    assert {responder.words(nonce) for nonce in wrong} == {None}
+    assert {initiator.words(nonce) for nonce in (b"", bytes(16), NI, NR[:-1], NR + b"\0")} == {None}
+
+
+def test_commitment_cannot_be_given_back_for_its_owners() -> None:
+    initiator, responder = exchanges()
+    mirror = replace(initiator, committed=responder.committed, remote_static=responder.remote_static)
+    assert mirror.words(NI) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"committed": bytes(20)}, {"remote_static": bytes(32)}, {"initiator": False}]
+)
+def test_words_need_the_commitment_the_key_and_the_role(change: dict[str, Any]) -> None:
+    initiator, _ = exchanges()
+    assert replace(initiator, **change).words(NR) is None
