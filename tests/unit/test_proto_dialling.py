@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
+from p2pcall.proto import cookie, kem, wire
 from p2pcall.proto.dialling import Backoff, Dialling
-from p2pcall.proto.handshake import StaticKey, suites
+from p2pcall.proto.handshake import Initiation, Responder, StaticKey, suites
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId, Suites
 
 ALICE, BOB, CAROL = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))
@@ -39,8 +39,13 @@ def parts(sent: list[tuple[bytes, Address]]) -> list[wire.Part]:
     return [part for part in parsed if isinstance(part, wire.Part)]
 
 
-def has_mac1(datagram: bytes, public: bytes) -> bool:
-    return datagram == cookie.with_mac1(cookie.mac1_key(public), datagram[: -c.MAC_BYTES])
+def time_for(datagram: bytes, key: StaticKey) -> int | None:
+    """The knock's time as the owner of this key reads it; None if it is not for him."""
+    pair = cookie.Mac(cookie.pair_key(key, ALICE.public, initiator=False))
+    (knock,) = knocks([(datagram, HERE)])
+    if not pair.fits(datagram[: c.KNOCK_TAGGED_BYTES], knock.tag):
+        return None
+    return int.from_bytes(cookie.hide_time(pair, knock.nonce, knock.hidden_time), "big")
 
 
 def answer(knock: wire.Knock, chosen: Suites = Suites.AESGCM, value: bytes = b"c" * 16) -> wire.Cookie:
@@ -52,17 +57,21 @@ def test_backoff_repeats_by_its_intervals_and_the_last_for_ever() -> None:
     assert [now for now in range(10) if backoff.take(float(now))] == [0, 1, 3, 5, 7, 9]
 
 
-def test_knock_is_repeated_with_a_new_time_and_the_same_token() -> None:
-    dial = dialling()
+@pytest.mark.parametrize("expected", [None, BOB.public])
+def test_knock_is_repeated_with_a_new_time_and_the_same_token(expected: bytes | None) -> None:
+    dial = dialling(expected=expected)
+    pattern = PatternId.XXHFS if expected is None else PatternId.IKHFS
     times, seen = [], []
     for tick in range(0, 500, 5):
-        sent = dial.take_due(tick / 100)
+        sent = [one for one in dial.take_due(tick / 100) if one[0][2] == pattern]
         times += [tick / 100] * len(sent)
-        seen += knocks(sent)
+        seen += sent
     assert times == [0, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5]
-    assert [knock.timestamp for knock in seen] == list(range(1, 12))
-    assert len({knock.token for knock in seen}) == 1
-    assert len({knock.tag for knock in seen}) == 11
+    if expected is not None:
+        assert [time_for(data, BOB) for data, _ in seen] == list(range(1, 12))
+    assert len({knock.token for knock in knocks(seen)}) == 1
+    for hidden in ("nonce", "hidden_time", "tag"):
+        assert len({getattr(knock, hidden) for knock in knocks(seen)}) == 11
 
 
 def test_candidates_are_knocked_at_in_order_each_with_its_token() -> None:
@@ -73,36 +82,58 @@ def test_candidates_are_knocked_at_in_order_each_with_its_token() -> None:
     assert len({knock.token for knock in knocks([(data, to) for _, data, to in sent])}) == 3
 
 
-def test_stranger_knocks_for_xx_without_the_key() -> None:
-    dial = dialling()
+def test_stranger_knocks_for_xx_with_nothing_but_chance() -> None:
+    drawn: list[bytes] = []
+
+    def entropy(count: int) -> bytes:
+        drawn.append(Random(len(drawn)).randbytes(count))
+        return drawn[-1]
+
+    def never(now: float) -> int:
+        raise AssertionError("a stranger's knock tells no time")
+
+    dial = Dialling(ALICE, entropy, INDEX, BOTH, [HERE], 0.0, never)
     ((datagram, _),) = dial.take_due(0.0)
-    assert knocks([(datagram, HERE)])[0].pattern is PatternId.XXHFS
-    assert has_mac1(datagram, cookie.UNKNOWN_KEY)
+    (knock,) = knocks([(datagram, HERE)])
+    assert knock.pattern is PatternId.XXHFS
+    assert [knock.token, knock.nonce, knock.hidden_time, knock.tag] == drawn
 
 
-def test_contact_knocks_for_ik_with_key_and_tag() -> None:
+def test_contact_knocks_for_ik_with_a_tag_and_a_time_for_the_one_who_is_called() -> None:
     ((datagram, _),) = dialling(expected=BOB.public).take_due(0.0)
     (knock,) = knocks([(datagram, HERE)])
     assert knock.pattern is PatternId.IKHFS
-    assert has_mac1(datagram, BOB.public)
     pair_key = cookie.pair_key(BOB, ALICE.public, initiator=False)
-    assert knock.tag == cookie.mac(pair_key, datagram[:52])
+    assert knock.tag == cookie.mac(pair_key, datagram[:68])
+    assert (time_for(datagram, BOB), time_for(datagram, CAROL)) == (1, None)
 
 
 def test_expected_key_is_the_only_one_asked_for_at_first() -> None:
     dial = dialling(expected=BOB.public)
     sent = [(tick / 100, *one) for tick in range(200) for one in dial.take_due(tick / 100)]
     first_xx = next(at for at, data, _ in sent if data[2] == PatternId.XXHFS)
-    assert first_xx == c.KEY_GRACE_S
-    assert all(data[2] == PatternId.IKHFS for at, data, _ in sent if at < c.KEY_GRACE_S)
+    assert first_xx == c.SECOND_WAY_S == 0.4
+    assert all(data[2] == PatternId.IKHFS for at, data, _ in sent if at < c.SECOND_WAY_S)
+    assert any(data[2] == PatternId.IKHFS for at, data, _ in sent if at > c.SECOND_WAY_S), (
+        "it is not given up"
+    )
+
+
+def test_cookie_for_the_expected_key_leaves_the_other_way_open() -> None:
+    dial = dialling(expected=BOB.public)
+    (knock,) = knocks(dial.take_due(0.0))
+    dial.receive_cookie(answer(knock), 0.1)
+    later = [one for tick in range(10, 100) for one in dial.take_due(tick / 100)]
+    assert {one.pattern for one in knocks(later)} == set(PatternId)
+    assert len(dialling(expected=BOB.public, known=(CAROL.public,)).take_due(c.SECOND_WAY_S)) == 2
 
 
 def test_known_keys_are_asked_for_when_nobody_answers_a_stranger() -> None:
     dial = dialling(known=(BOB.public, CAROL.public))
     assert len(dial.take_due(0.0)) == 1
-    sent = [one for one in dial.take_due(c.KNOWN_AFTER_S) if one[0][2] == PatternId.IKHFS]
-    for (datagram, _), key in zip(sent, (BOB.public, CAROL.public), strict=True):
-        assert has_mac1(datagram, key)
+    sent = [one for one in dial.take_due(c.SECOND_WAY_S) if one[0][2] == PatternId.IKHFS]
+    for (datagram, _), key in zip(sent, (BOB, CAROL), strict=True):
+        assert time_for(datagram, key) is not None
 
 
 def test_known_keys_are_not_asked_for_where_strangers_are_answered() -> None:
@@ -115,7 +146,7 @@ def test_known_keys_are_not_asked_for_where_strangers_are_answered() -> None:
 
 def test_known_keys_are_bounded() -> None:
     dial = dialling(known=tuple(StaticKey.from_private(bytes([n]) * 32).public for n in range(1, 60)))
-    assert len(dial.take_due(c.KNOWN_AFTER_S)) == 1 + c.MAX_KNOWN_TRIED
+    assert len(dial.take_due(c.SECOND_WAY_S)) == 1 + c.MAX_KNOWN_TRIED
 
 
 def test_cookie_starts_the_initiation_at_once() -> None:
@@ -174,7 +205,10 @@ def test_key_of_low_order_is_asked_for_and_never_answered() -> None:
     (knock,) = knocks(dial.take_due(0.0))
     assert knock.pattern is PatternId.IKHFS
     assert dial.receive_cookie(answer(knock), 0.0) is DropReason.HANDSHAKE
-    assert not parts(dial.take_due(0.25))
+    again = dial.take_due(0.25)
+    assert not parts(again)
+    for one in knocks(again):
+        assert (one.nonce, one.hidden_time, one.tag) != (knock.nonce, knock.hidden_time, knock.tag)
 
 
 def test_few_addresses_get_initiations_at_once() -> None:
@@ -204,4 +238,21 @@ def test_response_before_any_initiation_is_dropped(pattern: PatternId) -> None:
     dial = dialling()
     dial.take_due(0.0)
     response = wire.Response(pattern, INDEX, bytes(wire.RESPONSE_BYTES[pattern] - 8))
-    assert dial.receive_response(response, 0.0) is DropReason.HANDSHAKE
+    assert dial.receive_response(response, HERE, 0.0) is DropReason.HANDSHAKE
+
+
+def test_line_begins_at_an_address_whose_cookie_came_back_wherever_the_response_comes_from() -> None:
+    elsewhere: list[Address] = [("203.0.113.9", 9), ("192.0.2.9", 9)]
+    for source, expected in ((HERE, HERE), (elsewhere[0], HERE), (elsewhere[1], HERE)):
+        dial = dialling([elsewhere[1], HERE])
+        knock = knocks(dial.take_due(0.1))[1]
+        assert dial.receive_cookie(answer(knock), 0.1) is None
+        noise = b"".join(part.chunk for part in parts(dial.take_due(0.1)))[c.INITIATION_HEADER_BYTES :]
+        whole = Initiation(PatternId.XXHFS, BOTH, Suites.AESGCM, INDEX, noise)
+        theirs = Responder.answer(BOB, Random(5).randbytes, 1, whole, lambda public: True, kem.encapsulate)
+        assert isinstance(theirs, Responder)
+        response = wire.parse_response(theirs.response)
+        assert isinstance(response, wire.Response)
+        outcome = dial.receive_response(response, source, 0.2)
+        assert not isinstance(outcome, DropReason)
+        assert (outcome[0].remote_static, outcome[1]) == (BOB.public, expected)

@@ -5,9 +5,10 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem, wire
+from p2pcall.proto import kem, sas, wire
 from p2pcall.proto.handshake import (
     Established,
     Initiation,
@@ -18,10 +19,10 @@ from p2pcall.proto.handshake import (
     choose,
     suites,
 )
-from p2pcall.proto.noise import NoiseError
+from p2pcall.proto.noise import AESGCM, XXHFS, HandshakeState, NoiseError
 from p2pcall.proto.wire import DropReason, PatternId, Suites
 
-ALICE, BOB = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2))
+ALICE, BOB, EVE = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))
 BOTH, CHACHA = suites(True), suites(False)
 XX, IK = PatternId.XXHFS, PatternId.IKHFS
 each_pattern = pytest.mark.parametrize("pattern", list(PatternId))
@@ -87,7 +88,7 @@ def test_both_sides_agree_on_everything(pattern: PatternId, chosen: Suites) -> N
     name = "XXhfs" if pattern is XX else "IKhfs"
     assert left.protocol_name == right.protocol_name == f"Noise_{name}_25519+MLKEM768_{cipher}_SHA256"
     assert left.handshake_hash == right.handshake_hash
-    assert left.sas == right.sas
+    assert left.sas.words(right.sas.nonce) == right.sas.words(left.sas.nonce) is not None
     assert (left.remote_static, right.remote_static) == (BOB.public, ALICE.public)
     assert right.confirmation == b""
     assert right.session.open(left.session.seal(b"there")) == b"there"
@@ -241,27 +242,91 @@ def test_unexpected_key_makes_no_confirmation_and_the_right_one_may_follow() -> 
     assert isinstance(theirs.read_confirmation(message_3(left)), Established)
 
 
+def finished(
+    pattern: PatternId, seed: int = 3, ours: Initiator | None = None
+) -> tuple[Established, Established]:
+    ours = ours or initiator(pattern, seed=seed)
+    theirs = responder(initiation(ours, pattern))
+    left = ours.read_response(message_2(theirs))
+    right = theirs.read_confirmation(message_3(left))
+    assert isinstance(left, Established) and isinstance(right, Established)
+    return left, right
+
+
 @each_pattern
-def test_initiator_that_changes_its_nonce_after_committing_is_dropped(pattern: PatternId) -> None:
+def test_nonce_that_is_changed_after_committing_makes_no_words(pattern: PatternId) -> None:
+    left, right = finished(pattern)
+    for nonce in (bytes(c.NONCE_BYTES), left.sas.nonce[::-1], right.sas.nonce):
+        assert right.sas.words(nonce) is None
+    for nonce in (bytes(c.NONCE_BYTES), right.sas.nonce[::-1], left.sas.nonce):
+        assert left.sas.words(nonce) is None
+
+
+def test_initiator_that_changes_its_static_key_after_committing_has_no_words() -> None:
+    ours = initiator(XX)
+    ours._state.s = EVE
+    left, right = finished(XX, ours=ours)
+    assert right.remote_static == EVE.public
+    assert right.sas.words(left.sas.nonce) is None
+
+
+def test_responder_whose_commitment_is_to_another_key_has_no_words() -> None:
+    ours = initiator(XX)
+    whole = initiation(ours, XX)
+    state = HandshakeState(
+        XXHFS, AESGCM, False, c.PROLOGUE_LABEL + whole.header, EVE, entropy=Random(4).randbytes
+    )
+    committed, nonce = state.read_message(whole.noise), b"n" * c.NONCE_BYTES
+    theirs = Responder(
+        state, whole, committed, nonce, sas.commitment(nonce, BOB.public, initiator=False), 0xB
+    )
+    left = ours.read_response(message_2(theirs))
+    assert isinstance(left, Established) and left.remote_static == EVE.public
+    assert left.sas.words(nonce) is None
+
+
+@each_pattern
+def test_commitments_are_those_of_both_sides(pattern: PatternId) -> None:
+    left, right = finished(pattern)
+    assert right.sas.committed == sas.commitment(left.sas.nonce, ALICE.public, initiator=True)
+    assert left.sas.committed == sas.commitment(right.sas.nonce, BOB.public, initiator=False)
+
+
+@each_pattern
+def test_no_words_before_an_answer(pattern: PatternId) -> None:
+    """Whoever has all of the initiator's side, and all that was sent, has the other's nonce in no form but its hash."""
     ours = initiator(pattern)
     theirs = responder(initiation(ours, pattern))
-    ours._nonce = bytes(c.NONCE_BYTES)
-    assert theirs.read_confirmation(message_3(ours.read_response(message_2(theirs)))) is DropReason.COMMITMENT
+    left = ours.read_response(message_2(theirs))
+    right = theirs.read_confirmation(message_3(left))
+    assert isinstance(left, Established) and isinstance(right, Established)
+    shown, nonce = right.sas.nonce, left.sas.nonce
+    held = [value for root in (ours, left) for value in fingerprint(root) if isinstance(value, bytes)]
+    assert nonce in held, "what is looked through is all of it"
+    everything = b"|".join([*held, ours.initiation, theirs.response, left.confirmation])
+    for part in range(len(shown) - 3):
+        assert shown[part : part + 4] not in everything
+    words = left.sas.words(shown)
+    assert words is not None
+    tries = {left.handshake_hash, left.sas.committed, nonce, bytes(16), b"", *held}
+    assert words not in {sas.words(left.handshake_hash, nonce, one) for one in tries}
+    assert {left.sas.words(one) for one in tries} == {None}
 
 
-def test_initiator_that_changes_its_static_key_after_committing_is_dropped() -> None:
-    ours = initiator(XX)
-    theirs = responder(initiation(ours, XX))
-    ours._state.s = BOB
-    assert theirs.read_confirmation(message_3(ours.read_response(message_2(theirs)))) is DropReason.COMMITMENT
+@each_pattern
+def test_words_are_open_until_the_responder_shows_its_nonce(pattern: PatternId) -> None:
+    """The same transcript to the byte, but for the commitment, has as many words as there are nonces."""
+    left, _ = finished(pattern)
+    guesses = [Random(seed).randbytes(c.NONCE_BYTES) for seed in range(10_000, 12_000)]
+    made = {sas.words(left.handshake_hash, left.sas.nonce, one) for one in guesses}
+    assert len(made) == len(guesses)
+    assert {left.sas.words(one) for one in guesses} == {None}, "and each guess can only be tried on the hash"
 
 
 @each_pattern
 def test_each_handshake_has_its_own_words_and_keys(pattern: PatternId) -> None:
     ends = []
     for seed in (3, 5):
-        ours = initiator(pattern, seed=seed)
-        left = ours.read_response(message_2(responder(initiation(ours, pattern))))
-        assert isinstance(left, Established)
-        ends.append((left.sas, left.handshake_hash))
+        left, right = finished(pattern, seed)
+        ends.append((left.sas.words(right.sas.nonce), left.handshake_hash))
     assert ends[0][0] != ends[1][0] and ends[0][1] != ends[1][1]
