@@ -44,7 +44,7 @@ class Dialler:
         self.pattern, self.index = pattern, seed
         self.noise = Initiator(STRANGER, entropy, seed, pattern, CHACHA, CHACHA, known)
         self.mac = cookie.Mac(cookie.pair_key(STRANGER, BOB.public, initiator=True))
-        self.times = count(1)
+        self.times = count(1000 * seed)
 
     def knock(self) -> bytes:
         nonce, time = bytes(c.KNOCK_NONCE_BYTES), next(self.times).to_bytes(c.KNOCK_TIME_BYTES, "big")
