@@ -55,29 +55,34 @@ def test_replay_window_is_the_set_of_counters_seen(counters: list[int]) -> None:
 
 
 LENGTHS = [c.KNOCK_BYTES, c.COOKIE_BYTES, *wire.PART_BYTES.values(), *wire.RESPONSE_BYTES.values()]
-FIRST = cookie.mac1_key(STATIC.public)
+CONTACT = StaticKey.from_private(bytes(range(1, 33)))
+PAIR = cookie.Mac(cookie.pair_key(CONTACT, STATIC.public, initiator=True))
 
 
 @st.composite
 def nearly_handshake_datagrams(draw: st.DrawFn) -> bytes:
-    """Of the right type, version and length, and often with the right mac1: the rest is anything."""
+    """Of the right type, version and length, and often with the tag of a contact: the rest is anything."""
     kind = draw(st.integers(0, 7))
     body = draw(st.binary(max_size=60))
     length = draw(st.sampled_from(LENGTHS))
     data = (bytes([kind, c.PROTOCOL_VERSION]) + body).ljust(length, draw(st.sampled_from([b"\0", b"?"])))[
         :length
     ]
-    return cookie.with_mac1(FIRST, data[: -c.MAC_BYTES]) if draw(st.booleans()) else data
+    return data[: -c.MAC_BYTES] + PAIR(data[: -c.MAC_BYTES]) if draw(st.booleans()) else data
 
 
 @given(st.lists(st.binary(max_size=1300) | nearly_handshake_datagrams(), max_size=20), st.booleans())
 def test_endpoint_never_raises_and_never_says_more_than_it_hears(data: list[bytes], contacts: bool) -> None:
     endpoint = Endpoint(STATIC, Random(1).randbytes)
     endpoint.reach = "contacts" if contacts else "anyone"
+    endpoint.contacts([CONTACT.public])
     for number, datagram in enumerate(data):
         endpoint.receive_datagram(datagram, ("stranger", number), float(number))
         answers = endpoint.datagrams_to_send(float(number))
-        assert sum(len(answer) for answer, _ in answers) <= (0 if contacts else len(datagram))
+        known = len(datagram) == c.KNOCK_BYTES and PAIR.fits(
+            datagram[: -c.MAC_BYTES], datagram[-c.MAC_BYTES :]
+        )
+        assert sum(len(answer) for answer, _ in answers) <= (0 if contacts and not known else len(datagram))
         assert endpoint.next_event() is None
 
 
@@ -88,6 +93,16 @@ def test_remote_side_alone_never_makes_a_call_active_that_was_not_dialled(causes
         transition = remote(state, cause)
         state = transition.next if transition else state
         assert state in (State.IDLE, State.INCOMING, State.ENDED)
+
+
+@given(st.lists(st.sampled_from([cause for cause in Input if cause.startswith("r-")]), max_size=30))
+def test_remote_side_alone_makes_an_answered_call_active_only_by_its_nonce(causes: list[Input]) -> None:
+    state = State.ANSWERED
+    for cause in causes:
+        transition = remote(state, cause)
+        before, state = state, transition.next if transition else state
+        assert state in (State.ANSWERED, State.ACTIVE, State.ENDED)
+        assert before is state or state is not State.ACTIVE or cause is Input.R_REVEAL
 
 
 def test_end_is_final() -> None:
