@@ -1,7 +1,8 @@
-"""A line on the calling side: records, messages, pings, new keys, voice.
+"""A line, on either side: records, messages, pings, consent, new keys, voice.
 
 Written from p2pcall-protocol(7) alone: sections RECORD LAYER, NEW KEYS, CONTROL, CALLS, TIMING, AUDIO, FEEDBACK.
-It does what a call needs: it keeps no clock offset, shows no picture, and mends no loss of sound.
+It does what a call needs: it follows nobody to another address, keeps no clock offset, shows no picture, and mends
+no loss of sound.
 """
 
 import os
@@ -9,11 +10,13 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from handshake import DATA, Keys, NewKeys, NotAuthentic, u32
+from handshake import DATA, NewKeys
+from patterns import Keys, NotAuthentic, u32
 
 CONTROL, TIMING, AUDIO, VIDEO, FEEDBACK = range(1, 6)
-INVITE, RINGING, ACCEPT, DECLINE, HANGUP, MEDIA, REKEY = range(1, 8)
-HUNG_UP = 1
+INVITE, RINGING, ACCEPT, DECLINE, HANGUP, MEDIA, REKEY, REVEAL = range(1, 9)
+HUNG_UP, FAILED = 1, 8
+CONTROL_WINDOW = 32
 RECORD_BYTES = 330
 SLACK_BYTES = 112
 VOICE_BYTES = 215
@@ -22,8 +25,14 @@ REPEAT_S = 0.25
 PING_S = 1.0
 REKEY_PART_BYTES = 94
 REKEY_IN_FLIGHT = 4
-SECOND_BYTES = 1156
+REKEY_LEAST_S = 2.0
+REKEY_BYTES = {1: 1300, 2: 1156}
 PREVIOUS_EPOCH_S = 10.0
+CONSENT_S = 15.0
+CONSENT_LAPSES_S = 30.0
+
+AnswerKeys = Callable[[Keys, bytes], tuple[bytes, Keys]]
+"""From the running keys and message 1: message 2, and the keys of the new epoch. Raises `NotAuthentic`."""
 
 
 def frame(channel: int, payload: bytes) -> bytes:
@@ -41,9 +50,18 @@ def frames_of(plaintext: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Line:
-    """Give `receive` each datagram and call `work` often; `send` is told what leaves."""
+    """Give `receive` each datagram and call `work` often; `send` is told what leaves.
 
-    def __init__(self, keys: Keys, start: float, send: Callable[[bytes], object]) -> None:
+    Whoever was called gives `answer_keys`; the other one may `rekey`.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        start: float,
+        send: Callable[[bytes], object],
+        answer_keys: AnswerKeys | None = None,
+    ) -> None:
         self.keys = keys
         self.heard: list[tuple[int, bytes]] = []
         """Messages of the other side, in order: type and body."""
@@ -51,8 +69,10 @@ class Line:
         """AUDIO payloads."""
         self.up = False
         """Something authentic has come."""
-        self.proven = False
-        """The other side's address has answered our probe: only then sound may go there."""
+        self.active = False
+        """The call is: only then sound is taken."""
+        self.over = False
+        """A goodbye was sent: no more pings and pongs."""
         self.rekeyed = 0
         self.round_trip_s: float | None = None
         self._start = start
@@ -61,8 +81,9 @@ class Line:
         self._previous_until = 0.0
         self._small: deque[bytes] = deque()
         self._next_ping = start
-        self._probe = os.urandom(8)
-        self._probe_at = start
+        self._agreed = start
+        """When the other side's address did last; it has brought back the cookie."""
+        self._asked: list[bytes] = []
         self._next_seq = 0
         self._unacknowledged: dict[int, tuple[bytes, float]] = {}
         self._expected = 0
@@ -70,8 +91,12 @@ class Line:
         self._voice_seq = 0
         self._last_frame = b""
         self._new: NewKeys | None = None
+        self._answer_keys = answer_keys
+        self._answered = float("-inf")
+        self._next: Keys | None = None
+        """Given to the other side, which has not used them yet."""
         self._pieces: deque[bytes] = deque()
-        self._second = b""
+        self._gathered = b""
 
     # ---- out
 
@@ -98,10 +123,12 @@ class Line:
 
     def rekey(self, new: NewKeys) -> None:
         """Begin a new epoch."""
-        message = new.message_1
-        parts = [message[at : at + REKEY_PART_BYTES] for at in range(0, len(message), REKEY_PART_BYTES)]
         self._new = new
-        self._pieces = deque(bytes((1, number)) + part for number, part in enumerate(parts))
+        self._cut(1, new.message_1)
+
+    def _cut(self, which: int, message: bytes) -> None:
+        parts = [message[at : at + REKEY_PART_BYTES] for at in range(0, len(message), REKEY_PART_BYTES)]
+        self._pieces = deque(bytes((which, number)) + part for number, part in enumerate(parts))
 
     def _collect(self, now: float) -> None:
         """Everything small that is due, as frames."""
@@ -111,15 +138,23 @@ class Line:
             if now >= due:
                 self._small.append(frame(CONTROL, data))
                 self._unacknowledged[seq] = data, now + REPEAT_S
-        if now >= self._next_ping:
+        if now >= self._next_ping and not self.over:
             self._next_ping = now + PING_S
-            self._small.append(frame(TIMING, struct.pack(">BQ", 1, self._clock(now))))
+            clock = struct.pack(">Q", self._clock(now))
+            if now >= self._agreed + CONSENT_S:
+                clock = os.urandom(8)
+                self._asked.append(clock)
+            self._small.append(frame(TIMING, b"\1" + clock))
 
     def _ride(self, room: int) -> bytes:
         out = b""
         while self._small and len(out) + len(self._small[0]) <= room:
             out += self._small.popleft()
         return out
+
+    def may_send(self, now: float) -> bool:
+        """Whether the other side's address agrees to get media."""
+        return now < self._agreed + CONSENT_LAPSES_S
 
     def voice(self, opus: bytes, now: float) -> None:
         """One frame of 20 ms, the one before it, and what rides along."""
@@ -135,9 +170,6 @@ class Line:
 
     def work(self, now: float, *, voice_flows: bool) -> None:
         """Send what is due and does not ride with voice."""
-        if not self.proven and now >= self._probe_at:
-            self._probe_at = now + REPEAT_S
-            self.seal(frame(TIMING, b"\1" + self._probe).ljust(RECORD_BYTES, b"\0"))
         if voice_flows:
             return
         self._collect(now)
@@ -149,10 +181,10 @@ class Line:
         body = struct.pack(">BIIHHHHI", 3, highest, received, 0, 0, 0, 0, 0)
         self._small.append(frame(FEEDBACK, body))
 
-    def hang_up(self, now: float) -> None:
+    def hang_up(self, now: float, reason: int = HUNG_UP) -> None:
         """Say goodbye twice; then `work` until it has arrived."""
-        self.message(HANGUP, bytes((HUNG_UP,)), now + REPEAT_S)
-        self._next_ping = float("inf")
+        self.message(HANGUP, bytes((reason,)), now + REPEAT_S)
+        self.over, self.active = True, False
         data = self._unacknowledged[self._next_seq - 1][0]
         for _ in range(2):
             self.seal(frame(CONTROL, data).ljust(RECORD_BYTES, b"\0"))
@@ -164,13 +196,17 @@ class Line:
         if len(datagram) < 32 or datagram[:4] != bytes((DATA, 0, 0, 0)):
             return False
         index, counter = struct.unpack_from(">IQ", datagram, 4)
-        keys = next((keys for keys in (self.keys, self._previous) if keys and keys.own_index == index), None)
-        if keys is None or counter in keys.taken or (keys is not self.keys and now >= self._previous_until):
+        epochs = (self.keys, self._next, self._previous)
+        keys = next((keys for keys in epochs if keys and keys.own_index == index), None)
+        if keys is None or counter in keys.taken or (keys is self._previous and now >= self._previous_until):
             return False
         try:
             plaintext = keys.receiving.open(counter, datagram[16:])
         except NotAuthentic:
             return False
+        if keys is self._next:
+            self._use(keys)
+            self._next = None
         if keys is self.keys and not keys.taken:
             self._previous_until = now + PREVIOUS_EPOCH_S
         keys.taken.add(counter)
@@ -180,25 +216,31 @@ class Line:
                 self._control(payload, now)
             elif channel == TIMING:
                 self._timing(payload, now)
-            elif channel == AUDIO:
+            elif channel == AUDIO and self.active:
                 self.sound.append(payload)
         return True
 
     def _timing(self, payload: bytes, now: float) -> None:
         if payload[0] == 1:
-            pong = struct.pack(">B8sQI", 2, payload[1:9], self._clock(now), 0)
-            self._small.append(frame(TIMING, pong))
-        elif payload[1:9] == self._probe:
-            self.proven = True
+            if not self.over:
+                pong = struct.pack(">B8sQI", 2, payload[1:9], self._clock(now), 0)
+                self._small.append(frame(TIMING, pong))
+        elif payload[1:9] in self._asked:
+            self._agreed = now
+            self._asked.clear()
         else:
             sent, _, held = struct.unpack(">QQI", payload[1:])
             self.round_trip_s = (self._clock(now) - sent - held) / 1_000_000
 
     def _control(self, payload: bytes, now: float) -> None:
         kind, number = struct.unpack_from(">BQ", payload)
+        if kind == 1 and number > self._next_seq:
+            return
         if kind == 1:
             for seq in [seq for seq in self._unacknowledged if seq < number]:
                 del self._unacknowledged[seq]
+            return
+        if number >= self._expected + CONTROL_WINDOW:
             return
         if number >= self._expected:
             self._early[number] = payload[9], payload[10:]
@@ -206,19 +248,43 @@ class Line:
             what, body = self._early.pop(self._expected)
             self._expected += 1
             if what == REKEY:
-                self._piece(body)
-            else:
-                self.heard.append((what, body))
+                self._piece(body, now)
+                continue
+            self.heard.append((what, body))
+            if what in (DECLINE, HANGUP):
+                self._unacknowledged.clear()
+                self._pieces.clear()
+                self.active, self.over = False, what == HANGUP
         self._small.append(frame(CONTROL, struct.pack(">BQ", 1, self._expected)))
 
-    def _piece(self, body: bytes) -> None:
-        assert body[0] == 2
-        if body[1] == 0:
-            self._second = b""
-        assert len(self._second) == body[1] * REKEY_PART_BYTES
-        self._second += body[2:]
-        if len(self._second) == SECOND_BYTES and self._new is not None:
-            self._previous, self._previous_until = self.keys, float("inf")
-            self.keys = self._new.finish(self._second)
-            self._new = None
-            self.rekeyed += 1
+    def _piece(self, body: bytes, now: float) -> None:
+        which, part = body[0], body[1]
+        if which != (1 if self._answer_keys else 2):
+            return
+        if part == 0:
+            self._gathered = b""
+        if len(self._gathered) != part * REKEY_PART_BYTES:
+            return
+        self._gathered += body[2:]
+        if len(self._gathered) != REKEY_BYTES[which]:
+            return
+        try:
+            self._new_keys(self._gathered, now)
+        except NotAuthentic:
+            return
+
+    def _new_keys(self, message: bytes, now: float) -> None:
+        if self._answer_keys is None:
+            if self._new is not None:
+                self._use(self._new.finish(message))
+                self._new = None
+        elif now >= self._answered + REKEY_LEAST_S:
+            answer, self._next = self._answer_keys(self.keys, message)
+            self._answered = now
+            self._cut(2, answer)
+
+    def _use(self, keys: Keys) -> None:
+        """Seal with these from now on."""
+        self._previous, self._previous_until = self.keys, float("inf")
+        self.keys = keys
+        self.rekeyed += 1
