@@ -1,4 +1,4 @@
-"""Whatever order the other side's messages come in, in one batch or in several: no error of ours, and an end that is told.
+"""Whatever order messages come in, in one batch or in several: no error of ours, and an end that is told.
 
 A contact is a peer like any other: who has been let in may send what he likes. The orders are all pairs, and triples by
 chance, of what the call table knows, sent by a side that follows no table.
