@@ -60,6 +60,7 @@ class Call:
 
     def accept(self, greeting: bytes, now: float) -> None:
         """Answer, which shows our nonce; errors as `own`."""
+        calling.own(self.state, Input.ACCEPT)  # raises for a dial that is over, which has no nonces
         assert self._exchange is not None, "a call comes in by a line"
         self.own(Input.ACCEPT, self._exchange.nonce + greeting, now)
 
