@@ -25,6 +25,8 @@ REVEAL_TIMEOUT_S = 5.0
 CONFIRM_AGAIN_S = 0.25
 FRAME_S = 0.02
 REPORT_FRAMES = 50
+EARLY_REPORTS = (10, 20)
+"""Frames with further ones: the first may be lost, and who plays a file waits for it."""
 LINGER_S = 1.0
 AUDIO_FLAG = 1
 BROKEN_PROMISE, REFUSED, UNANSWERED = 5, 4, 3
@@ -151,6 +153,7 @@ class Call:
         tell("accepted", name=claimed.decode(), flags=flags)
         self._check(nonce)
         self._line.message(REVEAL, self._shown, time.monotonic())
+        self._line.work(time.monotonic(), voice_flows=False)  # ahead of all media, which would be dropped
         self._begin(nonce)
 
     def answer(self, name: str) -> None:
@@ -191,7 +194,7 @@ class Call:
                 line.rekey(make())
             flows = line.may_send(time.monotonic())
             if flows:
-                if number % REPORT_FRAMES == 0:
+                if number % REPORT_FRAMES == 0 or number in EARLY_REPORTS:
                     highest = struct.unpack_from(">I", line.sound[-1])[0] if line.sound else 0
                     line.report(highest, len(line.sound))
                 line.voice(opus, time.monotonic())
@@ -263,8 +266,8 @@ def run(
         arrived = call.hang_up()
     except Ended as ended:
         reason = ended.reason
-        tell("refused", reason=reason) if status else None
-        call.linger()
+        if status:
+            tell("refused", reason=reason)
     except BrokenPromise:
         status = BROKEN_PROMISE
         arrived = call.hang_up(FAILED)
@@ -280,4 +283,6 @@ def run(
         round_trip_s=line.round_trip_s,
         imported=sorted(name for name in sys.modules if name.split(".")[0] in ("p2pcall", "nacl")),
     )
+    if not arrived:
+        call.linger()
     return status
