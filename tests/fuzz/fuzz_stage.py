@@ -24,6 +24,7 @@ from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.handshake import CIPHERS, Established
 from p2pcall.proto.happenings import Incoming
 from p2pcall.proto.noise import CipherState
+from p2pcall.proto.sas import Exchange, commitment
 from p2pcall.proto.session import Session
 from p2pcall.proto.wire import Address, DatagramType, DropReason, Suites
 
@@ -96,9 +97,8 @@ class Stage:
         for number, static in enumerate(STATICS):
             entropy = Random(number).randbytes
             endpoint = Endpoint(static, entropy, aes=True, encapsulate=same_bytes)
-            if contacts:
-                endpoint.reach = "contacts"
-                endpoint.contacts([other.public for other in STATICS[:2]])
+            endpoint.reach = "contacts" if contacts else "anyone"
+            endpoint.contacts([other.public for other in STATICS[:2]])
             self.ends.append(End(endpoint, ADDRESSES[number], static))
             self._opened.append({})
 
@@ -120,13 +120,18 @@ class Stage:
         index = theirs.endpoint._new_index()
         cipher = CIPHERS[Suites.AESGCM]
         keys = [sha256(b"%d %d %d" % (one, other, way)).digest() for way in range(3)]
+        nonces = [key[: c.NONCE_BYTES] for key in keys[:2]]
 
-        def established(remote: StaticKey, there: int, send: bytes, receive: bytes) -> Established:
-            session = Session(CipherState(cipher, send), CipherState(cipher, receive), there)
-            return Established(session, remote.public, keys[2], "Noise", ("a", "b", "c", "d"))
+        def established(who: End, remote: End, there: int) -> Established:
+            initiator, send = who is ours, int(who is theirs)
+            session = Session(CipherState(cipher, keys[send]), CipherState(cipher, keys[1 - send]), there)
+            public = remote.static.public
+            committed = commitment(nonces[1 - send], public, initiator=not initiator)
+            exchange = Exchange(initiator, nonces[send], keys[2], committed, public)
+            return Established(session, public, keys[2], "Noise", exchange)
 
-        peer._establish(established(theirs.static, index, keys[0], keys[1]), self.now + 5, self.now)
-        line = established(ours.static, peer.index, keys[1], keys[0])
+        peer._establish(established(ours, theirs, index), self.now + 5, self.now)
+        line = established(theirs, ours, peer.index)
         answer = Peer(theirs.endpoint._shared, index, ours.address, line, self.now)
         ours.peers.append(peer)
         theirs.peers.append(answer)
@@ -141,7 +146,8 @@ class Stage:
         theirs.ring("other", self.now)
         theirs.accept("other", True, True, self.now)
         self.exchange()
-        assert ours.state is State.ACTIVE
+        assert ours.state is State.ACTIVE is theirs.state
+        assert ours.sas == theirs.sas != ()
         return ours, theirs
 
     # ---- what every run holds
@@ -156,7 +162,7 @@ class Stage:
         before = fingerprint(endpoint) if forged else None
         dropped = endpoint.dropped.total()
         evicted = sum(endpoint.dropped[reason] for reason in EVICTIONS)
-        endpoint.receive_datagram(data, address, self.now)
+        ours = endpoint.receive_datagram(data, address, self.now)
         dropped = endpoint.dropped.total() - dropped
         if forged:
             assert dropped == 1, "a forged record is one drop"
@@ -166,6 +172,8 @@ class Stage:
         else:
             evicted = sum(endpoint.dropped[reason] for reason in EVICTIONS) - evicted
             assert dropped - evicted <= 1, "one datagram, one reason"
+        first = data[:1] in (bytes([DatagramType.KNOCK]), bytes([DatagramType.INITIATION]))
+        assert not ours or not (forged or first), "what anybody can send is not ours"
         end.heard[address] += len(data)
         self._check(end)
 
@@ -212,7 +220,8 @@ class Stage:
         assert len(shared.happenings) <= MAX_EVENTS
         assert len(admission) <= c.MAX_HALF_OPEN
         assert len(admission._halves) <= c.MAX_HALVES
-        assert len(admission._limits) <= c.MAX_SOURCES
+        assert max(len(admission._limits), len(admission._limits._sites)) <= c.MAX_SOURCES
+        assert all(one.failures < c.MAX_CONFIRMATION_FAILURES for one in admission._by_index.values())
         for peer in shared.everyone:
             control = peer._control
             assert control.unacked <= c.CONTROL_WINDOW + c.CONTROL_RESERVE
@@ -220,4 +229,6 @@ class Stage:
             assert all(seq < control._expected + c.CONTROL_WINDOW for seq in control._early)
             assert peer._keys is None or len(peer._keys._in) < c.REKEY_FIRST_BYTES
             assert peer._timing.next_ping <= self.now + c.PING_INTERVAL_S
+            assert peer.sas or peer.state is not State.ACTIVE, "a call whose words are not known"
+            assert not peer.sas or peer.state in (State.ACTIVE, State.ENDED)
         endpoint.next_timer()

@@ -11,6 +11,7 @@ from fuzz_media import media
 from fuzz_stage import Source
 from fuzz_verbs import Game
 
+from p2pcall.proto import constants as c
 from p2pcall.proto.calling import State
 from p2pcall.proto.happenings import HandshakeDone, HandshakeFailed
 
@@ -41,7 +42,9 @@ def responder(data: bytes) -> None:
 
 
 def _expect_next_caller(stage: Game) -> None:
-    stage.now += 200.0  # the limits have their whole burst again
+    stage.now += (
+        c.KNOCK_AHEAD_S + 100.0
+    )  # the limits have their whole burst again, and no knock is from later
     for end in stage.ends:
         end.endpoint.handle_timer(stage.now)
     stage.drain_all()
@@ -103,6 +106,7 @@ def line(data: bytes) -> None:
             stage.hostile_frame,
             stage.hostile_message,
             stage.hostile_rekeying,
+            stage.shown,
             stage.live_on,
             stage.pass_time,
             stage.drain_all,
@@ -124,7 +128,7 @@ def control(data: bytes) -> None:
         [
             stage.exchange,
             stage.hostile_message,
-            stage.hostile_message,
+            stage.shown,
             stage.hostile_frame,
             stage.hostile_rekeying,
             stage.own_wish,

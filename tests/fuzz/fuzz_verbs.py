@@ -1,6 +1,6 @@
 """What a string of bytes may do on a stage: each verb takes its arguments from the bytes, and any will do.
 
-Hand a datagram of the pool to some end as it is, changed, cut, mixed with another, or with its mac made anew; let a
+Hand a datagram of the pool to some end as it is, changed, cut, mixed with another, or with its tag made anew; let a
 hostile but authentic peer seal what our code never would; let time pass; let an end do something of its own.
 """
 
@@ -77,16 +77,29 @@ class Game(Stage):
         self.give(end, data, origin)
 
     def signed_anew(self) -> None:
-        """As a dialler would who knows the key, or is a contact."""
+        """As a contact would, at whatever time of day."""
         data, origin, end = self._changed()
         how = self.source.number()
-        key = cookie.mac1_key(cookie.UNKNOWN_KEY if how & 1 else end.static.public)
-        body = data[: -c.MAC_BYTES]
-        if how & 2 and len(body) >= c.MAC_BYTES:
-            tagged = body[: -c.MAC_BYTES]
-            one = STATICS[how >> 4 & 1]
-            body = tagged + cookie.mac(cookie.pair_key(one, end.static.public, initiator=True), tagged)
-        self.give(end, cookie.with_mac1(key, body), origin)
+        pair = cookie.Mac(cookie.pair_key(STATICS[how >> 4 & 1], end.static.public, initiator=True))
+        said = data[: c.KNOCK_TAGGED_BYTES]
+        if how & 2 and len(said) == c.KNOCK_TAGGED_BYTES:
+            nonce, time = said[16:32], self.source.take(c.KNOCK_TIME_BYTES).rjust(c.KNOCK_TIME_BYTES, b"\0")
+            said = said[:32] + cookie.hide_time(pair, nonce, time) + said[40:]
+        self.give(end, said + pair(said), origin)
+
+    def shown(self) -> None:
+        """A peer shows its nonce, the promised one or another, whether it is its turn or not."""
+        end, peer = self._end_with_peer()
+        how = self.source.number()
+        exchange = None if peer is None else peer._call._exchange
+        if peer is None or exchange is None:
+            return
+        nonce = exchange.nonce if how & 1 else self.source.take(c.NONCE_BYTES).ljust(c.NONCE_BYTES, b"\0")
+        kind, rest = (ControlType.ACCEPT, b"\3\0") if how & 2 else (ControlType.REVEAL, b"")
+        control = peer._control
+        frame = b"\0" + control._next_seq.to_bytes(8, "big") + bytes([kind]) + nonce + rest
+        control._next_seq += 1
+        self._sealed(end, peer, wire.pack_frame(Channel.CONTROL, frame))
 
     def raw(self) -> None:
         """Bytes out of nothing, for one of the indexes that there are."""
