@@ -238,7 +238,7 @@ class Peer:
             return self._dialling.next_timer()
         if self._keys is None:
             return None
-        times = [self._timing.next_ping if self._asks_only else self._records.next_due()]
+        times = [self._records.next_ping() if self._asks_only else self._records.next_due()]
         if self._gone_at is not None:
             times.append(self._gone_at)
         else:
@@ -324,7 +324,7 @@ class Peer:
             self._timing.ask(number)
         if not self._asks_only:
             return self._records.due(now)
-        return self._records.due(now, 1) if now >= self._timing.next_ping else []
+        return self._records.due(now, 1) if now >= self._records.next_ping() else []
 
     @property
     def _asks_only(self) -> bool:

@@ -84,6 +84,7 @@ class Rekey:
         """Hand parts to the control channel, few at a time."""
         while self._out and control.unacked < c.REKEY_IN_FLIGHT:
             control.send(ControlType.REKEY, self._out.popleft(), now)
+        if self._begun is not None and control.unacked:  # not delivered yet, maybe for all of an outage
             self._retry_at = now + c.REKEY_RETRY_S
 
     def next_timer(self, control: Control) -> float:

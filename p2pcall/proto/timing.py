@@ -124,6 +124,7 @@ class Timing:
             room -= c.FRAME_HEADER_BYTES + _PING.size
             frames.append(pack_ping(self._asked))
             self._asked = None
+            self.next_ping = min(self.next_ping, now)  # the two leave together
         if self.next_ping <= now and room >= c.FRAME_HEADER_BYTES + _PING.size:
             self.next_ping = now + self._wait(now)
             self._pending.append(clock)
