@@ -203,5 +203,5 @@ def call(
     assert pair.world.run(5, lambda: bool(pair.bob.of(Incoming)))
     pair.theirs.ring("bob", pair.world.now)
     pair.theirs.accept("bob", True, False, pair.world.now)
-    assert pair.world.run(5, lambda: pair.ours.state == "active")
+    assert pair.world.run(5, lambda: pair.ours.state == pair.theirs.state == "active")
     return pair

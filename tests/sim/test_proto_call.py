@@ -14,6 +14,7 @@ from p2pcall.proto.happenings import (
     Message,
     Payload,
     RemoteRinging,
+    Revealed,
 )
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel, DatagramType, DropReason
@@ -39,7 +40,7 @@ def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
     world, ours, theirs = pair.world, pair.ours, pair.theirs
     assert pair.alice.told == [HandshakeDone(ours)]
     assert pair.bob.told == [HandshakeDone(theirs)]
-    assert ours.sas == theirs.sas
+    assert ours.sas == theirs.sas == ()
     assert ours.call_id == theirs.call_id == ours.handshake_hash[:4].hex()
     assert ours.protocol_name == theirs.protocol_name == name
     assert (ours.remote_static, theirs.remote_static) == (pair.bob.static.public, pair.alice.static.public)
@@ -53,7 +54,9 @@ def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
     theirs.accept("bob", True, False, world.now)
     world.run(0.1)
     assert pair.alice.told[1:] == [RemoteRinging(ours, "bob"), Accepted(ours, "bob", True, False)]
+    assert pair.bob.told[2:] == [Revealed(theirs)]
     assert ours.state is theirs.state is State.ACTIVE
+    assert ours.sas == theirs.sas != ()
     ours.send(Channel.AUDIO, b"a" * c.MAX_PAYLOAD_BYTES, world.now)
     theirs.send(Channel.VIDEO, b"v", world.now)
     theirs.send_control(ControlType.MEDIA, b"\1", world.now)
@@ -339,6 +342,7 @@ def test_hanging_up_a_dial_ends_it_at_once() -> None:
 
 def test_call_can_be_hung_up_with_a_full_control_window() -> None:
     pair = call()
+    pair.world.run(1)
     pair.world.network.refuse = lambda sent: sent.source == BOB
     for _ in range(c.CONTROL_WINDOW):
         pair.ours.send_control(64, bytes(c.CONTROL_BODY_BYTES), pair.world.now)

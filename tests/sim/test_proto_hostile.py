@@ -83,7 +83,10 @@ def test_malformed_record_of_an_authentic_peer_is_dropped(plaintext: bytes, reas
     [
         (1, b"\3\3bob", DropReason.CALL),
         (2, b"\3bob", DropReason.CALL),
-        (3, b"\3\3bob", DropReason.CALL),
+        (3, bytes(16) + b"\3\3bob", DropReason.CALL),
+        (3, b"\3\3bob", DropReason.CONTROL),
+        (8, bytes(16), DropReason.CALL),
+        (8, bytes(15), DropReason.CONTROL),
         (4, b"\2", DropReason.CALL),
         (1, b"\3\4bob", DropReason.CONTROL),
         (5, b"", DropReason.CONTROL),
