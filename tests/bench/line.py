@@ -15,11 +15,11 @@ from functools import partial
 from random import Random
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, noise, wire
+from p2pcall.proto import noise, wire
 from p2pcall.proto.endpoint import Address, Endpoint, StaticKey
 from p2pcall.proto.noise import CipherState
 from p2pcall.proto.session import Session
-from p2pcall.proto.wire import PatternId
+from p2pcall.proto.wire import DatagramType, PatternId
 
 HERE: Address = ("192.0.2.1", 51729)
 THERE: Address = ("192.0.2.2", 51729)
@@ -32,11 +32,18 @@ Figure = tuple[str, float, str, float | None]
 """What, how much, its unit, its goal."""
 
 
-def endpoint(*, contacts: tuple[bytes, ...] = ()) -> Endpoint:
+def endpoint(*, contacts: tuple[bytes, ...] = (), only_they: bool = False) -> Endpoint:
     made = Endpoint(StaticKey.from_private(os.urandom(c.KEY_BYTES)), os.urandom)
     made.contacts(contacts)
-    made.reach = "contacts" if contacts else "anyone"
+    made.reach = "contacts" if only_they else "anyone"
     return made
+
+
+def two(known: bool) -> tuple[Endpoint, Endpoint]:
+    """Who dials and who is called, who know each other if `known`."""
+    ours, theirs = endpoint(), endpoint()
+    theirs.contacts([ours._static.public] if known else [])
+    return ours, theirs
 
 
 def timed(side: int, spent: list[float], work: Callable[[], list[tuple[bytes, Address]]]) -> list[bytes]:
@@ -82,16 +89,17 @@ def microseconds(work: Callable[[int], object]) -> float:
 def junk() -> dict[str, list[bytes]]:
     """First messages that are dropped, by how far they get."""
     random = Random(1)
-    parts = [b"\3\2\0\3" + random.randbytes(length - 4 - c.MAC_BYTES) for length in wire.PART_BYTES.values()]
+    head = bytes([DatagramType.INITIATION, c.PROTOCOL_VERSION, 0, 3])
     return {
         "random bytes": [random.randbytes(1200) for _ in range(20)],
         "knocks": [
-            wire.pack_knock(pattern, 3, number, b"12345678", number) + bytes(2 * c.MAC_BYTES)
-            for pattern in PatternId
-            for number in range(10)
+            wire.pack_knock(
+                PatternId.IKHFS, 3, number, b"12345678", random.randbytes(16), random.randbytes(8)
+            )
+            + random.randbytes(c.MAC_BYTES)
+            for number in range(20)
         ],
-        "initiations": [part + bytes(c.MAC_BYTES) for part in parts],
-        "initiations with mac1 and no cookie": parts,
+        "initiations": [head + random.randbytes(length - 4) for length in wire.PART_BYTES.values()],
         "records": [b"\6\0\0\0" + random.randbytes(1196) for _ in range(20)],
     }
 
@@ -104,11 +112,9 @@ def junk_figures() -> Iterator[Figure]:
     contacts = tuple(StaticKey.from_private(bytes([n]) * c.KEY_BYTES).public for n in range(1, CONTACTS + 1))
     for name, datagrams in junk().items():
         worst = 0.0
-        for known in ((), contacts):
-            called = endpoint(contacts=known)
-            key = cookie.mac1_key(called._static.public)
-            given = [cookie.with_mac1(key, data) for data in datagrams] if "mac1" in name else datagrams
-            worst = max(worst, microseconds(partial(hand_over, called, given)))
+        for only_they in (False, True):
+            called = endpoint(contacts=contacts, only_they=only_they)
+            worst = max(worst, microseconds(partial(hand_over, called, datagrams)))
             assert not called.datagrams_to_send(0.0)
         yield f"line: junk dropped, {name}", worst, "us", 15.0
 
@@ -123,12 +129,13 @@ def record_figure(cipher: noise.Cipher) -> Figure:
 
 
 def memory_figure(known: bool) -> Figure:
-    called = endpoint()
+    callers = [two(known)[0] for _ in range(c.MAX_HALF_OPEN_PER_SOURCE)]
+    called = endpoint(contacts=tuple(caller._static.public for caller in callers) if known else ())
     tracemalloc.start()
     gc.collect()
     before = tracemalloc.get_traced_memory()[0]
-    for _ in range(c.MAX_HALF_OPEN_PER_SOURCE):
-        handshake(endpoint(), called, known, flights=3)
+    while callers:
+        handshake(callers.pop(), called, known, flights=3)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
@@ -139,7 +146,7 @@ def memory_figure(known: bool) -> Figure:
 def line_figures() -> Iterator[Figure]:
     """All of it."""
     for known in (False, True):
-        spent = [handshake(endpoint(), endpoint(), known) for _ in range(HANDSHAKES)]
+        spent = [handshake(*two(known), known) for _ in range(HANDSHAKES)]
         for side, each in zip(("who dials", "who is called"), zip(*spent, strict=True), strict=True):
             name = "IKhfs" if known else "XXhfs"
             yield f"line: handshake, {name}, {side}", statistics.median(each) * 1000, "ms", 1.5
