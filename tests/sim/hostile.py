@@ -12,14 +12,15 @@ from opening import Opening
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import cookie, wire
-from p2pcall.proto.endpoint import Endpoint, Peer
+from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.happenings import Message, Payload
 from p2pcall.proto.wire import Address, Channel, DatagramType
 
 STRANGER: Address = ("203.0.113.66", 6666)
+EVE = StaticKey.from_private(bytes(range(32)))
 EVERY = 250
 """Datagrams between two looks at the whole state, which cost as much as a hundred of them."""
-LENGTHS = (1, 8, 31, 32, 36, 40, 84, 88, 104, 362, 672, 712, 1180, 1200, 1201, 1228, 1232, 1233, 9000)
+LENGTHS = (1, 8, 24, 31, 32, 36, 40, 72, 84, 88, 362, 650, 690, 1184, 1200, 1201, 1228, 1232, 1233, 9000)
 """Of each kind of message, and beside them."""
 STEPS = ("knock", "cookie", "parts", "response", "confirmation")
 
@@ -58,9 +59,10 @@ class Scene:
 def opened(upto: str, *, known: bool, contacts: bool = False) -> tuple[World, Node, Node, Opening]:
     """A dial carried by hand to where the datagrams of this step are there and not delivered."""
     world, alice, bob = two()
+    if known:
+        bob.endpoint.contacts([alice.static.public])
     if contacts:
         bob.endpoint.reach = "contacts"
-        bob.endpoint.contacts([alice.static.public])
     expected = bob.static.public if known else None
     dial = Opening(alice.endpoint, bob.endpoint, ALICE, BOB, world.now, expected)
     takes = (dial.get_cookie, dial.get_parts, dial.get_response, dial.get_confirmation)
@@ -108,7 +110,7 @@ def junk(random: Random, count: int, indexes: list[int]) -> Iterator[bytes]:
         if random.random() < 0.8:
             data[0] = random.randrange(8)
         if len(data) >= 12 and random.random() < 0.6:
-            data[1:4] = random.choice((b"\0\0\0", b"\2\0\0", b"\2\1\0", b"\2\1\3", b"\2\2\3"))
+            data[1:4] = random.choice((b"\0\0\0", b"\3\0\0", b"\3\1\0", b"\3\1\3", b"\3\2\3"))
             if indexes:
                 data[4:8] = random.choice(indexes).to_bytes(c.INDEX_BYTES, "big")
         if data[0] == DatagramType.COOKIE and indexes:
@@ -117,12 +119,13 @@ def junk(random: Random, count: int, indexes: list[int]) -> Iterator[bytes]:
 
 
 def knocks_of_strangers(random: Random, count: int, public: bytes) -> Iterator[bytes]:
-    """From somebody who knows the public key and is no contact: right to the last mac, but for the tag."""
-    key = cookie.mac1_key(public)
+    """From somebody who knows the public key and is no contact: as a contact of the stranger's would be asked."""
+    mac = cookie.Mac(cookie.pair_key(EVE, public, initiator=True))
     for number in range(count):
-        pattern = random.choice(list(wire.PatternId))
-        knock = wire.pack_knock(pattern, 3, number, random.randbytes(c.TOKEN_BYTES), 2**62 + number)
-        yield cookie.with_mac1(key, knock + random.randbytes(c.MAC_BYTES))
+        pattern, nonce = random.choice(list(wire.PatternId)), random.randbytes(c.KNOCK_NONCE_BYTES)
+        time = cookie.hide_time(mac, nonce, (10**9 + number).to_bytes(c.KNOCK_TIME_BYTES, "big"))
+        knock = wire.pack_knock(pattern, 3, number, random.randbytes(c.TOKEN_BYTES), nonce, time)
+        yield knock + mac(knock)
 
 
 def hostile_plaintext(random: Random, seq: int) -> bytes:

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fingerprint import fingerprint
 
+from p2pcall.proto import constants as c
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.wire import Address, DatagramType
+from p2pcall.proto.wire import CONFIRMATION_BYTES, Address, DatagramType, PatternId
+
+IN_A_KNOCK = {*range(3, 40), *range(c.KNOCK_TAGGED_BYTES, c.KNOCK_BYTES)}
+"""Bytes of a stranger's knock that may be any: offer, index, token, and what only a contact's means something by."""
+UNPROVEN: dict[str, Container[int]] = {
+    "cookie": range(16, 32),  # who made it sees that it is wrong, and no other
+    "parts": {2, *range(c.PART_HEADER_BYTES, c.MAX_DATAGRAM_BYTES)},  # seen when both are there
+    "confirmation": range(
+        c.CONFIRMATION_HEADER_BYTES, c.MAX_DATAGRAM_BYTES
+    ),  # reading it costs DH: see there
+}
+"""Bytes of each message of a handshake that are not judged before all else."""
 
 
-def flips(data: bytes, masks: Iterable[int] = (0x01, 0x80, 0xFF), but: range = range(0)) -> Iterator[bytes]:
+def flips(
+    data: bytes, masks: Iterable[int] = (0x01, 0x80, 0xFF), but: Container[int] = range(0)
+) -> Iterator[bytes]:
     for at in range(len(data)):
         for mask in masks if at not in but else ():
             yield data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
 
 
-def damage(data: bytes, masks: Iterable[int] = (0x01, 0x80, 0xFF), but: range = range(0)) -> Iterator[bytes]:
+def damage(
+    data: bytes, masks: Iterable[int] = (0x01, 0x80, 0xFF), but: Container[int] = range(0)
+) -> Iterator[bytes]:
     """Every length, one byte more, and every byte changed, `but` for those at some places."""
     yield from (data[:length] for length in range(len(data)))
     yield data + b"\0"
     yield from flips(data, masks, but)
+
+
+def plain_damage(step: str, known: bool, data: bytes, masks: Iterable[int]) -> Iterator[bytes]:
+    """Damage to a message of a handshake that is seen at once, and costs nothing."""
+    but = IN_A_KNOCK if step == "knock" and not known else UNPROVEN.get(step, range(0))
+    short = data[: CONFIRMATION_BYTES[PatternId.IKHFS]] if step == "confirmation" else b""
+    yield from (bad for bad in damage(data, masks, but) if not short or bad != short)
 
 
 def expect_no_trace(endpoint: Endpoint, bad: Iterable[bytes], source: Address, now: float) -> None:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from fingerprint import fingerprint
 from netem import ALICE, BOB, Node, World, call, two
-from opening import Opening, damage, expect_no_trace
+from opening import IN_A_KNOCK, Opening, expect_no_trace, flips, plain_damage
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import cookie, noise, wire
@@ -31,6 +31,8 @@ def contacts_only() -> tuple[World, Node, Node]:
 
 def opening(world: World, alice: Node, bob: Node, known: bool = True) -> Opening:
     expected = bob.static.public if known else None
+    if known:
+        bob.endpoint.contacts([alice.static.public])
     return Opening(alice.endpoint, bob.endpoint, ALICE, BOB, world.now, expected)
 
 
@@ -53,21 +55,23 @@ def said_to_strangers(bob: Endpoint, datagrams: Iterator[bytes], now: float) -> 
 
 def all_kinds(world: World, bob: Node, recorded: list[bytes]) -> Iterator[bytes]:
     """10,000 datagrams of a stranger who knows Bob's public key and has heard a contact's whole call."""
-    random, key = Random(7), cookie.mac1_key(bob.static.public)
-    pair_key = cookie.pair_key(EVE, bob.static.public, initiator=True)
-    lengths = [8, 32, 36, 40, 84, 88, 672, 712, 1180, 1200, 1228, 1232, 1300]
+    random = Random(7)
+    pair_mac = cookie.Mac(cookie.pair_key(EVE, bob.static.public, initiator=True))
+    lengths = [8, 24, 36, 40, 72, 84, 650, 690, 1184, 1200, 1228, 1232, 1300]
     for number in range(2000):
         yield from random.sample(recorded, 1)
+        nonce = random.randbytes(c.KNOCK_NONCE_BYTES)
+        time = cookie.hide_time(pair_mac, nonce, (10**9 + number).to_bytes(8, "big"))
         knock = wire.pack_knock(
-            random.choice(list(PatternId)), 3, random.getrandbits(32), random.randbytes(8), 2**62 + number
+            random.choice(list(PatternId)), 3, random.getrandbits(32), random.randbytes(8), nonce, time
         )
-        yield cookie.with_mac1(key, knock + cookie.mac(pair_key, knock))
-        yield cookie.with_mac1(cookie.mac1_key(cookie.UNKNOWN_KEY), knock + random.randbytes(16))
-        part = bytes([3, 2, random.randrange(2), 3]) + random.randbytes(random.choice([652, 692]))
-        yield cookie.with_mac1(key, part)
+        yield knock + pair_mac(knock)
+        yield knock + random.randbytes(c.MAC_BYTES)
+        part = random.randbytes(random.choice(list(wire.PART_BYTES.values())) - 4)
+        yield bytes([3, c.PROTOCOL_VERSION, random.randrange(2), 3]) + part
         junk = bytearray(random.randbytes(random.choice(lengths)))
         junk[0] = random.randrange(1, 7)
-        junk[1] = random.choice([0, 2])
+        junk[1] = random.choice([0, c.PROTOCOL_VERSION])
         yield bytes(junk)
 
 
@@ -141,12 +145,11 @@ def test_flood_of_knocks_does_not_keep_a_contact_out() -> None:
     bob.endpoint.contacts(
         [alice.static.public, *(StaticKey.from_private(bytes([n]) * 32).public for n in range(1, 50))]
     )
-    key = cookie.mac1_key(bob.static.public)
 
     def flood() -> None:
         for number in range(100):
-            knock = wire.pack_knock(PatternId.IKHFS, 3, number, b"floods..", 2**62 + number) + bytes(16)
-            bob.endpoint.receive_datagram(cookie.with_mac1(key, knock), STRANGER, world.now)
+            knock = wire.pack_knock(PatternId.IKHFS, 3, number, b"floods..", bytes(16), bytes(8)) + bytes(16)
+            bob.endpoint.receive_datagram(knock, STRANGER, world.now)
 
     alice.endpoint.dial([BOB], world.now, bob.static.public)
     for _ in range(250):  # 5,000 a second
@@ -232,6 +235,7 @@ def test_no_memory_for_half_a_message_from_an_unproven_address(known: bool) -> N
 @known_or_not
 def test_half_open_handshake_takes_less_than_8_kib(known: bool) -> None:
     world, _, bob = two()
+    bob.endpoint.contacts([EVE.public])
     dialled = []
     for number in range(c.MAX_HALF_OPEN + 1):
         expected = bob.static.public if known else None
@@ -288,7 +292,7 @@ def test_flood_from_everywhere_does_not_keep_out_the_next_caller() -> None:
 
 def test_flood_does_not_keep_a_caller_from_a_busy_line() -> None:
     pair = call()
-    junk = cookie.with_mac1(cookie.mac1_key(pair.bob.static.public), b"\3\2\0\3" + bytes(652))
+    junk = bytes([3, c.PROTOCOL_VERSION, 0, 3]).ljust(wire.PART_BYTES[PatternId.XXHFS], b"\0")
     carol = pair.world.add(("192.0.2.3", 1))
     ours = carol.endpoint.dial([BOB], pair.world.now)
     for number in range(50):
@@ -307,10 +311,7 @@ def test_flood_does_not_keep_a_caller_from_a_busy_line() -> None:
 def test_damaged_handshake_datagram_is_dropped_and_the_honest_one_still_completes(
     step: str, known: bool
 ) -> None:
-    world, alice, bob = two()
-    if known:
-        bob.endpoint.reach = "contacts"
-        bob.endpoint.contacts([alice.static.public])
+    world, alice, bob = contacts_only() if known else two()
     honest = opening(world, alice, bob, known)
     steps = {
         "cookie": honest.get_cookie,
@@ -326,14 +327,47 @@ def test_damaged_handshake_datagram_is_dropped_and_the_honest_one_still_complete
             break
     value = getattr(honest, step)
     judge, source = (alice, BOB) if step in ("cookie", "response") else (bob, ALICE)
-    unproven = range(16, 32) if step == "cookie" else range(0)  # who made the cookie sees that, and no other
     for datagram in value if isinstance(value, tuple) else (value,):
-        expect_no_trace(judge.endpoint, damage(datagram, (0x01, 0x80), unproven), source, world.now)
+        bad = plain_damage(step, known, datagram, (0x01, 0x80))
+        expect_no_trace(judge.endpoint, bad, source, world.now)
     for take in list(steps.values())[list(steps).index(step) + 1 if step in steps else 0 :]:
         take()
     honest.confirm()
     assert isinstance(bob.endpoint.next_event(), HandshakeDone)
     assert isinstance(alice.endpoint.next_event(), HandshakeDone)
+
+
+def test_damaged_knock_of_a_stranger_is_just_another_knock() -> None:
+    world, alice, bob = two()
+    honest = opening(world, alice, bob, known=False)
+    before = fingerprint(bob.endpoint)
+    others = set(range(c.KNOCK_BYTES)) - IN_A_KNOCK
+    for knock in flips(honest.knock, (0x01, 0x80), but=others):
+        if not knock[3] & 3:
+            continue
+        bob.endpoint.receive_datagram(knock, ALICE, world.now)
+        ((answer, to),) = bob.endpoint.datagrams_to_send(world.now)
+        assert (answer[0], to) == (DatagramType.COOKIE, ALICE)
+        assert 2 * len(answer) < len(knock)
+    assert fingerprint(bob.endpoint) == before
+
+
+@known_or_not
+@pytest.mark.parametrize("number", [0, 1])
+def test_damaged_part_makes_no_line_and_the_honest_one_still_does(number: int, known: bool) -> None:
+    world, alice, bob = two()
+    honest = opening(world, alice, bob, known).get_cookie().get_parts()
+    part, other = honest.parts[number], honest.parts[1 - number]
+    for at in range(c.PART_HEADER_BYTES, len(part), 40):
+        world.now += c.SOURCE_RATE_PER_S**-1
+        for data in (part[:at] + bytes([part[at] ^ 1]) + part[at + 1 :], other):
+            bob.endpoint.receive_datagram(data, ALICE, world.now)
+        for response, _ in bob.endpoint.datagrams_to_send(world.now):
+            assert not known, "the first message of XXhfs is in the clear, so there is an answer, ..."
+            alice.endpoint.receive_datagram(response, BOB, world.now)
+            assert not honest.peer.established, "... which fits no dial"
+    assert not bob.endpoint._shared.peers
+    assert world.run(1, lambda: bool(bob.of(HandshakeDone)))
 
 
 def test_changed_cookie_is_refused_by_its_maker_and_the_next_one_mends_it() -> None:
@@ -354,12 +388,14 @@ def test_datagrams_of_one_handshake_fit_no_other(known: bool) -> None:
     alice.endpoint.datagrams_to_send(world.now)
     second = opening(world, alice, bob, known).get_cookie().get_parts().get_response().get_confirmation()
     before = fingerprint(bob.endpoint)
-    bad = [first.confirmation, second.confirmation[:8] + first.confirmation[8:]]
-    bad += [second.response[:8] + first.response[8:], first.cookie[:8] + second.cookie[8:]]
+    bad = [first.confirmation, second.response[:8] + first.response[8:], first.cookie[:8] + second.cookie[8:]]
     for data in bad:
         bob.endpoint.receive_datagram(data, ALICE, world.now)
         alice.endpoint.receive_datagram(data, BOB, world.now)
     assert fingerprint(bob.endpoint) == before
+    crossed = second.confirmation[:8] + first.confirmation[8:]
+    bob.endpoint.receive_datagram(crossed, ALICE, world.now)
+    assert bob.endpoint.dropped[DropReason.HANDSHAKE] == 1
     second.confirm()
     assert len(bob.of(HandshakeDone)) == 0
     done = [bob.endpoint.next_event() for _ in range(2)]
