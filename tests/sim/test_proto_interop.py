@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from netem import ALICE, BOB, Node, two
 
-from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming
+from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming, Revealed
 from p2pcall.proto.sas import EVEN, ODD
 
 STATIC = X25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -100,7 +100,7 @@ def unseal(suite: int, key: bytes, count: int, data: bytes, ad: bytes = b"") -> 
 
 
 def words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
-    digest = sha256(b"p2pcall/2 words" + handshake_hash + initiator_nonce + responder_nonce).digest()
+    digest = sha256(b"p2pcall/3 words" + handshake_hash + initiator_nonce + responder_nonce).digest()
     return EVEN[digest[0]], ODD[digest[1]], EVEN[digest[2]], ODD[digest[3]]
 
 
@@ -111,6 +111,11 @@ def frames(plaintext: bytes) -> list[tuple[int, bytes]]:
         out.append((channel, plaintext[3 : 3 + length]))
         plaintext = plaintext[3 + length :]
     return out
+
+
+def opened(suite: int, key: bytes, datagram: bytes) -> list[tuple[int, bytes]]:
+    """The frames of a record."""
+    return frames(unseal(suite, key, int.from_bytes(datagram[8:16], "big"), datagram[16:]))
 
 
 def record(suite: int, key: bytes, index: int, count: int, *parts: tuple[int, bytes]) -> bytes:
@@ -127,7 +132,7 @@ class SecondInitiator(Second):
     """The dialling side: `write_1`, `read_2`, `write_3`."""
 
     def write_1(self) -> bytes:
-        commitment = sha256(b"p2pcall/2 commitment" + NONCE + public(STATIC)).digest()
+        commitment = sha256(b"p2pcall/3 initiator's nonce" + NONCE + public(STATIC)).digest()[:20]
         message = public(self.ephemeral)
         if self.pattern == 2:
             self.hash(self.remote)
@@ -159,10 +164,10 @@ class SecondInitiator(Second):
         if self.pattern == 1:
             last = self.seal(public(STATIC))
             self.dh(STATIC, self.theirs)
-            last += self.seal(NONCE)
+            last += self.seal(b"")
             return last, *hkdf(self.ck, b""), 0
         sending, receiving = hkdf(self.ck, b"")
-        return aead(self.suite, sending, 0, NONCE, self.h), sending, receiving, 1
+        return aead(self.suite, sending, 0, b"", self.h), sending, receiving, 1
 
 
 class SecondResponder(Second):
@@ -194,30 +199,33 @@ class SecondResponder(Second):
             self.dh(STATIC, self.theirs)
         else:
             self.dh(self.ephemeral, self.remote)
-        return message + self.seal(NONCE + OUR_INDEX.to_bytes(4, "big"))
+        commitment = sha256(b"p2pcall/3 responder's nonce" + NONCE + public(STATIC)).digest()[:20]
+        return message + self.seal(commitment + OUR_INDEX.to_bytes(4, "big"))
 
-    def read_3(self, message: bytes) -> tuple[bytes, bytes, bytes, int]:
-        """The initiator's nonce; keys for sending and receiving; the other side's first counter."""
+    def read_3(self, message: bytes) -> tuple[bytes, bytes, int]:
+        """Keys for sending and receiving; the other side's first counter."""
         if self.pattern == 1:
             shown, rest = self.take(message, 32)
             assert shown == self.remote
             self.dh(self.ephemeral, shown)
-            initiator_nonce = self.open(rest)
+            assert self.open(rest) == b""
             receiving, sending = hkdf(self.ck, b"")
-            return initiator_nonce, sending, receiving, 0
+            return sending, receiving, 0
         receiving, sending = hkdf(self.ck, b"")
-        return unseal(self.suite, receiving, 0, message, self.h), sending, receiving, 1
-
-
-def mac1_key(pattern: int, remote: bytes) -> bytes:
-    return sha256(b"p2pcall/2 mac1" + (remote if pattern == 2 else bytes(32))).digest()
+        assert unseal(self.suite, receiving, 0, message, self.h) == b""
+        return sending, receiving, 1
 
 
 def pair_key(initiator: bytes, responder: bytes) -> bytes:
     """Of ours and another's key, in whichever order."""
     other = initiator if responder == public(STATIC) else responder
     shared = STATIC.exchange(X25519PublicKey.from_public_bytes(other))
-    return sha256(b"p2pcall/2 contact" + shared + initiator + responder).digest()
+    return sha256(b"p2pcall/3 contact" + shared + initiator + responder).digest()
+
+
+def hide(key: bytes, nonce: bytes, time: bytes) -> bytes:
+    """A knock's time as it is sent, and the other way round."""
+    return bytes(one ^ other for one, other in zip(time, mac(key, nonce)[:8], strict=True))
 
 
 @both_suites
@@ -229,14 +237,19 @@ def test_second_implementation_dials_and_invites(pattern: int, suite: int) -> No
         bob.endpoint.reach = "contacts"
         bob.endpoint.contacts([public(STATIC)])
 
-    key1 = mac1_key(pattern, remote)
-    knock = struct.pack(">BBBBI8sQ28x", 1, 2, pattern, suite, OUR_INDEX, b"my token", 1_700_000_000_000_000)
-    knock += mac(pair_key(public(STATIC), remote), knock) if pattern == 2 else b"random it may be"
-    (answer,) = exchange(bob, knock + mac(key1, knock), ALICE, world.now)
+    time = b"anything"
+    key = pair_key(public(STATIC), remote)
+    if pattern == 2:
+        time = hide(key, b"sixteen bytes...", int(world.now * 1_000_000).to_bytes(8, "big"))
+    knock = struct.pack(
+        ">BBBBI8s16s8s28x", 1, 3, pattern, suite, OUR_INDEX, b"my token", b"sixteen bytes...", time
+    )
+    knock += mac(key, knock) if pattern == 2 else b"random it may be"
+    (answer,) = exchange(bob, knock, ALICE, world.now)
     kind, version, chosen, zero, index, token, cookie, pad = struct.unpack(">BBBBI8s16s4s", answer)
     assert (kind, version, chosen, zero, index, token, pad) == (
         2,
-        2,
+        3,
         suite,
         0,
         OUR_INDEX,
@@ -244,32 +257,44 @@ def test_second_implementation_dials_and_invites(pattern: int, suite: int) -> No
         bytes(4),
     )
 
-    header = struct.pack(">BBBBBxxxIxxxx", 3, 2, pattern, suite, suite, OUR_INDEX)
-    ours = SecondInitiator(suite, pattern, b"p2pcall/2 initiator responder" + header, remote)
+    header = struct.pack(">BBBBBxxxIxxxx", 3, 3, pattern, suite, suite, OUR_INDEX)
+    ours = SecondInitiator(suite, pattern, b"p2pcall/3 initiator responder" + header, remote)
     whole = header + ours.write_1()
     half = len(whole) // 2
     sent = []
     for number, chunk in enumerate((whole[:half], whole[half:])):
-        part = struct.pack(">BBBBI16s", 3, 2, number, suite, OUR_INDEX, cookie) + chunk
-        sent.append(exchange(bob, part + mac(key1, part), ALICE, world.now))
+        part = struct.pack(">BBBBI16s", 3, 3, number, suite, OUR_INDEX, cookie) + chunk
+        sent.append(exchange(bob, part, ALICE, world.now))
     assert sent[0] == []
     ((response,),) = sent[1:]
-    assert struct.unpack(">BBHI", response[:8]) == (4, 2, 0, OUR_INDEX)
+    assert struct.unpack(">BBHI", response[:8]) == (4, 3, 0, OUR_INDEX)
     payload = ours.read_2(response[8:])
-    responder_nonce, their_index = payload[:16], int.from_bytes(payload[16:], "big")
+    commitment, their_index = payload[:20], int.from_bytes(payload[20:], "big")
 
     last, sending, receiving, count = ours.write_3()
     first = exchange(bob, struct.pack(">BxxxI", 5, their_index) + last, ALICE, world.now)
     done = bob.endpoint.next_event()
     assert isinstance(done, HandshakeDone)
     assert done.peer.remote_static == public(STATIC)
-    assert done.peer.sas == words(ours.h, NONCE, responder_nonce)
 
     assert first[0][:16] == struct.pack(">BxxxIQ", 6, OUR_INDEX, 0)
     assert frames(unseal(suite, receiving, 0, first[0][16:]))[0] == (2, b"\1" + bytes(8))
     invite = struct.pack(">BQB", 0, 0, 1) + b"\3" + b"\5carol"
     exchange(bob, record(suite, sending, their_index, count, (1, invite)), ALICE, world.now)
     assert bob.endpoint.next_event() == Incoming(done.peer, "carol", True, True)
+    done.peer.accept("bob", True, False, world.now)
+    ((accept, _),) = bob.endpoint.datagrams_to_send(world.now)
+    told = [
+        payload for channel, payload in opened(suite, receiving, accept) if channel == 1 and not payload[0]
+    ]
+    responder_nonce = told[0][10:26]
+    assert told == [struct.pack(">BQB", 0, 0, 3) + responder_nonce + b"\1" + b"\3bob"]
+    assert commitment == sha256(b"p2pcall/3 responder's nonce" + responder_nonce + remote).digest()[:20]
+    assert done.peer.sas == ()
+    reveal = struct.pack(">BQB", 0, 1, 8) + NONCE
+    exchange(bob, record(suite, sending, their_index, count + 1, (1, reveal)), ALICE, world.now)
+    assert bob.endpoint.next_event() == Revealed(done.peer)
+    assert done.peer.sas == words(ours.h, NONCE, responder_nonce)
 
 
 @both_suites
@@ -280,35 +305,38 @@ def test_second_implementation_is_dialled_and_accepts(pattern: int, suite: int) 
     peer = alice.endpoint.dial([BOB], world.now, own if pattern == 2 else None)
 
     ((knock, _),) = alice.endpoint.datagrams_to_send(world.now)
-    kind, version, wanted, offered, their_index, token, at = struct.unpack(">BBBBI8sQ", knock[:24])
-    assert (kind, version, wanted, offered, at) == (1, 2, pattern, 3, world.now * 1_000_000)
-    key1 = mac1_key(pattern, own)
-    assert knock[24:52] == bytes(28)
-    assert knock[68:] == mac(key1, knock[:68])
-    assert (knock[52:68] == mac(pair_key(caller, own), knock[:52])) == (pattern == 2)
+    kind, version, wanted, offered, their_index, token = struct.unpack(">BBBBI8s", knock[:16])
+    assert (kind, version, wanted, offered) == (1, 3, pattern, 3)
+    key = pair_key(caller, own)
+    at = int.from_bytes(hide(key, knock[16:32], knock[32:40]), "big")
+    assert (at == world.now * 1_000_000) == (pattern == 2)
+    assert knock[40:68] == bytes(28)
+    assert (knock[68:] == mac(key, knock[:68])) == (pattern == 2)
 
-    answer = struct.pack(">BBBBI8s16s4x", 2, 2, suite, 0, their_index, token, b"whatever we like")
+    answer = struct.pack(">BBBBI8s16s4x", 2, 3, suite, 0, their_index, token, b"whatever we like")
     parts = exchange(alice, answer, BOB, world.now)
     for number, part in enumerate(parts):
-        assert part[:24] == struct.pack(">BBBBI16s", 3, 2, number, 3, their_index, b"whatever we like")
-        assert part[-16:] == mac(key1, part[:-16])
+        assert part[:24] == struct.pack(">BBBBI16s", 3, 3, number, 3, their_index, b"whatever we like")
     assert len(parts) == 2 and len(parts[0]) == len(parts[1])
-    whole = parts[0][24:-16] + parts[1][24:-16]
-    assert whole[:16] == struct.pack(">BBBBBxxxIxxxx", 3, 2, pattern, 3, suite, their_index)
-    ours = SecondResponder(suite, pattern, b"p2pcall/2 initiator responder" + whole[:16], caller)
+    whole = parts[0][24:] + parts[1][24:]
+    assert whole[:16] == struct.pack(">BBBBBxxxIxxxx", 3, 3, pattern, 3, suite, their_index)
+    ours = SecondResponder(suite, pattern, b"p2pcall/3 initiator responder" + whole[:16], caller)
     commitment = ours.read_1(whole[16:])
-    response = struct.pack(">BBHI", 4, 2, 0, their_index) + ours.write_2()
+    response = struct.pack(">BBHI", 4, 3, 0, their_index) + ours.write_2()
     first = exchange(alice, response, BOB, world.now)
     assert alice.endpoint.next_event() == HandshakeDone(peer)
 
     assert first[0][:8] == struct.pack(">BxxxI", 5, OUR_INDEX)
-    initiator_nonce, sending, receiving, count = ours.read_3(first[0][8:])
-    assert commitment == sha256(b"p2pcall/2 commitment" + initiator_nonce + caller).digest()
-    assert peer.sas == words(ours.h, initiator_nonce, NONCE)
+    sending, receiving, count = ours.read_3(first[0][8:])
 
     assert first[1][:16] == struct.pack(">BxxxIQ", 6, OUR_INDEX, count)
     assert frames(unseal(suite, receiving, count, first[1][16:]))[0] == (2, b"\1" + bytes(8))
     peer.invite("alice", True, False, world.now)
-    accept = struct.pack(">BQB", 0, 0, 3) + b"\1" + b"\5carol"
-    exchange(alice, record(suite, sending, their_index, 0, (1, accept)), BOB, world.now)
+    accept = struct.pack(">BQB", 0, 0, 3) + NONCE + b"\1" + b"\5carol"
+    assert peer.sas == ()
+    later = exchange(alice, record(suite, sending, their_index, 0, (1, accept)), BOB, world.now)
     assert alice.endpoint.next_event() == Accepted(peer, "carol", True, False)
+    told = [payload for data in later for channel, payload in opened(suite, receiving, data) if channel == 1]
+    (initiator_nonce,) = (payload[10:] for payload in told if payload[0] == 0 and payload[9] == 8)
+    assert commitment == sha256(b"p2pcall/3 initiator's nonce" + initiator_nonce + caller).digest()[:20]
+    assert peer.sas == words(ours.h, initiator_nonce, NONCE)
