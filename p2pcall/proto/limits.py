@@ -115,7 +115,12 @@ class SourceLimits:
         new = source.site not in self._sites
         own = _use(self._networks, source.network, c.SOURCE_RATE_PER_S, c.SOURCE_BURST)
         site = _use(self._sites, source.site, c.SITE_RATE_PER_S, c.SITE_BURST)
-        return own.take(now) and site.take(now) and (self._all.take(now) or (new and self._reserve.take(now)))
+        taken = (
+            own.take(now) and site.take(now) and (self._all.take(now) or (new and self._reserve.take(now)))
+        )
+        if new and not taken:
+            del self._sites[source.site]  # it has had none, and is as new when it asks again
+        return taken
 
 
 def _use(kept: dict[str, RateLimit], name: str, rate_per_s: float, burst: int) -> RateLimit:

@@ -133,6 +133,19 @@ def test_reserve_is_not_for_a_site_that_has_just_used_some() -> None:
     assert limits.take(Source("one", "another site"), 0.0)
 
 
+def test_site_that_was_refused_is_as_new_as_before() -> None:
+    limits, one = SourceLimits(), Source("one", "site")
+    used_up(limits, 0.0)
+    for number in range(c.RESERVE_BURST):
+        assert limits.take(alone(f"another {number}"), 0.0)
+    assert not limits.take(one, 0.0), "even the reserve is used up"
+    later = 1.5 / c.RESERVE_RATE_PER_S
+    used_up(limits, later)
+    assert limits.take(one, later), "when it asks again, there is some"
+    used_up(limits, 2 * later)
+    assert not limits.take(one, 2 * later), "and now it has had one"
+
+
 @pytest.mark.parametrize("waited", [2.0, c.SOURCE_BURST / c.SOURCE_RATE_PER_S, c.NEW_AFTER_S - 0.1])
 def test_site_counts_as_new_again_only_after_two_minutes(waited: float) -> None:
     limits, one = SourceLimits(), Source("one", "site")
@@ -158,12 +171,21 @@ def test_few_sites_that_wait_until_their_share_is_whole_do_not_use_the_reserve_a
     ) == 16
 
 
+def test_sites_that_are_refused_do_not_push_out_who_has_had_some() -> None:
+    limits, one = SourceLimits(), alone("one")
+    limits.take(one, 0.0)
+    for number in range(3 * c.MAX_SOURCES):
+        limits.take(alone(f"source {number}"), 0.0)
+    used_up(limits, 1.0)
+    assert not limits.take(one, 1.0), "it is remembered, and not new"
+
+
 def test_sources_are_bounded_and_forgotten() -> None:
     limits = SourceLimits()
     for number in range(3 * c.MAX_SOURCES):
-        limits.take(alone(f"source {number}"), 0.0)
+        limits.take(alone(f"source {number}"), number / 50)
     assert len(limits) == len(limits._sites) == c.MAX_SOURCES
-    limits.take(alone("one more"), c.NEW_AFTER_S)
+    limits.take(alone("one more"), 3 * c.MAX_SOURCES / 50 + c.NEW_AFTER_S)
     assert len(limits) == len(limits._sites) == 1
 
 
