@@ -152,3 +152,36 @@ def test_outstanding_pings_are_bounded() -> None:
     for second in range(100):
         timing.frames_due(float(second))
     assert len(timing._pending) == c.MAX_PINGS_OUTSTANDING
+
+
+def test_question_to_the_address_leaves_once_together_with_the_ping_that_measures() -> None:
+    timing = Timing(0.0)
+    timing.frames_due(0.0)
+    assert not timing.owes
+    timing.ask(7)
+    assert timing.owes
+    assert timing.frames_due(0.5) == [pack_ping(7), pack_ping(500_000)]
+    assert not timing.owes
+    assert timing.next_ping == 1.5
+    assert timing.frames_due(0.6) == []
+
+
+def test_question_waits_for_room_and_the_latest_is_asked() -> None:
+    timing = Timing(0.0)
+    timing.frames_due(0.0)
+    timing.ask(7)
+    timing.ask(8)
+    assert timing.frames_due(0.5, 11) == []
+    assert timing.owes
+    assert timing.frames_due(0.5, 12) == [pack_ping(8)]
+    assert timing.frames_due(0.5, 12) == [pack_ping(500_000)]
+
+
+def test_answer_to_a_question_measures_nothing() -> None:
+    timing = Timing(0.0)
+    timing.ask(500_000)
+    timing.frames_due(0.0)
+    other = Timing(0.0)
+    other.receive(pack_ping(500_000), 0.1)
+    assert timing.receive(other.frames_due(0.1)[0], 0.6) is DropReason.TIMING
+    assert timing.rtt is None
