@@ -276,3 +276,23 @@ def test_first_part_starts_afresh() -> None:
     for body in [*bodies[:5], *bodies]:
         assert bob.rekey.receive(body, DUE) is None
     assert bob.claimed
+
+
+def test_rekeying_waits_for_its_answer_from_when_its_parts_have_arrived() -> None:
+    """However long an outage kept them: to begin anew at once would make the answer that is on its way useless."""
+    alice, bob = two()
+    alice.rekey.step(alice.control, DUE)
+
+    def deliver(now: float) -> None:
+        """Parts there and acknowledgements back; Bob's own parts are lost."""
+        bob.take(alice.frames(now), now)
+        alice.take([frame for frame in bob.frames(now) if frame[0] == 1], now)
+
+    while alice.rekey._out:
+        deliver(DUE)
+        alice.rekey.feed(alice.control, DUE)
+    assert alice.control.unacked, "the last parts are on their way, and get lost"
+    later = DUE + 30.0
+    deliver(later)
+    assert alice.control.unacked == 0
+    assert alice.rekey.next_timer(alice.control) == later + c.REKEY_RETRY_S
