@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
+from p2pcall.proto import wire
 from p2pcall.proto.kem import KemPair
 from p2pcall.proto.wire import Address, PatternId, Suites
 
@@ -91,7 +91,6 @@ class Openings:
 
     def __init__(self, out: socket.socket, plan: Plan) -> None:
         self._out, self._plan = out, plan
-        self._key = cookie.mac1_key(cookie.UNKNOWN_KEY)
         self._kem = KemPair.generate(os.urandom).public
 
     def knock(self) -> None:
@@ -101,9 +100,10 @@ class Openings:
             Suites.CHACHAPOLY,
             int.from_bytes(os.urandom(4), "big"),
             os.urandom(c.TOKEN_BYTES),
-            int(time.time() * c.CLOCK_HZ),
+            os.urandom(c.KNOCK_NONCE_BYTES),
+            os.urandom(c.KNOCK_TIME_BYTES),
         )
-        self._out.sendto(cookie.with_mac1(self._key, knock + os.urandom(c.MAC_BYTES)), self._plan.target)
+        self._out.sendto(knock + os.urandom(c.MAC_BYTES), self._plan.target)
 
     def take(self, told: Told) -> None:
         """Answer the cookies that have come."""
@@ -120,9 +120,9 @@ class Openings:
     def _initiate(self, answer: wire.Cookie) -> None:
         index, offered = answer.receiver_index, Suites.CHACHAPOLY
         header = wire.pack_initiation_header(PatternId.XXHFS, offered, answer.chosen, index)
-        whole = header + os.urandom(c.KEY_BYTES) + self._kem + os.urandom(c.HASH_BYTES)
+        whole = header + os.urandom(c.KEY_BYTES) + self._kem + os.urandom(c.COMMITMENT_BYTES)
         for part in wire.pack_parts(whole, offered, index, answer.cookie):
-            self._out.sendto(cookie.with_mac1(self._key, part), self._plan.target)
+            self._out.sendto(part, self._plan.target)
 
 
 def flood(plan: Plan, datagrams: list[bytes], out: socket.socket, raw: socket.socket) -> Told:

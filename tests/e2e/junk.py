@@ -12,41 +12,36 @@ from p2pcall.proto.noise import KeyPair
 from p2pcall.proto.wire import DatagramType, PatternId, Suites
 
 BOTH = Suites.CHACHAPOLY | Suites.AESGCM
-UNKNOWN = cookie.mac1_key(cookie.UNKNOWN_KEY)
 
 
-def knock(
-    chance: Random,
-    pattern: PatternId,
-    mac1_key: bytes,
-    timestamp: int,
-    *,
-    pair_key: bytes | None = None,
-) -> bytes:
-    """A knock; the tag is random unless there is a key for it."""
-    start = wire.pack_knock(pattern, BOTH, chance.getrandbits(32), chance.randbytes(c.TOKEN_BYTES), timestamp)
-    tag = chance.randbytes(c.MAC_BYTES) if pair_key is None else cookie.mac(pair_key, start)
-    return cookie.with_mac1(mac1_key, start + tag)
+def knock(chance: Random, pattern: PatternId, pair: cookie.Mac | None = None, timestamp: int = 0) -> bytes:
+    """A knock; time and tag are random unless there is a key for them."""
+    nonce, time = chance.randbytes(c.KNOCK_NONCE_BYTES), chance.randbytes(c.KNOCK_TIME_BYTES)
+    if pair is not None:
+        time = cookie.hide_time(pair, nonce, timestamp.to_bytes(c.KNOCK_TIME_BYTES, "big"))
+    token = chance.randbytes(c.TOKEN_BYTES)
+    start = wire.pack_knock(pattern, BOTH, chance.getrandbits(32), token, nonce, time)
+    return start + (chance.randbytes(c.MAC_BYTES) if pair is None else pair(start))
 
 
-def parts(chance: Random, pattern: PatternId, mac1_key: bytes, stolen: bytes | None = None) -> list[bytes]:
+def parts(chance: Random, pattern: PatternId, stolen: bytes | None = None) -> list[bytes]:
     """Both datagrams of an initiation, under a cookie that was not made for it."""
     index, given = chance.getrandbits(32), stolen or chance.randbytes(c.MAC_BYTES)
     header = wire.pack_initiation_header(pattern, BOTH, Suites.CHACHAPOLY, index)
     whole = header + chance.randbytes(wire.INITIATION_BYTES[pattern] - len(header))
-    return [cookie.with_mac1(mac1_key, part) for part in wire.pack_parts(whole, BOTH, index, given)]
+    return wire.pack_parts(whole, BOTH, index, given)
 
 
 def flood(public: bytes, timestamp: int, count: int) -> list[bytes]:
     """First messages of every kind, as many of each: knocks that must be answered or not, parts with bad cookies."""
-    chance, known = Random(1), cookie.mac1_key(public)
+    chance = Random(1)
+    pair = _pair(KeyPair.generate(chance.randbytes), public)
     out: list[bytes] = []
     while len(out) < count:
-        out.append(knock(chance, PatternId.XXHFS, UNKNOWN, timestamp))
-        out.append(knock(chance, PatternId.IKHFS, known, timestamp))
-        out.append(knock(chance, PatternId.XXHFS, chance.randbytes(c.KEY_BYTES), timestamp))
-        out.append(knock(chance, PatternId.IKHFS, UNKNOWN, timestamp))
-        out += parts(chance, PatternId.XXHFS, UNKNOWN) + parts(chance, PatternId.IKHFS, known)
+        answered = knock(chance, PatternId.XXHFS)
+        out += [answered, answered[:1] + bytes([c.PROTOCOL_VERSION - 1]) + answered[2:]]
+        out += [knock(chance, PatternId.IKHFS), knock(chance, PatternId.IKHFS, pair, timestamp)]
+        out += parts(chance, PatternId.XXHFS) + parts(chance, PatternId.IKHFS)
     return out[:count]
 
 
@@ -71,15 +66,18 @@ def everything(
     return out[:count]
 
 
+def _pair(static: KeyPair, public: bytes) -> cookie.Mac:
+    return cookie.Mac(cookie.pair_key(static, public, initiator=True))
+
+
 def _made(chance: Random, static: KeyPair, public: bytes, timestamp: int) -> Iterator[bytes]:
-    known, pair = cookie.mac1_key(public), cookie.pair_key(static, public, initiator=True)
+    pair = _pair(static, public)
     while True:
         timestamp += 1
         for pattern in PatternId:
-            for key in (known, UNKNOWN, chance.randbytes(c.KEY_BYTES)):
-                yield knock(chance, pattern, key, timestamp)
-                yield knock(chance, pattern, key, timestamp, pair_key=pair)
-                yield from parts(chance, pattern, key)
+            yield knock(chance, pattern)
+            yield knock(chance, pattern, pair, timestamp)
+            yield from parts(chance, pattern)
             yield wire.pack_response_header(chance.getrandbits(32)) + chance.randbytes(
                 wire.RESPONSE_BYTES[pattern] - c.RESPONSE_HEADER_BYTES
             )

@@ -40,7 +40,7 @@ def test_the_words_differ_in_both_handshakes(p2p: Start, tmp_path: Path) -> None
         alice = dialling(p2p, f"localhost:{port}", using=media("tone"))
         here, there = alice.wait_event("connected"), bob.wait_event("connected")
         assert here["protocol"].startswith(f"Noise_{pattern}_25519+MLKEM768_")
-        assert there["protocol"].startswith("Noise_IKhfs_25519+MLKEM768_")
+        assert there["protocol"].startswith("Noise_XXhfs_25519+MLKEM768_"), "eve is no contact of bob's"
         assert (here["name"], here["known"], there["name"]) == ("localhost", known, "alice")
         assert len(here["sas"]) == len(there["sas"]) == 4
         assert here["sas"] != there["sas"]
@@ -59,6 +59,7 @@ def test_the_words_differ_in_both_handshakes(p2p: Start, tmp_path: Path) -> None
 @pytest.mark.parametrize("in_the_middle", [False, True])
 def test_who_has_kept_the_key_refuses_with_exit_5(p2p: Start, tmp_path: Path, in_the_middle: bool) -> None:
     """Without anybody in the middle the same call is made, under the key that is known."""
+    knows(tmp_path, "bob", "alice")
     bob, target = listening(p2p, "--answer", "anyone")
     knows(tmp_path, "alice", "localhost", identity(tmp_path, "bob").public)
     port = between(p2p, target)[1] if in_the_middle else target.rpartition(":")[2]
