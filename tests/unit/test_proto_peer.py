@@ -276,13 +276,16 @@ def test_address_that_agrees_gets_media_for_ever() -> None:
     assert len(pair.alice.of(Payload)) == len(pair.bob.of(Payload)) == 5000
 
 
-def test_address_that_does_not_agree_gets_no_media_and_one_small_record_a_second() -> None:
+@pytest.mark.parametrize("messages", [0, c.CONTROL_WINDOW], ids=["alone", "with messages that wait"])
+def test_address_that_does_not_agree_gets_no_media_and_one_small_record_a_second(messages: int) -> None:
     pair = call()
     talk(pair, 1)
     moved(pair)
     start = pair.world.now
     talk(pair, c.CONSENT_LAPSES_S + 1)
     later = pair.world.now
+    for _ in range(messages):
+        pair.theirs.send_control(c.FIRST_ENGINE_MESSAGE, bytes(c.CONTROL_BODY_BYTES), later)
     talk(pair, 20)
     got = sent_by_bob(pair, later)
     assert {len(sent.data) for sent in got} == {c.PROBE_DATAGRAM_BYTES}
