@@ -1,6 +1,7 @@
 """A path that carries 1280 bytes and no pieces of packets, as VPNs are: calls connect and carry sound and picture.
 
-The first call of two people is made by XXhfs, one of two who know each other by IKhfs: each has its longest datagrams elsewhere.
+The first call of two people is made by XXhfs, one of two who know each other by IKhfs: each has its longest
+datagrams elsewhere.
 """
 
 import statistics
