@@ -238,7 +238,7 @@ class Peer:
             return self._dialling.next_timer()
         if self._keys is None:
             return None
-        times = [self._records.next_ping() if self._asks_only else self._records.next_due()]
+        times = [None if self._asks_only else self._records.next_due()]
         if self._gone_at is not None:
             times.append(self._gone_at)
         else:
@@ -318,13 +318,13 @@ class Peer:
             self._vanish()
 
     def _due(self, now: float) -> list[bytes]:
-        """The small records that leave now: only one with each ping, where nobody has agreed for long."""
+        """The small records that leave now: only one with each question, where nobody has agreed for long."""
         number = self._path.consent_due(now)
         if number is not None:
             self._timing.ask(number)
         if not self._asks_only:
             return self._records.due(now)
-        return self._records.due(now, 1) if now >= self._records.next_ping() else []
+        return self._records.due(now, 1) if number is not None else []
 
     @property
     def _asks_only(self) -> bool:
