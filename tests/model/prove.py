@@ -56,6 +56,8 @@ PROPERTIES = {
     "contact-tag": "only the two contacts can make the tag of a knock",
     "suite": "nobody gets the lesser suite where both have the better one",
     "the-words": "two people in different handshakes: equal words only by a guess",
+    "paid": "no nonce is got, so no words, before a side has answered or been shown the promised one",
+    "in-role": "nobody is shown a nonce that was promised in his own role",
     "hides-i": "the dialler's key is not learnt",
     "hides-i-late": "nor after the other's private key has leaked",
     "hides-i-broken": "nor after X25519 has been broken",
@@ -77,6 +79,8 @@ XX_WORLDS = ("pair", "calls", "called", "mirrored", "pinned")
 IK_WORLDS = ("pair", "calls", "called", "mirrored", "crossed", "mixed")
 LEAKS = ("owner-i", "owner-r")
 WORDS_WORLDS = ("between", "between-twice", "both-call-him", "calls-both")
+TRIED_DIALLING = ("between-twice", "both-call-him", "tries")
+TRIED_CALLED = ("between-twice", "calls-both", "tries")
 LATE_I = ("hides-i", "hides-i-late", "hides-i-broken", "tests-i", "tests-i-late", "tests-i-owner")
 LATE_R = ("hides-r", "hides-r-late", "hides-r-broken", "tests-r", "tests-r-late", "tests-r-owner")
 
@@ -98,14 +102,19 @@ CLAIMS: tuple[Check, ...] = (
     *holds("ik", ("kem-broken",), "secrecy", "forward-secrecy", *PEERS, why="ML-KEM broken"),
     *holds("xx", ("suites",), "suite", *PEERS),
     *holds("ik", ("suites",), "suite", *PEERS),
-    *holds("xx", WORDS_WORLDS, "the-words"),
-    *holds("ik", WORDS_WORLDS, "the-words"),
+    *holds("xx", WORDS_WORLDS, "the-words", "paid", "in-role"),
+    *holds("ik", WORDS_WORLDS, "the-words", "paid", "in-role"),
+    *holds("xx", ("tries",), "paid", "in-role", why="tries dropped unseen"),
+    *holds("ik", ("tries",), "paid", "in-role", why="tries dropped unseen"),
+    *holds("xx", ("reflected",), "paid", "in-role", why="the other's key leaked"),
+    *holds("ik", ("reflected",), "paid", "in-role", why="the other's key leaked"),
     *holds("xx", ("onlooker-i",), *LATE_I, why="onlooker"),
     *holds("xx", ("stranger-pinned",), *LATE_I, why="active, and the dialler knows whom he calls"),
     *holds("xx", ("onlooker-r",), *LATE_R, why="onlooker"),
     *holds("ik", ("onlooker-i", "stranger-i"), "hides-i", "tests-i", why="onlooker and active"),
     *holds("ik", ("onlooker-r", "stranger-r"), "hides-r", "hides-r-late", "hides-r-broken", why="active"),
-    *holds("ik-bare", ("onlooker-r", "stranger-r"), "tests-r", "tests-r-late", why="without the knock"),
+    *holds("ik", ("onlooker-r", "stranger-r"), "tests-r", why="onlooker and active"),
+    *holds("ik-bare", ("onlooker-r", "stranger-r"), "tests-r-late", why="without the knock"),
     *holds("ik-bare", ("onlooker-i", "stranger-i"), "tests-i-owner", why="without the knock"),
     *holds("xx", ("pair", "pinned", "between", "calls-both", "stranger-i", "suites"), "stuck"),
     *holds("ik", ("pair", "calls", "between", "calls-both", "stranger-i", "suites"), "stuck"),
@@ -135,8 +144,12 @@ LIMITS = found(
             "tests-i-owner",
             "`tag`: who gets the dialler's private key finds his old knocks",
         ),
-        ("ik", "onlooker-r", "tests-r", "`mac1`: who has somebody's public key sees knocks meant for it"),
-        ("ik", "onlooker-r", "tests-r-late", "the same, whatever leaks"),
+        (
+            "ik",
+            "onlooker-r",
+            "tests-r-late",
+            "`tag`: and finds, of the public keys that he has, whom they were for",
+        ),
         ("ik-bare", "onlooker-r", "tests-r-owner", "without the knock: only by the called one's private key"),
         ("ik", "owner-i", "contact-tag", "who has a contact's private key can knock as he does"),
         (
@@ -146,25 +159,26 @@ LIMITS = found(
             "the called one's own key leaked: message 1 alone proves nothing",
         ),
         ("xx", "stranger-r", "tests-r-owner", "shown anyway"),
+        *((p, "between", "pays-i", "who answers a call learns its words: one guess") for p in ("xx", "ik")),
+        *(
+            (p, "between", "pays-r", "whose call is answered learns its words: one guess")
+            for p in ("xx", "ik")
+        ),
     ),
 )
 
 RUNS = found(
     "runs",
     (
-        *(
-            (p, w, f"finishes-{s}", "")
-            for p in ("xx", "ik")
-            for w in ("pair", "calls", "suites")
-            for s in "ir"
-        ),
-        *((p, "kem-broken", f"finishes-{s}", "") for p in ("xx", "ik") for s in "ir"),
+        *((p, w, "finishes-r", "") for p in ("xx", "ik") for w in ("pair", "calls", "suites", "kem-broken")),
         *((p, f"owner-{s}", f"finishes-{s}", "") for p in ("xx", "ik") for s in "ir"),
-        *((p, f"onlooker-{s}", f"finishes-{s}", "") for p in ("xx", "ik") for s in "ir"),
-        *((p, "stranger-pinned", f"finishes-{s}", "") for p in ("xx", "ik") for s in "ir"),
-        *(("xx", w, f"finishes-{s}", "") for w in ("pinned", "called", "mirrored") for s in "ir"),
-        *(("ik", w, f"finishes-{s}", "") for w in ("called", "crossed", "mirrored", "mixed") for s in "ir"),
+        *((p, f"onlooker-{s}", "finishes-r", "") for p in ("xx", "ik") for s in "ir"),
+        *((p, "stranger-pinned", "finishes-r", "") for p in ("xx", "ik")),
+        *(("xx", w, "finishes-r", "") for w in ("pinned", "called", "mirrored")),
+        *(("ik", w, "finishes-r", "") for w in ("called", "crossed", "mirrored", "mixed")),
         ("ik-bare", "onlooker-r", "finishes-r", ""),
+        *((p, w, "pays-i", "") for p in ("xx", "ik") for w in (*TRIED_DIALLING, "reflected")),
+        *((p, w, "pays-r", "") for p in ("xx", "ik") for w in TRIED_CALLED),
     ),
 )
 
@@ -182,10 +196,27 @@ FLAWS = found(
         ("xx", "reused", "injective-i", "a dialler's fresh values are not fresh"),
         ("xx-no-commitment", "between", "the-words", "no commitment in message 1"),
         ("xx-nonce-first", "between", "the-words", "the nonce itself in the place of the commitment"),
-        ("xx-key-uncommitted", "between", "the-words", "a commitment without the static key"),
+        (
+            "xx-key-uncommitted",
+            "between",
+            "the-words",
+            "the old order, and a commitment without the static key",
+        ),
         ("xx-nonce-uncommitted", "between", "the-words", "a commitment without the nonce"),
         ("xx-nonce-uncommitted", "onlooker-i", "tests-i", "a commitment without the nonce"),
         ("xx-nonce-uncommitted", "onlooker-i", "tests-i-late", "a commitment without the nonce"),
+        ("xx-old-order", "both-call-him", "paid", "the dialler's nonce in message 3"),
+        ("xx-old-order", "calls-both", "paid", "the called one's nonce in message 2, and not its commitment"),
+        ("xx-old-order", "tries", "paid", "both nonces in the handshake"),
+        (
+            "xx-nonce-offered",
+            "calls-both",
+            "paid",
+            "the called one's nonce in message 2, the dialler's later",
+        ),
+        ("xx-reveal-early", "both-call-him", "paid", "the dialler's nonce before the called one's"),
+        ("xx-reveal-unchecked", "both-call-him", "paid", "the dialler's nonce against any other"),
+        ("xx-no-roles", "reflected", "in-role", "commitments without the role: reflection"),
         ("xx-no-suites", "suites", "suite", "a prologue without the suites: downgrade"),
         ("xx-any-choice", "suites", "suite", "the choice is not held to the offer: downgrade"),
         ("xx-key-early", "onlooker-i", "hides-i", "the dialler's key in message 1"),
@@ -198,12 +229,20 @@ FLAWS = found(
         ("ik-static", "pair", "forward-secrecy", "IK without `ee` and without ML-KEM"),
         ("ik-no-commitment", "between", "the-words", "no commitment in message 1"),
         ("ik-no-confirmation", "called", "injective-r", "the line begins without the confirmation: replay"),
+        ("ik-no-confirmation", "called", "agreement-r", "the line begins without the confirmation: replay"),
+        ("ik-old-order", "both-call-him", "paid", "the dialler's nonce in the confirmation"),
+        ("ik-old-order", "calls-both", "paid", "the called one's nonce in message 2, and not its commitment"),
+        ("ik-old-order", "tries", "paid", "both nonces in the handshake"),
         (
-            "ik-open-confirmation",
-            "called",
-            "agreement-r",
-            "a confirmation that is not sealed and bound: replay",
+            "ik-nonce-offered",
+            "calls-both",
+            "paid",
+            "the called one's nonce in message 2, the dialler's later",
         ),
+        ("ik-reveal-early", "both-call-him", "paid", "the dialler's nonce before the called one's"),
+        ("ik-reveal-unchecked", "both-call-him", "paid", "the dialler's nonce against any other"),
+        ("ik-no-roles", "reflected", "in-role", "commitments without the role: reflection"),
+        ("ik-mac1", "onlooker-r", "tests-r", "a knock with a MAC by the called one's public key"),
         ("ik-no-suites", "suites", "suite", "a prologue without the suites: downgrade"),
         ("ik-any-choice", "suites", "suite", "the choice is not held to the offer: downgrade"),
         ("ik-key-clear", "onlooker-i", "hides-i", "the dialler's key before `es`"),

@@ -56,6 +56,20 @@ def test_the_smallest_world_of_ik_holds(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("maude")
+def test_no_words_are_learnt_before_somebody_has_answered() -> None:
+    for pattern in ("xx", "ik"):
+        (check,) = prove.holds(pattern, ("both-call-him", "calls-both"), "paid")
+        assert verdict(check)
+
+
+@pytest.mark.usefixtures("maude")
+@pytest.mark.parametrize("flaw", ["old-order", "nonce-offered", "reveal-early", "reveal-unchecked"])
+def test_nonces_that_are_shown_too_early_are_found(flaw: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prove.main([f"-{flaw} paid"]) == 0
+    assert ", not as expected: 0" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("maude")
 def test_a_planted_flaw_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert prove.main(["flaw xx-no-commitment"]) == 0
     assert "verdicts: 1, not as expected: 0" in capsys.readouterr().out
@@ -88,7 +102,7 @@ def test_what_maude_does_not_understand_fails(
 
 
 @pytest.mark.usefixtures("maude")
-@pytest.mark.parametrize("lost", ["eq dhs(ss,", "eq whole(none)", "eq field(nr,"])
+@pytest.mark.parametrize("lost", ["eq dhs(ss,", "eq whole(none)", "eq field(cr,"])
 def test_a_hole_in_the_model_is_found(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in PROVE.parent.glob("*.maude"):
         lines = path.read_text().splitlines(keepends=True)
