@@ -72,10 +72,6 @@ class Records:
             times.append(-inf if self._timing.owes else self._timing.next_ping)
         return max(min(times), self._voice_at + c.VOICE_FLOW_S) if times else None
 
-    def next_ping(self) -> float:
-        """When a ping leaves without voice, whatever else waits."""
-        return max(self._timing.next_ping, self._voice_at + c.VOICE_FLOW_S)
-
     def hang_up(self) -> None:
         """No voice flows any more, and no pings either."""
         self._voice_at = -inf

@@ -171,13 +171,3 @@ def test_no_more_records_leave_than_may() -> None:
     assert side.records.due(0.0, 0) == []
     assert [len(side.records.due(0.0, 1)), len(side.records.due(0.0, 1))] == [1, 1]
     assert len(side.records.due(0.0)) == 1, "and what was left over is not lost"
-
-
-def test_ping_leaves_without_voice_when_it_is_due_and_no_voice_flows() -> None:
-    side = Side()
-    assert side.records.next_ping() == 1000.0
-    side.timing.next_ping = 5.01
-    side.voice(5.0)
-    assert side.records.next_ping() == 5.0 + c.VOICE_FLOW_S
-    side.timing.next_ping = 6.0
-    assert side.records.next_ping() == 6.0
