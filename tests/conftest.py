@@ -5,6 +5,8 @@ Rules held for all tests, without being asked for:
 - A thread that outlives its test fails it.
 - A call that blocks the event loop (sleeping, looking a name up) from the program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
+- Each test is in one lane (`--lane`): `real` has other processes, devices or a terminal, and is to run alone on the
+  machine; `model` and `unit` compute only, and may run at the same time.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
@@ -51,6 +53,33 @@ DEFAULTS = {
 for number, default in DEFAULTS.items():
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, default)
+
+
+# ---- lanes
+
+REAL = ("cli", "e2e")
+MODELS = ("property", "sim")
+LANES = ("model", "unit", "real")
+
+
+def lane_of(item: pytest.Item) -> str:
+    """By where the test is, and by its marks."""
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    if folder in REAL or any(map(item.get_closest_marker, HARDWARE_MARKS)):
+        return "real"
+    return "model" if folder in MODELS else "unit"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lane", choices=LANES, help="the tests of this lane alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    lane = config.getoption("--lane")
+    others = [item for item in items if lane not in (None, lane_of(item))]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
 
 
 # ---- nothing may be missing under CI
