@@ -15,7 +15,7 @@ from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.wire import Address
+from p2pcall.proto.wire import ANSWERS, Address
 
 LINGER_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
@@ -100,7 +100,13 @@ class Node:
     def attach(self, driver: Driver[Happening]) -> None:
         """Begin to receive by bound sockets."""
         self._driver = driver
-        driver.start(self.endpoint, self._dispatch, on_unreachable=self._unreachable, on_moved=self._moved)
+        driver.start(
+            self.endpoint,
+            self._dispatch,
+            on_unreachable=self._unreachable,
+            on_moved=self._moved,
+            is_answer=lambda datagram: datagram[0] in ANSWERS,
+        )
 
     @property
     def driver(self) -> Driver[Happening]:

@@ -29,6 +29,8 @@ RECEIVE_BATCH = 16
 """Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
 BUFFER_BYTES = 1 << 20
 """Kernel buffers: a key frame, and half a second of everything while the process is held up."""
+SEND_TRIES = 2
+"""Calls for one datagram, of which each may have told the error of another one."""
 PORT_TRIES = 16
 """Attempts to find a port that is free for both families when any will do."""
 DSCP_EF = 46 << 2
@@ -48,9 +50,9 @@ E_co = TypeVar("E_co", covariant=True)
 
 
 class Line(Protocol[E_co]):
-    """The five verbs of a sans-IO endpoint."""
+    """The five verbs of a sans-IO endpoint. `receive_datagram` says whether it was genuine."""
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> None: ...
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool: ...
 
     def handle_timer(self, now: float) -> None: ...
 
@@ -75,6 +77,7 @@ class Driver(Generic[E]):
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
+        self._is_answer: Callable[[bytes], bool] = lambda _: False
         self.port = port
         self.errors: Counter[str] = Counter()
         """Sends and receives that failed, by errno name."""
@@ -106,16 +109,19 @@ class Driver(Generic[E]):
         *,
         on_unreachable: Callable[[Address, int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
+        is_answer: Callable[[bytes], bool] = lambda _: False,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Begins to receive. `on_event` gets each event, and may call into the endpoint and `pump` again.
 
         `on_unreachable(address, errno)` tells that the system refused to send there, or that an ICMP error
         came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
-        `on_moved()` tells that this machine's own addresses have changed.
+        `on_moved()` tells that this machine's own addresses have changed. `is_answer(datagram)`: it may answer one
+        that was not genuine, and leaves from where that came to; all others leave from where genuine ones did.
         """
         self._loop = loop or asyncio.get_running_loop()
         self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
+        self._is_answer = is_answer
         for sock in self._sockets:
             self._loop.add_reader(sock, self._readable, sock)
         if on_moved is not None:
@@ -219,13 +225,16 @@ class Driver(Generic[E]):
                 self._read_errors(sock)
                 continue
             address = normalise(source)
-            self._routes.heard(address, sock, ancillary)
-            self._endpoint.receive_datagram(data, address, self._loop.time())
+            genuine = self._endpoint.receive_datagram(data, address, self._loop.time())
+            learn = self._routes.heard if genuine else self._routes.asked
+            learn(address, sock, ancillary)
         self.pump()
+        self._routes.answered()
 
     def _send(self, data: bytes, address: Address) -> None:
         assert self._loop is not None
-        sock, ancillary = self._routes.choose(address, self._loop.time())
+        choose = self._routes.answer if self._is_answer(data) else self._routes.choose
+        sock, ancillary = choose(address, self._loop.time())
         if sock is None:
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT
@@ -242,14 +251,19 @@ class Driver(Generic[E]):
     def _send_on(self, sock: socket.socket, data: bytes, ancillary: Ancillary, address: Address) -> None:
         """Sends.
 
-        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours.
+        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
+        again the datagram is lost, as it might be on the way: who sends such errors does not move us.
         """
-        try:
-            sock.sendmsg([data], ancillary, 0, address)
-        except OSError:
-            if not self._read_errors(sock):
-                raise
-            sock.sendmsg([data], ancillary, 0, address)
+        for _ in range(SEND_TRIES):
+            try:
+                sock.sendmsg([data], ancillary, 0, address)
+            except OSError as error:
+                if not self._read_errors(sock):
+                    raise
+                code = error.errno or 0
+            else:
+                return
+        self._count(code)
 
     def _read_errors(self, sock: socket.socket) -> bool:
         """Empties the kernel's queue of ICMP errors (ip(7), IP_RECVERR); each names whom it is about."""
