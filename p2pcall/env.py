@@ -16,14 +16,38 @@ Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes."""
 
 
-class Clock:
-    """The system's clocks: `monotonic` for every interval, `time` (seconds since the epoch) for logs only."""
+BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+"""The clock that goes on while the machine sleeps, where there is one: Linux. `time.monotonic` stands still."""
+NAP_S = 0.01
+"""Shorter sleeps are none: the two clocks are read one after the other."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+
+class Clock:
+    """The system's clocks: `time` (seconds since the epoch) for logs only, and what the loop's own does not see."""
+
+    def __init__(self) -> None:
+        self._asleep_s = 0.0
+        self._apart_s = _apart_s()
 
     def time(self) -> float:
         return time.time()
+
+    def asleep(self) -> float:
+        """For how many seconds the machine has slept since this clock was made; it never goes back.
+
+        To be added to the loop's time wherever an interval counts that must not stand still in sleep.
+        """
+        if BOOTTIME is None:
+            return 0.0
+        slept = time.clock_gettime(BOOTTIME) - time.monotonic() - self._apart_s
+        if slept > self._asleep_s + NAP_S:
+            self._asleep_s = slept
+        return self._asleep_s
+
+
+def _apart_s() -> float:
+    """How far the clocks are apart; read in this order, whatever comes between makes it less and never more."""
+    return 0.0 if BOOTTIME is None else time.clock_gettime(BOOTTIME) - time.monotonic()
 
 
 @dataclass(slots=True)
@@ -32,12 +56,13 @@ class FakeClock(Clock):
 
     now: float = 1000.0
     epoch: float = 1_700_000_000.0
-
-    def monotonic(self) -> float:
-        return self.now
+    asleep_s: float = 0.0
 
     def time(self) -> float:
         return self.epoch + self.now
+
+    def asleep(self) -> float:
+        return self.asleep_s
 
     def advance(self, seconds: float) -> None:
         self.now += seconds

@@ -78,6 +78,8 @@ class Driver(Generic[E]):
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
         self._is_answer: Callable[[bytes], bool] = lambda _: False
+        self._asleep: Callable[[], float] = lambda: 0.0
+        self._on_wake: Callable[[], None] = lambda: None
         self.port = port
         self.errors: Counter[str] = Counter()
         """Sends and receives that failed, by errno name."""
@@ -110,6 +112,8 @@ class Driver(Generic[E]):
         on_unreachable: Callable[[Address, int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
         is_answer: Callable[[bytes], bool] = lambda _: False,
+        asleep: Callable[[], float] = lambda: 0.0,
+        on_wake: Callable[[], None] = lambda: None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Begins to receive. `on_event` gets each event, and may call into the endpoint and `pump` again.
@@ -118,10 +122,12 @@ class Driver(Generic[E]):
         came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
         `on_moved()` tells that this machine's own addresses have changed. `is_answer(datagram)`: it may answer one
         that was not genuine, and leaves from where that came to; all others leave from where genuine ones did.
+        `asleep()`: the endpoint's clock is ahead of the loop's by so much. `on_wake()` comes before each datagram
+        and timer.
         """
         self._loop = loop or asyncio.get_running_loop()
         self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
-        self._is_answer = is_answer
+        self._is_answer, self._asleep, self._on_wake = is_answer, asleep, on_wake
         for sock in self._sockets:
             self._loop.add_reader(sock, self._readable, sock)
         if on_moved is not None:
@@ -175,11 +181,17 @@ class Driver(Generic[E]):
 
         return moved
 
+    def _now(self) -> float:
+        """The endpoint's time, which goes on while the machine sleeps."""
+        assert self._loop is not None
+        return self._loop.time() + self._asleep()
+
     def _send_all(self) -> None:
-        if self._endpoint is None or self._loop is None:
+        if self._endpoint is None:
             return
-        for data, address in self._endpoint.datagrams_to_send(self._loop.time()):
-            self._send(data, address)
+        now = self._now()
+        for data, address in self._endpoint.datagrams_to_send(now):
+            self._send(data, address, now)
 
     def _hand_on(self) -> bool:
         handed = False
@@ -195,22 +207,24 @@ class Driver(Generic[E]):
 
     def _arm(self) -> None:
         when = self._endpoint.next_timer() if self._endpoint is not None else None
+        at = None if when is None else when - self._asleep()
         if self._timer is not None:
-            if when == self._timer.when():
+            if at == self._timer.when():
                 return
             self._timer.cancel()
             self._timer = None
-        if when is not None and self._loop is not None:
-            self._timer = self._loop.call_at(when, self._expired)
+        if at is not None and self._loop is not None:
+            self._timer = self._loop.call_at(at, self._expired)
 
     def _expired(self) -> None:
         self._timer = None
-        if self._endpoint is not None and self._loop is not None:
-            self._endpoint.handle_timer(self._loop.time())
+        self._on_wake()
+        if self._endpoint is not None:
+            self._endpoint.handle_timer(self._now())
         self.pump()
 
     def _readable(self, sock: socket.socket) -> None:
-        assert self._loop is not None
+        self._on_wake()
         for taken in range(RECEIVE_BATCH):
             if self._endpoint is None:
                 return
@@ -225,16 +239,15 @@ class Driver(Generic[E]):
                 self._read_errors(sock)
                 continue
             address = normalise(source)
-            genuine = self._endpoint.receive_datagram(data, address, self._loop.time())
+            genuine = self._endpoint.receive_datagram(data, address, self._now())
             learn = self._routes.heard if genuine else self._routes.asked
             learn(address, sock, ancillary)
         self.pump()
         self._routes.answered()
 
-    def _send(self, data: bytes, address: Address) -> None:
-        assert self._loop is not None
+    def _send(self, data: bytes, address: Address, now: float) -> None:
         choose = self._routes.answer if self._is_answer(data) else self._routes.choose
-        sock, ancillary = choose(address, self._loop.time())
+        sock, ancillary = choose(address, now)
         if sock is None:
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT

@@ -194,6 +194,31 @@ def test_what_happens_in_an_event_is_pumped_too() -> None:
     run(story)
 
 
+def test_after_a_sleep_timers_are_due_and_whoever_wakes_up_is_told_first() -> None:
+    async def story() -> None:
+        slept, told = [0.0], []
+        side = Side("127.0.0.1")
+        endpoint, loop = side.endpoint, asyncio.get_running_loop()
+        endpoint.timer = loop.time() + 1000
+        side.on_event = lambda event: told.append(event[0])
+        side.driver.start(
+            endpoint, side.on_event, asleep=lambda: slept[0], on_wake=lambda: told.append(b"awake")
+        )
+        slept[0] = 1000.0
+        side.driver.pump()
+        await endpoint.woken.wait()
+        assert told == [b"awake"]
+        assert endpoint.expired[0] >= loop.time() + 999
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"datagram", ("127.0.0.1", side.driver.port))
+        while len(told) < 3:
+            await asyncio.sleep(0)
+        assert told == [b"awake", b"awake", b"datagram"]
+        side.driver.close()
+
+    run(story)
+
+
 def test_one_timer_is_armed_and_moved() -> None:
     async def story() -> None:
         side = Side("127.0.0.1").start()
