@@ -74,7 +74,6 @@ class Line:
 
     def send_control(self, kind: int, body: bytes) -> bool:
         """Send one control message; False if the other side has not taken what was sent before."""
-        self._node.wake()
         try:
             self.peer.send_control(kind, body, self._node.now())
         except ControlFull:

@@ -132,6 +132,9 @@ def test_after_half_a_minute_asleep_the_call_goes_on(tmp_path: Path) -> None:
         before = call.sent()
         await asyncio.sleep(5)
         assert call.sent() >= before + 5 * 45
+        [*_, stats] = call.bob_ui.of(events.Stats)
+        assert stats.figures.audio_delay_ms is not None
+        assert stats.figures.audio_delay_ms < 200, "frames are stamped by the clock that went on"
         call.line.hang_up(Reason.HUNG_UP)
         call.line.tell("hung-up")
         assert (await dialling).reason == "hung-up"
