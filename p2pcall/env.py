@@ -18,35 +18,27 @@ Entropy = Callable[[int], bytes]
 
 BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 """The clock that goes on while the machine sleeps, where there is one: Linux. `time.monotonic` stands still."""
-NAP_S = 0.01
-"""Shorter sleeps are none: the two clocks are read one after the other."""
 
 
 class Clock:
     """The system's clocks: `time` (seconds since the epoch) for logs only, and what the loop's own does not see."""
 
     def __init__(self) -> None:
-        self._asleep_s = 0.0
         self._apart_s = _apart_s()
 
     def time(self) -> float:
         return time.time()
 
     def asleep(self) -> float:
-        """For how many seconds the machine has slept since this clock was made; it never goes back.
+        """For how many seconds the machine has slept since this clock was made, and never more.
 
-        To be added to the loop's time wherever an interval counts that must not stand still in sleep.
+        To be added to the loop's time where an interval must not stand still in sleep.
         """
-        if BOOTTIME is None:
-            return 0.0
-        slept = time.clock_gettime(BOOTTIME) - time.monotonic() - self._apart_s
-        if slept > self._asleep_s + NAP_S:
-            self._asleep_s = slept
-        return self._asleep_s
+        return _apart_s() - self._apart_s
 
 
 def _apart_s() -> float:
-    """How far the clocks are apart; read in this order, whatever comes between makes it less and never more."""
+    """How far the clocks are apart. Read in this order: what holds us up in between makes it less, and no sleep."""
     return 0.0 if BOOTTIME is None else time.clock_gettime(BOOTTIME) - time.monotonic()
 
 

@@ -18,7 +18,7 @@ from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import ANSWERS, Address
 
 SLEEP_S = 1.0
-"""A machine that was away for less has not slept: what runs out so soon is met by the next timer."""
+"""Less sleep than that is made up for when there has been more."""
 LINGER_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
@@ -111,13 +111,13 @@ class Node:
     def attach(self, driver: Driver[Happening]) -> None:
         """Begin to receive by bound sockets."""
         self._driver = driver
+        driver.asleep_s = self._asleep_s
         driver.start(
             self.endpoint,
             self._dispatch,
             on_unreachable=self._unreachable,
             on_moved=self._moved,
-            is_answer=lambda datagram: datagram[0] in ANSWERS,
-            asleep=lambda: self._asleep_s,
+            answers=ANSWERS,
             on_wake=self.wake,
         )
 
@@ -140,8 +140,11 @@ class Node:
 
         Nothing of it is sent any more, not even a goodbye: the silence was as long for the other side.
         """
-        before_s, self._asleep_s = self._asleep_s, self._clock.asleep()
-        if self._asleep_s - before_s >= SLEEP_S:
+        asleep_s = self._clock.asleep()
+        if asleep_s - self._asleep_s >= SLEEP_S:
+            self._asleep_s = asleep_s
+            if self._driver is not None:
+                self._driver.asleep_s = asleep_s
             self.endpoint.handle_timer(self.now())
             self.drain()
 

@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
@@ -77,10 +77,11 @@ class Driver(Generic[E]):
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
-        self._is_answer: Callable[[bytes], bool] = lambda _: False
-        self._asleep: Callable[[], float] = lambda: 0.0
+        self._answers: Collection[int] = frozenset()
         self._on_wake: Callable[[], None] = lambda: None
         self.port = port
+        self.asleep_s = 0.0
+        """The endpoint's clock is ahead of the loop's by so much, which stands still while the machine sleeps."""
         self.errors: Counter[str] = Counter()
         """Sends and receives that failed, by errno name."""
 
@@ -111,8 +112,7 @@ class Driver(Generic[E]):
         *,
         on_unreachable: Callable[[Address, int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
-        is_answer: Callable[[bytes], bool] = lambda _: False,
-        asleep: Callable[[], float] = lambda: 0.0,
+        answers: Collection[int] = frozenset(),
         on_wake: Callable[[], None] = lambda: None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -120,14 +120,13 @@ class Driver(Generic[E]):
 
         `on_unreachable(address, errno)` tells that the system refused to send there, or that an ICMP error
         came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
-        `on_moved()` tells that this machine's own addresses have changed. `is_answer(datagram)`: it may answer one
-        that was not genuine, and leaves from where that came to; all others leave from where genuine ones did.
-        `asleep()`: the endpoint's clock is ahead of the loop's by so much. `on_wake()` comes before each datagram
-        and timer.
+        `on_moved()` tells that this machine's own addresses have changed, `on_wake()` comes before each datagram
+        and timer. A datagram that begins with one of `answers` may answer one that was not genuine, and leaves from
+        where that came to; all others leave from where genuine ones did.
         """
         self._loop = loop or asyncio.get_running_loop()
         self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
-        self._is_answer, self._asleep, self._on_wake = is_answer, asleep, on_wake
+        self._answers, self._on_wake = answers, on_wake
         for sock in self._sockets:
             self._loop.add_reader(sock, self._readable, sock)
         if on_moved is not None:
@@ -181,15 +180,10 @@ class Driver(Generic[E]):
 
         return moved
 
-    def _now(self) -> float:
-        """The endpoint's time, which goes on while the machine sleeps."""
-        assert self._loop is not None
-        return self._loop.time() + self._asleep()
-
     def _send_all(self) -> None:
-        if self._endpoint is None:
+        if self._endpoint is None or self._loop is None:
             return
-        now = self._now()
+        now = self._loop.time() + self.asleep_s
         for data, address in self._endpoint.datagrams_to_send(now):
             self._send(data, address, now)
 
@@ -207,7 +201,7 @@ class Driver(Generic[E]):
 
     def _arm(self) -> None:
         when = self._endpoint.next_timer() if self._endpoint is not None else None
-        at = None if when is None else when - self._asleep()
+        at = None if when is None else when - self.asleep_s
         if self._timer is not None:
             if at == self._timer.when():
                 return
@@ -219,11 +213,12 @@ class Driver(Generic[E]):
     def _expired(self) -> None:
         self._timer = None
         self._on_wake()
-        if self._endpoint is not None:
-            self._endpoint.handle_timer(self._now())
+        if self._endpoint is not None and self._loop is not None:
+            self._endpoint.handle_timer(self._loop.time() + self.asleep_s)
         self.pump()
 
     def _readable(self, sock: socket.socket) -> None:
+        assert self._loop is not None
         self._on_wake()
         for taken in range(RECEIVE_BATCH):
             if self._endpoint is None:
@@ -239,14 +234,15 @@ class Driver(Generic[E]):
                 self._read_errors(sock)
                 continue
             address = normalise(source)
-            genuine = self._endpoint.receive_datagram(data, address, self._now())
+            now = self._loop.time() + self.asleep_s
+            genuine = self._endpoint.receive_datagram(data, address, now)
             learn = self._routes.heard if genuine else self._routes.asked
             learn(address, sock, ancillary)
         self.pump()
         self._routes.answered()
 
     def _send(self, data: bytes, address: Address, now: float) -> None:
-        choose = self._routes.answer if self._is_answer(data) else self._routes.choose
+        choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
         sock, ancillary = choose(address, now)
         if sock is None:
             self._count(errno.EAFNOSUPPORT)

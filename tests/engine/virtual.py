@@ -90,14 +90,15 @@ class MemoryDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
         self.port = address[1]
+        self.asleep_s = 0.0
 
-    def start(self, endpoint: Any, on_event: Any, *, asleep: Any, on_wake: Any, **_: Any) -> None:
+    def start(self, endpoint: Any, on_event: Any, *, on_wake: Any, **_: Any) -> None:
         self._endpoint, self._on_event = endpoint, on_event
-        self._asleep, self._wake = asleep, on_wake
+        self._wake = on_wake
         self.pump()
 
     def _now(self) -> float:
-        return float(asyncio.get_running_loop().time() + self._asleep())
+        return asyncio.get_running_loop().time() + self.asleep_s
 
     def bound(self) -> list[str]:
         """As in `Driver`."""
@@ -131,7 +132,7 @@ class MemoryDriver:
         if self._timer is not None:
             self._timer.cancel()
         due = self._endpoint.next_timer()
-        self._timer = None if due is None else loop.call_at(due - self._asleep(), self._fire)
+        self._timer = None if due is None else loop.call_at(due - self.asleep_s, self._fire)
 
     def _fire(self) -> None:
         self._wake()

@@ -75,7 +75,7 @@ class Side:
             self.endpoint,
             lambda event: self.on_event(event),
             on_unreachable=lambda address, code: self.unreachable.put_nowait((address, code)),
-            is_answer=lambda data: data.startswith(b"!"),
+            answers=b"!",
         )
         return self
 
@@ -196,15 +196,13 @@ def test_what_happens_in_an_event_is_pumped_too() -> None:
 
 def test_after_a_sleep_timers_are_due_and_whoever_wakes_up_is_told_first() -> None:
     async def story() -> None:
-        slept, told = [0.0], []
+        told: list[bytes] = []
         side = Side("127.0.0.1")
         endpoint, loop = side.endpoint, asyncio.get_running_loop()
         endpoint.timer = loop.time() + 1000
         side.on_event = lambda event: told.append(event[0])
-        side.driver.start(
-            endpoint, side.on_event, asleep=lambda: slept[0], on_wake=lambda: told.append(b"awake")
-        )
-        slept[0] = 1000.0
+        side.driver.start(endpoint, side.on_event, on_wake=lambda: told.append(b"awake"))
+        side.driver.asleep_s = 1000.0
         side.driver.pump()
         await endpoint.woken.wait()
         assert told == [b"awake"]
