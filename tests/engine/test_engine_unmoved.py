@@ -1,10 +1,13 @@
 """A node on real sockets of the loopback, which has many addresses: who is answered from which of them."""
 
 import asyncio
+import errno
 import os
 import socket
+import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from fingerprint import fingerprint
@@ -126,3 +129,36 @@ def test_what_is_forged_to_come_from_the_other_side_moves_no_line() -> None:
         await asyncio.gather(alice.close(), bob.close())
 
     run(story)
+
+
+class Bombarded:
+    """In the place of a socket that each call tells another ICMP error of, about somebody else."""
+
+    family = socket.AF_INET
+
+    def __init__(self) -> None:
+        self.sends = 0
+        self._queue: list[bytes] = []
+
+    def sendmsg(self, *_: object) -> None:
+        self.sends += 1
+        self._queue.append(struct.pack("=IBBBBII", errno.ECONNREFUSED, 2, 3, 3, 0, 0, 0))
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int]]:
+        if not self._queue:
+            raise BlockingIOError
+        return b"", [(socket.IPPROTO_IP, 11, self._queue.pop())], 0, ("198.51.100.9", 9)
+
+
+def test_errors_that_anybody_can_forge_move_no_line() -> None:
+    bombarded: Any = Bombarded()
+    driver: Driver[Happening] = Driver([bombarded], 9)
+    peer = ("192.0.2.9", 9)
+    arrived = struct.pack("=I", 3) + 2 * socket.inet_aton(DIALLED)
+    driver._routes.heard(peer, bombarded, [(socket.IPPROTO_IP, 8, arrived)])
+    route = driver._routes._routes[peer]
+    driver._send(b"media", peer, 0.0)
+    assert (route.local, route.given_up) == (socket.inet_aton(DIALLED), None)
+    assert bombarded.sends == 2
+    assert peer not in driver._failed
