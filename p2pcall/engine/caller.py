@@ -22,6 +22,7 @@ from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
+from p2pcall.store.identity import fingerprint
 
 NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
 """What the system says of an address that its own addresses (or the bound ones) do not lead to."""
@@ -193,7 +194,11 @@ class Caller:
         pinned = self._found.expected_key
         assert pinned is not None
         assert shown is not None
-        return key_changed(self._found.name or self._target, pinned, shown)
+        if self._found.name is not None:
+            return key_changed(self._found.name, pinned, shown)
+        text = f"{fingerprint(shown)} answers there, not {fingerprint(pinned)}, which was dialled"
+        hint = "ask them, over another channel, for the URI that `p2pcall id` tells, and where they are"
+        return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
 
     def _we_are_not_trusted(self) -> P2PCallError:
         return P2PCallError(

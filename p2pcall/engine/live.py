@@ -187,7 +187,7 @@ class LiveCall:
         if not devices.microphone.endless:
             devices.microphone.hold()
             self._audience.begin(lambda: devices.microphone.hold(False))
-        devices.microphone.start(self._send.on_frame, self._device_failed)
+        devices.microphone.start(self._captured, self._device_failed)
         self._video.start(self._video_on)
         self._report()
         for wait_s in EARLY_REPORTS_S:
@@ -235,6 +235,10 @@ class LiveCall:
                     return what, "local"
                 case _:
                     pass
+
+    def _captured(self, pcm: bytes, captured_at: float) -> None:
+        """A frame of the microphone, whose clock is the loop's."""
+        self._send.on_frame(pcm, self._node.at(captured_at))
 
     def _on_payload(self, channel: int, data: bytes) -> None:
         if channel == Channel.AUDIO:

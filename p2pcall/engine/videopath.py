@@ -122,7 +122,7 @@ class VideoPath:
         due = self._reassembler.next_poll()
         if self._poll is not None:
             self._poll.cancel()
-        self._poll = None if due is None else self._loop.call_at(due, self._do_poll)
+        self._poll = None if due is None else self._loop.call_later(due - self._clock(), self._do_poll)
 
     def _do_poll(self) -> None:
         for payload in self._reassembler.poll(self._clock()):
