@@ -74,7 +74,7 @@ class Caller:
         line, remote_video = answered
         assert self._who is not None
         setup_ms = (self._node.now() - started_at) * 1000
-        station.pin(self._who.name, line.peer.remote_static)
+        await station.pin(self._who.name, line.peer.remote_static)
         return await station.talk(
             line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )

@@ -10,7 +10,7 @@ from signal import SIGINT
 
 from p2pcall import events
 from p2pcall.device.base import SILENCE
-from p2pcall.engine.devices import Devices, Speaker, open_devices
+from p2pcall.engine.devices import Devices, Speaker, look_for_devices
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import Who
@@ -200,10 +200,10 @@ class Listener:
         if answer not in ("audio", "video"):
             return
         if asked:
-            self._station.pin(who.name, line.peer.remote_static)
+            await self._station.pin(who.name, line.peer.remote_static)
             self._let_in()
         try:
-            devices = self._fresh_devices(line)
+            devices = await self._fresh_devices(line)
         except P2PCallError:
             self._ended(event, "device")
             raise
@@ -235,7 +235,7 @@ class Listener:
 
     async def _ask(self, line: Line, event: events.Incoming) -> str:
         """The person's answer: audio, video, decline; or "gone" when there is nobody to answer to any more."""
-        speaker = self._ringing_speaker()
+        speaker = await self._ringing_speaker()
         question = self._station.ui.ask(event, camera=self._camera)
         if question is None:
             self._decline(line, Reason.DECLINED)
@@ -262,11 +262,11 @@ class Listener:
                 speaker.stop()
         return given
 
-    def _ringing_speaker(self) -> Speaker | None:
+    async def _ringing_speaker(self) -> Speaker | None:
         """The speaker of the call, if there is one that somebody hears: without one the bell rings."""
         if self._devices is None:
             with suppress(P2PCallError):  # told when the call is answered
-                self._devices = open_devices(self._settings, self._station.env, self._calls)
+                self._devices = await look_for_devices(self._settings, self._station.env, self._calls)
                 self._camera = self._devices.sends_video
         devices = self._devices
         return devices.speaker if devices is not None and devices.speaker.is_card else None
@@ -301,13 +301,13 @@ class Listener:
         """Every call that was told as `incoming` is told as ended, too."""
         self._station.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
 
-    def _fresh_devices(self, line: Line) -> Devices:
+    async def _fresh_devices(self, line: Line) -> Devices:
         """The devices opened beforehand, or for a later call opened now."""
         devices, self._devices = self._devices, None
         if devices is not None:
             return devices
         try:
-            devices = open_devices(self._settings, self._station.env, self._calls)
+            devices = await look_for_devices(self._settings, self._station.env, self._calls)
         except P2PCallError:
             self._decline(line, Reason.FAILED)
             raise

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -26,9 +27,9 @@ def test_contact_who_dials_an_address_is_let_in_and_a_stranger_hears_nothing(tmp
         network, bob_ui = Network(), FakeUi()
         bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.CONTACTS)
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
-        bob.people.pin("alice", alice.identity.public, 0.0)
-        alice.people.pin("someone else", OTHER, 5.0)
-        alice.people.pin("bob", bob.identity.public, 1.0)
+        beside(partial(bob.people.pin, "alice", alice.identity.public, 0.0))
+        beside(partial(alice.people.pin, "someone else", OTHER, 5.0))
+        beside(partial(alice.people.pin, "bob", bob.identity.public, 1.0))
         task = await listening(bob)
         said = network.sent
         with pytest.raises(P2PCallError) as caught:
@@ -61,7 +62,7 @@ def test_reach_anyone_rings_for_strangers_whatever_the_contacts(tmp_path: Path) 
     async def scene() -> None:
         network, bob_ui = Network(), FakeUi("decline")
         bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, reach=Reach.ANYONE)
-        bob.people.pin("somebody", OTHER, 0.0)
+        beside(partial(bob.people.pin, "somebody", OTHER, 0.0))
         task = await listening(bob)
         assert (await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))).reason == "declined"
         assert len(bob_ui.of(events.Incoming)) == 1
@@ -115,7 +116,7 @@ def test_while_a_contact_is_dialled_the_port_is_silent_to_all_others(tmp_path: P
         network, alice_ui = Network(), FakeUi()
         bob = station(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
         alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
-        alice.people.pin(BOB, bob.identity.public, 0.0)
+        beside(partial(alice.people.pin, BOB, bob.identity.public, 0.0))
         task = await listening(bob)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing)
@@ -136,8 +137,8 @@ def test_contacts_who_dial_each_other_at_once_have_one_call(tmp_path: Path) -> N
         network = Network()
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
         bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
-        alice.people.pin(BOB, bob.identity.public, 0.0)
-        bob.people.pin(ALICE, alice.identity.public, 0.0)
+        beside(partial(alice.people.pin, BOB, bob.identity.public, 0.0))
+        beside(partial(bob.people.pin, ALICE, alice.identity.public, 0.0))
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
         assert outcomes[0].call == outcomes[1].call

@@ -2,15 +2,22 @@
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, TypeVar
 
+from p2pcall.engine import aside
+
 T = TypeVar("T")
 
 
+BESIDE_S = 0.001
+"""Between two looks whether a thread beside the loop is done."""
+
+
 class _JumpingSelector(selectors.SelectSelector):
-    """Never waits: the time that the loop would have waited has passed."""
+    """Waits for work beside the loop, which takes no time, and for nothing else: what would be waited has passed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,11 +25,17 @@ class _JumpingSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
+        while not ready and timeout != 0 and _beside():
+            ready = super().select(BESIDE_S)
         if not ready:
             if timeout is None:
                 raise RuntimeError("nothing will ever happen again")
             self.now += max(timeout, 0.0)
         return ready
+
+
+def _beside() -> bool:
+    return any(thread.name == aside.NAME for thread in threading.enumerate())
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -34,6 +47,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def pass_time(self, seconds: float) -> None:
+        """What runs now takes so long."""
+        self._jumping.now += seconds
 
 
 def run_virtual(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
