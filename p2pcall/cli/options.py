@@ -13,7 +13,6 @@ import typer
 from p2pcall import names
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.settings import (
-    MAX_NAME_BYTES,
     RING_TIMEOUT_S,
     Announce,
     Answer,
@@ -21,6 +20,7 @@ from p2pcall.engine.settings import (
     MediaSettings,
 )
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.names import MAX_NAME_BYTES
 
 MAX_PORT = 65535
 
@@ -186,10 +186,10 @@ def own_name(name: str | None) -> str:
     """What this side calls itself: `--name`, else the login name, else the host's; always one that can be dialled."""
     if name is None:
         return _default_name()
-    if not name.strip() or not names.printable(name):
+    if not names.printable(name) or not names.tidy(name):
         raise usage("--name wants one to 64 printable characters")
     name = names.tidy(name)
-    if not name or len(name.encode()) > MAX_NAME_BYTES:
+    if len(name.encode()) > MAX_NAME_BYTES:
         raise usage(f"--name has one to {MAX_NAME_BYTES} bytes of UTF-8")
     check_dialable(name, "--name")
     return name

@@ -7,14 +7,9 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 from dataclasses import dataclass
 
 from p2pcall import names
-from p2pcall.engine.settings import MAX_NAME_BYTES
 from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
-from p2pcall.store.contacts import Contact, Contacts, key_changed
+from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, key_changed
 from p2pcall.store.identity import fingerprint
-from p2pcall.view.sanitize import clean
-
-SHORT_FINGERPRINT = 9
-"""Characters of the fingerprint that stand in for the name of somebody who gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +54,8 @@ class People:
         contact = self._contacts.by_key(public)
         if contact is not None:
             known = "verified" if contact.verified else "contact"
-            return Who(clean(contact.name), fingerprint(public), known)
-        name = clean(claimed) if claimed.strip() else fingerprint(public)[:SHORT_FINGERPRINT]
-        name = names.shortened(name, MAX_NAME_BYTES)
+            return Who(contact.name, fingerprint(public), known)
+        name = names.kept(claimed) or fingerprint(public)[:SHORT_FINGERPRINT]
         other = self._contacts.by_name(name)
         if other is not None:
             raise key_changed(other.name, other.public, public, calling=calling)
