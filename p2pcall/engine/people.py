@@ -7,8 +7,9 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 from dataclasses import dataclass
 
 from p2pcall import names
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
-from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, key_changed
+from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed, key_changed
 from p2pcall.store.identity import fingerprint
 
 
@@ -28,8 +29,10 @@ class People:
         self._contacts, self._own = contacts, own
 
     def expected_key(self, name: str) -> bytes | None:
-        """The key pinned under a name that the user dials, if there is one."""
+        """The key pinned under a name that the user dials, if there is one. P2PCallError (usage) if it is blocked."""
         contact = self._contacts.by_name(name)
+        if contact is not None and contact.blocked:
+            raise _blocked(contact.name)
         return None if contact is None else contact.public
 
     def keys(self) -> list[bytes]:
@@ -49,9 +52,11 @@ class People:
     def identify(self, public: bytes, claimed: str, *, calling: bool = False) -> Who:
         """Who proved `public` and calls itself `claimed`; `calling` if we are the one who is called.
 
-        P2PCallError `key-changed` if that name is somebody else's.
+        P2PCallError `key-changed` if that name is somebody else's, `blocked-key` if the key is blocked.
         """
         contact = self._contacts.by_key(public)
+        if self.is_blocked(public):
+            raise _blocked(fingerprint(public) if contact is None else contact.name)
         if contact is not None:
             known = "verified" if contact.verified else "contact"
             return Who(contact.name, fingerprint(public), known)
@@ -105,3 +110,9 @@ class People:
         if contact is not None:
             self._contacts.verify(contact.name, public, verified=False)
         return contact
+
+
+def _blocked(who: str) -> P2PCallError:
+    """A call to somebody who is blocked would tell them more than silence does."""
+    hint = f"p2pcall contacts unblock {as_typed(who)}"
+    return P2PCallError("blocked-key", f"{who} is blocked", ExitCode.USAGE, hint)
