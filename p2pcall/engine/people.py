@@ -37,8 +37,16 @@ class People:
 
     def keys(self) -> list[bytes]:
         """The keys of all contacts but the blocked, the one kept last first."""
+        return list(self.let_in())
+
+    def let_in(self) -> dict[bytes, str]:
+        """The same with their names."""
         contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
-        return [contact.public for contact in contacts if not contact.blocked]
+        return {contact.public: contact.name for contact in contacts if not contact.blocked}
+
+    def stamp(self) -> object:
+        """Equal to an earlier one as long as nobody has changed the contacts."""
+        return self._contacts.stamp()
 
     def is_contact(self, public: bytes) -> bool:
         """The key is pinned under some name, and not blocked."""

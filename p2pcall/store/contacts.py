@@ -18,6 +18,7 @@ from typing import Any
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store.choices import close_door
 from p2pcall.store.home import Home, damaged, read, write_atomic
 from p2pcall.store.identity import fingerprint, read_fingerprint
 
@@ -137,9 +138,18 @@ class Contacts:
             book = self._load()
             contact = _named(book, name)
             if contact is not None:
+                close_door(self._home)
                 book.contacts.remove(contact)
                 self._save(book)
             return contact
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Another one whenever the file is another one; takes microseconds."""
+        try:
+            info = self._home.contacts_path.stat()
+        except OSError:
+            return None
+        return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
     def blocked(self) -> dict[str, float]:
         """The fingerprints that are blocked, of contacts and of others, and since when (epoch seconds)."""
@@ -177,6 +187,8 @@ class Contacts:
         return Book() if data is None else parse(data, self._home.contacts_path)
 
     def _save(self, book: Book) -> None:
+        if book.contacts:
+            close_door(self._home)
         rows = [
             {
                 "name": contact.name,

@@ -75,6 +75,10 @@ class Home:
     def contacts_path(self) -> Path:
         return self.data / "contacts.json"
 
+    @property
+    def settings_path(self) -> Path:
+        return self.data / "settings.json"
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """One process (and one thread) at a time changes files in `data`. Raises `P2PCallError` after 5 s."""

@@ -256,4 +256,4 @@ def test_processes_that_pin_at_once_lose_nothing(home: Path, contacts: Contacts)
     for process in processes:
         process.join()
     assert len(contacts.all()) == 30
-    assert sorted(path.name for path in home.iterdir()) == [".lock", "contacts.json"]
+    assert sorted(path.name for path in home.iterdir()) == [".lock", "contacts.json", "settings.json"]
