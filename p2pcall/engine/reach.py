@@ -2,13 +2,13 @@
 
 Rules: the door never opens by itself, whatever becomes of the files while it runs; what the user says is kept for later
 runs. Contacts are those who are on disk at the moment of a knock: whoever was removed or blocked, by whichever process,
-is a stranger to the very next one, and whoever was added is let in. What cannot be read changes nothing. Left out:
-lines that are up already; what a caller meets who may ring (`listener`).
+is a stranger to the very next one, and whoever was added is let in (in a flood, 10 ms later). What cannot be read
+changes nothing. Left out: lines that are up already; what a caller meets who may ring (`listener`).
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.engine.people import People
@@ -16,12 +16,18 @@ from p2pcall.engine.settings import Reach
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
 from p2pcall.proto.endpoint import Address, Endpoint
+from p2pcall.proto.limits import RateLimit
 from p2pcall.proto.wire import DatagramType
 from p2pcall.store.choices import keep_reach, kept_reach
 from p2pcall.store.home import Home
 
 LOOK_S: Final = 1.0
 """So often the contacts are looked at, to tell what has changed; a knock does not wait for it."""
+LOOKS_PER_S: Final = 100.0
+"""Looks for knocks, in the long run: a look takes 10 us, so a flood has a thousandth of a processor for it, and in a
+flood a change may wait 10 ms."""
+LOOKS_BURST: Final = 200
+"""More than callers knock who do not flood."""
 MAX_NAMED: Final = 3
 """So many are named in one warning."""
 FIRST = frozenset({DatagramType.KNOCK, DatagramType.INITIATION, DatagramType.CONFIRMATION})
@@ -31,11 +37,20 @@ FIRST = frozenset({DatagramType.KNOCK, DatagramType.INITIATION, DatagramType.CON
 class WatchedEndpoint(Endpoint):
     """Has the contacts looked at before it judges whoever wants a line."""
 
-    look: Callable[[], None] | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.look: Callable[[], None] | None = None
+        self._looks = RateLimit(LOOKS_PER_S, LOOKS_BURST)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """As in `Endpoint`."""
-        if self.look is not None and self.accepting and data[:1] and data[0] in FIRST:
+        if (
+            self.look is not None
+            and self.accepting
+            and data[:1]
+            and data[0] in FIRST
+            and self._looks.take(now)
+        ):
             self.look()
         super().receive_datagram(data, address, now)
 

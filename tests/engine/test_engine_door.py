@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from calls import ALICE, BOB, FakeUi, dial, listening, station
@@ -16,6 +17,7 @@ from p2pcall.engine.settings import Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, Target
+from p2pcall.proto.endpoint import StaticKey
 from p2pcall.proto.wire import DatagramType
 from p2pcall.store.choices import kept_reach
 from p2pcall.store.contacts import Contacts
@@ -261,3 +263,22 @@ def test_a_choice_that_cannot_be_read_opens_nothing(tmp_path: Path, text: str) -
         assert house.home.settings_path.read_text() == text
 
     run_virtual(scene)
+
+
+def test_a_flood_of_knocks_does_not_have_the_contacts_looked_at_for_each() -> None:
+    key = StaticKey.from_private(bytes(range(1, 33)))
+    endpoint, looks = engine_reach.WatchedEndpoint(key, Random(1).randbytes), list[float]()
+    endpoint.look = lambda: looks.append(0.0)
+    knock = bytes([DatagramType.KNOCK]) + bytes(83)
+    for data in (b"", bytes([DatagramType.DATA]) + bytes(83)):
+        endpoint.receive_datagram(data, (ALICE, 1), 0.0)
+    assert not looks
+    for i in range(50_000):
+        endpoint.receive_datagram(knock, (ALICE, 1), i / 5000)
+    assert len(looks) <= engine_reach.LOOKS_BURST + 10 * engine_reach.LOOKS_PER_S
+    before = len(looks)
+    endpoint.receive_datagram(knock, (ALICE, 1), 11.0)
+    assert len(looks) == before + 1
+    endpoint.accepting = False
+    endpoint.receive_datagram(knock, (ALICE, 1), 12.0)
+    assert len(looks) == before + 1
