@@ -152,8 +152,8 @@ class Caller:
     def _identify(self, line: Line, claimed: str) -> None:
         try:
             self._who = self._station.people.identify(line.peer.remote_static, self._found.name or claimed)
-        except P2PCallError:
-            line.hang_up(Reason.KEY_CHANGED)
+        except P2PCallError as error:
+            line.hang_up(Reason.KEY_CHANGED if error.slug == "key-changed" else Reason.HUNG_UP)
             raise
 
     # --- nobody there ------------------------------------------------------------------------------------------

@@ -61,9 +61,11 @@ class Listener:
             self._interrupted(station.interrupts.what)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
+        station.door.watch(self._let_in)
         try:
             return await self._over
         finally:
+            station.door.close()
             self._node.endpoint.accepting = False
             self._node.on_caller = None
             for task in self._tasks:
@@ -148,14 +150,10 @@ class Listener:
 
     def _let_in(self) -> None:
         """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
-        before = self._node.endpoint.reach
         try:
             self._station.let_in()
         except P2PCallError as error:
             self._station.ui.emit(events.Warning(error.slug, error.text))
-        if self._node.endpoint.reach != before:
-            text = "from now on only contacts can ring here (`--reach anyone` lets others ring)"
-            self._station.ui.emit(events.Warning("contacts-only", text))
 
     def _admit(self, line: Line, incoming: Incoming) -> Who | None:
         """Who is calling, if they may make this side ring."""

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from p2pcall.engine.reach import WatchedEndpoint
 from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
 from p2pcall.proto.control import ControlFull
-from p2pcall.proto.endpoint import Endpoint, StaticKey
+from p2pcall.proto.endpoint import StaticKey
 from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
@@ -96,7 +97,7 @@ class Node:
     """The endpoint, its driver and its lines."""
 
     def __init__(self, static: StaticKey, entropy: Entropy, clock: Clock) -> None:
-        self.endpoint = Endpoint(static, entropy, wall=lambda now: clock.time())
+        self.endpoint = WatchedEndpoint(static, entropy, wall=lambda now: clock.time())
         self.endpoint.accepting = False
         self._clock = clock
         self._asleep_s = clock.asleep()

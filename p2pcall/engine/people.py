@@ -7,14 +7,10 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 from dataclasses import dataclass
 
 from p2pcall import names
-from p2pcall.engine.settings import MAX_NAME_BYTES
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
-from p2pcall.store.contacts import Contact, Contacts, key_changed
+from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed, key_changed
 from p2pcall.store.identity import fingerprint
-from p2pcall.view.sanitize import clean
-
-SHORT_FINGERPRINT = 9
-"""Characters of the fingerprint that stand in for the name of somebody who gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +29,46 @@ class People:
         self._contacts, self._own = contacts, own
 
     def expected_key(self, name: str) -> bytes | None:
-        """The key pinned under a name that the user dials, if there is one."""
+        """The key pinned under a name that the user dials, if there is one. P2PCallError (usage) if it is blocked."""
         contact = self._contacts.by_name(name)
+        if contact is not None and contact.blocked:
+            raise _blocked(contact.name)
         return None if contact is None else contact.public
 
     def keys(self) -> list[bytes]:
-        """The keys of all contacts, the one kept last first."""
+        """The keys of all contacts but the blocked, the one kept last first."""
+        return list(self.let_in())
+
+    def let_in(self) -> dict[bytes, str]:
+        """The same with their names."""
         contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
-        return [contact.public for contact in contacts]
+        return {contact.public: contact.name for contact in contacts if not contact.blocked}
+
+    def stamp(self) -> object:
+        """Equal to an earlier one as long as nobody has changed the contacts."""
+        return self._contacts.stamp()
 
     def is_contact(self, public: bytes) -> bool:
-        """The key is pinned under some name."""
-        return self._contacts.by_key(public) is not None
+        """The key is pinned under some name, and not blocked."""
+        contact = self._contacts.by_key(public)
+        return contact is not None and not contact.blocked
+
+    def is_blocked(self, public: bytes) -> bool:
+        """The user wants nothing of whoever has this key, a contact or not. P2PCallError if that cannot be read."""
+        return fingerprint(public) in self._contacts.blocked()
 
     def identify(self, public: bytes, claimed: str, *, calling: bool = False) -> Who:
         """Who proved `public` and calls itself `claimed`; `calling` if we are the one who is called.
 
-        P2PCallError `key-changed` if that name is somebody else's.
+        P2PCallError `key-changed` if that name is somebody else's, `blocked-key` if the key is blocked.
         """
         contact = self._contacts.by_key(public)
+        if self.is_blocked(public):
+            raise _blocked(fingerprint(public) if contact is None else contact.name)
         if contact is not None:
             known = "verified" if contact.verified else "contact"
-            return Who(clean(contact.name), fingerprint(public), known)
-        name = clean(claimed) if claimed.strip() else fingerprint(public)[:SHORT_FINGERPRINT]
-        name = names.shortened(name, MAX_NAME_BYTES)
+            return Who(contact.name, fingerprint(public), known)
+        name = names.kept(claimed) or fingerprint(public)[:SHORT_FINGERPRINT]
         other = self._contacts.by_name(name)
         if other is not None:
             raise key_changed(other.name, other.public, public, calling=calling)
@@ -106,3 +118,9 @@ class People:
         if contact is not None:
             self._contacts.verify(contact.name, public, verified=False)
         return contact
+
+
+def _blocked(who: str) -> P2PCallError:
+    """A call to somebody who is blocked would tell them more than silence does."""
+    hint = f"p2pcall contacts unblock {as_typed(who)}"
+    return P2PCallError("blocked-key", f"{who} is blocked", ExitCode.USAGE, hint)

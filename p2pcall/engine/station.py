@@ -13,7 +13,8 @@ from p2pcall.engine.live import LiveCall
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import People, Who
-from p2pcall.engine.settings import CallSettings, Reach
+from p2pcall.engine.reach import Door
+from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
 from p2pcall.engine.verification import Verification
 from p2pcall.env import Env
@@ -105,6 +106,7 @@ class Station:
         self.identity = identity
         self.people = People(Contacts(home), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
+        self.door = Door(self.node.endpoint, self.people, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
 
     def open(self) -> None:
@@ -118,14 +120,8 @@ class Station:
         self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))
 
     def let_in(self) -> None:
-        """Tell the line who may knock: as `--reach` says, else the contacts alone once there are any.
-
-        P2PCallError if the contacts cannot be read.
-        """
-        keys = self.people.keys()
-        reach = self.settings.reach or (Reach.CONTACTS if keys else Reach.ANYONE)
-        self.node.endpoint.contacts(keys)
-        self.node.endpoint.reach = reach.value
+        """Tell the line who may knock (`reach`). P2PCallError if that cannot be read."""
+        self.door.let_in()
 
     async def unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
