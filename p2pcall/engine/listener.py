@@ -65,7 +65,7 @@ class Listener:
         try:
             return await self._over
         finally:
-            station.door.close()
+            await station.door.close()
             self._node.endpoint.accepting = False
             self._node.on_caller = None
             for task in self._tasks:

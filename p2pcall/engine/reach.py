@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from p2pcall import events
+from p2pcall.engine.aside import Chores, aside
 from p2pcall.engine.people import People
 from p2pcall.engine.settings import Reach
 from p2pcall.errors import P2PCallError
@@ -42,7 +43,7 @@ class WatchedEndpoint(Endpoint):
         self.look: Callable[[], None] | None = None
         self._looks = RateLimit(LOOKS_PER_S, LOOKS_BURST)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
         """As in `Endpoint`."""
         if (
             self.look is not None
@@ -52,7 +53,7 @@ class WatchedEndpoint(Endpoint):
             and self._looks.take(now)
         ):
             self.look()
-        super().receive_datagram(data, address, now)
+        return super().receive_datagram(data, address, now)
 
 
 class Door:
@@ -72,6 +73,7 @@ class Door:
         """Who was let in last."""
         self._stamp: object = None
         self._timer: asyncio.TimerHandle | None = None
+        self._chores = Chores()
 
     def let_in(self) -> None:
         """Tell the line who may knock from now on, and the user what is new in it.
@@ -87,7 +89,7 @@ class Door:
             self._chosen = Reach(kept or Reach.CONTACTS)
         reach = self._chosen or Reach.ANYONE
         if self._chosen is not None and (undecided or before is None) and kept != reach.value:
-            self._keep(reach)
+            self._chores.do(self._keep(reach))
         self._endpoint.contacts(list(names))
         self._endpoint.reach = reach.value
         if before is not None:
@@ -116,15 +118,16 @@ class Door:
         self._endpoint.look = look
         look_again()
 
-    def close(self) -> None:
-        """Look no more."""
+    async def close(self) -> None:
+        """Look no more; what is to be kept is on disk then."""
         self._endpoint.look = None
         if self._timer is not None:
             self._timer.cancel()
+        await self._chores.done()
 
-    def _keep(self, reach: Reach) -> None:
+    async def _keep(self, reach: Reach) -> None:
         try:
-            keep_reach(self._home, reach.value)
+            await aside(lambda: keep_reach(self._home, reach.value))
         except P2PCallError as error:
             text = f"who can ring is not kept for later: {error.text}"
             self._emit(events.Warning(error.slug, text))
