@@ -38,13 +38,18 @@ class People:
         return None if contact is None else contact.public
 
     def keys(self) -> list[bytes]:
-        """The keys of all contacts, the one kept last first."""
+        """The keys of all contacts but the blocked, the one kept last first."""
         contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
-        return [contact.public for contact in contacts]
+        return [contact.public for contact in contacts if not contact.blocked]
 
     def is_contact(self, public: bytes) -> bool:
-        """The key is pinned under some name."""
-        return self._contacts.by_key(public) is not None
+        """The key is pinned under some name, and not blocked."""
+        contact = self._contacts.by_key(public)
+        return contact is not None and not contact.blocked
+
+    def is_blocked(self, public: bytes) -> bool:
+        """The user wants nothing of whoever has this key, a contact or not. P2PCallError if that cannot be read."""
+        return fingerprint(public) in self._contacts.blocked()
 
     def identify(self, public: bytes, claimed: str, *, calling: bool = False) -> Who:
         """Who proved `public` and calls itself `claimed`; `calling` if we are the one who is called.

@@ -170,7 +170,19 @@ def row(**changes: object) -> dict[str, object]:
     return {"name": "bob", "key": key, "added": 1, "verified": False} | changes
 
 
+def block(**changes: object) -> dict[str, object]:
+    return {
+        "version": 2,
+        "contacts": [],
+        "blocked": [{"fingerprint": fingerprint(EVE), "added": 1} | changes],
+    }
+
+
 DAMAGED: list[object] = [
+    {"version": 2, "contacts": [], "blocked": {}},
+    {"version": 3, "contacts": [], "blocked": []},
+    *(block(**{k: v}) for k, v in (("fingerprint", "x"), ("fingerprint", 1), ("added", "1"))),
+    {"version": 2, "contacts": [], "blocked": [None]},
     *(
         [],
         {},
@@ -199,6 +211,8 @@ def test_a_damaged_file_is_an_error_and_stays_as_it_is(contacts: Contacts, home:
         lambda: contacts.remove("bob"),
         lambda: contacts.verify("bob", BOB),
         lambda: contacts.rename("bob", "robert"),
+        lambda: contacts.block(fingerprint(BOB), 0),
+        lambda: contacts.unblock(fingerprint(BOB)),
     ):
         with pytest.raises(P2PCallError) as caught:
             use()
