@@ -14,6 +14,7 @@ from typing import Self
 from p2pcall import events
 from p2pcall.cli import stdout, words
 from p2pcall.cli.lines import CLOSE_WAIT_S, LineWriter
+from p2pcall.cli.naming import NameQuestion
 from p2pcall.cli.views import PlainView, Quiet, ScreenView, WindowView
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
@@ -123,11 +124,25 @@ class Output:
         """Ring the bell and wait for a key; what is offered is what can be. None without a terminal to ask at, or in
         its background.
         """
-        if self.terminal is None or not self.terminal.available:
+        if self.terminal is None or not self.can_ask:
             return None
         if self._quiet or self._json:  # whoever is asked must know who calls
             self.say(words.line(incoming) or "")
         return self._question(self.terminal, QUESTION if camera else QUESTION_WITHOUT_CAMERA)
+
+    @property
+    def can_ask(self) -> bool:
+        """There is a terminal, and we are not in its background."""
+        return self.terminal is not None and self.terminal.available
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        """Under which name to keep them; None for those who want quiet, too."""
+        if self._quiet or self._json or self.terminal is None or not self.can_ask:
+            return None
+        self.say(problem or f"keep {claimed} ({fingerprint}) as a contact?")
+        return NameQuestion(self.terminal, self.say, offered).ask()
 
     async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()

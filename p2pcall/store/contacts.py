@@ -201,12 +201,10 @@ class Contacts:
         write_atomic(self._home.contacts_path, text.encode() + b"\n")
 
 
-def key_changed(name: str, pinned: bytes, shown: bytes, *, calling: bool = False) -> P2PCallError:
-    """The hard stop: this name has another key than the one that is pinned; `calling` if its owner is the caller."""
+def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
+    """The hard stop: this name has another key than the one that is pinned."""
     keys = f"pinned is {fingerprint(pinned)}, shown was {fingerprint(shown)}"
     text = f"the key of {name!r} is not the pinned one: {keys}; somebody else may be answering, or it is a new key"
-    if calling:
-        text = f"somebody who calls as {name!r} has another key than the pinned one: {keys}"
     typed = as_typed(name)
     hint = (
         f"ask {name}, over another channel, to read you the fingerprint of `p2pcall id`, and compare it with both; "
