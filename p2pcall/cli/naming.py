@@ -5,7 +5,6 @@ asked about, and when the question is withdrawn (`engine.keeping`).
 """
 
 import asyncio
-from collections.abc import Callable
 
 from p2pcall.cli.options import check_dialable
 from p2pcall.errors import P2PCallError
@@ -16,10 +15,10 @@ LEAVE = frozenset({"n", "q", "d", "escape", "eof"})
 
 
 class NameQuestion:
-    """Asks once; `say` tells a line for people, and `offered` is the name that needs no typing, or empty."""
+    """Asks once; `offered` is the name that needs no typing, or empty."""
 
-    def __init__(self, terminal: Terminal, say: Callable[[str], None], offered: str) -> None:
-        self._terminal, self._say, self._offered = terminal, say, offered
+    def __init__(self, terminal: Terminal, offered: str) -> None:
+        self._terminal, self._offered = terminal, offered
         self._typed: str | None = None
         """What there is of a name that is being typed."""
         self._answer: asyncio.Future[str | None]

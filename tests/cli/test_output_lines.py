@@ -6,15 +6,16 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TextIO, cast
 
 import pytest
 from clirun import FULL, needs_full
 
 from p2pcall import events
-from p2pcall.cli.lines import LineWriter
-from p2pcall.cli.output import Output
+from p2pcall.cli.lines import QUEUE_LINES, LineWriter
+from p2pcall.cli.output import MAX_HELD, Output
 from p2pcall.cli.stdout import StdoutClosed
+from p2pcall.cli.views import ScreenView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -63,6 +64,14 @@ class Pipe:
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def people() -> Iterator[Pipe]:
+    """Where people read."""
     made = Pipe()
     yield made
     made.close()
@@ -149,19 +158,23 @@ def test_a_line_that_may_be_missed_gives_way_to_those_that_may_not(pipe: Pipe) -
     asyncio.run(work())
 
 
-def test_when_nobody_reads_what_must_not_be_missed_it_is_over(pipe: Pipe) -> None:
-    async def work() -> None:
-        closed = Closed()
-        writer = LineWriter(pipe.stream, closed, limit=10)
-        for _ in range(MORE_THAN_A_PIPE):
-            writer.put(LONG)
-        await closed.wait()
-        assert isinstance(writer.failure, StdoutClosed)
-        assert writer.stuck
-        assert not writer.close(PATIENCE_S)
-        assert closed.threads == [threading.get_ident()]
+def test_for_a_reader_that_stands_still_the_oldest_lines_make_room(pipe: Pipe) -> None:
+    """Where there are none that may be missed. When it goes on, it gets the newest, whole and in order."""
 
-    asyncio.run(work())
+    async def work() -> int:
+        writer = LineWriter(pipe.stream, lambda: None, limit=10)
+        for number in range(MORE_THAN_A_PIPE):
+            writer.put(f"{number} {LONG}")
+        assert (writer.failure, writer.stuck, writer.dropped) == (None, False, 0)
+        pipe.start()
+        assert writer.close(PATIENCE_S)
+        return writer.lost
+
+    lost = asyncio.run(work())
+    numbers = [int(line.split()[0]) for line in pipe.lines()]
+    assert numbers == sorted(numbers)
+    assert numbers[-10:] == [*range(MORE_THAN_A_PIPE - 10, MORE_THAN_A_PIPE)]
+    assert lost == MORE_THAN_A_PIPE - len(numbers) > 0
 
 
 def test_the_end_does_not_wait_for_a_reader_that_does_not_read(pipe: Pipe) -> None:
@@ -278,6 +291,48 @@ def test_events_that_nobody_takes_are_told(pipe: Pipe) -> None:
 
     asyncio.run(work())
     assert "p2pcall: warning: nobody took what was written to standard output" in told(made)
+
+
+def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, people: Pipe) -> None:
+    """Neither a script's nor a person's: strangers ring and ring, and nobody takes a line of it."""
+    made = env(pipe.stream)
+    made.stderr = people.stream
+    missed = events.Missed(12, 0.0, "carol", "abcd", "new")
+    warning = events.Warning("missed-call", "12 missed calls" + LONG, "carol", "abcd")
+    incoming = events.Incoming("00000000", "carol" + LONG, "abcd", "new", True, True)
+
+    async def work() -> None:
+        ended_at: list[float] = []
+        loop = asyncio.get_running_loop()
+        with Output(made, json=True) as told, Output(made) as shown:
+            for output in (told, shown):
+                output.on_closed = lambda: ended_at.append(loop.time())
+            for _ in range(QUEUE_LINES + 200):
+                for event in (incoming, missed, warning, ended("missed")):
+                    told.emit(event)
+                    shown.emit(event)
+            await asyncio.sleep(0)
+            assert ended_at == []
+            assert told.close(0.05) is shown.close(0.05) is None
+
+    asyncio.run(work())
+
+
+def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
+    made = Env.fake()
+
+    async def work() -> None:
+        with Output(made) as output:
+            output._view = cast(ScreenView, object())
+            for number in range(3 * MAX_HELD):
+                output.emit(events.Warning("slug", f"number {number}"))
+            assert told(made) == ""
+            output.view_closed()
+
+    asyncio.run(work())
+    lines = told(made).splitlines()
+    assert lines[0] == f"{2 * MAX_HELD} lines of before are left out"
+    assert lines[1:] == [f"p2pcall: warning: number {number}" for number in range(2 * MAX_HELD, 3 * MAX_HELD)]
 
 
 def test_a_reader_that_went_away_ends_the_command_quietly(pipe: Pipe) -> None:
