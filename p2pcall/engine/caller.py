@@ -2,8 +2,8 @@
 
 The key is checked before our own is shown wherever it is known beforehand. Both dialling each other at once is one
 call, if they know each other's keys: the one that the lower static key dialled goes on, the other is dropped without
-a word. To all others the port of a dialler is silent. A name that was typed is kept with the key that is found there;
-where an address was, the name that the other side claims is only that.
+a word. To all others the port of a dialler is silent. A name that was typed is kept with the key that is found there,
+and one that the other side claims if a person says so after the call.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from p2pcall.engine.keeping import ask_to_keep
 from p2pcall.engine.locate import Found, locate
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import REFUSALS, Outcome
-from p2pcall.engine.people import Who, own_key, poses
+from p2pcall.engine.people import Who, own_key
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address
@@ -159,16 +159,10 @@ class Caller:
 
     def _identify(self, line: Line, claimed: str) -> None:
         people, key = self._station.people, line.peer.remote_static
-        if self._found.name is None:
-            if self._who is None:
-                self._who = people.introduce(key, claimed)
-                if self._who.poses_as:
-                    self._station.ui.emit(poses(self._who))
-            return
         try:
-            self._who = people.identify(key, self._found.name)
+            self._who = people.identify(key, self._found.name or claimed)
         except P2PCallError:
-            line.hang_up(Reason.HUNG_UP)
+            line.hang_up(Reason.HUNG_UP)  # the reason is nobody's business
             raise
 
     # --- nobody there ------------------------------------------------------------------------------------------

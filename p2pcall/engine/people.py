@@ -1,8 +1,8 @@
 """Who somebody is: the name a person claims and the key they prove, held against the contacts.
 
-Keys are pinned under the user's own name for them. A name that the user dials and that is pinned to another key is
-a hard stop: no media, no question that could be clicked away, and a hint how to pair again on purpose. A name that
-somebody else claims is only that: whoever claims a contact's gets none, and learns nothing by it.
+Keys are pinned under the user's own name for them. If the user dials, a name that is pinned to another key is a hard
+stop: no media, no question that could be clicked away, and a hint how to pair again on purpose. The name that a caller
+claims is only that: whoever claims a contact's gets none, and learns nothing by it.
 """
 
 from dataclasses import dataclass
@@ -85,7 +85,10 @@ class People:
         return public == self._own
 
     def identify(self, public: bytes, name: str) -> Who:
-        """Who proved `public` where the user dialled `name`. P2PCallError `key-changed` if that is somebody else's."""
+        """Who proved `public` where the user dialled `name`, or an address at which somebody claims that name.
+
+        P2PCallError `key-changed` if it is somebody else's.
+        """
         who = self.introduce(public, name)
         other = self._contacts.by_name(who.poses_as) if who.poses_as else None
         if other is not None:
