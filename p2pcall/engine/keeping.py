@@ -14,7 +14,7 @@ from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
 from p2pcall.net.address import undialable
 
-KEEP_TIMEOUT_S: Final = 60.0
+KEEP_TIMEOUT_S: Final = 30.0
 """Nobody who wants an answer to be kept takes longer; whoever walked away keeps nobody."""
 
 
