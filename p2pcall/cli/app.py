@@ -123,7 +123,8 @@ def dial(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="TARGET", help="A contact, a name on this network, host, host:port or [v6]:port."
+            metavar="TARGET",
+            help="A contact, a name on this network, host, host:port or [v6]:port; CONTACT@host, KEY-URI@host.",
         ),
     ],
     name: opt.Name = None,

@@ -25,6 +25,7 @@ from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
+from p2pcall.store.identity import fingerprint
 
 NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
 """What the system says of an address that its own addresses (or the bound ones) do not lead to."""
@@ -77,7 +78,7 @@ class Caller:
         assert self._who is not None
         setup_ms = (self._node.now() - started_at) * 1000
         if self._found.name is not None:
-            station.pin(self._who.name, line.peer.remote_static)
+            await station.pin(self._who.name, line.peer.remote_static)
         outcome = await station.talk(
             line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
@@ -203,7 +204,11 @@ class Caller:
         pinned = self._found.expected_key
         assert pinned is not None
         assert shown is not None
-        return key_changed(self._found.name or self._target, pinned, shown)
+        if self._found.name is not None:
+            return key_changed(self._found.name, pinned, shown)
+        text = f"{fingerprint(shown)} answers there, not {fingerprint(pinned)}, which was dialled"
+        hint = "ask them, over another channel, for the URI that `p2pcall id` tells, and where they are"
+        return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
 
     # --- both dial at once -------------------------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ where it is nobody else's. Left out: verifying (`verification`), and adding a ke
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Final
 
 from p2pcall import events
+from p2pcall.engine.aside import aside
 from p2pcall.engine.people import Who
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
@@ -37,7 +39,7 @@ async def _ask(station: Station, who: Who, public: bytes) -> None:
         if not name:
             return
         if people.expected_key(name) is None:
-            people.pin(name, public, station.env.clock.time())
+            await aside(partial(people.pin, name, public, station.env.clock.time()))
             station.ui.progress(f"{name} is a contact from now on")
         else:
             problem = f"{name} is another contact's name"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import SILENCE
-from p2pcall.engine.devices import Devices, Speaker, open_devices
+from p2pcall.engine.devices import Devices, Speaker, look_for_devices
 from p2pcall.engine.keeping import ask_to_keep
 from p2pcall.engine.missed import Missed
 from p2pcall.engine.node import Line, Told
@@ -353,7 +353,7 @@ class Listener:
     async def _talk(self, ring: _Ring, *, video: bool) -> None:
         line = ring.line
         try:
-            devices = self._fresh_devices(line)
+            devices = await self._fresh_devices(line)
         except P2PCallError:
             self._ended(ring.event, "device")
             raise
@@ -395,15 +395,15 @@ class Listener:
         if ring.timer is None:  # before the speaker, which takes its time: a blocked caller waits for none
             line.ring(self._settings.name)
             ring.timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
-        speaker = self._ringing_speaker()
-        if speaker is not None:
-            speaker.play(ring_tone())
-        given = "gone"
+        given, speaker = "gone", None
         self._station.interrupts.take = line.tell
         answer = asyncio.ensure_future(question)
         answer.add_done_callback(lambda done: None if done.cancelled() else line.tell("answered"))
         self._question = answer if ring.who.known == "new" else None
         try:
+            speaker = await self._ringing_speaker()
+            if speaker is not None:
+                speaker.play(ring_tone())
             given = await self._await_answer(ring, answer)
         finally:
             self._question = None
@@ -415,11 +415,11 @@ class Listener:
             await asyncio.gather(answer, return_exceptions=True)  # then the terminal is free
         return given
 
-    def _ringing_speaker(self) -> Speaker | None:
+    async def _ringing_speaker(self) -> Speaker | None:
         """The speaker of the call, if there is one that somebody hears: without one the bell rings."""
         if self._devices is None:
             with suppress(P2PCallError):  # told when the call is answered
-                self._devices = open_devices(self._settings, self._station.env, self._calls)
+                self._devices = await look_for_devices(self._settings, self._station.env, self._calls)
                 self._camera = self._devices.sends_video
         devices = self._devices
         return devices.speaker if devices is not None and devices.speaker.is_card else None
@@ -463,13 +463,13 @@ class Listener:
         """Every call that was told as `incoming` is told as ended, too."""
         self._station.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
 
-    def _fresh_devices(self, line: Line) -> Devices:
+    async def _fresh_devices(self, line: Line) -> Devices:
         """The devices opened beforehand, or for a later call opened now."""
         devices, self._devices = self._devices, None
         if devices is not None:
             return devices
         try:
-            devices = open_devices(self._settings, self._station.env, self._calls)
+            devices = await look_for_devices(self._settings, self._station.env, self._calls)
         except P2PCallError:
             self._decline(line, Reason.FAILED)
             raise

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from p2pcall import events
+from p2pcall.engine.aside import aside
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.live import LiveCall
 from p2pcall.engine.node import Line, Node
@@ -22,7 +23,7 @@ from p2pcall.proto import kem
 from p2pcall.proto.endpoint import StaticKey
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
-from p2pcall.store.identity import Identity, load_or_create
+from p2pcall.store.identity import Identity
 
 T = TypeVar("T")
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -96,10 +97,12 @@ class Interrupts:
 class Station:
     """One process's side of the line."""
 
-    def __init__(self, env: Env, settings: CallSettings, home: Home, ui: Ui, *, any_port: bool) -> None:
+    def __init__(
+        self, env: Env, settings: CallSettings, home: Home, identity: Identity, ui: Ui, *, any_port: bool
+    ) -> None:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
-        self.identity: Identity = load_or_create(home, env.entropy)
+        self.identity = identity
         self.people = People(Contacts(home), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.interrupts = Interrupts()
@@ -141,10 +144,10 @@ class Station:
             for waiting in (task, stop):
                 waiting.cancel()
 
-    def pin(self, name: str, public: bytes) -> None:
+    async def pin(self, name: str, public: bytes) -> None:
         """Keep the key of somebody who was called or answered on purpose; a full disk does not end the call."""
         try:
-            self.people.pin(name, public, self.env.clock.time())
+            await aside(lambda: self.people.pin(name, public, self.env.clock.time()))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 

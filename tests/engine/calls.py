@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,10 @@ from p2pcall.engine.station import Station
 from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
+from p2pcall.store.identity import load_or_create
 
 E = TypeVar("E", bound=events.Event)
+T = TypeVar("T")
 VOICE = MediaSettings("tone", "none", "none", "none")
 ALICE, BOB = "10.0.0.1", "10.0.0.2"
 
@@ -86,15 +89,21 @@ class FakeUi:
         return self.of(kind)[count - 1]
 
 
+def beside(work: Callable[[], T]) -> T:
+    """What the store does, in a thread, as it is in the program: never in the loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
 def station(
     home: Path, name: str, ui: FakeUi, network: Network, host: str, seed: int, **settings: Any
 ) -> Station:
     """One side, its port open on the network in memory."""
     settings.setdefault("media", VOICE)
     settings.setdefault("announce", Announce.OFF)
-    made = Station(
-        Env.fake(seed=seed), CallSettings(name, **settings), Home.at(home / name), ui, any_port=False
-    )
+    env, own = Env.fake(seed=seed), Home.at(home / name)
+    identity = beside(lambda: load_or_create(own, env.entropy))
+    made = Station(env, CallSettings(name, **settings), own, identity, ui, any_port=False)
     made.node.attach(network.driver(host))
     return made
 

@@ -1,11 +1,12 @@
 """A claimed name is only a claim: nobody learns by it who is a contact, and nobody is taken for one."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from eavesdrop import Heard, Seen, opened
 from virtual import Network, run_virtual
 
@@ -39,7 +40,7 @@ def a_caller_who_claims(folder: Path, contact: str, answer: str | None, rule: An
         bob = station(
             folder / contact, "bob", FakeUi(answer), network, BOB, 2, answer=rule, reach=Reach.ANYONE
         )
-        bob.people.pin(contact, MUM, 0.0)
+        beside(partial(bob.people.pin, contact, MUM, 0.0))
         task = await listening(bob)
         her = station(
             folder / contact, "mum", her_ui, network, ALICE, 1, ring_timeout_s=5.0, max_duration_s=2.0
@@ -67,7 +68,7 @@ def test_the_owner_is_told_once_for_each_key_and_not_led_to_remove_the_contact(t
     async def scene() -> None:
         network, ui = Network(), FakeUi("decline")
         bob = station(tmp_path, "bob", ui, network, BOB, 2, reach=Reach.ANYONE)
-        bob.people.pin("mum", MUM, 0.0)
+        beside(partial(bob.people.pin, "mum", MUM, 0.0))
         task = await listening(bob)
         for host, home, seed in (("10.0.1.1", "one", 3), ("10.0.1.2", "one", 3), ("10.0.1.3", "other", 4)):
             side = station(tmp_path / home, "mum", FakeUi(), network, host, seed)
@@ -107,7 +108,7 @@ def test_a_callee_who_claims_a_contacts_name_is_a_hard_stop_and_reads_no_reason(
         mum_ui = FakeUi(answer)
         task = await listening(station(tmp_path, "mum", mum_ui, network, BOB, 2))
         alice = station(tmp_path, "alice", ui, network, ALICE, 1)
-        alice.people.pin("mum", MUM, 0.0)
+        beside(partial(alice.people.pin, "mum", MUM, 0.0))
         with pytest.raises(P2PCallError) as caught:
             await dial(alice)
         assert (caught.value.slug, caught.value.exit) == ("key-changed", ExitCode.UNTRUSTED)

@@ -1,10 +1,11 @@
 """While `dial` waits, nobody but the one who is dialled learns anything; who dials back is one call."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -27,14 +28,14 @@ def test_dialling_opens_no_door(tmp_path: Path, known: tuple[str, ...], there: b
         bob = station(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
         alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
         for name in known:
-            alice.people.pin(name, bob.identity.public if name == "bob" else OTHER, 0.0)
+            beside(partial(alice.people.pin, name, bob.identity.public if name == "bob" else OTHER, 0.0))
         task = await listening(bob) if there else None
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing if there else events.Dialling)
         carol = station(tmp_path, "carol", FakeUi(), network, CAROL, 3)
         stranger = asyncio.ensure_future(dial(carol, ALICE))
         knowing = station(tmp_path, "dave", FakeUi(), network, "10.0.0.4", 4)
-        knowing.people.pin("alice", alice.identity.public, 0.0)
+        beside(partial(knowing.people.pin, "alice", alice.identity.public, 0.0))
         acquainted = asyncio.ensure_future(dial(knowing, ALICE))
         for tried in (stranger, acquainted):
             with pytest.raises(P2PCallError) as caught:
@@ -54,8 +55,8 @@ def test_contacts_who_dial_each_others_address_have_one_call(tmp_path: Path) -> 
         network = Network()
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
         bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
-        alice.people.pin("bob", bob.identity.public, 0.0)
-        bob.people.pin("alice", alice.identity.public, 0.0)
+        beside(partial(alice.people.pin, "bob", bob.identity.public, 0.0))
+        beside(partial(bob.people.pin, "alice", alice.identity.public, 0.0))
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
         assert outcomes[0].call == outcomes[1].call
@@ -85,7 +86,7 @@ def test_while_a_contact_is_dialled_the_port_is_silent_to_all_others(tmp_path: P
         network, alice_ui = Network(), FakeUi()
         bob = station(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
         alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
-        alice.people.pin(BOB, bob.identity.public, 0.0)
+        beside(partial(alice.people.pin, BOB, bob.identity.public, 0.0))
         task = await listening(bob)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing)
@@ -106,8 +107,8 @@ def test_contacts_who_dial_each_other_at_once_have_one_call(tmp_path: Path) -> N
         network = Network()
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
         bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
-        alice.people.pin(BOB, bob.identity.public, 0.0)
-        bob.people.pin(ALICE, alice.identity.public, 0.0)
+        beside(partial(alice.people.pin, BOB, bob.identity.public, 0.0))
+        beside(partial(bob.people.pin, ALICE, alice.identity.public, 0.0))
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
         assert outcomes[0].call == outcomes[1].call

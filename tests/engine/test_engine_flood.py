@@ -8,12 +8,13 @@ import gc
 import os
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from calls import BOB, FakeUi, station
+from calls import BOB, FakeUi, beside, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -81,7 +82,7 @@ def flood(folder: Path, answer: str | None, rule: Answer) -> tuple[CountingUi, i
     async def scene() -> tuple[CountingUi, int, int]:
         ui = CountingUi(answer)
         bob = station(folder, "bob", ui, Network(), BOB, 2, answer=rule, reach=Reach.ANYONE)
-        bob.people.pin("mum", MUM, 0.0)
+        beside(partial(bob.people.pin, "mum", MUM, 0.0))
         book = bob.people._contacts._load()
         bob.people._contacts._load = lambda: book  # type: ignore[method-assign]
         made = Listener(bob, open_devices(bob.settings, bob.env))

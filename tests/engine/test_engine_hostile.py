@@ -210,11 +210,11 @@ def test_one_callers_trouble_does_not_end_listen(tmp_path: Path, monkeypatch: py
         assert (await dial(first)).exit is ExitCode.OK
         await bob_ui.wait(events.Ended)
 
-        def refuse(*_: object) -> Devices:
+        async def refuse(*_: object) -> Devices:
             raise GONE
 
         with monkeypatch.context() as broken:
-            broken.setattr(listener, "open_devices", refuse)
+            broken.setattr(listener, "look_for_devices", refuse)
             second = station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
             assert (await dial(second)).exit is ExitCode.REFUSED
         assert bob_ui.of(events.Error)[0].slug == GONE.slug

@@ -1,10 +1,11 @@
 """Who becomes a contact: whom a person keeps on purpose, and nobody for having been answered."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -64,7 +65,7 @@ def test_a_caller_is_kept_under_the_name_that_is_given_after_the_call(tmp_path: 
         assert (await ui.wait(events.Warning)).slug == "contacts-only"
         assert known(tmp_path, "bob") == [("lisa", alice.identity.public)]
         again = calling(tmp_path, network, host="10.0.1.1")
-        again.people.pin("bob", bob.identity.public, 0.0)
+        beside(partial(again.people.pin, "bob", bob.identity.public, 0.0))
         await dial(again)
         assert ui.of(events.Incoming)[1].name == "lisa"
         await ui.wait(events.Ended, 2)
@@ -78,7 +79,7 @@ def test_a_claimed_name_that_is_taken_is_never_offered_nor_given(tmp_path: Path)
     async def scene() -> None:
         network = Network()
         bob, ui = answering(tmp_path, network, "alice")
-        bob.people.pin("Alice", OTHER, 0.0)
+        beside(partial(bob.people.pin, "Alice", OTHER, 0.0))
         alice = calling(tmp_path, network)
         task = await listening(bob)
         await dial(alice)

@@ -14,6 +14,7 @@ from virtual import run_virtual
 from p2pcall.codec.video import key_frame_size
 from p2pcall.device.song import song_pcm
 from p2pcall.engine import keys
+from p2pcall.engine.aside import aside
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
 from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
 from p2pcall.engine.outcome import ENDINGS, Outcome
@@ -358,10 +359,10 @@ def test_a_bug_in_a_thread_of_the_picture_ends_what_is_up(fails: Callable[[], Ca
         interrupts.take = told.put_nowait
         before = threading.excepthook
         interrupts.install()
-        stop = fails()
+        stop = await aside(fails)
         assert await told.get() == "failed"
         assert isinstance(interrupts.crash, ZeroDivisionError)
-        stop()
+        await aside(stop)
         interrupts.remove()
         assert threading.excepthook is before
 

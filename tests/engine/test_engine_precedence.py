@@ -1,11 +1,12 @@
 """Who rings first: a contact comes before a stranger who is asked about, and a blocked key never rings at all."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from eavesdrop import Heard, Person, Seen, opened
 from virtual import Network, run_virtual
 
@@ -29,7 +30,7 @@ class Evening:
         self.folder, self.network, self.bob_ui, self.carol_ui = folder, Network(), Person(), FakeUi()
         self.bob = station(folder, "bob", self.bob_ui, self.network, BOB, 2, reach=Reach.ANYONE, **settings)
         self.alice = self.side("alice", ALICE, 1, max_duration_s=20.0)
-        self.bob.people.pin("alice", self.alice.identity.public, 0.0)
+        beside(partial(self.bob.people.pin, "alice", self.alice.identity.public, 0.0))
         self.carol = self.side("carol", CAROL, 3, self.carol_ui, ring_timeout_s=45.0, max_duration_s=1.0)
 
     def side(self, name: str, host: str, seed: int, ui: FakeUi | None = None, **settings: Any) -> Station:
@@ -112,7 +113,7 @@ def test_a_stranger_who_was_answered_or_a_contact_gives_way_to_nobody(tmp_path: 
         assert (await evening.stranger).exit is ExitCode.OK
         again = asyncio.ensure_future(dial(evening.side("alice", "10.0.1.1", 1, max_duration_s=1.0)))
         question = await evening.asked(2)
-        evening.bob.people.pin("dave", dave.identity.public, 0.0)
+        beside(partial(evening.bob.people.pin, "dave", dave.identity.public, 0.0))
         assert (await dial(evening.side("dave", "10.0.1.4", 4))).reason == "busy"
         question.set_result("audio")
         assert (await again).exit is ExitCode.OK
@@ -165,7 +166,7 @@ def a_caller(folder: Path, blocked: bool, answer: str | None, rule: Answer) -> t
         bob = station(folder / str(blocked), "bob", ui, network, BOB, 2, answer=rule, reach=Reach.ANYONE)
         carol = station(folder / str(blocked), "carol", FakeUi(), network, CAROL, 3, ring_timeout_s=200.0)
         if blocked:
-            Contacts(Home.at(folder / "True" / "bob")).block(carol.identity.fingerprint, 0.0)
+            beside(partial(Contacts(Home.at(folder / "True" / "bob")).block, carol.identity.fingerprint, 0.0))
         task = await listening(bob)
         outcome = await dial(carol)
         await asyncio.sleep(5)

@@ -1,10 +1,11 @@
 """Who can make `listen` ring: as `--reach` says, else everybody until there are contacts, and then they alone."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -21,9 +22,9 @@ def test_contact_who_dials_an_address_is_let_in_and_a_stranger_hears_nothing(tmp
         network, bob_ui = Network(), FakeUi()
         bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.CONTACTS)
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
-        bob.people.pin("alice", alice.identity.public, 0.0)
-        alice.people.pin("someone else", OTHER, 5.0)
-        alice.people.pin("bob", bob.identity.public, 1.0)
+        beside(partial(bob.people.pin, "alice", alice.identity.public, 0.0))
+        beside(partial(alice.people.pin, "someone else", OTHER, 5.0))
+        beside(partial(alice.people.pin, "bob", bob.identity.public, 1.0))
         task = await listening(bob)
         said = network.sent
         with pytest.raises(P2PCallError) as caught:
@@ -58,7 +59,7 @@ def test_reach_anyone_rings_for_strangers_whatever_the_contacts(tmp_path: Path) 
     async def scene() -> None:
         network, bob_ui = Network(), FakeUi("decline")
         bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, reach=Reach.ANYONE)
-        bob.people.pin("somebody", OTHER, 0.0)
+        beside(partial(bob.people.pin, "somebody", OTHER, 0.0))
         task = await listening(bob)
         assert (await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))).reason == "declined"
         assert len(bob_ui.of(events.Incoming)) == 1

@@ -10,6 +10,7 @@ from math import log2
 from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
+from p2pcall.engine.cadence import HOLD_S
 from p2pcall.engine.settings import RING_TIMEOUT_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
@@ -113,6 +114,7 @@ FACTS = (
     f"{RESPONSE_BYTES[XX]} (or {RESPONSE_BYTES[IK]}) and {CONFIRMATION_BYTES[XX]} (or {CONFIRMATION_BYTES[IK]}) "
     "bytes",
     f"{VOICE_PER_S} datagrams a second of {VOICE[0]} bytes",
+    f"Each leaves {1000 * HOLD_S:g} ms after",
     f"they are {VOICE[1]} or {VOICE[2]}: so loss shows",
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
     f"Fragments have {PICTURE[0]}, {PICTURE[1]} or {PICTURE[2]} bytes",
