@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -25,9 +25,10 @@ def called(tmp_path: Path, pin: str | None, target: str, **settings: Any) -> tup
         settings.setdefault("answer", Answer.ANYONE)
         bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, **settings)
         alice = station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0)
-        bob.people.pin("alice", alice.identity.public, 1.0)
+        beside(lambda: bob.people.pin("alice", alice.identity.public, 1.0))
         if pin is not None:
-            alice.people.pin(pin, bob.identity.public if pin == "bob" else EVE, 1.0)
+            key = bob.identity.public if pin == "bob" else EVE
+            beside(lambda: alice.people.pin(pin, key, 1.0))
         task = await listening(bob)
         try:
             text = target.format(bob=identity_uri(bob.identity.public), eve=identity_uri(EVE), at=BOB)
