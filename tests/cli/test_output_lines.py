@@ -97,7 +97,7 @@ def test_lines_come_out_in_order(pipe: Pipe) -> None:
         writer = LineWriter(pipe.stream, lambda: None)
         for number in range(1000):
             writer.put(f"line {number}")
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
         writer.put("after the end")
         assert (writer.failure, writer.dropped, writer.stuck) == (None, 0, False)
 
@@ -113,7 +113,7 @@ def test_a_stream_in_memory_does_too() -> None:
         writer = LineWriter(stream, lambda: None)
         writer.put("one")
         writer.put("two")
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
 
     asyncio.run(work())
     assert stream.getvalue() == "one\ntwo\n"
@@ -129,7 +129,7 @@ def test_for_a_slow_reader_lines_that_may_be_missed_make_room(pipe: Pipe) -> Non
         for number in range(MORE_THAN_A_PIPE):
             writer.put(f"{number} {LONG}", droppable=number not in kept)
         pipe.start()
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
         assert (writer.failure, writer.stuck) == (None, False)
         return writer.dropped
 
@@ -153,7 +153,7 @@ def test_a_line_that_may_be_missed_gives_way_to_those_that_may_not(pipe: Pipe) -
             writer.put(LONG, droppable=True)
         assert writer.failure is None
         assert writer.dropped > 0
-        assert not writer.close(0)
+        assert not await asyncio.to_thread(writer.close, 0)
 
     asyncio.run(work())
 
@@ -167,7 +167,7 @@ def test_for_a_reader_that_stands_still_the_oldest_lines_make_room(pipe: Pipe) -
             writer.put(f"{number} {LONG}")
         assert (writer.failure, writer.stuck, writer.dropped) == (None, False, 0)
         pipe.start()
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
         return writer.lost
 
     lost = asyncio.run(work())
@@ -184,7 +184,7 @@ def test_the_end_does_not_wait_for_a_reader_that_does_not_read(pipe: Pipe) -> No
         writer = LineWriter(pipe.stream, lambda: None)
         for _ in range(MORE_THAN_A_PIPE):
             writer.put(LONG)
-        assert not writer.close(0.05)
+        assert not await asyncio.to_thread(writer.close, 0.05)
         assert (writer.failure, writer.stuck) == (None, True)
         pipe.stream.write(LONG * MORE_THAN_A_PIPE)
         pipe.stream.flush()
@@ -202,7 +202,7 @@ def test_a_reader_that_went_away_is_told_once_and_in_the_loop(pipe: Pipe) -> Non
         await closed.wait()
         writer.put("anybody?")
         assert isinstance(writer.failure, StdoutClosed)
-        assert not writer.close()
+        assert not await asyncio.to_thread(writer.close)
         assert closed.threads == [threading.get_ident()]
 
     asyncio.run(work())
@@ -228,7 +228,7 @@ def test_a_full_disk_is_an_error() -> None:
             writer = LineWriter(stream, closed)
             writer.put("one")
             await closed.wait()
-            assert not writer.close()
+            assert not await asyncio.to_thread(writer.close)
         return writer
 
     failure = asyncio.run(work()).failure
@@ -269,7 +269,7 @@ def test_events_to_a_slow_reader_never_hold_up_the_call(pipe: Pipe) -> None:
                 output.emit(stats(number))
             output.emit(ended())
             pipe.start()
-            assert output.close(PATIENCE_S) is None
+            assert await asyncio.to_thread(output.close, PATIENCE_S) is None
 
     asyncio.run(work())
     rows = [json.loads(line) for line in pipe.lines()]
@@ -287,7 +287,7 @@ def test_events_that_nobody_takes_are_told(pipe: Pipe) -> None:
         with Output(made, json=True) as output:
             for number in range(1000):
                 output.emit(stats(number))
-            assert output.close(0.05) is None
+            assert await asyncio.to_thread(output.close, 0.05) is None
 
     asyncio.run(work())
     assert "p2pcall: warning: nobody took what was written to standard output" in told(made)
@@ -304,16 +304,17 @@ def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, peop
     async def work() -> None:
         ended_at: list[float] = []
         loop = asyncio.get_running_loop()
-        with Output(made, json=True) as told, Output(made) as shown:
-            for output in (told, shown):
-                output.on_closed = lambda: ended_at.append(loop.time())
-            for _ in range(QUEUE_LINES + 200):
-                for event in (incoming, missed, warning, ended("missed")):
-                    told.emit(event)
-                    shown.emit(event)
-            await asyncio.sleep(0)
-            assert ended_at == []
-            assert told.close(0.05) is shown.close(0.05) is None
+        told, shown = Output(made, json=True), Output(made)
+        for output in (told, shown):
+            output.on_closed = lambda: ended_at.append(loop.time())
+        for _ in range(QUEUE_LINES + 200):
+            for event in (incoming, missed, warning, ended("missed")):
+                told.emit(event)
+                shown.emit(event)
+        await asyncio.sleep(0)
+        assert ended_at == []
+        for output in (told, shown):
+            assert await asyncio.to_thread(output.close, 0.05) is None
 
     asyncio.run(work())
 

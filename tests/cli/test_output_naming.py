@@ -20,8 +20,8 @@ def window() -> Iterator[Window]:
     made.close()
 
 
-def close(output: Output) -> None:
-    output.close()
+async def close(output: Output) -> None:
+    await asyncio.to_thread(output.close)
     assert output.terminal is not None
     output.terminal.close()
 
@@ -62,7 +62,7 @@ def test_nobody_is_kept_without_an_answer(window: Window, typed: bytes, kept: st
         assert await answer == kept
         assert output.terminal is not None
         assert not output.terminal.entered
-        close(output)
+        await close(output)
 
     run(work)
 
@@ -76,7 +76,7 @@ def test_a_name_that_is_somebody_elses_is_not_offered(window: Window) -> None:
         assert b"another contact's name" in window.seen
         window.type(b"kolisa\r")
         assert await answer == "lisa"
-        close(output)
+        await close(output)
 
     run(work)
 
@@ -90,7 +90,7 @@ def test_a_question_that_is_withdrawn_gives_the_terminal_back(window: Window) ->
         await asyncio.wait([answer])
         assert output.terminal is not None
         assert not output.terminal.entered
-        close(output)
+        await close(output)
 
     run(work)
 
@@ -98,9 +98,9 @@ def test_a_question_that_is_withdrawn_gives_the_terminal_back(window: Window) ->
 def test_who_wants_quiet_or_events_is_not_asked(window: Window) -> None:
     async def work() -> None:
         for options in ({"quiet": True}, {"json": True}):
-            with Output(window.env(), **options) as output:
-                assert output.can_ask
-                assert output.ask_name("carol", "abcd", "carol", "") is None
+            output = Output(window.env(), **options)
+            assert output.can_ask
+            assert output.ask_name("carol", "abcd", "carol", "") is None
         with Output(Env.fake()) as output:
             assert not output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
