@@ -7,17 +7,21 @@ payloads go straight to a callback. A line that nobody claims is closed at once.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from p2pcall.engine.reach import WatchedEndpoint
 from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
 from p2pcall.proto.control import ControlFull
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
+from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Message, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import ANSWERS, Address
 
+MAX_SIGNALS: Final = 256
+"""What may wait in a line's queue before messages of the other side are dropped: more than it can send while a person
+looks away for a moment, and few enough for 64 lines at once."""
 SLEEP_S = 1.0
 """Less sleep than that is made up for when there has been more."""
 LINGER_S = 1.5
@@ -207,5 +211,7 @@ class Node:
         if isinstance(happening, Payload):
             if line.on_payload is not None:
                 line.on_payload(happening.channel, happening.data)
+            return
+        if isinstance(happening, Message) and line.signals.qsize() >= MAX_SIGNALS:
             return
         line.signals.put_nowait(happening)

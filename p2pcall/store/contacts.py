@@ -213,12 +213,10 @@ def _named(book: Book, name: str) -> Contact | None:
     return next((contact for contact in book.contacts if names.alike(contact.name) == key), None)
 
 
-def key_changed(name: str, pinned: bytes, shown: bytes, *, calling: bool = False) -> P2PCallError:
-    """The hard stop: this name has another key than the one that is pinned; `calling` if its owner is the caller."""
+def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
+    """The hard stop: this name has another key than the one that is pinned."""
     keys = f"pinned is {fingerprint(pinned)}, shown was {fingerprint(shown)}"
     text = f"the key of {name!r} is not the pinned one: {keys}; somebody else may be answering, or it is a new key"
-    if calling:
-        text = f"somebody who calls as {name!r} has another key than the pinned one: {keys}"
     typed = as_typed(name)
     hint = (
         f"ask {name}, over another channel, to read you the fingerprint of `p2pcall id`, and compare it with both; "

@@ -33,6 +33,9 @@ class FakeUi:
         self.events: list[events.Event] = []
         self.said: list[str] = []
         self.answer = answer
+        self.keep_as: str | None = None
+        """Under which name to keep the other side, if asked; "later" is no answer yet."""
+        self.asked_to_keep: list[tuple[str, str, str]] = []
         self.waits = 0
         self.offered_camera: bool | None = None
         self.on_closed: Callable[[], None] | None = None
@@ -52,6 +55,20 @@ class FakeUi:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         if self.answer != "later":
             answer.set_result(self.answer)
+        return answer
+
+    @property
+    def can_ask(self) -> bool:
+        return self.answer is not None
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        self.asked_to_keep.append((claimed, offered, problem))
+        self._changed.set()
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        if self.keep_as != "later":
+            answer.set_result(self.keep_as if not problem else None)
         return answer
 
     def waiting(self) -> None:

@@ -94,7 +94,7 @@ def test_a_second_line_from_the_other_side_after_the_answer_changes_nothing(
         await until(line, Incoming)
         line.peer.ring("bob", node.now())
         node.pump()
-        second = node.dial([(ALICE, 51729)], None)
+        second = node.dial([(ALICE, 51729)], line.peer.remote_static)
         await until(second, HandshakeDone)
         line.accept("bob", True, False)
         second.peer.invite("bob", True, False, node.now())

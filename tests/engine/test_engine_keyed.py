@@ -49,11 +49,13 @@ def test_an_address_is_dialled_with_a_key(tmp_path: Path, target: str, reach: Re
     assert "IKhfs" in connected.protocol
 
 
-def test_a_key_that_is_no_contacts_is_kept_under_the_name_that_its_owner_gives(tmp_path: Path) -> None:
+def test_a_key_that_is_no_contacts_is_not_kept_unasked_under_the_name_that_its_owner_gives(
+    tmp_path: Path,
+) -> None:
     connected, alice = called(tmp_path, None, "{bob}@{at}")
     assert (connected.name, connected.known) == ("bob", "new")
     assert "IKhfs" in connected.protocol
-    assert alice.people.expected_key("bob") is not None
+    assert alice.people.expected_key("bob") is None
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def pinned(people: People, contacts: Contacts, name: str, way: str) -> str:
         contacts.pin(kept, KEY, 0.0)
         return kept
     claimed = parse_target(name).host if way == "dialled" else name
-    who = people.identify(KEY, claimed, calling=way == "calling")
+    who = (people.introduce if way == "calling" else people.identify)(KEY, claimed)
     people.pin(who.name, KEY, 0.0)
     return who.name
 

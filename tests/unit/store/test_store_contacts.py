@@ -70,12 +70,10 @@ def test_the_command_in_a_hint_means_the_name_and_nothing_else(name: str) -> Non
     assert rename == ["p2pcall", "contacts", "rename", *typed, "NEW"]
 
 
-@pytest.mark.parametrize("calling", [False, True])
-def test_a_changed_key_shows_both_fingerprints_and_what_to_compare_with_whom(calling: bool) -> None:
-    error = key_changed("bob", BOB, EVE, calling=calling)
+def test_a_changed_key_shows_both_fingerprints_and_what_to_compare_with_whom() -> None:
+    error = key_changed("bob", BOB, EVE)
     assert f"pinned is {fingerprint(BOB)}, shown was {fingerprint(EVE)}" in error.text
-    assert ("calls as 'bob'" in error.text) == calling
-    assert ("answering" in error.text) == (not calling)
+    assert "answering" in error.text
     assert (error.hint or "").startswith(
         "ask bob, over another channel, to read you the fingerprint of `p2pcall id`"
     )
