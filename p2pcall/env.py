@@ -16,14 +16,30 @@ Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes."""
 
 
-class Clock:
-    """The system's clocks: `monotonic` for every interval, `time` (seconds since the epoch) for logs only."""
+BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+"""The clock that goes on while the machine sleeps, where there is one: Linux. `time.monotonic` stands still."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+
+class Clock:
+    """The system's clocks: `time` (seconds since the epoch) for logs only, and what the loop's own does not see."""
+
+    def __init__(self) -> None:
+        self._apart_s = _apart_s()
 
     def time(self) -> float:
         return time.time()
+
+    def asleep(self) -> float:
+        """For how many seconds the machine has slept since this clock was made, and never more.
+
+        To be added to the loop's time where an interval must not stand still in sleep.
+        """
+        return _apart_s() - self._apart_s
+
+
+def _apart_s() -> float:
+    """How far the clocks are apart. Read in this order: what holds us up in between makes it less, and no sleep."""
+    return 0.0 if BOOTTIME is None else time.clock_gettime(BOOTTIME) - time.monotonic()
 
 
 @dataclass(slots=True)
@@ -32,12 +48,13 @@ class FakeClock(Clock):
 
     now: float = 1000.0
     epoch: float = 1_700_000_000.0
-
-    def monotonic(self) -> float:
-        return self.now
+    asleep_s: float = 0.0
 
     def time(self) -> float:
         return self.epoch + self.now
+
+    def asleep(self) -> float:
+        return self.asleep_s
 
     def advance(self, seconds: float) -> None:
         self.now += seconds

@@ -74,6 +74,16 @@ class Incoming(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Missed(Event):
+    event: ClassVar[str] = "missed"
+    count: int
+    since: float
+    name: str
+    fingerprint: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connected(Event):
     event: ClassVar[str] = "connected"
     call: str

@@ -1,16 +1,26 @@
-"""What a person's name is: NFC, printable, one space at a time, and joiners only where their script needs them.
+"""What a person's name is, from the option to the store and back: one spelling, and one way to compare.
+
+What cannot be seen, or is of no certain width, is not in a name; the rest is NFC, one space at a time. Two names are
+one if they are `alike`, and a name is kept as far as it is compared (`kept`): so it is found again under whatever form
+it was kept by.
 
 The zero-width joiner and non-joiner are part of how words of Arabic and Indic scripts are spelt (RFC 5892, appendix
-A.1 and A.2). Anywhere else they are invisible, and would make two names look alike: there they go. Left out: filtering
-for terminals (`view.sanitize`), and what can be dialled (`net.address`).
+A.1 and A.2). Anywhere else they are invisible, and would make two names look alike: there they go. Left out: look-alike
+letters, what can be dialled (`net.address`), and how wide a name may be (`view.sanitize`).
 """
 
 import unicodedata
+from bisect import bisect_left
+from functools import lru_cache
 
+MAX_NAME_BYTES = 64
+"""Longest name, in bytes of UTF-8: what fits an invitation. What is longer is compared so far."""
 ZWNJ, ZWJ = "\u200c", "\u200d"
 ONE_DOT_LEADER = "\u2024"
 """Looks like a full stop, and stands for one on the local network: one name, not two."""
 JOINERS = frozenset({ZWNJ, ZWJ})
+_CACHED = 8192
+"""Names whose forms are remembered: twice the contacts, who are compared with each caller."""
 _VIRAMA = 9
 """Canonical combining class of the signs that take a letter's vowel away."""
 _BLOCK_BITS = 7
@@ -33,24 +43,103 @@ _JOINS_BEFORE_ONLY = frozenset(
 _JOINS_NEVER = frozenset("\u0621\u0674")
 
 
+def _chars(*ranges: tuple[int, int]) -> frozenset[str]:
+    return frozenset(chr(code) for first, last in ranges for code in range(first, last + 1))
+
+
+_DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_SPACE_CATEGORIES = frozenset({"Zs", "Zl", "Zp"})
+_SPACE_CONTROLS = frozenset("\t\n\v\f\r\x85")
+MARKS = frozenset({"Mn", "Me"})
+_MAX_MARKS_PER_LETTER = 2
+
+# Assigned, graphic by category, and yet invisible, of disputed width, or many cells wide.
+_DROPPED = _chars(
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x17B4, 0x17B5),  # invisible Khmer vowels
+    (0x180B, 0x180F),  # Mongolian selectors
+    (0x2800, 0x2800),  # blank braille
+    (0x2E3A, 0x2E3B),  # two-em and three-em dash
+    (0x3164, 0x3164),  # Hangul filler
+    (0xFDFA, 0xFDFD),  # whole sentences in one glyph
+    (0xFE00, 0xFE0F),  # variation selectors: they change the width
+    (0xFFA0, 0xFFA0),  # halfwidth Hangul filler
+    (0xFFFC, 0xFFFD),  # object and replacement characters
+    (0x12000, 0x123FF),  # cuneiform: up to ten cells wide
+    (0x1F1E6, 0x1F1FF),  # regional indicators: pairs make flags in some terminals
+    (0x1F3FB, 0x1F3FF),  # skin tones
+    (0xE0100, 0xE01EF),  # variation selectors, supplement
+)
+_JAMO = _chars((0x1100, 0x11FF), (0xD7B0, 0xD7FF))
+"""Conjoining ones that are left when NFC has joined what makes a syllable."""
+
+
+def visible(text: str) -> str:
+    """What can be seen of a text, `settled`, with a space for each run of white."""
+    kept: list[str] = []
+    last = ""  # what was kept last, but for joiners: those must not hide it
+    marks = 0
+    for char in settled("".join(filter(_shows, text))):
+        category = unicodedata.category(char)
+        if char in JOINERS:
+            kept.append(char)
+            continue
+        if char in _JAMO:
+            continue
+        if char in _SPACE_CONTROLS or category in _SPACE_CATEGORIES:
+            char = " "
+            if last in ("", " "):
+                continue
+        elif category in MARKS:
+            marks += 1
+            if marks > _MAX_MARKS_PER_LETTER or last in ("", " "):
+                continue
+            kept.append(char)
+            continue
+        marks = 0
+        last = char
+        kept.append(char)
+    return settled("".join(kept))
+
+
 def printable(text: str) -> bool:
     """No control or format characters, no lone surrogates; joiners are let through, for `tidy` to judge."""
     return _bare(text).isprintable()
 
 
+@lru_cache(_CACHED)
 def tidy(text: str) -> str:
     """One spelling for one name; empty if nothing is left."""
-    return " ".join(settled(text).split())
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    return " ".join(visible(text).split())
 
 
 def shortened(text: str, size: int) -> str:
     """The beginning of a tidy name that fits in so many bytes of UTF-8; never part of a character."""
-    return tidy(text.encode(errors="ignore")[:size].decode(errors="ignore"))
+    return tidy(_cut(text, size))
 
 
+@lru_cache(_CACHED)
 def alike(text: str) -> str:
     """What all spellings of one name have in common: for comparing, never for showing."""
-    bare = _bare(tidy(text)).replace(ONE_DOT_LEADER, ".")
+    return _cut(_folded(tidy(text)), MAX_NAME_BYTES).rstrip()
+
+
+def kept(text: str) -> str:
+    """The spelling under which a name is kept: tidy, and where it is too long, as much of it as is compared."""
+    text = tidy(text)
+    whole = _folded(text)
+    if len(whole.encode()) <= MAX_NAME_BYTES:
+        return text
+    whole = alike(text)
+    first = bisect_left(range(len(text)), len(whole), key=lambda end: len(_folded(text[:end])))
+    beginnings = (tidy(text[:end]) for end in range(first, len(text)))
+    return next((beginning for beginning in beginnings if alike(beginning) == whole), text)
+
+
+def _folded(tidied: str) -> str:
+    bare = _bare(tidied).replace(ONE_DOT_LEADER, ".")
     return unicodedata.normalize("NFC", bare.casefold())
 
 
@@ -65,6 +154,19 @@ def settled(text: str) -> str:
         if text == before:
             return text
     return unicodedata.normalize("NFC", _bare(text))
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode(errors="ignore")[:size].decode(errors="ignore")
+
+
+def _shows(char: str) -> bool:
+    """It can be seen, or is white, or is a joiner."""
+    if char in JOINERS or char in _SPACE_CONTROLS:
+        return True
+    if unicodedata.category(char) in _DROPPED_CATEGORIES:
+        return False
+    return char not in _DROPPED
 
 
 def _bare(text: str) -> str:

@@ -6,8 +6,9 @@ full     lint, every test, coverage gates: 100 % of the branches of `proto` and 
 nightly  full, with twenty times the examples of the property tests, floods and outages at full length,
          and ten minutes of the fuzzer (`pip install -e '.[fuzz]'`)
 
-Everything is run even after a failure, so that one run tells all. The last lines are one table and
-pytest's own summary. Exit status 0 only if every step passed. Under CI=true a test that is skipped because
+Tests that only compute run first, in two lanes at once; those with real processes, devices and terminals follow alone,
+for they measure. Everything is run even after a failure, so that one run tells all. The last lines are one table and
+pytest's own summaries. Exit status 0 only if every step passed. Under CI=true a test that is skipped because
 a device, terminal or namespace is missing counts as failed (see conftest.py).
 """
 
@@ -18,11 +19,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = "p2pcall/proto/*,p2pcall/media/*"
@@ -30,6 +33,10 @@ CORE_PERCENT = 100
 WHOLE_PERCENT = 85
 FUZZ_SECONDS = 600
 NO_HARDWARE = "not device and not terminal and not netns"
+LANES = ("model", "unit", "real")
+"""See conftest.py; the last one runs alone."""
+NOTHING_CHOSEN = 5
+"""pytest's exit status where no test of the lane is among those that were asked for."""
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests ran|\d+ (passed|failed|errors?|skipped|deselected|xfailed))\b")
 PYTEST_DETAIL = re.compile(r"^(FAILED|ERROR|SKIPPED|XPASS) ")
 
@@ -59,18 +66,37 @@ class Run:
         self.steps.append(Step(name, status == 0, time.monotonic() - start, note))
         return status == 0
 
-    def pytest(self, args: Sequence[str], environ: dict[str, str]) -> None:
-        """Run pytest, show its output as it comes, and remember the lines that make its summary."""
-        print("\n==> pytest", flush=True)
+    def pytest(self, runs: dict[str, Sequence[str]], environ: dict[str, str], *, some: bool = False) -> None:
+        """Run these commands at once, show the output of one after the other, and remember what makes their summaries.
+
+        With `some` there may be no test in one of them.
+        """
         start = time.monotonic()
-        command = [sys.executable, *args]
-        with subprocess.Popen(
-            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process:
-            for line in self._echo(cast(io.BufferedReader, process.stdout)):
-                if PYTEST_DETAIL.match(line) or PYTEST_SUMMARY.match(line):
-                    self.pytest_lines.append(line)
-        self.steps.append(Step("pytest", process.returncode == 0, time.monotonic() - start))
+        with ExitStack() as files:
+            processes = {}
+            for name, args in runs.items():
+                output = files.enter_context(tempfile.TemporaryFile()) if processes else subprocess.PIPE
+                command = [sys.executable, *args]
+                process = subprocess.Popen(
+                    command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+                )
+                processes[name] = process, output
+            for name, (process, output) in processes.items():
+                print(f"\n==> {name}", flush=True)
+                if isinstance(output, int):
+                    self._remember(process.stdout)
+                status = process.wait()
+                if not isinstance(output, int):
+                    output.seek(0)
+                    self._remember(output)
+                passed = status == 0 or (some and status == NOTHING_CHOSEN)
+                self.steps.append(Step(name, passed, time.monotonic() - start))
+
+    def _remember(self, stream: IO[bytes] | None) -> None:
+        """Show what comes, and keep the lines of pytest's summary."""
+        for line in self._echo(cast(io.BufferedReader, stream)):
+            if PYTEST_DETAIL.match(line) or PYTEST_SUMMARY.match(line):
+                self.pytest_lines.append(line)
 
     @staticmethod
     def _echo(stream: io.BufferedReader) -> Iterator[str]:
@@ -137,9 +163,17 @@ def tests(run: Run, mode: str, extra: Sequence[str]) -> None:
     chosen = ["-m", NO_HARDWARE] if mode == "fast" else ["--durations=10"]
     pytest = ["pytest", "-rfEs", "--color=no", *chosen, *extra]
     if mode == "fast":
-        run.pytest(["-m", *pytest], environ)
+        run.pytest({"pytest": ["-m", *pytest]}, environ)
         return
-    run.pytest(["-m", "coverage", "run", "-m", *pytest], environ)
+    lanes: dict[str, Sequence[str]] = {
+        f"pytest {lane}": ["-m", "coverage", "run", "--parallel-mode", "-m", *pytest, f"--lane={lane}"]
+        for lane in LANES
+    }
+    last = f"pytest {LANES[-1]}"
+    run.step("coverage erase", "-m", "coverage", "erase")
+    run.pytest({name: args for name, args in lanes.items() if name != last}, environ, some=bool(extra))
+    run.pytest({last: lanes[last]}, environ, some=bool(extra))
+    run.step("coverage combine", "-m", "coverage", "combine", "--quiet")
     run.coverage_gate("coverage proto, media", CORE_PERCENT, include=CORE)
     run.coverage_gate("coverage p2pcall", WHOLE_PERCENT, include=None)
 

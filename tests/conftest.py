@@ -3,12 +3,16 @@
 Rules held for all tests, without being asked for:
 - `P2PCALL_HOME` is a fresh directory; no test sees or touches the home of the person who runs it.
 - A thread that outlives its test fails it.
-- A call that blocks the event loop (sleeping, looking a name up) from the program's code fails the test.
+- A call that blocks the event loop (sleeping, looking a name up, a file's lock, a disk, the end of a thread) from the
+  program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
+- Each test is in one lane (`--lane`): `real` has other processes, devices or a terminal, and is to run alone on the
+  machine; `model` and `unit` compute only, and may run at the same time.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
 import asyncio
+import fcntl
 import itertools
 import os
 import signal
@@ -19,7 +23,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import pytest
 from hypothesis import settings
@@ -51,6 +55,33 @@ DEFAULTS = {
 for number, default in DEFAULTS.items():
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, default)
+
+
+# ---- lanes
+
+REAL = ("cli", "e2e")
+MODELS = ("property", "sim")
+LANES = ("model", "unit", "real")
+
+
+def lane_of(item: pytest.Item) -> str:
+    """By where the test is, and by its marks."""
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    if folder in REAL or any(map(item.get_closest_marker, HARDWARE_MARKS)):
+        return "real"
+    return "model" if folder in MODELS else "unit"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lane", choices=LANES, help="the tests of this lane alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    lane = config.getoption("--lane")
+    others = [item for item in items if lane not in (None, lane_of(item))]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
 
 
 # ---- nothing may be missing under CI
@@ -127,10 +158,22 @@ def _looks_up_a_name(args: tuple[object, ...]) -> bool:
     return isinstance(host, str) and not all(char in "0123456789abcdef.:" for char in host.partition("%")[0])
 
 
+def _waits_for_a_lock(args: tuple[object, ...]) -> bool:
+    """All but `device/outfile`, which tries once, and goes on without."""
+    operation = args[1]
+    assert isinstance(operation, int)
+    caller = sys._getframe(2).f_code.co_filename
+    return not (
+        operation & fcntl.LOCK_UN or (operation & fcntl.LOCK_NB and caller.endswith("device/outfile.py"))
+    )
+
+
 BLOCKING: dict[str, Callable[[tuple[object, ...]], bool]] = {
     "socket.getaddrinfo": _looks_up_a_name,
     "socket.gethostbyname": _looks_up_a_name,
     "os.system": bool,
+    "fcntl.flock": _waits_for_a_lock,
+    "fcntl.lockf": _waits_for_a_lock,
 }
 """Audit events of calls that wait, each with a test on its arguments of whether it really would."""
 
@@ -166,7 +209,28 @@ def _sleep(seconds: float | SupportsIndex, /) -> None:
     _real_sleep(seconds)
 
 
+_real_fsync = os.fsync
+
+
+def _fsync(fd: Any) -> None:
+    """In the place of `os.fsync`, which raises no audit event either."""
+    _note_if_in_the_loop(f"os.fsync({fd!r})", sys._getframe(1))
+    _real_fsync(fd)
+
+
+_real_join = threading.Thread.join
+
+
+def _join(self: threading.Thread, timeout: float | None = None) -> None:
+    """In the place of `Thread.join`."""
+    if self.is_alive() and (timeout is None or timeout > 0):
+        _note_if_in_the_loop(f"{self.name}.join({timeout!r})", sys._getframe(1))
+    _real_join(self, timeout)
+
+
 time.sleep = _sleep
+os.fsync = _fsync
+threading.Thread.join = _join
 sys.addaudithook(_audit)
 
 

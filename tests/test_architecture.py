@@ -5,6 +5,7 @@
 - A file has at most 500 lines, a function 60 without its docstring, a class 15 public methods.
 - Imports point down; rooms beside each other do not import one another; each room has its libraries.
 - `--version` and `--help` load none of the heavy libraries.
+- Whatever library is imported is declared in `pyproject.toml`; none comes in as another one's.
 - The tree speaks of the project alone.
 
 Each rule is a function from a source to the list of its breaches, and is shown planted bad samples as well
@@ -15,6 +16,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -363,6 +365,20 @@ def test_a_quick_command_loads_nothing_heavy(option: str) -> None:
     loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if "|" in line}
     assert "p2pcall.cli" in loaded, "the list of imports was read"
     assert not loaded & set(HEAVY)
+
+
+DISTRIBUTIONS = {"nacl": "pynacl", "sdl2": "pysdl2"}
+"""Libraries that are installed under another name than they are imported by."""
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["window"]]
+    named = {re.split(r"[^A-Za-z0-9-]", one)[0] for one in declared}
+    tops = {name.partition(".")[0] for source in SOURCES for _, name in imports(source)}
+    libraries = tops - sys.stdlib_module_names - {"p2pcall"}
+    assert "ifaddr" in libraries
+    assert {DISTRIBUTIONS.get(name, name) for name in libraries} <= named
 
 
 # ---- the rules can fail

@@ -47,15 +47,43 @@ def test_thread():
 
 BLOCKS = """
 import asyncio
-from p2pcall.sleepy import nap
+from p2pcall.sleepy import {wait}
 
 def test_blocks():
     async def main():
-        nap()
+        {wait}()
     asyncio.run(main())
 
 def test_outside_the_loop():
-    nap()
+    {wait}()
+"""
+
+SLEEPY = """
+import fcntl
+import os
+import tempfile
+import threading
+import time
+
+
+def nap():
+    time.sleep(0.001)
+
+
+def lock():
+    with tempfile.TemporaryFile() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def sync():
+    with tempfile.TemporaryFile() as file:
+        os.fsync(file.fileno())
+
+
+def join():
+    thread = threading.Thread(target=time.sleep, args=(0.01,), name="slow")
+    thread.start()
+    thread.join()
 """
 
 HOME = """
@@ -83,7 +111,7 @@ def run(tmp_path: Path, sample: str, *, ci: bool) -> subprocess.CompletedProcess
     )
     (tests / "test_sample.py").write_text(sample)
     (package / "__init__.py").touch()
-    (package / "sleepy.py").write_text("import time\n\n\ndef nap():\n    time.sleep(0.001)\n")
+    (package / "sleepy.py").write_text(SLEEPY)
     environ = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
     environ |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"} | ({"CI": "true"} if ci else {})
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", str(tests)]
@@ -117,10 +145,19 @@ def test_a_thread_left_behind_fails(tmp_path: Path) -> None:
     assert "threads left behind: lonely" in result.stdout
 
 
-def test_blocking_the_loop_fails(tmp_path: Path) -> None:
-    result = run(tmp_path, BLOCKS, ci=False)
+@pytest.mark.parametrize(
+    ("wait", "told"),
+    [
+        ("nap", "time.sleep(0.001)"),
+        ("lock", "fcntl.flock("),
+        ("sync", "os.fsync("),
+        ("join", "slow.join(None)"),
+    ],
+)
+def test_blocking_the_loop_fails(tmp_path: Path, wait: str, told: str) -> None:
+    result = run(tmp_path, BLOCKS.format(wait=wait), ci=False)
     assert result.returncode == 1
-    assert "time.sleep(0.001)" in result.stdout
+    assert told in result.stdout
     assert "1 error" in result.stdout, "only the test that ran a loop"
 
 

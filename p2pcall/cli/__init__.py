@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import replace
 
+from p2pcall.cli.process import leave_nothing
 from p2pcall.cli.stdout import StdoutClosed, checked, say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -95,4 +96,5 @@ def _bug(error: Exception) -> P2PCallError:
 
 def run() -> None:
     """Entry point of the `p2pcall` command."""
+    leave_nothing()
     sys.exit(main(sys.argv[1:], Env.system()))

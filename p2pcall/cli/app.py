@@ -123,7 +123,8 @@ def dial(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="TARGET", help="A contact, a name on this network, host, host:port or [v6]:port."
+            metavar="TARGET",
+            help="A contact, a name on this network, host, host:port or [v6]:port; CONTACT@host, KEY-URI@host.",
         ),
     ],
     name: opt.Name = None,
@@ -287,3 +288,19 @@ def contacts_remove(
     from p2pcall.cli.records import remove_contact
 
     return int(remove_contact(ctx.obj, _home(ctx), name))
+
+
+@contacts.command("block")
+def contacts_block(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
+    """Let somebody ring here no more."""
+    from p2pcall.cli.records import block
+
+    return int(block(ctx.obj, _home(ctx), who))
+
+
+@contacts.command("unblock")
+def contacts_unblock(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
+    """Let somebody ring here again."""
+    from p2pcall.cli.records import unblock
+
+    return int(unblock(ctx.obj, _home(ctx), who))

@@ -88,6 +88,17 @@ class Witness:
         """Nobody calls a demo."""
         return None
 
+    @property
+    def can_ask(self) -> bool:
+        """Nobody calls."""
+        return False
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        """Nobody is kept."""
+        return None
+
     def waiting(self) -> None:
         """Nobody calls a demo."""
 

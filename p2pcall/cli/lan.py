@@ -32,6 +32,8 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
 
     def tell(make: Callable[..., Event], peer: LanPeer) -> None:
         contact = contacts.by_name(peer.name)
+        if contact is not None and contact.blocked:
+            contact = None
         addresses = tuple(format_address(address) for address in peer.addresses)
         event = make(clean(peer.name), addresses, peer.port, None if contact is None else contact.name)
         if lines is not None:

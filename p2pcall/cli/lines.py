@@ -1,8 +1,8 @@
-"""Lines of JSON to stdout from an event loop that must not wait for their reader.
+"""Lines to stdout and stderr from an event loop that must not wait for their reader.
 
 A thread writes; between it and the loop is a queue with a bound. If that is full, lines that may be missed (figures of
-one second) make room and are counted; if there are none, nobody reads, which is the same as a closed stdout. The order
-of lines is kept, and a line is never mixed with another. Leaves out: what is in a line (`events`).
+one second) make room, else the oldest, and they are counted: a reader that stands still misses something, and ends
+nothing. The order of lines is kept, and a line is never mixed with another. Leaves out: what is in a line (`events`).
 """
 
 import asyncio
@@ -28,19 +28,26 @@ _LOOK_S: Final = 0.1
 class LineWriter:
     """`put` from one thread; `close` at the end, whatever happened."""
 
-    def __init__(self, stream: TextIO, on_closed: Callable[[], None], *, limit: int = QUEUE_LINES) -> None:
-        """In a running loop: there `on_closed` is called, once, when no more can be written (see `failure`)."""
+    def __init__(
+        self, stream: TextIO, on_closed: Callable[[], None] | None = None, *, limit: int = QUEUE_LINES
+    ) -> None:
+        """With `on_closed` in a running loop: there it is called, once, when no more can be written (see `failure`)."""
         self.dropped = 0
-        """Lines that made room for others."""
+        """Lines that may be missed and made room for others."""
+        self.lost = 0
+        """Other lines that did so, for there were none of those."""
         self.stuck = False
-        """Lines were lost because nobody took them in time."""
+        """Lines were left at the end because nobody took them in time."""
         self.failure: StdoutClosed | P2PCallError | None = None
         self._stream, self._limit = stream, limit
         self._fd = _descriptor(stream)
-        self._on_closed, self._loop = on_closed, asyncio.get_running_loop()
+        self._on_closed = on_closed
+        self._loop = None if on_closed is None else asyncio.get_running_loop()
         self._queue: deque[tuple[str, bool]] = deque()
+        self._may_go = 0
+        """Lines in it that may be missed."""
         self._changed = threading.Condition()
-        self._closing = self._given_up = False
+        self._closing = self._given_up = self._writing = False
         self._thread = threading.Thread(target=self._run, name="p2pcall-lines", daemon=True)
         self._thread.start()
 
@@ -51,13 +58,19 @@ class LineWriter:
                 return
             if len(self._queue) < self._limit or self._make_room(droppable):
                 self._queue.append((line, droppable))
-                self._changed.notify()
+                self._may_go += droppable
+                self._changed.notify_all()
+
+    def settle(self, wait_s: float) -> None:
+        """Wait until all is out that was put, but not for long: before something else is written to the same place."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._queue or self._writing) or self._over(), wait_s)
 
     def close(self, wait_s: float = CLOSE_WAIT_S) -> bool:
         """No more lines; whether all are out, for which a slow reader gets `wait_s`. After a no stdout is silenced."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(wait_s)
         if self._thread.is_alive():
             self._given_up = self.stuck = True
@@ -70,25 +83,28 @@ class LineWriter:
     # --- with the lock held ------------------------------------------------------------------------------------
 
     def _make_room(self, droppable: bool) -> bool:
-        """The oldest line that may be missed goes, which may be the new one itself. False: there is no room."""
-        for index, (_, may_go) in enumerate(self._queue):
-            if may_go:
-                del self._queue[index]
-                self.dropped += 1
-                return True
+        """The oldest line that may be missed goes, which may be the new one itself (False), or else the oldest."""
+        if self._may_go:
+            index = next(index for index, (_, may_go) in enumerate(self._queue) if may_go)
+            del self._queue[index]
+            self._may_go -= 1
+            self.dropped += 1
+            return True
         if droppable:
             self.dropped += 1
-        else:
-            self.stuck = True
-            self._fail(StdoutClosed("standard output is not read"))
-        return False
+            return False
+        self._queue.popleft()
+        self.lost += 1
+        return True
 
     def _fail(self, failure: StdoutClosed | P2PCallError) -> None:
         self.failure = failure
         self._queue.clear()
-        self._changed.notify()
-        with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
-            self._loop.call_soon_threadsafe(self._on_closed)
+        self._may_go = 0
+        self._changed.notify_all()
+        if self._loop is not None and self._on_closed is not None:
+            with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
+                self._loop.call_soon_threadsafe(self._on_closed)
 
     # --- the thread --------------------------------------------------------------------------------------------
 
@@ -103,8 +119,15 @@ class LineWriter:
 
     def _next(self) -> str | None:
         with self._changed:
+            self._writing = False
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._queue or self._closing or self._over())
-            return self._queue.popleft()[0] if self._queue and not self._over() else None
+            self._writing = bool(self._queue) and not self._over()
+            if not self._writing:
+                return None
+            line, may_go = self._queue.popleft()
+            self._may_go -= may_go
+            return line
 
     def _over(self) -> bool:
         return self._given_up or self.failure is not None

@@ -13,7 +13,6 @@ import typer
 from p2pcall import names
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.settings import (
-    MAX_NAME_BYTES,
     RING_TIMEOUT_S,
     Announce,
     Answer,
@@ -21,6 +20,7 @@ from p2pcall.engine.settings import (
     MediaSettings,
 )
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.names import MAX_NAME_BYTES
 
 MAX_PORT = 65535
 
@@ -106,6 +106,7 @@ MaxDuration = Annotated[
 ]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
+Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No cursor movement: one line a second.")]
@@ -186,10 +187,10 @@ def own_name(name: str | None) -> str:
     """What this side calls itself: `--name`, else the login name, else the host's; always one that can be dialled."""
     if name is None:
         return _default_name()
-    if not name.strip() or not names.printable(name):
+    if not names.printable(name) or not names.tidy(name):
         raise usage("--name wants one to 64 printable characters")
     name = names.tidy(name)
-    if not name or len(name.encode()) > MAX_NAME_BYTES:
+    if len(name.encode()) > MAX_NAME_BYTES:
         raise usage(f"--name has one to {MAX_NAME_BYTES} bytes of UTF-8")
     check_dialable(name, "--name")
     return name

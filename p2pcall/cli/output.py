@@ -6,14 +6,17 @@ time are shown when it is over.
 
 import asyncio
 import os
+import stat
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Self
+from typing import Final, Self, TextIO
 
 from p2pcall import events
 from p2pcall.cli import stdout, words
 from p2pcall.cli.lines import CLOSE_WAIT_S, LineWriter
+from p2pcall.cli.naming import NameQuestion
 from p2pcall.cli.views import PlainView, Quiet, ScreenView, WindowView
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
@@ -25,6 +28,10 @@ from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
 from p2pcall.view.window import may_open
 
+MAX_HELD: Final = 200
+"""Lines that wait for the end of a call, the newest: what somebody reads who comes back to the terminal."""
+SETTLE_S: Final = 0.2
+"""So long what was said gets to be out before the terminal is used for something else; mostly it is out at once."""
 BELL_EVERY_S = 3.0
 """Between two bells of the terminal while it rings."""
 QUESTION = b"answer? [a] sound only  [v] with camera  [d] decline "
@@ -46,12 +53,16 @@ class Output:
     def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
         self._view: ScreenView | PlainView | None = None
-        self._held: list[str] = []
+        self._held: deque[str] = deque(maxlen=MAX_HELD)
+        self._left_out = 0
+        """Lines that found no room there."""
         self._lines: LineWriter | None = None
+        self._told: LineWriter | None = None
         sequences = not plain and probe(env.environ).cursor
         self.terminal = _terminal(env, json, sequences=sequences)
         self.on_closed: Callable[[], None] | None = None
         """stdout has no reader any more."""
+        self._closed_down = False
 
     def __enter__(self) -> Self:
         return self
@@ -65,15 +76,21 @@ class Output:
     def close(self, wait_s: float = CLOSE_WAIT_S) -> P2PCallError | None:
         """What is still to be written to stdout, or `wait_s` is over; why it could not be, if it is an error."""
         lines = self._lines
-        if lines is None:
-            return None
-        lines.close(wait_s)
-        if lines.stuck:
-            self.emit(events.Warning("stdout-stuck", "nobody took what was written to standard output"))
-        elif lines.dropped:
-            text = f"standard output was read too slowly, {lines.dropped} events (stats) were left out"
-            self.emit(events.Warning("stdout-slow", text))
-        return lines.failure if isinstance(lines.failure, P2PCallError) else None
+        try:
+            if lines is None:
+                return None
+            lines.close(wait_s)
+            if lines.stuck:
+                self.emit(events.Warning("stdout-stuck", "nobody took what was written to standard output"))
+            elif lines.dropped or lines.lost:
+                which = "" if lines.lost else " (stats)"
+                text = f"standard output was read too slowly, {lines.dropped + lines.lost} events{which} were left out"
+                self.emit(events.Warning("stdout-slow", text))
+            return lines.failure if isinstance(lines.failure, P2PCallError) else None
+        finally:
+            self._closed_down = True
+            if self._told is not None:
+                self._told.close(wait_s)
 
     def emit(self, event: Event) -> None:
         """Tell one event."""
@@ -82,7 +99,7 @@ class Output:
             if self._lines is None:
                 self._lines = LineWriter(self._env.stdout, self._closed)
             line = to_json(event, now)
-            self._lines.put(line, droppable=isinstance(event, events.Stats))
+            self._lines.put(line, droppable=isinstance(event, events.Stats | events.Missed))
         text = words.line(event, time.strftime("%H:%M", time.localtime(now)))
         if text is None or (self._quiet and not isinstance(event, events.Error)):
             return
@@ -90,6 +107,7 @@ class Output:
             return
         if self._view is not None and not isinstance(self._view, PlainView):
             if not isinstance(event, events.Media):
+                self._left_out += len(self._held) == MAX_HELD
                 self._held.append(text)
         else:
             self.say(text)
@@ -106,7 +124,17 @@ class Output:
         """
         if not text.startswith("p2pcall: ") and (cells := _columns(self._env)):
             text = wrapped(text, cells)
-        stdout.say(self._env, text)
+        if self._closed_down or not _may_wait(self._env.stderr):
+            stdout.say(self._env, text)
+            return
+        if self._told is None:
+            self._told = LineWriter(self._env.stderr)
+        self._told.put(text)
+
+    def _settle(self) -> None:
+        """What was said comes before what is drawn or asked."""
+        if self._told is not None:
+            self._told.settle(SETTLE_S)
 
     def waiting(self) -> None:
         """A line for people alone: whoever reads events knows it from them."""
@@ -123,11 +151,26 @@ class Output:
         """Ring the bell and wait for a key; what is offered is what can be. None without a terminal to ask at, or in
         its background.
         """
-        if self.terminal is None or not self.terminal.available:
+        if self.terminal is None or not self.can_ask:
             return None
         if self._quiet or self._json:  # whoever is asked must know who calls
             self.say(words.line(incoming) or "")
         return self._question(self.terminal, QUESTION if camera else QUESTION_WITHOUT_CAMERA)
+
+    @property
+    def can_ask(self) -> bool:
+        """There is a terminal, and we are not in its background."""
+        return self.terminal is not None and self.terminal.available
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        """Under which name to keep them; None for those who want quiet, too."""
+        if self._quiet or self._json or self.terminal is None or not self.can_ask:
+            return None
+        self.say(problem or f"keep {claimed} ({fingerprint}) as a contact?")
+        self._settle()
+        return NameQuestion(self.terminal, offered).ask()
 
     async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()
@@ -138,6 +181,7 @@ class Output:
                 if key in ANSWERS and not answer.done():
                     answer.set_result(ANSWERS[key])
 
+        self._settle()
         terminal.enter(alternate=False)
         if not terminal.entered:
             return "decline"
@@ -184,6 +228,7 @@ class Output:
         if self._plain or drawn is Mode.PLAIN:
             self._view = PlainView(self, terminal, on_key)
         else:
+            self._settle()
             terminal.enter()
             terminal.discard_typed()
             screen = Screen(terminal, drawn, ability=ability)
@@ -194,9 +239,19 @@ class Output:
     def view_closed(self) -> None:
         """The terminal is free for lines again."""
         self._view = None
+        if self._left_out:
+            self.say(f"{self._left_out} lines of before are left out")
         for text in self._held:
             self.say(text)
         self._held.clear()
+        self._left_out = 0
+
+
+def _may_wait(stream: TextIO) -> bool:
+    """Whether who writes there may have to wait for a reader: not where it is a file or memory."""
+    with suppress(OSError, ValueError):
+        return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    return False
 
 
 def _columns(env: Env) -> int:

@@ -1,18 +1,18 @@
 """The commands that only show or change what is kept: `id`, `devices`, `contacts`."""
 
 import json as jsonlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2pcall.cli.options import check_dialable, own_name, usage
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.contacts import Contacts, as_typed, normalise_name
+from p2pcall.store.contacts import SHORT_FINGERPRINT, Contacts, as_typed, normalise_name
 from p2pcall.store.home import Home
-from p2pcall.store.identity import load_or_create
+from p2pcall.store.identity import fingerprint, load_or_create, read_fingerprint
 from p2pcall.view.sanitize import clean
 
 if TYPE_CHECKING:
@@ -96,43 +96,45 @@ def _window_driver(env: Env) -> str:
 
 def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
     """`p2pcall contacts list`."""
-    from p2pcall.store.identity import fingerprint
-
-    known = Contacts(home).all()
+    book = Contacts(home)
+    rows: list[dict[str, object]] = [
+        {
+            "name": one.name,
+            "fingerprint": fingerprint(one.public),
+            "added": one.added,
+            "verified": one.verified,
+            "blocked": one.blocked,
+        }
+        for one in book.all()
+    ]
+    kept = {row["fingerprint"] for row in rows}
+    rows += [
+        {"name": key[:SHORT_FINGERPRINT], "fingerprint": key, "added": at, "verified": False, "blocked": True}
+        for key, at in book.blocked().items()
+        if key not in kept
+    ]
     if json:
-        _rows(
-            env,
-            [
-                {
-                    "name": one.name,
-                    "fingerprint": fingerprint(one.public),
-                    "added": one.added,
-                    "verified": one.verified,
-                }
-                for one in known
-            ],
-        )
+        _rows(env, rows)
         return ExitCode.OK
-    if not known:
+    if not rows:
         _print(env, "no contacts yet: a call that you place or answer leaves one")
         return ExitCode.OK
-    rows = [
-        (
-            clean(one.name),
-            "verified" if one.verified else "not verified",
-            datetime.fromtimestamp(one.added, UTC).date().isoformat(),
-            fingerprint(one.public),
-        )
-        for one in known
-    ]
-    table(env, rows, "name", "known", "since", "fingerprint")
+    table(env, [_told(row) for row in rows], "name", "known", "since", "fingerprint")
     return ExitCode.OK
+
+
+def _told(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """One row of the list, for people."""
+    known = "blocked" if row["blocked"] else "verified" if row["verified"] else "not verified"
+    return row["name"], known, _date(row["added"]), row["fingerprint"]
+
+
+def _date(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).date().isoformat()
 
 
 def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     """`p2pcall contacts show`: what to compare with them outside of a call."""
-    from p2pcall.store.identity import fingerprint
-
     contacts = Contacts(home)
     contact = contacts.by_name(name)
     if contact is None:
@@ -149,14 +151,16 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
             "uri": uri,
             "added": contact.added,
             "verified": contact.verified,
+            "blocked": contact.blocked,
         }
         _rows(env, [row])
         return ExitCode.OK
     half = len(number) // 2
+    known = "verified" if contact.verified else "not verified (press i in a call, or contacts verify)"
     shown = {
-        "name": clean(contact.name),
-        "known": "verified" if contact.verified else "not verified (press i in a call, or contacts verify)",
-        "since": datetime.fromtimestamp(contact.added, UTC).date().isoformat(),
+        "name": contact.name,
+        "known": f"{known}; blocked" if contact.blocked else known,
+        "since": _date(contact.added),
         "fingerprint": printed,
         "safety number": " ".join(number[:half]),
         "": " ".join(number[half:]),
@@ -179,10 +183,53 @@ def _no_such_contact(name: str) -> P2PCallError:
 
 def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
     """`p2pcall contacts remove`."""
-    if Contacts(home).remove(name) is None:
+    contact = Contacts(home).remove(name)
+    if contact is None:
         raise _no_such_contact(name)
-    say(env, f"{clean(name)} is forgotten; the next call pairs anew")
+    what = "the key stays blocked" if contact.blocked else "the next call pairs anew"
+    say(env, f"{clean(name)} is forgotten; {what}")
     return ExitCode.OK
+
+
+def block(env: Env, home: Home, who: str) -> ExitCode:
+    """`p2pcall contacts block`: whoever has that key is a stranger, and one that never rings."""
+    contacts = Contacts(home)
+    name, key = _whose(contacts, who)
+    if key == load_or_create(home, env.entropy).fingerprint:
+        raise usage("that is your own key", "p2pcall id")
+    contacts.block(key, env.clock.time())
+    say(env, f"{name} is blocked, and cannot make you ring any more")
+    return ExitCode.OK
+
+
+def unblock(env: Env, home: Home, who: str) -> ExitCode:
+    """`p2pcall contacts unblock`."""
+    contacts = Contacts(home)
+    name, key = _whose(contacts, who)
+    if not contacts.unblock(key):
+        raise P2PCallError(
+            "not-blocked", f"{name} is not blocked", ExitCode.NOT_FOUND, "p2pcall contacts list"
+        )
+    say(env, f"{name} is not blocked any more")
+    return ExitCode.OK
+
+
+def _whose(contacts: Contacts, who: str) -> tuple[str, str]:
+    """A name to tell, and the fingerprint that is meant: a contact's, one as it stands, or a listed one's beginning.
+
+    What reads as a fingerprint is one, whatever somebody calls himself.
+    """
+    key = read_fingerprint(who)
+    if key is not None:
+        names = [contact.name for contact in contacts.all() if fingerprint(contact.public) == key]
+        return (*names, key[:SHORT_FINGERPRINT])[0], key
+    contact = contacts.by_name(who)
+    if contact is not None:
+        return contact.name, fingerprint(contact.public)
+    listed = [key for key in contacts.blocked() if key[:SHORT_FINGERPRINT] == who.lower()]
+    if len(listed) != 1:
+        raise _no_such_contact(who)
+    return listed[0][:SHORT_FINGERPRINT], listed[0]
 
 
 def rename_contact(env: Env, home: Home, old: str, new: str) -> ExitCode:
@@ -197,8 +244,6 @@ def rename_contact(env: Env, home: Home, old: str, new: str) -> ExitCode:
 
 def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
     """`p2pcall contacts add`: a key that came another way than by a call."""
-    from p2pcall.store.identity import fingerprint
-
     name = normalise_name(name)
     check_dialable(name, "a contact called")
     contacts = Contacts(home)
@@ -207,6 +252,8 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
     except ValueError as error:
         hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
         raise usage(f"{clean(uri, 80)} is nobody's URI: {error}", hint) from error
+    if fingerprint(public) in contacts.blocked():
+        raise usage("that key is blocked", f"p2pcall contacts unblock {fingerprint(public)}")
     known, other = contacts.by_key(public), contacts.by_name(name)
     if known is not None and known != other:
         hint = f"p2pcall contacts rename {as_typed(known.name, name)}"

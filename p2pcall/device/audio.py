@@ -4,15 +4,16 @@ Rules: PortAudio's callbacks copy and signal; everything with a thought in it ru
 microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls one frame when
 the ring behind the callback runs low. How low grows by one block after an underrun and shrinks again in quiet
 times. A callback that comes ahead of time waits for the loop while the card has sound left; a card whose buffer is
-too shallow for this machine, or too deep, is opened anew. Opening and closing take a thread of their own (a server
-that hangs takes for ever); failures, then and later, come through `on_error` once. Leaves out echo cancellation and
-choosing another device.
+too shallow for this machine, or too deep, is opened anew; a lazy one (see `depth`) while it still runs. Opening and
+closing take a thread of their own (a server that hangs takes for ever); failures, then and later, come through
+`on_error` once. Leaves out echo cancellation and choosing another device.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,9 @@ STALLED_S = 4.0
 """No callback for so long: the card is gone or its server hangs."""
 MAX_DEVICE_S = 3.0
 """A card that says it has more than this in hand is not believed; virtual ones have two seconds."""
+WARM_S = 0.03
+_lazy_cards: set[str] = set()
+"""Names of cards that were found to be lazy: they are so in the next call, too."""
 CLOCK_GAIN = 0.05
 CLOCK_JUMP_S = 0.05
 """Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
@@ -234,7 +238,10 @@ class Speaker:
         self._reserve_blocks = RESERVE_BLOCKS
         self._seen_underruns = 0
         self._calm_since = 0.0
-        self._depth = Depth()
+        self._depth = Depth(lazy=card.name in _lazy_cards)
+        self._next: Stream | None = None
+        """Another stream on the same card, which takes over when it plays."""
+        self._warm_at = inf
         self._turn = (-1.0, 0.0)
         """The card's clock, which stands still while it asks for several blocks; when nothing more is left to play."""
 
@@ -246,16 +253,34 @@ class Speaker:
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
         self._calm_since = self._scheduler.time()
-        self._open()
+        self._open(self._depth.asked)
 
     def stop(self) -> None:
         self._pull = None
+        if self._next is not None:
+            self._next.stop()
         self._stream.stop(drain=True)
 
     def _open(self, latency_s: float = 0.0) -> None:
         self._stream = Stream(self._card, self._scheduler, self._failed, latency_s)
         self._depth.opening()
         self._stream.start(partial(self._callback, self._stream))
+
+    def _open_beside(self, latency_s: float) -> None:
+        """As long as the one before runs, a lazy card does not pause for the next."""
+        self._next = Stream(self._card, self._scheduler, self._busy, latency_s)
+        self._next.start(partial(self._callback, self._next))
+
+    def _busy(self, _: P2PCallError) -> None:
+        self._next = None
+        self._depth.busy()
+
+    def _take_over(self) -> None:
+        if self._next is not None and self._pull is not None:
+            _lazy_cards.add(self._card.name)
+            before, self._stream, self._next = self._stream, self._next, None
+            self._depth.opening()
+            before.stop()
 
     def _failed(self, error: P2PCallError) -> None:
         if self._pull is None:
@@ -269,8 +294,10 @@ class Speaker:
     def _callback(self, stream: Stream, out: Any, frames: int, times: Any, status: Any) -> None:
         """PortAudio's thread: copy, signal; wait only where the card has something to play meanwhile."""
         target = memoryview(out)
-        if stream is not self._stream:  # it is being closed, another one has its place
+        if stream is not self._stream:  # it is being closed, another one has its place; or takes it now
             target[:] = bytes(len(target))
+            if stream is self._next:
+                self._warm_up(stream)
             return
         stream.calls += 1
         waits = times.outputBufferDacTime - times.currentTime
@@ -287,6 +314,17 @@ class Speaker:
             self.underruns += self._playing
         if len(self._ring) < self._low_water():
             self._ask()
+
+    def _warm_up(self, stream: Stream) -> None:
+        """It plays when it asks for more than the first blocks, which it takes at once."""
+        now = self._scheduler.time()
+        if not stream.calls:
+            self._warm_at = now + WARM_S
+        stream.calls += 1
+        if now >= self._warm_at:
+            self._warm_at = inf
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._scheduler.call_soon_threadsafe(self._take_over)
 
     def _ask(self) -> bool:
         """Has the loop fill the ring; False when there is no loop any more."""
@@ -328,7 +366,11 @@ class Speaker:
             self._reserve_blocks -= 1
             self._calm_since = now
         wanted = self._depth.change(now, self._stream.latency_s)
-        if wanted is not None and self._pull is not None:
+        if wanted is None or self._pull is None or self._next is not None:
+            return
+        if self._depth.lazy:
+            self._open_beside(wanted)
+        else:
             self._stream.stop()
             self._open(wanted)
 

@@ -4,7 +4,9 @@ Rules: told of every callback in the card's thread, asked in the loop; time is a
 no callback came. To run dry once is an accident, twice within some seconds is this machine: each time is heard, and
 so is opening the card anew, so the step is taken at once to where the longer pause would not have been heard. A
 buffer of which less than half was needed for long is all delay, and is given up; the next one is kept for twice as
-long. Leaves out opening anything.
+long. A card that takes no block for very long is lazy: a virtual one that renders seconds ahead when it has nothing
+to play, so before it starts and whenever it runs dry. There it must not come to that: its buffer is deep, and stays
+so. Leaves out opening anything.
 """
 
 from collections import deque
@@ -20,13 +22,18 @@ DEEPEST_S: Final = 0.2
 WORTH_IT: Final = 1.25
 """Not opened anew for less; also where the card does not do what it is asked."""
 CALM_S: Final = 30.0
+LAZY_S: Final = 0.25
+"""No card that plays asks for nothing for so long; and if it was the machine, deep is right as well."""
+LAZY_DEPTH_S: Final = 0.06
+"""For a lazy card: threads are late by 20 to 40 ms now and then on machines that are not idle."""
 
 
 class Depth:
     """Of one speaker; seconds throughout."""
 
-    def __init__(self) -> None:
-        self.asked = 0.0
+    def __init__(self, *, lazy: bool = False) -> None:
+        self.lazy = lazy
+        self.asked = LAZY_DEPTH_S if lazy else 0.0
         """How deep the buffer was asked to be; 0 for as shallow as it goes."""
         self._refused = False
         self._calm_s = CALM_S
@@ -42,6 +49,10 @@ class Depth:
         """The card could not be opened as deep as that: it is shallow, and stays so."""
         self.asked, self._refused = 0.0, True
 
+    def busy(self) -> None:
+        """The card has no second stream: nothing virtual, so it was the machine that stood still."""
+        self.asked, self.lazy = 0.0, False
+
     def settled(self, now: float) -> bool:
         """What is missed now counts."""
         return self._first is not None and now - self._first > SETTLE_S
@@ -50,6 +61,9 @@ class Depth:
         """The card asks for more; it was `dry`, or had something left."""
         if self._first is None:
             self._first = self._calm_since = now
+        elif not self.lazy and now - self._last > LAZY_S:
+            self.lazy = True
+            self._first = self._calm_since = now  # only now it plays
         elif self.settled(now):
             pause = now - self._last
             self._longest = max(self._longest, pause)
@@ -59,6 +73,9 @@ class Depth:
 
     def change(self, now: float, depth: float) -> float | None:
         """How deep the card is to be opened now (0: shallow), which has `depth`; None if it is right as it is."""
+        if self.lazy and not self._refused and max(self.asked, depth) < LAZY_DEPTH_S:
+            self.asked = LAZY_DEPTH_S
+            return self.asked
         dry = tuple(self._dry)  # the card's thread goes on
         if len(dry) == DRY_TIMES:
             self._dry.clear()
@@ -67,7 +84,7 @@ class Depth:
             if often and not self._refused and wanted > WORTH_IT * max(depth, self.asked):
                 self.asked = wanted
                 return wanted
-        elif self.asked and self.settled(now) and now - self._calm_since > self._calm_s:
+        elif self.asked and not self.lazy and self.settled(now) and now - self._calm_since > self._calm_s:
             longest, self._longest, self._calm_since = self._longest, 0.0, now
             if longest < depth / 2:
                 self._calm_s *= 2

@@ -42,7 +42,7 @@ class AudioSend:
         self.muted = False
 
     def on_frame(self, pcm: bytes, captured_at: float) -> None:
-        """One microphone frame (1,920 bytes), captured until `captured_at` (loop time)."""
+        """One microphone frame (1,920 bytes), captured until `captured_at`."""
         data = self._encoder.encode(SILENT_FRAME if self.muted else pcm)
         self._seq += self._left_out(captured_at)
         packet = self._redundancy.packet(self._seq, data, self._session_ms(captured_at))
@@ -77,7 +77,7 @@ class AudioReceive:
         self.stats = ReceiveStats()
         self.malformed = 0
         self.last_pull_at = 0.0
-        """Loop time at which the speaker took its last frame."""
+        """When the speaker took its last frame."""
         self.playing = False
         """A real frame (not silence or concealment) has been handed to the speaker."""
         self.on_first_play: Callable[[], None] | None = None

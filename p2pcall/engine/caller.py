@@ -1,7 +1,9 @@
 """`dial`: find the other side, prove who it is, let it ring, talk.
 
 The key is checked before our own is shown wherever it is known beforehand. Both dialling each other at once is one
-call: the one that the lower static key dialled goes on, the other is dropped without a word.
+call, if they know each other's keys: the one that the lower static key dialled goes on, the other is dropped without
+a word. To all others the port of a dialler is silent. A name that was typed is kept with the key that is found there,
+and one that the other side claims if a person says so after the call.
 """
 
 import asyncio
@@ -10,10 +12,11 @@ from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
 
 from p2pcall import events
 from p2pcall.engine.devices import Devices
+from p2pcall.engine.keeping import ask_to_keep
 from p2pcall.engine.locate import Found, locate
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import REFUSALS, Outcome
-from p2pcall.engine.people import Who
+from p2pcall.engine.people import Who, own_key
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address
@@ -22,6 +25,7 @@ from p2pcall.proto.calling import glare_winner
 from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
+from p2pcall.store.identity import fingerprint
 
 NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
 """What the system says of an address that its own addresses (or the bound ones) do not lead to."""
@@ -51,8 +55,8 @@ class Caller:
         self._leave_out_oneself()
         self._leave_out_families()
         expected = self._found.expected_key
-        known = station.people.keys() if expected is None else []
-        self._let_rivals_in(expected)
+        known = list(station.people.let_in()) if expected is None else []
+        self._let_rivals_in(known if expected is None else [expected])
         self._node.on_unreachable = self._unreachable
         started_at = self._node.now()
         line = self._line = self._node.dial(self._found.addresses, expected, known)
@@ -73,10 +77,14 @@ class Caller:
         line, remote_video = answered
         assert self._who is not None
         setup_ms = (self._node.now() - started_at) * 1000
-        station.pin(self._who.name, line.peer.remote_static)
-        return await station.talk(
+        if self._found.name is not None:
+            await station.pin(self._who.name, line.peer.remote_static)
+        outcome = await station.talk(
             line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
+        if outcome.reason != "not-verified":
+            await ask_to_keep(station, self._who, line.peer.remote_static)
+        return outcome
 
     def _leave_out_oneself(self) -> None:
         """One's own port would answer, and it would be a call to oneself. P2PCallError if nothing else is left."""
@@ -109,6 +117,10 @@ class Caller:
                 case HandshakeFailed():
                     raise self._nothing_answers()
                 case HandshakeDone():
+                    if self._station.people.is_self(line.peer.remote_static):
+                        line.drop()
+                        raise own_key()
+                    self._only_rivals_of(line)
                     self._invite(line)
                     self._settle_rivals(line)
                 case RemoteRinging():
@@ -134,8 +146,6 @@ class Caller:
 
     def _refused_by(self, line: Line, end: Ended) -> Outcome:
         """The line ended before an answer: what is that to us?"""
-        if end.remote and end.reason is Reason.KEY_CHANGED:
-            raise self._we_are_not_trusted()
         if end.reason is Reason.BROKEN_PROMISE:
             return Outcome(end.reason.slug, line.peer.call_id)
         if not end.remote:  # silence: nobody there, or nobody who wants to be there
@@ -151,10 +161,11 @@ class Caller:
         self._node.pump()
 
     def _identify(self, line: Line, claimed: str) -> None:
+        people, key = self._station.people, line.peer.remote_static
         try:
-            self._who = self._station.people.identify(line.peer.remote_static, self._found.name or claimed)
+            self._who = people.identify(key, self._found.name or claimed)
         except P2PCallError:
-            line.hang_up(Reason.KEY_CHANGED)
+            line.hang_up(Reason.HUNG_UP)  # the reason is nobody's business
             raise
 
     # --- nobody there ------------------------------------------------------------------------------------------
@@ -195,27 +206,26 @@ class Caller:
         pinned = self._found.expected_key
         assert pinned is not None
         assert shown is not None
-        return key_changed(self._found.name or self._target, pinned, shown)
-
-    def _we_are_not_trusted(self) -> P2PCallError:
-        return P2PCallError(
-            "key-changed",
-            "the other side knows another key under your name, and refused",
-            ExitCode.UNTRUSTED,
-            "read them, over another channel, the fingerprint of `p2pcall id`: they can make room for it with "
-            "`p2pcall contacts remove` or, if somebody else has your name, `p2pcall contacts rename`",
-        )
+        if self._found.name is not None:
+            return key_changed(self._found.name, pinned, shown)
+        text = f"{fingerprint(shown)} answers there, not {fingerprint(pinned)}, which was dialled"
+        hint = "ask them, over another channel, for the URI that `p2pcall id` tells, and where they are"
+        return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
 
     # --- both dial at once -------------------------------------------------------------------------------------
 
-    def _let_rivals_in(self, expected: bytes | None) -> None:
-        """The one who is called may be calling us: to all others the port is silent, if it is known who that is."""
+    def _let_rivals_in(self, keys: list[bytes]) -> None:
+        """The one who is called may be calling us, and is one of these: to all others the port is silent."""
         endpoint = self._node.endpoint
-        if expected is not None:
-            endpoint.contacts([expected])
-            endpoint.reach = "contacts"
-        endpoint.accepting = True
+        endpoint.contacts(keys)
+        endpoint.reach = "contacts"
+        endpoint.accepting = bool(keys)
         self._node.on_caller = self._rival
+
+    def _only_rivals_of(self, line: Line) -> None:
+        """Our line is up: who is called is known, and has seen our key as we have seen theirs."""
+        self._node.endpoint.contacts([line.peer.remote_static])
+        self._node.endpoint.accepting = True
 
     def _rival(self, line: Line) -> None:
         task = asyncio.ensure_future(self._hear_rival(line))

@@ -28,6 +28,7 @@ from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_there, of_
 from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
 from p2pcall.device.pace import MediaClock
 from p2pcall.device.streams import is_stream
+from p2pcall.engine.aside import aside
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.env import Env
@@ -374,6 +375,14 @@ def open_devices(
     return Devices(
         microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, finite, one_file
     )
+
+
+async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
+    """`open_devices` beside the loop: files and sound servers may be slow."""
+    loop = asyncio.get_running_loop()
+    if settings.echo:
+        return open_devices(settings, env)
+    return await aside(lambda: open_devices(settings, env, call, loop=loop))
 
 
 def _inputs(media: MediaSettings, notes: Notes) -> Inputs:

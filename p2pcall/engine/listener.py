@@ -1,29 +1,62 @@
 """`listen`: wait for calls, ring, ask, talk, and listen on.
 
-Nothing is captured before the answer. One call at a time; a second caller hears busy. A caller that may not make
-this side ring, or whose key is not the one kept under its name, never gets as far as a question.
+Nothing is captured before the answer. One call at a time; a second caller hears busy, but a contact comes before a
+stranger who is asked about: that one goes on hearing it ring, and is asked about again if still there afterwards. A
+caller that may not make this side ring never gets as far as a question. Whoever claims a contact's name with another
+key is a stranger without a name, to whom nothing is done that is not done to all strangers.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from signal import SIGINT
+from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import SILENCE
-from p2pcall.engine.devices import Devices, Speaker, open_devices
+from p2pcall.engine.devices import Devices, Speaker, look_for_devices
+from p2pcall.engine.keeping import ask_to_keep
+from p2pcall.engine.missed import Missed
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.people import Who
-from p2pcall.engine.ringtone import ring
+from p2pcall.engine.people import Who, own_key, poses
+from p2pcall.engine.ringtone import ring as ring_tone
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
 from p2pcall.net.discovery import Announcer, AnnounceState, announced_name, instance_label
+from p2pcall.proto.calling import State
 from p2pcall.proto.happenings import Ended, Incoming
+from p2pcall.proto.limits import RateLimit
 from p2pcall.proto.messages import Reason
+from p2pcall.store.contacts import SHORT_FINGERPRINT
+from p2pcall.store.identity import fingerprint
 
 ASK_TIMEOUT_S = 120.0
 """The question is withdrawn after so long: no caller lets it ring longer."""
+STRANGERS_PER_S: Final = 1.0
+"""So often strangers are asked about, and told as posing as somebody, in the long run: a person reads no faster."""
+STRANGERS_BURST: Final = 5
+"""So many of them may come at once: some friends who ring for the first time on one evening."""
+MAX_TOLD: Final = 256
+"""Keys that are remembered as told, the newest; what is told once more after so many others does no harm."""
+
+
+@dataclass(slots=True)
+class _Ring:
+    """A call from the moment at which it may ring."""
+
+    line: Line
+    incoming: Incoming
+    who: Who
+    event: events.Incoming
+    since: float
+    timer: asyncio.TimerHandle | None = None
+    """Runs while the caller hears it ring."""
+    asked: bool = False
+    outcome: Outcome | None = None
+    """Of a call that was up."""
 
 
 class Listener:
@@ -38,6 +71,18 @@ class Listener:
         self._over: asyncio.Future[Outcome] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._engaged: Line | None = None
+        """Whose turn it is: to ring, or to talk."""
+        self._floor = asyncio.Lock()
+        """Held by whoever rings or talks, so that a question is withdrawn before the next is there."""
+        self._question: asyncio.Future[str] | None = None
+        """About a stranger, who gives way to contacts until it is answered."""
+        self._aside: Line | None = None
+        """That stranger's line, after it has given way."""
+        self._keeping: asyncio.Task[None] | None = None
+        self._missed = Missed(station)
+        self._strangers = RateLimit(STRANGERS_PER_S, STRANGERS_BURST)
+        self._posers = RateLimit(STRANGERS_PER_S, STRANGERS_BURST)
+        self._told: dict[bytes, None] = {}
         self._calls = 0
         self._told_name = announced_name(instance_label(self._settings.name))
 
@@ -61,6 +106,7 @@ class Listener:
             self._interrupted(station.interrupts.what)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
+        station.door.watch(self._let_in)
         try:
             return await self._over
         finally:
@@ -69,6 +115,8 @@ class Listener:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await station.door.close()
+            self._missed.close()
             if self._devices is not None:
                 self._devices.close()
             if announcer is not None:
@@ -106,9 +154,18 @@ class Listener:
     # --- one caller --------------------------------------------------------------------------------------------
 
     def _caller(self, line: Line) -> None:
-        task = self._loop.create_task(self._serve(line))
+        if self._station.people.is_self(line.peer.remote_static):
+            line.drop()
+            if self._once(line.peer.remote_static):
+                self._station.ui.emit(events.Warning("own-key", own_key().text))
+            return
+        self._start(self._serve(line))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._served)
+        return task
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -129,17 +186,68 @@ class Listener:
             signal = await line.signals.get()
         if isinstance(signal, Ended):
             return
-        who = self._admit(line, signal)
+        who = await self._admit(line, signal)
         if who is None:
             return
-        self._engaged = line
+        peer = line.peer
+        event = events.Incoming(
+            peer.call_id, who.name, who.fingerprint, who.known, signal.audio, signal.video
+        )
+        ring = _Ring(line, signal, who, event, self._node.now())
+        if self._engaged is not None:
+            self._engaged.tell("aside")
         try:
-            await self._ring(line, signal, who)
+            while await self._hold(ring) == "aside" and await self._stands_aside(ring):
+                pass
+        except asyncio.CancelledError:  # this side stops
+            if line.peer.state is State.INCOMING:
+                self._decline(line, Reason.DECLINED)
+                self._ended(event, "declined")
+            raise
         finally:
-            self._engaged = None
+            if ring.timer is not None:
+                ring.timer.cancel()
+        await self._afterwards(ring)
+
+    async def _hold(self, ring: _Ring) -> str:
+        """Ring, and talk if it is answered; how it was answered, or "aside" if somebody else comes first."""
+        self._engaged = ring.line
+        try:
+            async with self._floor:
+                return await self._ring(ring)
+        finally:
             self._station.interrupts.take = self._interrupted
+            if self._engaged is ring.line:
+                self._engaged = None
+                if self._aside is not None:
+                    self._aside.tell("again")
             self._let_in()
-        self._tell_waiting()
+
+    async def _stands_aside(self, ring: _Ring) -> bool:
+        """Until it is this one's turn again; False if the caller is gone by then."""
+        self._aside = ring.line
+        try:
+            return await self._await_answer(ring, None) == "again"
+        finally:
+            self._aside = None
+
+    async def _afterwards(self, ring: _Ring) -> None:
+        """After the last word: listen on, or not. Whoever was answered by a person may be kept by one."""
+        stop = self._station.interrupts.fired.is_set()
+        if ring.outcome is not None and (self._settings.once or stop):
+            self._engaged = ring.line  # nobody else is answered any more
+            await self._keep(ring)
+            if not self._over.done():
+                self._over.set_result(ring.outcome)
+        elif self._engaged is self._aside is None:
+            self._tell_waiting()
+            if ring.outcome is not None:
+                self._keeping = self._start(self._keep(ring))
+
+    async def _keep(self, ring: _Ring) -> None:
+        if ring.asked and ring.outcome is not None and ring.outcome.reason != "not-verified":
+            await ask_to_keep(self._station, ring.who, ring.line.peer.remote_static)
+            self._let_in()
 
     def _tell_waiting(self) -> None:
         """For people: that call is over, and the next may come."""
@@ -148,79 +256,117 @@ class Listener:
 
     def _let_in(self) -> None:
         """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
-        before = self._node.endpoint.reach
         try:
             self._station.let_in()
         except P2PCallError as error:
             self._station.ui.emit(events.Warning(error.slug, error.text))
-        if self._node.endpoint.reach != before:
-            text = "from now on only contacts can ring here (`--reach anyone` lets others ring)"
-            self._station.ui.emit(events.Warning("contacts-only", text))
 
-    def _admit(self, line: Line, incoming: Incoming) -> Who | None:
+    async def _admit(self, line: Line, incoming: Incoming) -> Who | None:
         """Who is calling, if they may make this side ring."""
-        people = self._station.people
-        key = line.peer.remote_static
+        people, key = self._station.people, line.peer.remote_static
         try:
             if self._node.endpoint.reach == Reach.CONTACTS.value and not people.is_contact(key):
                 line.drop()
                 return None
-            who = people.identify(key, incoming.name, calling=True)
+            blocked = people.is_blocked(key)
+            who = people.introduce(key, incoming.name)
         except P2PCallError as error:
-            changed = error.slug == "key-changed"
-            self._decline(line, Reason.KEY_CHANGED if changed else Reason.FAILED)
-            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            self._decline(line, Reason.FAILED)
+            printed = fingerprint(key)
+            self._missed.note(Who(printed[:SHORT_FINGERPRINT], printed, "new"), error.text, error.slug)
             return None
-        if self._engaged is not None:
-            self._decline(line, Reason.BUSY)
-            self._missed(who.name, who.fingerprint, "you were busy with another call")
+        if blocked:
+            await self._leave_unheard(line)
             return None
-        if self._settings.answer is Answer.NEVER:
-            self._decline(line, Reason.DECLINED)
-            self._missed(who.name, who.fingerprint, "declined, as --answer says")
+        if who.poses_as and key not in self._told and self._posers.take(self._node.now()) and self._once(key):
+            self._loop.call_soon(
+                self._station.ui.emit, poses(who)
+            )  # after what leaves now: it takes its time
+        refusal = self._refusal(who)
+        if refusal is not None:
+            reason, why = refusal
+            self._decline(line, reason)
+            self._missed.note(who, why)
             return None
         return who
 
-    def _missed(self, name: str, fingerprint: str, why: str, slug: str = "missed-call") -> None:
-        """Somebody who was not even asked about."""
-        text = f"missed call from {name} ({fingerprint}): {why}"
-        self._station.ui.emit(events.Warning(slug, text, name, fingerprint))
+    def _refusal(self, who: Who) -> tuple[Reason, str] | None:
+        """Why somebody is not even asked about, for them and for us."""
+        if self._engaged is not None and not self._gives_way(who):
+            return Reason.BUSY, "you were busy with another call"
+        if self._settings.answer is Answer.NEVER:
+            return Reason.DECLINED, "declined, as --answer says"
+        asked = who.known == "new" and not self._answers_by_itself(who)
+        if asked and not self._strangers.take(self._node.now()):
+            return Reason.BUSY, "too many strangers rang at once"
+        return None
 
-    async def _ring(self, line: Line, incoming: Incoming, who: Who) -> None:
-        event = events.Incoming(
-            line.peer.call_id, who.name, who.fingerprint, who.known, incoming.audio, incoming.video
-        )
-        self._station.ui.emit(event)
-        started_at = self._node.now()
-        if self._answers_by_itself(who):
-            answer = "video" if self._settings.media.video_in is not None or self._settings.echo else "audio"
-            asked = False
+    def _gives_way(self, who: Who) -> bool:
+        """Whether a stranger rings who is not answered yet, and somebody better known calls."""
+        return self._question is not None and not self._question.done() and who.known != "new"
+
+    def _once(self, key: bytes) -> bool:
+        """Whether nothing was told of this key yet; it is, now."""
+        if key in self._told:
+            return False
+        self._told[key] = None
+        if len(self._told) > MAX_TOLD:
+            del self._told[next(iter(self._told))]
+        return True
+
+    async def _leave_unheard(self, line: Line) -> None:
+        """A blocked key gets what a stranger gets who is not answered; nobody here hears or reads of it."""
+        alone = self._settings.answer is not Answer.ANYONE and not self._station.ui.can_ask
+        if self._engaged is not None:
+            self._decline(line, Reason.BUSY)
+        elif self._settings.answer is Answer.NEVER or alone:
+            self._decline(line, Reason.DECLINED)
         else:
-            answer, asked = await self._ask(line, event), True
-        if answer not in ("audio", "video"):
-            return
-        if asked:
-            self._station.pin(who.name, line.peer.remote_static)
-            self._let_in()
+            line.ring(self._settings.name)
+            timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
+            reason = Reason.DECLINED  # where this side stops
+            try:
+                while not isinstance(await line.signals.get(), Ended | Told):
+                    pass
+                reason = Reason.NO_ANSWER
+            finally:
+                timer.cancel()
+                self._decline(line, reason)
+
+    async def _ring(self, ring: _Ring) -> str:
+        if self._keeping is not None:  # who calls now is more urgent than who called before
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+            self._keeping = None
+        self._station.ui.emit(ring.event)
+        if self._answers_by_itself(ring.who):
+            answer = "video" if self._settings.media.video_in is not None or self._settings.echo else "audio"
+        else:
+            answer, ring.asked = await self._ask(ring), True
+        if answer in ("audio", "video"):
+            if ring.timer is not None:
+                ring.timer.cancel()
+            await self._talk(ring, video=answer == "video")
+        return answer
+
+    async def _talk(self, ring: _Ring, *, video: bool) -> None:
+        line = ring.line
         try:
-            devices = self._fresh_devices(line)
+            devices = await self._fresh_devices(line)
         except P2PCallError:
-            self._ended(event, "device")
+            self._ended(ring.event, "device")
             raise
-        video = answer == "video" and devices.sends_video
+        video = video and devices.sends_video
         if not line.accept(self._settings.name, devices.sends_audio, video):
             devices.speaker.stop()
             self._devices = devices
-            self._ended(event, "missed")
+            self._ended(ring.event, "missed")
             return
         self._calls += 1
-        setup_ms = (self._node.now() - started_at) * 1000
-        outcome = await self._station.talk(
-            line, devices, who, video=video, remote_video=incoming.video, setup_ms=setup_ms
+        setup_ms = (self._node.now() - ring.since) * 1000
+        ring.outcome = await self._station.talk(
+            line, devices, ring.who, video=video, remote_video=ring.incoming.video, setup_ms=setup_ms
         )
-        told_to_stop = self._station.interrupts.fired.is_set()
-        if (self._settings.once or told_to_stop) and not self._over.done():
-            self._over.set_result(outcome)
 
     def _answers_by_itself(self, who: Who) -> bool:
         match self._settings.answer:
@@ -233,55 +379,70 @@ class Listener:
             case _:
                 return False
 
-    async def _ask(self, line: Line, event: events.Incoming) -> str:
-        """The person's answer: audio, video, decline; or "gone" when there is nobody to answer to any more."""
-        speaker = self._ringing_speaker()
+    async def _ask(self, ring: _Ring) -> str:
+        """The person's answer: audio, video, decline; "aside" if somebody comes first; "gone" when there is nobody to
+        answer to any more.
+        """
+        line, event = ring.line, ring.event
         question = self._station.ui.ask(event, camera=self._camera)
         if question is None:
             self._decline(line, Reason.DECLINED)
             why = "there is no terminal to ask at (--answer says who is answered without asking)"
-            self._missed(event.name, event.fingerprint, why, "no-terminal")
+            self._missed.note(ring.who, why, "no-terminal")
             self._ended(event, "declined")
             return "decline"
-        line.ring(self._settings.name)
-        if speaker is not None:
-            speaker.play(ring())
-        given = "gone"
+        if ring.timer is None:  # before the speaker, which takes its time: a blocked caller waits for none
+            line.ring(self._settings.name)
+            ring.timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
+        given, speaker = "gone", None
         self._station.interrupts.take = line.tell
         answer = asyncio.ensure_future(question)
-        answer.add_done_callback(lambda _: line.tell("answered"))
-        timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
+        answer.add_done_callback(lambda done: None if done.cancelled() else line.tell("answered"))
+        self._question = answer if ring.who.known == "new" else None
         try:
-            given = await self._await_answer(line, event, answer)
+            speaker = await self._ringing_speaker()
+            if speaker is not None:
+                speaker.play(ring_tone())
+            given = await self._await_answer(ring, answer)
         finally:
-            timer.cancel()
+            self._question = None
             answer.cancel()
             if speaker is not None and given in ("audio", "video"):
                 speaker.play(lambda: SILENCE)  # it runs on: a card takes its time to start
             elif speaker is not None:
                 speaker.stop()
+            await asyncio.gather(answer, return_exceptions=True)  # then the terminal is free
         return given
 
-    def _ringing_speaker(self) -> Speaker | None:
+    async def _ringing_speaker(self) -> Speaker | None:
         """The speaker of the call, if there is one that somebody hears: without one the bell rings."""
         if self._devices is None:
             with suppress(P2PCallError):  # told when the call is answered
-                self._devices = open_devices(self._settings, self._station.env, self._calls)
+                self._devices = await look_for_devices(self._settings, self._station.env, self._calls)
                 self._camera = self._devices.sends_video
         devices = self._devices
         return devices.speaker if devices is not None and devices.speaker.is_card else None
 
-    async def _await_answer(self, line: Line, event: events.Incoming, answer: "asyncio.Future[str]") -> str:
+    async def _await_answer(self, ring: _Ring, answer: "asyncio.Future[str] | None") -> str:
+        """Without an `answer` to come it is waited for this one's turn."""
+        line, event = ring.line, ring.event
         while True:
             signal = await line.signals.get()
             match signal:
-                case Told("answered") if answer.cancelled():
-                    return "gone"
+                case Told("answered") if answer is None or not answer.done():
+                    pass  # a question of before
                 case Told("answered"):
+                    assert answer is not None
                     if answer.result() == "decline":
                         self._decline(line, Reason.DECLINED)
                         self._ended(event, "declined")
                     return answer.result()
+                case Told("aside") if answer is not None:
+                    return "aside"
+                case Told("again") if answer is None and self._engaged is None:
+                    return "again"
+                case Told("aside" | "again"):
+                    pass
                 case Told("no-answer"):
                     self._decline(line, Reason.NO_ANSWER)
                     self._ended(event, "no-answer")
@@ -301,13 +462,13 @@ class Listener:
         """Every call that was told as `incoming` is told as ended, too."""
         self._station.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
 
-    def _fresh_devices(self, line: Line) -> Devices:
+    async def _fresh_devices(self, line: Line) -> Devices:
         """The devices opened beforehand, or for a later call opened now."""
         devices, self._devices = self._devices, None
         if devices is not None:
             return devices
         try:
-            devices = open_devices(self._settings, self._station.env, self._calls)
+            devices = await look_for_devices(self._settings, self._station.env, self._calls)
         except P2PCallError:
             self._decline(line, Reason.FAILED)
             raise

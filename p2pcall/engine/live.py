@@ -7,21 +7,24 @@ Leaves out how the call came about (`caller`, `listener`) and what the exit code
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
 from p2pcall.engine import keys
+from p2pcall.engine.aside import Chores
 from p2pcall.engine.audience import Audience
 from p2pcall.engine.audio import AudioReceive, AudioSend
+from p2pcall.engine.board import Board, no_camera
+from p2pcall.engine.cadence import Cadence
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.figures import FigureKeeper, in_words
 from p2pcall.engine.node import Line, Node, Told
 from p2pcall.engine.outcome import GOODBYES
 from p2pcall.engine.people import Who
 from p2pcall.engine.settings import CallSettings
-from p2pcall.engine.ui import CallView, Ui
+from p2pcall.engine.ui import Ui
 from p2pcall.engine.verification import Verification
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.engine.videopath import VideoPath
@@ -62,8 +65,6 @@ again, for it may be lost, or come before the other side's address is proven."""
 MEDIA_EVERY_S = 0.2
 """Between two tellings of what the other side has on and off."""
 RECONNECTING = "not heard any more: reconnecting"
-NOTICE_S = 6.0
-"""A notice can be read for so long, if no other takes its place."""
 EOF_DRAIN_S = 0.3
 """So much silence between the end of what was sent and the goodbye: nobody hangs up on the last word."""
 PLAYED_AGAIN_S = (0.0, 0.1, 0.3)
@@ -119,14 +120,12 @@ class LiveCall:
         self._verification = verification
         self._loop = asyncio.get_running_loop()
         self._connected_at = node.now()
-        self._send = AudioSend(
-            lambda data, padded_to: line.send(Channel.AUDIO, data, padded_to), self._session_ms
-        )
+        self._cadence = Cadence(lambda data, padded_to: line.send(Channel.AUDIO, data, padded_to))
+        self._send = AudioSend(self._cadence.put, self._session_ms)
         self._receive = AudioReceive(node.now)
         self._receive.on_first_play = self._first_audio
         self._video_on = video and devices.sends_video
-        self._view: CallView | None = None
-        self._hud = HudState(
+        hud = HudState(
             name=who.name,
             known=who.known,
             protocol=self._peer.protocol_name,
@@ -134,15 +133,17 @@ class LiveCall:
             video_on=self._video_on,
             remote_video=remote_video,
         )
+        self._board = Board(hud, self._connected_at)
         self._video: VideoPath | None = None
         self._figures: FigureKeeper | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._media_told = True
         self._reconnecting = False
+        self._chores = Chores()
+        self._closing = False
         self._ended_sources: set[str] = set()
         self._audience = Audience(self._send_feedback, node.now, self._after)
         self._answer_at = self._connected_at
-        self._notice_until = self._connected_at
         self._remote_told: int | None = None
         self._remote_flags = media_flags(True, remote_video)
 
@@ -158,22 +159,22 @@ class LiveCall:
             self._line.hang_up(Reason.FAILED)
             raise
         finally:
-            self._close()
+            await self._close()
 
     # --- starting ----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         devices = self._devices
         mode = self._settings.media.video_out if devices.video_sink is None else "none"
-        self._view = self._ui.open_view(mode, self._on_key)
-        if self._view is not None:
-            self._view.on_error, self._view.on_resized = self._sink_failed, self._report
+        view = self._board.view = self._ui.open_view(mode, self._on_key)
+        if view is not None:
+            view.on_error, view.on_resized = self._sink_failed, self._report
             self._set_hud()
-        sink: VideoSink | None = devices.video_sink or self._view
+        sink: VideoSink | None = devices.video_sink or view
         playout = PlayoutThread(sink, self._loop.call_soon_threadsafe) if sink is not None else None
         capture = None
         if devices.open_camera is not None:
-            show_local = self._view.show_local if self._view is not None else None
+            show_local = view.show_local if view is not None else None
             capture = CaptureThread(
                 devices.open_camera, self._loop.call_soon_threadsafe, self._node.now, show_local
             )
@@ -202,7 +203,7 @@ class LiveCall:
         if not devices.microphone.endless:
             devices.microphone.hold()
             self._audience.begin(lambda: devices.microphone.hold(False))
-        devices.microphone.start(self._send.on_frame, self._device_failed)
+        devices.microphone.start(self._captured, self._device_failed)
         self._video.start(self._video_on)
         self._report()
         for wait_s in EARLY_REPORTS_S:
@@ -213,16 +214,20 @@ class LiveCall:
                 "max-duration", self._settings.max_duration_s, lambda: self._line.tell("max-duration")
             )
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
+        self._closing = True
+        self._devices.microphone.stop()
         for timer in self._timers.values():
             timer.cancel()
         self._line.on_payload = None
         with ExitStack() as last:  # the terminal is restored whatever the devices do
-            if self._view is not None:
-                last.callback(self._view.close)
+            if self._board.view is not None:
+                last.callback(self._board.view.close)
             last.callback(self._devices.close)
+            last.callback(self._cadence.close)
             if self._video is not None:
-                last.callback(self._video.stop)
+                await self._video.stop()
+        await self._chores.done()
 
     # --- following ---------------------------------------------------------------------------------------------
 
@@ -240,16 +245,21 @@ class LiveCall:
                 case Reconnecting():
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
                     self._reconnecting = True
-                    self._set_hud(notice=RECONNECTING)
+                    self._board.say(RECONNECTING, self._node.now(), lasting=True)
                 case Reconnected() if self._reconnecting:
                     self._ui.emit(events.Reconnected(self._peer.call_id, round(signal.seconds * 1000)))
                     self._reconnecting = False
-                    self._set_hud(notice="")
+                    self._board.unsay(RECONNECTING, self._node.now())
                 case Told(what) if what in WISHES:
                     self._line.hang_up(WISHES[what])
                     return what, "local"
                 case _:
                     pass
+
+    def _captured(self, pcm: bytes, captured_at: float) -> None:
+        """A frame of the microphone, whose clock is the loop's."""
+        self._cadence.came()
+        self._send.on_frame(pcm, self._node.at(captured_at))
 
     def _on_payload(self, channel: int, data: bytes) -> None:
         if channel == Channel.AUDIO:
@@ -298,14 +308,15 @@ class LiveCall:
         audio, video = bool(flags & MediaFlags.AUDIO), bool(flags & MediaFlags.VIDEO)
         recording = bool(flags & MediaFlags.RECORDING)
         self._ui.emit(events.Media(self._peer.call_id, "remote", audio, video, recording))
-        if not video and self._view is not None:
-            self._view.clear_remote()
-        self._set_hud(remote_muted=not audio, remote_video=video)
+        if not video and self._board.view is not None:
+            self._board.view.clear_remote()
+        self._set_hud(remote_muted=not audio, remote_video=video, remote_records=recording)
 
     # --- the person's wishes -----------------------------------------------------------------------------------
 
     def _on_key(self, key: str) -> None:
-        match self._meaning(key):
+        hud, view = self._board.state, self._board.view
+        match None if self._closing else self._meaning(key):
             case keys.LEAVE if self._settings.confirm:
                 self._set_hud(show_confirm=True, show_verify=False, show_help=False, show_stats=False)
             case keys.LEAVE | keys.HANGUP:
@@ -317,41 +328,46 @@ class LiveCall:
             case keys.VIDEO if self._video is not None and self._devices.sends_video:
                 self._film(not self._video_on)
             case keys.VIDEO:
-                self._set_hud(notice=_no_camera(self._settings.media.video_in))
+                self._board.say(no_camera(self._settings.media.video_in), self._node.now())
             case keys.STATS:
-                self._set_hud(show_stats=not self._hud.show_stats, show_help=False)
+                self._set_hud(show_stats=not hud.show_stats, show_help=False)
             case keys.HELP:
-                self._set_hud(show_help=not self._hud.show_help, show_stats=False)
+                self._set_hud(show_help=not hud.show_help, show_stats=False)
             case keys.CLOSE:
                 self._set_hud(show_help=False, show_stats=False)
             case keys.VERIFY:
                 number = self._verification.safety_number
                 self._set_hud(show_verify=True, safety=number, show_help=False, show_stats=False)
-            case keys.MODE if self._view is not None:
-                self._view.next_mode()
+            case keys.MODE if view is not None:
+                view.next_mode()
                 self._report()
-            case keys.REDRAW if self._view is not None:
-                self._view.refresh()
+            case keys.REDRAW if view is not None:
+                view.refresh()
             case keys.SAME:
-                notice = self._verification.same()
-                self._set_hud(show_verify=False, known=self._verification.known, notice=notice)
+                self._set_hud(show_verify=False)
+                self._chores.do(self._same())
             case keys.DIFFERENT:
-                self._verification.different()
-                self._set_hud(show_verify=False, known=self._verification.known)
+                self._set_hud(show_verify=False)
+                self._chores.do(self._verification.different())
                 self._line.tell("not-verified")
             case keys.LATER:
                 self._set_hud(show_verify=False, show_confirm=False)
 
     def _meaning(self, key: str) -> str | None:
         """What a key asks for: an answer, while a question is there."""
-        if self._hud.show_confirm:
+        if self._board.state.show_confirm:
             return keys.confirmation(key)
-        return keys.answer(key) if self._hud.show_verify else keys.wish(key)
+        return keys.answer(key) if self._board.state.show_verify else keys.wish(key)
+
+    async def _same(self) -> None:
+        notice = await self._verification.same()
+        self._set_hud(known=self._verification.known)
+        self._board.say(notice, self._node.now())
 
     def resized(self) -> None:
         """The terminal has another size: draw anew, and tell the other side how many pixels that is."""
-        if self._view is not None:
-            self._view.resized()
+        if self._board.view is not None:
+            self._board.view.resized()
             self._report()
 
     def _tell_media(self) -> None:
@@ -418,15 +434,15 @@ class LiveCall:
         assert self._video is not None
         self._video_on = on
         self._video.film(on)
-        if not on and self._view is not None:
-            self._view.show_local(None)
+        if not on and self._board.view is not None:
+            self._board.view.show_local(None)
         self._set_hud(video_on=on)
         self._tell_media()
         self._hang_up_at_the_end()
 
     def _warn(self, slug: str, text: str) -> None:
         self._ui.emit(events.Warning(slug, text))
-        self._set_hud(notice=text)
+        self._board.say(text, self._node.now())
 
     def _sink_failed(self, error: P2PCallError) -> None:
         """Called by the playout thread, or by a view that cannot show the picture any more."""
@@ -475,16 +491,7 @@ class LiveCall:
         self._send_feedback(report)
 
     def _set_hud(self, **changes: Any) -> None:
-        now = self._node.now()
-        if changes.get("notice"):
-            self._notice_until = now + NOTICE_S
-        elif self._reconnecting:
-            changes["notice"] = RECONNECTING
-        elif now >= self._notice_until:
-            changes["notice"] = ""
-        self._hud = replace(self._hud, elapsed_s=now - self._connected_at, **changes)
-        if self._view is not None:
-            self._view.set_hud(self._hud)
+        self._board.tell(self._node.now(), **changes)
 
     def _dropped(self) -> int:
         malformed = self._receive.malformed + (self._video.malformed if self._video else 0)
@@ -501,10 +508,3 @@ class LiveCall:
         if name in self._timers:
             self._timers[name].cancel()
         self._timers[name] = self._loop.call_later(seconds, call)
-
-
-def _no_camera(video_in: str | None) -> str:
-    """Why key `v` does nothing, and what would give it something to do."""
-    if video_in == "none":
-        return "no camera in this call: call again with --video-in camera"
-    return "no camera found: plug one in, then call again"

@@ -1,9 +1,12 @@
-"""Where somebody is who is dialled by name: on the local network, or a host that the system's resolver knows.
+"""Where somebody is who is dialled: at an address, on the local network, or a host that the system's resolver knows.
 
-Both are asked. The network comes first, but for a name with a dot that is no contact's: it reads as a host name, and
+A contact's name stays inside: the network is asked who is there and the name is compared here, and no resolver is
+asked, not even for a contact who is called as a host is. Whoever is found so has a key to prove. With `@` it is said
+where they are: only what stands behind it is looked up, as a host.
+
+For any other name both are asked. The network comes first, but for a name with a dot: it reads as a host name, and
 whoever is on the network could take it. There the resolver has a head start, and a host that it knows at once is not
-told to the network at all. A contact has a key to prove, so nobody can take such a name; and somebody who knows whom
-he calls is not kept waiting for a resolver that says nothing.
+told to the network at all.
 """
 
 import asyncio
@@ -13,16 +16,18 @@ from typing import Any
 
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import LOCALHOST, Address, Target, resolve
+from p2pcall.net.address import LOCALHOST, Address, Target, is_key_uri, resolve
 from p2pcall.net.discovery import LanPeer, find
+from p2pcall.net.spot import spot
+from p2pcall.store.contacts import as_typed
 
 FIND_TIMEOUT_S = 2.0
 """How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
 FIND_GRACE_S = 0.5
 """How much longer the LAN is asked when the system has an address already; and the head start of the system where it
 comes first."""
-CONTACT_TIMEOUT_S = 1.2
-"""So long a contact is looked for, on the LAN (three questions) and by the system, which answers at once if it can."""
+CONTACT_TIMEOUT_S = 1.4
+"""So long a contact is looked for on the LAN: who has just answered somebody else answers again after 1.3 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,48 +37,91 @@ class Found:
     addresses: list[Address]
     expected_key: bytes | None
     name: str | None
-    """The user's own name for it, under which the key is kept; None for a bare address, which names nobody."""
+    """The user's own name for it, under which the key is kept; None for a bare address or key, which names nobody."""
 
 
 async def locate(station: Station, target: Target) -> Found:
-    """Addresses for a target. P2PCallError (not found) if nobody knows any."""
+    """Addresses for a target, and the key that must be there. P2PCallError (not found) if nobody knows any."""
+    name = target.host if target.kind == "name" and target.word is None else target.word
+    pinned = None if name is None else station.people.expected_key(name)
+    if name is not None and pinned is not None:
+        return Found(await _contact(station, name, target), pinned, name)
+    key, known = (None, None) if target.who is None else _whose(station, target.who)
+    if target.kind == "key":
+        if known is None:
+            text = "that key is no contact's: it is not known where to look for it"
+            hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}"
+            raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
+        return Found(await _contact(station, known, target), key, known)
     if target.kind == "literal":
-        return Found(await resolve(target), None, None)
-    expected = station.people.expected_key(target.host)
-    resolving = asyncio.ensure_future(resolve(target))
+        return Found(await resolve(target), key, known)
+    if target.who is not None:
+        return Found(await _host(station, target), key, known)
+    return Found(await _anybody(station, target), None, target.host)
+
+
+def _whose(station: Station, who: str) -> tuple[bytes, str | None]:
+    """The key that must be proven, and our name for its owner, if there is one. P2PCallError if there is no key."""
+    people = station.people
+    key = people.expected_key(who)
+    if key is not None:
+        return key, who
+    if not is_key_uri(who):
+        text = f"{who!r} is no contact, so it is not known which key to expect there"
+        hint = "p2pcall contacts list; p2pcall dial HOST, to call whoever is there"
+        raise P2PCallError("no-such-contact", text, ExitCode.NOT_FOUND, hint)
     try:
-        if not _may_be_on_lan(target):
-            if target.host != LOCALHOST:
-                station.ui.progress(f"looking up {target.host} ...")
-            return Found(await resolving, expected, target.host)
-        station.ui.progress(f"looking for {target.host} on this network ...")
-        if expected is not None:
-            addresses = await _contact(target.host, station.settings.bind, resolving)
-        else:
-            addresses = await _anybody(target.host, station.settings.bind, resolving)
-        return Found(addresses, expected, target.host)
+        key = people.key_in(who)
+    except ValueError as error:
+        raise P2PCallError("bad-target", f"{who!r} is no target: {error}", ExitCode.USAGE) from error
+    whose = people.identify(key, "")
+    return key, whose.name if whose.known != "new" else None
+
+
+async def _contact(station: Station, name: str, target: Target) -> list[Address]:
+    """On the local network, and nowhere else; at another port if one is given."""
+    bound = station.settings.bind
+    station.ui.progress(f"looking for {name} on this network ...")
+    try:
+        peer = await spot(name, CONTACT_TIMEOUT_S, bound)
+    except P2PCallError:
+        peer = None  # no network, or no mDNS here
+    if peer is None:
+        text = f"{name} is a contact, but is not listening on this network{_alone(bound)}"
+        there = as_typed(f"{name}@HOST")
+        hint = f"p2pcall peers, to see who is there; p2pcall dial {there}, if they are at another address"
+        raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
+    if not target.explicit_port:
+        return list(peer.addresses)
+    return [(address[0], target.port, *address[2:]) for address in peer.addresses]
+
+
+async def _host(station: Station, target: Target) -> list[Address]:
+    """A host, which only the system's resolver is asked for."""
+    if target.host.casefold() != LOCALHOST:
+        station.ui.progress(f"looking up {target.host} ...")
+    try:
+        return await resolve(target)
     except P2PCallError as error:
-        raise _not_found(target, error, station.settings.bind, contact=expected is not None) from error
+        raise _not_found(target, error, station.settings.bind, on_lan=False) from error
+
+
+async def _anybody(station: Station, target: Target) -> list[Address]:
+    """A name that is no contact's."""
+    if target.explicit_port or target.host.casefold() == LOCALHOST:
+        return await _host(station, target)
+    bound = station.settings.bind
+    resolving = asyncio.ensure_future(resolve(target))
+    station.ui.progress(f"looking for {target.host} on this network ...")
+    try:
+        return await _either(target.host, bound, resolving)
+    except P2PCallError as error:
+        raise _not_found(target, error, bound, on_lan=True) from error
     finally:
         resolving.cancel()  # or, if it has failed, nobody asks any more why
 
 
-async def _contact(
-    name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]"
-) -> list[Address]:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + CONTACT_TIMEOUT_S
-    peer = await _seen(name, bound, resolving, CONTACT_TIMEOUT_S)
-    if peer is not None:
-        return list(peer.addresses)
-    if not resolving.done():
-        await asyncio.wait({resolving}, timeout=deadline - loop.time())
-    if not resolving.done():
-        raise P2PCallError("no-such-host", "the name server does not answer", ExitCode.NOT_FOUND)
-    return resolving.result()
-
-
-async def _anybody(
+async def _either(
     name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]"
 ) -> list[Address]:
     if "." in name:
@@ -105,18 +153,15 @@ async def _seen(
         finding.cancel()
 
 
-def _may_be_on_lan(target: Target) -> bool:
-    return not target.explicit_port and target.host.casefold() != LOCALHOST
+def _alone(bound: Sequence[str]) -> str:
+    return f", looked for with --bind {' '.join(bound)} alone" if bound else ""
 
 
-def _not_found(target: Target, why: P2PCallError, bound: Sequence[str], *, contact: bool) -> P2PCallError:
+def _not_found(target: Target, why: P2PCallError, bound: Sequence[str], *, on_lan: bool) -> P2PCallError:
     """In the words of whoever dials; a resolver that says nothing, or `--bind`, is not held against the other side."""
-    on_lan, silent = _may_be_on_lan(target), why.slug == "no-name-server"
+    silent = why.slug == "no-name-server"
     hint: str | None = "p2pcall peers, to see who is there"
-    if on_lan and contact:
-        text = f"{target.host} is a contact, but is not listening on this network"
-        hint = "p2pcall peers, to see who is there; p2pcall dial HOST, if they are at another address"
-    elif silent:
+    if silent:
         text = why.text + (", and nobody on this network has that name" if on_lan else "")
         hint = why.hint
     elif on_lan:
@@ -124,6 +169,4 @@ def _not_found(target: Target, why: P2PCallError, bound: Sequence[str], *, conta
     else:
         text = f"{target.host!r} is not a host that can be found"
         hint = "p2pcall dial NAME, without a port, looks on this network, too"
-    if bound and on_lan:
-        text += f", looked for with --bind {' '.join(bound)} alone"
-    return P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
+    return P2PCallError("no-such-peer", text + (_alone(bound) if on_lan else ""), ExitCode.NOT_FOUND, hint)

@@ -5,18 +5,28 @@ payloads go straight to a callback. A line that nobody claims is closed at once.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from p2pcall.engine.reach import WatchedEndpoint
 from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
 from p2pcall.proto.control import ControlFull
-from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Payload
+from p2pcall.proto.endpoint import StaticKey
+from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Message, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.wire import Address
+from p2pcall.proto.wire import ANSWERS, Address
 
+MAX_SIGNALS: Final = 256
+"""What may wait in a line's queue before messages of the other side are dropped: more than it can send while a person
+looks away for a moment, and few enough for 64 lines at once."""
+MAX_EARLY: Final = 32
+"""Payloads kept between the moment at which a call is active and that at which somebody takes them: half a second."""
+SLEEP_S = 1.0
+"""Less sleep than that is made up for when there has been more."""
 LINGER_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
@@ -38,7 +48,32 @@ class Line:
         self._node = node
         self.peer = peer
         self.signals: asyncio.Queue[Signal] = asyncio.Queue()
-        self.on_payload: Callable[[int, bytes], None] | None = None
+        self._on_payload: Callable[[int, bytes], None] | None = None
+        self._early: deque[tuple[int, bytes]] = deque(maxlen=MAX_EARLY)
+
+    @property
+    def on_payload(self) -> Callable[[int, bytes], None] | None:
+        """Who takes what media comes; first what has come since the call is active."""
+        return self._on_payload
+
+    @on_payload.setter
+    def on_payload(self, taker: Callable[[int, bytes], None] | None) -> None:
+        self._on_payload = taker
+        while taker is not None and self._early:
+            taker(*self._early.popleft())
+
+    def take_payload(self, channel: int, data: bytes) -> None:
+        """Hand on, or keep for a moment: a call that has just become active is being made."""
+        if self._on_payload is not None:
+            self._on_payload(channel, data)
+        else:
+            self._early.append((channel, data))
+
+    @property
+    def _stands(self) -> bool:
+        """Whether there is a session; not one that has run out while the machine slept."""
+        self._node.wake()
+        return self.peer.established
 
     def tell(self, what: str) -> None:
         """Queue a wish of this side behind what has happened."""
@@ -46,19 +81,19 @@ class Line:
 
     def send(self, channel: int, payload: bytes, padded_to: int = 0) -> None:
         """Send one media payload now, as if it had at least `padded_to` bytes; nothing once the session is over."""
-        if self.peer.established:
+        if self._stands:
             self.peer.send(channel, payload, self._node.now(), padded_to=padded_to)
-            self._node.pump()
+            self._node.drain()
 
     def ring(self, name: str) -> None:
         """Tell the caller that it rings; nothing if the caller is gone."""
-        if self.peer.established:
+        if self._stands:
             self.peer.ring(name, self._node.now())
             self._node.pump()
 
     def accept(self, name: str, audio: bool, video: bool) -> bool:
         """Answer; False if the caller is gone (its end is among the signals)."""
-        if not self.peer.established:
+        if not self._stands:
             return False
         self.peer.accept(name, audio, video, self._node.now())
         self._node.pump()
@@ -75,6 +110,7 @@ class Line:
 
     def hang_up(self, reason: Reason) -> None:
         """End the call or the dial, in whatever state; nothing if it is over already."""
+        self._node.wake()
         self.peer.hangup(reason, self._node.now())
         self._node.pump()
 
@@ -87,8 +123,10 @@ class Node:
     """The endpoint, its driver and its lines."""
 
     def __init__(self, static: StaticKey, entropy: Entropy, clock: Clock) -> None:
-        self.endpoint = Endpoint(static, entropy, wall=lambda now: clock.time())
+        self.endpoint = WatchedEndpoint(static, entropy, wall=lambda now: clock.time())
         self.endpoint.accepting = False
+        self._clock = clock
+        self._asleep_s = clock.asleep()
         self._lines: dict[int, Line] = {}
         self._driver: Driver[Happening] | None = None
         self._loop = asyncio.get_running_loop()
@@ -100,7 +138,15 @@ class Node:
     def attach(self, driver: Driver[Happening]) -> None:
         """Begin to receive by bound sockets."""
         self._driver = driver
-        driver.start(self.endpoint, self._dispatch, on_unreachable=self._unreachable, on_moved=self._moved)
+        driver.asleep_s = self._asleep_s
+        driver.start(
+            self.endpoint,
+            self._dispatch,
+            on_unreachable=self._unreachable,
+            on_moved=self._moved,
+            answers=ANSWERS,
+            on_wake=self.wake,
+        )
 
     @property
     def driver(self) -> Driver[Happening]:
@@ -109,11 +155,33 @@ class Node:
         return self._driver
 
     def now(self) -> float:
-        """The loop's clock, the only one the core ever sees."""
-        return self._loop.time()
+        """The only clock that the core ever sees: the loop's, and the time that the machine has slept."""
+        return self._loop.time() + self._asleep_s
+
+    def at(self, loop_time: float) -> float:
+        """A time of the loop's clock, which devices go by, as `now` counts. The machine was awake since."""
+        return loop_time + self._asleep_s
+
+    def wake(self) -> None:
+        """Before anything is done or taken: what has run out while the machine slept is over, its keys are gone.
+
+        Nothing of it is sent any more, not even a goodbye: the silence was as long for the other side.
+        """
+        asleep_s = self._clock.asleep()
+        if asleep_s - self._asleep_s >= SLEEP_S:
+            self._asleep_s = asleep_s
+            if self._driver is not None:
+                self._driver.asleep_s = asleep_s
+            self.endpoint.handle_timer(self.now())
+            self.drain()
 
     def pump(self) -> None:
         """After any call into the endpoint or a peer: datagrams out, happenings to their lines, timer armed."""
+        self.wake()
+        self.drain()
+
+    def drain(self) -> None:
+        """The same, right after `wake`: a reading of two clocks less for each frame."""
         if self._driver is not None:
             self._driver.pump()
 
@@ -163,7 +231,8 @@ class Node:
         if isinstance(happening, Ended | HandshakeFailed):
             del self._lines[happening.peer.index]
         if isinstance(happening, Payload):
-            if line.on_payload is not None:
-                line.on_payload(happening.channel, happening.data)
+            line.take_payload(happening.channel, happening.data)
+            return
+        if isinstance(happening, Message) and line.signals.qsize() >= MAX_SIGNALS:
             return
         line.signals.put_nowait(happening)

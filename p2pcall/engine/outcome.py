@@ -24,13 +24,11 @@ ENDINGS: Final[dict[str, Ending]] = {
     "declined": Ending(ExitCode.REFUSED, "the call was declined"),
     "busy": Ending(ExitCode.REFUSED, "busy with another call"),
     "no-answer": Ending(ExitCode.REFUSED, "no answer"),
-    "blocked": Ending(ExitCode.REFUSED, "the call was declined"),
     "not-verified": Ending(ExitCode.UNTRUSTED, "the words are not the same: somebody may be in between"),
     "broken-promise": Ending(
         ExitCode.UNTRUSTED,
         "the other side has shown other numbers than it had promised: somebody may be in between",
     ),
-    "key-changed": Ending(ExitCode.UNTRUSTED, "the key is not the one known under this name"),
     "lost": Ending(ExitCode.LOST, "the network went away"),
     "unheard": Ending(ExitCode.LOST, "the other side has not heard the end"),
     "failed": Ending(ExitCode.LOST, "the other side had to give up"),
@@ -41,7 +39,7 @@ ENDINGS: Final[dict[str, Ending]] = {
 }
 """reason -> ending; a reason that is not here does not exist."""
 
-REFUSALS: Final = frozenset({"declined", "busy", "no-answer", "blocked"})
+REFUSALS: Final = frozenset({"declined", "busy", "no-answer"})
 """What the other side may say instead of answering; anything else that it says counts as declined."""
 GOODBYES: Final = frozenset({"hung-up", "max-duration", "lost", "broken-promise"})
 """What ends a call that is up, from the other side or the line; anything else counts as hung up."""

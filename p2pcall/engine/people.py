@@ -1,20 +1,17 @@
 """Who somebody is: the name a person claims and the key they prove, held against the contacts.
 
-Keys are pinned on first use under the user's own name for them. A name that is pinned to another key is a hard
-stop: no media, no question that could be clicked away, and a hint how to pair again on purpose.
+Keys are pinned under the user's own name for them. If the user dials, a name that is pinned to another key is a hard
+stop: no media, no question that could be clicked away, and a hint how to pair again on purpose. The name that a caller
+claims is only that: whoever claims a contact's gets none, and learns nothing by it.
 """
 
 from dataclasses import dataclass
 
-from p2pcall import names
-from p2pcall.engine.settings import MAX_NAME_BYTES
+from p2pcall import events, names
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
-from p2pcall.store.contacts import Contact, Contacts, key_changed
+from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed, key_changed
 from p2pcall.store.identity import fingerprint
-from p2pcall.view.sanitize import clean
-
-SHORT_FINGERPRINT = 9
-"""Characters of the fingerprint that stand in for the name of somebody who gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +21,33 @@ class Who:
     name: str
     fingerprint: str
     known: str
+    poses_as: str = ""
+    """The contact whose name was claimed under another key; `name` is the beginning of the fingerprint then."""
+
+    @property
+    def nameless(self) -> bool:
+        """The fingerprint stands in for a name."""
+        return self.fingerprint.startswith(self.name)
+
+
+def poses(who: Who) -> events.Warning:
+    """What the user is told of somebody who claims a contact's name, and nobody else is."""
+    text = (
+        f"somebody claims the name of your contact {who.poses_as} with another key, and is shown as {who.name}; "
+        f"to learn whose key that is, ask {who.poses_as} over another channel"
+    )
+    return events.Warning("not-your-contact", text, who.name, who.fingerprint)
+
+
+def own_key() -> P2PCallError:
+    """The other end proves our own key: that is nobody to talk to."""
+    text = (
+        "the other end has your own key: it is this machine, or another one with a copy of the key, "
+        "or something that sends back what it gets"
+    )
+    return P2PCallError(
+        "own-key", text, ExitCode.UNTRUSTED, "p2pcall listen --home DIR, for somebody else here"
+    )
 
 
 class People:
@@ -33,38 +57,64 @@ class People:
         self._contacts, self._own = contacts, own
 
     def expected_key(self, name: str) -> bytes | None:
-        """The key pinned under a name that the user dials, if there is one."""
+        """The key pinned under a name that the user dials, if there is one. P2PCallError (usage) if it is blocked."""
         contact = self._contacts.by_name(name)
+        if contact is not None and contact.blocked:
+            raise _blocked(contact.name)
         return None if contact is None else contact.public
 
-    def keys(self) -> list[bytes]:
-        """The keys of all contacts, the one kept last first."""
+    def let_in(self) -> dict[bytes, str]:
+        """The keys of all contacts but the blocked, with their names, the one kept last first."""
         contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
-        return [contact.public for contact in contacts]
+        return {contact.public: contact.name for contact in contacts if not contact.blocked}
+
+    def stamp(self) -> object:
+        """Equal to an earlier one as long as nobody has changed the contacts."""
+        return self._contacts.stamp()
 
     def is_contact(self, public: bytes) -> bool:
-        """The key is pinned under some name."""
-        return self._contacts.by_key(public) is not None
+        """The key is pinned under some name, and not blocked."""
+        contact = self._contacts.by_key(public)
+        return contact is not None and not contact.blocked
 
-    def identify(self, public: bytes, claimed: str, *, calling: bool = False) -> Who:
-        """Who proved `public` and calls itself `claimed`; `calling` if we are the one who is called.
+    def is_blocked(self, public: bytes) -> bool:
+        """The user wants nothing of whoever has this key, a contact or not. P2PCallError if that cannot be read."""
+        return fingerprint(public) in self._contacts.blocked()
 
-        P2PCallError `key-changed` if that name is somebody else's.
+    def is_self(self, public: bytes) -> bool:
+        """It is our own key: something sends our datagrams back, or has our home, or a copy of the key."""
+        return public == self._own
+
+    def identify(self, public: bytes, name: str) -> Who:
+        """Who proved `public` where the user dialled `name`, or an address at which somebody claims that name.
+
+        P2PCallError `key-changed` if it is somebody else's, `blocked-key` if the user wants nothing of whoever it is.
         """
+        if self.is_blocked(public):
+            contact = self._contacts.by_key(public)
+            raise _blocked(fingerprint(public) if contact is None else contact.name)
+        who = self.introduce(public, name)
+        other = self._contacts.by_name(who.poses_as) if who.poses_as else None
+        if other is not None:
+            raise key_changed(other.name, other.public, public)
+        return who
+
+    def introduce(self, public: bytes, claimed: str) -> Who:
+        """Who proved `public` and calls itself `claimed`, for which there is nothing but its word."""
         contact = self._contacts.by_key(public)
         if contact is not None:
             known = "verified" if contact.verified else "contact"
-            return Who(clean(contact.name), fingerprint(public), known)
-        name = clean(claimed) if claimed.strip() else fingerprint(public)[:SHORT_FINGERPRINT]
-        name = names.shortened(name, MAX_NAME_BYTES)
+            return Who(contact.name, fingerprint(public), known)
+        nameless = fingerprint(public)[:SHORT_FINGERPRINT]
+        name = names.kept(claimed) or nameless
         other = self._contacts.by_name(name)
         if other is not None:
-            raise key_changed(other.name, other.public, public, calling=calling)
+            return Who(nameless, fingerprint(public), "new", other.name)
         return Who(name, fingerprint(public), "new")
 
     def pin(self, name: str, public: bytes, epoch: float) -> None:
-        """Keep the key under `name`; nothing if it is kept already or is our own (a call to oneself)."""
-        if public != self._own and self._contacts.by_key(public) is None:
+        """Keep the key under `name`; nothing if it is kept already."""
+        if self._contacts.by_key(public) is None:
             self._contacts.pin(name, public, epoch)
 
     def safety_number(self, public: bytes) -> tuple[str, ...]:
@@ -89,7 +139,7 @@ class People:
     def verify(self, name: str, public: bytes, epoch: float) -> Contact | None:
         """The words were the same: a verified contact from now on, kept under `name` if the key was not kept yet.
 
-        None if nothing can be kept: it is our own key. P2PCallError as the store raises it.
+        None if somebody else changed it meanwhile. P2PCallError as the store raises it.
         """
         self.pin(name, public, epoch)
         contact = self._contacts.by_key(public)
@@ -106,3 +156,9 @@ class People:
         if contact is not None:
             self._contacts.verify(contact.name, public, verified=False)
         return contact
+
+
+def _blocked(who: str) -> P2PCallError:
+    """A call to somebody who is blocked would tell them more than silence does."""
+    hint = f"p2pcall contacts unblock {as_typed(who)}"
+    return P2PCallError("blocked-key", f"{who} is blocked", ExitCode.USAGE, hint)

@@ -2,13 +2,12 @@
 
 import asyncio
 import gc
-import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 
 from p2pcall import events
+from p2pcall.engine.aside import aside
 from p2pcall.engine.caller import Caller
-from p2pcall.engine.devices import WINDOW, Devices, open_devices
+from p2pcall.engine.devices import WINDOW, Devices, look_for_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import CallSettings
@@ -16,9 +15,9 @@ from p2pcall.engine.station import Station
 from p2pcall.engine.ui import Ui
 from p2pcall.engine.windowcheck import WindowCheck
 from p2pcall.env import Env
-from p2pcall.errors import P2PCallError
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
+from p2pcall.store.identity import load_or_create
 
 
 async def dial(
@@ -51,23 +50,6 @@ async def listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcom
     )
 
 
-async def _opened(settings: CallSettings, env: Env) -> Devices:
-    """Devices, opened in a thread that is left alone if somebody does not want to wait for it: files may be slow."""
-    loop = asyncio.get_running_loop()
-    if settings.echo:
-        return open_devices(settings, env)
-    opened: Future[Devices] = Future()
-
-    def work() -> None:
-        try:
-            opened.set_result(open_devices(settings, env, loop=loop))
-        except P2PCallError as error:  # any other one ends the command (`station.Interrupts`)
-            opened.set_exception(error)
-
-    threading.Thread(target=work, name="p2pcall-devices", daemon=True).start()
-    return await asyncio.wrap_future(opened)
-
-
 async def _run(
     env: Env,
     settings: CallSettings,
@@ -77,7 +59,8 @@ async def _run(
     *,
     any_port: bool,
 ) -> Outcome:
-    station = Station(env, settings, home, ui, any_port=any_port)
+    identity = await aside(lambda: load_or_create(home, env.entropy))
+    station = Station(env, settings, home, identity, ui, any_port=any_port)
     station.interrupts.install()
     ui.on_closed = station.interrupts.closed
     devices: Devices | None = None
@@ -85,7 +68,7 @@ async def _run(
     try:
         if settings.media.video_out == WINDOW and not settings.echo:
             window = WindowCheck(env.environ)
-        devices = await station.unless_interrupted(_opened(settings, env))
+        devices = await station.unless_interrupted(look_for_devices(settings, env))
         if window is not None:
             await station.unless_interrupted(window.result())
         for warning in devices.warnings:

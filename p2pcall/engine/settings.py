@@ -10,8 +10,6 @@ from p2pcall.device.raw import RawFormat
 
 RING_TIMEOUT_S = 45.0
 """How long `dial` lets it ring, as telephones do."""
-MAX_NAME_BYTES = 64
-"""Longest name, in bytes of UTF-8: what fits an invitation."""
 
 
 class Answer(StrEnum):

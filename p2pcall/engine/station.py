@@ -7,12 +7,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from p2pcall import events
+from p2pcall.engine.aside import aside
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.live import LiveCall, until_active
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import People, Who
-from p2pcall.engine.settings import CallSettings, Reach
+from p2pcall.engine.reach import Door
+from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
 from p2pcall.engine.verification import Verification
 from p2pcall.env import Env
@@ -22,7 +24,7 @@ from p2pcall.proto import kem
 from p2pcall.proto.endpoint import StaticKey
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
-from p2pcall.store.identity import Identity, load_or_create
+from p2pcall.store.identity import Identity
 
 T = TypeVar("T")
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -96,12 +98,15 @@ class Interrupts:
 class Station:
     """One process's side of the line."""
 
-    def __init__(self, env: Env, settings: CallSettings, home: Home, ui: Ui, *, any_port: bool) -> None:
+    def __init__(
+        self, env: Env, settings: CallSettings, home: Home, identity: Identity, ui: Ui, *, any_port: bool
+    ) -> None:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
-        self.identity: Identity = load_or_create(home, env.entropy)
+        self.identity = identity
         self.people = People(Contacts(home), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
+        self.door = Door(self.node.endpoint, self.people, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
 
     def open(self) -> None:
@@ -115,14 +120,8 @@ class Station:
         self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))
 
     def let_in(self) -> None:
-        """Tell the line who may knock: as `--reach` says, else the contacts alone once there are any.
-
-        P2PCallError if the contacts cannot be read.
-        """
-        keys = self.people.keys()
-        reach = self.settings.reach or (Reach.CONTACTS if keys else Reach.ANYONE)
-        self.node.endpoint.contacts(keys)
-        self.node.endpoint.reach = reach.value
+        """Tell the line who may knock (`reach`). P2PCallError if that cannot be read."""
+        self.door.let_in()
 
     async def unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
@@ -141,10 +140,10 @@ class Station:
             for waiting in (task, stop):
                 waiting.cancel()
 
-    def pin(self, name: str, public: bytes) -> None:
+    async def pin(self, name: str, public: bytes) -> None:
         """Keep the key of somebody who was called or answered on purpose; a full disk does not end the call."""
         try:
-            self.people.pin(name, public, self.env.clock.time())
+            await aside(lambda: self.people.pin(name, public, self.env.clock.time()))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 
@@ -153,13 +152,7 @@ class Station:
     ) -> Outcome:
         """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end."""
         peer = line.peer
-        self.interrupts.take = line.tell
-        if self.interrupts.what is not None:
-            line.tell(self.interrupts.what)
-        try:
-            gone = await until_active(line)
-        finally:
-            self.interrupts.take = None
+        gone = await self._until_active(line)
         if gone is not None:
             devices.close()
             outcome = Outcome(gone, peer.call_id, name=who.name, fingerprint=who.fingerprint)
@@ -198,9 +191,8 @@ class Station:
         try:
             finished = await live.run()
         except P2PCallError:
-            self.tell_end(
-                Outcome("device", peer.call_id, sas=peer.sas, name=who.name, fingerprint=who.fingerprint)
-            )
+            known = {"name": who.name, "fingerprint": who.fingerprint}
+            self.tell_end(Outcome("device", peer.call_id, sas=peer.sas, **known))
             raise
         finally:
             self.interrupts.take = self.interrupts.resized = None
@@ -216,6 +208,16 @@ class Station:
         )
         self.tell_end(outcome)
         return outcome
+
+    async def _until_active(self, line: Line) -> str | None:
+        """Waits for the words; or why it ended before."""
+        self.interrupts.take = line.tell
+        if self.interrupts.what is not None:
+            line.tell(self.interrupts.what)
+        try:
+            return await until_active(line)
+        finally:
+            self.interrupts.take = None
 
     def tell_end(self, outcome: Outcome) -> None:
         """The event `ended`."""

@@ -51,7 +51,20 @@ class Ui(Protocol):
 
     def ask(self, incoming: Incoming, *, camera: bool) -> Awaitable[str] | None:
         """Ring and ask: resolves to "audio", "video" (if there is a `camera`) or "decline"; None where nobody can be
-        asked.
+        asked (`can_ask`).
+        """
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a person to ask, as far as can be told now."""
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        """Under which name to keep whom the last call was with: resolves to one that can be a contact's, or None.
+
+        `offered` is one that needs no typing, if any; `problem` is what was wrong with the last answer. None at once
+        where nobody can be asked, or wants to be.
         """
 
     def waiting(self) -> None:

@@ -4,10 +4,12 @@ A key that was met for the first time in this very call is forgotten when the wo
 in between, who must not be a contact. A contact of before stays one, and is not verified any more.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import cached_property
 
 from p2pcall import events
+from p2pcall.engine.aside import aside
 from p2pcall.engine.people import People, Who
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
@@ -27,6 +29,8 @@ class Verification:
     ) -> None:
         self._people, self._who, self._public, self._call = people, who, public, call
         self._emit, self._epoch = emit, epoch
+        self._turn = asyncio.Lock()
+        """What is said later is kept later."""
         self.known = who.known
 
     @cached_property
@@ -34,10 +38,13 @@ class Verification:
         """To show beside the words; takes some milliseconds the first time."""
         return self._people.safety_number(self._public)
 
-    def same(self) -> str:
+    async def same(self) -> str:
         """The person says that the words are the same; a short sentence for them."""
         try:
-            contact = self._people.verify(self._who.name, self._public, self._epoch())
+            async with self._turn:
+                contact = await aside(
+                    lambda: self._people.verify(self._who.name, self._public, self._epoch())
+                )
         except P2PCallError as error:
             self._emit(events.Warning(error.slug, f"{self._who.name} could not be marked: {error.text}"))
             return "could not be kept"
@@ -46,12 +53,13 @@ class Verification:
         self._tell("verified")
         return f"{self._who.name} is verified"
 
-    def different(self) -> None:
+    async def different(self) -> None:
         """The person says that the words are not the same; the call must end as `not-verified`."""
         name = self._who.name
         was_new = self._who.known == "new"
         try:
-            contact = self._people.distrust(self._public, forget=was_new)
+            async with self._turn:
+                contact = await aside(lambda: self._people.distrust(self._public, forget=was_new))
         except P2PCallError as error:
             self._emit(events.Warning(error.slug, f"{name} could not be unmarked: {error.text}"))
             return

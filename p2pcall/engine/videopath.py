@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from p2pcall.device.base import VideoSink
+from p2pcall.engine.aside import aside
 from p2pcall.engine.node import Line
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.media import constants as media
@@ -56,10 +57,14 @@ class VideoPath:
         else:
             self._capture.stop()
 
-    def stop(self) -> None:
-        """End both threads; the sink stays open."""
+    async def stop(self) -> None:
+        """End the threads, waiting for them beside the loop; the sink stays open."""
         if self._poll is not None:
             self._poll.cancel()
+        if self._capture is not None or self._playout is not None:
+            await aside(self._stop_threads)
+
+    def _stop_threads(self) -> None:
         if self._capture is not None:
             self._capture.stop(wait=True)
         if self._playout is not None:
@@ -122,7 +127,7 @@ class VideoPath:
         due = self._reassembler.next_poll()
         if self._poll is not None:
             self._poll.cancel()
-        self._poll = None if due is None else self._loop.call_at(due, self._do_poll)
+        self._poll = None if due is None else self._loop.call_later(due - self._clock(), self._do_poll)
 
     def _do_poll(self) -> None:
         for payload in self._reassembler.poll(self._clock()):

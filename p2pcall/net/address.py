@@ -3,8 +3,8 @@
 Parsing is pure. Only `resolve` asks the operating system, on a daemon thread of its own: a name server that
 never answers must not hold up the end of the process, as the event loop's executor would. Literal addresses
 need neither a thread nor a name server. Addresses come in the order of RFC 8305, section 4 (families take
-turns). Left out: who is behind a name. Whether `bob` is a contact, somebody on the link, or a host is the
-engine's business.
+turns). Left out: who is behind a name. Whether `bob` is a contact, somebody on the link, or a host, and which
+key a `p2pcall:id` URI has, is the engine's business.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from p2pcall import names
@@ -37,17 +37,23 @@ LOCALHOST = "localhost"
 
 Address = tuple[Any, ...]
 """A socket address as Python has it: `(host, port)`, or `(host, port, flowinfo, scope_id)` for IPv6."""
+_KEY_URI = re.compile(r"p2pcall:[a-z]+/", re.IGNORECASE)
+"""How the URI of a key begins; no host and port do, for a port is a number."""
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What TARGET says: an IP address, or a name: a contact's, a peer's on the link, or a host's."""
+    """What TARGET says: an IP address, a name (a contact's, a peer's on the link, or a host's), or a key alone."""
 
-    kind: Literal["name", "literal"]
+    kind: Literal["name", "literal", "key"]
     host: str
     port: int
     explicit_port: bool
+    who: str | None = None
+    """Whoever must be there: the contact's name, or the URI of a key, in front of the `@` or alone."""
+    word: str | None = None
+    """All of it, if it has an `@`: a contact may be called so."""
 
 
 def _malformed(text: str, why: str, hint: str | None = None) -> P2PCallError:
@@ -95,7 +101,7 @@ def _check_ip(text: str, ip: _IP) -> None:
 
 
 def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
-    """Reads `host`, `host:port`, `v6`, `[v6]:port`, `fe80::1%eth0`, or a name.
+    """Reads `host`, `host:port`, `v6`, `[v6]:port`, `fe80::1%eth0`, or a name; `who@` in front of it, or a key alone.
 
     Raises `P2PCallError` (usage).
     """
@@ -104,6 +110,22 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
     if not names.printable(text):
         raise _malformed(text, "it holds control characters")
     text = names.tidy(text)
+    who, at, place = text.rpartition("@")
+    if not at:
+        if is_key_uri(text):
+            return Target("key", "", default_port, False, text)
+        return _parse_place(text, default_port)
+    if not who or not place:
+        raise _malformed(text, "an @ stands between a contact, or a key, and its address", "bob@192.0.2.1")
+    return replace(_parse_place(place, default_port), who=who, word=text)
+
+
+def is_key_uri(text: str) -> bool:
+    """Whether it is meant for the URI of a key, good or not."""
+    return _KEY_URI.match(text) is not None
+
+
+def _parse_place(text: str, default_port: int) -> Target:
     host, port_text, bracketed = _split_port(text)
     port = default_port if port_text is None else _parse_port(text, port_text)
     ip = _parse_ip(host)
@@ -121,8 +143,8 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
 
 def undialable(name: str) -> str | None:
     """Why nobody could dial somebody of this name; None if it is one that reads as a name."""
-    if set(name) & set(":[]"):
-        return "a name has no colons and no brackets"
+    if set(name) & set(":@[]"):
+        return "a name has no colons, no brackets and no @"
     try:
         target = parse_target(name)
     except P2PCallError:

@@ -195,7 +195,7 @@ class Announcer:
             self._set(AnnounceState.NO_NETWORK, self.name, no_network())
         else:
             self._zc.zeroconf.async_add_listener(_ContestWatch(self._info, self._contested), None)
-            self._set(AnnounceState.ANNOUNCED, _person(self._info.name), None)
+            self._set(AnnounceState.ANNOUNCED, person(self._info.name), None)
 
     async def _leave(self) -> None:
         """Closes without a goodbye: that would take the name from a peer who has the same one."""
@@ -421,11 +421,11 @@ def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
         if isinstance(key, str)
     }
     return LanPeer(
-        _person(info.name), info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower()
+        person(info.name), info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower()
     )
 
 
-def _person(instance: str) -> str:
+def person(instance: str) -> str:
     """Whose instance that is."""
     return announced_name(instance.removesuffix("." + SERVICE_TYPE))
 

@@ -3,9 +3,11 @@
 An answer leaves from the address that the question was sent to (RFC 3542, IP_PKTINFO): on a machine with
 several addresses the kernel may choose another one, and a firewall on the other side takes that for a
 stranger. But when the routing table changes its mind (cable plugged in, VPN up), we move with it: the old
-address is given up, and stays given up until the other side has followed to a new one. What came in last
-decides, authenticated or not; who forges a source address can at most make one answer leave from another of
-our addresses. Bounded: the address heard longest ago is forgotten.
+address is given up, and stays given up until the other side has followed to a new one.
+
+The table learns only from datagrams that the line has found genuine. To all others an answer leaves from where they
+came to, and nothing of that is kept: not longer than until it is answered (`asked`, `answered`), and not for what
+belongs to a line. Bounded: the address heard longest ago is forgotten.
 """
 
 import socket
@@ -59,9 +61,23 @@ class Routes:
         self._sockets = tuple(sockets)
         self._preferred = preferred
         self._routes: dict[Address, _Route] = {}
+        self._asked: dict[Address, _Route] = {}
+
+    def asked(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
+        """A datagram of whoever came from there, on this socket: for its answer, until `answered`."""
+        self._asked[address] = _Route(sock, _local_address(ancillary))
+
+    def answered(self) -> None:
+        """What was asked has been answered, or will not be."""
+        self._asked.clear()
+
+    def answer(self, address: Address, now: float) -> tuple[socket.socket | None, Ancillary]:
+        """As `choose`, for a datagram that answers what was `asked` from there."""
+        route = self._asked.get(address)
+        return self.choose(address, now) if route is None else (route.sock, _source(route))
 
     def heard(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
-        """A datagram came from there, on this socket."""
+        """A genuine datagram came from there, on this socket."""
         route = self._routes.pop(address, None)
         local = _local_address(ancillary)
         if route is None:

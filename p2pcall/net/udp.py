@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
@@ -29,6 +29,8 @@ RECEIVE_BATCH = 16
 """Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
 BUFFER_BYTES = 1 << 20
 """Kernel buffers: a key frame, and half a second of everything while the process is held up."""
+SEND_TRIES = 2
+"""Calls for one datagram, of which each may have told the error of another one."""
 PORT_TRIES = 16
 """Attempts to find a port that is free for both families when any will do."""
 DSCP_EF = 46 << 2
@@ -48,7 +50,7 @@ E_co = TypeVar("E_co", covariant=True)
 
 
 class Line(Protocol[E_co]):
-    """The five verbs of a sans-IO endpoint."""
+    """The five verbs of a sans-IO endpoint. `receive_datagram` says whether it was genuine."""
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool: ...
 
@@ -75,7 +77,11 @@ class Driver(Generic[E]):
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
+        self._answers: Collection[int] = frozenset()
+        self._on_wake: Callable[[], None] = lambda: None
         self.port = port
+        self.asleep_s = 0.0
+        """The endpoint's clock is ahead of the loop's by so much, which stands still while the machine sleeps."""
         self.errors: Counter[str] = Counter()
         """Sends and receives that failed, by errno name."""
 
@@ -106,16 +112,21 @@ class Driver(Generic[E]):
         *,
         on_unreachable: Callable[[Address, int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
+        answers: Collection[int] = frozenset(),
+        on_wake: Callable[[], None] = lambda: None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Begins to receive. `on_event` gets each event, and may call into the endpoint and `pump` again.
 
         `on_unreachable(address, errno)` tells that the system refused to send there, or that an ICMP error
         came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
-        `on_moved()` tells that this machine's own addresses have changed.
+        `on_moved()` tells that this machine's own addresses have changed, `on_wake()` comes before each datagram
+        and timer. A datagram that begins with one of `answers` may answer one that was not genuine, and leaves from
+        where that came to; all others leave from where genuine ones did.
         """
         self._loop = loop or asyncio.get_running_loop()
         self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
+        self._answers, self._on_wake = answers, on_wake
         for sock in self._sockets:
             self._loop.add_reader(sock, self._readable, sock)
         if on_moved is not None:
@@ -172,8 +183,9 @@ class Driver(Generic[E]):
     def _send_all(self) -> None:
         if self._endpoint is None or self._loop is None:
             return
-        for data, address in self._endpoint.datagrams_to_send(self._loop.time()):
-            self._send(data, address)
+        now = self._loop.time() + self.asleep_s
+        for data, address in self._endpoint.datagrams_to_send(now):
+            self._send(data, address, now)
 
     def _hand_on(self) -> bool:
         handed = False
@@ -189,22 +201,25 @@ class Driver(Generic[E]):
 
     def _arm(self) -> None:
         when = self._endpoint.next_timer() if self._endpoint is not None else None
+        at = None if when is None else when - self.asleep_s
         if self._timer is not None:
-            if when == self._timer.when():
+            if at == self._timer.when():
                 return
             self._timer.cancel()
             self._timer = None
-        if when is not None and self._loop is not None:
-            self._timer = self._loop.call_at(when, self._expired)
+        if at is not None and self._loop is not None:
+            self._timer = self._loop.call_at(at, self._expired)
 
     def _expired(self) -> None:
         self._timer = None
+        self._on_wake()
         if self._endpoint is not None and self._loop is not None:
-            self._endpoint.handle_timer(self._loop.time())
+            self._endpoint.handle_timer(self._loop.time() + self.asleep_s)
         self.pump()
 
     def _readable(self, sock: socket.socket) -> None:
         assert self._loop is not None
+        self._on_wake()
         for taken in range(RECEIVE_BATCH):
             if self._endpoint is None:
                 return
@@ -219,13 +234,16 @@ class Driver(Generic[E]):
                 self._read_errors(sock)
                 continue
             address = normalise(source)
-            self._routes.heard(address, sock, ancillary)
-            self._endpoint.receive_datagram(data, address, self._loop.time())
+            now = self._loop.time() + self.asleep_s
+            genuine = self._endpoint.receive_datagram(data, address, now)
+            learn = self._routes.heard if genuine else self._routes.asked
+            learn(address, sock, ancillary)
         self.pump()
+        self._routes.answered()
 
-    def _send(self, data: bytes, address: Address) -> None:
-        assert self._loop is not None
-        sock, ancillary = self._routes.choose(address, self._loop.time())
+    def _send(self, data: bytes, address: Address, now: float) -> None:
+        choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
+        sock, ancillary = choose(address, now)
         if sock is None:
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT
@@ -242,14 +260,19 @@ class Driver(Generic[E]):
     def _send_on(self, sock: socket.socket, data: bytes, ancillary: Ancillary, address: Address) -> None:
         """Sends.
 
-        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours.
+        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
+        again the datagram is lost, as it might be on the way: who sends such errors does not move us.
         """
-        try:
-            sock.sendmsg([data], ancillary, 0, address)
-        except OSError:
-            if not self._read_errors(sock):
-                raise
-            sock.sendmsg([data], ancillary, 0, address)
+        for _ in range(SEND_TRIES):
+            try:
+                sock.sendmsg([data], ancillary, 0, address)
+            except OSError as error:
+                if not self._read_errors(sock):
+                    raise
+                code = error.errno or 0
+            else:
+                return
+        self._count(code)
 
     def _read_errors(self, sock: socket.socket) -> bool:
         """Empties the kernel's queue of ICMP errors (ip(7), IP_RECVERR); each names whom it is about."""

@@ -33,6 +33,8 @@ class _Contact:
         if time <= self.newest or time in self.ahead:
             return False
         if time > now + c.KNOCK_AHEAD_S * c.CLOCK_HZ:
+            if len(self.ahead) == c.MAX_KNOCKS_AHEAD and time < min(self.ahead):
+                return False  # it may be one that made way
             self.ahead.append(time)
         else:
             self.newest = time

@@ -119,14 +119,15 @@ class Endpoint:
         return Peer(self._shared, index, addresses[0], dialling, now)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
-        """Take a datagram from the network, whatever it is; True if it belongs to a dial or line of ours.
+        """Take a datagram from the network, whatever it is. True: it is genuine, proven by the keys of a line.
 
-        First messages of strangers do not: anybody can send those from anywhere.
+        So it is for data that was opened, a response that was taken, and a confirmation that was; never for a knock,
+        an initiation or a cookie, which anybody can send from anywhere.
         """
         reason = self._receive(data, address, now)
         if reason is not None:
             self._shared.dropped[reason] += 1
-        return reason is None and data[0] not in (DatagramType.KNOCK, DatagramType.INITIATION)
+        return reason is None and data[0] in wire.GENUINE
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: give up what has lasted too long. What is due to leave is drained afterwards."""

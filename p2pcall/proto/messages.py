@@ -40,8 +40,6 @@ class Reason(IntEnum):
     DECLINED = 2
     BUSY = 3
     NO_ANSWER = 4
-    BLOCKED = 5
-    KEY_CHANGED = 6
     MAX_DURATION = 7
     FAILED = 8
     LOST = 128

@@ -8,7 +8,7 @@ business. The layout is described for a second implementation in p2pcall-protoco
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 from p2pcall.proto import constants as c
 
@@ -25,6 +25,12 @@ class DatagramType(IntEnum):
     RESPONSE = 4
     CONFIRMATION = 5
     DATA = 6
+
+
+GENUINE: Final = frozenset({DatagramType.RESPONSE, DatagramType.CONFIRMATION, DatagramType.DATA})
+"""What is taken only with a proof of its keys; all else anybody can send from anywhere."""
+ANSWERS: Final = frozenset({DatagramType.COOKIE, DatagramType.RESPONSE})
+"""What leaves at once, as the answer to something that proves nothing."""
 
 
 class PatternId(IntEnum):

@@ -2,55 +2,66 @@
 
 Rules: one key, one name; one name, one key. A name that comes with another key than the pinned one is a
 hard stop (`key_changed`), and nothing here ever replaces a key: remove or rename the contact, then pin
-anew. Addresses are not stored: trust hangs on the key. Names are tidy (`names`), compared without regard to
-case and joiners, at most 64 bytes of UTF-8. A damaged file is an error and stays as it is. Each call reads
-the file anew, for other processes change it too. Left out: encryption of the file at rest.
+anew. Addresses are not stored: trust hangs on the key. What is one name is the business of `names`. A block
+is of a key, by its fingerprint: it needs no contact, and outlives the contact. A damaged file is an error and
+stays as it is. Each call reads the file anew, for other processes change it too. Left out: encryption of the
+file at rest.
 """
 
 import base64
 import binascii
 import json
+import os
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store.choices import close_door
 from p2pcall.store.home import Home, damaged, read, write_atomic
-from p2pcall.store.identity import fingerprint
+from p2pcall.store.identity import fingerprint, read_fingerprint
 
 VERSION = 1
-MAX_NAME_BYTES = 64
+BLOCKING_VERSION = 2
+"""Of a file with blocks in it, so that a program that knows none of them refuses it, rather than let them ring."""
+SHORT_FINGERPRINT = 9
+"""Characters of the fingerprint that stand in for the name of somebody who has none."""
 MAX_CONTACTS = 4096
+MAX_BLOCKED = 4096
 KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """My name for somebody, their key, when it was pinned (epoch seconds), whether it was compared."""
+    """My name for somebody, their key, when it was pinned (epoch seconds), whether it was compared or is blocked."""
 
     name: str
     public: bytes
     added: float
     verified: bool = False
+    blocked: bool = False
+
+
+@dataclass(slots=True)
+class Book:
+    """All that the file holds: the contacts, and the fingerprints that are blocked, with when (epoch seconds)."""
+
+    contacts: list[Contact] = field(default_factory=list)
+    blocked: dict[str, float] = field(default_factory=dict)
 
 
 def normalise_name(name: str) -> str:
-    """The name as it is stored: tidy (`names`). Raises `P2PCallError` (usage) if it cannot be one."""
-    text = names.tidy(name)
+    """The name as it is stored (`names.kept`). Raises `P2PCallError` (usage) if it cannot be one, or not whole."""
+    text = names.kept(name)
     if not text or not names.printable(name.strip()):
         raise P2PCallError(
             "bad-name", f"{name!r} cannot be a name", ExitCode.USAGE, "letters, digits, spaces"
         )
-    if len(text.encode()) > MAX_NAME_BYTES:
-        raise P2PCallError("bad-name", f"a name has at most {MAX_NAME_BYTES} bytes", ExitCode.USAGE)
+    if text != names.tidy(name):
+        raise P2PCallError("bad-name", f"a name has at most {names.MAX_NAME_BYTES} bytes", ExitCode.USAGE)
     return text
-
-
-def _key(name: str) -> str:
-    """What two spellings of one name have in common."""
-    return names.alike(name)
 
 
 class Contacts:
@@ -58,17 +69,17 @@ class Contacts:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._path = str(home.contacts_path)
 
     def all(self) -> list[Contact]:
         """Everybody, by name."""
-        return sorted(self._load(), key=lambda contact: (_key(contact.name), contact.name))
+        return sorted(self._load().contacts, key=lambda contact: (names.alike(contact.name), contact.name))
 
     def by_key(self, public: bytes) -> Contact | None:
-        return next((contact for contact in self._load() if contact.public == public), None)
+        return next((contact for contact in self._load().contacts if contact.public == public), None)
 
     def by_name(self, name: str) -> Contact | None:
-        key = _key(name)
-        return next((contact for contact in self._load() if _key(contact.name) == key), None)
+        return _named(self._load(), name)
 
     def pin(self, name: str, public: bytes, now_epoch: float) -> Contact:
         """Remembers the key under the name. A key that is known keeps the name it has.
@@ -79,18 +90,20 @@ class Contacts:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
         name = normalise_name(name)
         with self._home.lock():
-            contacts = self._load()
-            for contact in contacts:
-                if contact.public == public:
-                    return contact
-                if _key(contact.name) == _key(name):
-                    raise key_changed(contact.name, contact.public, public)
-            if len(contacts) >= MAX_CONTACTS:
+            book = self._load()
+            known = next((contact for contact in book.contacts if contact.public == public), None)
+            if known is not None:
+                return known
+            other = _named(book, name)
+            if other is not None:
+                raise key_changed(other.name, other.public, public)
+            if len(book.contacts) >= MAX_CONTACTS:
                 raise P2PCallError(
                     "too-many-contacts", f"there are {MAX_CONTACTS} contacts already", ExitCode.CONFIG
                 )
-            contact = Contact(name, public, now_epoch)
-            self._save([*contacts, contact])
+            contact = Contact(name, public, now_epoch, blocked=fingerprint(public) in book.blocked)
+            book.contacts.append(contact)
+            self._save(book)
             return contact
 
     def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
@@ -99,14 +112,11 @@ class Contacts:
         People vouch for a key: whatever stands under the name by then must not get the mark.
         """
         with self._home.lock():
-            contacts = self._load()
-            for place, contact in enumerate(contacts):
-                if _key(contact.name) == _key(name) and contact.public == public:
-                    contacts[place] = replace(contact, verified=verified)
-                    if contact.verified != verified:
-                        self._save(contacts)
-                    return contacts[place]
-        return None
+            book = self._load()
+            contact = _named(book, name)
+            if contact is None or contact.public != public:
+                return None
+            return contact if contact.verified == verified else self._change(book, contact, verified=verified)
 
     def rename(self, old: str, new: str) -> Contact | None:
         """Another name for the same key and all that is known of it; None if there is nobody of the old name.
@@ -115,32 +125,72 @@ class Contacts:
         """
         new = normalise_name(new)
         with self._home.lock():
-            contacts = self._load()
-            for place, contact in enumerate(contacts):
-                if _key(contact.name) == _key(old):
-                    if any(_key(other.name) == _key(new) for other in contacts if other is not contact):
-                        text = f"there is another contact called {new!r}"
-                        raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
-                    contacts[place] = replace(contact, name=new)
-                    self._save(contacts)
-                    return contacts[place]
-        return None
+            book = self._load()
+            contact = _named(book, old)
+            if contact is None:
+                return None
+            if _named(book, new) not in (None, contact):
+                text = f"there is another contact called {new!r}"
+                raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
+            return self._change(book, contact, name=new)
 
     def remove(self, name: str) -> Contact | None:
-        """Forgets the name and its key; None if there is nobody of that name."""
+        """Forgets the name and its key, not a block of the key; None if there is nobody of that name."""
         with self._home.lock():
-            contacts = self._load()
-            for contact in contacts:
-                if _key(contact.name) == _key(name):
-                    self._save([other for other in contacts if other is not contact])
-                    return contact
-        return None
+            book = self._load()
+            contact = _named(book, name)
+            if contact is not None:
+                close_door(self._home)
+                book.contacts.remove(contact)
+                self._save(book)
+            return contact
 
-    def _load(self) -> list[Contact]:
+    def stamp(self) -> tuple[int, ...] | None:
+        """Another one whenever the file is another one; takes microseconds."""
+        try:
+            info = os.stat(self._path)  # noqa: PTH116 (a knock of a flood pays for it: `Path.stat` takes thrice as long)
+        except OSError:
+            return None
+        return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+    def blocked(self) -> dict[str, float]:
+        """The fingerprints that are blocked, of contacts and of others, and since when (epoch seconds)."""
+        return self._load().blocked
+
+    def block(self, printed: str, now_epoch: float) -> None:
+        """The key of this fingerprint (`read_fingerprint`) is blocked from now on, whoever's it is."""
+        with self._home.lock():
+            book = self._load()
+            if printed in book.blocked:
+                return
+            if len(book.blocked) >= MAX_BLOCKED:
+                text = f"there are {MAX_BLOCKED} blocked keys already"
+                raise P2PCallError("too-many-blocked", text, ExitCode.CONFIG)
+            book.blocked[printed] = now_epoch
+            self._save(book)
+
+    def unblock(self, printed: str) -> bool:
+        """The key of this fingerprint is not blocked any more; False if it was not."""
+        with self._home.lock():
+            book = self._load()
+            if book.blocked.pop(printed, None) is None:
+                return False
+            self._save(book)
+        return True
+
+    def _change(self, book: Book, contact: Contact, **changes: Any) -> Contact:
+        changed = replace(contact, **changes)
+        book.contacts[book.contacts.index(contact)] = changed
+        self._save(book)
+        return changed
+
+    def _load(self) -> Book:
         data = read(self._home.contacts_path)
-        return [] if data is None else parse(data, self._home.contacts_path)
+        return Book() if data is None else parse(data, self._home.contacts_path)
 
-    def _save(self, contacts: list[Contact]) -> None:
+    def _save(self, book: Book) -> None:
+        if book.contacts:
+            close_door(self._home)
         rows = [
             {
                 "name": contact.name,
@@ -148,18 +198,25 @@ class Contacts:
                 "added": contact.added,
                 "verified": contact.verified,
             }
-            for contact in contacts
+            for contact in book.contacts
         ]
-        text = json.dumps({"version": VERSION, "contacts": rows}, ensure_ascii=False, indent=1)
+        document: dict[str, Any] = {"version": VERSION, "contacts": rows}
+        if book.blocked:
+            document["version"] = BLOCKING_VERSION
+            document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
+        text = json.dumps(document, ensure_ascii=False, indent=1)
         write_atomic(self._home.contacts_path, text.encode() + b"\n")
 
 
-def key_changed(name: str, pinned: bytes, shown: bytes, *, calling: bool = False) -> P2PCallError:
-    """The hard stop: this name has another key than the one that is pinned; `calling` if its owner is the caller."""
+def _named(book: Book, name: str) -> Contact | None:
+    key = names.alike(name)
+    return next((contact for contact in book.contacts if names.alike(contact.name) == key), None)
+
+
+def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
+    """The hard stop: this name has another key than the one that is pinned."""
     keys = f"pinned is {fingerprint(pinned)}, shown was {fingerprint(shown)}"
     text = f"the key of {name!r} is not the pinned one: {keys}; somebody else may be answering, or it is a new key"
-    if calling:
-        text = f"somebody who calls as {name!r} has another key than the pinned one: {keys}"
     typed = as_typed(name)
     hint = (
         f"ask {name}, over another channel, to read you the fingerprint of `p2pcall id`, and compare it with both; "
@@ -174,22 +231,58 @@ def as_typed(*names: str) -> str:
     return ("-- " if any(name.startswith("-") for name in names) else "") + shlex.join(names)
 
 
-def parse(data: bytes, path: Path) -> list[Contact]:
-    """The contacts in the bytes of a file. Raises `P2PCallError` (config) if they are not all whole."""
+def parse(data: bytes, path: Path) -> Book:
+    """What the bytes of a file hold. Raises `P2PCallError` (config) if it is not all whole."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise damaged(path, "it is not JSON") from error
     if not isinstance(document, dict) or not isinstance(document.get("contacts"), list):
         raise damaged(path, "it holds no list of contacts")
-    if document.get("version") != VERSION:
-        raise damaged(path, f"its version is not {VERSION}; a newer p2pcall may have written it")
+    blocked = _parse_blocked(document, path)
     contacts = [_parse_row(row, path) for row in document["contacts"]]
-    if len({_key(c.name) for c in contacts}) < len(contacts) or len({c.public for c in contacts}) < len(
-        contacts
-    ):
+    raw = {str(row["name"]).casefold() for row in document["contacts"]}
+    if len(raw) < len(contacts) or len({contact.public for contact in contacts}) < len(contacts):
         raise damaged(path, "a name or a key is in it twice")
-    return contacts
+    contacts = _told_apart(contacts)
+    if blocked:
+        contacts = [replace(c, blocked=fingerprint(c.public) in blocked) for c in contacts]
+    return Book(contacts, blocked)
+
+
+def _told_apart(contacts: list[Contact]) -> list[Contact]:
+    """Names that an older version took for two, and that look the same, get a number."""
+    apart: dict[str, Contact] = {}
+    for contact in contacts:
+        name, number = contact.name, 1
+        while names.alike(name) in apart:
+            number += 1
+            name = f"{names.shortened(contact.name, names.MAX_NAME_BYTES - len(f'-{number}'))}-{number}"
+        apart[names.alike(name)] = replace(contact, name=name)
+    return list(apart.values())
+
+
+def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
+    match document:
+        case {"version": int(version)} if version == VERSION:
+            return {}
+        case {"version": int(version), "blocked": list(rows)} if version == BLOCKING_VERSION:
+            pass
+        case {"version": int(version)} if version == BLOCKING_VERSION:
+            raise damaged(path, "it holds no list of blocked keys")
+        case _:
+            text = f"its version is not {VERSION} or {BLOCKING_VERSION}; a newer p2pcall may have written it"
+            raise damaged(path, text)
+    blocked = {}
+    for row in rows:
+        match row:
+            case {"fingerprint": str(printed), "added": int() | float() as added} if (
+                read_fingerprint(printed) == printed
+            ):
+                blocked[printed] = float(added)
+            case _:
+                raise damaged(path, "a blocked key in it lacks a part")
+    return blocked
 
 
 def _parse_row(row: Any, path: Path) -> Contact:
@@ -205,9 +298,13 @@ def _parse_row(row: Any, path: Path) -> Contact:
             raise damaged(path, "a contact in it lacks a part")
     try:
         public = base64.b64decode(key, validate=True)
-        name = normalise_name(name)
-    except (binascii.Error, ValueError, P2PCallError) as error:
-        raise damaged(path, "a contact in it has no proper name or key") from error
+    except (binascii.Error, ValueError) as error:
+        raise damaged(path, "a contact in it has no proper key") from error
     if len(public) != KEY_BYTES:
         raise damaged(path, "a contact in it has a key of the wrong length")
+    if not name.strip() or not names.printable(name):
+        raise damaged(path, "a contact in it has no proper name")
+    name = (
+        names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
+    )  # older versions took what cannot be seen
     return Contact(name, public, float(added), verified)

@@ -1,9 +1,13 @@
 """Where the program keeps its files, and the only way it reads and writes them.
 
 Rules: directories are 0700 and files 0600; a write is whole or did not happen (temporary file, fsync,
-rename, fsync of the directory); what others may write is not trusted. Every failure is a `P2PCallError`
-(config) with the command that mends it. Changes by several processes at once are ordered by `lock`. Spec:
-XDG Base Directory 0.8; on macOS its own place. `P2PCALL_HOME` and `--home` put everything in one directory.
+rename, fsync of the directory). What others may write is not believed, neither before reading nor before
+writing: the directory and each file in it belong to this user or to root, and neither group nor others may
+write them. Every failure is a `P2PCallError` (config) with the command that mends it. Changes by several
+processes at once are ordered by `lock`. Spec: XDG Base Directory 0.8; on macOS its own place. `P2PCALL_HOME`
+and `--home` put everything in one directory. Left out: the directories above, as ssh does with its own files.
+Whoever may write there can take the home away, but what he puts in its place is not ours, for no user can give
+a file to another one; and a group that may write is common there (umask 002).
 """
 
 import contextlib
@@ -28,6 +32,7 @@ LOCK_PAUSE_S = 0.01
 """5 s in all: holders keep the lock for one write, so a longer wait means a process that was stopped."""
 _OTHERS_WRITE = 0o022
 _OTHERS_ANY = 0o077
+_ROOT = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,10 @@ class Home:
     @property
     def contacts_path(self) -> Path:
         return self.data / "contacts.json"
+
+    @property
+    def settings_path(self) -> Path:
+        return self.data / "settings.json"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -116,8 +125,25 @@ def ensure_directory(path: Path) -> None:
         raise file_error(error, path, "create") from error
     if not stat.S_ISDIR(info.st_mode):
         raise _wrong("not-a-directory", f"{path} is not a directory", "give another one with --home DIR")
+    _check_directory(info, path)
+
+
+def _check_directory(info: os.stat_result, path: Path) -> None:
+    """Refuses one that others can write, or that belongs to somebody else: nothing in it is to be believed."""
+    _check_owner(info, path, "directory")
     if info.st_mode & _OTHERS_WRITE:
-        raise _wrong("unsafe-directory", f"{path} can be written by other users", f"chmod 700 {_typed(path)}")
+        hint = f"chmod 700 {_typed(path)}"
+        if info.st_mode & stat.S_ISVTX:  # as /tmp: it is for everybody
+            hint = f"give one of your own: --home {_typed(path / 'p2pcall')}"
+        raise _wrong("unsafe-directory", f"{path} can be written by other users", hint)
+
+
+def _check_owner(info: os.stat_result, path: Path, what: str) -> None:
+    """What root has written is believed, for root can do everything; what another user has is not."""
+    own = os.geteuid()
+    if info.st_uid not in (own, _ROOT):
+        hint = f"{'sudo ' if own != _ROOT else ''}chown {own} {_typed(path)}"
+        raise _wrong(f"unsafe-{what}", f"{path} belongs to another user (uid {info.st_uid})", hint)
 
 
 def _make(path: Path) -> None:
@@ -165,20 +191,25 @@ def _sync_directory(path: Path) -> None:
 def read(path: Path, *, private: bool = False) -> bytes | None:
     """The file's bytes, None if there is none.
 
-    `private`: refuses a file that others can read (as ssh does).
+    Refuses a file that others can write, by itself or by its directory, and with `private` one that they can read
+    (as ssh does).
     """
     try:
+        _check_directory(path.parent.stat(), path.parent)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise file_error(error, path, "read") from error
     try:
-        mode = os.fstat(fd).st_mode
-        if not stat.S_ISREG(mode):
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
             raise _wrong("not-a-file", f"{path} is not a file", f"move it away: {_aside(path, 'old')}")
-        if private and mode & _OTHERS_ANY:
-            raise _wrong("unsafe-file", f"{path} can be read by other users", f"chmod 600 {_typed(path)}")
+        _check_owner(info, path, "file")
+        for refused, done in ((_OTHERS_WRITE, "written"), (_OTHERS_ANY if private else 0, "read")):
+            if info.st_mode & refused:
+                text = f"{path} can be {done} by other users"
+                raise _wrong("unsafe-file", text, f"chmod 600 {_typed(path)}")
         with os.fdopen(fd, "rb", closefd=False) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:

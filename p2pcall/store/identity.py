@@ -21,6 +21,9 @@ KEY_BYTES = 32
 FINGERPRINT_LABEL = b"p2pcall fingerprint 1"
 FINGERPRINT_BYTES = 20
 """160 bits: nobody finds a second key with the same fingerprint."""
+FINGERPRINT_CHARS = FINGERPRINT_BYTES * 8 // 5
+"""Letters and digits of base32 carry five bits each."""
+BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 GROUP_CHARS = 4
 
 
@@ -36,7 +39,21 @@ class Identity:
 def fingerprint(public: bytes) -> str:
     """For people to compare: 32 letters and digits (base32, lower case) in eight groups of four."""
     digest = hashlib.sha256(FINGERPRINT_LABEL + public).digest()[:FINGERPRINT_BYTES]
-    text = base64.b32encode(digest).decode().lower()
+    return _grouped(base64.b32encode(digest).decode().lower())
+
+
+def read_fingerprint(text: str) -> str | None:
+    """A fingerprint as `fingerprint` writes it, out of one as people type it: in any case, grouped in any way.
+
+    None if it is not a whole one.
+    """
+    bare = "".join(text.replace("-", " ").split()).lower()
+    if len(bare) != FINGERPRINT_CHARS or not set(bare) <= BASE32:
+        return None
+    return _grouped(bare)
+
+
+def _grouped(text: str) -> str:
     return "-".join(text[i : i + GROUP_CHARS] for i in range(0, len(text), GROUP_CHARS))
 
 

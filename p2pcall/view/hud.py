@@ -63,7 +63,7 @@ class HudState:
     video_on: bool = False
     remote_muted: bool = False
     remote_video: bool = False
-    recording: bool = False
+    remote_records: bool = False
     stats: Mapping[str, str] = field(default_factory=dict)
     show_help: bool = False
     show_stats: bool = False

@@ -63,7 +63,7 @@ class Fade:
 
     _stirred_at: float
     pinned: bool = False
-    """Something is told that must stay: muted, reconnecting, recording."""
+    """Something is told that must stay: muted, reconnecting, recorded by the other side."""
 
     def stir(self, now: float) -> None:
         """A person did something, or there is something new to read."""

@@ -29,7 +29,7 @@ def plain_line(state: HudState) -> str:
     parts += [
         text
         for on, text in (
-            (state.recording, "recording"),
+            (state.remote_records, "other side records"),
             (state.muted, "muted"),
             (state.remote_muted, "other side muted"),
             (state.video_on, "camera on"),

@@ -81,8 +81,8 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     """Everything there is to tell, what matters most first."""
     name = shown(state.name, _NAME_CELLS, unicode)
     yield "name", _text(Role.NAME, clip(name, _MIN_NAME_CELLS, sign.ellipsis))
-    if state.recording:
-        yield "rec", _text(Role.ALERT, f"{sign.record} rec")
+    if state.remote_records:
+        yield "rec", _text(Role.ALERT, f"{sign.record} other rec")
     if state.phase:
         yield "phase", _text(Role.KEY, shown(state.phase, 24, unicode))
     if state.muted:
@@ -109,8 +109,8 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     elif not state.phase:
         yield "trust", _text(Role.DIM if state.known == "contact" else Role.WARN, trust(state.known))
     yield _key("?")
-    if state.recording:
-        yield "rec", _text(Role.ALERT, f"{sign.record} recording")
+    if state.remote_records:
+        yield "rec", _text(Role.ALERT, f"{sign.record} other side records")
     if not state.phase:
         yield from _figures(state)
     yield from _with_room(state, sign)

@@ -174,8 +174,8 @@ class App:
         if state.title != before.title:
             self._sdl.SDL_SetWindowTitle(self._window, state.title.encode())
         hud, old = state.hud, before.hud
-        news = ("notice", "muted", "video_on", "remote_muted", "remote_video", "known", "recording")
-        self._fade.pinned = bool(hud.notice or hud.muted or hud.recording)
+        news = ("notice", "muted", "video_on", "remote_muted", "remote_video", "known", "remote_records")
+        self._fade.pinned = bool(hud.notice or hud.muted or hud.remote_records)
         if any(getattr(hud, name) != getattr(old, name) for name in news):
             self._fade.stir(time.monotonic())
         if _boxed(hud) or _boxed(old) or self._bar_alpha > 0 or not self._remote.size[0]:

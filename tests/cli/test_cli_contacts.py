@@ -173,3 +173,15 @@ def test_the_answer_is_for_the_key_that_was_shown(
     monkeypatch.setattr(Terminal, "readline", pairs_anew)
     assert_told(verify("bob", says=""), 3)
     assert not known.all()[0].verified
+
+
+# ---- what others may write
+
+
+def test_a_command_ends_with_8_and_the_command_that_mends_it(home: Path) -> None:
+    Contacts(Home.at(home)).pin("bob", BOB, 0)
+    home.chmod(0o777)
+    assert_told(run("contacts", "list"), 8, "can be written by other users", f"chmod 700 {home}")
+    assert_told(run("contacts", "remove", "bob"), 8, "can be written by other users")
+    home.chmod(0o700)
+    assert run("contacts", "list").exit == 0

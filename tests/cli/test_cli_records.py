@@ -103,6 +103,7 @@ def test_one_of_them_with_the_number_to_compare(home: Path, known: Contacts) -> 
         "uri": "p2pcall:safety/1/" + "".join(number),
         "added": 1_700_000_000,
         "verified": True,
+        "blocked": False,
     }
 
 

@@ -6,15 +6,16 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TextIO, cast
 
 import pytest
 from clirun import FULL, needs_full
 
 from p2pcall import events
-from p2pcall.cli.lines import LineWriter
-from p2pcall.cli.output import Output
+from p2pcall.cli.lines import QUEUE_LINES, LineWriter
+from p2pcall.cli.output import MAX_HELD, Output
 from p2pcall.cli.stdout import StdoutClosed
+from p2pcall.cli.views import ScreenView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -68,6 +69,14 @@ def pipe() -> Iterator[Pipe]:
     made.close()
 
 
+@pytest.fixture
+def people() -> Iterator[Pipe]:
+    """Where people read."""
+    made = Pipe()
+    yield made
+    made.close()
+
+
 class Closed:
     """Waits for `on_closed`, and notes in which thread it came."""
 
@@ -88,7 +97,7 @@ def test_lines_come_out_in_order(pipe: Pipe) -> None:
         writer = LineWriter(pipe.stream, lambda: None)
         for number in range(1000):
             writer.put(f"line {number}")
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
         writer.put("after the end")
         assert (writer.failure, writer.dropped, writer.stuck) == (None, 0, False)
 
@@ -104,7 +113,7 @@ def test_a_stream_in_memory_does_too() -> None:
         writer = LineWriter(stream, lambda: None)
         writer.put("one")
         writer.put("two")
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
 
     asyncio.run(work())
     assert stream.getvalue() == "one\ntwo\n"
@@ -120,7 +129,7 @@ def test_for_a_slow_reader_lines_that_may_be_missed_make_room(pipe: Pipe) -> Non
         for number in range(MORE_THAN_A_PIPE):
             writer.put(f"{number} {LONG}", droppable=number not in kept)
         pipe.start()
-        assert writer.close(PATIENCE_S)
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
         assert (writer.failure, writer.stuck) == (None, False)
         return writer.dropped
 
@@ -144,24 +153,28 @@ def test_a_line_that_may_be_missed_gives_way_to_those_that_may_not(pipe: Pipe) -
             writer.put(LONG, droppable=True)
         assert writer.failure is None
         assert writer.dropped > 0
-        assert not writer.close(0)
+        assert not await asyncio.to_thread(writer.close, 0)
 
     asyncio.run(work())
 
 
-def test_when_nobody_reads_what_must_not_be_missed_it_is_over(pipe: Pipe) -> None:
-    async def work() -> None:
-        closed = Closed()
-        writer = LineWriter(pipe.stream, closed, limit=10)
-        for _ in range(MORE_THAN_A_PIPE):
-            writer.put(LONG)
-        await closed.wait()
-        assert isinstance(writer.failure, StdoutClosed)
-        assert writer.stuck
-        assert not writer.close(PATIENCE_S)
-        assert closed.threads == [threading.get_ident()]
+def test_for_a_reader_that_stands_still_the_oldest_lines_make_room(pipe: Pipe) -> None:
+    """Where there are none that may be missed. When it goes on, it gets the newest, whole and in order."""
 
-    asyncio.run(work())
+    async def work() -> int:
+        writer = LineWriter(pipe.stream, lambda: None, limit=10)
+        for number in range(MORE_THAN_A_PIPE):
+            writer.put(f"{number} {LONG}")
+        assert (writer.failure, writer.stuck, writer.dropped) == (None, False, 0)
+        pipe.start()
+        assert await asyncio.to_thread(writer.close, PATIENCE_S)
+        return writer.lost
+
+    lost = asyncio.run(work())
+    numbers = [int(line.split()[0]) for line in pipe.lines()]
+    assert numbers == sorted(numbers)
+    assert numbers[-10:] == [*range(MORE_THAN_A_PIPE - 10, MORE_THAN_A_PIPE)]
+    assert lost == MORE_THAN_A_PIPE - len(numbers) > 0
 
 
 def test_the_end_does_not_wait_for_a_reader_that_does_not_read(pipe: Pipe) -> None:
@@ -171,7 +184,7 @@ def test_the_end_does_not_wait_for_a_reader_that_does_not_read(pipe: Pipe) -> No
         writer = LineWriter(pipe.stream, lambda: None)
         for _ in range(MORE_THAN_A_PIPE):
             writer.put(LONG)
-        assert not writer.close(0.05)
+        assert not await asyncio.to_thread(writer.close, 0.05)
         assert (writer.failure, writer.stuck) == (None, True)
         pipe.stream.write(LONG * MORE_THAN_A_PIPE)
         pipe.stream.flush()
@@ -189,7 +202,7 @@ def test_a_reader_that_went_away_is_told_once_and_in_the_loop(pipe: Pipe) -> Non
         await closed.wait()
         writer.put("anybody?")
         assert isinstance(writer.failure, StdoutClosed)
-        assert not writer.close()
+        assert not await asyncio.to_thread(writer.close)
         assert closed.threads == [threading.get_ident()]
 
     asyncio.run(work())
@@ -215,7 +228,7 @@ def test_a_full_disk_is_an_error() -> None:
             writer = LineWriter(stream, closed)
             writer.put("one")
             await closed.wait()
-            assert not writer.close()
+            assert not await asyncio.to_thread(writer.close)
         return writer
 
     failure = asyncio.run(work()).failure
@@ -256,7 +269,7 @@ def test_events_to_a_slow_reader_never_hold_up_the_call(pipe: Pipe) -> None:
                 output.emit(stats(number))
             output.emit(ended())
             pipe.start()
-            assert output.close(PATIENCE_S) is None
+            assert await asyncio.to_thread(output.close, PATIENCE_S) is None
 
     asyncio.run(work())
     rows = [json.loads(line) for line in pipe.lines()]
@@ -274,10 +287,53 @@ def test_events_that_nobody_takes_are_told(pipe: Pipe) -> None:
         with Output(made, json=True) as output:
             for number in range(1000):
                 output.emit(stats(number))
-            assert output.close(0.05) is None
+            assert await asyncio.to_thread(output.close, 0.05) is None
 
     asyncio.run(work())
     assert "p2pcall: warning: nobody took what was written to standard output" in told(made)
+
+
+def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, people: Pipe) -> None:
+    """Neither a script's nor a person's: strangers ring and ring, and nobody takes a line of it."""
+    made = env(pipe.stream)
+    made.stderr = people.stream
+    missed = events.Missed(12, 0.0, "carol", "abcd", "new")
+    warning = events.Warning("missed-call", "12 missed calls" + LONG, "carol", "abcd")
+    incoming = events.Incoming("00000000", "carol" + LONG, "abcd", "new", True, True)
+
+    async def work() -> None:
+        ended_at: list[float] = []
+        loop = asyncio.get_running_loop()
+        told, shown = Output(made, json=True), Output(made)
+        for output in (told, shown):
+            output.on_closed = lambda: ended_at.append(loop.time())
+        for _ in range(QUEUE_LINES + 200):
+            for event in (incoming, missed, warning, ended("missed")):
+                told.emit(event)
+                shown.emit(event)
+        await asyncio.sleep(0)
+        assert ended_at == []
+        for output in (told, shown):
+            assert await asyncio.to_thread(output.close, 0.05) is None
+
+    asyncio.run(work())
+
+
+def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
+    made = Env.fake()
+
+    async def work() -> None:
+        with Output(made) as output:
+            output._view = cast(ScreenView, object())
+            for number in range(3 * MAX_HELD):
+                output.emit(events.Warning("slug", f"number {number}"))
+            assert told(made) == ""
+            output.view_closed()
+
+    asyncio.run(work())
+    lines = told(made).splitlines()
+    assert lines[0] == f"{2 * MAX_HELD} lines of before are left out"
+    assert lines[1:] == [f"p2pcall: warning: number {number}" for number in range(2 * MAX_HELD, 3 * MAX_HELD)]
 
 
 def test_a_reader_that_went_away_ends_the_command_quietly(pipe: Pipe) -> None:

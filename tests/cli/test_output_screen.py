@@ -1,5 +1,6 @@
 """While a picture is on the terminal nothing else is written there, whoever writes it."""
 
+import asyncio
 import os
 import termios
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def test_libraries_complain_in_vain_and_our_own_lines_come_after_the_picture(win
             await window.see(b"the microphone went away", number)
             assert COMPLAINT not in window.seen
             assert b"the microphone" not in window.seen.rpartition(b"\x1b[?1049l")[0].rpartition(b"?1049h")[2]
+            await asyncio.to_thread(output.close)
             output = output_at(window)
         assert output.terminal is not None
         output.terminal.close()
@@ -79,5 +81,6 @@ def test_lines_are_broken_between_words_where_the_terminal_ends(window: Window) 
         ]
         assert output.terminal is not None
         output.terminal.close()
+        await asyncio.to_thread(output.close)
 
     run(work)

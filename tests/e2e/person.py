@@ -87,6 +87,12 @@ def wait_told(process: P2P, text: str) -> None:
     )
 
 
+def keep_nobody(process: P2P) -> None:
+    """Answer the question after a call with somebody new."""
+    wait_told(process, "[n] no ")
+    process.send("n")
+
+
 def assert_restored(process: P2P, modes: list[Any]) -> None:
     """Its terminal is as it was before it: line discipline, screen, cursor, wrapping, paste."""
     assert process.terminal_modes() == modes

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from capture import Capture
 from harness import P2P
 from netns import NetnsPair
 from pairs import NO_MEDIA, Start, identity, knows
@@ -94,11 +95,47 @@ def test_a_contact_who_is_not_there_is_told_with_what_can_be_done(
     waiting, error, hint = alice.stderr_text.splitlines()
     assert waiting == "looking for mum on this network ..."
     assert error == "p2pcall: error: mum is a contact, but is not listening on this network"
-    assert hint.startswith("p2pcall: hint: p2pcall peers, to see who is there; p2pcall dial HOST")
+    assert hint.startswith("p2pcall: hint: p2pcall peers, to see who is there; p2pcall dial mum@HOST")
     for quiet in ("--quiet", "--json"):
         alice = p2p("dial", "mum", quiet, *NO_MEDIA, net=netns_pair, side="a", name="alice")
         assert alice.wait_exit() == 3
         assert alice.stderr_text.splitlines() == [error, hint]
+
+
+def test_a_contacts_name_is_neither_asked_for_on_the_lan_nor_by_dns(
+    netns_pair: NetnsPair, p2p: Start, tmp_path: Path
+) -> None:
+    """Everything that leaves this machine is looked through: who is dialled by name, is there, and is not there.
+
+    A third name, which is no contact's, is asked for: the eye that sees nothing of the others is open. Questions to
+    a name server would cross the cable, too.
+    """
+    netns_pair.output("a", ["ip", "route", "add", "default", "via", netns_pair.ipv4["b"]])
+    sent_by = netns_pair.output("a", ["cat", "/sys/class/net/eth0/address"]).strip()
+    listen = ["listen", "--name", "hilda", "--answer", "anyone", "--json", *NO_MEDIA]
+    hilda = p2p(*listen, net=netns_pair, side="b", name="hilda")
+    hilda.wait_event("listening")
+    watch = p2p("peers", "--watch", "--json", net=netns_pair, side="b", name="watch")
+    watch.wait_event("peer-found", name="hilda")
+    for name in ("hilda", "gertrud", "host.example"):
+        knows(tmp_path, "alice", name, None if name == "hilda" else name.encode().ljust(32))
+    capture = Capture(p2p, netns_pair, "a")
+
+    def told(name: str, exit_code: int) -> int:
+        """How many frames with the name have left, when somebody of that name was dialled."""
+        dial = ["dial", name, "--json", "--max-duration", "0.3", *NO_MEDIA]
+        assert p2p(*dial, net=netns_pair, side="a", name="alice").wait_exit() == exit_code
+        seen = len(capture.frames)
+        netns_pair.output("a", ["bash", "-c", f"printf last > /dev/udp/{netns_pair.ipv4['b']}/9"])
+        capture.wait(lambda _: any(b"last" in frame for frame in capture.frames[seen:]), "all frames")
+        ours = [frame for frame in capture.frames if frame[6:12].hex(":") == sent_by]
+        return sum(name.partition(".")[0].encode() in frame for frame in ours)
+
+    assert told("hilda", 0) == 0
+    assert told("gertrud", 3) == 0
+    assert told("host.example", 3) == 0
+    assert told("friedrich", 3) > 0
+    assert hilda.wait_event("connected")
 
 
 def test_a_changed_key_is_told_with_both_and_renaming_makes_room(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import P2P, PROGRAM
 from pairs import DIAL, LISTEN, NO_MEDIA, Start, dialling, identity, in_call, listening
-from person import QUESTION_WITHOUT_CAMERA
+from person import QUESTION_WITHOUT_CAMERA, keep_nobody
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -203,6 +203,8 @@ def test_the_terminal_is_as_it_was_however_the_call_ends(p2p: Start, how: signal
         alice.send(how)
     else:
         alice.signal(how)
+    if how == "q":
+        keep_nobody(alice)
     assert alice.wait_exit() == (-signal.SIGKILL if how == signal.SIGKILL else 0)
     shown = bytes(alice.terminal_output)
     assert shown.count(ALTERNATE_OFF) >= 1

@@ -23,6 +23,7 @@ TELL = """
 import asyncio, json, os, sys
 from p2pcall.errors import P2PCallError
 from p2pcall.net.discovery import Announcer, Browser, browse, find
+from p2pcall.net.spot import spot
 
 def tell(**what):
     print(json.dumps(what), flush=True)
@@ -61,6 +62,8 @@ async def main():
     except P2PCallError as error:
         tell(slug=error.slug, exit=error.exit)
 """
+
+SPOT = FIND.replace("find(sys.argv[1])", "spot(sys.argv[1], 2.5)")
 
 BROWSE = """
 async def main():
@@ -121,7 +124,9 @@ def test_a_name_is_listed_and_found(start: Start, netns_pair: NetnsPair) -> None
     found = start("a", FIND, "bob müller").next()["found"]
     assert (found["port"], addresses_of(found)) == (5000, {netns_pair.ipv4["b"]})
     assert found["txt"] == {"v": "1"}
-    assert start("a", FIND, "nobody").next() == {"found": None}
+    assert start("a", SPOT, "bob müller").next()["found"] == found
+    for script in (FIND, SPOT):
+        assert start("a", script, "nobody").next() == {"found": None}
     assert [peer["name"] for peer in start("a", BROWSE).next()["peers"]] == ["Bob Müller"]
     assert bob.end() == 0
     assert start("a", BROWSE).next() == {"peers": []}
@@ -152,9 +157,10 @@ def test_without_ipv4_it_works_over_ipv6_with_the_zone(start: Start, netns_pair:
     for side in ("a", "b"):
         ip(netns_pair, side, "-4", "addr", "flush", "dev", "eth0")
     announced(start, "b", "bob", 5000)
-    [address] = start("a", FIND, "bob").next()["found"]["addresses"]
     index = int(netns_pair.output("a", ["cat", "/sys/class/net/eth0/ifindex"]))
-    assert address == ["fe80::b", 5000, 0, index]
+    for script in (FIND, SPOT):
+        [address] = start("a", script, "bob").next()["found"]["addresses"]
+        assert address == ["fe80::b", 5000, 0, index]
 
 
 def test_without_ipv6_it_works_over_ipv4(start: Start, netns_pair: NetnsPair) -> None:
@@ -290,3 +296,5 @@ def test_avahi_lists_it_and_lives_beside_it(
 
     best(listed, judge)
     assert [peer["name"] for peer in start("b", BROWSE).next()["peers"]] == ["anna", "Bob Müller"]
+    for side, name in (("a", "bob müller"), ("a", "anna"), ("b", "anna")):
+        assert start(side, SPOT, name).next()["found"]

@@ -20,6 +20,7 @@ from person import (
     calling,
     canvas,
     full_pipe,
+    keep_nobody,
     pixel_of,
     wait_card,
     wait_moving,
@@ -65,6 +66,8 @@ def test_the_microphone_is_off_until_the_answer(p2p: Start) -> None:
             bob.send(answer)
             if answer == "a":
                 microphone.wait_read()
+            if answer == "a":
+                keep_nobody(alice)
             assert alice.wait_exit() == code
             assert microphone.untouched == (answer == "d")
 
@@ -146,11 +149,14 @@ def test_both_see_each_other_and_the_keys_work(p2p: Start) -> None:
     wait_status(alice, "· e2e AES-")
 
     bob.send("q")
+    keep_nobody(alice)
     assert alice.wait_exit() == 0
     wait_told(alice, "bob hung up after 0:")
     wait_told(bob, "hung up after 0:")
     assert b"alice hung up" not in bob.terminal_output
     assert bob.exit_code is None
+    keep_nobody(bob)
+    bob.wait_until(lambda: bob.terminal_modes() == modes, "terminal as it was")
     assert_restored(bob, modes)
 
 

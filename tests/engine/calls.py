@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,10 @@ from p2pcall.engine.station import Station
 from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
+from p2pcall.store.identity import load_or_create
 
 E = TypeVar("E", bound=events.Event)
+T = TypeVar("T")
 VOICE = MediaSettings("tone", "none", "none", "none")
 ALICE, BOB = "10.0.0.1", "10.0.0.2"
 
@@ -30,6 +33,9 @@ class FakeUi:
         self.events: list[events.Event] = []
         self.said: list[str] = []
         self.answer = answer
+        self.keep_as: str | None = None
+        """Under which name to keep the other side, if asked; "later" is no answer yet."""
+        self.asked_to_keep: list[tuple[str, str, str]] = []
         self.waits = 0
         self.offered_camera: bool | None = None
         self.on_closed: Callable[[], None] | None = None
@@ -51,6 +57,20 @@ class FakeUi:
             answer.set_result(self.answer)
         return answer
 
+    @property
+    def can_ask(self) -> bool:
+        return self.answer is not None
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        self.asked_to_keep.append((claimed, offered, problem))
+        self._changed.set()
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        if self.keep_as != "later":
+            answer.set_result(self.keep_as if not problem else None)
+        return answer
+
     def waiting(self) -> None:
         self.waits += 1
 
@@ -69,15 +89,21 @@ class FakeUi:
         return self.of(kind)[count - 1]
 
 
+def beside(work: Callable[[], T]) -> T:
+    """What the store does, in a thread, as it is in the program: never in the loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
 def station(
     home: Path, name: str, ui: FakeUi, network: Network, host: str, seed: int, **settings: Any
 ) -> Station:
     """One side, its port open on the network in memory."""
     settings.setdefault("media", VOICE)
     settings.setdefault("announce", Announce.OFF)
-    made = Station(
-        Env.fake(seed=seed), CallSettings(name, **settings), Home.at(home / name), ui, any_port=False
-    )
+    env, own = Env.fake(seed=seed), Home.at(home / name)
+    identity = beside(lambda: load_or_create(own, env.entropy))
+    made = Station(env, CallSettings(name, **settings), own, identity, ui, any_port=False)
     made.node.attach(network.driver(host))
     return made
 

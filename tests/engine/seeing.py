@@ -11,6 +11,7 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.device.base import OnError
+from p2pcall.engine.node import Line
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer
 from p2pcall.engine.station import Station
@@ -73,7 +74,7 @@ class Pair:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         """`settings` are alice's."""
-        network = Network()
+        network = self.network = Network()
         self.folder = folder
         self.alice_ui, self.bob_ui = SeeingUi(), SeeingUi()
         self.bob: Station = station(
@@ -92,6 +93,11 @@ class Pair:
     async def end(self) -> tuple[Outcome, Outcome]:
         """Until both sides know that it is over."""
         return await self.calling, await self.listen
+
+    def bob_line(self) -> Line:
+        """Bob's line to alice."""
+        (line,) = self.bob.node._lines.values()
+        return line
 
     def known(self, who: str) -> list[Contact]:
         return Contacts(Home.at(self.folder / who)).all()

@@ -67,7 +67,7 @@ def test_a_refusal_is_exit_4_whatever_reason_the_other_side_gives(
     run_virtual(scene)
 
 
-@pytest.mark.parametrize("reason", [Reason.BUSY, Reason.KEY_CHANGED, Reason.NO_ANSWER, Reason.FAILED])
+@pytest.mark.parametrize("reason", [Reason.BUSY, Reason.DECLINED, Reason.NO_ANSWER, Reason.FAILED])
 def test_the_end_of_a_call_that_was_up_is_exit_0_whatever_reason_the_other_side_gives(
     tmp_path: Path, reason: Reason
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_second_line_from_the_other_side_after_the_answer_changes_nothing(
         await until(line, Incoming)
         line.peer.ring("bob", node.now())
         node.pump()
-        second = node.dial([(ALICE, 51729)], None)
+        second = node.dial([(ALICE, 51729)], line.peer.remote_static)
         await until(second, HandshakeDone)
         line.accept("bob", True, False)
         second.peer.invite("bob", True, False, node.now())
@@ -210,11 +210,11 @@ def test_one_callers_trouble_does_not_end_listen(tmp_path: Path, monkeypatch: py
         assert (await dial(first)).exit is ExitCode.OK
         await bob_ui.wait(events.Ended)
 
-        def refuse(*_: object) -> Devices:
+        async def refuse(*_: object) -> Devices:
             raise GONE
 
         with monkeypatch.context() as broken:
-            broken.setattr(listener, "open_devices", refuse)
+            broken.setattr(listener, "look_for_devices", refuse)
             second = station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
             assert (await dial(second)).exit is ExitCode.REFUSED
         assert bob_ui.of(events.Error)[0].slug == GONE.slug

@@ -1,4 +1,7 @@
-"""Where a target is: the LAN and the system's resolver are asked at once, and whoever loses the race is not heard."""
+"""Where a target is: the LAN and the system's resolver are asked at once, and whoever loses the race is not heard.
+
+For a contact neither is asked by name.
+"""
 
 import asyncio
 import gc
@@ -10,11 +13,13 @@ import pytest
 
 from p2pcall.engine import locate as engine_locate
 from p2pcall.engine.locate import Found, locate
+from p2pcall.engine.people import Who
 from p2pcall.engine.station import Interrupts, Station
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net import address
+from p2pcall.net import address, spot
 from p2pcall.net.address import Address, parse_target
 from p2pcall.net.discovery import LanPeer
+from p2pcall.proto.safety import identity_key, identity_uri
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729),), MappingProxyType({}), "bob.local.")
 Happens = Callable[[], None]
@@ -31,7 +36,10 @@ class Race:
         self.bound: tuple[str, ...] = ()
         self.said: list[str] = []
         self.asked: list[str] = []
-        self._target, self._key = target, b"k" * 32 if contact else None
+        self.hosts: list[str] = []
+        self.spotted: list[str] = []
+        key = b"k" * 32 if contact else None
+        self._target, self.people = target, cast(Any, SimpleNamespace(expected_key=lambda name: key))
         loop = asyncio.get_running_loop()
         self._lan: asyncio.Future[LanPeer] = loop.create_future()
         self._system: asyncio.Future[list[Address]] = loop.create_future()
@@ -39,7 +47,16 @@ class Race:
         self._unheard: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: self._unheard.append(context))
         monkeypatch.setattr(engine_locate, "find", self._find)
-        monkeypatch.setattr(address, "_getaddrinfo", lambda *_: self._system)
+        monkeypatch.setattr(engine_locate, "spot", self._spot)
+        monkeypatch.setattr(address, "_getaddrinfo", self._getaddrinfo)
+
+    def _getaddrinfo(self, host: str, port: int) -> "asyncio.Future[list[Address]]":
+        self.hosts.append(host)
+        return self._system
+
+    async def _spot(self, name: str, *_: Any) -> LanPeer:
+        self.spotted.append(name)
+        return await self._lan
 
     async def _find(self, name: str, *_: Any) -> LanPeer:
         self.asked.append(name)
@@ -72,7 +89,7 @@ class Race:
     async def run(self, first: Happens, then: Sequence[Happens], apart: int) -> Found:
         """What is found when one happens and, so many turns of the loop later, the others."""
         fake = SimpleNamespace(
-            people=SimpleNamespace(expected_key=lambda name: self._key),
+            people=self.people,
             ui=SimpleNamespace(progress=self.said.append),
             settings=SimpleNamespace(bind=self.bound),
             interrupts=self._interrupts,
@@ -179,45 +196,144 @@ def test_a_host_whose_name_server_is_slow_is_not_taken_over_by_the_network(
     assert (addresses, race.asked) == (HOST, ["host.example"])
 
 
-def test_a_contact_with_a_dot_is_looked_for_on_the_network_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever answers there has to prove the key."""
-    assert located(monkeypatch, "jan.smit", "bob", contact=True)[0] == BOB_AT
-
-
-@pytest.mark.parametrize(
-    "happens", [("no_host", "no_lan"), ("no_lan",), ()], ids=["nobody", "no lan", "silence"]
-)
-def test_a_contact_that_is_not_there_is_said_so_whoever_is_silent(
-    monkeypatch: pytest.MonkeyPatch, happens: tuple[str, ...]
+@pytest.mark.parametrize("target", ["mum", "jan.smit", "host.example", "localhost", "mum:51729"])
+@pytest.mark.parametrize("there", [True, False], ids=["there", "away"])
+def test_a_contact_is_looked_for_without_a_name(
+    monkeypatch: pytest.MonkeyPatch, target: str, there: bool
 ) -> None:
-    async def silent(_name: str, timeout_s: float, _bound: object) -> None:
+    """Though a host of that name is known: whoever wants that says so (`mum@HOST`)."""
+    if there:
+        addresses, race = located(monkeypatch, target, "bob", "host", contact=True)
+        assert addresses == BOB_AT
+        assert (race.asked, race.hosts, race.spotted) == ([], [], [target.partition(":")[0]])
+    else:
+        with pytest.raises(P2PCallError, match="is a contact, but is not listening on this network"):
+            located(monkeypatch, target, "no_lan", "host", contact=True)
+
+
+def test_a_contact_is_dialled_at_the_port_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert located(monkeypatch, "mum:9", "bob", contact=True)[0] == [("192.0.2.7", 9)]
+
+
+@pytest.mark.parametrize("happens", ["no_lan", "nobody"])
+def test_a_contact_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch, happens: str) -> None:
+    async def nobody(_name: str, timeout_s: float, _bound: object) -> None:
         assert timeout_s == engine_locate.CONTACT_TIMEOUT_S
 
-    if "no_lan" not in happens:
-        monkeypatch.setattr(Race, "_find", lambda self, *args: silent(*args))
+    if happens == "nobody":
+        monkeypatch.setattr(Race, "_spot", lambda self, *args: nobody(*args))
     with pytest.raises(P2PCallError) as caught:
-        located(monkeypatch, "mum", *happens, contact=True, patience=0.01)
+        located(monkeypatch, "Mum & Dad", "no_lan", contact=True)
     assert (caught.value.slug, caught.value.exit) == ("no-such-peer", ExitCode.NOT_FOUND)
-    assert caught.value.text == "mum is a contact, but is not listening on this network"
-    assert "p2pcall dial HOST" in (caught.value.hint or "")
+    assert caught.value.text == "Mum & Dad is a contact, but is not listening on this network"
+    assert "p2pcall dial 'Mum & Dad@HOST'" in (caught.value.hint or "")
 
 
 def test_nobody_is_kept_waiting_for_a_contact() -> None:
     """The numbers themselves: about a second, in which the network is asked three times."""
-    assert 1.0 <= engine_locate.CONTACT_TIMEOUT_S <= 1.5
-
-
-def test_a_host_of_a_contacts_name_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert located(monkeypatch, "mum", "no_lan", "host", contact=True)[0] == HOST
-    assert located(monkeypatch, "mum", "host", "no_lan", contact=True)[0] == HOST
+    assert max(spot.ASK_AT_S) + 0.3 <= engine_locate.CONTACT_TIMEOUT_S <= 1.5
 
 
 def test_with_a_port_only_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses, race = located(monkeypatch, "mum:51729", "host", "bob")
     assert (addresses, race.asked, race.said) == (HOST, [], ["looking up mum ..."])
     with pytest.raises(P2PCallError) as caught:
-        located(monkeypatch, "mum:51729", "no_host", contact=True)
+        located(monkeypatch, "mum:51729", "no_host")
     assert caught.value.text == "'mum' is not a host that can be found"
+
+
+# ---- with a key: CONTACT@HOST, KEY@HOST, and a key alone
+
+KEYS = {"bob": b"b" * 32, "me@work": b"m" * 32}
+URI = identity_uri(b"b" * 32)
+STRANGER = identity_uri(b"s" * 32)
+
+
+def with_key(monkeypatch: pytest.MonkeyPatch, target: str, *happens: str) -> tuple[Found, Race]:
+    """What is found for a target by somebody who knows `KEYS`."""
+
+    async def story() -> tuple[Found, Race]:
+        race = Race(monkeypatch, target)
+        race.people = Known()
+        told = [cast(Happens, getattr(race, name)) for name in happens] or [lambda: None]
+        return await race.run(told[0], told[1:], 0), race
+
+    return asyncio.run(story())
+
+
+class Known:
+    """In the place of `People`."""
+
+    def expected_key(self, name: str) -> bytes | None:
+        return KEYS.get(name)
+
+    def key_in(self, uri: str) -> bytes:
+        return identity_key(uri)
+
+    def identify(self, public: bytes, claimed: str) -> Who:
+        name = next((name for name, key in KEYS.items() if key == public), claimed)
+        return Who(name, "", "contact" if public in KEYS.values() else "new")
+
+
+@pytest.mark.parametrize(
+    ("target", "address", "key", "name"),
+    [
+        ("bob@192.0.2.9", ("192.0.2.9", 51729), b"b", "bob"),
+        ("bob@192.0.2.9:7", ("192.0.2.9", 7), b"b", "bob"),
+        ("bob@[2001:db8::9]:7", ("2001:db8::9", 7, 0, 0), b"b", "bob"),
+        ("me@work@192.0.2.9", ("192.0.2.9", 51729), b"m", "me@work"),
+        (f"{URI}@192.0.2.9", ("192.0.2.9", 51729), b"b", "bob"),
+        (f"{URI.upper()}@[2001:db8::9]:7", ("2001:db8::9", 7, 0, 0), b"b", "bob"),
+        (f"{STRANGER}@192.0.2.9", ("192.0.2.9", 51729), b"s", None),
+    ],
+)
+def test_an_address_is_dialled_with_a_key(
+    monkeypatch: pytest.MonkeyPatch, target: str, address: Address, key: bytes, name: str | None
+) -> None:
+    found, race = with_key(monkeypatch, target)
+    assert found == Found([address], key * 32, name)
+    assert (race.asked, race.spotted, race.hosts) == ([], [], [])
+
+
+@pytest.mark.parametrize("who", ["bob", URI, STRANGER])
+def test_behind_the_at_stands_a_host_and_only_that_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    found, race = with_key(monkeypatch, f"{who}@box.example:7", "host")
+    assert (found.addresses, race.asked, race.spotted, race.hosts) == (HOST, [], [], ["box.example"])
+    with pytest.raises(P2PCallError, match=r"'box.example' is not a host that can be found"):
+        with_key(monkeypatch, f"{who}@box.example", "no_host")
+
+
+def test_a_contact_whose_own_name_has_an_at_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, race = with_key(monkeypatch, "me@work", "bob")
+    assert (found, race.spotted, race.hosts) == (Found(BOB_AT, b"m" * 32, "me@work"), ["me@work"], [])
+
+
+def test_who_is_no_contact_is_told_and_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for target in ("eve@192.0.2.9", "eve@box.example"):
+        with pytest.raises(P2PCallError) as caught:
+            with_key(monkeypatch, target, "host", "bob")
+        assert (caught.value.slug, caught.value.exit) == ("no-such-contact", ExitCode.NOT_FOUND)
+
+
+def test_a_key_alone_is_looked_for_under_its_owners_name_if_we_have_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found, race = with_key(monkeypatch, URI, "bob")
+    assert (found, race.spotted) == (Found(BOB_AT, b"b" * 32, "bob"), ["bob"])
+    with pytest.raises(P2PCallError) as caught:
+        with_key(monkeypatch, STRANGER, "bob", "host")
+    assert (caught.value.slug, caught.value.exit) == ("no-such-peer", ExitCode.NOT_FOUND)
+    assert f"p2pcall dial {STRANGER}@HOST" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("uri", [URI[:-1], "p2pcall:safety/1/12345", URI.replace("id/1", "id/2")])
+def test_a_key_that_is_not_whole_is_told(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    for target in (uri, f"{uri}@192.0.2.9"):
+        with pytest.raises(P2PCallError) as caught:
+            with_key(monkeypatch, target)
+        assert (caught.value.slug, caught.value.exit) == ("bad-target", ExitCode.USAGE)
 
 
 def test_a_name_server_that_is_silent_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

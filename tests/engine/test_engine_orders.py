@@ -9,16 +9,18 @@ import contextlib
 from itertools import product
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from calls import ALICE, BOB, FakeUi, dial, listening, station
 from test_engine_hostile import hostile, until
 from virtual import Network, run_virtual
 
-from p2pcall.engine.node import Line, Node
+from p2pcall.engine.node import MAX_EARLY, Line, Node
 from p2pcall.engine.settings import Answer, Reach
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.happenings import HandshakeDone, Incoming
+from p2pcall.proto.happenings import HandshakeDone, Incoming, Payload
 from p2pcall.proto.messages import ControlType, Reason, media_flags, pack_greeting, pack_name
 
 Message = tuple[str, ControlType | int, bytes]
@@ -101,5 +103,25 @@ def test_no_order_of_messages_of_a_caller_ends_the_listener(
             await eve.node.close()
         assert not listener.done()
         listener.cancel()
+
+    run_virtual(scene)
+
+
+def test_media_that_comes_as_the_call_becomes_active_is_not_lost(tmp_path: Path) -> None:
+    """It comes in one batch with what makes the call active, before anybody takes it; and it has a bound."""
+
+    async def scene() -> None:
+        node = station(tmp_path, "bob", FakeUi(), Network(), BOB, 2).node
+        lines: list[Line] = []
+        node.on_caller = lines.append
+        peer = SimpleNamespace(index=1)
+        node._dispatch(HandshakeDone(cast(Any, peer)))
+        for number in range(MAX_EARLY + 3):
+            node._dispatch(Payload(cast(Any, peer), 3, bytes([number])))
+        taken: list[tuple[int, bytes]] = []
+        lines[0].on_payload = lambda channel, data: taken.append((channel, data))
+        node._dispatch(Payload(cast(Any, peer), 5, b"next"))
+        assert taken == [*((3, bytes([number])) for number in range(3, MAX_EARLY + 3)), (5, b"next")]
+        lines[0].on_payload = None
 
     run_virtual(scene)

@@ -14,6 +14,7 @@ from virtual import run_virtual
 from p2pcall.codec.video import key_frame_size
 from p2pcall.device.song import song_pcm
 from p2pcall.engine import keys
+from p2pcall.engine.aside import aside
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
 from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
 from p2pcall.engine.outcome import ENDINGS, Outcome
@@ -358,10 +359,10 @@ def test_a_bug_in_a_thread_of_the_picture_ends_what_is_up(fails: Callable[[], Ca
         interrupts.take = told.put_nowait
         before = threading.excepthook
         interrupts.install()
-        stop = fails()
+        stop = await aside(fails)
         assert await told.get() == "failed"
         assert isinstance(interrupts.crash, ZeroDivisionError)
-        stop()
+        await aside(stop)
         interrupts.remove()
         assert threading.excepthook is before
 
@@ -379,22 +380,17 @@ def test_a_name_that_is_pinned_to_another_key_is_a_hard_stop(tmp_path: Path) -> 
     people = People(Contacts(Home.at(tmp_path)), bytes(32))
     people.pin("bob", b"b" * 32, 0.0)
     assert people.identify(b"b" * 32, "robert").name == "bob"
-    assert people.identify(b"c" * 32, "carol").known == "new"
+    assert people.introduce(b"c" * 32, "carol").known == "new"
     with pytest.raises(P2PCallError) as caught:
         people.identify(b"x" * 32, "BOB")
     assert caught.value.exit is ExitCode.UNTRUSTED
 
 
-def test_a_call_to_oneself_pins_nothing(tmp_path: Path) -> None:
-    people = People(Contacts(Home.at(tmp_path)), b"m" * 32)
-    people.pin("me", b"m" * 32, 0.0)
-    assert people.expected_key("me") is None
-
-
 def test_somebody_without_a_name_is_called_by_the_fingerprint(tmp_path: Path) -> None:
     people = People(Contacts(Home.at(tmp_path)), b"m" * 32)
-    who = people.identify(b"n" * 32, "  ")
+    who = people.introduce(b"n" * 32, "  ")
     assert who.fingerprint.startswith(who.name)
+    assert who.nameless
 
 
 def test_the_ring_tone_rings_and_pauses() -> None:

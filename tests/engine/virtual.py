@@ -2,15 +2,22 @@
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, TypeVar
 
+from p2pcall.engine import aside
+
 T = TypeVar("T")
 
 
+BESIDE_S = 0.001
+"""Between two looks whether a thread beside the loop is done."""
+
+
 class _JumpingSelector(selectors.SelectSelector):
-    """Never waits: the time that the loop would have waited has passed."""
+    """Waits for work beside the loop, which takes no time, and for nothing else: what would be waited has passed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,11 +25,17 @@ class _JumpingSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
+        while not ready and timeout != 0 and _beside():
+            ready = super().select(BESIDE_S)
         if not ready:
             if timeout is None:
                 raise RuntimeError("nothing will ever happen again")
             self.now += max(timeout, 0.0)
         return ready
+
+
+def _beside() -> bool:
+    return any(thread.name == aside.NAME for thread in threading.enumerate())
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -34,6 +47,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def pass_time(self, seconds: float) -> None:
+        """What runs now takes so long."""
+        self._jumping.now += seconds
 
 
 def run_virtual(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -53,6 +70,8 @@ class Network:
         self.up = True
         self.sent = 0
         self.seen: list[bytes] = []
+        self.sources: list[str] = []
+        """Who has sent each datagram."""
         self._targets: set[str] = set()
         self._drivers: dict[tuple[str, int], MemoryDriver] = {}
 
@@ -69,6 +88,7 @@ class Network:
         """Deliver, late or never."""
         self.sent += 1
         self.seen.append(data)
+        self.sources.append(source[0])
         self._targets.add(target[0])
         driver = self._drivers.get((target[0], target[1]))
         if driver is None or not self.up or self._random.random() < self.loss:
@@ -87,10 +107,15 @@ class MemoryDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
         self.port = address[1]
+        self.asleep_s = 0.0
 
-    def start(self, endpoint: Any, on_event: Any, **_: Any) -> None:
+    def start(self, endpoint: Any, on_event: Any, *, on_wake: Any, **_: Any) -> None:
         self._endpoint, self._on_event = endpoint, on_event
+        self._wake = on_wake
         self.pump()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() + self.asleep_s
 
     def bound(self) -> list[str]:
         """As in `Driver`."""
@@ -101,7 +126,8 @@ class MemoryDriver:
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         if self._endpoint is not None:
-            self._endpoint.receive_datagram(data, source, asyncio.get_running_loop().time())
+            self._wake()
+            self._endpoint.receive_datagram(data, source, self._now())
             self.pump()
 
     def pump(self) -> None:
@@ -113,7 +139,7 @@ class MemoryDriver:
             more = True
             while more:
                 more = False
-                for data, target in self._endpoint.datagrams_to_send(loop.time()):
+                for data, target in self._endpoint.datagrams_to_send(self._now()):
                     self._network.carry(data, self._address, target)
                 while (event := self._endpoint.next_event()) is not None:
                     self._on_event(event)
@@ -123,10 +149,11 @@ class MemoryDriver:
         if self._timer is not None:
             self._timer.cancel()
         due = self._endpoint.next_timer()
-        self._timer = None if due is None else loop.call_at(due, self._fire)
+        self._timer = None if due is None else loop.call_at(due - self.asleep_s, self._fire)
 
     def _fire(self) -> None:
-        self._endpoint.handle_timer(asyncio.get_running_loop().time())
+        self._wake()
+        self._endpoint.handle_timer(self._now())
         self.pump()
 
     def close(self) -> None:

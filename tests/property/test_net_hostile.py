@@ -13,7 +13,7 @@ from p2pcall.net.discovery import MAX_LABEL_BYTES, MAX_TXT_ENTRIES, SERVICE_TYPE
 from p2pcall.net.link import Link
 
 LINK = Link(("10.0.0.1",), ("10.0.0.1",), loopback=False)
-TARGET_LIKE = st.text(alphabet="[]:%.0123456789abcdefgx \n", max_size=40)
+TARGET_LIKE = st.text(alphabet="[]@:%.0123456789abcdefgx \n", max_size=40)
 
 
 @given(st.one_of(st.text(max_size=300), TARGET_LIKE))
@@ -28,7 +28,8 @@ def test_any_text_is_a_target_or_refused(text: str) -> None:
         assert error.text.isprintable()
         return
     assert 1 <= target.port <= 65535
-    assert target.host and target.host.isprintable()
+    assert target.host.isprintable() and bool(target.host) is (target.kind != "key")
+    assert (target.who is not None) is (target.word is not None or target.kind == "key")
     if target.kind == "literal":
         ip = ipaddress.ip_address(target.host)
         assert not ip.is_unspecified and not ip.is_multicast

@@ -121,7 +121,7 @@ def answered(answer: Callable[[Pair], None]) -> Shape:
     return shape(pair.world.network, start, since)
 
 
-@pytest.mark.parametrize("reason", [Reason.DECLINED, Reason.BUSY, Reason.BLOCKED, Reason.KEY_CHANGED])
+@pytest.mark.parametrize("reason", [Reason.DECLINED, Reason.BUSY, Reason.FAILED])
 def test_ringing_and_refusals_look_alike(reason: Reason) -> None:
     ringing = answered(lambda pair: pair.theirs.ring("bob", pair.world.now))
     refused = answered(lambda pair: pair.theirs.decline(reason, pair.world.now))

@@ -25,6 +25,7 @@ from p2pcall.cli.app import app
 from p2pcall.device import factory
 from p2pcall.device.base import Device
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES
+from p2pcall.engine.board import NOTICE_S
 from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
@@ -228,6 +229,11 @@ def test_every_variable_of_our_own_is_described_and_nothing_else() -> None:
     documented = "\n".join(page("p2pcall.1")["ENVIRONMENT"])
     pattern = r"\bP2PCALL_[A-Z]+\b"
     assert set(re.findall(pattern, documented)) == set(re.findall(pattern, sources))
+
+
+def test_notices_stay_as_long_as_the_page_says() -> None:
+    assert NOTICE_S == 6
+    assert "stays for six seconds" in " ".join(page("p2pcall.1")["KEYS"])
 
 
 # ---- examples, README, CHANGELOG

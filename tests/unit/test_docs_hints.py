@@ -18,6 +18,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 FOREIGN = re.compile(r"\b(?:pip|apt-get|brew) install [^;`]*")
 GROUPS = {name.split()[0] for name in COMMANDS if " " in name}
 TOP = {"--help", "--version"}
+FENCED = re.DOTALL | re.MULTILINE
 
 
 def strings() -> Iterator[tuple[str, str]]:
@@ -53,6 +54,13 @@ def test_every_command_and_option_that_people_are_told_exists() -> None:
     told = [(place, text) for place, text in strings() if "p2pcall " in text or "--" in text]
     assert len(told) > 30
     assert [(place, bad) for place, text in told for bad in wrong(text)] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "docs/always-on.md"])
+def test_every_command_and_option_of_the_prose_exists(name: str) -> None:
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", (ROOT / name).read_text(), flags=FENCED))
+    told = [text for text in spans if text.startswith(("p2pcall ", "--"))]
+    assert [(text, bad) for text in told for bad in wrong(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from math import log2
 from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
+from p2pcall.engine.cadence import HOLD_S
 from p2pcall.engine.settings import RING_TIMEOUT_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
@@ -84,7 +85,8 @@ FACTS = (
     f"one chance in {times(2**WORD_BITS / 10):,}",
     f"{RING_TIMEOUT_S:g} s unless told otherwise",
     f"answers {proto.HANDSHAKE_RATE_PER_S:g} handshakes a second, {proto.RESERVE_RATE_PER_S:g} more to networks "
-    f"that have had none for {proto.NEW_AFTER_S:g} s, and at once, after quiet, {proto.HANDSHAKE_BURST} and {proto.RESERVE_BURST}: "
+    f"that have had none for {proto.NEW_AFTER_S:g} s, and at once, after quiet, {proto.HANDSHAKE_BURST} "
+    f"and {proto.RESERVE_BURST}: "
     f"in {RING_TIMEOUT_S:g} s so many are {TRIES}, and {TRIES_OF_ONE} if he has one address alone",
     f"once in {times(2**WORD_BITS / TRIES):,} or {times(2**WORD_BITS / TRIES_OF_ONE):,} times",
     # the safety number
@@ -105,7 +107,8 @@ FACTS = (
     f"at most {RESPONSES:g} a second, {proto.SOURCE_RATE_PER_S:g} for one source "
     f"an IPv4 address, an IPv6 network of {proto.SOURCE_NETWORK_BITS} bits "
     f"and {proto.SITE_RATE_PER_S:g} for one IPv6 network of {proto.SITE_NETWORK_BITS} bits",
-    f"at most {proto.MAX_HALVES} halves of an initiation of at most {PART_BYTES[IK] - proto.PART_HEADER_BYTES} bytes for "
+    f"at most {proto.MAX_HALVES} halves of an initiation of at most {PART_BYTES[IK] - proto.PART_HEADER_BYTES} "
+    "bytes for "
     f"{proto.HALF_TIMEOUT_S:g} s, {proto.MAX_HALVES_PER_SOURCE} for one source; "
     f"{proto.MAX_HALF_OPEN} answered handshakes for {proto.HANDSHAKE_TIMEOUT_S:g} s, "
     f"{proto.MAX_HALF_OPEN_PER_SOURCE} for one source; and the use of {proto.MAX_SOURCES} sources",
@@ -118,6 +121,7 @@ FACTS = (
     f"{RESPONSE_BYTES[XX]} (or {RESPONSE_BYTES[IK]}) and {CONFIRMATION_BYTES[XX]} (or {CONFIRMATION_BYTES[IK]}) "
     "bytes",
     f"{VOICE_PER_S} datagrams a second of {VOICE[0]} bytes",
+    f"Each leaves {1000 * HOLD_S:g} ms after",
     f"they are {VOICE[1]} or {VOICE[2]}: so loss shows",
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
     f"Fragments have {PICTURE[0]}, {PICTURE[1]} or {PICTURE[2]} bytes",

@@ -201,6 +201,7 @@ def test_knocks_from_far_ahead_are_bounded_for_each_contact() -> None:
         judge(door, knock(at=AHEAD + 1 + number))
     (contact,) = door._contacts.values()
     assert (len(contact.ahead), contact.newest) == (c.MAX_KNOCKS_AHEAD, 0)
+    assert judge(door, knock(at=AHEAD + 1)) is DropReason.TIMESTAMP, "nor does one open again that made way"
 
 
 def test_refused_knock_leaves_no_trace() -> None:

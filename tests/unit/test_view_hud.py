@@ -54,7 +54,7 @@ SIZES = ((120, 40), (80, 24), (40, 12))
 STATES = {
     "call": CALL,
     "trouble": replace(CALL, loss=0.12, delay_ms=420.0, muted=True, remote_muted=True, video_on=False),
-    "new": replace(CALL, known="new", recording=True, notice="Bob has turned the camera off"),
+    "new": replace(CALL, known="new", remote_records=True, notice="Bob has turned the camera off"),
     "verified": replace(CALL, known="verified", elapsed_s=3723.0),
     "ringing": HudState(name="Bob", phase="ringing"),
 }
@@ -99,7 +99,7 @@ def test_boxes_as_they_were_approved() -> None:
         video_on=st.booleans(),
         remote_muted=st.booleans(),
         remote_video=st.booleans(),
-        recording=st.booleans(),
+        remote_records=st.booleans(),
         stats=st.dictionaries(st.text(max_size=30), st.text(max_size=80), max_size=12),
         show_help=st.booleans(),
         show_stats=st.booleans(),
@@ -136,7 +136,7 @@ def test_what_matters_most_stays_longest() -> None:
     trouble = STATES["trouble"]
     assert "muted" in plain(status_line(trouble, 32))
     assert "Bob" in plain(status_line(trouble, 24))
-    assert "rec" in plain(status_line(replace(CALL, recording=True), 24))
+    assert "rec" in plain(status_line(replace(CALL, remote_records=True), 24))
     assert plain(status_line(replace(CALL, name="x" * 60), 40)).count("…") == 1
 
 
@@ -174,7 +174,7 @@ def test_plain_lines() -> None:
     assert plain_line(CALL) == "Bob (not verified), 1:23, delay 48 ms, loss 0.4 %, camera on"
     assert plain_line(STATES["ringing"]) == "Bob, ringing"
     assert plain_line(STATES["new"]).startswith("Bob (not verified), 1:23")
-    assert plain_line(STATES["new"]).endswith("recording, camera on, Bob has turned the camera off")
+    assert plain_line(STATES["new"]).endswith("other side records, camera on, Bob has turned the camera off")
     assert plain_line(STATES["verified"]).startswith("Bob (verified), 1:02:03")
     assert "muted, other side muted" in plain_line(STATES["trouble"])
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyte
 import pytest
 
+from p2pcall.engine.board import Board
 from p2pcall.view.hud import HudState
 from p2pcall.view.probe import Ability, Colours, Mode
 from p2pcall.view.screen import Screen
@@ -348,3 +349,17 @@ def test_pictures_that_are_elsewhere_or_of_a_camera_that_is_off_are_not_drawn() 
     screen.set_hud(FILMED)
     screen.show(frame(BLUE))
     assert "shown in" not in terminal.text()
+
+
+def test_a_notice_is_on_the_screen_for_its_time_though_each_second_tells_anew() -> None:
+    terminal = FakeTerminal()
+    board = Board(CALL, 100.0)
+    board.view = on(terminal)
+    board.say("no camera found", 110.0)
+    for second in range(111, 116):
+        board.tell(float(second), delay_ms=float(second), remote_records=True)
+        assert "no camera found" in terminal.line(23)
+        assert "● other rec" in terminal.line(23)
+    board.tell(116.0)
+    assert "no camera found" not in terminal.line(23)
+    assert "● other rec" in terminal.line(23)

@@ -72,7 +72,7 @@ STATES = st.builds(
     muted=st.booleans(),
     video_on=st.booleans(),
     remote_muted=st.booleans(),
-    recording=st.booleans(),
+    remote_records=st.booleans(),
     notice=st.text(max_size=100),
 )
 MARKS = ("q hang up", "i verify", "m mute", "muted: m", "camera off: v", "other muted", "verified", "delay ")

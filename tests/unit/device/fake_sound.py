@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from device_helpers import eventually
+from device_helpers import FakeScheduler, eventually, numbered
 
-from p2pcall.device import audio
+from p2pcall.device import audio, depth
 from p2pcall.device.base import AudioSink, AudioSource
+from p2pcall.device.factory import open_audio_sink
 
 
 class FakeError(Exception):
@@ -142,3 +143,14 @@ def started(device: AudioSource | AudioSink, argument: Callable[..., Any], sound
     eventually(lambda: len(sound.streams) > before and sound.streams[-1].started)
     eventually(lambda: not any("p2pcall-open" in thread.name for thread in threading.enumerate()))
     return sound.streams[-1]
+
+
+def playing(sound: FakeSound, scheduler: FakeScheduler) -> tuple[AudioSink, FakeStream]:
+    """A speaker that has played for long enough for what happens to count."""
+    speaker = open_audio_sink("default", scheduler)
+    stream = started(speaker, lambda: numbered(7), sound)
+    for _ in range(round(1.2 * depth.SETTLE_S / audio.BLOCK_S)):
+        scheduler.now += audio.BLOCK_S
+        stream.play()
+        scheduler.run_posted()
+    return speaker, stream

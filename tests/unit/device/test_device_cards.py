@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
-from fake_sound import ROWS, FakeSound, FakeStream, RanDry, started
+from fake_sound import ROWS, FakeSound, playing, started
 
-from p2pcall.device import audio, cards, depth
+from p2pcall.device import audio, cards
 from p2pcall.device.base import AudioSink, AudioSource, Device
 from p2pcall.device.factory import list_devices, open_audio_sink, open_audio_source
 from p2pcall.errors import ExitCode, P2PCallError
@@ -18,6 +18,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
     fake = FakeSound(ROWS)
     monkeypatch.setattr(cards, "load", lambda direction="output": fake)
+    monkeypatch.setattr(audio, "_lazy_cards", set())
     return fake
 
 
@@ -233,85 +234,6 @@ def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> No
     assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
     assert speaker.underruns == before
     speaker.stop()
-
-
-def playing(sound: FakeSound, scheduler: FakeScheduler) -> tuple[AudioSink, FakeStream]:
-    """A speaker that has played for long enough for what happens to count."""
-    speaker = open_audio_sink("default", scheduler)
-    stream = started(speaker, lambda: numbered(7), sound)
-    for _ in range(round(1.2 * depth.SETTLE_S / audio.BLOCK_S)):
-        scheduler.now += audio.BLOCK_S
-        stream.play()
-        scheduler.run_posted()
-    return speaker, stream
-
-
-def late(scheduler: FakeScheduler, stream: FakeStream, seconds: float) -> None:
-    """The callback comes so late that the card ran dry."""
-    scheduler.now += seconds
-    stream.play(status=RanDry)
-    stream.play(3)
-    scheduler.run_posted()
-
-
-def test_a_card_that_runs_dry_again_and_again_gets_a_deeper_buffer(sound: FakeSound) -> None:
-    scheduler = FakeScheduler()
-    speaker, shallow = playing(sound, scheduler)
-    assert shallow.options["latency"] == "low"
-    late(scheduler, shallow, 0.08)
-    assert len(sound.streams) == 1
-    late(scheduler, shallow, 0.04)
-    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started and shallow.closed)
-    deeper = sound.streams[1]
-    assert deeper.options["latency"] == pytest.approx(depth.DEEPER * 0.08)
-    deeper.play()
-    scheduler.run_posted()
-    assert set(deeper.play()) == set(numbered(7))
-    assert speaker.latency_s > deeper.latency
-    assert set(shallow.play()) == {0}, "the one that is being closed takes nothing of the sound"
-    for _ in range(round(1.1 * depth.CALM_S / audio.BLOCK_S)):
-        scheduler.now += audio.BLOCK_S
-        deeper.play()
-        scheduler.run_posted()
-    eventually(lambda: len(sound.streams) == 3 and sound.streams[2].started and deeper.closed)
-    assert sound.streams[2].options["latency"] == "low", "it was not needed any more"
-    speaker.stop()
-
-
-def test_a_card_that_does_not_open_deeper_stays_shallow(sound: FakeSound) -> None:
-    scheduler, errors = FakeScheduler(), []
-    speaker, stream = playing(sound, scheduler)
-    speaker.on_error = errors.append
-    sound.fail_deep = True
-    late(scheduler, stream, 0.08)
-    late(scheduler, stream, 0.08)
-
-    def opened() -> bool:
-        scheduler.run_posted()
-        return len(sound.streams) == 2 and sound.streams[1].started
-
-    eventually(opened)
-    assert (sound.streams[1].options["latency"], errors) == ("low", [])
-    sound.fail_open = True
-    sound.streams[1].options["finished_callback"]()
-    scheduler.run_posted()
-    assert [error.slug for error in errors] == ["device-lost"]
-    speaker.stop()
-
-
-def test_a_speaker_that_is_stopped_while_it_opens_deeper_is_closed(sound: FakeSound) -> None:
-    scheduler, errors = FakeScheduler(), []
-    speaker, shallow = playing(sound, scheduler)
-    speaker.on_error = errors.append
-    sound.hangs = "close"
-    late(scheduler, shallow, 0.08)
-    late(scheduler, shallow, 0.08)
-    assert sound.stuck.wait(20)
-    speaker.stop()
-    sound.well.set()
-    eventually(lambda: all(stream.closed for stream in sound.streams))
-    eventually(lambda: not any("p2pcall-open" in thread.name for thread in threading.enumerate()))
-    assert (len(sound.streams), errors) == (1, [])
 
 
 def test_a_card_that_asks_ahead_waits_for_the_loop_as_long_as_it_has_sound(sound: FakeSound) -> None:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from p2pcall.device.depth import CALM_S, DEEPER, DEEPEST_S, DRY_WITHIN_S, SETTLE_S, WORTH_IT, Depth
+from p2pcall.device.depth import (
+    CALM_S,
+    DEEPER,
+    DEEPEST_S,
+    DRY_WITHIN_S,
+    LAZY_DEPTH_S,
+    SETTLE_S,
+    WORTH_IT,
+    Depth,
+)
 
 SHALLOW = 0.015
 
@@ -81,7 +90,7 @@ def test_it_settles_from_the_first_callback_on_however_long_opening_took() -> No
 def test_it_is_never_deeper_than_the_deepest_and_not_opened_anew_for_little() -> None:
     card = Card()
     for _ in range(6):
-        card.twice(1)
+        card.twice(0.24)
     assert card.changes == [DEEPEST_S]
     card = Card()
     card.twice(0.115)
@@ -127,3 +136,30 @@ def test_what_was_needed_again_is_kept_twice_as_long() -> None:
             card.play(1)
         given_up.append(card.now - since)
     assert given_up == [pytest.approx(CALM_S * times, rel=0.05) for times in (1, 2, 4)]
+
+
+@pytest.mark.parametrize("after", [0.02, 2 * SETTLE_S], ids=["when it starts", "later"])
+def test_a_card_that_pauses_for_long_has_a_deep_buffer_from_then_on(after: float) -> None:
+    card = Card()
+    card.play(after)
+    card.pause(1.9)
+    assert (card.depth.lazy, card.changes) == (True, [LAZY_DEPTH_S])
+    card.play(3 * CALM_S)
+    assert card.changes == [LAZY_DEPTH_S], "it is kept, however calm it is"
+    card.twice(0.07)
+    assert card.changes[1:] == [pytest.approx(2 * LAZY_DEPTH_S)], "deeper still where that is not enough"
+
+
+def test_a_card_that_was_lazy_before_is_opened_deep() -> None:
+    assert Depth(lazy=True).asked == LAZY_DEPTH_S
+
+
+def test_a_card_that_has_no_second_stream_is_not_lazy() -> None:
+    card = Card()
+    card.play(2 * SETTLE_S)
+    card.pause(1.9)
+    card.depth.busy()
+    card.latency = SHALLOW
+    card.changes.clear()
+    card.play(1)
+    assert (card.depth.lazy, card.changes) == (False, [])

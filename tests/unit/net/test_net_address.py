@@ -23,6 +23,7 @@ from p2pcall.net.address import (
     undialable,
 )
 
+KEY = "p2pcall:id/1/" + "a" * 52
 GOOD = {
     "bob": Target("name", "bob", DEFAULT_PORT, False),
     " bob ": Target("name", "bob", DEFAULT_PORT, False),
@@ -41,6 +42,14 @@ GOOD = {
     "[fe80::1%eth0]:4000": Target("literal", "fe80::1%eth0", 4000, True),
     "::ffff:192.0.2.1": Target("literal", "192.0.2.1", DEFAULT_PORT, False),
     "::1": Target("literal", "::1", DEFAULT_PORT, False),
+    "bob@192.0.2.1": Target("literal", "192.0.2.1", DEFAULT_PORT, False, "bob", "bob@192.0.2.1"),
+    "bob@[::1]:9": Target("literal", "::1", 9, True, "bob", "bob@[::1]:9"),
+    "Bob M@host.example:9": Target("name", "host.example", 9, True, "Bob M", "Bob M@host.example:9"),
+    "a@b@::1": Target("literal", "::1", DEFAULT_PORT, False, "a@b", "a@b@::1"),
+    f"{KEY}@192.0.2.1:9": Target("literal", "192.0.2.1", 9, True, KEY, f"{KEY}@192.0.2.1:9"),
+    KEY: Target("key", "", DEFAULT_PORT, False, KEY),
+    "P2PCALL:ID/1/X": Target("key", "", DEFAULT_PORT, False, "P2PCALL:ID/1/X"),
+    "p2pcall:9": Target("name", "p2pcall", 9, True),
 }
 
 BAD = [
@@ -71,6 +80,7 @@ BAD = [
         "300.1.1.1",
     ),
     *("1:2:3", "a:b:c", "0.0.0.0", "::", "224.0.0.251", "ff02::fb%eth0", "255.255.255.255", "fe80::1", "."),
+    *("@", "bob@", "@192.0.2.1", "bob@1.2.3", "bob@::", "bob@host:0", "bob@[x", f"bob@{KEY}"),
 ]
 
 
@@ -96,6 +106,9 @@ NO_NAMES = [
     "LocalHost",
     "b[o",
     "a\x1bb",
+    "bob@home",
+    "@",
+    KEY,
 ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from fingerprint import fingerprint
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import interfaces, udp
@@ -30,9 +31,15 @@ class Endpoint:
         self.timer: float | None = None
         self.expired: list[float] = []
         self.woken = asyncio.Event()
+        self.answers: list[bytes] = []
+        """To whatever begins with `?` these are sent, at once."""
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
+        """Genuine is what does not begin with `?`."""
+        genuine = not data.startswith(b"?")
+        self.out += [] if genuine else [(answer, address) for answer in self.answers]
         self.events.append((data, address))
+        return genuine
 
     def handle_timer(self, now: float) -> None:
         self.expired.append(now)
@@ -68,6 +75,7 @@ class Side:
             self.endpoint,
             lambda event: self.on_event(event),
             on_unreachable=lambda address, code: self.unreachable.put_nowait((address, code)),
+            answers=b"!",
         )
         return self
 
@@ -120,6 +128,50 @@ def test_an_answer_leaves_from_the_address_that_was_dialled() -> None:
     run(story)
 
 
+def test_what_is_not_genuine_is_answered_from_where_it_came_to_and_moves_nothing() -> None:
+    """Not the line to the very address that it is forged to come from, neither at once nor later."""
+
+    async def story() -> None:
+        a, b = Side().start(), Side("127.0.0.1").start()
+        here = a.driver.port
+        b.send((b"hello", ("127.0.0.2", here)))
+        _, address = await a.told.get()
+        a.send((b"media", address))
+        assert await b.told.get() == (b"media", ("127.0.0.2", here))
+        before = fingerprint(a.driver._routes)
+        a.endpoint.answers = [b"!cookie", b"media"]
+        b.send((b"?knock", ("127.0.0.3", here)))
+        assert await b.told.get() == (b"!cookie", ("127.0.0.3", here))
+        assert await b.told.get() == (b"media", ("127.0.0.2", here))
+        assert fingerprint(a.driver._routes) == before
+        a.send((b"!late", address))
+        assert await b.told.get() == (b"!late", ("127.0.0.2", here))
+        b.send((b"moved", ("127.0.0.3", here)))
+        while (await a.told.get())[0] != b"moved":
+            pass
+        a.send((b"media", address))
+        assert await b.told.get() == (b"media", ("127.0.0.3", here))
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
+def test_a_stranger_is_answered_from_where_he_asked_and_forgotten() -> None:
+    async def story() -> None:
+        a, b = Side().start(), Side("127.0.0.1").start()
+        a.endpoint.answers = [b"!cookie"]
+        empty = fingerprint(a.driver._routes)
+        for host in ("127.0.0.2", "127.0.0.3"):
+            b.send((b"?knock", (host, a.driver.port)))
+            assert await b.told.get() == (b"!cookie", (host, a.driver.port))
+            assert fingerprint(a.driver._routes) == empty
+        a.driver.close()
+        b.driver.close()
+
+    run(story)
+
+
 def test_what_happens_in_an_event_is_pumped_too() -> None:
     """An event's handler that makes the endpoint send, and pumps, sends; in order and without recursion."""
 
@@ -138,6 +190,29 @@ def test_what_happens_in_an_event_is_pumped_too() -> None:
         assert [(await a.told.get())[0] for _ in range(40)] == [b"%d!" % i for i in range(40)]
         a.driver.close()
         b.driver.close()
+
+    run(story)
+
+
+def test_after_a_sleep_timers_are_due_and_whoever_wakes_up_is_told_first() -> None:
+    async def story() -> None:
+        told: list[bytes] = []
+        side = Side("127.0.0.1")
+        endpoint, loop = side.endpoint, asyncio.get_running_loop()
+        endpoint.timer = loop.time() + 1000
+        side.on_event = lambda event: told.append(event[0])
+        side.driver.start(endpoint, side.on_event, on_wake=lambda: told.append(b"awake"))
+        side.driver.asleep_s = 1000.0
+        side.driver.pump()
+        await endpoint.woken.wait()
+        assert told == [b"awake"]
+        assert endpoint.expired[0] >= loop.time() + 999
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"datagram", ("127.0.0.1", side.driver.port))
+        while len(told) < 3:
+            await asyncio.sleep(0)
+        assert told == [b"awake", b"awake", b"datagram"]
+        side.driver.close()
 
     run(story)
 

@@ -1,0 +1,85 @@
+"""The question after a call: under which name to keep whom it was with. Answered by keys, a new name by a line.
+
+Only keys that are offered answer it, and what was typed before it does not. Nothing moves the cursor. Left out: who is
+asked about, and when the question is withdrawn (`engine.keeping`).
+"""
+
+import asyncio
+
+from p2pcall.cli.options import check_dialable
+from p2pcall.errors import P2PCallError
+from p2pcall.names import MAX_NAME_BYTES
+from p2pcall.store.contacts import normalise_name
+from p2pcall.view.terminal import Terminal
+
+LEAVE = frozenset({"n", "q", "d", "escape", "eof"})
+
+
+class NameQuestion:
+    """Asks once; `offered` is the name that needs no typing, or empty."""
+
+    def __init__(self, terminal: Terminal, offered: str) -> None:
+        self._terminal, self._offered = terminal, offered
+        self._typed: str | None = None
+        """What there is of a name that is being typed."""
+        self._answer: asyncio.Future[str | None]
+
+    async def ask(self) -> str | None:
+        """The name to keep them under; None: nobody is kept."""
+        loop, terminal = asyncio.get_running_loop(), self._terminal
+        self._answer = loop.create_future()
+        terminal.enter(alternate=False)
+        if not terminal.entered:
+            return None
+        terminal.discard_typed()
+        terminal.write(f"[k] as {self._offered}  ".encode() * bool(self._offered))
+        terminal.write(b"[o] under another name  [n] no ")
+        loop.add_reader(terminal.fd_in, self._readable)
+        try:
+            return await self._answer
+        finally:
+            loop.remove_reader(terminal.fd_in)
+            terminal.write(b"\r\n")
+            terminal.leave()
+
+    def _readable(self) -> None:
+        for key in self._terminal.read_keys():
+            if self._answer.done():
+                return
+            if self._typed is not None:
+                self._type(key, self._typed)
+            elif key == "k" and self._offered:
+                self._answer.set_result(self._offered)
+            elif key == "o":
+                self._begin("")
+            elif key in LEAVE:
+                self._answer.set_result(None)
+
+    def _begin(self, typed: str) -> None:
+        self._typed = typed
+        self._terminal.write(f"\r\nname: {typed}".encode())
+
+    def _type(self, key: str, typed: str) -> None:
+        if key == "enter":
+            self._name(typed)
+        elif key in ("escape", "eof"):
+            self._answer.set_result(None)
+        elif key == "backspace":
+            self._begin(typed[:-1])
+        elif len(key) == 1 and len((typed + key).encode()) <= MAX_NAME_BYTES:
+            self._typed = typed + key
+            self._terminal.write(key.encode())
+
+    def _name(self, typed: str) -> None:
+        """What was typed; an empty line is a no."""
+        if not typed.strip():
+            self._answer.set_result(None)
+            return
+        try:
+            name = normalise_name(typed)
+            check_dialable(name, "a contact called")
+        except P2PCallError as error:
+            self._terminal.write(b"\r\n" + error.text.encode())
+            self._begin("")
+        else:
+            self._answer.set_result(name)

@@ -1,0 +1,56 @@
+"""Work that waits (for a file's lock, a disk, a driver, a thread) beside the loop, which carries the sound."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from p2pcall.errors import P2PCallError
+
+T = TypeVar("T")
+NAME: Final = "p2pcall-aside"
+"""Of the threads."""
+
+
+async def aside(work: Callable[[], T]) -> T:
+    """What `work` gives or raises, in a thread of its own; it is left alone if nobody wants to wait for it any more."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except P2PCallError as error:
+            done.set_exception(error)
+        except (
+            BaseException
+        ) as error:  # a bug ends the command (`station.Interrupts`), and nobody waits for ever
+            done.set_exception(error)
+            raise
+
+    done.set_running_or_notify_cancel()
+    threading.Thread(target=run, name=NAME, daemon=True).start()
+    return await asyncio.wrap_future(done)
+
+
+class Chores:
+    """Coroutines that go on beside what started them; a bug in one is the loop's to tell, as that of a callback is."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin with it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def done(self) -> None:
+        """When all that was begun is done."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()

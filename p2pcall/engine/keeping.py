@@ -1,0 +1,58 @@
+"""After a call with somebody new: under which name to keep them, if a person at a terminal says one.
+
+Nobody is kept without an answer: not for having been answered, nor for the name that they claim, which is offered only
+where it is nobody else's. Left out: verifying (`verification`), and adding a key by hand (`cli.records`).
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from functools import partial
+from typing import Final
+
+from p2pcall import events
+from p2pcall.engine.aside import aside
+from p2pcall.engine.people import Who
+from p2pcall.engine.station import Station
+from p2pcall.errors import P2PCallError
+from p2pcall.net.address import undialable
+
+KEEP_TIMEOUT_S: Final = 30.0
+"""Nobody who wants an answer to be kept takes longer; whoever walked away keeps nobody."""
+
+
+async def ask_to_keep(station: Station, who: Who, public: bytes) -> None:
+    """Ask, and keep them, unless they are known by now. To withdraw the question, cancel it."""
+    try:
+        await _ask(station, who, public)
+    except P2PCallError as error:
+        text = f"{who.name} could not be kept: {error.text}"
+        station.ui.emit(events.Warning(error.slug, text))
+
+
+async def _ask(station: Station, who: Who, public: bytes) -> None:
+    people, problem = station.people, ""
+    stop = station.interrupts.fired
+    while who.known == "new" and not stop.is_set() and not people.is_contact(public):
+        free = not (who.nameless or undialable(who.name) or people.expected_key(who.name))
+        question = station.ui.ask_name(who.name, who.fingerprint, who.name if free else "", problem)
+        name = None if question is None else await _said(station, question)
+        if not name:
+            return
+        if people.expected_key(name) is None:
+            await aside(partial(people.pin, name, public, station.env.clock.time()))
+            station.ui.progress(f"{name} is a contact from now on")
+        else:
+            problem = f"{name} is another contact's name"
+
+
+async def _said(station: Station, question: Awaitable[str | None]) -> str | None:
+    """The name; None if there is none to come: no answer, or this side is told to stop."""
+    asked = asyncio.ensure_future(question)
+    stop = asyncio.ensure_future(station.interrupts.fired.wait())
+    try:
+        await asyncio.wait({asked, stop}, timeout=KEEP_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        return asked.result() if asked.done() and not stop.done() else None
+    finally:
+        for waiting in (asked, stop):
+            waiting.cancel()
+        await asyncio.gather(asked, stop, return_exceptions=True)  # then the terminal is free again

@@ -1,0 +1,52 @@
+"""What the user has chosen for good: who can ring. The door never opens by itself.
+
+Rules: the first contact that is kept closes the door to all others, and nothing but the user's word opens it again: not
+the last contact's going, nor a contacts file that is lost. So the choice has a file of its own. A damaged one is an
+error and stays as it is.
+"""
+
+import json
+from typing import Final, Literal
+
+from p2pcall.store.home import Home, damaged, read, write_atomic
+
+Reach = Literal["anyone", "contacts"]
+REACHES: Final[tuple[Reach, ...]] = ("anyone", "contacts")
+VERSION: Final = 1
+"""Of the file's form."""
+
+
+def kept_reach(home: Home) -> Reach | None:
+    """Who can ring; None: nothing was chosen yet. Raises `P2PCallError` (config) if the file cannot be used."""
+    path = home.settings_path
+    data = read(path)
+    if data is None:
+        return None
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "it is not JSON") from error
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise damaged(path, f"its version is not {VERSION}; a newer p2pcall may have written it")
+    for reach in REACHES:
+        if document.get("reach") == reach:
+            return reach
+    raise damaged(path, "it does not say who can ring")
+
+
+def keep_reach(home: Home, reach: Reach) -> None:
+    """The user's own word. Raises `P2PCallError` (config)."""
+    with home.lock():
+        if kept_reach(home) != reach:
+            _write(home, reach)
+
+
+def close_door(home: Home) -> None:
+    """There is a contact: contacts alone from now on, unless something else was chosen. The caller holds the lock."""
+    if kept_reach(home) is None:
+        _write(home, "contacts")
+
+
+def _write(home: Home, reach: Reach) -> None:
+    text = json.dumps({"version": VERSION, "reach": reach})
+    write_atomic(home.settings_path, text.encode() + b"\n")

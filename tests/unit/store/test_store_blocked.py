@@ -1,0 +1,78 @@
+"""Blocked keys: a block is of a key, by its fingerprint; no program that knows no blocks reads a file with some."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from p2pcall.engine.people import People
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store import contacts as store_contacts
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+from p2pcall.store.identity import fingerprint, read_fingerprint
+
+BOB, EVE, OWN = bytes([1] * 32), bytes([2] * 32), bytes([3] * 32)
+
+
+@pytest.fixture
+def contacts(home: Path) -> Contacts:
+    return Contacts(Home.at(home))
+
+
+def test_a_blocked_contact_is_no_contact_to_the_door_until_the_block_is_lifted(contacts: Contacts) -> None:
+    people = People(contacts, OWN)
+    contacts.pin("bob", BOB, 1)
+    contacts.pin("eve", EVE, 2)
+    contacts.block(fingerprint(EVE), 7.0)
+    contacts.block(fingerprint(EVE), 8.0)
+    assert (people.is_blocked(EVE), people.is_contact(EVE)) == (True, False)
+    assert (people.is_blocked(BOB), people.is_contact(BOB)) == (False, True)
+    assert list(people.let_in()) == [BOB]
+    assert contacts.blocked() == {fingerprint(EVE): 7.0}
+    assert [contact.blocked for contact in contacts.all()] == [False, True]
+    assert contacts.unblock(fingerprint(EVE))
+    assert not contacts.unblock(fingerprint(EVE))
+    assert list(people.let_in()) == [EVE, BOB]
+
+
+def test_a_block_needs_no_contact_and_outlives_one(contacts: Contacts) -> None:
+    people = People(contacts, OWN)
+    contacts.block(fingerprint(EVE), 7.0)
+    assert people.is_blocked(EVE)
+    assert contacts.all() == []
+    assert contacts.pin("eve", EVE, 8.0).blocked
+    contacts.rename("eve", "Eve")
+    contacts.remove("eve")
+    assert people.is_blocked(EVE)
+
+
+def test_a_file_without_blocks_is_as_before_and_one_with_them_is_of_another_version(
+    contacts: Contacts, home: Path
+) -> None:
+    """An older program would drop the blocks without a word, and let them ring."""
+    path = home / "contacts.json"
+    contacts.pin("bob", BOB, 0.0)
+    before = path.read_bytes()
+    assert json.loads(before).keys() == {"version", "contacts"}
+    contacts.block(fingerprint(BOB), 0)
+    assert json.loads(path.read_bytes())["version"] == 2
+    contacts.unblock(fingerprint(BOB))
+    assert path.read_bytes() == before
+
+
+def test_there_is_a_bound_of_blocks(contacts: Contacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_contacts, "MAX_BLOCKED", 1)
+    contacts.block(fingerprint(BOB), 0)
+    contacts.block(fingerprint(BOB), 0)
+    with pytest.raises(P2PCallError) as caught:
+        contacts.block(fingerprint(EVE), 0)
+    assert (caught.value.slug, caught.value.exit) == ("too-many-blocked", ExitCode.CONFIG)
+
+
+def test_a_fingerprint_is_read_as_people_type_it() -> None:
+    printed = fingerprint(BOB)
+    for typed in (printed, printed.upper(), printed.replace("-", ""), f" {printed.replace('-', ' ')} "):
+        assert read_fingerprint(typed) == printed
+    for typed in ("", "bob", printed[:-1], printed + "a", printed[:-1] + "1", printed[:-1] + "\u0131"):
+        assert read_fingerprint(typed) is None
