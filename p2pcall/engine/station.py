@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from p2pcall import events
@@ -152,10 +153,11 @@ class Station:
     ) -> Outcome:
         """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end."""
         peer = line.peer
+        end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
         gone = await self._until_active(line)
         if gone is not None:
             devices.close()
-            outcome = Outcome(gone, peer.call_id, name=who.name, fingerprint=who.fingerprint)
+            outcome = end(gone)
             self.tell_end(outcome)
             return outcome
         video = video and devices.sends_video
@@ -191,20 +193,16 @@ class Station:
         try:
             finished = await live.run()
         except P2PCallError:
-            known = {"name": who.name, "fingerprint": who.fingerprint}
-            self.tell_end(Outcome("device", peer.call_id, sas=peer.sas, **known))
+            self.tell_end(end("device", sas=peer.sas))
             raise
         finally:
             self.interrupts.take = self.interrupts.resized = None
-        outcome = Outcome(
+        outcome = end(
             finished.reason,
-            peer.call_id,
-            finished.duration_s,
-            finished.figures,
-            peer.sas,
-            who.name,
-            who.fingerprint,
-            finished.by,
+            duration_s=finished.duration_s,
+            figures=finished.figures,
+            sas=peer.sas,
+            by=finished.by,
         )
         self.tell_end(outcome)
         return outcome
