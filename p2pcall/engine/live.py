@@ -84,21 +84,6 @@ class Finished:
     figures: Figures
 
 
-async def until_active(line: Line) -> str | None:
-    """Waits until the words of an answered call are known; or why it ended before."""
-    while not line.peer.sas:
-        match await line.signals.get():
-            case Ended() as ended:
-                reason = ended.reason.slug
-                return reason if reason in GOODBYES else "missed"
-            case Told(what) if what in WISHES:
-                line.hang_up(WISHES[what])
-                return what
-            case _:
-                pass
-    return None
-
-
 class LiveCall:
     """One active call; `run` it once."""
 

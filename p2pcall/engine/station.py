@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from p2pcall import events
 from p2pcall.engine.aside import aside
 from p2pcall.engine.devices import Devices
-from p2pcall.engine.live import LiveCall, until_active
-from p2pcall.engine.node import Line, Node
-from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.live import WISHES, LiveCall
+from p2pcall.engine.node import Line, Node, Told
+from p2pcall.engine.outcome import GOODBYES, Outcome
 from p2pcall.engine.people import People, Who
 from p2pcall.engine.reach import Door
 from p2pcall.engine.settings import CallSettings
@@ -23,6 +23,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
 from p2pcall.proto import kem
 from p2pcall.proto.endpoint import StaticKey
+from p2pcall.proto.happenings import Ended
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
@@ -213,7 +214,17 @@ class Station:
         if self.interrupts.what is not None:
             line.tell(self.interrupts.what)
         try:
-            return await until_active(line)
+            while not line.peer.sas:
+                match await line.signals.get():
+                    case Ended() as ended:
+                        reason = ended.reason.slug
+                        return reason if reason in GOODBYES else "missed"
+                    case Told(what) if what in WISHES:
+                        line.hang_up(WISHES[what])
+                        return what
+                    case _:
+                        pass
+            return None
         finally:
             self.interrupts.take = None
 
