@@ -108,7 +108,7 @@ def test_traffic_is_counted() -> None:
     assert (pair.ours.tx_bytes, pair.theirs.rx_bytes) == (sent + record, received + record)
 
 
-@pytest.mark.parametrize("reason", [Reason.DECLINED, Reason.BUSY, Reason.NO_ANSWER, Reason.BLOCKED])
+@pytest.mark.parametrize("reason", [Reason.DECLINED, Reason.BUSY, Reason.NO_ANSWER, Reason.FAILED])
 def test_declined_call_ends_on_both_sides_with_its_reason(reason: Reason) -> None:
     pair = line()
     pair.ours.invite("alice", True, True, pair.world.now)
@@ -122,9 +122,9 @@ def test_declined_call_ends_on_both_sides_with_its_reason(reason: Reason) -> Non
 
 def test_blocked_caller_can_be_declined_before_the_invitation() -> None:
     pair = line()
-    pair.theirs.decline(Reason.BLOCKED, pair.world.now)
+    pair.theirs.decline(Reason.DECLINED, pair.world.now)
     pair.world.run(2)
-    assert pair.alice.told[-1] == Ended(pair.ours, Reason.BLOCKED, remote=True)
+    assert pair.alice.told[-1] == Ended(pair.ours, Reason.DECLINED, remote=True)
 
 
 def test_caller_can_give_up_while_it_rings() -> None:

@@ -153,7 +153,7 @@ def text() -> str:
     """The page as running text, without macros and without the parentheses that macros make."""
     words: list[str] = []
     for title, lines in page("p2pcall-security.7").items():
-        for line in lines if title != "SEE ALSO" else []:
+        for line in lines if title not in ("SEE ALSO", "TESTS") else []:
             if not line.startswith("."):
                 words.append(line)
             elif not line.startswith(".Xr"):
@@ -214,3 +214,49 @@ def test_what_the_readme_says_of_it_is_so() -> None:
     assert proto.REKEY_AFTER_S == 2 * 60
     for told in ("every two minutes", f"come {VOICE_PER_S} times a second", f"{SAFETY_DIGITS} digits"):
         assert told in readme
+
+
+QUALIFIERS = (
+    "Which one that was is kept in memory only",
+    "The same goes for knocks of a contact",
+    "but see NOT PROMISED",
+)
+"""Sentences among what attackers cannot that say how far it goes."""
+
+
+def cannots() -> dict[str, str]:
+    """For each attacker, what it cannot, as running text."""
+    told = {}
+    for title, lines in parts(page("p2pcall-security.7")["ATTACKERS"], ".Ss").items():
+        kept, on = [], False
+        for line in lines:
+            on = line == ".It Cannot:" or (on and not line.startswith((".It", ".El")))
+            if on and not line.startswith("."):
+                kept.append(line)
+            elif on and not line.startswith(".It"):
+                kept += [word for word in tokens(line)[1:] if not re.fullmatch("[A-Z][a-z]", word)]
+        told[title] = " ".join(kept)
+    return {title: text for title, text in told.items() if text}
+
+
+def test_each_cannot_has_a_test_named_after_it() -> None:
+    named = parts(page("p2pcall-security.7")["TESTS"], ".Ss")
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    told = cannots()
+    assert named.keys() - {""} == told.keys()
+    for title, text in told.items():
+        rows = {item.head[1]: " ".join(item.body) for item in items(named[title])}
+        assert not [name for name in rows if tests.count(f"def {name}(") != 1], (
+            "a test of that name, and one only"
+        )
+        assert not [clause for clause in rows.values() if clause not in text]
+        for sentence in re.split(r"(?<=[a-z])[;.] ", text.removesuffix(".")):
+            covered = any(clause in sentence for clause in rows.values())
+            assert covered or sentence.startswith(QUALIFIERS), f"{title}: {sentence}"
+
+
+def test_nothing_is_signed() -> None:
+    """So that no recording proves to a third what either side has said."""
+    makers = re.compile(r"ed25519|ecdsa|\brsa\b|crypto_sign|nacl\.signing|SigningKey", re.IGNORECASE)
+    found = [path.name for path in (ROOT / "p2pcall").rglob("*.py") if makers.search(path.read_text())]
+    assert found == []

@@ -8,7 +8,7 @@ import pytest
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem, sas, wire
+from p2pcall.proto import kem, noise, sas, wire
 from p2pcall.proto.handshake import (
     Established,
     Initiation,
@@ -330,3 +330,20 @@ def test_each_handshake_has_its_own_words_and_keys(pattern: PatternId) -> None:
         left, right = finished(pattern, seed)
         ends.append((left.sas.words(right.sas.nonce), left.handshake_hash))
     assert ends[0][0] != ends[1][0] and ends[0][1] != ends[1][1]
+
+
+def test_who_has_our_key_cannot_pose_as_a_contact_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Bob's private key the thief can make the DH of both static keys, and so Alice's first message; no more."""
+    posing = StaticKey(EVE.private, ALICE.public)
+    dh = noise.dh
+
+    def stolen(pair: StaticKey, public: bytes) -> bytes:
+        return dh(BOB, ALICE.public) if (pair, public) == (posing, BOB.public) else dh(pair, public)
+
+    with monkeypatch.context() as thief:
+        thief.setattr(noise, "dh", stolen)
+        ours = Initiator(posing, Random(3).randbytes, 0xA, IK, BOTH, Suites.AESGCM, BOB.public)
+    theirs = answer(initiation(ours, IK), admits=lambda public: public == ALICE.public)
+    assert isinstance(theirs, Responder), "the first message is as good as hers"
+    assert ours.read_response(message_2(theirs)) is DropReason.HANDSHAKE
+    assert theirs.read_confirmation(bytes(c.MESSAGE_3_IK_BYTES)) is DropReason.HANDSHAKE
