@@ -26,6 +26,9 @@ MAX_VERBS = 120
 """Of one run."""
 
 
+SENT = [reason for reason in Reason if not reason.local]
+
+
 class Game(Stage):
     """A stage and its verbs; `play` lets the bytes choose among some of them."""
 
@@ -210,7 +213,7 @@ class Game(Stage):
         if peer is None:
             return
         now, how = self.now, self.source.number()
-        reason = Reason(1 + self.source.below(8))
+        reason = SENT[self.source.below(len(SENT))]
         wishes: list[Callable[[], None]] = [
             lambda: peer.invite("one", True, True, now),
             lambda: peer.ring("one", now),
