@@ -127,7 +127,7 @@ def forged(node: Node, recorded: list[bytes]) -> Iterator[bytes]:
 
 
 def state_of(node: Node) -> object:
-    """All of it, without the answers to strangers, of which nothing is kept, and how often a confirmation has failed."""
+    """All of it but the answers to strangers, of which nothing is kept, and how often a confirmation has failed."""
     for half_open in node.endpoint._admission._by_index.values():
         half_open.failures = 0
     outbox = node.endpoint._shared.outbox
