@@ -157,8 +157,7 @@ class Caller:
 
     def _invite(self, line: Line) -> None:
         devices = self._devices
-        line.peer.invite(self._settings.name, devices.sends_audio, devices.sends_video, self._node.now())
-        self._node.pump()
+        line.invite(self._settings.name, devices.sends_audio, devices.sends_video)
 
     def _identify(self, line: Line, claimed: str) -> None:
         people, key = self._station.people, line.peer.remote_static

@@ -72,6 +72,10 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._engaged: Line | None = None
         """Whose turn it is: to ring, or to talk."""
+        self._engaged_known = False
+        """That is a contact."""
+        self._unheard: Line | None = None
+        """The turn of a blocked key, as it looks to strangers; contacts do not wait for it."""
         self._floor = asyncio.Lock()
         """Held by whoever rings or talks, so that a question is withdrawn before the next is there."""
         self._question: asyncio.Future[str] | None = None
@@ -211,7 +215,7 @@ class Listener:
 
     async def _hold(self, ring: _Ring) -> str:
         """Ring, and talk if it is answered; how it was answered, or "aside" if somebody else comes first."""
-        self._engaged = ring.line
+        self._engaged, self._engaged_known = ring.line, ring.who.known != "new"
         try:
             async with self._floor:
                 return await self._ring(ring)
@@ -245,7 +249,8 @@ class Listener:
                 self._keeping = self._start(self._keep(ring))
 
     async def _keep(self, ring: _Ring) -> None:
-        if ring.asked and ring.outcome is not None and ring.outcome.reason != "not-verified":
+        words = ring.outcome is not None and bool(ring.outcome.sas)  # else it was never a call
+        if ring.asked and words and ring.outcome is not None and ring.outcome.reason != "not-verified":
             await ask_to_keep(self._station, ring.who, ring.line.peer.remote_static)
             self._let_in()
 
@@ -292,7 +297,8 @@ class Listener:
 
     def _refusal(self, who: Who) -> tuple[Reason, str] | None:
         """Why somebody is not even asked about, for them and for us."""
-        if self._engaged is not None and not self._gives_way(who):
+        taken = self._engaged is not None or (self._unheard is not None and who.known == "new")
+        if taken and not self._gives_way(who):
             return Reason.BUSY, "you were busy with another call"
         if self._settings.answer is Answer.NEVER:
             return Reason.DECLINED, "declined, as --answer says"
@@ -303,7 +309,8 @@ class Listener:
 
     def _gives_way(self, who: Who) -> bool:
         """Whether a stranger rings who is not answered yet, and somebody better known calls."""
-        return self._question is not None and not self._question.done() and who.known != "new"
+        ringing = self._question is not None and not self._question.done()
+        return ringing and not self._engaged_known and who.known != "new"
 
     def _once(self, key: bytes) -> bool:
         """Whether nothing was told of this key yet; it is, now."""
@@ -317,11 +324,12 @@ class Listener:
     async def _leave_unheard(self, line: Line) -> None:
         """A blocked key gets what a stranger gets who is not answered; nobody here hears or reads of it."""
         alone = self._settings.answer is not Answer.ANYONE and not self._station.ui.can_ask
-        if self._engaged is not None:
+        if self._engaged is not None or self._unheard is not None:
             self._decline(line, Reason.BUSY)
         elif self._settings.answer is Answer.NEVER or alone:
             self._decline(line, Reason.DECLINED)
         else:
+            self._unheard = line
             line.ring(self._settings.name)
             timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
             reason = Reason.DECLINED  # where this side stops
@@ -330,6 +338,7 @@ class Listener:
                     pass
                 reason = Reason.NO_ANSWER
             finally:
+                self._unheard = None
                 timer.cancel()
                 self._decline(line, reason)
 

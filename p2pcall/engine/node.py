@@ -85,6 +85,12 @@ class Line:
             self.peer.send(channel, payload, self._node.now(), padded_to=padded_to)
             self._node.drain()
 
+    def invite(self, name: str, audio: bool, video: bool) -> None:
+        """Call; nothing if the other side is gone already (its end is among the signals)."""
+        if self._stands:
+            self.peer.invite(name, audio, video, self._node.now())
+            self._node.pump()
+
     def ring(self, name: str) -> None:
         """Tell the caller that it rings; nothing if the caller is gone."""
         if self._stands:

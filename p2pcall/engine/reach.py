@@ -81,7 +81,9 @@ class Door:
         P2PCallError if that cannot be read; then all is as before.
         """
         self._stamp = self._people.stamp()
-        names, kept = self._people.let_in(), kept_reach(self._home)
+        names = self._people.let_in()
+        self._endpoint.contacts(list(names))  # whatever else there is: who was removed is out
+        kept = kept_reach(self._home)
         before, self._names = self._names, names
         was_open = self._endpoint.reach == Reach.ANYONE.value
         undecided = self._chosen is None
@@ -90,7 +92,6 @@ class Door:
         reach = self._chosen or Reach.ANYONE
         if self._chosen is not None and (undecided or before is None) and kept != reach.value:
             self._chores.do(self._keep(reach))
-        self._endpoint.contacts(list(names))
         self._endpoint.reach = reach.value
         if before is not None:
             self._tell_gone(before[key] for key in before.keys() - names.keys())

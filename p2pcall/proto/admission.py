@@ -108,6 +108,9 @@ class Admission:
         known = self._by_initiation.get(digest)
         if known is None:
             return self._answer(initiation, digest, address, source, now)
+        if known.responder is not None and not known.responder.admitted(self.door.admits):
+            self._forget(known)
+            return DropReason.STRANGER
         if address not in known.addresses and len(known.addresses) < c.MAX_INITIATIONS:
             known.addresses.append(address)
         return known.response
@@ -122,6 +125,9 @@ class Admission:
         if address not in half_open.addresses:
             return DropReason.ADDRESS
         established = half_open.responder.read_confirmation(confirmation.noise)
+        if isinstance(established, Established) and not self.door.admits(established.remote_static):
+            self._forget(half_open)  # it was a contact's, when it was answered
+            return DropReason.STRANGER
         if isinstance(established, Established):
             half_open.responder = None
             return established

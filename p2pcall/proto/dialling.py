@@ -149,16 +149,18 @@ class Dialling:
                     self._mistrust(outcome.remote_static, now)
                     return DropReason.KEY
                 if isinstance(outcome, Established):
-                    return outcome, self._proven(address)
+                    return outcome, self._proven(way, address)
         return DropReason.HANDSHAKE
 
     def next_timer(self) -> float:
         """The next datagram or the end of the attempt."""
         return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))
 
-    def _proven(self, address: Address) -> Address:
+    def _proven(self, way: _Way, address: Address) -> Address:
         """This address if a cookie came for it, else one for which one came: the initiation has arrived there."""
-        proven = [attempt.address for attempt in self._attempts.values() if attempt.cookie is not None]
+        attempts = [attempt for attempt in self._attempts.values() if attempt.cookie is not None]
+        proven = [attempt.address for attempt in attempts if attempt.way is way]
+        proven += [attempt.address for attempt in attempts]  # of another way, if that one's have made way
         return address if address in proven else proven[0]
 
     def _known_way(self, key: bytes) -> _Way:

@@ -206,6 +206,10 @@ class Responder:
         except NoiseError:
             return DropReason.HANDSHAKE
 
+    def admitted(self, admits: Callable[[bytes], bool]) -> bool:
+        """Whether the initiator may still open a line, as far as its key is known: under IKhfs."""
+        return self._keys is None or admits(self._state.remote_static)
+
     def read_confirmation(self, message: bytes) -> Established | DropReason:
         """Judge a confirmation that bears our index; after a refusal another one may follow."""
         state = self._state

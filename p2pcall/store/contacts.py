@@ -69,17 +69,18 @@ class Contacts:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._path = str(home.contacts_path)
+        self._path, self._place = str(home.contacts_path), str(home.contacts_path.parent)
+        self._read: _Read | None = None
 
     def all(self) -> list[Contact]:
         """Everybody, by name."""
-        return sorted(self._load().contacts, key=lambda contact: (names.alike(contact.name), contact.name))
+        return [contact for _, contact in sorted(self._look().by_name.items())]
 
     def by_key(self, public: bytes) -> Contact | None:
-        return next((contact for contact in self._load().contacts if contact.public == public), None)
+        return self._look().by_key.get(public)
 
     def by_name(self, name: str) -> Contact | None:
-        return _named(self._load(), name)
+        return self._look().by_name.get(names.alike(name))
 
     def pin(self, name: str, public: bytes, now_epoch: float) -> Contact:
         """Remembers the key under the name. A key that is known keeps the name it has.
@@ -147,15 +148,11 @@ class Contacts:
 
     def stamp(self) -> tuple[int, ...] | None:
         """Another one whenever the file is another one; takes microseconds."""
-        try:
-            info = os.stat(self._path)  # noqa: PTH116 (a knock of a flood pays for it: `Path.stat` takes thrice as long)
-        except OSError:
-            return None
-        return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+        return _stamp_of(self._path)
 
     def blocked(self) -> dict[str, float]:
         """The fingerprints that are blocked, of contacts and of others, and since when (epoch seconds)."""
-        return self._load().blocked
+        return self._look().blocked
 
     def block(self, printed: str, now_epoch: float) -> None:
         """The key of this fingerprint (`read_fingerprint`) is blocked from now on, whoever's it is."""
@@ -184,6 +181,13 @@ class Contacts:
         self._save(book)
         return changed
 
+    def _look(self) -> "_Read":
+        """What is on disk now, read again only if it has changed: it is asked for each caller, beside a call."""
+        stamp = self.stamp(), _stamp_of(self._place)
+        if self._read is None or self._read.stamp != stamp:
+            self._read = _Read(stamp, self._load())
+        return self._read
+
     def _load(self) -> Book:
         data = read(self._home.contacts_path)
         return Book() if data is None else parse(data, self._home.contacts_path)
@@ -206,6 +210,24 @@ class Contacts:
             document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
         text = json.dumps(document, ensure_ascii=False, indent=1)
         write_atomic(self._home.contacts_path, text.encode() + b"\n")
+
+
+def _stamp_of(path: str) -> tuple[int, ...] | None:
+    try:
+        info = os.stat(path)  # noqa: PTH116 (a knock of a flood pays for it: `Path.stat` takes thrice as long)
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+
+class _Read:
+    """A file as it was read, to look things up in: in the same time for what is there and what is not."""
+
+    def __init__(self, stamp: object, book: Book) -> None:
+        self.stamp = stamp
+        self.by_key = {contact.public: contact for contact in book.contacts}
+        self.by_name = {names.alike(contact.name): contact for contact in book.contacts}
+        self.blocked = book.blocked
 
 
 def _named(book: Book, name: str) -> Contact | None:
@@ -239,6 +261,8 @@ def parse(data: bytes, path: Path) -> Book:
         raise damaged(path, "it is not JSON") from error
     if not isinstance(document, dict) or not isinstance(document.get("contacts"), list):
         raise damaged(path, "it holds no list of contacts")
+    if len(document["contacts"]) > MAX_CONTACTS:
+        raise damaged(path, f"it holds more than {MAX_CONTACTS} contacts")
     blocked = _parse_blocked(document, path)
     contacts = [_parse_row(row, path) for row in document["contacts"]]
     raw = {str(row["name"]).casefold() for row in document["contacts"]}
@@ -279,10 +303,17 @@ def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
             case {"fingerprint": str(printed), "added": int() | float() as added} if (
                 read_fingerprint(printed) == printed
             ):
-                blocked[printed] = float(added)
+                blocked[printed] = _epoch(added, path)
             case _:
                 raise damaged(path, "a blocked key in it lacks a part")
     return blocked
+
+
+def _epoch(added: float, path: Path) -> float:
+    try:
+        return float(added)
+    except OverflowError as error:
+        raise damaged(path, "a time in it is none") from error
 
 
 def _parse_row(row: Any, path: Path) -> Contact:
@@ -307,4 +338,4 @@ def _parse_row(row: Any, path: Path) -> Contact:
     name = (
         names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
     )  # older versions took what cannot be seen
-    return Contact(name, public, float(added), verified)
+    return Contact(name, public, _epoch(added, path), verified)

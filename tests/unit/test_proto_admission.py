@@ -399,3 +399,28 @@ def test_initiation_that_cannot_be_answered_takes_no_place() -> None:
     assert door.part(first, HOME, 0.0) is None
     assert door.part(second, HOME, 0.0) is DropReason.HANDSHAKE
     assert len(door) == 0
+
+
+@pytest.mark.parametrize("pattern", list(PatternId))
+def test_who_is_no_contact_any_more_gets_no_answer_and_no_line_in_mid_handshake(pattern: PatternId) -> None:
+    door, dialler = admission(), Dialler(pattern=pattern)
+    parts = dialler.parts(door)
+    response = [door.part(part, HOME, 0.0) for part in parts][-1]
+    assert isinstance(response, bytes)
+    confirmation = dialler.confirmation(response)
+    door.door.reach = "contacts"
+    door.door.set_contacts([])
+    again = [door.part(part, HOME, 0.1) for part in parts][-1]
+    assert again is (DropReason.STRANGER if pattern is IK else DropReason.PATTERN)
+    assert door.confirm(confirmation, HOME) is (DropReason.INDEX if pattern is IK else DropReason.STRANGER)
+    assert len(door) == 0
+
+
+def test_who_is_no_contact_any_more_gets_no_line_by_a_confirmation_alone() -> None:
+    door, dialler = admission(), Dialler(pattern=IK)
+    response = [door.part(part, HOME, 0.0) for part in dialler.parts(door)][-1]
+    assert isinstance(response, bytes)
+    door.door.reach = "contacts"
+    door.door.set_contacts([])
+    assert door.confirm(dialler.confirmation(response), HOME) is DropReason.STRANGER
+    assert len(door) == 0

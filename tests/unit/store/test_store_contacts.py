@@ -11,7 +11,7 @@ import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts as store_contacts
-from p2pcall.store.contacts import Contact, Contacts, key_changed
+from p2pcall.store.contacts import MAX_CONTACTS, Contact, Contacts, key_changed
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
 
@@ -255,3 +255,35 @@ def test_processes_that_pin_at_once_lose_nothing(home: Path, contacts: Contacts)
         process.join()
     assert len(contacts.all()) == 30
     assert sorted(path.name for path in home.iterdir()) == [".lock", "contacts.json", "settings.json"]
+
+
+@pytest.mark.parametrize("added", ["1" * 400, "-" + "9" * 400])
+def test_a_time_that_is_none_is_damage(contacts: Contacts, home: Path, added: str) -> None:
+    contacts.pin("bob", BOB, 5)
+    path = home / "contacts.json"
+    path.write_text(path.read_text().replace('"added": 5', f'"added": {added}'))
+    with pytest.raises(P2PCallError, match="damaged"):
+        contacts.all()
+
+
+def test_more_contacts_than_there_may_be_are_damage(contacts: Contacts, home: Path) -> None:
+    contacts.pin("bob", BOB, 5)
+    path = home / "contacts.json"
+    document = json.loads(path.read_text())
+    document["contacts"] *= MAX_CONTACTS + 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(P2PCallError, match="more than"):
+        contacts.all()
+
+
+def test_the_file_is_read_once_until_it_changes(contacts: Contacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    contacts.pin("bob", BOB, 5)
+    assert contacts.by_key(BOB) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr("p2pcall.store.contacts.read", lambda path: pytest.fail("read again"))
+        assert [contacts.by_name(name) is not None for name in ("bob", "Bob", "eve")] == [True, True, False]
+        assert contacts.by_key(EVE) is None
+        assert contacts.blocked() == {}
+    contacts.rename("bob", "rob")
+    assert contacts.by_name("bob") is None
+    assert contacts.by_name("rob") is not None
