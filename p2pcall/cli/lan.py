@@ -54,7 +54,7 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
             await _once(env, found)
     finally:
         if lines is not None:
-            lines.close()
+            await asyncio.to_thread(lines.close)
     if lines is not None and lines.failure is not None:
         raise lines.failure
     return ExitCode.OK

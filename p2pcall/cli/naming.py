@@ -16,11 +16,11 @@ LEAVE = frozenset({"n", "q", "d", "escape", "eof"})
 
 
 class NameQuestion:
-    """Asks once; `offered` is the name that needs no typing, or empty."""
+    """Asks once; `offered` is the name that needs no typing, or empty. `typing`: the name before it would not do."""
 
-    def __init__(self, terminal: Terminal, offered: str) -> None:
+    def __init__(self, terminal: Terminal, offered: str, *, typing: bool = False) -> None:
         self._terminal, self._offered = terminal, offered
-        self._typed: str | None = None
+        self._typed: str | None = "" if typing else None
         """What there is of a name that is being typed."""
         self._answer: asyncio.Future[str | None]
 
@@ -32,8 +32,11 @@ class NameQuestion:
         if not terminal.entered:
             return None
         terminal.discard_typed()
-        terminal.write(f"[k] as {self._offered}  ".encode() * bool(self._offered))
-        terminal.write(b"[o] under another name  [n] no ")
+        if self._typed is None:
+            terminal.write(f"[k] as {self._offered}  ".encode() * bool(self._offered))
+            terminal.write(b"[o] under another name  [n] no ")
+        else:
+            terminal.write(b"name: ")
         loop.add_reader(terminal.fd_in, self._readable)
         try:
             return await self._answer

@@ -147,6 +147,9 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     """The media options as parsed (parameter name -> value), checked against each other."""
     audio_in, audio_out = given["audio_in"], given["audio_out"]
     if given["no_audio"]:
+        for option, value in (("--audio-in", audio_in), ("--audio-out", audio_out)):
+            if value not in ("default", "none"):
+                raise usage(f"--no-audio and {option} {value}: one or the other")
         audio_in = audio_out = "none"
     video_in, video_out = given["video_in"], given["video_out"]
     if given["no_video"]:

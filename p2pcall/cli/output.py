@@ -170,7 +170,7 @@ class Output:
             return None
         self.say(problem or f"keep {claimed} ({fingerprint}) as a contact?")
         self._settle()
-        return NameQuestion(self.terminal, offered).ask()
+        return NameQuestion(self.terminal, offered, typing=bool(problem)).ask()
 
     async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()

@@ -117,7 +117,10 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
         _rows(env, rows)
         return ExitCode.OK
     if not rows:
-        _print(env, "no contacts yet: a call that you place or answer leaves one")
+        _print(
+            env,
+            "no contacts yet: calling somebody by name leaves one, or the answer to the question after a call",
+        )
         return ExitCode.OK
     table(env, [_told(row) for row in rows], "name", "known", "since", "fingerprint")
     return ExitCode.OK

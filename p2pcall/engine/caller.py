@@ -78,7 +78,7 @@ class Caller:
         assert self._who is not None
         setup_ms = (self._node.now() - started_at) * 1000
         if self._found.name is not None:
-            await station.pin(self._who.name, line.peer.remote_static)
+            await station.pin(self._who.name, line.peer.remote_static, host=self._found.host)
         outcome = await station.talk(
             line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
@@ -117,7 +117,7 @@ class Caller:
                 case HandshakeFailed():
                     raise self._nothing_answers()
                 case HandshakeDone():
-                    if self._station.people.is_self(line.peer.remote_static):
+                    if line.peer.remote_static == self._station.identity.public:
                         line.drop()
                         raise own_key()
                     self._only_rivals_of(line)

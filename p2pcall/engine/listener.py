@@ -158,7 +158,7 @@ class Listener:
     # --- one caller --------------------------------------------------------------------------------------------
 
     def _caller(self, line: Line) -> None:
-        if self._station.people.is_self(line.peer.remote_static):
+        if line.peer.remote_static == self._station.identity.public:
             line.drop()
             if self._once(line.peer.remote_static):
                 self._station.ui.emit(events.Warning("own-key", own_key().text))

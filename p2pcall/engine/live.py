@@ -127,6 +127,7 @@ class LiveCall:
         self._chores = Chores()
         self._closing = False
         self._ended_sources: set[str] = set()
+        self._heard = devices.microphone.endless and not devices.finite_video  # there is no end to be heard
         self._audience = Audience(self._send_feedback, node.now, self._after)
         self._answer_at = self._connected_at
         self._remote_told: int | None = None
@@ -222,6 +223,8 @@ class LiveCall:
             signal = await self._line.signals.get()
             match signal:
                 case Ended():
+                    if signal.remote and self._settings.media.hangup_on_eof and not self._heard:
+                        return "unheard", "remote"
                     reason = signal.reason.slug
                     by = "remote" if signal.remote else ""
                     return reason if reason in GOODBYES else "hung-up", by
@@ -381,6 +384,7 @@ class LiveCall:
             self._end_heard(True)
 
     def _end_heard(self, heard: bool) -> None:
+        self._heard = heard
         self._after("eof", EOF_DRAIN_S, lambda: self._line.tell("eof" if heard else "unheard"))
 
     def _speaker_runs(self) -> None:

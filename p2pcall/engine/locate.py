@@ -38,12 +38,16 @@ class Found:
     expected_key: bytes | None
     name: str | None
     """The user's own name for it, under which the key is kept; None for a bare address or key, which names nobody."""
+    host: bool = False
+    """It is a host's name, and the resolver knew it."""
 
 
 async def locate(station: Station, target: Target) -> Found:
     """Addresses for a target, and the key that must be there. P2PCallError (not found) if nobody knows any."""
     name = target.host if target.kind == "name" and target.word is None else target.word
     pinned = None if name is None else station.people.expected_key(name)
+    if name is not None and pinned is not None and (name == LOCALHOST or station.people.is_host(name)):
+        return Found(await _host(station, target), pinned, name)
     if name is not None and pinned is not None:
         return Found(await _contact(station, name, target), pinned, name)
     key, known = (None, None) if target.who is None else _whose(station, target.who)
@@ -57,7 +61,8 @@ async def locate(station: Station, target: Target) -> Found:
         return Found(await resolve(target), key, known)
     if target.who is not None:
         return Found(await _host(station, target), key, known)
-    return Found(await _anybody(station, target), None, target.host)
+    addresses, host = await _anybody(station, target)
+    return Found(addresses, None, target.host, host)
 
 
 def _whose(station: Station, who: str) -> tuple[bytes, str | None]:
@@ -106,10 +111,10 @@ async def _host(station: Station, target: Target) -> list[Address]:
         raise _not_found(target, error, station.settings.bind, on_lan=False) from error
 
 
-async def _anybody(station: Station, target: Target) -> list[Address]:
-    """A name that is no contact's."""
+async def _anybody(station: Station, target: Target) -> tuple[list[Address], bool]:
+    """A name that is no contact's; and whether it is a host's."""
     if target.explicit_port or target.host.casefold() == LOCALHOST:
-        return await _host(station, target)
+        return await _host(station, target), True
     bound = station.settings.bind
     resolving = asyncio.ensure_future(resolve(target))
     station.ui.progress(f"looking for {target.host} on this network ...")
@@ -123,15 +128,15 @@ async def _anybody(station: Station, target: Target) -> list[Address]:
 
 async def _either(
     name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]"
-) -> list[Address]:
+) -> tuple[list[Address], bool]:
     if "." in name:
         await asyncio.wait({resolving}, timeout=FIND_GRACE_S)
         if resolving.done() and resolving.exception() is None:
-            return resolving.result()
+            return resolving.result(), True
     peer = await _seen(name, bound, resolving, FIND_TIMEOUT_S)
     if "." in name and resolving.done() and resolving.exception() is None:
-        return resolving.result()  # a host is not to be taken over by whoever is on the network
-    return list(peer.addresses) if peer is not None else await resolving
+        return resolving.result(), True  # a host is not to be taken over by whoever is on the network
+    return (list(peer.addresses), False) if peer is not None else (await resolving, True)
 
 
 async def _seen(

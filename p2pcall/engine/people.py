@@ -81,10 +81,6 @@ class People:
         """The user wants nothing of whoever has this key, a contact or not. P2PCallError if that cannot be read."""
         return fingerprint(public) in self._contacts.blocked()
 
-    def is_self(self, public: bytes) -> bool:
-        """It is our own key: something sends our datagrams back, or has our home, or a copy of the key."""
-        return public == self._own
-
     def identify(self, public: bytes, name: str) -> Who:
         """Who proved `public` where the user dialled `name`, or an address at which somebody claims that name.
 
@@ -112,10 +108,15 @@ class People:
             return Who(nameless, fingerprint(public), "new", other.name)
         return Who(name, fingerprint(public), "new")
 
-    def pin(self, name: str, public: bytes, epoch: float) -> None:
-        """Keep the key under `name`; nothing if it is kept already."""
+    def is_host(self, name: str) -> bool:
+        """The contact of this name was dialled as a host that the system's resolver knows."""
+        contact = self._contacts.by_name(name)
+        return contact is not None and contact.host
+
+    def pin(self, name: str, public: bytes, epoch: float, *, host: bool = False) -> None:
+        """Keep the key under `name`, which is a `host`'s or not; nothing if it is kept already."""
         if self._contacts.by_key(public) is None:
-            self._contacts.pin(name, public, epoch)
+            self._contacts.pin(name, public, epoch, host=host)
 
     def safety_number(self, public: bytes) -> tuple[str, ...]:
         """Twelve groups of five digits, the same at the side whose key is `public`. Takes some milliseconds."""

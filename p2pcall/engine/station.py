@@ -142,10 +142,10 @@ class Station:
             for waiting in (task, stop):
                 waiting.cancel()
 
-    async def pin(self, name: str, public: bytes) -> None:
+    async def pin(self, name: str, public: bytes, *, host: bool = False) -> None:
         """Keep the key of somebody who was called or answered on purpose; a full disk does not end the call."""
         try:
-            await aside(lambda: self.people.pin(name, public, self.env.clock.time()))
+            await aside(lambda: self.people.pin(name, public, self.env.clock.time(), host=host))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 

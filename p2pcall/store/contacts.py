@@ -42,6 +42,8 @@ class Contact:
     added: float
     verified: bool = False
     blocked: bool = False
+    host: bool = False
+    """The name was typed as a host's, and the system's resolver knew it: it may be asked again."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class Contacts:
     def by_name(self, name: str) -> Contact | None:
         return self._look().by_name.get(names.alike(name))
 
-    def pin(self, name: str, public: bytes, now_epoch: float) -> Contact:
+    def pin(self, name: str, public: bytes, now_epoch: float, *, host: bool = False) -> Contact:
         """Remembers the key under the name. A key that is known keeps the name it has.
 
         Raises `P2PCallError` (untrusted) if the name has another key; (usage) if it cannot be a name.
@@ -102,7 +104,8 @@ class Contacts:
                 raise P2PCallError(
                     "too-many-contacts", f"there are {MAX_CONTACTS} contacts already", ExitCode.CONFIG
                 )
-            contact = Contact(name, public, now_epoch, blocked=fingerprint(public) in book.blocked)
+            blocked = fingerprint(public) in book.blocked
+            contact = Contact(name, public, now_epoch, blocked=blocked, host=host)
             book.contacts.append(contact)
             self._save(book)
             return contact
@@ -133,7 +136,7 @@ class Contacts:
             if _named(book, new) not in (None, contact):
                 text = f"there is another contact called {new!r}"
                 raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
-            return self._change(book, contact, name=new)
+            return self._change(book, contact, name=new, host=False)
 
     def remove(self, name: str) -> Contact | None:
         """Forgets the name and its key, not a block of the key; None if there is nobody of that name."""
@@ -201,6 +204,7 @@ class Contacts:
                 "key": base64.b64encode(contact.public).decode(),
                 "added": contact.added,
                 "verified": contact.verified,
+                **({"host": True} if contact.host else {}),
             }
             for contact in book.contacts
         ]
@@ -338,4 +342,4 @@ def _parse_row(row: Any, path: Path) -> Contact:
     name = (
         names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
     )  # older versions took what cannot be seen
-    return Contact(name, public, _epoch(added, path), verified)
+    return Contact(name, public, _epoch(added, path), verified, host=row.get("host") is True)

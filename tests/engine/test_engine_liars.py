@@ -1,6 +1,7 @@
 """Callers and callees who keep to nothing: the blocked who call twice, liars about nonces, goodbyes before the call."""
 
 import asyncio
+import wave
 from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.node import Line, Node
-from p2pcall.engine.settings import Reach
+from p2pcall.engine.settings import MediaSettings, Reach
 from p2pcall.errors import ExitCode
-from p2pcall.proto.happenings import Ended, HandshakeDone, RemoteRinging
+from p2pcall.proto.happenings import Ended, HandshakeDone, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -129,5 +130,29 @@ def test_of_two_contacts_who_call_while_a_stranger_rings_one_rings_and_one_hears
         assert set(heard) == {RemoteRinging, Reason.BUSY}
         assert len(ui.of(events.Incoming)) == 2
         task.cancel()
+
+    run_virtual(scene)
+
+
+def test_who_hangs_up_before_the_end_of_a_message_has_not_heard_it(tmp_path: Path) -> None:
+    message = tmp_path / "message.wav"
+    with wave.open(str(message), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(bytes(2 * 48_000 * 3))
+
+    async def leave(node: Node, line: Line) -> None:
+        await until(line, Incoming)
+        line.accept("bob", True, False)
+        await asyncio.sleep(1)
+        line.hang_up(Reason.HUNG_UP)
+
+    async def scene() -> None:
+        network = Network()
+        hostile(tmp_path, "bob", network, BOB, 2, leave)
+        said = MediaSettings(str(message), "none", "none", "none", hangup_on_eof=True)
+        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1, media=said))
+        assert (outcome.reason, outcome.by, outcome.exit) == ("unheard", "remote", ExitCode.LOST)
 
     run_virtual(scene)

@@ -39,7 +39,9 @@ class Race:
         self.hosts: list[str] = []
         self.spotted: list[str] = []
         key = b"k" * 32 if contact else None
-        self._target, self.people = target, cast(Any, SimpleNamespace(expected_key=lambda name: key))
+        self.is_host = False
+        people = SimpleNamespace(expected_key=lambda name: key, is_host=lambda name: self.is_host)
+        self._target, self.people = target, cast(Any, people)
         loop = asyncio.get_running_loop()
         self._lan: asyncio.Future[LanPeer] = loop.create_future()
         self._system: asyncio.Future[list[Address]] = loop.create_future()
@@ -196,7 +198,7 @@ def test_a_host_whose_name_server_is_slow_is_not_taken_over_by_the_network(
     assert (addresses, race.asked) == (HOST, ["host.example"])
 
 
-@pytest.mark.parametrize("target", ["mum", "jan.smit", "host.example", "localhost", "mum:51729"])
+@pytest.mark.parametrize("target", ["mum", "jan.smit", "host.example", "mum:51729"])
 @pytest.mark.parametrize("there", [True, False], ids=["there", "away"])
 def test_a_contact_is_looked_for_without_a_name(
     monkeypatch: pytest.MonkeyPatch, target: str, there: bool
@@ -266,6 +268,9 @@ class Known:
 
     def expected_key(self, name: str) -> bytes | None:
         return KEYS.get(name)
+
+    def is_host(self, name: str) -> bool:
+        return False
 
     def key_in(self, uri: str) -> bytes:
         return identity_key(uri)
@@ -348,3 +353,30 @@ def test_with_bind_it_is_said_where_it_was_not_looked(monkeypatch: pytest.Monkey
     with pytest.raises(P2PCallError) as caught:
         located(monkeypatch, "mum", "no_lan", "no_host", contact=True, bound=("127.0.0.1",))
     assert caught.value.text.endswith("listening on this network, looked for with --bind 127.0.0.1 alone")
+
+
+@pytest.mark.parametrize("target", ["box.example", "box:7"])
+def test_a_contact_who_was_dialled_as_a_host_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Else a host could be dialled by its name only once."""
+
+    async def story() -> None:
+        first = Race(monkeypatch, target)
+        found = await first.run(first.host, [], 0)
+        assert found.host
+        again = Race(monkeypatch, target, contact=True)
+        again.is_host = True
+        found = await again.run(again.host, [], 0)
+        assert (found.addresses, found.expected_key) == ([("198.51.100.9", 51729)], b"k" * 32)
+        assert (again.spotted, again.asked, again.hosts) == ([], [], [target.partition(":")[0]])
+
+    asyncio.run(story())
+
+
+def test_whoever_was_found_on_the_network_is_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        race = Race(monkeypatch)
+        assert not (await race.run(race.bob, [race.no_host], 0)).host
+
+    asyncio.run(story())

@@ -287,3 +287,15 @@ def test_the_file_is_read_once_until_it_changes(contacts: Contacts, monkeypatch:
     contacts.rename("bob", "rob")
     assert contacts.by_name("bob") is None
     assert contacts.by_name("rob") is not None
+
+
+def test_a_hosts_name_is_one_until_it_is_another(contacts: Contacts, home: Path) -> None:
+    contacts.pin("box.example", BOB, 5, host=True)
+    contacts.pin("eve", EVE, 6)
+    again = Contacts(Home.at(home))
+    assert [(contact.name, contact.host) for contact in again.all()] == [
+        ("box.example", True),
+        ("eve", False),
+    ]
+    again.rename("box.example", "bob")
+    assert [contact.host for contact in again.all()] == [False, False]
