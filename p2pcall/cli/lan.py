@@ -6,6 +6,7 @@ from collections.abc import Callable
 from p2pcall import events
 from p2pcall.cli.lines import LineWriter
 from p2pcall.cli.stdout import StdoutClosed, say
+from p2pcall.engine.aside import aside
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.events import Event, to_json
@@ -54,7 +55,7 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
             await _once(env, found)
     finally:
         if lines is not None:
-            await asyncio.to_thread(lines.close)
+            await aside(lines.close)
     if lines is not None and lines.failure is not None:
         raise lines.failure
     return ExitCode.OK
