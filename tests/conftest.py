@@ -6,8 +6,8 @@ Rules held for all tests, without being asked for:
 - A call that blocks the event loop (sleeping, looking a name up, a file's lock, a disk, the end of a thread) from the
   program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
-- Each test is in one lane (`--lane`): `real` has other processes, devices or a terminal, and is to run alone on the
-  machine; `model` and `unit` compute only, and may run at the same time.
+- Each test is in one lane (`--lane`): `real` has calls between processes, devices or a terminal, and is to run alone on
+  the machine; `model` and `unit` measure nothing, and may run at the same time.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
@@ -59,7 +59,7 @@ for number, default in DEFAULTS.items():
 
 # ---- lanes
 
-REAL = ("cli", "e2e")
+REAL = ("e2e",)
 MODELS = ("property", "sim")
 LANES = ("model", "unit", "real")
 
