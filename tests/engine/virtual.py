@@ -27,6 +27,7 @@ class _JumpingSelector(selectors.SelectSelector):
         ready = super().select(0)
         while not ready and timeout != 0 and _beside():
             ready = super().select(BESIDE_S)
+        ready = ready or super().select(0)  # it may have ended after the last look, and said so before
         if not ready:
             if timeout is None:
                 raise RuntimeError("nothing will ever happen again")
