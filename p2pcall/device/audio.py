@@ -52,6 +52,7 @@ STALLED_S = 4.0
 MAX_DEVICE_S = 3.0
 """A card that says it has more than this in hand is not believed; virtual ones have two seconds."""
 WARM_S = 0.03
+"""After its first blocks, which a stream takes at once, it plays when it asks again so much later."""
 _lazy_cards: set[str] = set()
 """Names of cards that were found to be lazy: they are so in the next call, too."""
 CLOCK_GAIN = 0.05

@@ -82,8 +82,7 @@ class Caller:
         outcome = await station.talk(
             line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
-        if outcome.reason != "not-verified":
-            await ask_to_keep(station, self._who, line.peer.remote_static)
+        await ask_to_keep(station, self._who, line.peer.remote_static, outcome)
         return outcome
 
     def _leave_out_oneself(self) -> None:

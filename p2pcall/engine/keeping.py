@@ -11,6 +11,7 @@ from typing import Final
 
 from p2pcall import events
 from p2pcall.engine.aside import aside
+from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import Who
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
@@ -20,8 +21,13 @@ KEEP_TIMEOUT_S: Final = 30.0
 """Nobody who wants an answer to be kept takes longer; whoever walked away keeps nobody."""
 
 
-async def ask_to_keep(station: Station, who: Who, public: bytes) -> None:
-    """Ask, and keep them, unless they are known by now. To withdraw the question, cancel it."""
+async def ask_to_keep(station: Station, who: Who, public: bytes, outcome: Outcome) -> None:
+    """Ask, and keep them, unless they are known by now. To withdraw the question, cancel it.
+
+    Nobody is asked after what was no call, for it had no words, or one whose words were not the same.
+    """
+    if not outcome.sas or outcome.reason == "not-verified":
+        return
     try:
         await _ask(station, who, public)
     except P2PCallError as error:

@@ -249,9 +249,8 @@ class Listener:
                 self._keeping = self._start(self._keep(ring))
 
     async def _keep(self, ring: _Ring) -> None:
-        words = ring.outcome is not None and bool(ring.outcome.sas)  # else it was never a call
-        if ring.asked and words and ring.outcome is not None and ring.outcome.reason != "not-verified":
-            await ask_to_keep(self._station, ring.who, ring.line.peer.remote_static)
+        if ring.asked and ring.outcome is not None:
+            await ask_to_keep(self._station, ring.who, ring.line.peer.remote_static, ring.outcome)
             self._let_in()
 
     def _tell_waiting(self) -> None:

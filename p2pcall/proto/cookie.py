@@ -22,11 +22,6 @@ _PADS = b"\x36\x5c"
 """HMAC's ipad and opad (RFC 2104)."""
 
 
-def mac(key: bytes, data: bytes) -> bytes:
-    """HMAC-SHA256, cut."""
-    return hmac.digest(key, data, "sha256")[: c.MAC_BYTES]
-
-
 def hide_time(mac_of_pair: Callable[[bytes], bytes], nonce: bytes, time: bytes) -> bytes:
     """A knock's time as it is sent; and, given that, the time again."""
     mask = mac_of_pair(nonce)[: c.KNOCK_TIME_BYTES]
@@ -34,7 +29,7 @@ def hide_time(mac_of_pair: Callable[[bytes], bytes], nonce: bytes, time: bytes) 
 
 
 class Mac:
-    """`mac` under one key, for the side that is flooded: what depends on the key alone is done once."""
+    """HMAC-SHA256, cut, under one key: for the side that is flooded, what depends on the key alone is done once."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -43,7 +38,7 @@ class Mac:
         self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in _PADS)
 
     def __call__(self, data: bytes) -> bytes:
-        """The same as `mac`, in less than half the time."""
+        """In less than half the time of `hmac.digest`."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(data)
         outer.update(inner.digest())

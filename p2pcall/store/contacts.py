@@ -4,8 +4,8 @@ Rules: one key, one name; one name, one key. A name that comes with another key 
 hard stop (`key_changed`), and nothing here ever replaces a key: remove or rename the contact, then pin
 anew. Addresses are not stored: trust hangs on the key. What is one name is the business of `names`. A block
 is of a key, by its fingerprint: it needs no contact, and outlives the contact. A damaged file is an error and
-stays as it is. Each call reads the file anew, for other processes change it too. Left out: encryption of the
-file at rest.
+stays as it is. The file is read again whenever it has changed, for other processes change it too. Left out:
+encryption of the file at rest.
 """
 
 import base64

@@ -29,12 +29,12 @@ def test_mac_is_hmac_sha256_cut() -> None:
     for length in (0, 1, 64, 84, 700):
         data = bytes(length)
         expected = hmac.new(ALICE.public, data, "sha256").digest()[:16]
-        assert cookie.mac(ALICE.public, data) == Mac(ALICE.public)(data) == expected
+        assert Mac(ALICE.public)(data) == expected
 
 
 def test_mac_fits_only_under_its_key() -> None:
     data = b"a knock up to its tag"
-    made = cookie.mac(BOB.public, data)
+    made = hmac.digest(BOB.public, data, "sha256")[: c.MAC_BYTES]
     assert Mac(BOB.public).fits(data, made)
     assert not Mac(ALICE.public).fits(data, made)
     for at in range(len(made)):
@@ -45,7 +45,9 @@ def test_hidden_time_is_read_only_under_the_key_of_the_pair_and_with_its_nonce()
     pair = Mac(cookie.pair_key(ALICE, BOB.public, initiator=True))
     time, nonce = (1_700_000_000_000_000).to_bytes(8, "big"), b"nonce of 16 byte"
     hidden = cookie.hide_time(pair, nonce, time)
-    assert hidden == bytes(a ^ b for a, b in zip(time, cookie.mac(PAIR_KEY, nonce), strict=False))
+    assert hidden == bytes(
+        a ^ b for a, b in zip(time, hmac.digest(PAIR_KEY, nonce, "sha256")[: c.MAC_BYTES], strict=False)
+    )
     assert cookie.hide_time(pair, nonce, hidden) == time
     assert cookie.hide_time(pair, b"another nonce 16", hidden) != time
     for key in (ALICE.public, BOB.public, cookie.pair_key(BOB, ALICE.public, initiator=True)):

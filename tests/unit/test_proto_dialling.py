@@ -1,5 +1,6 @@
 """The dialling side alone: what leaves when and where to, and what it makes of what comes."""
 
+import hmac
 from random import Random
 
 import pytest
@@ -104,7 +105,7 @@ def test_contact_knocks_for_ik_with_a_tag_and_a_time_for_the_one_who_is_called()
     (knock,) = knocks([(datagram, HERE)])
     assert knock.pattern is PatternId.IKHFS
     pair_key = cookie.pair_key(BOB, ALICE.public, initiator=False)
-    assert knock.tag == cookie.mac(pair_key, datagram[:68])
+    assert knock.tag == hmac.digest(pair_key, datagram[:68], "sha256")[: c.MAC_BYTES]
     assert (time_for(datagram, BOB), time_for(datagram, CAROL)) == (1, None)
 
 
