@@ -21,8 +21,8 @@ from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address
 from p2pcall.net.udp import leads_here
-from p2pcall.proto.calling import glare_winner
-from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
+from p2pcall.proto.call.table import glare_winner
+from p2pcall.proto.events import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
 from p2pcall.store.identity import fingerprint

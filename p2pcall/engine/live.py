@@ -42,7 +42,7 @@ from p2pcall.media.packets import (
     parse_feedback,
 )
 from p2pcall.proto.constants import SILENT_S
-from p2pcall.proto.happenings import Ended, Message, Reconnected, Reconnecting
+from p2pcall.proto.events import Ended, Message, Reconnected, Reconnecting
 from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState

@@ -13,9 +13,9 @@ from typing import Final
 from p2pcall.engine.reach import WatchedEndpoint
 from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
-from p2pcall.proto.control import ControlFull
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Message, Payload
+from p2pcall.proto.events import Ended, HandshakeDone, HandshakeFailed, Happening, Message, Payload
+from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import ANSWERS, Address

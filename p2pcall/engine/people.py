@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from p2pcall import events, names
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
+from p2pcall.proto.handshake.safety_number import identity_key, identity_uri, safety_number, safety_uri
 from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed, key_changed
 from p2pcall.store.identity import fingerprint
 

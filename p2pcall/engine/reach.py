@@ -16,8 +16,8 @@ from p2pcall.engine.people import People
 from p2pcall.engine.settings import Reach
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
+from p2pcall.proto.admission.limits import RateLimit
 from p2pcall.proto.endpoint import Address, Endpoint
-from p2pcall.proto.limits import RateLimit
 from p2pcall.proto.wire import DatagramType
 from p2pcall.store.choices import keep_reach, kept_reach
 from p2pcall.store.home import Home

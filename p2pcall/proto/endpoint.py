@@ -12,18 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem, noise, wire
-from p2pcall.proto.admission import Admission
-from p2pcall.proto.calling import State
-from p2pcall.proto.dialling import Dialling
-from p2pcall.proto.door import Reach
-from p2pcall.proto.handshake import StaticKey, suites
-from p2pcall.proto.happenings import Ended, Happening
-from p2pcall.proto.kem import Encapsulate
+from p2pcall.proto import wire
+from p2pcall.proto.admission.admission import Admission
+from p2pcall.proto.admission.dial import Dialling
+from p2pcall.proto.admission.reach import Reach
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Happening
+from p2pcall.proto.handshake import kem, noise
+from p2pcall.proto.handshake.exchange import StaticKey, suites
+from p2pcall.proto.handshake.kem import Encapsulate
+from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.noise import Entropy
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.shared import Shared
+from p2pcall.proto.state import Shared
 from p2pcall.proto.wire import Address, DatagramType, DropReason
 
 __all__ = ["Address", "Endpoint", "Peer", "StaticKey"]

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.calling import CallError, Input, State, Transition
-from p2pcall.proto.calls import Call
-from p2pcall.proto.control import Control
-from p2pcall.proto.dialling import Backoff, Dialling
-from p2pcall.proto.epochs import Epoch, Epochs
-from p2pcall.proto.handshake import Established
-from p2pcall.proto.happenings import (
+from p2pcall.proto.admission.dial import Backoff, Dialling
+from p2pcall.proto.call.call import Call
+from p2pcall.proto.call.table import CallError, Input, State, Transition
+from p2pcall.proto.events import (
     Ended,
     HandshakeDone,
     HandshakeFailed,
@@ -26,13 +23,16 @@ from p2pcall.proto.happenings import (
     Reconnected,
     Reconnecting,
 )
+from p2pcall.proto.handshake.exchange import Established
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.epochs import Epoch, Epochs
+from p2pcall.proto.line.liveness import Silence
+from p2pcall.proto.line.path import Path
+from p2pcall.proto.line.records import Records
+from p2pcall.proto.line.rekey import Rekey
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
-from p2pcall.proto.path import Path
-from p2pcall.proto.records import Records
-from p2pcall.proto.rekey import Rekey
-from p2pcall.proto.shared import Shared
-from p2pcall.proto.silence import Silence
-from p2pcall.proto.timing import Timing
+from p2pcall.proto.state import Shared
 from p2pcall.proto.wire import Address, Channel, DropReason
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from clirun import NO_MEDIA, assert_told, run
 
-from p2pcall.proto.safety import identity_uri
+from p2pcall.proto.handshake.safety_number import identity_uri
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint

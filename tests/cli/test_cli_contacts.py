@@ -11,7 +11,7 @@ from clirun import Ran, assert_told, run
 
 from p2pcall.cli import main
 from p2pcall.env import Env
-from p2pcall.proto.safety import identity_uri
+from p2pcall.proto.handshake.safety_number import identity_uri
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create

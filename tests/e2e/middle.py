@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.happenings import (
+from p2pcall.proto.events import (
     Accepted,
     Ended,
     HandshakeDone,
@@ -27,8 +27,8 @@ from p2pcall.proto.happenings import (
     Payload,
     RemoteRinging,
 )
+from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.noise import KeyPair
 
 HOST = "127.0.0.1"
 RECEIVE_BYTES = 2048

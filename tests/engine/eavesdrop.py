@@ -8,7 +8,7 @@ from unittest import mock
 from calls import FakeUi
 from virtual import Network
 
-from p2pcall.proto.calls import Call
+from p2pcall.proto.call.call import Call
 from p2pcall.proto.constants import NONCE_BYTES
 from p2pcall.proto.messages import ControlType
 

@@ -15,7 +15,7 @@ from p2pcall import events
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.settings import MediaSettings, Reach
 from p2pcall.errors import ExitCode
-from p2pcall.proto.happenings import Ended, HandshakeDone, Incoming, RemoteRinging
+from p2pcall.proto.events import Ended, HandshakeDone, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home

@@ -20,7 +20,7 @@ from virtual import Network, run_virtual
 from p2pcall.engine.node import MAX_EARLY, Line, Node
 from p2pcall.engine.settings import Answer, Reach
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.happenings import HandshakeDone, Incoming, Payload
+from p2pcall.proto.events import HandshakeDone, Incoming, Payload
 from p2pcall.proto.messages import ControlType, Reason, media_flags, pack_greeting, pack_name
 
 Message = tuple[str, ControlType | int, bytes]

@@ -16,7 +16,7 @@ from p2pcall.engine.node import Line, Node
 from p2pcall.env import Clock
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import HandshakeDone, Happening
+from p2pcall.proto.events import HandshakeDone, Happening
 from p2pcall.proto.wire import DatagramType
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the loopback has one address there")

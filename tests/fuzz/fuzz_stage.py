@@ -18,14 +18,14 @@ from random import Random
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem
-from p2pcall.proto.calling import State
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.handshake import CIPHERS, Established
-from p2pcall.proto.happenings import Incoming
-from p2pcall.proto.noise import CipherState
-from p2pcall.proto.sas import Exchange, commitment
-from p2pcall.proto.session import Session
+from p2pcall.proto.events import Incoming
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.exchange import CIPHERS, Established
+from p2pcall.proto.handshake.noise import CipherState
+from p2pcall.proto.handshake.sas import Exchange, commitment
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import Address, DatagramType, DropReason, Suites
 
 MAX_POOL = 64

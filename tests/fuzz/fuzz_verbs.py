@@ -10,12 +10,13 @@ from random import Random
 from fuzz_stage import ADDRESSES, STATICS, End, Stage
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
-from p2pcall.proto.calling import CallError
-from p2pcall.proto.control import ControlFull
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.call.table import CallError
 from p2pcall.proto.endpoint import Peer
+from p2pcall.proto.handshake.noise import IKHFS, HandshakeState
+from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import ControlType, Reason
-from p2pcall.proto.noise import IKHFS, HandshakeState
 from p2pcall.proto.wire import Address, Channel
 
 STEPS_S = (0.0, 0.001, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 115.0, 120.0, 180.0, 0.06)

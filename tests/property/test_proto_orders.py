@@ -15,12 +15,11 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import sas, wire
-from p2pcall.proto.calling import TABLE, Input, State
-from p2pcall.proto.dialling import Dialling
+from p2pcall.proto import wire
+from p2pcall.proto.admission.dial import Dialling
+from p2pcall.proto.call.table import TABLE, Input, State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.handshake import Established
-from p2pcall.proto.happenings import (
+from p2pcall.proto.events import (
     Accepted,
     Ended,
     Happening,
@@ -28,9 +27,11 @@ from p2pcall.proto.happenings import (
     RemoteRinging,
     Revealed,
 )
+from p2pcall.proto.handshake import sas
+from p2pcall.proto.handshake.exchange import Established
+from p2pcall.proto.handshake.noise import AESGCM, CipherState
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
-from p2pcall.proto.noise import AESGCM, CipherState
-from p2pcall.proto.session import Session
 from p2pcall.proto.wire import Address, Channel, Suites
 
 OURS, THEIRS = (StaticKey.from_private(bytes([number]) * c.KEY_BYTES) for number in (1, 2))

@@ -11,9 +11,10 @@ from netem import ALICE, BOB, Node, Pair, World, call, two
 from opening import Opening
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.happenings import Message, Payload
+from p2pcall.proto.events import Message, Payload
 from p2pcall.proto.wire import Address, Channel, DatagramType
 
 STRANGER: Address = ("203.0.113.66", 6666)

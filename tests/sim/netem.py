@@ -14,9 +14,9 @@ from typing import Any
 
 import mlkem
 
-from p2pcall.proto import kem
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.happenings import Happening, Incoming
+from p2pcall.proto.events import Happening, Incoming
+from p2pcall.proto.handshake import kem
 from p2pcall.proto.wire import Address
 
 

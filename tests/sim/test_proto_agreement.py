@@ -12,7 +12,7 @@ from opening import Opening
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.endpoint import Endpoint
-from p2pcall.proto.happenings import Ended
+from p2pcall.proto.events import Ended
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
 

@@ -4,8 +4,8 @@ import pytest
 from netem import ALICE, BOB, Conditions, Network, Pair, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import CallError, State, glare_winner
-from p2pcall.proto.happenings import (
+from p2pcall.proto.call.table import CallError, State, glare_winner
+from p2pcall.proto.events import (
     Accepted,
     Ended,
     HandshakeDone,

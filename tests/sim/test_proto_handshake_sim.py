@@ -8,10 +8,10 @@ from netem import ALICE, BOB, Conditions, Sent, call, line, two
 from opening import Opening
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.cookie import Mac, hide_time, pair_key
+from p2pcall.proto.admission.cookie import Mac, hide_time, pair_key
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Incoming, Payload
+from p2pcall.proto.events import Ended, HandshakeDone, HandshakeFailed, Incoming, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, DatagramType, DropReason
 

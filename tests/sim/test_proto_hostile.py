@@ -7,8 +7,8 @@ from opening import damage
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Incoming, Message
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Incoming, Message
 from p2pcall.proto.wire import Channel, DropReason
 
 

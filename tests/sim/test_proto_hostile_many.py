@@ -34,9 +34,9 @@ from opening import Opening, damage, flips, plain_damage
 from p2pcall.media.packets import parse_fragment
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.calling import State
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.happenings import HandshakeDone, Incoming, Message, Payload
+from p2pcall.proto.events import HandshakeDone, Incoming, Message, Payload
 from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"

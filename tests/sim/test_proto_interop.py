@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from netem import ALICE, BOB, Node, two
 
-from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming, Revealed
-from p2pcall.proto.sas import EVEN, ODD
+from p2pcall.proto.events import Accepted, HandshakeDone, Incoming, Revealed
+from p2pcall.proto.handshake.sas import EVEN, ODD
 
 STATIC = X25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 NONCE = b"n" * 16

@@ -8,14 +8,14 @@ import pytest
 from netem import ALICE, BOB, Conditions, Pair, Sent, call
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.epochs import Epoch
-from p2pcall.proto.happenings import Ended, Payload, Reconnected, Reconnecting
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Payload, Reconnected, Reconnecting
+from p2pcall.proto.handshake.noise import CipherState
+from p2pcall.proto.line.epochs import Epoch
+from p2pcall.proto.line.rekey import Rekey
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.noise import CipherState
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.rekey import Rekey
-from p2pcall.proto.session import Session
 from p2pcall.proto.wire import Channel, DatagramType, DropReason
 
 VOICE = bytes(215)

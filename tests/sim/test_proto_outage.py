@@ -4,8 +4,8 @@ import pytest
 from netem import ALICE, BOB, Conditions, Pair, call, line
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Ended, Message, Payload, Reconnected, Reconnecting
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Message, Payload, Reconnected, Reconnecting
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, Channel
 

@@ -5,11 +5,11 @@ from random import Random
 from netem import ALICE, BOB, Pair, Sent, World, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Incoming, Payload
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Incoming, Payload
+from p2pcall.proto.line.path import Path
+from p2pcall.proto.line.timing import pack_ping
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.path import Path
-from p2pcall.proto.timing import pack_ping
 from p2pcall.proto.wire import Address, Channel, DatagramType, pack_frame
 
 VICTIM: Address = ("203.0.113.9", 53)

@@ -10,9 +10,11 @@ from netem import ALICE, BOB, Node, World, call, two
 from opening import IN_A_KNOCK, Opening, expect_no_trace, flips, plain_damage
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, noise, wire
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import HandshakeDone, Incoming
+from p2pcall.proto.events import HandshakeDone, Incoming
+from p2pcall.proto.handshake import noise
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId
 
 STRANGER: Address = ("203.0.113.66", 6666)

@@ -14,8 +14,8 @@ from hostile import STRANGER, opened, talk
 from netem import ALICE, BOB, CLEAN, Node, Pair, World, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Incoming, Reconnecting
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Incoming, Reconnecting
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import DatagramType
 

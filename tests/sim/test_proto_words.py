@@ -13,11 +13,11 @@ from typing import Literal
 import pytest
 from netem import BOB
 
-from p2pcall.proto.calling import State
+from p2pcall.proto.admission.limits import SourceLimits, source_of
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.epochs import Epochs
-from p2pcall.proto.happenings import HandshakeDone, Incoming
-from p2pcall.proto.limits import SourceLimits, source_of
+from p2pcall.proto.events import HandshakeDone, Incoming
+from p2pcall.proto.line.epochs import Epochs
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, DropReason
 

@@ -17,15 +17,17 @@ from p2pcall.media import packets
 from p2pcall.media.redundancy import voice_payload_bytes
 from p2pcall.net import discovery
 from p2pcall.net.address import DEFAULT_PORT
-from p2pcall.proto import calling, messages, noise, sas, wire
 from p2pcall.proto import constants as proto
-from p2pcall.proto.control import Control
-from p2pcall.proto.handshake import (
+from p2pcall.proto import messages, wire
+from p2pcall.proto.call import table as calling
+from p2pcall.proto.handshake import noise, sas
+from p2pcall.proto.handshake.exchange import (
     CIPHERS,
     PATTERNS,
 )
-from p2pcall.proto.noise import protocol_name
-from p2pcall.proto.timing import Timing
+from p2pcall.proto.handshake.noise import protocol_name
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import PatternId
 from p2pcall.store.identity import FINGERPRINT_LABEL
 

@@ -13,12 +13,23 @@ from mdoc import literals
 from test_docs_protocol import SUBSECTIONS, values
 
 from p2pcall.proto import constants as proto
-from p2pcall.proto import cookie, kem, messages, noise, safety, sas, wire
-from p2pcall.proto.control import Control
-from p2pcall.proto.handshake import Established, Initiation, Initiator, Responder, StaticKey, choose, suites
-from p2pcall.proto.noise import CipherState, Entropy
-from p2pcall.proto.session import Session
-from p2pcall.proto.timing import Timing
+from p2pcall.proto import messages, wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.handshake import kem, noise, sas
+from p2pcall.proto.handshake import safety_number as safety
+from p2pcall.proto.handshake.exchange import (
+    Established,
+    Initiation,
+    Initiator,
+    Responder,
+    StaticKey,
+    choose,
+    suites,
+)
+from p2pcall.proto.handshake.noise import CipherState, Entropy
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.session import Session
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import PatternId, Suites
 from p2pcall.store.identity import fingerprint
 

@@ -8,10 +8,12 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, kem, noise, wire
-from p2pcall.proto.admission import Admission
-from p2pcall.proto.door import Reach
-from p2pcall.proto.handshake import Established, Initiator, StaticKey, suites
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.admission.admission import Admission
+from p2pcall.proto.admission.reach import Reach
+from p2pcall.proto.handshake import kem, noise
+from p2pcall.proto.handshake.exchange import Established, Initiator, StaticKey, suites
 from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
 
 BOB = StaticKey.from_private(Random(2).randbytes(32))

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from p2pcall.proto import calling
-from p2pcall.proto.calling import TABLE, CallError, Input, State, Tell
+from p2pcall.proto.call import table as calling
+from p2pcall.proto.call.table import TABLE, CallError, Input, State, Tell
 from p2pcall.proto.messages import ControlType
 
 NEXT = """

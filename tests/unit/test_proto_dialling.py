@@ -6,9 +6,11 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, kem, wire
-from p2pcall.proto.dialling import Backoff, Dialling
-from p2pcall.proto.handshake import Initiation, Responder, StaticKey, suites
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.admission.dial import Backoff, Dialling
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.exchange import Initiation, Responder, StaticKey, suites
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId, Suites
 
 ALICE, BOB, CAROL = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))

@@ -10,11 +10,12 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
-from p2pcall.proto.dialling import Dialling
-from p2pcall.proto.door import Door
-from p2pcall.proto.handshake import suites
-from p2pcall.proto.noise import KeyPair
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.admission.dial import Dialling
+from p2pcall.proto.admission.reach import Door
+from p2pcall.proto.handshake.exchange import suites
+from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.wire import DropReason, PatternId
 
 ALICE, BOB, EVE = (KeyPair.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))

@@ -3,8 +3,8 @@
 from collections import Counter
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.halves import Halves
-from p2pcall.proto.limits import Source
+from p2pcall.proto.admission.limits import Source
+from p2pcall.proto.admission.partial import Halves
 from p2pcall.proto.wire import DropReason, Part, PatternId
 
 

@@ -8,8 +8,9 @@ import pytest
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem, noise, sas, wire
-from p2pcall.proto.handshake import (
+from p2pcall.proto import wire
+from p2pcall.proto.handshake import kem, noise, sas
+from p2pcall.proto.handshake.exchange import (
     Established,
     Initiation,
     Initiator,
@@ -19,7 +20,7 @@ from p2pcall.proto.handshake import (
     choose,
     suites,
 )
-from p2pcall.proto.noise import AESGCM, XXHFS, HandshakeState, NoiseError
+from p2pcall.proto.handshake.noise import AESGCM, XXHFS, HandshakeState, NoiseError
 from p2pcall.proto.wire import DropReason, PatternId, Suites
 
 ALICE, BOB, EVE = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))

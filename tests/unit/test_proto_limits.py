@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.limits import RateLimit, Source, SourceLimits, source_of, who_makes_way
+from p2pcall.proto.admission.limits import RateLimit, Source, SourceLimits, source_of, who_makes_way
 from p2pcall.proto.wire import Address
 
 

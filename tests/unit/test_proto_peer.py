@@ -6,9 +6,9 @@ import pytest
 from netem import ALICE, BOB, Pair, Sent, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import CallError, State
+from p2pcall.proto.call.table import CallError, State
 from p2pcall.proto.endpoint import Peer
-from p2pcall.proto.happenings import Accepted, Ended, Incoming, Message, Payload, Revealed
+from p2pcall.proto.events import Accepted, Ended, Incoming, Message, Payload, Revealed
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting
 from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
 

@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.control import Control
-from p2pcall.proto.epochs import Epoch, Epochs
-from p2pcall.proto.kem import KemPair
-from p2pcall.proto.noise import CHACHAPOLY, IKHFS, CipherState, HandshakeState, KeyPair
-from p2pcall.proto.rekey import Rekey
-from p2pcall.proto.session import Session
-from p2pcall.proto.shared import Shared
+from p2pcall.proto.handshake.kem import KemPair
+from p2pcall.proto.handshake.noise import CHACHAPOLY, IKHFS, CipherState, HandshakeState, KeyPair
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.epochs import Epoch, Epochs
+from p2pcall.proto.line.rekey import Rekey
+from p2pcall.proto.line.session import Session
+from p2pcall.proto.state import Shared
 from p2pcall.proto.wire import DropReason
 
 DUE = c.REKEY_AFTER_S - c.REKEY_LEAD_S

@@ -8,7 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from p2pcall.proto import constants
-from p2pcall.proto.safety import identity_key, identity_uri, safety_half, safety_number, safety_uri
+from p2pcall.proto.handshake.safety_number import (
+    identity_key,
+    identity_uri,
+    safety_half,
+    safety_number,
+    safety_uri,
+)
 
 ALICE, BOB = bytes(range(32)), bytes(range(1, 33))
 NUMBER = "32548 50941 34585 53867 18853 71708 68544 23051 02450 73119 48574 25331"

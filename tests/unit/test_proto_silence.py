@@ -1,7 +1,7 @@
 """Silence: told once, ended by the next sound, lost in the end."""
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.silence import Silence
+from p2pcall.proto.line.liveness import Silence
 
 
 def test_silence_is_told_once() -> None:

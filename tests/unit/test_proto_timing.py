@@ -3,7 +3,7 @@
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.timing import Timing, pack_ping, parse_pong
+from p2pcall.proto.line.timing import Timing, pack_ping, parse_pong
 from p2pcall.proto.wire import DropReason
 
 

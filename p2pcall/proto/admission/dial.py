@@ -15,9 +15,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
-from p2pcall.proto.handshake import Established, Initiator, KeyChanged, StaticKey
-from p2pcall.proto.noise import Entropy, NoiseError
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.handshake.exchange import Established, Initiator, KeyChanged, StaticKey
+from p2pcall.proto.handshake.noise import Entropy, NoiseError
 from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.noise import Entropy, KeyPair, dh
+from p2pcall.proto.handshake.noise import Entropy, KeyPair, dh
 from p2pcall.proto.wire import Address, PatternId, Suites
 
 _PADS = b"\x36\x5c"

@@ -31,7 +31,7 @@ from p2pcall.proto.constants import (
     SAFETY_ROUNDS,
     URI_VERSION,
 )
-from p2pcall.proto.noise import KeyPair, NoiseError, dh
+from p2pcall.proto.handshake.noise import KeyPair, NoiseError, dh
 
 
 def safety_half(public: bytes) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import aead
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.noise import AESGCM, Cipher, CipherState
-from p2pcall.proto.replay import ReplayWindow
+from p2pcall.proto.handshake.noise import AESGCM, Cipher, CipherState
+from p2pcall.proto.line.replay import ReplayWindow
 from p2pcall.proto.wire import DATA, DatagramType, DropReason
 
 _PREFIX = Struct(">BxxxI")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie
-from p2pcall.proto.limits import RateLimit
-from p2pcall.proto.noise import KeyPair, NoiseError
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.admission.limits import RateLimit
+from p2pcall.proto.handshake.noise import KeyPair, NoiseError
 from p2pcall.proto.wire import DropReason, Knock, PatternId
 
 Reach = Literal["anyone", "contacts"]

@@ -15,9 +15,9 @@ nothing is amplified.
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.dialling import Backoff
-from p2pcall.proto.noise import Entropy
-from p2pcall.proto.timing import pack_ping, parse_pong
+from p2pcall.proto.admission.dial import Backoff
+from p2pcall.proto.handshake.noise import Entropy
+from p2pcall.proto.line.timing import pack_ping, parse_pong
 from p2pcall.proto.wire import Address
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.limits import Source, who_makes_way
+from p2pcall.proto.admission.limits import Source, who_makes_way
 from p2pcall.proto.wire import DropReason, Part
 
 

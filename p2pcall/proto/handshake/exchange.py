@@ -15,10 +15,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import noise, sas, wire
-from p2pcall.proto.kem import Encapsulate
-from p2pcall.proto.noise import Cipher, CipherState, Entropy, HandshakeState, KeyPair, NoiseError, Pattern
-from p2pcall.proto.session import Session
+from p2pcall.proto import wire
+from p2pcall.proto.handshake import noise, sas
+from p2pcall.proto.handshake.kem import Encapsulate
+from p2pcall.proto.handshake.noise import (
+    Cipher,
+    CipherState,
+    Entropy,
+    HandshakeState,
+    KeyPair,
+    NoiseError,
+    Pattern,
+)
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DropReason, PatternId, Suites
 
 StaticKey = KeyPair

@@ -16,8 +16,8 @@ from collections import Counter, deque
 from math import inf
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.control import Control
-from p2pcall.proto.timing import Timing
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import FRAME, Channel, DropReason, pack_frame
 
 

@@ -15,13 +15,13 @@ from hashlib import sha256
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.cookie import Cookies
-from p2pcall.proto.door import Door
-from p2pcall.proto.halves import Halves
-from p2pcall.proto.handshake import Established, Initiation, Responder, StaticKey, choose
-from p2pcall.proto.kem import Encapsulate
-from p2pcall.proto.limits import Source, SourceLimits, source_of, who_makes_way
-from p2pcall.proto.noise import Entropy
+from p2pcall.proto.admission.cookie import Cookies
+from p2pcall.proto.admission.limits import Source, SourceLimits, source_of, who_makes_way
+from p2pcall.proto.admission.partial import Halves
+from p2pcall.proto.admission.reach import Door
+from p2pcall.proto.handshake.exchange import Established, Initiation, Responder, StaticKey, choose
+from p2pcall.proto.handshake.kem import Encapsulate
+from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.wire import Address, DropReason, Suites
 
 

@@ -21,9 +21,9 @@ from typing import TypeVar
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
-from p2pcall.proto import kem
 from p2pcall.proto.constants import HASH_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES, KEY_BYTES, TAG_BYTES
-from p2pcall.proto.kem import Encapsulate, KemPair
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.kem import Encapsulate, KemPair
 
 Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.session import Session
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DATA, DropReason
 
 

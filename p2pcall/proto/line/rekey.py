@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from math import inf
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.control import Control
-from p2pcall.proto.epochs import Epoch, Epochs
+from p2pcall.proto.handshake.noise import IKHFS, HandshakeState, NoiseError
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.epochs import Epoch, Epochs
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import ControlType
-from p2pcall.proto.noise import IKHFS, HandshakeState, NoiseError
-from p2pcall.proto.session import Session
-from p2pcall.proto.shared import Shared
+from p2pcall.proto.state import Shared
 from p2pcall.proto.wire import DropReason
 
 _FIRST, _SECOND = 1, 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from p2pcall.proto import calling
-from p2pcall.proto.calling import Input, State, Tell, Transition
-from p2pcall.proto.control import Control
-from p2pcall.proto.happenings import Accepted, Ended, Happening, Incoming, RemoteRinging, Revealed
+from p2pcall.proto.call import table as calling
+from p2pcall.proto.call.table import Input, State, Tell, Transition
+from p2pcall.proto.events import Accepted, Ended, Happening, Incoming, RemoteRinging, Revealed
+from p2pcall.proto.handshake.sas import Exchange
+from p2pcall.proto.line.control import Control
 from p2pcall.proto.messages import (
     ControlType,
     Greeting,
@@ -19,7 +20,6 @@ from p2pcall.proto.messages import (
     parse_reveal,
     parse_ringing,
 )
-from p2pcall.proto.sas import Exchange
 from p2pcall.proto.wire import DropReason
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem
-from p2pcall.proto.happenings import Happening
-from p2pcall.proto.kem import Encapsulate
-from p2pcall.proto.noise import Entropy, KeyPair
+from p2pcall.proto.events import Happening
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.kem import Encapsulate
+from p2pcall.proto.handshake.noise import Entropy, KeyPair
 from p2pcall.proto.wire import Address, DropReason
 
 if TYPE_CHECKING:
