@@ -336,5 +336,5 @@ GOODBYE_COPIES: Final = 2
 """A goodbye of a call that is up leaves so often at once, for a process that must exit at once."""
 MAX_OUTBOX_DATAGRAMS: Final = 1024
 """Datagrams waiting to be drained; the oldest is dropped: late ones are worth less."""
-MAX_HAPPENINGS: Final = 4096
-"""Happenings waiting to be drained; above it payloads (never calls' happenings) are dropped and counted."""
+MAX_EVENTS: Final = 4096
+"""Events waiting to be drained; above it payloads (never a call's events) are dropped and counted."""

@@ -1,4 +1,4 @@
-"""What the owner of an `Endpoint` is told: one frozen dataclass a happening, each with its peer.
+"""What the owner of an `Endpoint` is told: one frozen dataclass an event, each with its peer.
 
 Drain `Endpoint.next_event()` after every call. Names and bodies are the remote side's own words: decoded,
 bounded, not filtered for terminals.
@@ -7,11 +7,10 @@ bounded, not filtered for terminals.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from p2pcall.proto.messages import Reason
-    from p2pcall.proto.peer import Peer
+from p2pcall.proto.messages import Reason
+from p2pcall.proto.peer import Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class Payload:
     data: bytes
 
 
-Happening = (
+ProtocolEvent = (
     HandshakeDone
     | HandshakeFailed
     | Incoming

@@ -21,10 +21,10 @@ from p2pcall.proto.events import (
     Ended,
     HandshakeDone,
     HandshakeFailed,
-    Happening,
     Incoming,
     Message,
     Payload,
+    ProtocolEvent,
     RemoteRinging,
 )
 from p2pcall.proto.handshake.noise import KeyPair
@@ -77,7 +77,7 @@ class Middle:
             for data, address in self._endpoint.datagrams_to_send(time.monotonic()):
                 self._socket.sendto(data, address)
 
-    def _take(self, happening: Happening, now: float) -> None:
+    def _take(self, happening: ProtocolEvent, now: float) -> None:
         peer = happening.peer
         if isinstance(happening, HandshakeDone) and not peer.initiator:
             self._callers.add(peer.remote_static)

@@ -230,11 +230,11 @@ def test_other_side_is_asked_at_once_when_own_addresses_have_changed(tmp_path: P
         await ui.wait(events.FirstAudio)
         (line,) = alice.node._lines.values()
         now = alice.node.now()
-        assert line.peer._timing.next_ping > now
+        assert line.peer.line.timing.next_ping > now
         alice.node._moved()
-        assert line.peer._timing.next_ping == now, "it rides with the next sound"
+        assert line.peer.line.timing.next_ping == now, "it rides with the next sound"
         await asyncio.sleep(0.1)
-        assert line.peer._timing.next_ping > now
+        assert line.peer.line.timing.next_ping > now
         assert (await calling).reason == "max-duration"
         await task
 

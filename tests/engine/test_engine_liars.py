@@ -61,9 +61,9 @@ def test_whoever_shows_another_nonce_is_not_offered_to_be_kept(tmp_path: Path) -
         task = await listening(bob)
         line = eve.node.dial([(BOB, 51729)], None)
         await until(line, HandshakeDone)
-        exchange = line.peer._call._exchange
+        exchange = line.peer.line.call._exchange
         assert exchange is not None
-        line.peer._call._exchange = replace(exchange, nonce=bytes(16))
+        line.peer.line.call._exchange = replace(exchange, nonce=bytes(16))
         line.invite("carol", True, False)
         ended = await ui.wait(events.Ended)
         assert (ended.reason, ended.exit) == ("broken-promise", ExitCode.UNTRUSTED)

@@ -49,10 +49,10 @@ def put(line: Line, order: tuple[Message, ...], node: Node, *, at_once: bool) ->
     peer = line.peer
     for _, kind, body in order:
         if body == b"its nonce":
-            exchange = peer._call._exchange
+            exchange = peer.line.call._exchange
             assert exchange is not None
             body = exchange.nonce + (GREETING if kind is ControlType.ACCEPT else b"")
-        peer._control.send(kind, body, node.now(), reserve=True)
+        peer.line.control.send(kind, body, node.now(), reserve=True)
         if not at_once:
             node.pump()
     node.pump()

@@ -16,7 +16,7 @@ from p2pcall.engine.node import Line, Node
 from p2pcall.env import Clock
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.events import HandshakeDone, Happening
+from p2pcall.proto.events import HandshakeDone, ProtocolEvent
 from p2pcall.proto.wire import DatagramType
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the loopback has one address there")
@@ -30,7 +30,7 @@ def key() -> StaticKey:
 
 def node(*bind: str) -> Node:
     made = Node(key(), os.urandom, Clock())
-    driver: Driver[Happening] = Driver.open(bind, 0)
+    driver: Driver[ProtocolEvent] = Driver.open(bind, 0)
     made.attach(driver)
     return made
 
@@ -153,7 +153,7 @@ class Bombarded:
 
 def test_errors_that_anybody_can_forge_move_no_line() -> None:
     bombarded: Any = Bombarded()
-    driver: Driver[Happening] = Driver([bombarded], 9)
+    driver: Driver[ProtocolEvent] = Driver([bombarded], 9)
     peer = ("192.0.2.9", 9)
     arrived = struct.pack("=I", 3) + 2 * socket.inet_aton(DIALLED)
     driver._routes.heard(peer, bombarded, [(socket.IPPROTO_IP, 8, arrived)])

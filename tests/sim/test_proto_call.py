@@ -25,7 +25,7 @@ def silence(network: Network) -> None:
 
 
 def gone(pair: Pair) -> bool:
-    return not pair.alice.endpoint._shared.peers and not pair.bob.endpoint._shared.peers
+    return not pair.alice.endpoint._state.peers and not pair.bob.endpoint._state.peers
 
 
 @pytest.mark.parametrize(
@@ -255,8 +255,8 @@ def test_ringing_may_last() -> None:
 def test_closed_peer_vanishes_without_a_word() -> None:
     pair = call()
     sent, told = len(pair.world.network.log), len(pair.alice.told)
-    pair.ours.close(pair.world.now)
-    pair.ours.close(pair.world.now)
+    pair.ours.close()
+    pair.ours.close()
     pair.ours.flush(pair.world.now)
     pair.ours.handle_timer(pair.world.now + 100)
     assert pair.ours.next_timer() is None

@@ -349,7 +349,7 @@ def test_silent_handshakes_do_not_keep_a_caller_out() -> None:
     ours = alice.endpoint.dial([BOB], world.now)
     world.run(0.1)
     assert bob.of(Ended) == [Ended(silent[0], Reason.SILENT, remote=False)], "the oldest makes way"
-    assert len(bob.endpoint._shared.peers) == c.MAX_PEERS
+    assert len(bob.endpoint._state.peers) == c.MAX_PEERS
     ours.invite("alice", True, True, world.now)
     assert world.run(0.1, lambda: bool(bob.of(Incoming)))
     assert DropReason.FULL not in bob.endpoint.dropped
@@ -400,7 +400,7 @@ def test_undrained_outbox_drops_its_oldest() -> None:
 
 def test_undrained_happenings_drop_payloads_but_no_goodbye() -> None:
     pair = call()
-    for _ in range(c.MAX_HAPPENINGS + 5):
+    for _ in range(c.MAX_EVENTS + 5):
         pair.ours.send(3, b"", pair.world.now)
         ((data, _),) = pair.alice.endpoint.datagrams_to_send(pair.world.now)
         pair.bob.endpoint.receive_datagram(data, ALICE, pair.world.now)
@@ -430,7 +430,7 @@ def test_wall_clock_that_stands_or_goes_back_does_not_stop_the_knocks() -> None:
         bob.endpoint.contacts([static.public])
         for number in range(5):
             now = world.now + number
-            Opening(ours, bob.endpoint, ALICE, BOB, now, bob.static.public).get_cookie().peer.close(now)
+            Opening(ours, bob.endpoint, ALICE, BOB, now, bob.static.public).get_cookie().peer.close()
         assert not bob.endpoint.dropped
 
 

@@ -23,8 +23,7 @@ LOSS = 0.02
 
 
 def epoch(peer: Peer) -> Epoch:
-    assert peer._keys is not None
-    return peer._keys.epochs.current
+    return peer.line.keys.epochs.current
 
 
 def talk(pair: Pair, seconds: float, each: Callable[[], None] = lambda: None) -> list[int]:
@@ -92,7 +91,7 @@ def test_ten_hours_with_new_keys_every_two_minutes_have_no_gap() -> None:
     assert not [happening for happening in wire.told if isinstance(happening, Ended | Reconnecting)]
     for node in (pair.alice, pair.bob):
         assert node.endpoint.dropped == {}
-        assert len(node.endpoint._shared.peers) <= 3, "its own index, the running epoch's, the previous one's"
+        assert len(node.endpoint._state.peers) <= 3, "its own index, the running epoch's, the previous one's"
 
 
 @pytest.mark.parametrize("loss", [0.0, LOSS])

@@ -46,8 +46,7 @@ def expect_no_more_than_came(world: World, address: Address) -> None:
 
 def seal(pair: Pair, plaintext: bytes) -> bytes:
     """A datagram of Alice's as her code never makes one."""
-    assert pair.ours._keys is not None
-    datagram = pair.ours._keys.epochs.seal(plaintext, pair.world.now)
+    datagram = pair.ours.line.keys.epochs.seal(plaintext, pair.world.now)
     assert datagram is not None
     return datagram
 

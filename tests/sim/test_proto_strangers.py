@@ -82,8 +82,8 @@ def test_stranger_gets_not_one_byte_under_reach_contacts() -> None:
     recorded = opening(world, alice, bob).run()
     bob.endpoint.datagrams_to_send(world.now)
     heard = [recorded.knock, *recorded.parts, recorded.confirmation, recorded.cookie, recorded.response]
-    recorded.peer.close(world.now)
-    bob.endpoint._shared.peers.clear()
+    recorded.peer.close()
+    bob.endpoint._state.peers.clear()
     handed, came_back = said_to_strangers(bob.endpoint, all_kinds(world, bob, heard), world.now)
     assert (handed, came_back) == (10_000, 0)
     assert sum(bob.endpoint.dropped.values()) == handed
@@ -104,7 +104,7 @@ def test_replay_of_a_contacts_own_datagrams_gets_not_one_byte(part: str) -> None
     world, alice, bob = contacts_only()
     recorded = opening(world, alice, bob).run()
     bob.endpoint.datagrams_to_send(world.now)
-    bob.endpoint._shared.peers.clear()
+    bob.endpoint._state.peers.clear()
     value = getattr(recorded, part)
     replayed = list(value) if isinstance(value, tuple) else [value]
     assert said_to_strangers(bob.endpoint, iter(replayed * 50), world.now)[1] == 0
@@ -368,7 +368,7 @@ def test_damaged_part_makes_no_line_and_the_honest_one_still_does(number: int, k
             assert not known, "the first message of XXhfs is in the clear, so there is an answer, ..."
             alice.endpoint.receive_datagram(response, BOB, world.now)
             assert not honest.peer.established, "... which fits no dial"
-    assert not bob.endpoint._shared.peers
+    assert not bob.endpoint._state.peers
     assert world.run(1, lambda: bool(bob.of(HandshakeDone)))
 
 

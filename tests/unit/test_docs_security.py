@@ -76,7 +76,7 @@ FACTS = (
     f"none any more {proto.CONSENT_LAPSES_S:g} s after it has answered last",
     f"larger than {video.MAX_WIDTH} by {video.MAX_HEIGHT}",
     f"{proto.CONTROL_WINDOW} control messages of {proto.CONTROL_BODY_BYTES} bytes that came early, "
-    f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_HAPPENINGS} happenings",
+    f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_EVENTS} happenings",
     f"more than once in {proto.REKEY_LEAST_S:g} s, or one fragment of a picture sent again more than "
     f"{media.STORE_RESENDS} times",
     # the words

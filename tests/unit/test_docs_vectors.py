@@ -4,9 +4,7 @@ Left out: the published vectors of Noise itself, which are `test_proto_noise`'s.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from unittest.mock import patch
+from collections.abc import Mapping
 
 import pytest
 from mdoc import literals
@@ -21,12 +19,13 @@ from p2pcall.proto.handshake.exchange import (
     Established,
     Initiation,
     Initiator,
+    Local,
     Responder,
     StaticKey,
     choose,
     suites,
 )
-from p2pcall.proto.handshake.noise import CipherState, Entropy
+from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.line.timing import Timing
@@ -45,6 +44,11 @@ TAG = bytes(range(16))
 """The random bytes in the place of a tag."""
 TIME = bytes(range(16, 24))
 """The random bytes in the place of a time."""
+
+
+def session(done: Established) -> Session:
+    """The line's end that this handshake leaves."""
+    return Session(done.sending, done.receiving, done.remote_index)
 
 
 def vectors(title: str) -> dict[str, str]:
@@ -76,20 +80,6 @@ def fixed(*chunks: bytes) -> Entropy:
 def shared_secret(given: Given) -> bytes:
     pair = kem.KemPair(bytes.fromhex(given["initiator ML-KEM seed"]))
     return pair.decapsulate(bytes.fromhex(given["ML-KEM ciphertext"]))
-
-
-@contextmanager
-def keys_seen() -> Iterator[list[tuple[bytes | None, bytes | None]]]:
-    """The keys with which sessions are made meanwhile: for sending and for receiving."""
-    seen: list[tuple[bytes | None, bytes | None]] = []
-
-    class Seen(Session):
-        def __init__(self, sending: CipherState, receiving: CipherState, remote_index: int) -> None:
-            seen.append((sending.k, receiving.k))
-            super().__init__(sending, receiving, remote_index)
-
-    with patch("p2pcall.proto.handshake.Session", Seen):
-        yield seen
 
 
 def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes]:
@@ -126,28 +116,24 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
     chosen = choose(offered, offered)
     assert chosen is not None
     entropy = fixed(*(raw[f"initiator {what}"] for what in ("nonce", "ephemeral private key", "ML-KEM seed")))
-    initiator = Initiator(alice, entropy, INDEXES[0], pattern, offered, chosen, bob.public)
+    initiator = Initiator(Local(alice, entropy), INDEXES[0], pattern, offered, chosen, bob.public)
     entropy = fixed(raw["responder nonce"], raw["responder ephemeral private key"])
     read = Initiation(
         pattern, offered, chosen, INDEXES[0], initiator.initiation[proto.INITIATION_HEADER_BYTES :]
     )
     responder = Responder.answer(
-        bob,
-        entropy,
+        Local(bob, entropy, lambda public: (shared_secret(given), raw["ML-KEM ciphertext"])),
         INDEXES[1],
         read,
         lambda public: public == alice.public,
-        lambda public: (shared_secret(given), raw["ML-KEM ciphertext"]),
     )
     assert isinstance(responder, Responder)
-    with keys_seen() as seen:
-        left = initiator.read_response(responder.response[proto.RESPONSE_HEADER_BYTES :])
-        assert isinstance(left, Established)
-        right = responder.read_confirmation(left.confirmation[proto.CONFIRMATION_HEADER_BYTES :])
+    left = initiator.read_response(responder.response[proto.RESPONSE_HEADER_BYTES :])
+    assert isinstance(left, Established)
+    right = responder.read_confirmation(left.confirmation[proto.CONFIRMATION_HEADER_BYTES :])
     assert isinstance(right, Established)
-    keys, theirs = seen
-    assert keys == theirs[::-1]
-    first, second = keys
+    first, second = left.sending.k, left.receiving.k
+    assert (second, first) == (right.sending.k, right.receiving.k)
     assert first is not None
     assert second is not None
     before = knocks(given, pattern, offered)
@@ -165,8 +151,8 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
         "handshake hash": left.handshake_hash,
         "key of the initiator's records": first,
         "key of the responder's records": second,
-        "first data of the initiator": left.session.seal(invitation()),
-        "first data of the responder": right.session.seal(first_ping()),
+        "first data of the initiator": session(left).seal(invitation()),
+        "first data of the responder": session(right).seal(first_ping()),
     }
     words = left.sas.words(raw["responder nonce"])
     assert words is not None

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from itertools import count
+from math import inf
 from random import Random
 
 import pytest
@@ -12,8 +13,8 @@ from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.admission import Admission
 from p2pcall.proto.admission.reach import Reach
-from p2pcall.proto.handshake import kem, noise
-from p2pcall.proto.handshake.exchange import Established, Initiator, StaticKey, suites
+from p2pcall.proto.handshake import noise
+from p2pcall.proto.handshake.exchange import Established, Initiator, Local, StaticKey, suites
 from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
 
 BOB = StaticKey.from_private(Random(2).randbytes(32))
@@ -25,12 +26,10 @@ XX, IK = PatternId.XXHFS, PatternId.IKHFS
 
 def admission(able: Suites = CHACHA) -> Admission:
     made = Admission(
-        BOB,
-        Random(1).randbytes,
+        Local(BOB, Random(1).randbytes),
         able,
         count(100).__next__,
         Counter(),
-        kem.encapsulate,
         lambda now: round(now * 1e6),
     )
     made.door.set_contacts([STRANGER.public])
@@ -44,7 +43,7 @@ class Dialler:
         entropy = Random(seed).randbytes
         known = BOB.public if pattern is IK else None
         self.pattern, self.index = pattern, seed
-        self.noise = Initiator(STRANGER, entropy, seed, pattern, CHACHA, CHACHA, known)
+        self.noise = Initiator(Local(STRANGER, entropy), seed, pattern, CHACHA, CHACHA, known)
         self.mac = cookie.Mac(cookie.pair_key(STRANGER, BOB.public, initiator=True))
         self.times = count(1000 * seed)
 
@@ -121,7 +120,7 @@ def test_no_dh_and_no_memory_before_the_cookie(pattern: PatternId, work: list[st
         for part in ours.parts_with(bytes([port]) * 16):
             assert door.part(part, ("192.0.2.9", port), 0.0) is DropReason.COOKIE
     assert len(work) == made
-    assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, None)
+    assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, inf)
 
 
 def test_cookie_of_another_address_proves_nothing(work: list[str]) -> None:
@@ -292,7 +291,7 @@ def test_half_open_handshake_is_forgotten_in_time() -> None:
     assert len(door) == 1
     door.expire(12.0 + c.HANDSHAKE_TIMEOUT_S)
     assert len(door) == 0
-    assert door.next_timer() is None
+    assert door.next_timer() == inf
 
 
 def test_confirmed_handshake_cannot_be_confirmed_again() -> None:

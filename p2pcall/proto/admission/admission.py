@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from math import inf
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -19,9 +20,7 @@ from p2pcall.proto.admission.cookie import Cookies
 from p2pcall.proto.admission.limits import Source, SourceLimits, source_of, who_makes_way
 from p2pcall.proto.admission.partial import Halves
 from p2pcall.proto.admission.reach import Door
-from p2pcall.proto.handshake.exchange import Established, Initiation, Responder, StaticKey, choose
-from p2pcall.proto.handshake.kem import Encapsulate
-from p2pcall.proto.handshake.noise import Entropy
+from p2pcall.proto.handshake.exchange import Established, Initiation, Local, Responder, choose
 from p2pcall.proto.wire import Address, DropReason, Suites
 
 
@@ -42,23 +41,19 @@ class Admission:
 
     def __init__(
         self,
-        static: StaticKey,
-        entropy: Entropy,
+        local: Local,
         able: Suites,
         new_index: Callable[[], int],
         dropped: Counter[DropReason],
-        encapsulate: Encapsulate,
         wall: Callable[[float], int],
     ) -> None:
         """`wall(now)` is the time of day: microseconds since the epoch."""
-        self.door = Door(static, wall)
-        self._static = static
-        self._entropy = entropy
+        self.door = Door(local.static, wall)
+        self._local = local
         self._choices = [choose(offered, able) for offered in range(c.MAX_U8 + 1)]
         self._new_index = new_index
         self._dropped = dropped
-        self._encapsulate = encapsulate
-        self._cookies = Cookies(entropy)
+        self._cookies = Cookies(local.entropy)
         self._halves = Halves(dropped)
         self._limits = SourceLimits()
         self._by_initiation: dict[bytes, _HalfOpen] = {}
@@ -144,11 +139,10 @@ class Admission:
                 return
             self._forget(half_open)
 
-    def next_timer(self) -> float | None:
-        """When the oldest goes."""
-        times = [half_open.expires for half_open in self._by_index.values()][:1]
-        half = self._halves.next_timer()
-        return min([*times, half] if half is not None else times, default=None)
+    def next_timer(self) -> float:
+        """When the oldest goes; `inf`: there is none."""
+        oldest = next(iter(self._by_index.values()), None)
+        return min(self._halves.next_timer(), inf if oldest is None else oldest.expires)
 
     def _answer(
         self, initiation: Initiation, digest: bytes, address: Address, source: Source, now: float
@@ -156,9 +150,7 @@ class Admission:
         if not self._limits.take(source, now):
             return DropReason.RATE
         index = self._new_index()
-        responder = Responder.answer(
-            self._static, self._entropy, index, initiation, self.door.admits, self._encapsulate
-        )
+        responder = Responder.answer(self._local, index, initiation, self.door.admits)
         if isinstance(responder, DropReason):
             return responder
         self._make_room(source)

@@ -11,34 +11,16 @@ under the keys of those in `known`, for whoever lets only contacts knock is sile
 address whose cookie came back: that one is proven.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
-from p2pcall.proto.handshake.exchange import Established, Initiator, KeyChanged, StaticKey
-from p2pcall.proto.handshake.noise import Entropy, NoiseError
+from p2pcall.proto.backoff import Backoff
+from p2pcall.proto.handshake.exchange import Established, Initiator, KeyChanged, Local
+from p2pcall.proto.handshake.noise import NoiseError
 from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
-
-
-class Backoff:
-    """A message that is due at `due`, and again after each of the intervals, the last one for ever."""
-
-    __slots__ = ("_intervals", "due", "sent")
-
-    def __init__(self, due: float, intervals: Sequence[float] = c.RESEND_INTERVALS_S) -> None:
-        self.due = due
-        self.sent = 0
-        self._intervals = intervals
-
-    def take(self, now: float) -> bool:
-        """Whether the message leaves now; then the next time is set."""
-        if now < self.due:
-            return False
-        self.due = now + self._intervals[min(self.sent, len(self._intervals) - 1)]
-        self.sent += 1
-        return True
 
 
 @dataclass(slots=True)
@@ -64,7 +46,7 @@ class _Attempt:
     since: float = 0.0
 
 
-class Dialling:
+class Dial:
     """One dial. `take_due` gives what leaves; `receive_cookie` and `receive_response` take what comes.
 
     `wrong_key` is the first unexpected one that was proven.
@@ -72,8 +54,7 @@ class Dialling:
 
     def __init__(
         self,
-        static: StaticKey,
-        entropy: Entropy,
+        local: Local,
         index: int,
         offered: Suites,
         addresses: Iterable[Address],
@@ -84,8 +65,7 @@ class Dialling:
     ) -> None:
         self.deadline = now + c.HANDSHAKE_TIMEOUT_S
         self.wrong_key: bytes | None = None
-        self._static = static
-        self._entropy = entropy
+        self._local = local
         self._index = index
         self._offered = offered
         self._timestamp = timestamp
@@ -166,7 +146,7 @@ class Dialling:
 
     def _known_way(self, key: bytes) -> _Way:
         try:
-            mac = cookie.Mac(cookie.pair_key(self._static, key, initiator=True))
+            mac = cookie.Mac(cookie.pair_key(self._local.static, key, initiator=True))
         except NoiseError:
             mac = None
         return _Way(PatternId.IKHFS, key, mac)
@@ -174,24 +154,23 @@ class Dialling:
     def _attempts_by(self, way: _Way, targets: Iterable[Address], start: float) -> Iterable[_Attempt]:
         for place, address in enumerate(targets):
             resend = Backoff(start + place * c.CANDIDATE_STAGGER_S, c.OPENING_INTERVALS_S)
-            yield _Attempt(address, way, self._entropy(c.TOKEN_BYTES), resend)
+            yield _Attempt(address, way, self._local.entropy(c.TOKEN_BYTES), resend)
 
     def _knock(self, attempt: _Attempt, now: float) -> bytes:
-        way, nonce = attempt.way, self._entropy(c.KNOCK_NONCE_BYTES)
+        way, nonce = attempt.way, self._local.entropy(c.KNOCK_NONCE_BYTES)
         if way.mac is None:
-            hidden = self._entropy(c.KNOCK_TIME_BYTES)
+            hidden = self._local.entropy(c.KNOCK_TIME_BYTES)
         else:
             hidden = cookie.hide_time(
                 way.mac, nonce, self._timestamp(now).to_bytes(c.KNOCK_TIME_BYTES, "big")
             )
         knock = wire.pack_knock(way.pattern, self._offered, self._index, attempt.token, nonce, hidden)
-        return knock + (self._entropy(c.MAC_BYTES) if way.mac is None else way.mac(knock))
+        return knock + (self._local.entropy(c.MAC_BYTES) if way.mac is None else way.mac(knock))
 
     def _prepare(self, way: _Way, chosen: Suites) -> None:
         if chosen not in way.initiators:
             way.initiators[chosen] = Initiator(
-                self._static,
-                self._entropy,
+                self._local,
                 self._index,
                 way.pattern,
                 self._offered,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission.limits import Source, who_makes_way
@@ -45,9 +46,9 @@ class Halves:
                 return
             del self._halves[cookie]
 
-    def next_timer(self) -> float | None:
-        """When the oldest goes."""
-        return next((half.expires for half in self._halves.values()), None)
+    def next_timer(self) -> float:
+        """When the oldest goes; `inf`: there is none."""
+        return next((half.expires for half in self._halves.values()), inf)
 
     def _make_room(self, source: Source) -> None:
         cookie = who_makes_way(self._halves, source, c.MAX_HALVES_PER_SOURCE, c.MAX_HALVES)

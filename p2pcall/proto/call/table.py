@@ -41,7 +41,7 @@ class Input(StrEnum):
 
 
 class Tell(StrEnum):
-    """Which happening the owner is told."""
+    """which event the owner is told."""
 
     INCOMING = "Incoming"
     REMOTE_RINGING = "RemoteRinging"
@@ -56,7 +56,7 @@ class CallError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Next state, the message that leaves, the happening that is told."""
+    """Next state, the message that leaves, the event that is told."""
 
     next: State
     send: ControlType | None = None

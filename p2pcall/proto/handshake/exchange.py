@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.handshake import noise, sas
+from p2pcall.proto.handshake import kem, noise, sas
 from p2pcall.proto.handshake.kem import Encapsulate
 from p2pcall.proto.handshake.noise import (
     Cipher,
@@ -27,7 +27,6 @@ from p2pcall.proto.handshake.noise import (
     NoiseError,
     Pattern,
 )
-from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DropReason, PatternId, Suites
 
 StaticKey = KeyPair
@@ -40,10 +39,22 @@ PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IK
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """What this side brings to each handshake. `encapsulate` is ML-KEM's, unless the same bytes are wanted again."""
+
+    static: StaticKey
+    entropy: Entropy
+    encapsulate: Encapsulate = kem.encapsulate
+
+
+@dataclass(frozen=True, slots=True)
 class Established:
     """What a finished handshake leaves. `confirmation` is the initiator's last datagram, to be sent."""
 
-    session: Session
+    sending: CipherState
+    receiving: CipherState
+    remote_index: int
+    """What our datagrams bear."""
     remote_static: bytes
     handshake_hash: bytes
     protocol_name: str
@@ -95,7 +106,8 @@ def _established(
     """`confirmation` is the initiator's, who makes it."""
     initiator = confirmation is not None
     return Established(
-        Session(*keys, remote_index),
+        *keys,
+        remote_index,
         state.remote_static,
         state.handshake_hash,
         state.protocol_name,
@@ -109,8 +121,7 @@ class Initiator:
 
     def __init__(
         self,
-        static: StaticKey,
-        entropy: Entropy,
+        local: Local,
         index: int,
         pattern: PatternId,
         offered: Suites,
@@ -128,13 +139,13 @@ class Initiator:
             CIPHERS[chosen],
             True,
             c.PROLOGUE_LABEL + header,
-            static,
-            entropy=entropy,
+            local.static,
+            entropy=local.entropy,
             rs=known,
         )
         self._expected = remote_static
-        self._nonce = entropy(c.NONCE_BYTES)
-        committed = sas.commitment(self._nonce, static.public, initiator=True)
+        self._nonce = local.entropy(c.NONCE_BYTES)
+        committed = sas.commitment(self._nonce, local.static.public, initiator=True)
         self.initiation = header + self._state.write_message(committed)
 
     def read_response(self, message: bytes) -> Established | KeyChanged | DropReason:
@@ -188,12 +199,10 @@ class Responder:
     @classmethod
     def answer(
         cls,
-        static: StaticKey,
-        entropy: Entropy,
+        local: Local,
         index: int,
         initiation: Initiation,
         admits: Callable[[bytes], bool],
-        encapsulate: Encapsulate,
     ) -> "Responder | DropReason":
         """Answer a fresh initiation, under IKhfs only if `admits` says so of the initiator's key."""
         state = HandshakeState(
@@ -201,16 +210,16 @@ class Responder:
             CIPHERS[initiation.chosen],
             False,
             c.PROLOGUE_LABEL + initiation.header,
-            static,
-            entropy=entropy,
-            encapsulate=encapsulate,
+            local.static,
+            entropy=local.entropy,
+            encapsulate=local.encapsulate,
         )
         try:
             committed = state.read_message(initiation.noise)
             if state.rs is not None and not admits(state.rs):
                 return DropReason.STRANGER
-            nonce = entropy(c.NONCE_BYTES)
-            ours = sas.commitment(nonce, static.public, initiator=False)
+            nonce = local.entropy(c.NONCE_BYTES)
+            ours = sas.commitment(nonce, local.static.public, initiator=False)
             return cls(state, initiation, committed, nonce, ours, index)
         except NoiseError:
             return DropReason.HANDSHAKE

@@ -3,7 +3,7 @@
 from p2pcall.proto import constants as c
 
 
-class Silence:
+class Liveness:
     """Since when nothing authentic has come. `broken` from `breaks` until something is `heard` again."""
 
     __slots__ = ("_heard_at", "broken")

@@ -15,7 +15,7 @@ nothing is amplified.
 from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.admission.dial import Backoff
+from p2pcall.proto.backoff import Backoff
 from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.line.timing import pack_ping, parse_pong
 from p2pcall.proto.wire import Address
@@ -53,8 +53,9 @@ class Path:
 
     @property
     def next_timer(self) -> float:
-        """When the address is asked again, or the line is given up."""
-        return min(self._ask_at, self.lost_at)
+        """When the address is asked again, or has not agreed for too long, or the line is given up."""
+        after = self.lost_at if self.lapsed else self._agreed_at + c.CONSENT_LAPSES_S
+        return min(self._ask_at, after)
 
     def consent_due(self, now: float) -> int | None:
         """The number that the line's address is asked for now, in whatever record goes there next."""

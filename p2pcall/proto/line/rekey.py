@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from math import inf
 
 from p2pcall.proto import constants as c
+from p2pcall.proto.handshake.exchange import Local
 from p2pcall.proto.handshake.noise import IKHFS, HandshakeState, NoiseError
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.epochs import Epoch, Epochs
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import ControlType
-from p2pcall.proto.state import Shared
 from p2pcall.proto.wire import DropReason
 
 _FIRST, _SECOND = 1, 2
@@ -47,21 +47,30 @@ class Rekey:
         "_claim",
         "_dialled",
         "_in",
+        "_local",
         "_out",
+        "_release",
         "_remote_static",
         "_retry_at",
-        "_shared",
         "epochs",
     )
 
     def __init__(
-        self, epochs: Epochs, remote_static: bytes, shared: Shared, claim: Callable[[], int], *, dialled: bool
+        self,
+        epochs: Epochs,
+        remote_static: bytes,
+        local: Local,
+        claim: Callable[[], int],
+        release: Callable[[int], None],
+        *,
+        dialled: bool,
     ) -> None:
-        """`claim` gives a new index of ours."""
+        """`claim` gives a new index of ours, `release` is told one that came to nothing."""
         self.epochs = epochs
         self._remote_static = remote_static
-        self._shared = shared
+        self._local = local
         self._claim = claim
+        self._release = release
         self._dialled = dialled
         self._begun: _Begun | None = None
         self._retry_at = -inf
@@ -130,7 +139,7 @@ class Rekey:
         try:
             answer = state.write_message(index.to_bytes(c.INDEX_BYTES, "big"))
         except NoiseError:
-            self._shared.release(index)
+            self._release(index)
             raise
         self._out.clear()
         self._queue(_SECOND, answer)
@@ -149,16 +158,16 @@ class Rekey:
 
     def _handshake(self, epoch: Epoch, rs: bytes | None = None) -> HandshakeState:
         prologue = c.REKEY_LABEL + epoch.handshake_hash
-        shared = self._shared
+        local = self._local
         return HandshakeState(
             IKHFS,
             epoch.session.cipher,
             self._dialled,
             prologue,
-            shared.static,
-            entropy=shared.entropy,
+            local.static,
+            entropy=local.entropy,
             rs=rs,
-            encapsulate=shared.encapsulate,
+            encapsulate=local.encapsulate,
         )
 
     def _queue(self, which: int, message: bytes) -> None:
@@ -167,7 +176,7 @@ class Rekey:
 
     def _forget(self) -> None:
         if self._begun is not None:
-            self._shared.release(self._begun.index)
+            self._release(self._begun.index)
             self._begun = None
 
 

@@ -1,11 +1,11 @@
-"""Silence: told once, ended by the next sound, lost in the end."""
+"""Liveness: told once, ended by the next sound, lost in the end."""
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.line.liveness import Silence
+from p2pcall.proto.line.liveness import Liveness
 
 
 def test_silence_is_told_once() -> None:
-    silence = Silence(100.0)
+    silence = Liveness(100.0)
     assert not silence.breaks(100.0 + c.SILENT_S - 0.01)
     assert silence.next_timer() == 100.0 + c.SILENT_S
     assert silence.breaks(100.0 + c.SILENT_S)
@@ -14,7 +14,7 @@ def test_silence_is_told_once() -> None:
 
 
 def test_what_is_heard_ends_it_and_tells_how_long_it_was() -> None:
-    silence = Silence(100.0)
+    silence = Liveness(100.0)
     assert silence.heard(102.0) is None
     silence.breaks(105.0)
     assert silence.heard(132.0) == 30.0

@@ -1,6 +1,7 @@
 """One part waits for the other: in any order, not for long, few at once, and few for one source."""
 
 from collections import Counter
+from math import inf
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission.limits import Source
@@ -42,7 +43,7 @@ def test_parts_under_different_cookies_do_not_meet() -> None:
 
 def test_part_waits_for_two_seconds() -> None:
     halves = Halves(Counter())
-    assert halves.next_timer() is None
+    assert halves.next_timer() == inf
     halves.join(part(0, cookie=1), source("a"), 10.0)
     halves.join(part(0, cookie=2), source("b"), 11.0)
     assert halves.next_timer() == 10.0 + c.HALF_TIMEOUT_S

@@ -8,9 +8,9 @@ import pytest
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
-from p2pcall.proto.admission.dial import Backoff, Dialling
-from p2pcall.proto.handshake import kem
-from p2pcall.proto.handshake.exchange import Initiation, Responder, StaticKey, suites
+from p2pcall.proto.admission.dial import Dial
+from p2pcall.proto.backoff import Backoff
+from p2pcall.proto.handshake.exchange import Initiation, Local, Responder, StaticKey, suites
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId, Suites
 
 ALICE, BOB, CAROL = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))
@@ -24,11 +24,18 @@ def dialling(
     expected: bytes | None = None,
     known: tuple[bytes, ...] = (),
     offered: Suites = BOTH,
-) -> Dialling:
+) -> Dial:
     entropy = Random(4).randbytes
     times = iter(range(1, 10_000))
-    return Dialling(
-        ALICE, entropy, INDEX, offered, addresses or [HERE], 0.0, lambda now: next(times), expected, known
+    return Dial(
+        Local(ALICE, entropy),
+        INDEX,
+        offered,
+        addresses or [HERE],
+        0.0,
+        lambda now: next(times),
+        expected,
+        known,
     )
 
 
@@ -95,7 +102,7 @@ def test_stranger_knocks_for_xx_with_nothing_but_chance() -> None:
     def never(now: float) -> int:
         raise AssertionError("a stranger's knock tells no time")
 
-    dial = Dialling(ALICE, entropy, INDEX, BOTH, [HERE], 0.0, never)
+    dial = Dial(Local(ALICE, entropy), INDEX, BOTH, [HERE], 0.0, never)
     ((datagram, _),) = dial.take_due(0.0)
     (knock,) = knocks([(datagram, HERE)])
     assert knock.pattern is PatternId.XXHFS
@@ -252,7 +259,7 @@ def test_line_begins_at_an_address_whose_cookie_came_back_wherever_the_response_
         assert dial.receive_cookie(answer(knock), 0.1) is None
         noise = b"".join(part.chunk for part in parts(dial.take_due(0.1)))[c.INITIATION_HEADER_BYTES :]
         whole = Initiation(PatternId.XXHFS, BOTH, Suites.AESGCM, INDEX, noise)
-        theirs = Responder.answer(BOB, Random(5).randbytes, 1, whole, lambda public: True, kem.encapsulate)
+        theirs = Responder.answer(Local(BOB, Random(5).randbytes), 1, whole, lambda public: True)
         assert isinstance(theirs, Responder)
         response = wire.parse_response(theirs.response)
         assert isinstance(response, wire.Response)

@@ -12,9 +12,9 @@ import pytest
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
-from p2pcall.proto.admission.dial import Dialling
+from p2pcall.proto.admission.dial import Dial
 from p2pcall.proto.admission.reach import Door
-from p2pcall.proto.handshake.exchange import suites
+from p2pcall.proto.handshake.exchange import Local, suites
 from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.wire import DropReason, PatternId
 
@@ -113,7 +113,7 @@ def dialled(public: bytes | None, count: int, asked: list[float]) -> list[bytes]
 
     entropy, out = Random(7).randbytes, []
     for _ in range(count):
-        dial = Dialling(ALICE, entropy, 7, suites(True), [("x", 1)], 0.0, same_time, public)
+        dial = Dial(Local(ALICE, entropy), 7, suites(True), [("x", 1)], 0.0, same_time, public)
         ((datagram, _),) = dial.take_due(0.0)
         out.append(datagram)
     return out
