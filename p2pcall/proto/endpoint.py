@@ -28,6 +28,8 @@ from p2pcall.proto.peer import Peer
 from p2pcall.proto.state import EndpointState
 from p2pcall.proto.wire import Address, DatagramType, DropReason
 
+_DATA = bytes([DatagramType.DATA])
+
 __all__ = ["Address", "Endpoint", "Peer", "StaticKey"]
 
 
@@ -110,10 +112,11 @@ class Endpoint:
         So it is for data that was opened, a response that was taken, and a confirmation that was; never for a knock,
         an initiation or a cookie, which anybody can send from anywhere.
         """
-        reason = self._receive(data, address, now)
+        is_data = data[:1] == _DATA
+        reason = (self._receive_data if is_data else self._receive)(data, address, now)
         if reason is not None:
             self._state.dropped[reason] += 1
-        return reason is None and data[0] in wire.GENUINE
+        return reason is None and (is_data or data[0] in wire.GENUINE)
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: give up what has lasted too long. What is due to leave is drained afterwards."""
@@ -142,8 +145,6 @@ class Endpoint:
         if not data or len(data) > c.MAX_HANDSHAKE_DATAGRAM_BYTES:
             return DropReason.LENGTH
         match data[0]:
-            case DatagramType.DATA:
-                return self._receive_data(data, address, now)
             case DatagramType.KNOCK | DatagramType.INITIATION as kind:
                 return self._receive_first(kind, data, address, now)
             case DatagramType.COOKIE:

@@ -185,11 +185,13 @@ class Connecting(_Alive):
 class _OnLine(_Alive):
     """There is a line: what comes by it is opened and taken apart, whether the call on it is over or not."""
 
-    __slots__ = ("_line",)
+    __slots__ = ("_confirmation", "_deadline", "_line")
 
     def __init__(self, endpoint: EndpointState, peer: Peer, line: Line) -> None:
         super().__init__(endpoint, peer)
         self._line = line
+        self._confirmation: tuple[bytes, Backoff] | None = None
+        self._deadline: float | None = None
 
     @property
     def state(self) -> State:
@@ -211,10 +213,16 @@ class _OnLine(_Alive):
         if isinstance(plaintext, DropReason):
             return plaintext
         peer.rx_bytes += len(datagram)
-        self._heard(now)
-        elsewhere = address != line.path.address
-        if line.epochs.newest and not line.records.quiet and len(datagram) >= c.PROBE_DATAGRAM_BYTES:
-            line.path.heard(address, now)
+        silent_s = line.liveness.heard(now)
+        if silent_s is not None:
+            self._reconnected(silent_s, now)
+        if self._confirmation is not None:
+            self._confirmed()
+        path = line.path
+        touched = address != path.address or path.candidate is not None
+        asks = line.epochs.newest and not line.records.quiet and len(datagram) >= c.PROBE_DATAGRAM_BYTES
+        if touched and asks:
+            path.heard(address, now)
         frames = wire.parse_frames(plaintext)
         if isinstance(frames, DropReason):
             return frames
@@ -222,23 +230,24 @@ class _OnLine(_Alive):
             if channel >= c.FIRST_MEDIA_CHANNEL:
                 reason = self._receive_media(channel, payload)
             else:
-                elsewhere = True
+                touched = True
                 reason = self._receive_own(channel, payload, address, now)
             if reason is not None:
                 self._endpoint.dropped[reason] += 1
-        if elsewhere:
+        if touched:
             self._endpoint.touch(peer)
         return None
 
-    def _heard(self, now: float) -> None:
-        """Something authentic has come."""
-        line = self._line
-        silent_s = line.liveness.heard(now)
-        if silent_s is not None:
-            line.timing.heard()
-            line.control.hurry(now)
-            self._endpoint.touch(self._peer)
-            self._tell(Reconnected(self._peer, silent_s))
+    def _reconnected(self, silent_s: float, now: float) -> None:
+        self._line.timing.heard()
+        self._line.control.hurry(now)
+        self._endpoint.touch(self._peer)
+        self._tell(Reconnected(self._peer, silent_s))
+
+    def _confirmed(self) -> None:
+        """The other side is heard: it has what opens the line."""
+        self._confirmation = self._deadline = None
+        self._endpoint.touch(self._peer)
 
     def _receive_media(self, channel: int, payload: bytes) -> DropReason | None:
         if self._line.call.state is not State.ACTIVE:
@@ -290,7 +299,7 @@ class _OnLine(_Alive):
 class Open(_OnLine):
     """The line is up and carries a call, or will: until `_deadline` if there is one, else as long as it is heard."""
 
-    __slots__ = ("_confirmation", "_deadline")
+    __slots__ = ()
     name = PhaseName.OPEN
 
     def __init__(
@@ -304,7 +313,7 @@ class Open(_OnLine):
         """`confirmation` is repeated until the other side is heard, on the side that dialled."""
         super().__init__(endpoint, peer, line)
         self._confirmation = confirmation
-        self._deadline: float | None = deadline
+        self._deadline = deadline
 
     def accept(self, greeting: bytes, now: float) -> None:
         """Answer; the caller has REVEAL_TIMEOUT_S to show its nonce."""
@@ -373,12 +382,6 @@ class Open(_OnLine):
         use = line.liveness.next_timer() if self._deadline is None else self._deadline
         at = min(line.next_due(), line.next_timer(), use)
         return at if self._confirmation is None else min(at, self._confirmation[1].due)
-
-    def _heard(self, now: float) -> None:
-        super()._heard(now)
-        if self._confirmation is not None:
-            self._confirmation = self._deadline = None
-            self._endpoint.touch(self._peer)
 
     def _receive_message(self, kind: int, body: bytes, now: float) -> DropReason | None:
         line = self._line

@@ -54,7 +54,8 @@ class EndpointState:
 
     def handle_timers(self, now: float) -> None:
         """Let time pass for those whose time has come."""
-        self._look_anew()
+        if self.touched:
+            self._look_anew()
         for index in [index for index, at in self.timers.items() if at <= now]:
             peer = self.touched[index] = self.peers[index]
             peer.phase.handle_timer(now)
@@ -64,15 +65,16 @@ class EndpointState:
         for index, at in self.timers.items():
             if at <= now:
                 self.touched[index] = self.peers[index]
-        touched = self.touched
-        for peer in list(touched.values()):
-            peer.phase.flush(now)
-        self._look_anew()
-        touched.clear()
+        if self.touched:
+            for peer in list(self.touched.values()):
+                peer.phase.flush(now)
+            self._look_anew()
+            self.touched.clear()
 
     def next_timer(self) -> float:
         """When there is something to do again, `inf` for never."""
-        self._look_anew()
+        if self.touched:
+            self._look_anew()
         return min(self.timers.values(), default=inf)
 
     def claim(self, peer: Peer) -> int:

@@ -36,9 +36,9 @@ def opened() -> Iterator[Seen]:
     log: Seen = []
     hear = Call.hear
 
-    def heard(call: Call, peer: Any, kind: int, body: bytes, now: float) -> Any:
+    def heard(call: Call, kind: int, body: bytes, now: float, *, dialled: bool) -> Any:
         log.append((kind, body[NONCE_BYTES:] if kind in SHOWN else body))
-        return hear(call, peer, kind, body, now)
+        return hear(call, kind, body, now, dialled=dialled)
 
     with mock.patch.object(Call, "hear", heard):
         yield log

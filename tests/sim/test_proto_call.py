@@ -257,9 +257,9 @@ def test_closed_peer_vanishes_without_a_word() -> None:
     sent, told = len(pair.world.network.log), len(pair.alice.told)
     pair.ours.close()
     pair.ours.close()
-    pair.ours.flush(pair.world.now)
-    pair.ours.handle_timer(pair.world.now + 100)
-    assert pair.ours.next_timer() is None
+    pair.ours.phase.flush(pair.world.now)
+    pair.ours.phase.handle_timer(pair.world.now + 100)
+    assert pair.ours.phase.next_timer() is None
     pair.world.pump()
     assert (len(pair.world.network.log), len(pair.alice.told)) == (sent, told)
     assert pair.alice.endpoint.idle

@@ -83,7 +83,8 @@ def test_stranger_gets_not_one_byte_under_reach_contacts() -> None:
     bob.endpoint.datagrams_to_send(world.now)
     heard = [recorded.knock, *recorded.parts, recorded.confirmation, recorded.cookie, recorded.response]
     recorded.peer.close()
-    bob.endpoint._state.peers.clear()
+    for peer in bob.endpoint._state.everyone:
+        peer.close()
     handed, came_back = said_to_strangers(bob.endpoint, all_kinds(world, bob, heard), world.now)
     assert (handed, came_back) == (10_000, 0)
     assert sum(bob.endpoint.dropped.values()) == handed
@@ -104,7 +105,8 @@ def test_replay_of_a_contacts_own_datagrams_gets_not_one_byte(part: str) -> None
     world, alice, bob = contacts_only()
     recorded = opening(world, alice, bob).run()
     bob.endpoint.datagrams_to_send(world.now)
-    bob.endpoint._state.peers.clear()
+    for peer in bob.endpoint._state.everyone:
+        peer.close()
     value = getattr(recorded, part)
     replayed = list(value) if isinstance(value, tuple) else [value]
     assert said_to_strangers(bob.endpoint, iter(replayed * 50), world.now)[1] == 0

@@ -18,8 +18,8 @@ from p2pcall.media.redundancy import voice_payload_bytes
 from p2pcall.net import discovery
 from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.proto import constants as proto
-from p2pcall.proto import messages, wire
-from p2pcall.proto.call import table as calling
+from p2pcall.proto import messages, phase, wire
+from p2pcall.proto.call import table as calls
 from p2pcall.proto.handshake import noise, sas
 from p2pcall.proto.handshake.exchange import (
     CIPHERS,
@@ -227,8 +227,13 @@ def test_numbered_names_are_those_of_the_code() -> None:
 
 
 def test_the_call_table_is_that_of_the_code() -> None:
-    (table,) = literals(PROTOCOL["CALLS"])
-    assert table == calling.diagram().splitlines()
+    table, _ = literals(PROTOCOL["CALLS"])
+    assert table == calls.diagram().splitlines()
+
+
+def test_the_table_of_phases_is_that_of_the_code() -> None:
+    (table,) = literals(SUBSECTIONS["Phases"])
+    assert table == phase.diagram().splitlines()
 
 
 def test_word_lists_are_those_of_the_code() -> None:

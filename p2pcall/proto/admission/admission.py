@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from math import inf
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -141,8 +140,10 @@ class Admission:
 
     def next_timer(self) -> float:
         """When the oldest goes; `inf`: there is none."""
-        oldest = next(iter(self._by_index.values()), None)
-        return min(self._halves.next_timer(), inf if oldest is None else oldest.expires)
+        at = self._halves.next_timer()
+        for half_open in self._by_index.values():
+            return min(at, half_open.expires)
+        return at
 
     def _answer(
         self, initiation: Initiation, digest: bytes, address: Address, source: Source, now: float

@@ -48,7 +48,9 @@ class Halves:
 
     def next_timer(self) -> float:
         """When the oldest goes; `inf`: there is none."""
-        return next((half.expires for half in self._halves.values()), inf)
+        for half in self._halves.values():
+            return half.expires
+        return inf
 
     def _make_room(self, source: Source) -> None:
         cookie = who_makes_way(self._halves, source, c.MAX_HALVES_PER_SOURCE, c.MAX_HALVES)

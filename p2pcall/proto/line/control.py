@@ -52,6 +52,11 @@ class Control:
         return not self._unacked and not self._ack_due
 
     @property
+    def busy(self) -> bool:
+        """Whether anything at all is to be said, now or later."""
+        return self._ack_due or bool(self._unacked)
+
+    @property
     def unacked(self) -> int:
         """Messages on their way."""
         return len(self._unacked)

@@ -51,7 +51,10 @@ class Epochs:
     def seal(self, plaintext: bytes, now: float) -> bytes | None:
         """The next datagram; None when the epoch is used up: nothing leaves then."""
         epoch = self.current
-        return None if self.spent(now) else epoch.session.seal(plaintext)
+        session = epoch.session
+        if now >= epoch.born + c.REJECT_AFTER_S or session.records >= c.REJECT_AFTER_RECORDS:
+            return None
+        return session.seal(plaintext)
 
     def open(self, datagram: bytes, now: float) -> bytes | DropReason:
         """The plaintext of a datagram of at least `MIN_DATA_BYTES`, under whatever epoch it names."""

@@ -35,14 +35,15 @@ class Path:
     A candidate is `heard`, then `probe_due`, then `answered`; the address in use is asked by `consent_due`.
     """
 
-    __slots__ = ("_agreed_at", "_ask_at", "_candidate", "_entropy", "_number", "address", "lapsed")
+    __slots__ = ("_agreed_at", "_ask_at", "_entropy", "_number", "address", "candidate", "lapsed")
 
     def __init__(self, entropy: Entropy, address: Address, now: float) -> None:
         self.address = address
         self.lapsed = False
         """The address has not agreed for too long, as `consent_due` found last."""
         self._entropy = entropy
-        self._candidate: _Candidate | None = None
+        self.candidate: _Candidate | None = None
+        """The address that may become the line's."""
         self._agreed_at, self._ask_at = now, now + c.CONSENT_S
         self._number: int | None = None
 
@@ -70,16 +71,16 @@ class Path:
     def heard(self, address: Address, now: float) -> None:
         """The newest authentic datagram, at least `PROBE_DATAGRAM_BYTES` long, came from `address`."""
         if address == self.address:
-            self._candidate = None
+            self.candidate = None
             return
-        if self._candidate is None or self._candidate.address != address:
-            self._candidate = _Candidate(address, self._random(), Backoff(now))
-        if self._candidate.resend.take(now):
-            self._candidate.owed = True
+        if self.candidate is None or self.candidate.address != address:
+            self.candidate = _Candidate(address, self._random(), Backoff(now))
+        if self.candidate.resend.take(now):
+            self.candidate.owed = True
 
     def probe_due(self) -> tuple[bytes, Address] | None:
         """The ping that leaves now, and where to."""
-        candidate = self._candidate
+        candidate = self.candidate
         if candidate is None or not candidate.owed:
             return None
         candidate.owed = False
@@ -90,9 +91,9 @@ class Path:
         pong = parse_pong(payload)
         if pong is None:
             return False
-        candidate = self._candidate
+        candidate = self.candidate
         if candidate is not None and (pong[0], address) == (candidate.number, candidate.address):
-            self._candidate = None
+            self.candidate = None
             self.address = address
         elif self._number is None or (pong[0], address) != (self._number, self.address):
             return False

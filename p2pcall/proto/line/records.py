@@ -69,7 +69,7 @@ class Records:
         if control is not None:
             times.append(control)
         if not self.quiet:
-            times.append(-inf if self._timing.owes else self._timing.next_ping)
+            times.append(self._timing.next_due)
         return max(min(times), self._voice_at + c.VOICE_FLOW_S) if times else None
 
     def hang_up(self) -> None:
@@ -81,14 +81,14 @@ class Records:
     def _small(self, room: int, now: float) -> bytes:
         """Frames that are due and fit: pings and pongs, then messages and feedback, which take turns."""
         out = b""
-        if not self.quiet:
+        if not self.quiet and self._timing.next_due <= now:
             for frame in self._timing.frames_due(now, room):
                 out += pack_frame(Channel.TIMING, frame)
         for feedback in (self._feedback_next, not self._feedback_next):
             if feedback:
                 while self._feedback and len(out) + len(self._feedback[0]) <= room:
                     out += self._feedback.popleft()
-            else:
+            elif self._control.busy:
                 for frame in self._control.frames_due(now, self._timing.rto, room - len(out)):
                     out += pack_frame(Channel.CONTROL, frame)
         self._feedback_next = not self._feedback_next

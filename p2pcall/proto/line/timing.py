@@ -67,9 +67,9 @@ class Timing:
         self._asked: int | None = None
 
     @property
-    def owes(self) -> bool:
-        """Whether a pong, or a ping that asks, waits to leave."""
-        return bool(self._owed) or self._asked is not None
+    def next_due(self) -> float:
+        """When there is something to say: at once if a pong, or a ping that asks, waits to leave."""
+        return -inf if self._owed or self._asked is not None else self.next_ping
 
     @property
     def rto(self) -> float:
