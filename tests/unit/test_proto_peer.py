@@ -395,5 +395,8 @@ def test_only_what_the_keys_of_a_line_prove_counts_as_genuine() -> None:
         ("alice", "DATA", True),
         ("bob", "DATA", True),
     }
+    peer.nudge(0.0)
+    ((data, _),) = alice.endpoint.datagrams_to_send(0.0)
+    assert bob.endpoint.receive_datagram(data, ELSEWHERE, 0.0) is None, "genuine, from where no line goes to"
     for junk in (b"", b"\6" + bytes(40), b"\4\3" + bytes(40), b"\1\3" + bytes(82), b"?" * 100):
         assert bob.endpoint.receive_datagram(junk, ELSEWHERE, 0.0) is False
