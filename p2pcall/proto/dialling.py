@@ -154,6 +154,11 @@ class Dialling:
                     return outcome, self._proven(way, address)
         return DropReason.HANDSHAKE
 
+    @property
+    def answered(self) -> bool:
+        """Whether a cookie has come: somebody is there who has seen a knock of ours."""
+        return any(attempt.cookie is not None for attempt in self._attempts.values())
+
     def next_timer(self) -> float:
         """The next datagram or the end of the attempt."""
         return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))

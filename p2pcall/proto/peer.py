@@ -85,6 +85,11 @@ class Peer:
         return self._call.words
 
     @property
+    def answered(self) -> bool:
+        """Whether anything has come back from a dial, be it a cookie alone."""
+        return self.established or (self._dialling is not None and self._dialling.answered)
+
+    @property
     def rtt(self) -> float | None:
         """The smoothed round trip, None until it is measured."""
         return self._timing.rtt

@@ -11,6 +11,7 @@ from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
 from p2pcall.engine.cadence import HOLD_S
+from p2pcall.engine.caller import REFUSED_GRACE_S
 from p2pcall.engine.settings import RING_TIMEOUT_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
@@ -72,6 +73,8 @@ FACTS = (
     f"for {proto.SECOND_WAY_S:g} s, have the caller knock for up to {proto.MAX_KNOWN_TRIED} of its contacts",
     f"a contact has {proto.HINTS_PER_EPOCH} hints in each {proto.KNOCK_EPOCH_S / 60:g} minutes by its clock, one for "
     f"a dial, so one dial in {proto.HINTS_PER_EPOCH} is like the one before",
+    f"Cut a dial short, {REFUSED_GRACE_S:g} s after it began,",
+    f"it would last {proto.HANDSHAKE_TIMEOUT_S:g} s",
     f"whose clock is more than {proto.KNOCK_EPOCH_S / 60:g} minutes from yours",
     f"answered as a stranger then, {proto.SECOND_WAY_S:g} s later",
     f"read more than {proto.MAX_CONFIRMATION_FAILURES} confirmations that are none",
