@@ -379,13 +379,14 @@ def test_goodbye_reaches_an_address_that_does_not_agree() -> None:
 def test_only_what_the_keys_of_a_line_prove_counts_as_genuine() -> None:
     _, alice, bob = two()
     peer, seen = alice.endpoint.dial([BOB], 0.0), set()
+    assert not peer.answered
     for _ in range(4):
         for name, sender, receiver in (("bob", alice, bob), ("alice", bob, alice)):
             for data, _ in sender.endpoint.datagrams_to_send(0.0):
                 ours = receiver.endpoint.receive_datagram(data, sender.address, 0.0)
                 seen.add((name, DatagramType(data[0]).name, ours))
                 assert receiver.endpoint.receive_datagram(data[:-1], sender.address, 0.0) is False
-    assert peer.established
+    assert peer.established and peer.answered
     assert seen == {
         ("bob", "KNOCK", False),
         ("alice", "COOKIE", False),
