@@ -5,10 +5,13 @@ from random import Random
 
 import pytest
 from netem import BOB
+from opening import Opening
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import cookie, wire
 from p2pcall.proto.endpoint import Endpoint, StaticKey
+from p2pcall.proto.handshake import Responder
+from p2pcall.proto.happenings import Ended, HandshakeDone
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId
 
 STRANGER: Address = ("203.0.113.66", 6666)
@@ -136,6 +139,35 @@ def test_a_hint_that_is_repeated_with_another_tag_uses_the_budget_like_any_made_
     assert bob.dropped[DropReason.TAG] == c.TAG_TRIAL_BURST // 1000
     assert bob.dropped[DropReason.RATE] == 20_000 - c.TAG_TRIAL_BURST // 1000
     assert take(bob, knock, STRANGER, START)
+
+
+def test_a_recorded_handshake_costs_one_in_5_s_and_dies_with_its_cookie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Knock and initiation of a contact, again and again from its address, which can be forged: none is a line."""
+    bob, ours, now, home = callee(3), dialler(0), START, ("192.0.2.1", 1)
+    made: list[float] = []
+    real = Responder.answer
+    monkeypatch.setattr(Responder, "answer", lambda *args: (made.append(now), real(*args))[1])
+    dial = Opening(ours, bob, home, BOB, now, someone(-1).public).get_cookie().get_parts().get_response()
+    other_at = START + 10.0
+    for tick in range(4000):  # a hundred a second
+        now = START + tick / 100
+        bob.handle_timer(now)
+        for data in (dial.knock, *dial.parts):
+            bob.receive_datagram(data, home, now)
+        bob.datagrams_to_send(now)
+        if now == other_at:
+            Opening(dialler(1), bob, ("192.0.2.2", 1), BOB, now, someone(-1).public).run()
+            assert isinstance(bob.next_event(), HandshakeDone), "another contact has a line"
+    again = [at for at in made if at != other_at]
+    print(f"40 s of replays, 100 a second: {len(again)} handshakes, the last after {again[-1] - START:.1f} s")
+    assert again[-1] < START + 2 * c.COOKIE_SECRET_S
+    assert len(again) <= 2 * c.COOKIE_SECRET_S / c.HANDSHAKE_TIMEOUT_S, (
+        "the same one is kept as long as it can be"
+    )
+    assert isinstance(bob.next_event(), Ended), "the other contact's line, on which nobody invited"
+    assert bob.next_event() is None
 
 
 EPOCH = float(c.KNOCK_EPOCH_S)

@@ -115,6 +115,7 @@ FACTS = (
     f"at most {RESPONSES:g} a second, {proto.SOURCE_RATE_PER_S:g} for one source "
     f"an IPv4 address, an IPv6 network of {proto.SOURCE_NETWORK_BITS} bits "
     f"and {proto.SITE_RATE_PER_S:g} for one IPv6 network of {proto.SITE_NETWORK_BITS} bits",
+    f"is made anew once in {proto.HANDSHAKE_TIMEOUT_S:g} s, until",
     f"at most {proto.MAX_HALVES} halves of an initiation of at most {PART_BYTES[IK] - proto.PART_HEADER_BYTES} "
     "bytes for "
     f"{proto.HALF_TIMEOUT_S:g} s, {proto.MAX_HALVES_PER_SOURCE} for one source; "
