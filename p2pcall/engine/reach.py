@@ -43,7 +43,7 @@ class WatchedEndpoint(Endpoint):
         self.look: Callable[[], None] | None = None
         self._looks = RateLimit(LOOKS_PER_S, LOOKS_BURST)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
         """As in `Endpoint`."""
         if (
             self.look is not None

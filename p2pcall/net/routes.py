@@ -5,9 +5,12 @@ several addresses the kernel may choose another one, and a firewall on the other
 stranger. But when the routing table changes its mind (cable plugged in, VPN up), we move with it: the old
 address is given up, and stays given up until the other side has followed to a new one.
 
-The table learns only from datagrams that the line has found genuine. To all others an answer leaves from where they
-came to, and nothing of that is kept: not longer than until it is answered (`asked`, `answered`), and not for what
-belongs to a line. Bounded: the address heard longest ago is forgotten.
+The table learns only from datagrams that a line has found genuine, and from the address that this line goes to: a
+source address is whatever the sender writes there, so somebody who has a line could else move another one's route. A
+line that follows its other side to a new address asks there first: the question leaves from where the datagram came
+to (`followed`), if no line goes there. To all others an answer leaves from where they came to (`asked`). Nothing of
+either is kept longer than until it is answered (`answered`), and `asked` not for what belongs to a line. Bounded: the
+address heard longest ago is forgotten.
 """
 
 import socket
@@ -62,14 +65,20 @@ class Routes:
         self._preferred = preferred
         self._routes: dict[Address, _Route] = {}
         self._asked: dict[Address, _Route] = {}
+        self._followed: dict[Address, _Route] = {}
 
     def asked(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
         """A datagram of whoever came from there, on this socket: for its answer, until `answered`."""
         self._asked[address] = _Route(sock, _local_address(ancillary))
 
+    def followed(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
+        """A genuine datagram, from elsewhere than its line goes to: for the question there, until `answered`."""
+        self._followed[address] = _Route(sock, _local_address(ancillary))
+
     def answered(self) -> None:
         """What was asked has been answered, or will not be."""
         self._asked.clear()
+        self._followed.clear()
 
     def answer(self, address: Address, now: float) -> tuple[socket.socket | None, Ancillary]:
         """As `choose`, for a datagram that answers what was `asked` from there."""
@@ -77,7 +86,7 @@ class Routes:
         return self.choose(address, now) if route is None else (route.sock, _source(route))
 
     def heard(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
-        """A genuine datagram came from there, on this socket."""
+        """A genuine datagram came from there, on this socket, and that is where its line goes to."""
         route = self._routes.pop(address, None)
         local = _local_address(ancillary)
         if route is None:
@@ -92,7 +101,10 @@ class Routes:
         """The socket for a datagram to there, and its ancillary data; None if no socket has its family."""
         route = self._routes.get(address)
         if route is None:
-            return self._first_choice(address), []
+            followed = self._followed.get(address)
+            return (
+                (self._first_choice(address), []) if followed is None else (followed.sock, _source(followed))
+            )
         if route.checked is None:
             route.checked, route.preferred = now, self._preferred(address)
         elif now - route.checked >= CHECK_S:

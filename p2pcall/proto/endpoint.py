@@ -106,17 +106,21 @@ class Endpoint:
         )
         return phases.connect(self._state, index, addresses[0], dial, now)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
-        """Take a datagram from the network, whatever it is. True: it is genuine, proven by the keys of a line.
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
+        """Take a datagram from the network, whatever it is. True: it is genuine, and from where its line goes to.
 
-        So it is for data that was opened, a response that was taken, and a confirmation that was; never for a knock,
-        an initiation or a cookie, which anybody can send from anywhere.
+        Genuine, proven by the keys of a line, are data that was opened, a response that was taken, and a confirmation
+        that was; never a knock, an initiation or a cookie, which anybody can send from anywhere: False. None: it is
+        genuine, but that address has not agreed to be its line's, and may be one that another line goes to.
         """
         is_data = data[:1] == _DATA
         reason = (self._receive_data if is_data else self._receive)(data, address, now)
         if reason is not None:
             self._state.dropped[reason] += 1
-        return reason is None and (is_data or data[0] in wire.GENUINE)
+        if reason is not None or not (is_data or data[0] in wire.GENUINE):
+            return False
+        peer = self._state.peers.get(wire.RECEIVER.unpack_from(data)[0])
+        return True if peer is not None and peer.address == address else None
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: give up what has lasted too long. What is due to leave is drained afterwards."""

@@ -66,6 +66,11 @@ class Peer:
         return () if self.line is None else self.line.call.words
 
     @property
+    def answered(self) -> bool:
+        """Whether anything has come back from a dial, be it a cookie alone."""
+        return self.phase.answered
+
+    @property
     def rtt(self) -> float | None:
         """The smoothed round trip, None until it is measured."""
         return None if self.line is None else self.line.timing.rtt

@@ -69,6 +69,11 @@ class Phase:
         """Whether nothing is left to do."""
         return True
 
+    @property
+    def answered(self) -> bool:
+        """Whether anything has come back from a dial."""
+        return False
+
     def own(self, cause: Input, body: bytes, now: float) -> None:
         """An input of our own for the call, with the body of its message; CallError if it makes no sense."""
         table.own(State.ENDED, cause)

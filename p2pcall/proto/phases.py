@@ -117,6 +117,11 @@ class Connecting(_Alive):
         """There is no call yet."""
         return State.IDLE
 
+    @property
+    def answered(self) -> bool:
+        """A cookie is enough."""
+        return self._dial.answered
+
     def own(self, cause: Input, body: bytes, now: float) -> None:
         """Too early: RuntimeError."""
         raise _too_early()
@@ -301,6 +306,7 @@ class Open(_OnLine):
 
     __slots__ = ()
     name = PhaseName.OPEN
+    answered = True
 
     def __init__(
         self,

@@ -440,7 +440,7 @@ def test_knocks_bear_the_time_of_day() -> None:
         StaticKey.from_private(bytes(range(32))), Random(1).randbytes, wall=lambda now: now + 1.7e9
     )
     opening = Opening(ours, bob.endpoint, ALICE, BOB, world.now, bob.static.public)
-    mac = Mac(pair_key(bob.static, ours._static.public, initiator=False))
+    mac = Mac(pair_key(bob.static, ours._state.local.static.public, initiator=False))
     time = hide_time(mac, opening.knock[16:32], opening.knock[32:40])
     assert int.from_bytes(time, "big") == (world.now + 1.7e9) * 1_000_000
 

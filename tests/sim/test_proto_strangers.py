@@ -244,7 +244,7 @@ def test_half_open_handshake_takes_less_than_8_kib(known: bool) -> None:
     for number in range(c.MAX_HALF_OPEN + 1):
         expected = bob.static.public if known else None
         home: Address = (f"198.51.100.{number}", 1)
-        dialled.append(Opening(eve(number), bob.endpoint, home, BOB, world.now + number, expected))
+        dialled.append(Opening(eve(number), bob.endpoint, home, BOB, world.now + number / 10, expected))
     dialled[0].get_cookie().get_parts().get_response()
     for one in dialled[1:]:
         one.get_cookie().get_parts()

@@ -21,10 +21,7 @@ from p2pcall.proto import constants as proto
 from p2pcall.proto import messages, phase, wire
 from p2pcall.proto.call import table as calls
 from p2pcall.proto.handshake import noise, sas
-from p2pcall.proto.handshake.exchange import (
-    CIPHERS,
-    PATTERNS,
-)
+from p2pcall.proto.handshake.exchange import CIPHERS, PATTERNS
 from p2pcall.proto.handshake.noise import protocol_name
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.timing import Timing

@@ -90,6 +90,9 @@ def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes
     pair_key = cookie.pair_key(bob, alice.public, initiator=False)
     assert pair_key == cookie.pair_key(alice, bob.public, initiator=True)
     mac = cookie.Mac(pair_key)
+    if known:
+        hints = cookie.hints(mac, cookie.epoch_of(int(given["time"], 16)))
+        nonce = hints[INDEXES[0] % 4] + nonce[proto.KNOCK_HINT_BYTES :]
     hidden = cookie.hide_time(mac, nonce, bytes.fromhex(given["time"])) if known else TIME
     knock = wire.pack_knock(pattern, offered, INDEXES[0], token, nonce, hidden)
     tag = mac(knock) if known else TAG
@@ -221,8 +224,12 @@ def test_vectors_fit_the_layouts(title: str, pattern: PatternId, offered: Suites
     given = {name: bytes.fromhex(text) for name, text in texts.items() if re.fullmatch("[0-9a-f]*", text)}
     numbers = {name: int.from_bytes(data, "big") for name, data in given.items()}
     chosen = max(offered)
-    hello = [3, pattern, offered, INDEXES[0], numbers["token"], numbers["knock nonce"]]
-    assert values("Knock", given["knock"])[:7] == [1, *hello]
+    hello = [3, pattern, offered, INDEXES[0], numbers["token"]]
+    knock = values("Knock", given["knock"])
+    assert knock[:6] == [1, *hello]
+    after_hint = given["knock nonce"][proto.KNOCK_HINT_BYTES :]
+    assert knock[6].to_bytes(16, "big").endswith(after_hint)
+    assert (knock[6] == numbers["knock nonce"]) == (pattern is PatternId.XXHFS)
     answer = [2, 3, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
     assert values("Cookie", given["cookie datagram"]) == answer
     header = [3, 3, pattern, offered, chosen, 0, INDEXES[0], 0]

@@ -123,6 +123,27 @@ def test_no_dh_and_no_memory_before_the_cookie(pattern: PatternId, work: list[st
     assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, inf)
 
 
+def test_a_line_begins_at_an_address_that_has_agreed_less_than_25_s_ago() -> None:
+    oldest = 2 * c.COOKIE_SECRET_S + c.HANDSHAKE_TIMEOUT_S
+    assert oldest == 25.0
+    for step in range(2 * round(oldest)):
+        done_at: list[float] = []
+        for waited in (0.0, c.HANDSHAKE_TIMEOUT_S - 0.1):
+            door, ours, asked_at = admission(), Dialler(), step / 2
+            assert isinstance(door.knock(Dialler().knock(), HOME, 0.0), bytes), (
+                "the secret is as old as it may be"
+            )
+            parts = ours.parts(door, HOME, c.COOKIE_SECRET_S - 0.1)
+            answers = [door.part(part, HOME, c.COOKIE_SECRET_S + asked_at) for part in parts]
+            door.expire(c.COOKIE_SECRET_S + asked_at + waited)
+            if isinstance(answers[1], bytes) and isinstance(
+                door.confirm(ours.confirmation(answers[1]), HOME), Established
+            ):
+                done_at.append(0.1 + asked_at + waited)
+        assert all(at < oldest for at in done_at)
+        assert bool(done_at) == (asked_at < c.COOKIE_SECRET_S), "a dial has its time"
+
+
 def test_cookie_of_another_address_proves_nothing(work: list[str]) -> None:
     door, ours = admission(), Dialler()
     made = len(work)

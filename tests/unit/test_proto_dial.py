@@ -162,7 +162,9 @@ def test_known_keys_are_bounded() -> None:
 def test_cookie_starts_the_initiation_at_once() -> None:
     dial = dialling()
     (knock,) = knocks(dial.take_due(0.0))
+    assert not dial.answered
     assert dial.receive_cookie(answer(knock), 0.1) is None
+    assert dial.answered
     assert dial.next_timer() == 0.1
     sent = dial.take_due(0.1)
     assert [(part.number, part.cookie, part.sender_index) for part in parts(sent)] == [

@@ -379,13 +379,14 @@ def test_goodbye_reaches_an_address_that_does_not_agree() -> None:
 def test_only_what_the_keys_of_a_line_prove_counts_as_genuine() -> None:
     _, alice, bob = two()
     peer, seen = alice.endpoint.dial([BOB], 0.0), set()
+    assert not peer.answered
     for _ in range(4):
         for name, sender, receiver in (("bob", alice, bob), ("alice", bob, alice)):
             for data, _ in sender.endpoint.datagrams_to_send(0.0):
                 ours = receiver.endpoint.receive_datagram(data, sender.address, 0.0)
                 seen.add((name, DatagramType(data[0]).name, ours))
                 assert receiver.endpoint.receive_datagram(data[:-1], sender.address, 0.0) is False
-    assert peer.established
+    assert peer.established and peer.answered
     assert seen == {
         ("bob", "KNOCK", False),
         ("alice", "COOKIE", False),
@@ -395,5 +396,8 @@ def test_only_what_the_keys_of_a_line_prove_counts_as_genuine() -> None:
         ("alice", "DATA", True),
         ("bob", "DATA", True),
     }
+    peer.nudge(0.0)
+    ((data, _),) = alice.endpoint.datagrams_to_send(0.0)
+    assert bob.endpoint.receive_datagram(data, ELSEWHERE, 0.0) is None, "genuine, from where no line goes to"
     for junk in (b"", b"\6" + bytes(40), b"\4\3" + bytes(40), b"\1\3" + bytes(82), b"?" * 100):
         assert bob.endpoint.receive_datagram(junk, ELSEWHERE, 0.0) is False

@@ -104,16 +104,16 @@ def test_changed_knock_is_no_contacts() -> None:
     assert judge(door, good) is None
 
 
-def dialled(public: bytes | None, count: int, asked: list[float]) -> list[bytes]:
-    """The first knocks of so many dials, all at the same time of day."""
+def dialled(public: bytes | None, count: int, asked: list[float], apart_s: int = 0) -> list[bytes]:
+    """The first knocks of so many dials of one index, all at the same time of day or `apart_s` from each other."""
 
-    def same_time(now: float) -> int:
+    def time(now: float) -> int:
         asked.append(now)
-        return 1_700_000_000_000_000
+        return 1_700_000_000_000_000 + len(asked) * apart_s * c.CLOCK_HZ
 
     entropy, out = Random(7).randbytes, []
     for _ in range(count):
-        dial = Dial(Local(ALICE, entropy), 7, suites(True), [("x", 1)], 0.0, same_time, public)
+        dial = Dial(Local(ALICE, entropy), 7, suites(True), [("x", 1)], 0.0, time, public)
         ((datagram, _),) = dial.take_due(0.0)
         out.append(datagram)
     return out
@@ -134,10 +134,16 @@ def test_a_knock_tells_nobody_but_the_contact_anything() -> None:
     strangers = dialled(None, 1500, asked)
     assert not asked, "where there is no contact there is no time either"
     contacts = dialled(BOB.public, 1500, asked)
-    for knocks, pattern in ((strangers, XX), (contacts, IK)):
+    other_hints = dialled(BOB.public, 1500, asked, c.KNOCK_EPOCH_S)
+    unhinted = (slice(16 + c.KNOCK_HINT_BYTES, 32), *SECRET[1:])
+    for knocks, pattern, secret in (
+        (strangers, XX, SECRET),
+        (contacts, IK, unhinted),
+        (other_hints, IK, SECRET),
+    ):
         shown = {datagram[:8] + datagram[40 : c.KNOCK_TAGGED_BYTES] for datagram in knocks}
         assert shown == {bytes((1, 3, pattern, 3, 0, 0, 0, 7)) + bytes(28)}, "the rest is the same for all"
-        hidden = [b"".join(datagram[part] for part in SECRET) for datagram in knocks]
+        hidden = [b"".join(datagram[part] for part in secret) for datagram in knocks]
         ones = [sum(one[bit // 8] >> bit % 8 & 1 for one in hidden) for bit in range(8 * len(hidden[0]))]
         most = 5 * (len(hidden) / 4) ** 0.5  # standard deviations of a fair coin
         assert all(abs(count - len(hidden) / 2) < most for count in ones), "each bit is a coin's"
@@ -145,7 +151,7 @@ def test_a_knock_tells_nobody_but_the_contact_anything() -> None:
         mean = counts.total() / 256
         chi_square = sum((counts[value] - mean) ** 2 / mean for value in range(256))
         assert abs(chi_square - 255) < 5 * 510**0.5, "all bytes are as likely"
-        assert len({datagram[part] for datagram in knocks for part in SECRET}) == 3 * len(knocks)
+        assert len({datagram[part] for datagram in knocks for part in secret}) == 3 * len(knocks)
 
 
 def test_tag_and_time_of_a_knock_cannot_be_made_of_all_public_keys() -> None:
@@ -222,6 +228,30 @@ def test_last_times_outlive_a_change_of_the_contacts() -> None:
     assert judge(door, knock(who=EVE, at=1000)) is None
     door.set_contacts([EVE.public])
     assert judge(door, knock(at=2000)) is DropReason.TAG
+
+
+def test_a_contact_that_was_removed_and_added_again_is_not_let_in_by_an_old_knock() -> None:
+    door = door_of()
+    assert judge(door, knock(at=1000)) is None
+    assert judge(door, knock(at=AHEAD + 5)) is None
+    door.set_contacts([EVE.public])
+    door.set_contacts([])
+    door.set_contacts([ALICE.public])
+    assert judge(door, knock(at=1000)) is DropReason.TIMESTAMP
+    assert judge(door, knock(at=AHEAD + 5)) is DropReason.TIMESTAMP
+    assert judge(door, knock(at=1001)) is None
+
+
+def test_those_who_were_contacts_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c, "MAX_CONTACTS", 2)
+    door = door_of()
+    judge(door, knock(at=1000))
+    for number in range(1, 50):
+        door.set_contacts([KeyPair.from_private(bytes([number]) * 32).public, EVE.public])
+        assert len(door._known) <= 2 * c.MAX_CONTACTS
+        assert judge(door, knock(who=EVE, at=number)) is None
+    door.set_contacts([ALICE.public])
+    assert judge(door, knock(at=1000)) is None, "that was long ago"
 
 
 def test_pair_keys_are_made_once_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 Both are HMAC-SHA256 cut to 16 bytes.
 
 - The **tag** of a knock is under a key that only the two owners of the static keys can make: it shows, before
-  an answer, that a contact knocks. The knock's time is hidden under the same key, by the HMAC of a nonce. Nothing
-  in a knock can be told from random bytes by anybody else, also not by who has all the public keys.
+  an answer, that a contact knocks. The knock's time is hidden under the same key, by the HMAC of a nonce, and the
+  nonce begins with a hint, from the HMAC of the time of day in steps, by which the key is found without trying all.
+  Nothing in a knock can be told from random bytes by anybody else, also not by who has all the public keys; but two
+  knocks with one hint are by one contact.
 - The **cookie** answers a knock and is asked back in the initiation. It is made of the address and of what the
-  knock said, under a secret that changes every two minutes, so the responder remembers nothing of whom it gave
+  knock said, under a secret that changes every few seconds, so the responder remembers nothing of whom it gave
   one to, and whoever forges an address does not get it.
 """
 
@@ -26,6 +28,17 @@ def hide_time(mac_of_pair: Callable[[bytes], bytes], nonce: bytes, time: bytes) 
     """A knock's time as it is sent; and, given that, the time again."""
     mask = mac_of_pair(nonce)[: c.KNOCK_TIME_BYTES]
     return bytes(one ^ other for one, other in zip(time, mask, strict=True))
+
+
+def epoch_of(time: int) -> int:
+    """The epoch of a time of day in microseconds."""
+    return time // (c.KNOCK_EPOCH_S * c.CLOCK_HZ)
+
+
+def hints(mac_of_pair: Callable[[bytes], bytes], epoch: int) -> list[bytes]:
+    """With what a contact's nonces begin in this epoch: one of them, by the dial's index."""
+    made = mac_of_pair(epoch.to_bytes(c.KNOCK_TIME_BYTES, "big"))
+    return [made[at : at + c.KNOCK_HINT_BYTES] for at in range(0, c.MAC_BYTES, c.KNOCK_HINT_BYTES)]
 
 
 class Mac:
@@ -50,7 +63,7 @@ class Mac:
 
 
 def pair_key(static: KeyPair, other: bytes, *, initiator: bool) -> bytes:
-    """The key of tag and time between us and another's public key, ours the initiator's or not.
+    """The key of tag, time and hint between us and another's public key, ours the initiator's or not.
 
     NoiseError if the other's is of low order.
     """

@@ -31,6 +31,8 @@ class _Way:
     key: bytes | None
     mac: cookie.Mac | None
     """Under the key of the pair, if there is one."""
+    hint: bytes = b""
+    """From the first knock on: one that changed within a dial would tell what o'clock it is here."""
     initiators: dict[Suites, Initiator] = field(default_factory=dict)
 
 
@@ -133,6 +135,11 @@ class Dial:
                     return outcome, self._proven(way, address)
         return DropReason.HANDSHAKE
 
+    @property
+    def answered(self) -> bool:
+        """Whether a cookie has come: somebody is there who has seen a knock of ours."""
+        return any(attempt.cookie is not None for attempt in self._attempts.values())
+
     def next_timer(self) -> float:
         """The next datagram or the end of the attempt."""
         return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))
@@ -157,13 +164,15 @@ class Dial:
             yield _Attempt(address, way, self._local.entropy(c.TOKEN_BYTES), resend)
 
     def _knock(self, attempt: _Attempt, now: float) -> bytes:
-        way, nonce = attempt.way, self._local.entropy(c.KNOCK_NONCE_BYTES)
+        way = attempt.way
         if way.mac is None:
-            hidden = self._local.entropy(c.KNOCK_TIME_BYTES)
+            nonce, hidden = self._local.entropy(c.KNOCK_NONCE_BYTES), self._local.entropy(c.KNOCK_TIME_BYTES)
         else:
-            hidden = cookie.hide_time(
-                way.mac, nonce, self._timestamp(now).to_bytes(c.KNOCK_TIME_BYTES, "big")
-            )
+            time = self._timestamp(now)
+            if not way.hint:
+                way.hint = cookie.hints(way.mac, cookie.epoch_of(time))[self._index % c.HINTS_PER_EPOCH]
+            nonce = way.hint + self._local.entropy(c.KNOCK_NONCE_BYTES - c.KNOCK_HINT_BYTES)
+            hidden = cookie.hide_time(way.mac, nonce, time.to_bytes(c.KNOCK_TIME_BYTES, "big"))
         knock = wire.pack_knock(way.pattern, self._offered, self._index, attempt.token, nonce, hidden)
         return knock + (self._local.entropy(c.MAC_BYTES) if way.mac is None else way.mac(knock))
 

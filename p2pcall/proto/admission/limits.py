@@ -62,13 +62,20 @@ class Source:
 
 
 def source_of(address: Address) -> Source:
-    """Who shares an address's limits. A link-local IPv6 address stands for itself: its network is the whole LAN."""
+    """Who shares an address's limits.
+
+    A link-local address is a network of its own, for its neighbours are other people's. Its site is the link, by the
+    interface that it came in on: whoever is there has as many such addresses as they like.
+    """
     host = str(address[0]) if address else ""
     try:
         ip = ip_address(host)
     except ValueError:
         return Source(host, host)
-    if isinstance(ip, IPv6Address) and not ip.is_link_local:
+    if ip.is_link_local:
+        _, _, *interface = address
+        return Source(f"{host} {interface}", f"link {interface}")
+    if isinstance(ip, IPv6Address):
         network, site = (
             f"{int(ip) >> ip.max_prefixlen - bits:x}::/{bits}"
             for bits in (c.SOURCE_NETWORK_BITS, c.SITE_NETWORK_BITS)
