@@ -39,7 +39,8 @@ ROOMS_BELOW: dict[str, tuple[str, ...]] = {
     "names": (),
     "env": (),
     "engine": (*FOR_ALL, "env", *BELOW_ENGINE),
-    "cli": (*FOR_ALL, "env", "engine", "net", "device", "view", "store"),
+    "demo": (*FOR_ALL, "env", "engine", "net", "device", "store"),
+    "cli": (*FOR_ALL, "env", "engine", "demo", "net", "device", "view", "store"),
     "__main__": ("cli", "env", "errors"),
     "__init__": (),
 }
@@ -54,6 +55,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "view": ("numpy", "av", "sdl2"),
     "store": ("nacl",),
     "engine": ("av", "numpy"),
+    "demo": ("numpy",),
     "cli": ("typer", "rich", "segno", "av"),
 }
 """Room -> the third-party libraries that it may import; a room that is not named may import none."""

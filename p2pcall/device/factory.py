@@ -86,7 +86,7 @@ def open_audio_source(
         case "silence" | "none":
             return files.PacedSource(lambda: repeat(SILENCE), scheduler)
         case "song":
-            from p2pcall.device.song import song_pcm
+            from p2pcall.device.drawn.song import song_pcm
 
             sung = files.cut(song_pcm())
             return files.PacedSource(lambda: cycle(sung), scheduler)
@@ -157,8 +157,8 @@ def open_video_source(
             fd = _fd(stdin)
             return _stream_video(FdReader(lambda: fd), STDIN, inputs, fps)
         case "test" | "person":
-            from p2pcall.device.person import Person
-            from p2pcall.device.testcard import TestCard
+            from p2pcall.device.drawn.person import Person
+            from p2pcall.device.drawn.testcard import TestCard
 
             draw = (TestCard() if spec == "test" else Person()).draw
             return video_in.PacedVideo(lambda: video_in.generated(draw, fps), DRAWN_SIZE, fps, endless=True)

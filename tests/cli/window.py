@@ -57,11 +57,13 @@ class Window:
         os.close(self._slave)
 
 
-def output_at(window: Window, *, plain: bool = False, stderr: TextIO | None = None) -> Output:
+def output_at(
+    window: Window, kind: type[Output] = Output, *, plain: bool = False, stderr: TextIO | None = None
+) -> Output:
     """With a terminal that has no guard: to start that process takes a moment, in which the loop stands still."""
     env = window.env()
     env.stderr = stderr or env.stderr
-    output = Output(env, plain=plain)
+    output = kind(env, plain=plain)
     assert output.terminal is not None
     output.terminal.close()
     output.terminal = Terminal(env.stdin.fileno(), env.stdout.fileno(), guard=False)

@@ -12,7 +12,8 @@ import pytest
 from virtual import run_virtual
 
 from p2pcall.codec.video import key_frame_size
-from p2pcall.device.song import song_pcm
+from p2pcall.demo.soundcheck import SoundCheck
+from p2pcall.device.drawn.song import song_pcm
 from p2pcall.engine import keys
 from p2pcall.engine.aside import aside
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
@@ -21,7 +22,6 @@ from p2pcall.engine.outcome import ENDINGS, Outcome
 from p2pcall.engine.people import People
 from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import CallSettings, MediaSettings
-from p2pcall.engine.soundcheck import SoundCheck
 from p2pcall.engine.station import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
 from p2pcall.env import Env

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from p2pcall.device import song
-from p2pcall.device.person import FPS, Painter, Person
-from p2pcall.device.song import LENGTH_S, MELODY, mouth_at, song_pcm
-from p2pcall.device.testcard import TestCard, read_counter
+from p2pcall.device.drawn import song
+from p2pcall.device.drawn.person import FPS, Painter, Person
+from p2pcall.device.drawn.song import LENGTH_S, MELODY, mouth_at, song_pcm
+from p2pcall.device.drawn.testcard import TestCard, read_counter
 
 
 def test_a_person_depends_on_the_number_only() -> None:

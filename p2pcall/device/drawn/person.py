@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from p2pcall.device.song import mouth_at
+from p2pcall.device.drawn.song import mouth_at
 
 WIDTH, HEIGHT, FPS = 320, 240, 15
 SMALL = 2_000
