@@ -24,8 +24,6 @@ VOICE_BPS = 40_000
 """
 MAX_PACKET_BYTES = 1_275
 """RFC 6716, 3.2.1: the longest frame that Opus has."""
-LOOKAHEAD_SAMPLES = 312
-"""How much later a sound leaves the decoder than it went into the encoder."""
 
 _SILK_SAMPLES = (480, 960, 1_920, 2_880)
 _HYBRID_SAMPLES = (480, 960)

@@ -162,7 +162,6 @@ class Microphone:
     """`--audio-in default` or a name."""
 
     def __init__(self, card: cards.Card, scheduler: Scheduler) -> None:
-        self.latency_s = 0.0
         self.endless, self.held = True, False
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
@@ -207,7 +206,6 @@ class Microphone:
             pcm = self._ring.read(size)
             left_s = len(self._ring) / (2 * self._channels * SAMPLE_RATE_HZ)
             captured = self._smooth(self._stamp - left_s)
-            self.latency_s = max(0.0, self._scheduler.time() - captured) + self._stream.latency_s
             self._on_frame(pcm if self._channels == 1 else _to_mono(pcm), captured - self._stream.latency_s)
 
     def _smooth(self, measured: float) -> float:

@@ -53,8 +53,6 @@ Note = Callable[[str], None]
 class AudioSource(Protocol):
     """A microphone, or what stands in for one."""
 
-    latency_s: float
-    """How old a sample is when it is handed over, beside the frame's own length."""
     endless: bool
     """It has no end of its own, as a microphone has none."""
     held: bool

@@ -74,10 +74,7 @@ class PacedSource:
         """`frames` is called by `start`; what it gives is taken one frame a tick, silence for `NOTHING_YET`. It may
         raise P2PCallError. `clock` is told where the sound is.
         """
-        self.latency_s = 0.0
         self.endless, self.held = endless, False
-        self.starved = 0
-        """Ticks that there was no frame for."""
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
         self._make = frames
@@ -110,7 +107,6 @@ class PacedSource:
         if pcm and self._clock is not None:
             self._clock.tell(self._given * FRAME_S, due - FRAME_S)
         self._given += bool(pcm)
-        self.starved += pcm == NOTHING_YET and not self.held
         if self._on_frame is not None:
             self._on_frame(pcm or SILENCE, due)
         if failure is not None and self.on_error is not None:

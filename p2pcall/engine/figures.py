@@ -1,6 +1,7 @@
 """The figures of a call: read once a second from everyone who counts, summed up at the end."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -37,7 +38,7 @@ class FigureKeeper:
     receive: AudioReceive
     playout: PlayoutThread | None
     sink_latency: Callable[[], float]
-    dropped: Callable[[], int]
+    dropped: Callable[[], Counter[str]]
     started_at: float
     cpu_s: Callable[[], float] = process_cpu_s
     delay_ms: float | None = None
@@ -94,7 +95,7 @@ class FigureKeeper:
         seconds = max(b.at - a.at, 1e-3)
         pulled = b.played + b.concealed - a.played - a.concealed
         size = self.playout.size if self.playout else None
-        rtt = self.peer.rtt
+        rtt, dropped = self.peer.rtt, self.dropped()
         return Figures(
             rtt_ms=None if rtt is None else round(rtt * 1000, 2),
             jitter_ms=round(self.receive.stats.jitter_s * 1000, 2),
@@ -106,7 +107,8 @@ class FigureKeeper:
             video_fps=round((b.decoded - a.decoded) / seconds, 1),
             video_size=None if size is None else f"{size[0]}x{size[1]}",
             cpu=round((b.cpu_s - a.cpu_s) / seconds, 4),
-            dropped=self.dropped(),
+            dropped=dropped.total(),
+            drops=dict(dropped),
             frames_shown=self.playout.shown if self.playout else 0,
         )
 

@@ -5,6 +5,7 @@ Leaves out how the call came about (`caller`, `listener`) and what the exit code
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -482,9 +483,9 @@ class LiveCall:
     def _set_hud(self, **changes: Any) -> None:
         self._board.tell(self._node.now(), **changes)
 
-    def _dropped(self) -> int:
+    def _dropped(self) -> Counter[str]:
         malformed = self._receive.malformed + (self._video.malformed if self._video else 0)
-        return sum(self._node.endpoint.dropped.values()) + malformed
+        return Counter[str](self._node.endpoint.dropped) + Counter(media=malformed)
 
     def _session_ms(self, at: float) -> int:
         return int((at - self._peer.session_start) * 1000)

@@ -19,8 +19,6 @@ _MARGIN_SHARE: Final = 50
 BAR_STAYS_S: Final = 3.0
 """Nothing has happened for so long: the status line begins to go."""
 BAR_FADES_S: Final = 0.4
-FADE_STEP_S: Final = 0.04
-"""Between two pictures of a line that fades: 25 a second."""
 
 
 class Box(NamedTuple):
@@ -75,12 +73,3 @@ class Fade:
             return 255
         left = self._stirred_at + BAR_STAYS_S + BAR_FADES_S - now
         return round(255 * min(1.0, max(0.0, left / BAR_FADES_S)))
-
-    def next_change(self, now: float) -> float | None:
-        """Seconds until it looks different; None if it stays as it is."""
-        alpha = self.alpha(now)
-        if self.pinned or alpha == 0:
-            return None
-        if alpha < 255:
-            return FADE_STEP_S
-        return max(FADE_STEP_S, self._stirred_at + BAR_STAYS_S - now)

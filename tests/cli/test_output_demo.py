@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from clirun import assert_told, run
+from fakeenv import fake_env
 from window import Window, output_at
 
 from p2pcall.cli import demo
@@ -103,7 +104,7 @@ def test_the_picture_comes_also_where_lines_alone_are_shown(at_terminal: bool) -
 
     async def work() -> None:
         output = (
-            output_at(window, DemoOutput, plain=True) if at_terminal else DemoOutput(Env.fake(), plain=True)
+            output_at(window, DemoOutput, plain=True) if at_terminal else DemoOutput(fake_env(), plain=True)
         )
         view = output.open_view("auto", lambda key: None)
         assert view is not None

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from fakeenv import fake_env
 from window import Window, output_at, run
 
 from p2pcall.cli.output import Output
-from p2pcall.env import Env
 
 pytestmark = pytest.mark.terminal
 LAST = b"[n] no "
@@ -101,7 +101,7 @@ def test_who_wants_quiet_or_events_is_not_asked(window: Window) -> None:
             output = Output(window.env(), **options)
             assert output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
-        with Output(Env.fake()) as output:
+        with Output(fake_env()) as output:
             assert not output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
 

@@ -7,6 +7,8 @@ import pty
 from collections.abc import Awaitable, Callable
 from typing import TextIO
 
+from fakeenv import fake_env
+
 from p2pcall.cli.output import Output
 from p2pcall.env import Env
 from p2pcall.view.terminal import Terminal
@@ -25,7 +27,7 @@ class Window:
         self.streams = [os.fdopen(os.dup(self._slave), mode) for mode in ("r", "w", "w")]
 
     def env(self) -> Env:
-        env = Env.fake(environ=TRUECOLOUR)
+        env = fake_env(environ=TRUECOLOUR)
         env.stdin, env.stdout, env.stderr = self.streams
         return env
 

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from fakeenv import fake_env
 from virtual import run_virtual
 
 from p2pcall.codec.video import key_frame_size
@@ -24,7 +25,6 @@ from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.station import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
-from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, JITTER_SHRINK_LOUD, JITTER_SHRINK_TICKS
 from p2pcall.media.packets import parse_audio
@@ -112,7 +112,7 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
     async def scene() -> None:
         settings = CallSettings("me", MediaSettings("silence", str(tmp_path / "out.wav"), "none", "none"))
         for call in range(2):
-            devices = open_devices(settings, Env.fake(), call)
+            devices = open_devices(settings, fake_env(), call)
             devices.speaker.play(lambda: bytes(1920))
             devices.close()
 
@@ -123,7 +123,7 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
 def test_a_missing_default_camera_is_a_warning_and_a_named_one_an_error() -> None:
     async def scene(video_in: str | None) -> list[str]:
         settings = CallSettings("me", MediaSettings("silence", "none", video_in, "none"))
-        devices = open_devices(settings, Env.fake())
+        devices = open_devices(settings, fake_env())
         devices.close()
         return [warning.slug for warning in devices.warnings]
 

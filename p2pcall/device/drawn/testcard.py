@@ -46,12 +46,3 @@ class TestCard:
         squares = [(n >> bit & 1) * 255 for bit in reversed(range(COUNTER_BITS))]
         picture[RAMP_END + 20 : RAMP_END + 20 + SQUARE] = np.repeat(squares, SQUARE)[None, :, None]
         return picture
-
-
-def read_counter(picture: np.ndarray) -> int:
-    """The number on a card (RGB, any size); what `draw` was given, modulo 65,536."""
-    height, width = picture.shape[:2]
-    row = picture[round((RAMP_END + 20 + SQUARE / 2) * height / HEIGHT)]
-    middles = ((np.arange(COUNTER_BITS) + 0.5) * width / COUNTER_BITS).astype(int)
-    bits = row[middles].mean(axis=1) > 127
-    return int(sum(int(bit) << COUNTER_BITS - 1 - place for place, bit in enumerate(bits)))

@@ -137,7 +137,6 @@ def test_a_microphone_gives_whole_frames_with_even_times(sound: FakeSound) -> No
     steps = [b - a for a, b in pairwise(times)]
     assert max(abs(step - 0.02) for step in steps) < 0.0005
     assert times[-1] == pytest.approx(scheduler.now - 0.01, abs=0.003)
-    assert mic.latency_s == pytest.approx(0.011, abs=0.003)
     mic.stop()
     eventually(lambda: stream.closed)
     stream.capture(numbered(1) * 2)

@@ -6,6 +6,7 @@ from ipaddress import ip_interface
 from typing import Any, ClassVar
 
 import pytest
+from fakeenv import seeded_entropy
 from zeroconf import (
     BadTypeInNameException,
     DNSQuestionType,
@@ -15,7 +16,6 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceInfo
 
-from p2pcall.env import seeded_entropy
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import discovery
 from p2pcall.net import link as net_link
