@@ -11,13 +11,14 @@ from p2pcall.cli.output import Output
 from p2pcall.cli.views import PlainView
 from p2pcall.demo.process import HOST
 from p2pcall.demo.run import whole_call
+from p2pcall.device.drawn import HEIGHT, WIDTH
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode
 from p2pcall.view.hud import HudState
 
-UNSEEN_SIZE: Final = (320, 240)
+UNSEEN_SIZE: Final = (WIDTH, HEIGHT)
 """The picture asked for where there is no terminal that shows it."""
 MAX_SECONDS: Final = 600.0
 """Longer than anybody watches: the call ends by itself."""

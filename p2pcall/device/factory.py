@@ -44,9 +44,8 @@ from p2pcall.device.streams import (
 )
 from p2pcall.device.y4m import StreamedY4m, Y4mFile
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import VIDEO_FPS
 
-DEFAULT_FPS = 15
-DRAWN_SIZE = (320, 240)
 STDIN = "standard input"
 
 
@@ -145,7 +144,7 @@ def open_audio_sink(
 
 
 def open_video_source(
-    spec: str, inputs: Inputs = DEFAULTS, *, fps: int = DEFAULT_FPS, stdin: BinaryIO | None = None
+    spec: str, inputs: Inputs = DEFAULTS, *, fps: int = VIDEO_FPS, stdin: BinaryIO | None = None
 ) -> VideoSource | None:
     """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file, a stream,
     `test`, `-`, and `person` for the demo; None for `none`. At most `fps` pictures a second.
@@ -157,11 +156,14 @@ def open_video_source(
             fd = _fd(stdin)
             return _stream_video(FdReader(lambda: fd), STDIN, inputs, fps)
         case "test" | "person":
+            from p2pcall.device.drawn import HEIGHT, WIDTH
             from p2pcall.device.drawn.person import Person
             from p2pcall.device.drawn.testcard import TestCard
 
             draw = (TestCard() if spec == "test" else Person()).draw
-            return video_in.PacedVideo(lambda: video_in.generated(draw, fps), DRAWN_SIZE, fps, endless=True)
+            return video_in.PacedVideo(
+                lambda: video_in.generated(draw, fps), (WIDTH, HEIGHT), fps, endless=True
+            )
         case "screen":
             return camera.open_screen(fps)
         case "camera":

@@ -23,9 +23,16 @@ from p2pcall.device.container import file_url
 from p2pcall.device.files import StreamFile, write_failure
 from p2pcall.device.outfile import OutFile
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import VIDEO_FPS
 
 FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
 """FFmpeg's name of the format that a file's name asks for."""
+KEY_EVERY_FRAMES = 30
+"""Where one can begin to play: two seconds."""
+MILLISECOND = Fraction(1, 1000)
+"""The unit of a picture's time in the file."""
+FILE_BPS = 1_500_000
+"""For the codecs that cannot be asked for a quality."""
 VIDEO_SUFFIXES = tuple(FORMATS)
 _CLUSTERS = {"cluster_time_limit": "500"}
 _FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
@@ -67,7 +74,7 @@ class FileVideo:
                 picture = self._canvas.fit(frame)
                 # Two pictures within a millisecond: the second one is moved, time stamps must grow.
                 self._last_ms = max(self._last_ms + 1, round((self._clock() - self._began) * 1000))
-                picture.pts, picture.time_base = self._last_ms, Fraction(1, 1000)
+                picture.pts, picture.time_base = self._last_ms, MILLISECOND
                 picture.pict_type = PictureType.NONE
                 if self._stream is not None:
                     self._container.mux(self._stream.encode(picture))
@@ -101,15 +108,15 @@ class FileVideo:
         container = av.open(where, "w", format=FORMATS[suffix], container_options=options)
         h264 = suffix != ".webm" and "libx264" in av.codecs_available
         codec = "libx264" if h264 else "libvpx" if suffix in (".webm", ".mkv") else "mpeg4"
-        stream = cast(VideoStream, container.add_stream(codec, rate=15))
+        stream = cast(VideoStream, container.add_stream(codec, rate=VIDEO_FPS))
         stream.width, stream.height, stream.pix_fmt = canvas.width, canvas.height, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        stream.codec_context.gop_size = 30
+        stream.time_base = stream.codec_context.time_base = MILLISECOND
+        stream.codec_context.gop_size = KEY_EVERY_FRAMES
         stream.codec_context.thread_count = 1
         if h264:
             stream.options = {"preset": "veryfast", "crf": "21", "tune": "zerolatency"}
         else:
-            stream.bit_rate = 1_500_000
+            stream.bit_rate = FILE_BPS
             if codec == "libvpx":
                 stream.options = {"deadline": "realtime", "cpu-used": "-6"}
         return container, stream

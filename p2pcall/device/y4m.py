@@ -12,25 +12,30 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from typing import Final
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
 from p2pcall.device.base import OnError, media_file_error
-from p2pcall.device.canvas import VIEW, Canvas, plane_pixels
+from p2pcall.device.canvas import BLACK_LUMA, NO_COLOUR, VIEW, Canvas, plane_pixels
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
 from p2pcall.device.picture import Developer
 from p2pcall.device.pipes import STDOUT, FdWriter, Peeked, write_error
 from p2pcall.device.streams import MakeWriter
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import VIDEO_FPS
 
 Y4M_MARK = b"YUV4MPEG2"
 MAX_LINE_BYTES = 256
 MAX_SIDE = 4_096
+MIN_FPS: Final = Fraction(1, 60)
+"""Slower or faster is no film but a broken header."""
+MAX_FPS: Final = 240
 WRITE_QUEUE_FRAMES = 1
-OUTPUT_FPS = 15
+OUTPUT_FPS: Final = VIDEO_FPS
 FRAME = b"FRAME\n"
 MOST_REPEATS = 2 * OUTPUT_FPS
 """Of one picture in a file: written at one go, 14 MB at most."""
@@ -56,7 +61,7 @@ class Header:
             raise ValueError(f"a picture of {self.width}x{self.height}")
         above, _, below = values.get("F", "15:1").partition(":")
         self.fps = Fraction(int(above), int(below or "1")) if int(below or "1") else Fraction(0)
-        if not Fraction(1, 60) <= self.fps <= 240:
+        if not MIN_FPS <= self.fps <= MAX_FPS:
             raise ValueError("no rate")
         colours = values.get("C", "420jpeg")
         name = "mono" if colours == "mono" else colours[:3]
@@ -87,7 +92,7 @@ class Header:
 
 
 def _black(width: int, height: int) -> bytes:
-    return bytes([16]) * (width * height) + bytes([128]) * (width * height // 2)
+    return bytes([BLACK_LUMA]) * (width * height) + bytes([NO_COLOUR]) * (width * height // 2)
 
 
 def header(size: tuple[int, int]) -> bytes:
@@ -104,7 +109,7 @@ def frame_bytes(frame: av.VideoFrame) -> bytes:
 class Y4mVideo:
     """A VideoSource of y4m as it comes."""
 
-    size = (640, 480)
+    size = VIEW
     endless = False
 
     def __init__(self, reader: Peeked, name: str = "standard input") -> None:

@@ -4,11 +4,15 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from p2pcall.engine.audio import AudioReceive
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.events import Figures
 from p2pcall.proto.peer import Peer
+
+LEAST_S: Final = 0.001
+"""Between two marks, so that a rate is a number."""
 
 
 def process_cpu_s() -> float:
@@ -92,7 +96,7 @@ class FigureKeeper:
         )
 
     def _between(self, a: _Mark, b: _Mark) -> Figures:
-        seconds = max(b.at - a.at, 1e-3)
+        seconds = max(b.at - a.at, LEAST_S)
         pulled = b.played + b.concealed - a.played - a.concealed
         size = self.playout.size if self.playout else None
         rtt, dropped = self.peer.rtt, self.dropped()

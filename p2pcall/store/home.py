@@ -25,7 +25,8 @@ from pathlib import Path
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-MAX_FILE_BYTES = 8 << 20
+MEBIBYTE = 1 << 20
+MAX_FILE_BYTES = 8 * MEBIBYTE
 """Larger files are not ours."""
 LOCK_TRIES = 500
 LOCK_PAUSE_S = 0.01
@@ -217,7 +218,7 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     finally:
         os.close(fd)
     if len(data) > MAX_FILE_BYTES:
-        raise damaged(path, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+        raise damaged(path, f"it is larger than {MAX_FILE_BYTES // MEBIBYTE} MiB")
     return data
 
 

@@ -8,7 +8,9 @@ nothing has happened for a while. Leaves out: text, and who draws (`window_main`
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-FIRST_SIZE: Final = (640, 480)
+from p2pcall.media.constants import VIDEO_MAX_HEIGHT, VIDEO_MAX_WIDTH
+
+FIRST_SIZE: Final = (VIDEO_MAX_WIDTH, VIDEO_MAX_HEIGHT)
 """A new window, and what is asked for until it has told its size: the most that is sent today."""
 LEAST_SIZE: Final = (160, 120)
 _OWN_SHARE: Final = 4

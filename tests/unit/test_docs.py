@@ -32,7 +32,7 @@ from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.errors import ExitCode
-from p2pcall.net.address import DEFAULT_PORT, parse_target
+from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -149,7 +149,7 @@ def test_an_option_tells_its_default_and_its_choices(name: str) -> None:
 
 def test_options_name_what_they_take() -> None:
     described = options_section()
-    assert f"0 to {options.MAX_PORT};" in " ".join(described["--port"].body)
+    assert f"0 to {MAX_PORT};" in " ".join(described["--port"].body)
     picture = described["--video-out"].body
     assert set(SCREEN_MODES) <= marked(picture, "Cm")
     assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-WIDTH, HEIGHT = 320, 240
-FPS = 15
+from p2pcall.device.drawn import FPS, HEIGHT, WIDTH
+
 BARS = ((192, 192, 192), (192, 192, 0), (0, 192, 192), (0, 192, 0), (192, 0, 192), (192, 0, 0), (0, 0, 192))
 """The seven 75 % bars of SMPTE EG 1, left to right."""
 SWEEP_S = 4.0
