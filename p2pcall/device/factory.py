@@ -30,6 +30,7 @@ from p2pcall.device.container import Media
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock
+from p2pcall.device.picture_file import PictureFile
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
@@ -42,7 +43,7 @@ from p2pcall.device.streams import (
     stream_frames,
     writer_to,
 )
-from p2pcall.device.y4m import StreamedY4m, Y4mFile
+from p2pcall.device.y4m import StreamedY4m, Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import VIDEO_FPS
 
@@ -206,7 +207,7 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile 
         hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(PICTURE_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
     target = file or OutFile(spec)
-    return Y4mFile(target) if suffix == ".y4m" else video_files.FileVideo(target)
+    return PictureFile(target, Y4mWriter if suffix == ".y4m" else video_files.FilmWriter)
 
 
 def _streamed(make: MakeWriter, what: str) -> PictureOut:
