@@ -218,7 +218,7 @@ class WavWriter:
 
 
 def wav_header(data_bytes: int) -> bytes:
-    """Of 48 kHz mono with 16 bits."""
+    """Of 48 kHz mono with 16 bits. Not by `wave`: it wants to go back in the file, and takes every write for whole."""
     form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * 2, 2, PCM_BITS)
     body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", data_bytes)
     return b"RIFF" + struct.pack("<I", min(WAV_UNKNOWN, len(body) + data_bytes)) + body

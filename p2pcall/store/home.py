@@ -52,7 +52,8 @@ class Home:
     def locate(cls, environ: Mapping[str, str], override: str | None = None) -> "Home":
         """`override` (--home), else `P2PCALL_HOME`, else the platform's directories.
 
-        Nothing is created yet.
+        Nothing is created yet. Not by `platformdirs`: on macOS it lets XDG variables move the place, and without HOME
+        it takes another one.
         """
         one = override or environ.get("P2PCALL_HOME")
         if one:

@@ -1,7 +1,6 @@
 """The question after a call: what keeps somebody, under which name, and that nothing but an answer does."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from fakeenv import fake_env
@@ -11,13 +10,6 @@ from p2pcall.cli.output import Output
 
 pytestmark = pytest.mark.terminal
 LAST = b"[n] no "
-
-
-@pytest.fixture
-def window() -> Iterator[Window]:
-    made = Window()
-    yield made
-    made.close()
 
 
 async def close(output: Output) -> None:
