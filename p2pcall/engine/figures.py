@@ -8,6 +8,7 @@ from typing import Final
 
 from p2pcall.engine.audio import AudioReceive
 from p2pcall.engine.video import PlayoutThread
+from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
 from p2pcall.proto.peer import Peer
 
@@ -115,6 +116,17 @@ class FigureKeeper:
             drops=dict(dropped),
             frames_shown=self.playout.shown if self.playout else 0,
         )
+
+
+def media_drops(receive: AudioReceive, video: VideoPath | None) -> Counter[str]:
+    """What came for sound and picture and was of no use, by reason."""
+    sound = receive.buffer.counters
+    return Counter(
+        malformed=receive.malformed + (video.malformed if video else 0),
+        late=sound.late + sound.skipped,
+        unlikely=sound.rejected,
+        unwanted=video.unwanted if video else 0,
+    )
 
 
 def in_words(figures: Figures) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from p2pcall.engine import keys
 from p2pcall.engine.aside import aside
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
 from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
+from p2pcall.engine.figures import media_drops
 from p2pcall.engine.outcome import ENDINGS, Outcome
 from p2pcall.engine.people import People
 from p2pcall.engine.ringtone import ring
@@ -470,3 +472,11 @@ def ticks_to_merge(amplitude: float) -> int:
 def test_a_delay_shrinks_in_a_pause_before_it_shrinks_in_a_word() -> None:
     longer = JITTER_SHRINK_TICKS * JITTER_SHRINK_LOUD - JITTER_SHRINK_TICKS
     assert ticks_to_merge(10_000) - ticks_to_merge(0) == longer
+
+
+def test_what_is_of_no_use_to_sound_and_picture_is_told_by_its_reason() -> None:
+    receive = AudioReceive(lambda: 1.0)
+    assert media_drops(receive, None) + Counter() == {}
+    receive.on_payload(b"no sound")
+    receive.buffer.counters.late, receive.buffer.counters.skipped, receive.buffer.counters.rejected = 2, 3, 4
+    assert media_drops(receive, None) + Counter() == {"malformed": 1, "late": 5, "unlikely": 4}
