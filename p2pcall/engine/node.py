@@ -27,7 +27,9 @@ MAX_EARLY: Final = 32
 """Payloads kept between the moment at which a call is active and that at which somebody takes them: half a second."""
 SLEEP_S = 1.0
 """Less sleep than that is made up for when there has been more."""
-LINGER_S = 1.5
+LOOK_EVERY_S: Final = 0.01
+"""Between two looks whether all goodbyes are acknowledged."""
+GOODBYE_WAIT_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
 
@@ -211,9 +213,9 @@ class Node:
 
     async def close(self) -> None:
         """Let goodbyes out (bounded), then close the sockets."""
-        deadline = self.now() + LINGER_S
+        deadline = self.now() + GOODBYE_WAIT_S
         while not self.endpoint.idle and self.now() < deadline:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_EVERY_S)
         if self._driver is not None:
             self._driver.close()
 

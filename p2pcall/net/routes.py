@@ -25,6 +25,8 @@ ROUTES_KEPT = 256
 CHECK_S = 2.0
 """So often the routing table is asked again for an address in use (one connect() of 10 µs); it is also what
 roaming can take longer by."""
+IPV4_BYTES = 4
+IPV6_BYTES = 16
 IP_PKTINFO = 8
 """Linux's number, which Python's socket module does not have everywhere."""
 PKTINFO4_BYTES = 12
@@ -148,7 +150,7 @@ def _local_address(ancillary: Ancillary) -> bytes:
     """The own address, packed, that a datagram was sent to; empty where the system does not tell."""
     for level, kind, body in ancillary:
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and len(body) == PKTINFO6_BYTES:
-            return body[:16]
+            return body[:IPV6_BYTES]
         if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO) and len(body) == PKTINFO4_BYTES:
             return body[4:8]
     return b""
@@ -159,8 +161,8 @@ def _source(route: _Route) -> Ancillary:
 
     Interface 0: the routing table, or the zone, chooses it.
     """
-    if len(route.local) == 16:
+    if len(route.local) == IPV6_BYTES:
         return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, route.local + struct.pack("=I", 0))]
-    if len(route.local) == 4:
-        return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I", 0) + route.local + bytes(4))]
+    if len(route.local) == IPV4_BYTES:
+        return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I", 0) + route.local + bytes(IPV4_BYTES))]
     return []

@@ -311,7 +311,7 @@ RTO_MIN_S: Final = 0.1
 RTO_MAX_S: Final = 2.0
 """Never wait longer: people are waiting."""
 NAME_BYTES: Final = 64
-"""Longest name in a call message, UTF-8."""
+"""Longest name, UTF-8: in a call message, of a contact, and as an option. What is longer is compared so far."""
 FIRST_ENGINE_MESSAGE: Final = 64
 """Control message types from here on belong to the owner of the line and are passed up and down as they
 are."""

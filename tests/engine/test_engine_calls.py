@@ -304,6 +304,27 @@ def test_a_changed_key_for_a_pinned_name_is_a_hard_stop(tmp_path: Path) -> None:
     run_virtual(scene)
 
 
+def test_what_is_thrown_away_is_told_by_its_reason(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        alice_ui, bob_ui = FakeUi(), FakeUi()
+        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        task = await listening(bob)
+        calling = asyncio.ensure_future(
+            dial(station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0))
+        )
+        await bob_ui.wait(events.Connected)
+        for data in (b"", b"\xff" * 100, b"\xff" * 100):
+            network.carry(data, (ALICE, 4000), (BOB, 51729))
+        await calling
+        await task
+        figures = bob_ui.of(events.Ended)[0].figures
+        assert (figures.drops["length"], figures.drops["type"]) == (1, 2)
+        assert figures.dropped == sum(figures.drops.values())
+
+    run_virtual(scene)
+
+
 def test_mute_sends_silence_at_the_same_cadence_and_tells_the_other_side(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()

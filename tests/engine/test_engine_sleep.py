@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from calls import ALICE, BOB, FakeUi, dial, listening, station
+from fakeenv import FakeClock
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -13,7 +14,6 @@ from p2pcall.engine.node import Line
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer
 from p2pcall.engine.station import Station
-from p2pcall.env import FakeClock
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.proto.messages import Reason

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-WIDTH, HEIGHT = 320, 240
-FPS = 15
+from p2pcall.device.drawn import FPS, HEIGHT, WIDTH
+
 BARS = ((192, 192, 192), (192, 192, 0), (0, 192, 192), (0, 192, 0), (192, 0, 192), (192, 0, 0), (0, 0, 192))
 """The seven 75 % bars of SMPTE EG 1, left to right."""
 SWEEP_S = 4.0
@@ -46,12 +46,3 @@ class TestCard:
         squares = [(n >> bit & 1) * 255 for bit in reversed(range(COUNTER_BITS))]
         picture[RAMP_END + 20 : RAMP_END + 20 + SQUARE] = np.repeat(squares, SQUARE)[None, :, None]
         return picture
-
-
-def read_counter(picture: np.ndarray) -> int:
-    """The number on a card (RGB, any size); what `draw` was given, modulo 65,536."""
-    height, width = picture.shape[:2]
-    row = picture[round((RAMP_END + 20 + SQUARE / 2) * height / HEIGHT)]
-    middles = ((np.arange(COUNTER_BITS) + 0.5) * width / COUNTER_BITS).astype(int)
-    bits = row[middles].mean(axis=1) > 127
-    return int(sum(int(bit) << COUNTER_BITS - 1 - place for place, bit in enumerate(bits)))

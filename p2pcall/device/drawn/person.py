@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from p2pcall.device.song import mouth_at
+from p2pcall.device.drawn import FPS, HEIGHT, WIDTH
+from p2pcall.device.drawn.song import mouth_at
 
-WIDTH, HEIGHT, FPS = 320, 240, 15
 SMALL = 2_000
 """Samples up to which the three planes are painted in one step: less to call, but more memory at once."""
 

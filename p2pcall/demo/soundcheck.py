@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pcall.device.song import song_pcm
+from p2pcall.device.drawn.song import song_pcm
 
 FRAMES_KEPT = 1500
 """Thirty seconds of playout are enough to judge."""

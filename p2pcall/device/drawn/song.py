@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from p2pcall.device.base import SAMPLE_RATE_HZ
+from p2pcall.media.constants import FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
 BEAT_S = 0.42
 PEAK = 0.5
@@ -90,13 +90,13 @@ def mouth_at(seconds: float) -> tuple[float, float]:
 @cache
 def song_pcm() -> bytes:
     """The phrase as 16-bit mono PCM at 48 kHz; a whole number of 20 ms frames."""
-    frame = SAMPLE_RATE_HZ // 50
+    frame = FRAME_SAMPLES
     count = round(LENGTH_S * SAMPLE_RATE_HZ / frame) * frame
     pitch_hz, level, breath, formants = _score(count)
     sound = _voice(count, pitch_hz, level, formants) + 0.05 * _breath(count, breath)
     sound += 0.16 * _plucks(count)
     sound = _room(sound)
-    pcm: bytes = (sound * (PEAK * 32_767 / np.max(np.abs(sound)))).astype("<i2").tobytes()
+    pcm: bytes = (sound * (PEAK * PCM_MAX / np.max(np.abs(sound)))).astype("<i2").tobytes()
     return pcm
 
 
