@@ -7,13 +7,16 @@ engine. A device that fails while it runs says so once through `on_error` and is
 any clock of its own: time is `Scheduler.time()`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import av
+from typing import TYPE_CHECKING, Any, Protocol
 
 from p2pcall.errors import ExitCode, P2PCallError
+
+if TYPE_CHECKING:
+    import av
 
 SAMPLE_RATE_HZ = 48_000
 FRAME_S = 0.02
