@@ -43,6 +43,7 @@ async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
             window.close()
     for warning in devices.warnings:
         ui.emit(events.Warning(warning.slug, warning.text))
+    gc.enable()
     gc.freeze()  # the libraries' objects are there to stay: looking through them holds the sound up for 50 ms
     return devices
 
