@@ -98,8 +98,8 @@ def _bug(error: Exception) -> P2PCallError:
 def run() -> None:
     """Entry point of the `p2pcall` command.
 
-    Nothing is garbage while libraries are loaded, and looking for it takes a tenth of the time: commands that last begin
-    with it when all is loaded (`engine.preparing`, `lan`).
+    Nothing is garbage while libraries are loaded, and looking for it takes a tenth of the time: commands that last
+    begin with it when all is loaded (`engine.preparing`, `lan`).
     """
     leave_nothing()
     gc.disable()

@@ -153,6 +153,7 @@ class Caller:
             line.hang_up(Reason.HUNG_UP)
             raise
         self._tell_dialling()
+        self._settle_refused()
         if self._up_at is None:
             return line
         waited_s = self._node.now() - self._up_at
@@ -267,12 +268,13 @@ class Caller:
 
     def _unreachable(self, address: Address, errno: int) -> None:
         self._refused[address] = errno
-        line = self._line
-        if (
-            line is not None
-            and not line.peer.established
-            and self._refused.keys() >= set(self._found.addresses)
-        ):
+        self._settle_refused()
+
+    def _settle_refused(self) -> None:
+        """Nobody is given up before we are ready: who is called may be starting just now, as we are."""
+        line, ready = self._line, self._devices is not None
+        everywhere = self._refused.keys() >= set(self._found.addresses)
+        if line is not None and ready and everywhere and not line.peer.established:
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:
