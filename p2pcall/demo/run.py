@@ -93,6 +93,10 @@ class Witness:
     def waiting(self) -> None:
         """Nobody calls a demo."""
 
+    def load_view(self) -> None:
+        """Pass on."""
+        self.output.load_view()
+
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """Pass on."""
         return self.output.open_view(mode, on_key)

@@ -7,14 +7,17 @@ engine. A device that fails while it runs says so once through `on_error` and is
 any clock of its own: time is `Scheduler.time()`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-import av
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_BYTES
+
+if TYPE_CHECKING:
+    import av
 
 SILENCE: Final = bytes(FRAME_BYTES)
 """One frame of sound: 20 ms, signed 16-bit little-endian mono."""

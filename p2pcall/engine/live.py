@@ -22,7 +22,7 @@ from p2pcall.engine.cadence import Cadence
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
 from p2pcall.engine.node import Line, Node, Told
-from p2pcall.engine.outcome import GOODBYES
+from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.people import Who
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
@@ -48,17 +48,6 @@ from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
 
-WISHES = {
-    "hung-up": Reason.HUNG_UP,
-    "signal": Reason.HUNG_UP,
-    "eof": Reason.HUNG_UP,
-    "stdout-closed": Reason.HUNG_UP,
-    "max-duration": Reason.MAX_DURATION,
-    "failed": Reason.FAILED,
-    "not-verified": Reason.HUNG_UP,
-    "unheard": Reason.HUNG_UP,
-}
-"""What on this side ends a call that is up, and what the other side is told of it."""
 TICK_S = media.REPORT_INTERVAL_S
 EARLY_REPORTS_S = (0.03, 0.1, 0.3)
 """The first report says how many pixels are wanted, and nothing is filmed for us before it is there: it is sent

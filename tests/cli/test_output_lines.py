@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from typing import TextIO, cast
+from typing import TextIO
 
 import pytest
 from clirun import FULL, needs_full
@@ -16,7 +16,6 @@ from p2pcall import events
 from p2pcall.cli.lines import QUEUE_LINES, LineWriter
 from p2pcall.cli.output import MAX_HELD, Output
 from p2pcall.cli.stdout import StdoutClosed
-from p2pcall.cli.views import ScreenView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -325,7 +324,7 @@ def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
 
     async def work() -> None:
         with Output(made) as output:
-            output._view = cast(ScreenView, object())
+            output._drawn = True
             for number in range(3 * MAX_HELD):
                 output.emit(events.Warning("slug", f"number {number}"))
             assert told(made) == ""

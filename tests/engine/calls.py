@@ -1,7 +1,7 @@
 """Two stations on a network in memory, in virtual time, with the sound sources and sinks that need no hardware."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from virtual import Network
 
 from p2pcall import events
 from p2pcall.engine.caller import Caller
-from p2pcall.engine.devices import open_devices
+from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
@@ -74,6 +74,9 @@ class FakeUi:
     def waiting(self) -> None:
         self.waits += 1
 
+    def load_view(self) -> None:
+        pass
+
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:
         self.press = on_key
         return
@@ -116,10 +119,15 @@ async def listening(side: Station) -> "asyncio.Task[Outcome]":
     return task
 
 
+def look(side: Station) -> Callable[[], Coroutine[Any, Any, Devices]]:
+    """How a caller of that side finds its devices: at once."""
+
+    async def found() -> Devices:
+        return open_devices(side.settings, side.env)
+
+    return found
+
+
 async def dial(side: Station, host: str = BOB) -> Outcome:
     """`dial` to its end."""
-    devices = open_devices(side.settings, side.env)
-    try:
-        return await Caller(side, devices, parse_target(host), host).run()
-    finally:
-        devices.close()
+    return await Caller(side, look(side), parse_target(host), host).run()
