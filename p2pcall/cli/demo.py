@@ -19,8 +19,9 @@ from typing import Any
 
 import p2pcall
 from p2pcall import events
-from p2pcall.cli.options import check_video_out, usage
+from p2pcall.cli.options import check_video_out
 from p2pcall.cli.output import Output
+from p2pcall.cli.values import usage
 from p2pcall.cli.views import PlainView
 from p2pcall.device.factory import open_audio_sink, open_video_sink
 from p2pcall.device.outfile import OutFile
@@ -190,7 +191,7 @@ class Person:
 def run_demo(env: Env, *, seconds: float, video_out: str, confirm: bool, json: bool, plain: bool) -> ExitCode:
     """The whole demo; prints the summary on stdout (with `json` the call's events instead)."""
     if not 1 <= seconds <= MAX_SECONDS:
-        raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}")
+        raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}, not {seconds:g}")
     if video_out == "-":
         raise usage("the demo's summary goes to standard output, the picture cannot", "--video-out demo.mkv")
     check_video_out(video_out)

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from p2pcall.cli.options import check_dialable, own_name, usage
+from p2pcall.cli.options import check_dialable, own_name
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
+from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.contacts import SHORT_FINGERPRINT, Contacts, as_typed, normalise_name
