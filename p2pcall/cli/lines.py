@@ -115,9 +115,6 @@ class LineWriter:
         self._queue.clear()
         self._may_go = 0
         self._changed.notify_all()
-        if self._loop is not None and self._on_closed is not None:
-            with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
-                self._loop.call_soon_threadsafe(self._on_closed)
 
     # --- the thread --------------------------------------------------------------------------------------------
 
@@ -129,6 +126,9 @@ class LineWriter:
             with self._changed:
                 if self.failure is None:
                     self._fail(write_error(error))
+        if self.failure is not None and self._loop is not None and self._on_closed is not None:
+            with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
+                self._loop.call_soon_threadsafe(self._on_closed)
 
     def _next(self) -> str | None:
         with self._changed:

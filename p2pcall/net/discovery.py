@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from zeroconf import (
+from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not have all that it documents
     BadTypeInNameException,
     DNSOutgoing,
     DNSQuestion,

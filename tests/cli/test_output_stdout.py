@@ -88,7 +88,7 @@ def test_a_reader_that_goes_is_noticed_though_nothing_is_written() -> None:
             async with asyncio.timeout(10):
                 await gone.wait()
             assert isinstance(writer.failure, StdoutClosed)
-            assert not writer.close()
+            assert not await asyncio.to_thread(writer.close)
 
     asyncio.run(scene())
 

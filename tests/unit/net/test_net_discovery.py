@@ -420,14 +420,7 @@ def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
 
 def test_whether_a_name_is_free_is_asked_so_that_all_hear_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer to the asker alone goes to one of the programs that have the port, mostly another one."""
-
-    class Registering(Silent):
-        asked: list[Any]
-
-        async def async_register_service(self, *_: object, **__: object) -> None:
-            self.asked = [*self.packets]
-
-    silent = Registering()
+    silent = Silent()
     monkeypatch.setattr(net_link, "look", lambda _: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: silent)
 
@@ -438,8 +431,7 @@ def test_whether_a_name_is_free_is_asked_so_that_all_hear_the_answer(monkeypatch
         await announcer.stop()
 
     run(story)
-    (packet,) = silent.asked
-    (question,) = DNSIncoming(packet.packets()[0]).questions
+    (question,) = DNSIncoming(silent.packets[0].packets()[0]).questions
     assert (question.name, question.type, question.unicast) == (SERVICE_TYPE, TYPE_PTR, False)
 
 
