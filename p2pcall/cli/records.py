@@ -291,7 +291,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
     _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
     them = clean(contact.name)
     _print(env, f"\nDoes {them} see the same number, under `p2pcall contacts show` for you?")
-    env.stdout.write("[y] it is the same  [n] it is not  (anything else: not compared) ")
+    env.stdout.write("type yes or no, then Enter; anything else changes nothing: ")
     env.stdout.flush()
     said = env.stdin.readline().strip().lower()
     if said not in ("y", "yes", "n", "no"):

@@ -419,7 +419,6 @@ def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
 
 
 def test_whether_a_name_is_free_is_asked_so_that_all_hear_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer to the asker alone goes to one of the programs that have the port, mostly another one."""
     silent = Silent()
     monkeypatch.setattr(net_link, "look", lambda _: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: silent)
