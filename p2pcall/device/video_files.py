@@ -124,7 +124,7 @@ class FileVideo:
                 self._to.close()
         with suppress(OSError):
             self._file.finish()  # what there is, is kept
-        told = error if isinstance(error, P2PCallError) else write_failure(error, self._path)
+        told = error if isinstance(error, P2PCallError) else write_failure(error, self._file.name)
         if self.on_error is not None:
             self.on_error(told)
 

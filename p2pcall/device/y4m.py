@@ -277,6 +277,6 @@ class Y4mFile:
             if self._out is not None:
                 self._out.close()
             self._file.finish()  # what there is, is kept
-        told = error if isinstance(error, P2PCallError) else write_error(error, str(self._file.path))
+        told = error if isinstance(error, P2PCallError) else write_error(error, self._file.name)
         if self.on_error is not None:
             self.on_error(told)
