@@ -41,22 +41,15 @@ def _run(argv: Sequence[str], env: Env) -> int:
     import typer
 
     from p2pcall.cli.app import app
+    from p2pcall.cli.values import mistyped
 
     try:
         result = app(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
     except typer.TyperException as error:
-        text = _message(error)
-        raise P2PCallError("usage", text, ExitCode.USAGE) from error
+        raise mistyped(error) from error
     except typer.Abort as error:
         raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED) from error
     return result if isinstance(result, int) else int(ExitCode.OK)
-
-
-def _message(error: Exception) -> str:
-    """What the option parser says, in our way of writing."""
-    tell = getattr(error, "format_message", None)
-    text = str(tell() if tell is not None else error).strip().rstrip(".")
-    return text[:1].lower() + text[1:]
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from p2pcall.cli.options import check_video_out, usage
+from p2pcall.cli.options import check_video_out
 from p2pcall.cli.output import Output
+from p2pcall.cli.values import usage
 from p2pcall.cli.views import PlainView
 from p2pcall.demo.process import HOST
 from p2pcall.demo.run import whole_call
@@ -49,7 +50,7 @@ class Unseen(PlainView):
 def run_demo(env: Env, *, seconds: float, video_out: str, confirm: bool, json: bool, plain: bool) -> ExitCode:
     """The whole demo; P2PCallError for options that do not go together."""
     if not 1 <= seconds <= MAX_SECONDS:
-        raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}")
+        raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}, not {seconds:g}")
     if video_out == "-":
         raise usage("the demo's summary goes to standard output, the picture cannot", "--video-out demo.mkv")
     check_video_out(video_out)

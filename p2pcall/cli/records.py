@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from p2pcall.cli.options import check_dialable, own_name, usage
+from p2pcall.cli.options import check_dialable, own_name
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
+from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.contacts import SHORT_FINGERPRINT, Contacts, as_typed, normalise_name
@@ -293,7 +294,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
     _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
     them = clean(contact.name)
     _print(env, f"\nDoes {them} see the same number, under `p2pcall contacts show` for you?")
-    env.stdout.write("[y] it is the same  [n] it is not  (anything else: not compared) ")
+    env.stdout.write("type yes or no, then Enter; anything else changes nothing: ")
     env.stdout.flush()
     said = env.stdin.readline().strip().lower()
     if said not in ("y", "yes", "n", "no"):

@@ -196,7 +196,8 @@ def list_v4l2(sys_class: Path = V4L2_CLASS) -> list[tuple[str, str]]:
 def _match(name: str | None, cameras: list[tuple[str, str]]) -> str:
     if not cameras:
         hint = f"plug one in, or {_without('call')}"
-        raise device_error("no-camera", "there is no camera", hint)
+        asked = "there is no camera" if name is None else f"there is no camera {name!r}, nor any other"
+        raise device_error("no-camera", asked, hint)
     if name is None:
         return cameras[0][1]
     wanted = name.casefold()

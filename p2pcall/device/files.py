@@ -286,7 +286,7 @@ class FileWriter:
                 if self._stream is not None:
                     self._stream.close()
                 file.finish()
-            raise write_failure(error, str(file.path)) from error
+            raise write_failure(error, file.name) from error
 
     def write(self, pcm: bytes) -> None:
         if self._stream is None or not self._stream.behind:
@@ -347,6 +347,7 @@ class PacedSink:
             writer, self._writer = self._writer, None
             with suppress(OSError, av.FFmpegError):
                 writer.close()
-            told = write_failure(error, self._what)
+            what = writer.file.name if isinstance(writer, FileWriter) else self._what
+            told = write_failure(error, what)
             if self.on_error is not None:
                 self.on_error(told)

@@ -37,6 +37,11 @@ class OutFile:
         """Told, in any thread, when the file has another name than was asked for."""
 
     @property
+    def name(self) -> str:
+        """The file that is written, which is not always the one that was asked for."""
+        return str(self._name)
+
+    @property
     def is_plain(self) -> bool:
         """An ordinary file, or to become one; not a pipe or a device."""
         try:

@@ -94,6 +94,6 @@ class PictureFile:
             self._writer.abandon()
         with suppress(OSError):
             self._file.finish()  # what there is, is kept
-        told = error if isinstance(error, P2PCallError) else write_failure(error, str(self._file.path))
+        told = error if isinstance(error, P2PCallError) else write_failure(error, self._file.name)
         if self.on_error is not None:
             self.on_error(told)

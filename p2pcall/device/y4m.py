@@ -23,14 +23,13 @@ from p2pcall.device.pace import Pacer
 from p2pcall.device.picture import Developer
 from p2pcall.device.pipes import STDOUT, FdWriter, Peeked, write_error
 from p2pcall.device.streams import MakeWriter
-from p2pcall.media.constants import VIDEO_FPS
+from p2pcall.media.constants import MAX_FPS, VIDEO_FPS
 
 Y4M_MARK = b"YUV4MPEG2"
 MAX_LINE_BYTES = 256
 MAX_SIDE = 4_096
 MIN_FPS: Final = Fraction(1, 60)
 """Slower or faster is no film but a broken header."""
-MAX_FPS: Final = 240
 WRITE_QUEUE_FRAMES = 1
 OUTPUT_FPS: Final = VIDEO_FPS
 FRAME = b"FRAME\n"

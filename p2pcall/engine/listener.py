@@ -251,6 +251,8 @@ class Listener:
             await self._keep(ring)
             if not self._over.done():
                 self._over.set_result(ring.outcome)
+        elif stop and self._station.interrupts.what is not None:  # it came together with the answer
+            self._interrupted(self._station.interrupts.what)
         elif self._engaged is self._aside is None:
             self._tell_waiting()
             if ring.outcome is not None:

@@ -17,7 +17,7 @@ from p2pcall.engine import keys
 from p2pcall.engine.aside import Chores
 from p2pcall.engine.audience import Audience
 from p2pcall.engine.audio import AudioReceive, AudioSend
-from p2pcall.engine.board import Board, no_camera
+from p2pcall.engine.board import Board, no_camera, unshown
 from p2pcall.engine.cadence import Cadence
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
@@ -107,6 +107,7 @@ class LiveCall:
             words=self._peer.sas,
             video_on=self._video_on,
             remote_video=remote_video,
+            unshown=unshown(settings),
         )
         self._board = Board(hud, self._connected_at)
         self._video: VideoPath | None = None

@@ -104,6 +104,7 @@ STORE_RESENDS = 4  # of one fragment: a hostile nack gets no more than four time
 VIDEO_MAX_WIDTH = 640  # no terminal has more cells, and a core has other things to do
 VIDEO_MAX_HEIGHT = 480
 VIDEO_FPS = 15  # half of what cameras give; enough for faces, and the encoder costs half
+MAX_FPS = 240  # what the fastest screens show
 VIDEO_MIN_SIDE = 16  # one macroblock
 VIDEO_RATE_REFERENCE = 160 * 120 * 15  # pixels a second ...
 VIDEO_RATE_REFERENCE_BPS = 120_000  # ... that need this; 320x240 at 15 gets 364 kb/s, 640x480 1103

@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from zeroconf import (
+from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not have all that it documents
     BadTypeInNameException,
+    DNSOutgoing,
+    DNSQuestion,
     DNSQuestionType,
     NonUniqueNameException,
     RecordUpdate,
@@ -44,6 +46,8 @@ SERVICE_TYPE = "_p2pcall._udp.local."
 TXT = {"v": "1"}
 TYPE_SRV = 33
 """RFC 2782."""
+TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
+"""RFC 1035, sections 3.2.2, 3.2.4 and 4.1.1: the flags of a question."""
 MAX_LABEL_BYTES = 63
 """A DNS label (RFC 1035, section 2.3.4)."""
 SUFFIX_BYTES = 4
@@ -117,6 +121,18 @@ def _no_free_name(name: str) -> P2PCallError:
     )
 
 
+async def _ask_everybody(zeroconf: Zeroconf) -> None:
+    """A question with answers to all (QM), which the library then has when it looks whether a name is free.
+
+    It asks itself, too, but for answers to the asker alone (QU), and such a one goes to any program on this machine
+    that has port 5353: where there are several, a name that is taken looks free, again and again.
+    """
+    await zeroconf.async_wait_for_start()
+    question = DNSOutgoing(QUERY)
+    question.add_question(DNSQuestion(SERVICE_TYPE, TYPE_PTR, CLASS_IN))
+    zeroconf.async_send(question)
+
+
 class _ContestWatch(RecordUpdateListener):
     """Sees when another host claims our name: two that began at once do not see each other's probes."""
 
@@ -185,6 +201,7 @@ class Announcer:
         try:
             self._zc = open_link(link)
             self._info = self._service(link)
+            await _ask_everybody(self._zc.zeroconf)
             async with asyncio.timeout(CLAIM_S):
                 await self._zc.async_register_service(self._info, allow_name_change=True)
         except P2PCallError as error:

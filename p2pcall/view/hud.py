@@ -48,7 +48,8 @@ class HudState:
     `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare,
     `safety` the groups of the safety number; `show_verify` puts the question whether they are the same,
     `show_confirm` the one whether to hang up.
-    `elsewhere` says where the other side's picture is if it is not here ("in a window").
+    `elsewhere` says where the other side's picture is if it is not here ("in a window"), `unshown` why none is drawn
+    in the whole call ("picture off").
     `notice` is one short sentence for the person, shown until a state without it comes.
     `stats` is shown in its own order, keys as labels, while `show_stats`.
     """
@@ -73,6 +74,7 @@ class HudState:
     show_verify: bool = False
     show_confirm: bool = False
     elsewhere: str = ""
+    unshown: str = ""
     notice: str = ""
 
 
@@ -296,6 +298,8 @@ def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]
         why = f"{shown(state.phase, PHASE_CELLS, unicode)}{ellipsis}"
     elif not state.remote_video:
         why = "camera off"
+    elif state.unshown:
+        why = shown(state.unshown, 80, unicode)
     else:
         why = f"shown {state.elsewhere}" if state.elsewhere else f"waiting for the picture{ellipsis}"
     return [(Segment(name, Role.NAME),), (Segment(clip(why, cells, ellipsis), Role.DIM),)]

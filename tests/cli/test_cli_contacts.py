@@ -120,6 +120,7 @@ def test_who_says_that_the_numbers_are_the_same_has_verified(
     groups = str(shown["safety_number"]).split()
     assert " ".join(groups[:6]) in ran.out
     assert " ".join(groups[6:]) in ran.out
+    assert ran.out.endswith("type yes or no, then Enter; anything else changes nothing: ")
     assert shown["verified"] is True
 
 

@@ -1,6 +1,7 @@
 """The engine's parts by themselves: devices that fail and come back, the two picture threads, endings, people."""
 
 import asyncio
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -133,6 +134,20 @@ def test_a_missing_default_camera_is_a_warning_and_a_named_one_an_error() -> Non
         run_virtual(lambda: scene("camera:no such camera"))
     assert caught.value.exit is ExitCode.DEVICE
     assert len(run_virtual(lambda: scene(None))) <= 1
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_a_stream_that_loop_cannot_repeat_is_said_to_be_read_once(tmp_path: Path, loop: bool) -> None:
+    pipe = tmp_path / "sound.wav"
+    os.mkfifo(pipe)
+
+    async def scene() -> list[str]:
+        settings = CallSettings("me", MediaSettings(str(pipe), "none", "test", "none", loop=loop))
+        devices = open_devices(settings, fake_env())
+        devices.close()
+        return [warning.text for warning in devices.warnings]
+
+    assert run_virtual(scene) == [f"{pipe} is read once: --loop repeats files"] * loop
 
 
 class Pictures:

@@ -23,6 +23,7 @@ from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, t
 from p2pcall import __version__, events
 from p2pcall.cli import main, options
 from p2pcall.cli.app import app
+from p2pcall.cli.values import words
 from p2pcall.device import factory
 from p2pcall.device.base import Device
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES
@@ -107,7 +108,7 @@ def test_synopsis_has_every_command_and_all_it_takes() -> None:
             if param.param_type_name == "argument":
                 wanted.append([".Ar", param.metavar])
                 continue
-            value = [] if param.is_flag else ["Ar", param.metavar or "*"]
+            value = [] if param.is_flag else ["Ar", "*" if param.opts[0] in CHOICES else param.metavar]
             wanted.append([".Op", "Fl", param.opts[0][1:], *value, *(["..."] if param.multiple else [])])
         given = [
             [*line[:4], "*", *line[5:]] if line[3:4] == ["Ar"] and f"-{line[2]}" in CHOICES else line
@@ -128,7 +129,7 @@ def test_every_option_is_described_and_nothing_else() -> None:
     for name, param in all_options().items():
         head = documented[name].head
         assert (len(head) == 2) == param.is_flag, name
-        assert param.metavar in (None, *head[3:4]), name
+        assert param.metavar in ([words(CHOICES[name])] if name in CHOICES else [None, *head[3:4]]), name
 
 
 @pytest.mark.parametrize("name", sorted(all_options()))

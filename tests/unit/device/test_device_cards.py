@@ -63,6 +63,21 @@ def test_no_card_at_all(sound: FakeSound, spec: str) -> None:
     assert "--audio-in none" in caught.value.hint
 
 
+def test_a_name_that_fits_none_is_told_and_so_is_what_there_is(sound: FakeSound) -> None:
+    with pytest.raises(P2PCallError, match="there is no microphone 'violin'") as caught:
+        cards.find_card("violin", "input")
+    assert caught.value.hint is not None
+    assert all(name in caught.value.hint for name, inputs, _ in ROWS if inputs)
+    sound.rows = [(f"card {n}", 1, 0) for n in range(100)]
+    with pytest.raises(P2PCallError) as caught:
+        cards.find_card("violin", "input")
+    assert caught.value.hint is not None
+    assert len(caught.value.hint) < 160
+    sound.rows = []
+    with pytest.raises(P2PCallError, match="there is no microphone 'violin', nor any other"):
+        cards.find_card("violin", "input")
+
+
 def test_a_card_plugged_in_later_is_found_unless_a_stream_is_open(sound: FakeSound) -> None:
     sound.rows, sound.after_restart = ROWS[:1], ROWS
     speaker = open_audio_sink("HDMI", FakeScheduler())
