@@ -299,7 +299,7 @@ def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]
     elif not state.remote_video:
         why = "camera off"
     elif state.unshown:
-        why = shown(state.unshown, 80, unicode)
+        why = shown(state.unshown, PHASE_CELLS, unicode)
     else:
         why = f"shown {state.elsewhere}" if state.elsewhere else f"waiting for the picture{ellipsis}"
     return [(Segment(name, Role.NAME),), (Segment(clip(why, cells, ellipsis), Role.DIM),)]

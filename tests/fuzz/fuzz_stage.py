@@ -19,7 +19,7 @@ from random import Random
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import phases
+from p2pcall.proto import phases, wire
 from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.events import Incoming
@@ -129,7 +129,8 @@ class Stage:
             public = remote.static.public
             committed = commitment(nonces[1 - send], public, initiator=not initiator)
             exchange = Exchange(initiator, nonces[send], keys[2], committed, public)
-            return Established(*ciphers, there, public, keys[2], "Noise", exchange)
+            confirmation = wire.pack_confirmation_header(there) + bytes(c.TAG_BYTES)
+            return Established(*ciphers, there, public, keys[2], "Noise", exchange, confirmation)
 
         peer.phase._establish(established(ours, theirs, index), theirs.address, self.now)
         line = established(theirs, ours, peer.index)

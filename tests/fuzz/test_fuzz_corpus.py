@@ -10,7 +10,6 @@ from fuzz_run import CORPUS, MAX_CORPUS_BYTES, NAMES, ROOT
 from fuzz_stage import Source, Stage
 from fuzz_targets import MAX_INPUT_BYTES, TARGETS
 
-from p2pcall.proto.endpoint import Peer
 from p2pcall.proto.wire import Address, DropReason
 
 LEAST_INPUTS = 20
@@ -50,13 +49,13 @@ def test_forged_record_that_leaves_a_trace_is_a_finding(monkeypatch: pytest.Monk
     bob = stage.ends[1]
     forged = b"\6\0\0\0" + theirs.index.to_bytes(4, "big") + bytes(40)
     stage.give(bob, forged, bob.address)
-    careful = Peer.receive_data
+    careful = Open.receive_data
 
-    def careless(peer: Peer, datagram: bytes, address: Address, now: float) -> DropReason | None:
-        peer.address = address
-        return careful(peer, datagram, address, now)
+    def careless(phase: Open, datagram: bytes, address: Address, now: float) -> DropReason | None:
+        theirs.address = address
+        return careful(phase, datagram, address, now)
 
-    monkeypatch.setattr(Peer, "receive_data", careless)
+    monkeypatch.setattr(Open, "receive_data", careless)
     with pytest.raises(AssertionError, match="left a trace"):
         stage.give(bob, forged, ("203.0.113.9", 9))
 

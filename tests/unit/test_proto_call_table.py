@@ -5,7 +5,9 @@ from itertools import product
 import pytest
 
 from p2pcall.proto.call import table as calling
+from p2pcall.proto.call.call import Call
 from p2pcall.proto.call.table import TABLE, CallError, Input, State, Tell
+from p2pcall.proto.line.control import Control
 from p2pcall.proto.messages import ControlType
 
 NEXT = """
@@ -104,3 +106,12 @@ def test_glare_has_the_same_winner_on_both_sides() -> None:
     low, high = b"\1" * 32, b"\2" * 32
     assert calling.glare_winner(low, high) == "ours"
     assert calling.glare_winner(high, low) == "theirs"
+
+
+def test_a_call_that_is_over_stays_over_and_says_nothing() -> None:
+    control = Control()
+    call = Call(control)
+    call.lost()
+    for goodbye in (Input.HANGUP, Input.DECLINE):
+        assert call.own(goodbye, b"", 0.0).next is call.state is State.ENDED
+    assert not control.busy

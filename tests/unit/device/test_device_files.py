@@ -17,7 +17,7 @@ from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.container import Media
 from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source, open_video_sink
 from p2pcall.device.sound_in import decoded_frames
-from p2pcall.device.y4m import Y4mFile
+from p2pcall.device.y4m import Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -274,7 +274,7 @@ def test_a_full_disk_names_the_file_that_is_written(tmp_path: Path, monkeypatch:
     show = open_video_sink(str(tmp_path / "call.y4m"))
     show.on_error = errors.append
     show.start()
-    monkeypatch.setattr(Y4mFile, "_write", full)
+    monkeypatch.setattr(Y4mWriter, "_all", full)
     show.show(av.VideoFrame(64, 48, "yuv420p"))
     show.close()
     assert [error.text for error in errors] == [
