@@ -18,6 +18,9 @@ def voice_payload_bytes(level: int) -> int:
     return c.AUDIO_HEADER_BYTES + frames * (c.AUDIO_COPY_HEADER_BYTES + c.VOICE_FRAME_BYTES)
 
 
+_PAYLOAD_BYTES = tuple(map(voice_payload_bytes, range(len(c.REDUNDANCY_LEVELS))))
+
+
 class Redundancy:
     """The sender's side: `packet` once a frame, `on_loss` once a report."""
 
@@ -34,7 +37,7 @@ class Redundancy:
     @property
     def payload_bytes(self) -> int:
         """To what size packets are to be padded now."""
-        return voice_payload_bytes(self._level)
+        return _PAYLOAD_BYTES[self._level]
 
     def packet(self, seq: int, frame: bytes, capture_ms: int) -> bytes:
         """The payload for `frame`, with the copies that there are; ValueError if the frame is too long."""
