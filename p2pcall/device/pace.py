@@ -27,7 +27,7 @@ class Ticker:
         self._scheduler = scheduler
         self._tick = tick
         self._timer: Timer | None = None
-        self._origin = 0.0
+        self._origin = self._due = 0.0
         self._count = 0
         self.skipped = 0
 
@@ -39,8 +39,9 @@ class Ticker:
         """Starts the clock; without effect while it runs."""
         if self._timer is None:
             self._origin = self._scheduler.time()
-            self._count = 1
-            self._arm()
+            self._count = 0
+            self._next()
+            self._timer = self._scheduler.call_at(self._due, self._fire)
 
     def stop(self) -> None:
         """No tick comes after this."""
@@ -48,26 +49,25 @@ class Ticker:
             self._timer.cancel()
             self._timer = None
 
-    def _due(self) -> float:
-        return self._origin + self._count * FRAME_S
-
-    def _arm(self) -> None:
-        self._timer = self._scheduler.call_at(self._due(), self._fire)
+    def _next(self, ticks: int = 1) -> None:
+        self._count += ticks
+        self._due = self._origin + self._count * FRAME_S
 
     def _fire(self) -> None:
         now = self._scheduler.time()
-        if now - self._due() > MAX_CATCH_UP_S:
-            missed = int((now - self._due()) / FRAME_S)
-            self._count += missed
+        if now - self._due > MAX_CATCH_UP_S:
+            missed = int((now - self._due) / FRAME_S)
+            self._next(missed)
             self.skipped += missed
-        first = True
-        while self._timer is not None and (first or self._due() <= now):
-            first = False
-            due = self._due()
-            self._count += 1
+        while True:
+            due = self._due
+            self._next()
             self._tick(due)
-        if self._timer is not None:
-            self._arm()
+            if self._timer is None:
+                return
+            if self._due > now:
+                break
+        self._timer = self._scheduler.call_at(self._due, self._fire)
 
 
 class MediaClock:
