@@ -87,7 +87,9 @@ class Prefetch(Iterator[bytes]):
                         self._frames.append(frame)
                         self._changed.notify_all()
                     if len(self._frames) >= self._ahead:
-                        self._changed.wait_for(lambda: len(self._frames) <= self._ahead // 2 or self._stopping)
+                        self._changed.wait_for(
+                            lambda: len(self._frames) <= self._ahead // 2 or self._stopping
+                        )
                     if self._stopping:
                         return
         except P2PCallError as error:

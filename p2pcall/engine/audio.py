@@ -5,6 +5,8 @@ Nothing here waits, and nothing here decides about jitter or redundancy: that is
 """
 
 from collections.abc import Callable
+from math import sqrt
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from p2pcall.media.stats import ReceiveStats
 from p2pcall.media.stretch import merge
 
 SILENT_FRAME = bytes(media.FRAME_BYTES)
+_PCM: Final = np.dtype("<i2")
+_EXACT: Final = np.dtype(np.float32)
+"""A sum of squares of 16-bit samples is too long for their own type."""
 
 
 MAX_UNNUMBERED_S = 600.0
@@ -100,8 +105,8 @@ class AudioReceive:
             return
         now = self._clock()
         self.stats.on_packet(packet.seq, packet.capture_ms, now)
-        for frame in packet.frames():
-            self._jitter.insert(frame.seq, frame.data, frame.capture_ms, now, frame.recovered)
+        for seq, frame, capture_ms, recovered in packet.frames():
+            self._jitter.insert(seq, frame, capture_ms, now, recovered)
 
     def pull(self) -> bytes:
         """The next 20 ms for the speaker."""
@@ -133,5 +138,5 @@ class AudioReceive:
 
 def _rms(pcm: bytes) -> float:
     """How loud a frame is: 0 to 32,768."""
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
-    return float(np.sqrt(np.dot(samples, samples) / len(samples)))
+    samples = np.frombuffer(pcm, _PCM).astype(_EXACT)
+    return sqrt(samples @ samples / media.FRAME_SAMPLES)

@@ -218,7 +218,10 @@ class JitterBuffer:
         self.counters.recovered += recovered
         fast = excess_s > c.JITTER_FAR_TOO_DEEP_S
         patience = c.JITTER_SHRINK_FAST_TICKS if fast else c.JITTER_SHRINK_TICKS
-        if self._deep_ticks < patience * (1 if quiet else c.JITTER_SHRINK_LOUD) or self._next not in self._held:
+        if (
+            self._deep_ticks < patience * (1 if quiet else c.JITTER_SHRINK_LOUD)
+            or self._next not in self._held
+        ):
             return Play(frame, capture_ms)
         second, capture_ms, recovered = self._held.pop(self._next)
         self._next += 1

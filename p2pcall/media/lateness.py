@@ -56,7 +56,9 @@ class Lateness:
             return
         self._noted += 1
         before, weights = self._total, self._weights
-        total = self._total = before / min(c.JITTER_FORGET, self._noted / (self._noted + 1))  # a plain mean at first
+        total = self._total = before / min(
+            c.JITTER_FORGET, self._noted / (self._noted + 1)
+        )  # a plain mean at first
         weights[bucket] += total - before
         last = _BUCKETS - 1
         tail = weights[last]

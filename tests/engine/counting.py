@@ -93,9 +93,13 @@ def count_calls(folder: Path) -> Counts:
     async def scene() -> None:
         sockets: Any = _Sockets()
         ui = FakeUi()
-        listener = station(folder, "bob", FakeUi(), sockets, HOST, 2, answer=Answer.ANYONE, once=True, media=VOICE)
+        listener = station(
+            folder, "bob", FakeUi(), sockets, HOST, 2, answer=Answer.ANYONE, once=True, media=VOICE
+        )
         port = sockets.port
-        caller = station(folder, "alice", ui, sockets, HOST, 1, max_duration_s=WARM_S + COUNTED_S + 1.0, media=VOICE)
+        caller = station(
+            folder, "alice", ui, sockets, HOST, 1, max_duration_s=WARM_S + COUNTED_S + 1.0, media=VOICE
+        )
         heard = await listening(listener)
         call = asyncio.ensure_future(dial(caller, f"{HOST}:{port}"))
         await ui.wait(events.Connected)
