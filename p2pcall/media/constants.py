@@ -14,6 +14,7 @@ CAPTURE_GAP_S = 0.03  # capture stood still for a frame and a half: more than a 
 
 # --- the wire -----------------------------------------------------------------------------------------------
 MAX_PAYLOAD_BYTES = 1_150  # fits a datagram of 1,200 with its header, tag and frame header, and some to spare
+MAX_U8 = 0xFF
 MAX_U16 = 0xFFFF
 MAX_U32 = 0xFFFF_FFFF  # no wrap in a call: seq at 50/s lasts 2.7 years, capture_ms 49 days
 AUDIO_HEADER_BYTES = 9  # seq u32, capture_ms u32, count u8

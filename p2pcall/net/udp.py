@@ -73,6 +73,7 @@ class Driver(Generic[E]):
         self._endpoint: Line[E] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_at: float | None = None
         self._pumping = False
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
@@ -203,10 +204,11 @@ class Driver(Generic[E]):
         when = self._endpoint.next_timer() if self._endpoint is not None else None
         at = None if when is None else when - self.asleep_s
         if self._timer is not None:
-            if at == self._timer.when():
+            if at == self._armed_at:
                 return
             self._timer.cancel()
             self._timer = None
+        self._armed_at = at
         if at is not None and self._loop is not None:
             self._timer = self._loop.call_at(at, self._expired)
 
@@ -248,30 +250,19 @@ class Driver(Generic[E]):
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT
             return
-        try:
-            self._send_on(sock, data, ancillary, address)
-        except OSError as error:
-            code = error.errno or 0
-            self._count(code)
-            if code not in _NOT_THE_WAY:
-                self._routes.failed(address)
-                self._failed[address] = code
-
-    def _send_on(self, sock: socket.socket, data: bytes, ancillary: Ancillary, address: Address) -> None:
-        """Sends.
-
-        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
-        again the datagram is lost, as it might be on the way: who sends such errors does not move us.
-        """
+        # The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
+        # again the datagram is lost, as it might be on the way: who sends such errors does not move us.
         for _ in range(SEND_TRIES):
             try:
                 sock.sendmsg([data], ancillary, 0, address)
-            except OSError as error:
-                if not self._read_errors(sock):
-                    raise
-                code = error.errno or 0
-            else:
                 return
+            except OSError as error:
+                code = error.errno or 0
+                if not self._read_errors(sock):
+                    if code not in _NOT_THE_WAY:
+                        self._routes.failed(address)
+                        self._failed[address] = code
+                    break
         self._count(code)
 
     def _read_errors(self, sock: socket.socket) -> bool:

@@ -89,7 +89,7 @@ class Receiver:
         """A packet about where it should be, or with whatever number the bytes say."""
         source = self.source
         how = source.number()
-        self.seq = source.number(4) if how == 0xFF else self.seq + (how & 7) - 2
+        self.seq = source.number(4) if how == c.MAX_U8 else self.seq + (how & 7) - 2
         self.seq = min(max(self.seq, 0), c.MAX_U32)
         copies, least = b"", 0
         count = 1 + (how >> 4 & 3)
@@ -103,7 +103,7 @@ class Receiver:
     def next_fragment(self) -> None:
         source = self.source
         how = source.number()
-        self.frame_id = source.number(4) if how == 0xFF else max(0, self.frame_id + (how & 3) - 1)
+        self.frame_id = source.number(4) if how == c.MAX_U8 else max(0, self.frame_id + (how & 3) - 1)
         count = 1 + (source.number(2) % c.MAX_FRAGMENTS if how & 4 else 1)
         index = source.number(2) % count
         size = c.VIDEO_FRAGMENT_BYTES if how & 16 else 1 + source.number()
