@@ -21,7 +21,7 @@ from typing import Generic, Protocol, TypeVar
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, Address, literal_address, normalise
 from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reachable
-from p2pcall.net.routes import IP_PKTINFO, Ancillary, Routes
+from p2pcall.net.routes import IP_PKTINFO, Routes
 
 RECEIVE_BYTES = 2048
 """Longer than any datagram of ours (1232), so that the endpoint sees, drops and counts the longer ones."""
