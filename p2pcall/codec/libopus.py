@@ -62,7 +62,7 @@ class Encoder:
         size = self._lib.opus_encode(self._state, pcm, len(pcm) // _BYTES, self._out, len(self._out))
         if size < 0:
             raise ValueError(f"libopus: error {size}")
-        return ctypes.string_at(self._out, size)
+        return self._out.raw[:size]
 
 
 class Decoder:

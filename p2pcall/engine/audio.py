@@ -5,10 +5,9 @@ Nothing here waits, and nothing here decides about jitter or redundancy: that is
 """
 
 from collections.abc import Callable
-from math import sqrt
+from math import hypot, sqrt
+from struct import Struct
 from typing import Final
-
-import numpy as np
 
 from p2pcall.codec.opus import OpusDecoder, OpusEncoder
 from p2pcall.media import constants as media
@@ -20,9 +19,10 @@ from p2pcall.media.stats import ReceiveStats
 from p2pcall.media.stretch import merge
 
 SILENT_FRAME = bytes(media.FRAME_BYTES)
-_PCM: Final = np.dtype("<i2")
-_EXACT: Final = np.dtype(np.float32)
-"""A sum of squares of 16-bit samples is too long for their own type."""
+LOUDNESS_SAMPLES: Final = media.FRAME_SAMPLES // media.MERGE_SEARCH_STEP
+_EVERY_FOURTH: Final = Struct("<" + f"h{2 * (media.MERGE_SEARCH_STEP - 1)}x" * LOUDNESS_SAMPLES)
+"""Samples enough to tell how loud a frame is. (numpy takes all of them in 80 µs where its code is in no cache, as it is
+but once in 20 ms; this takes 30.)"""
 
 
 MAX_UNNUMBERED_S = 600.0
@@ -138,5 +138,4 @@ class AudioReceive:
 
 def _rms(pcm: bytes) -> float:
     """How loud a frame is: 0 to 32,768."""
-    samples = np.frombuffer(pcm, _PCM).astype(_EXACT)
-    return sqrt(samples @ samples / media.FRAME_SAMPLES)
+    return hypot(*_EVERY_FOURTH.unpack(pcm)) / sqrt(LOUDNESS_SAMPLES)
