@@ -52,6 +52,10 @@ def packet_samples(data: bytes) -> int | None:
     return samples * (data[1] & 0x3F) if len(data) > 1 else None
 
 
+_ONE_FRAME = frozenset(toc for toc in range(0, 256, 4) if packet_samples(bytes((toc, 0))) == FRAME_SAMPLES)
+"""First bytes of packets of exactly one frame of 20 ms: what nearly all are, and the encoder's all."""
+
+
 class OpusEncoder:
     """Encodes frames in their order; one packet each, all of one size (`bitrate_bps` / 400 bytes)."""
 
@@ -112,7 +116,9 @@ class OpusDecoder:
 
     def decode(self, data: bytes) -> bytes:
         """The frame of one packet; what is no packet of exactly 20 ms is concealed."""
-        if packet_samples(data) != FRAME_SAMPLES or len(data) < 2:
+        size = len(data)
+        whole = 2 <= size <= MAX_PACKET_BYTES and data[0] in _ONE_FRAME
+        if not whole and (packet_samples(data) != FRAME_SAMPLES or size < 2):
             return self.conceal()
         pcm = self._decode(data)
         if pcm is None:

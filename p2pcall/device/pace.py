@@ -39,8 +39,8 @@ class Ticker:
         """Starts the clock; without effect while it runs."""
         if self._timer is None:
             self._origin = self._scheduler.time()
-            self._count = 0
-            self._next()
+            self._count = 1
+            self._due = self._origin + FRAME_S
             self._timer = self._scheduler.call_at(self._due, self._fire)
 
     def stop(self) -> None:
@@ -49,19 +49,16 @@ class Ticker:
             self._timer.cancel()
             self._timer = None
 
-    def _next(self, ticks: int = 1) -> None:
-        self._count += ticks
-        self._due = self._origin + self._count * FRAME_S
-
     def _fire(self) -> None:
         now = self._scheduler.time()
         if now - self._due > MAX_CATCH_UP_S:
             missed = int((now - self._due) / FRAME_S)
-            self._next(missed)
+            self._count += missed
             self.skipped += missed
         while True:
-            due = self._due
-            self._next()
+            due = self._origin + self._count * FRAME_S
+            self._count += 1
+            self._due = self._origin + self._count * FRAME_S
             self._tick(due)
             if self._timer is None:
                 return

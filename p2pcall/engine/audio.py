@@ -5,7 +5,7 @@ Nothing here waits, and nothing here decides about jitter or redundancy: that is
 """
 
 from collections.abc import Callable
-from math import hypot, sqrt
+from math import hypot, inf, sqrt
 from struct import Struct
 from typing import Final
 
@@ -43,22 +43,21 @@ class AudioSend:
         self._encoder = OpusEncoder()
         self._redundancy = Redundancy()
         self._seq = 0
-        self._expected_at: float | None = None
+        self._expected_at = inf
         self.muted = False
 
     def on_frame(self, pcm: bytes, captured_at: float) -> None:
         """One microphone frame (1,920 bytes), captured until `captured_at`."""
         data = self._encoder.encode(SILENT_FRAME if self.muted else pcm)
-        self._seq += self._left_out(captured_at)
+        gap_s = captured_at - self._expected_at
+        if (
+            media.CAPTURE_GAP_S <= gap_s < MAX_UNNUMBERED_S
+        ):  # so many whole frames capture has missed before this one
+            self._seq += int(gap_s / media.FRAME_S + 0.5)
+        self._expected_at = captured_at + media.FRAME_S
         packet = self._redundancy.packet(self._seq, data, self._session_ms(captured_at))
         self._send(packet, self._redundancy.payload_bytes)
         self._seq += 1
-
-    def _left_out(self, captured_at: float) -> int:
-        """How many whole frames capture has missed before the one that ends at `captured_at`."""
-        expected, self._expected_at = self._expected_at, captured_at + media.FRAME_S
-        gap_s = 0.0 if expected is None else captured_at - expected
-        return int(gap_s / media.FRAME_S + 0.5) if media.CAPTURE_GAP_S <= gap_s < MAX_UNNUMBERED_S else 0
 
     @property
     def next_seq(self) -> int:

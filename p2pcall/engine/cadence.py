@@ -83,9 +83,11 @@ class KernelAlarm:
             self._fd = -1
 
     def _rang(self) -> None:
-        with suppress(BlockingIOError):  # it was set anew meanwhile
+        try:
             os.read(self._fd, _COUNT_BYTES)
-            self._ring()
+        except BlockingIOError:  # it was set anew meanwhile
+            return
+        self._ring()
 
 
 def alarm(ring: Callable[[], None]) -> Alarm:

@@ -8,8 +8,9 @@ earlier frames along is RFC 2198's idea.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from p2pcall.media import constants as c
@@ -38,6 +39,11 @@ class AudioFrame(NamedTuple):
     recovered: bool
 
 
+_audio_copy: Callable[[tuple[int, bytes]], AudioCopy] = partial(tuple.__new__, AudioCopy)
+_audio_frame: Callable[[tuple[int, bytes, int, bool]], AudioFrame] = partial(tuple.__new__, AudioFrame)
+"""As the classes themselves, which are called for each frame of sound, but without a function of Python's."""
+
+
 class AudioPacket(NamedTuple):
     """The newest frame (number `seq`, captured until `capture_ms`) and earlier ones, nearest first."""
 
@@ -51,12 +57,14 @@ class AudioPacket(NamedTuple):
         frames = []
         for distance, data in copies:
             at_ms = max(0, capture_ms - distance * c.FRAME_MS)
-            frames.append(AudioFrame(seq - distance, data, at_ms, distance > 0))
+            frames.append(_audio_frame((seq - distance, data, at_ms, distance > 0)))
         return frames
 
 
-def pack_audio(packet: AudioPacket) -> bytes:
-    """The payload for channel AUDIO. ValueError if it would not parse at the other end."""
+def pack_audio(packet: tuple[int, int, Sequence[tuple[int, bytes]]]) -> bytes:
+    """The payload for channel AUDIO, of an `AudioPacket` or what it has in it. ValueError if it would not parse at the
+    other end.
+    """
     seq, capture_ms, copies = packet
     least, most = 0, 0
     try:
@@ -93,7 +101,7 @@ def parse_audio(payload: bytes) -> AudioPacket | None:
         offset = start + length
         if not least <= distance <= most or length == 0 or offset > end:
             return None
-        copies.append(AudioCopy(distance, payload[start:offset]))
+        copies.append(_audio_copy((distance, payload[start:offset])))
         least, most = distance + 1, min(seq, c.MAX_COPY_DISTANCE)
     if offset != end:
         return None

@@ -9,7 +9,7 @@ come and what loss is (`stats`). The idea is RFC 2198's; the receiver takes the 
 from collections import deque
 
 from p2pcall.media import constants as c
-from p2pcall.media.packets import AudioCopy, AudioPacket, pack_audio
+from p2pcall.media.packets import pack_audio
 
 
 def voice_payload_bytes(level: int) -> int:
@@ -43,13 +43,13 @@ class Redundancy:
         """The payload for `frame`, with the copies that there are; ValueError if the frame is too long."""
         if len(frame) > c.VOICE_FRAME_BYTES:
             raise ValueError(f"a frame of {len(frame)} bytes would show in the size of its packet")
-        copies = [AudioCopy(0, frame)]
+        copies = [(0, frame)]
         earlier = dict(self._sent)
         for distance in c.REDUNDANCY_LEVELS[self._level]:
             data = earlier.get(seq - distance)
             if data is not None:
-                copies.append(AudioCopy(distance, data))
-        payload = pack_audio(AudioPacket(seq, capture_ms, tuple(copies)))
+                copies.append((distance, data))
+        payload = pack_audio((seq, capture_ms, copies))
         self._sent.append((seq, frame))
         return payload
 

@@ -226,7 +226,7 @@ class Driver(Generic[E]):
     def _readable(self, sock: socket.socket) -> None:
         assert self._loop is not None
         self._on_wake()
-        for taken in range(self._batch()):
+        for taken in range(RECEIVE_BATCH):
             if self._endpoint is None:
                 return
             try:
@@ -244,17 +244,17 @@ class Driver(Generic[E]):
             genuine = self._endpoint.receive_datagram(data, address, now)
             learn = self._routes.heard if genuine else self._routes.asked
             learn(address, sock, ancillary)
+            if self._alone():
+                break
         self.pump()
         self._routes.answered()
 
-    def _batch(self) -> int:
-        """How many datagrams to take now: what comes alone, as voice does, is not followed by a look for more, which
-        costs more than a datagram. The loop comes back if there are more, and then they are taken at one go.
-        """
+    def _alone(self) -> bool:
+        """Whether what came now came alone, as voice does: then to look for more costs more than to be woken again."""
         assert self._loop is not None
         now, before = self._loop.time(), self._read_at
         self._read_at = now
-        return RECEIVE_BATCH if now - before < BURST_S else 1
+        return now - before >= BURST_S
 
     def _send(self, data: bytes, address: Address, now: float) -> None:
         choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
