@@ -1,8 +1,10 @@
-"""How many Python functions a call of voice goes through, tick by tick: the same number every time.
+"""How many functions a call of voice goes through in a tick: the same number every time.
 
-Two stations in one process talk through real sockets, in virtual time; each call of a function of the program and of
-asyncio counts, in the loop's thread, none of this harness. Run as a program it tells where they are:
-`PYTHONPATH=tests/engine python tests/engine/counting.py`.
+Two stations in one process talk through real sockets, in virtual time. Counted is what the loop's thread calls, for one
+tick of 20 ms and one side: functions written in Python, the program's and asyncio's, and for themselves those written in
+C. Left out: this harness; the look at this machine's addresses once a second, which takes more the more there are; and
+comparisons of timers, for here both sides' are in one heap. Run as a program it tells where the calls are, the most
+first: `PYTHONPATH=tests/engine python tests/engine/counting.py`.
 """
 
 import asyncio
@@ -24,10 +26,10 @@ from p2pcall.net.udp import Driver
 HOST = "127.0.0.1"
 WARM_S, COUNTED_S = 3.0, 4.0
 """What is counted begins when delays and round trips have settled, and has whole seconds: once in each all is told."""
-SIDES = 2
-
-Where = tuple[str, str]
-"""A file, from its package on, and a function."""
+SIDE_TICKS = 2 * round(COUNTED_S / FRAME_S)
+LEFT_OUT = ("interfaces.py", "ipaddress.py", "ifaddr/", "ctypes/__init__.py", "counting.py")
+ROOTS = ("p2pcall/p2pcall/", "/p2pcall/", "site-packages/", "/lib/python3")
+"""What a path is cut off after, to be read."""
 
 
 class _Jumping(selectors.DefaultSelector):
@@ -66,68 +68,76 @@ class _Sockets:
 
 
 class Counts:
-    """Calls by function, while it is `sys.setprofile`'s."""
+    """Calls by file and function: `python` those of functions written in it, `builtin` what those called themselves."""
 
     def __init__(self) -> None:
-        self.calls: Counter[Where] = Counter()
+        self.python: Counter[tuple[str, str]] = Counter()
+        self.builtin: Counter[tuple[str, str]] = Counter()
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_filename != __file__:
-            path = frame.f_code.co_filename
-            for root in ("p2pcall/p2pcall/", "/p2pcall/", "/lib/python"):
-                if root in path:
-                    path = path.rpartition(root)[2]
-                    break
-            self.calls[path, frame.f_code.co_qualname] += 1
+        """`sys.setprofile`'s."""
+        counter = {"call": self.python, "c_call": self.builtin}.get(event)
+        code = frame.f_code
+        beside = any(part in code.co_filename for part in LEFT_OUT) or code.co_name == "__lt__"
+        if counter is not None and not beside:
+            counter[code.co_filename, code.co_qualname] += 1
 
-    def per_tick(self) -> dict[Where, float]:
-        """Of one side."""
-        ticks = round(COUNTED_S / FRAME_S) * SIDES
-        return {where: count / ticks for where, count in self.calls.items()}
+
+def per_tick(counter: "Counter[tuple[str, str]]") -> float:
+    """Of one side."""
+    return sum(counter.values()) / SIDE_TICKS
 
 
 def count_calls(folder: Path) -> Counts:
-    """What a warm call takes."""
+    """What a call takes that has gone on for a while."""
     counts = Counts()
 
     async def scene() -> None:
         sockets: Any = _Sockets()
         ui = FakeUi()
-        listener = station(
-            folder, "bob", FakeUi(), sockets, HOST, 2, answer=Answer.ANYONE, once=True, media=VOICE
-        )
+        bob = station(folder, "bob", FakeUi(), sockets, HOST, 2, answer=Answer.ANYONE, once=True, media=VOICE)
         port = sockets.port
-        caller = station(
-            folder, "alice", ui, sockets, HOST, 1, max_duration_s=WARM_S + COUNTED_S + 1.0, media=VOICE
-        )
-        heard = await listening(listener)
-        call = asyncio.ensure_future(dial(caller, f"{HOST}:{port}"))
+        seconds = WARM_S + COUNTED_S + 1.0
+        alice = station(folder, "alice", ui, sockets, HOST, 1, max_duration_s=seconds, media=VOICE)
+        listens = await listening(bob)
+        call = asyncio.ensure_future(dial(alice, f"{HOST}:{port}"))
         await ui.wait(events.Connected)
         await asyncio.sleep(WARM_S)
+        before = sys.getprofile()
         sys.setprofile(counts)
-        await asyncio.sleep(COUNTED_S)
-        sys.setprofile(None)
+        try:
+            await asyncio.sleep(COUNTED_S)
+        finally:
+            sys.setprofile(before)
         await call
-        await heard
+        await listens
 
     with asyncio.Runner(loop_factory=_Loop) as runner:
         runner.run(scene())
     return counts
 
 
+def _short(path: str) -> str:
+    for root in ROOTS:
+        if root in path:
+            return path.rpartition(root)[2]
+    return path
+
+
 def main() -> None:
-    """Print the table, the most first."""
+    """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        found = count_calls(Path(folder)).per_tick()
+        found = count_calls(Path(folder))
     rooms: Counter[str] = Counter()
-    for (path, function), calls in sorted(found.items(), key=lambda item: -item[1]):
-        rooms[path.rpartition("/")[0]] += calls  # type: ignore[assignment]
-        if calls >= 0.01:
-            print(f"{calls:7.2f}  {path}  {function}")
+    for where, count in (found.python + found.builtin).most_common():
+        path, function = _short(where[0]), where[1]
+        rooms[path.rpartition("/")[0]] += count
+        own, called = found.python[where] / SIDE_TICKS, found.builtin[where] / SIDE_TICKS
+        print(f"{own:7.2f} {called:7.2f}  {path}  {function}")
     print()
-    for room, calls in rooms.most_common():
-        print(f"{calls:7.2f}  {room}")
-    print(f"{sum(found.values()):7.2f}  calls a tick and side")
+    for room, count in rooms.most_common():
+        print(f"{count / SIDE_TICKS:7.2f}  {room}")
+    print(f"{per_tick(found.python):7.2f} {per_tick(found.builtin):7.2f}  a tick and side: in Python, built in")
 
 
 if __name__ == "__main__":
