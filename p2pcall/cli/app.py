@@ -3,7 +3,7 @@
 Engine, devices and discovery are imported inside commands, so that `--version` and `--help` stay quick.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,6 +11,9 @@ from p2pcall import __version__
 from p2pcall.cli import options as opt
 from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer, Reach
 from p2pcall.env import Env
+
+DEMO_SECONDS: Final = 8.0
+"""Enough to hear the whole phrase that is sung, and to read what is beside it."""
 
 if TYPE_CHECKING:
     from p2pcall.store.home import Home
@@ -183,7 +186,9 @@ def peers(
 @app.command()
 def demo(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long the call lasts.")] = 8.0,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long the call lasts.")
+    ] = DEMO_SECONDS,
     confirm: opt.Confirm = False,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,

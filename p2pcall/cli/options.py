@@ -20,9 +20,7 @@ from p2pcall.engine.settings import (
     MediaSettings,
 )
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.names import MAX_NAME_BYTES
-
-MAX_PORT = 65535
+from p2pcall.proto.constants import NAME_BYTES
 
 AudioIn = Annotated[
     str,
@@ -193,8 +191,8 @@ def own_name(name: str | None) -> str:
     if not names.printable(name) or not names.tidy(name):
         raise usage("--name wants one to 64 printable characters")
     name = names.tidy(name)
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise usage(f"--name has one to {MAX_NAME_BYTES} bytes of UTF-8")
+    if len(name.encode()) > NAME_BYTES:
+        raise usage(f"--name has one to {NAME_BYTES} bytes of UTF-8")
     check_dialable(name, "--name")
     return name
 
@@ -218,7 +216,7 @@ def _default_name() -> str:
         found.insert(0, getpass.getuser())
     for one in found:
         text = "".join(char for char in one if names.printable(char))
-        name = names.shortened(text, MAX_NAME_BYTES)
+        name = names.shortened(text, NAME_BYTES)
         if name and undialable(name) is None:
             return name
     return "p2pcall"
@@ -226,7 +224,7 @@ def _default_name() -> str:
 
 def call_settings(given: Mapping[str, Any]) -> CallSettings:
     """All options of `listen` or `dial` as parsed (parameter name -> value) in one record."""
-    from p2pcall.net.address import DEFAULT_PORT
+    from p2pcall.net.address import DEFAULT_PORT, MAX_PORT
 
     port = given["port"]
     if port is not None and not 0 <= port <= MAX_PORT:

@@ -3,7 +3,7 @@
 import json as jsonlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from p2pcall.cli.options import check_dialable, own_name, usage
 from p2pcall.cli.qr import show_qr
@@ -14,6 +14,9 @@ from p2pcall.store.contacts import SHORT_FINGERPRINT, Contacts, as_typed, normal
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create, read_fingerprint
 from p2pcall.view.sanitize import clean
+
+URI_CELLS: Final = 80
+"""So much of a URI that is none is said again: a line."""
 
 if TYPE_CHECKING:
     from p2pcall.engine.people import People
@@ -254,7 +257,7 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
         public = _people(env, home).key_in(uri)
     except ValueError as error:
         hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
-        raise usage(f"{clean(uri, 80)} is nobody's URI: {error}", hint) from error
+        raise usage(f"{clean(uri, URI_CELLS)} is nobody's URI: {error}", hint) from error
     if fingerprint(public) in contacts.blocked():
         raise usage("that key is blocked", f"p2pcall contacts unblock {fingerprint(public)}")
     known, other = contacts.by_key(public), contacts.by_name(name)

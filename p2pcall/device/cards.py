@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from weakref import WeakSet
 
-from p2pcall.device.base import SAMPLE_RATE_HZ, Device, device_error
+from p2pcall.device.base import Device, device_error
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import SAMPLE_RATE_HZ
 
 Direction = Literal["input", "output"]
 WORD = {"input": "microphone", "output": "speaker"}

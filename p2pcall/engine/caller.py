@@ -21,16 +21,17 @@ from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address
 from p2pcall.net.udp import leads_here
-from p2pcall.proto.calling import glare_winner
-from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
+from p2pcall.proto.call.table import glare_winner
+from p2pcall.proto.events import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
 from p2pcall.store.identity import fingerprint
 
 NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
 """What the system says of an address that its own addresses (or the bound ones) do not lead to."""
-REFUSED_GRACE_S = 1.0
-"""After the system said that nothing listens there, so long for a real answer: such messages can be forged."""
+REFUSED_GRACE_S = 2.0
+"""After the system said that nothing listens at any of the addresses, so long for a real answer: such messages can be
+forged by who knows both ports. It is as much as a cookie takes if three knocks are lost and the way is 0.5 s long."""
 
 
 class Caller:
@@ -179,7 +180,7 @@ class Caller:
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:
-        if not line.peer.established:
+        if not line.peer.answered:  # else somebody is there, whatever comes from elsewhere
             line.tell("refused")
 
     def _nothing_answers(self) -> P2PCallError:

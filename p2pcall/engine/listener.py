@@ -26,9 +26,9 @@ from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
 from p2pcall.net.discovery import Announcer, AnnounceState, announced_name, instance_label
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Ended, Incoming
-from p2pcall.proto.limits import RateLimit
+from p2pcall.proto.admission.limits import RateLimit
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Incoming
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint

@@ -5,6 +5,7 @@ Leaves out how the call came about (`caller`, `listener`) and what the exit code
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from p2pcall.engine.audio import AudioReceive, AudioSend
 from p2pcall.engine.board import Board, no_camera
 from p2pcall.engine.cadence import Cadence
 from p2pcall.engine.devices import Devices
-from p2pcall.engine.figures import FigureKeeper, in_words
+from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
 from p2pcall.engine.node import Line, Node, Told
 from p2pcall.engine.outcome import GOODBYES
 from p2pcall.engine.people import Who
@@ -43,7 +44,7 @@ from p2pcall.media.packets import (
     parse_feedback,
 )
 from p2pcall.proto.constants import SILENT_S
-from p2pcall.proto.happenings import Ended, Message, Reconnected, Reconnecting
+from p2pcall.proto.events import Ended, Message, Reconnected, Reconnecting
 from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
@@ -483,9 +484,8 @@ class LiveCall:
     def _set_hud(self, **changes: Any) -> None:
         self._board.tell(self._node.now(), **changes)
 
-    def _dropped(self) -> int:
-        malformed = self._receive.malformed + (self._video.malformed if self._video else 0)
-        return sum(self._node.endpoint.dropped.values()) + malformed
+    def _dropped(self) -> Counter[str]:
+        return Counter[str](self._node.endpoint.dropped) + media_drops(self._receive, self._video)
 
     def _session_ms(self, at: float) -> int:
         return int((at - self._peer.session_start) * 1000)

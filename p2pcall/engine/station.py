@@ -21,9 +21,9 @@ from p2pcall.engine.verification import Verification
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
-from p2pcall.proto import kem
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.happenings import Ended
+from p2pcall.proto.events import Ended
+from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity

@@ -54,7 +54,7 @@ DOT = "\u2024"
 """Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
 HOST_LABEL_BYTES = 6
 """Random bytes of the host name in SRV."""
-MAX_PEERS = 64
+MAX_LISTED = 64
 """So many peers are listed; later ones are ignored until one goes."""
 MAX_TXT_ENTRIES = 16
 """So many TXT entries of a peer are kept."""
@@ -324,7 +324,7 @@ class Browser:
     ) -> None:
         if state_change is ServiceStateChange.Removed:
             self._lose(name)
-        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_PEERS:
+        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_LISTED:
             self._look_up(name)
             if name in self._peers and name not in self._settling:
                 loop = asyncio.get_running_loop()

@@ -53,9 +53,12 @@ E_co = TypeVar("E_co", covariant=True)
 
 
 class Line(Protocol[E_co]):
-    """The five verbs of a sans-IO endpoint. `receive_datagram` says whether it was genuine."""
+    """The five verbs of a sans-IO endpoint.
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool: ...
+    `receive_datagram` says whether it was genuine and from where that line goes to; None: genuine, from elsewhere.
+    """
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None: ...
 
     def handle_timer(self, now: float) -> None: ...
 
@@ -71,7 +74,8 @@ class Driver(Generic[E]):
 
     def __init__(self, sockets: Sequence[socket.socket], port: int) -> None:
         self._sockets = tuple(sockets)
-        self._routes = Routes(self._sockets)
+        routes = self._routes = Routes(self._sockets)
+        self._learn = {True: routes.heard, None: routes.followed, False: routes.asked}
         self._failed: dict[Address, int] = {}
         self._endpoint: Line[E] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -241,8 +245,7 @@ class Driver(Generic[E]):
                 continue
             address = normalise(source)
             now = self._loop.time() + self.asleep_s
-            genuine = self._endpoint.receive_datagram(data, address, now)
-            learn = self._routes.heard if genuine else self._routes.asked
+            learn = self._learn[self._endpoint.receive_datagram(data, address, now)]
             learn(address, sock, ancillary)
             if self._alone():
                 break

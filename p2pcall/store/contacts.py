@@ -19,6 +19,7 @@ from typing import Any
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store.choices import close_door
 from p2pcall.store.home import Home, damaged, read, write_atomic
 from p2pcall.store.identity import fingerprint, read_fingerprint
@@ -28,9 +29,7 @@ BLOCKING_VERSION = 2
 """Of a file with blocks in it, so that a program that knows none of them refuses it, rather than let them ring."""
 SHORT_FINGERPRINT = 9
 """Characters of the fingerprint that stand in for the name of somebody who has none."""
-MAX_CONTACTS = 4096
 MAX_BLOCKED = 4096
-KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def normalise_name(name: str) -> str:
             "bad-name", f"{name!r} cannot be a name", ExitCode.USAGE, "letters, digits, spaces"
         )
     if text != names.tidy(name):
-        raise P2PCallError("bad-name", f"a name has at most {names.MAX_NAME_BYTES} bytes", ExitCode.USAGE)
+        raise P2PCallError("bad-name", f"a name has at most {NAME_BYTES} bytes", ExitCode.USAGE)
     return text
 
 
@@ -285,7 +284,7 @@ def _told_apart(contacts: list[Contact]) -> list[Contact]:
         name, number = contact.name, 1
         while names.alike(name) in apart:
             number += 1
-            name = f"{names.shortened(contact.name, names.MAX_NAME_BYTES - len(f'-{number}'))}-{number}"
+            name = f"{names.shortened(contact.name, NAME_BYTES - len(f'-{number}'))}-{number}"
         apart[names.alike(name)] = replace(contact, name=name)
     return list(apart.values())
 

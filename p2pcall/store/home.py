@@ -25,7 +25,8 @@ from pathlib import Path
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-MAX_FILE_BYTES = 8 << 20
+MEBIBYTE = 1 << 20
+MAX_FILE_BYTES = 8 * MEBIBYTE
 """Larger files are not ours."""
 LOCK_TRIES = 500
 LOCK_PAUSE_S = 0.01
@@ -51,7 +52,8 @@ class Home:
     def locate(cls, environ: Mapping[str, str], override: str | None = None) -> "Home":
         """`override` (--home), else `P2PCALL_HOME`, else the platform's directories.
 
-        Nothing is created yet.
+        Nothing is created yet. Not by `platformdirs`: on macOS it lets XDG variables move the place, and without HOME
+        it takes another one.
         """
         one = override or environ.get("P2PCALL_HOME")
         if one:
@@ -217,7 +219,7 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     finally:
         os.close(fd)
     if len(data) > MAX_FILE_BYTES:
-        raise damaged(path, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+        raise damaged(path, f"it is larger than {MAX_FILE_BYTES // MEBIBYTE} MiB")
     return data
 
 

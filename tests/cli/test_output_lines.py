@@ -10,6 +10,7 @@ from typing import TextIO, cast
 
 import pytest
 from clirun import FULL, needs_full
+from fakeenv import fake_env
 
 from p2pcall import events
 from p2pcall.cli.lines import QUEUE_LINES, LineWriter
@@ -249,7 +250,7 @@ def ended(reason: str = "hung-up") -> events.Ended:
 
 
 def env(stdout: TextIO) -> Env:
-    made = Env.fake()
+    made = fake_env()
     made.stdout = stdout
     return made
 
@@ -320,7 +321,7 @@ def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, peop
 
 
 def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
-    made = Env.fake()
+    made = fake_env()
 
     async def work() -> None:
         with Output(made) as output:
@@ -372,7 +373,7 @@ def test_a_full_disk_ends_the_command_with_an_error(slug: str) -> None:
 
 
 def test_a_command_without_events_needs_no_thread() -> None:
-    made = Env.fake()
+    made = fake_env()
     before = threading.active_count()
     with Output(made) as output:
         output.emit(events.Warning("slug", "something"))

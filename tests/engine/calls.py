@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fakeenv import fake_env
 from virtual import Network
 
 from p2pcall import events
@@ -15,7 +16,6 @@ from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
 from p2pcall.engine.station import Station
-from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
@@ -101,7 +101,7 @@ def station(
     """One side, its port open on the network in memory."""
     settings.setdefault("media", VOICE)
     settings.setdefault("announce", Announce.OFF)
-    env, own = Env.fake(seed=seed), Home.at(home / name)
+    env, own = fake_env(seed=seed), Home.at(home / name)
     identity = beside(lambda: load_or_create(own, env.entropy))
     made = Station(env, CallSettings(name, **settings), own, identity, ui, any_port=False)
     made.node.attach(network.driver(host))

@@ -1,10 +1,10 @@
 """How many functions a call of voice goes through in a tick: the same number every time.
 
 Two stations in one process talk through real sockets, in virtual time. Counted is what the loop's thread calls, for one
-tick of 20 ms and one side: functions written in Python, the program's and asyncio's, and for themselves those written in
-C. Left out: this harness; the look at this machine's addresses once a second, which takes more the more there are; and
-comparisons of timers, for here both sides' are in one heap. Run as a program it tells where the calls are, the most
-first: `PYTHONPATH=tests/engine python tests/engine/counting.py`.
+tick of 20 ms and one side: functions written in Python, the program's and asyncio's, and apart from them those written
+in C. Left out: this harness; the look at this machine's addresses once a second, which takes more the more there are;
+and comparisons of timers, for here both sides' are in one heap. Run as a program it tells where the calls are, the
+most first: `PYTHONPATH=tests/engine:tests/sim python tests/engine/counting.py`.
 """
 
 import asyncio
@@ -137,7 +137,9 @@ def main() -> None:
     print()
     for room, count in rooms.most_common():
         print(f"{count / SIDE_TICKS:7.2f}  {room}")
-    print(f"{per_tick(found.python):7.2f} {per_tick(found.builtin):7.2f}  a tick and side: in Python, built in")
+    print(
+        f"{per_tick(found.python):7.2f} {per_tick(found.builtin):7.2f}  a tick and side: in Python, built in"
+    )
 
 
 if __name__ == "__main__":

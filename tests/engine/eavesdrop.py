@@ -8,7 +8,7 @@ from unittest import mock
 from calls import FakeUi
 from virtual import Network
 
-from p2pcall.proto.calls import Call
+from p2pcall.proto.call.call import Call
 from p2pcall.proto.constants import NONCE_BYTES
 from p2pcall.proto.messages import ControlType
 
@@ -36,9 +36,9 @@ def opened() -> Iterator[Seen]:
     log: Seen = []
     hear = Call.hear
 
-    def heard(call: Call, peer: Any, kind: int, body: bytes, now: float) -> Any:
+    def heard(call: Call, kind: int, body: bytes, now: float, *, dialled: bool) -> Any:
         log.append((kind, body[NONCE_BYTES:] if kind in SHOWN else body))
-        return hear(call, peer, kind, body, now)
+        return hear(call, kind, body, now, dialled=dialled)
 
     with mock.patch.object(Call, "hear", heard):
         yield log

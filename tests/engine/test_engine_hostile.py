@@ -18,8 +18,8 @@ from p2pcall.engine.settings import Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
-from p2pcall.proto.control import ControlFull
-from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming
+from p2pcall.proto.events import Accepted, HandshakeDone, Incoming
+from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import ControlType, Reason
 
 PLAYING: list["asyncio.Future[None]"] = []

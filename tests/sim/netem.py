@@ -14,9 +14,9 @@ from typing import Any
 
 import mlkem
 
-from p2pcall.proto import kem
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.happenings import Happening, Incoming
+from p2pcall.proto.events import Incoming, ProtocolEvent
+from p2pcall.proto.handshake import kem
 from p2pcall.proto.wire import Address
 
 
@@ -95,8 +95,8 @@ class Node:
     endpoint: Endpoint
     address: Address
     static: StaticKey
-    told: list[Happening] = field(default_factory=list)
-    on_event: Callable[[Happening, float], None] = lambda happening, now: None
+    told: list[ProtocolEvent] = field(default_factory=list)
+    on_event: Callable[[ProtocolEvent, float], None] = lambda happening, now: None
 
     def of(self, kind: type[Any]) -> list[Any]:
         """What was told of one kind."""

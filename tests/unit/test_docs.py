@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import typer
+from fakeenv import fake_env
 from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, tokens
 
 from p2pcall import __version__, events
@@ -30,9 +31,8 @@ from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.engine.settings import Announce, Answer, Reach
-from p2pcall.env import Env
 from p2pcall.errors import ExitCode
-from p2pcall.net.address import DEFAULT_PORT, parse_target
+from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -149,7 +149,7 @@ def test_an_option_tells_its_default_and_its_choices(name: str) -> None:
 
 def test_options_name_what_they_take() -> None:
     described = options_section()
-    assert f"0 to {options.MAX_PORT};" in " ".join(described["--port"].body)
+    assert f"0 to {MAX_PORT};" in " ".join(described["--port"].body)
     picture = described["--video-out"].body
     assert set(SCREEN_MODES) <= marked(picture, "Cm")
     assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
@@ -210,7 +210,7 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
             argv += ["--home", str(home.data)]
         if item.head[1:] == ["contacts", "show"]:
             argv.append("bob")
-        env = Env.fake()
+        env = fake_env()
         assert main(argv, env) == ExitCode.OK
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}

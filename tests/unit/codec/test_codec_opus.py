@@ -14,12 +14,16 @@ from p2pcall.codec import libopus, opus
 from p2pcall.codec.opus import (
     FRAME_BYTES,
     FRAME_SAMPLES,
+    SAMPLE_RATE_HZ,
     SILENCE,
     FFmpegEncoder,
     OpusDecoder,
     OpusEncoder,
     packet_samples,
 )
+
+LOOKAHEAD_SAMPLES = 312
+"""How much later a sound leaves the decoder than it went into the encoder."""
 
 
 def tone(frames: int, hz: float = 300.0) -> list[bytes]:
@@ -60,7 +64,7 @@ def test_what_goes_in_comes_out_later_by_the_look_ahead_alone() -> None:
     assert len(out) == len(voice)
     window = voice[20_000:40_000].astype(float)
     scores = [float(window @ out[20_000 + lag : 40_000 + lag]) for lag in range(1_000)]
-    assert abs(int(np.argmax(scores)) - opus.LOOKAHEAD_SAMPLES) <= 2
+    assert abs(int(np.argmax(scores)) - LOOKAHEAD_SAMPLES) <= 2
 
 
 def test_a_lost_frame_is_concealed_with_sound_and_dies_away() -> None:
@@ -126,9 +130,9 @@ def test_every_option_that_is_set_is_taken() -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
     assert not FFmpegEncoder(opus.VOICE_BPS)._context.options
     with pytest.raises(ValueError, match="libopus"):
-        libopus.Encoder(opus.SAMPLE_RATE_HZ, -5, opus.COMPLEXITY, opus.MAX_PACKET_BYTES)
+        libopus.Encoder(SAMPLE_RATE_HZ, -5, opus.COMPLEXITY, opus.MAX_PACKET_BYTES)
     with pytest.raises(ValueError, match="libopus"):
-        libopus.Encoder(opus.SAMPLE_RATE_HZ, opus.VOICE_BPS, 11, opus.MAX_PACKET_BYTES)
+        libopus.Encoder(SAMPLE_RATE_HZ, opus.VOICE_BPS, 11, opus.MAX_PACKET_BYTES)
 
 
 def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:

@@ -137,7 +137,6 @@ def test_a_microphone_gives_whole_frames_with_even_times(sound: FakeSound) -> No
     steps = [b - a for a, b in pairwise(times)]
     assert max(abs(step - 0.02) for step in steps) < 0.0005
     assert times[-1] == pytest.approx(scheduler.now - 0.01, abs=0.003)
-    assert mic.latency_s == pytest.approx(0.011, abs=0.003)
     mic.stop()
     eventually(lambda: stream.closed)
     stream.capture(numbered(1) * 2)
@@ -292,17 +291,19 @@ def test_a_card_that_cannot_wait_plays_silence(sound: FakeSound, api: str) -> No
     speaker.stop()
 
 
+def opened(direction: str, scheduler: FakeScheduler) -> AudioSource | AudioSink:
+    if direction == "in":
+        return open_audio_source("default", scheduler)
+    return open_audio_sink("default", scheduler)
+
+
 @pytest.mark.parametrize("fault", ["fail_open", "fail_start"])
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_a_card_that_cannot_be_opened_is_told_in_the_loop(
     sound: FakeSound, fault: str, direction: str
 ) -> None:
     scheduler, errors = FakeScheduler(), []
-    device: AudioSource | AudioSink = (
-        open_audio_source("default", scheduler)
-        if direction == "in"
-        else open_audio_sink("default", scheduler)
-    )
+    device = opened(direction, scheduler)
     device.on_error = errors.append
     setattr(sound, fault, True)
     device.start(lambda *_: SILENCE)  # type: ignore[arg-type]
@@ -327,11 +328,7 @@ def test_a_card_that_is_gone_at_start(sound: FakeSound) -> None:
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_unplugging_is_told_once(sound: FakeSound, direction: str) -> None:
     scheduler, errors = FakeScheduler(), []
-    device: AudioSource | AudioSink = (
-        open_audio_source("default", scheduler)
-        if direction == "in"
-        else open_audio_sink("default", scheduler)
-    )
+    device = opened(direction, scheduler)
     device.on_error = errors.append
     stream = started(device, lambda *_: SILENCE, sound)
     stream.options["finished_callback"]()

@@ -6,6 +6,7 @@ from ipaddress import ip_interface
 from typing import Any, ClassVar
 
 import pytest
+from fakeenv import seeded_entropy
 from zeroconf import (
     BadTypeInNameException,
     DNSQuestionType,
@@ -15,13 +16,12 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceInfo
 
-from p2pcall.env import seeded_entropy
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import discovery
 from p2pcall.net import link as net_link
 from p2pcall.net.discovery import (
     MAX_CONTESTS,
-    MAX_PEERS,
+    MAX_LISTED,
     SERVICE_TYPE,
     Announcer,
     AnnounceState,
@@ -342,7 +342,7 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def on_found(peer: LanPeer) -> None:
             found.append(peer.name)
-            if len(found) == MAX_PEERS:
+            if len(found) == MAX_LISTED:
                 everyone.set()
 
         lost: list[str] = []
@@ -354,7 +354,7 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for i in range(1000):
             browser._seen(nobody, SERVICE_TYPE, f"n{i:03}", ServiceStateChange.Added)
         await everyone.wait()
-        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_PEERS)]
+        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_LISTED)]
         browser._seen(nobody, SERVICE_TYPE, "n001", ServiceStateChange.Removed)
         browser._seen(nobody, SERVICE_TYPE, "n999", ServiceStateChange.Removed)
         assert lost == ["n001"]
