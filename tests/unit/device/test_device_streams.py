@@ -1,6 +1,7 @@
 """Streams: told by their first bytes, opened without waiting, read and written by threads that can be woken."""
 
 import io
+import itertools
 import os
 import socket
 import threading
@@ -302,6 +303,20 @@ def test_a_slow_file_holds_the_loop_up_once() -> None:
     eventually(lambda: len(fetch) == 1)
     assert next(fetch) == numbered(1)
     assert next(fetch, None) in (None, b"")
+    fetch.close()
+
+
+def test_a_thread_that_reads_ahead_is_woken_for_half_of_it_at_once() -> None:
+    fetch = Prefetch(lambda: (numbered(n) for n in itertools.count()), FILE_AHEAD, wait_s=10)  # type: ignore[arg-type]
+    first = next(fetch)
+    eventually(lambda: len(fetch) == FILE_AHEAD and fetch._changed._waiters)  # type: ignore[attr-defined]
+    asleep = list(fetch._changed._waiters)  # type: ignore[attr-defined]
+    got = [first, *(next(fetch) for _ in range(FILE_AHEAD - FILE_AHEAD // 2 - 1))]
+    assert list(fetch._changed._waiters) == asleep  # type: ignore[attr-defined]
+    got.append(next(fetch))
+    eventually(lambda: len(fetch) == FILE_AHEAD)
+    got += [next(fetch) for _ in range(3 * FILE_AHEAD)]
+    assert [frame for frame in got if frame] == [numbered(n) for n in range(sum(map(bool, got)))]
     fetch.close()
 
 
