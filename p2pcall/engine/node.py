@@ -89,6 +89,16 @@ class Line:
             peer.send(channel, payload, node.now(), padded_to=padded_to)
             node.drain()
 
+    def send_all(self, channel: int, payloads: Sequence[tuple[bytes, int]]) -> None:
+        """As `send` for each payload and its `padded_to`: the fragments of a picture, at one go."""
+        node, peer = self._node, self.peer
+        node.wake()
+        if peer.established:
+            now = node.now()
+            for payload, padded_to in payloads:
+                peer.send(channel, payload, now, padded_to=padded_to)
+            node.drain()
+
     def invite(self, name: str, audio: bool, video: bool) -> None:
         """Call; nothing if the other side is gone already (its end is among the signals)."""
         if self._stands:

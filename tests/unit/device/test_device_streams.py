@@ -307,16 +307,16 @@ def test_a_slow_file_holds_the_loop_up_once() -> None:
 
 
 def test_a_thread_that_reads_ahead_is_woken_for_half_of_it_at_once() -> None:
-    fetch = Prefetch(lambda: (numbered(n) for n in itertools.count()), FILE_AHEAD, wait_s=10)  # type: ignore[arg-type]
-    first = next(fetch)
-    eventually(lambda: len(fetch) == FILE_AHEAD and fetch._changed._waiters)  # type: ignore[attr-defined]
-    asleep = list(fetch._changed._waiters)  # type: ignore[attr-defined]
-    got = [first, *(next(fetch) for _ in range(FILE_AHEAD - FILE_AHEAD // 2 - 1))]
-    assert list(fetch._changed._waiters) == asleep  # type: ignore[attr-defined]
+    fetch = Prefetch(lambda: (numbered(n) for n in itertools.count()), FILE_AHEAD)  # type: ignore[arg-type]
+    asleep = fetch._changed._waiters  # type: ignore[attr-defined]
+    eventually(lambda: len(fetch) == FILE_AHEAD and asleep)
+    sleeper = list(asleep)
+    got = [next(fetch) for _ in range(FILE_AHEAD - FILE_AHEAD // 2 - 1)]
+    assert list(asleep) == sleeper
     got.append(next(fetch))
     eventually(lambda: len(fetch) == FILE_AHEAD)
-    got += [next(fetch) for _ in range(3 * FILE_AHEAD)]
-    assert [frame for frame in got if frame] == [numbered(n) for n in range(sum(map(bool, got)))]
+    got += [next(fetch) for _ in range(FILE_AHEAD)]
+    assert got == [numbered(n) for n in range(len(got))]
     fetch.close()
 
 
