@@ -6,14 +6,14 @@ libopus' own look-ahead of 6.5 ms (312 samples).
 
 Concealment: FFmpeg has no "packet lost" call, but libopus takes a packet of a lone TOC byte, the last
 packet's with its two low bits cleared, for a lost one. This holds for the codec `libopus`, not for FFmpeg's
-own `opus`. Leaves out in-band FEC: FFmpeg cannot decode it, redundancy is done in packets. Spec: RFC 6716,
-section 3.
+own `opus`. Where libopus can be called without FFmpeg (`libopus`) it is, with the same outcome. Leaves out in-band FEC:
+FFmpeg cannot decode it, redundancy is done in packets. Spec: RFC 6716, section 3.
 """
 
 import av
-import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
+from p2pcall.codec import libopus
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 SILENCE = bytes(FRAME_BYTES)
@@ -23,6 +23,9 @@ VOICE_BPS = 40_000
 """
 MAX_PACKET_BYTES = 1_275
 """RFC 6716, 3.2.1: the longest frame that Opus has."""
+
+COMPLEXITY = 8
+"""0.3 ms a frame, as good as 10; level 5 saves 0.1 ms and costs up to 0.5 PESQ."""
 
 _SILK_CONFIGS, _HYBRID_CONFIGS = 12, 16
 """The configurations of a TOC byte below these are of that mode (RFC 6716, 3.1)."""
@@ -47,10 +50,31 @@ def packet_samples(data: bytes) -> int | None:
     return samples * (data[1] & 0x3F) if len(data) > 1 else None
 
 
+_ONE_FRAME = frozenset(toc for toc in range(0, 256, 4) if packet_samples(bytes((toc, 0))) == FRAME_SAMPLES)
+"""First bytes of packets of exactly one frame of 20 ms: what nearly all are, and the encoder's all."""
+
+
 class OpusEncoder:
     """Encodes frames in their order; one packet each, all of one size (`bitrate_bps` / 400 bytes)."""
 
-    def __init__(self, bitrate_bps: int = VOICE_BPS) -> None:
+    def __init__(self, bitrate_bps: int = VOICE_BPS, *, direct: bool = True) -> None:
+        """`direct`: without FFmpeg, if that can be."""
+        if direct and libopus.library():
+            self._encode = libopus.Encoder(SAMPLE_RATE_HZ, bitrate_bps, COMPLEXITY, MAX_PACKET_BYTES).encode
+        else:
+            self._encode = FFmpegEncoder(bitrate_bps).encode
+
+    def encode(self, pcm: bytes) -> bytes:
+        """The packet of one frame. Raises ValueError unless `pcm` is exactly one frame."""
+        if len(pcm) != FRAME_BYTES:
+            raise ValueError(f"one frame is {FRAME_BYTES} bytes, not {len(pcm)}")
+        return self._encode(pcm)
+
+
+class FFmpegEncoder:
+    """The encoder as PyAV has it."""
+
+    def __init__(self, bitrate_bps: int) -> None:
         context = AudioCodecContext.create("libopus", "w")
         context.sample_rate = SAMPLE_RATE_HZ
         context.layout = "mono"
@@ -60,18 +84,16 @@ class OpusEncoder:
             "application": "voip",
             "vbr": "off",
             "frame_duration": "20",
-            "compression_level": "8",  # 0.3 ms a frame, as good as 10; level 5 saves 0.1 ms and costs up to 0.5 PESQ
+            "compression_level": str(COMPLEXITY),
         }
         context.open()
         self._context = context
         self._pts = 0
 
     def encode(self, pcm: bytes) -> bytes:
-        """The packet of one frame. Raises ValueError unless `pcm` is exactly one frame."""
-        if len(pcm) != FRAME_BYTES:
-            raise ValueError(f"one frame is {FRAME_BYTES} bytes, not {len(pcm)}")
-        samples = np.frombuffer(pcm, dtype="<i2").reshape(1, FRAME_SAMPLES)
-        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        """The packet of one frame."""
+        frame = av.AudioFrame("s16", "mono", FRAME_SAMPLES)
+        frame.planes[0].update(pcm)
         frame.sample_rate = SAMPLE_RATE_HZ
         frame.pts = self._pts
         self._pts += FRAME_SAMPLES
@@ -82,15 +104,21 @@ class OpusEncoder:
 class OpusDecoder:
     """Decodes packets in their order; always gives one whole frame and never raises, whatever came."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, direct: bool = True) -> None:
+        """`direct`: without FFmpeg, if that can be."""
         self._toc: int | None = None
-        self._context = self._open()
+        if direct and libopus.library():
+            self._decode = libopus.Decoder(SAMPLE_RATE_HZ, FRAME_SAMPLES).decode
+        else:
+            self._decode = FFmpegDecoder().decode
 
     def decode(self, data: bytes) -> bytes:
         """The frame of one packet; what is no packet of exactly 20 ms is concealed."""
-        if packet_samples(data) != FRAME_SAMPLES or len(data) < 2:
+        size = len(data)
+        whole = 2 <= size <= MAX_PACKET_BYTES and data[0] in _ONE_FRAME
+        if not whole and (packet_samples(data) != FRAME_SAMPLES or size < 2):
             return self.conceal()
-        pcm = self._run(data)
+        pcm = self._decode(data)
         if pcm is None:
             return self.conceal()
         self._toc = data[0] & 0xFC
@@ -100,11 +128,19 @@ class OpusDecoder:
         """A frame made up from the ones before, for one that is lost; silence before the first packet."""
         if self._toc is None:
             return SILENCE
-        return self._run(bytes((self._toc,))) or SILENCE
+        return self._decode(bytes((self._toc,))) or SILENCE
 
-    def _run(self, data: bytes) -> bytes | None:
+
+class FFmpegDecoder:
+    """The decoder as PyAV has it."""
+
+    def __init__(self) -> None:
+        self._context = self._open()
+
+    def decode(self, packet: bytes) -> bytes | None:
+        """The frame of a packet; None for what is no such packet."""
         try:
-            frames = self._context.decode(av.Packet(data))
+            frames = self._context.decode(av.Packet(packet))
         except av.FFmpegError:
             # libopus' state is as before, but FFmpeg may take some errors for the end of the stream:
             # start again.
@@ -112,7 +148,7 @@ class OpusDecoder:
             return None
         if len(frames) != 1 or frames[0].samples != FRAME_SAMPLES:
             return None
-        return bytes(frames[0].planes[0])[:FRAME_BYTES]
+        return bytes(memoryview(frames[0].planes[0])[:FRAME_BYTES])
 
     @staticmethod
     def _open() -> AudioCodecContext:

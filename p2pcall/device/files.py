@@ -329,25 +329,31 @@ class PacedSink:
 
     def stop(self) -> None:
         self._ticker.stop()
-        self._guard(lambda writer: writer.close())
+        writer = self._writer
+        try:
+            if writer is not None:
+                writer.close()
+        except (OSError, av.FFmpegError) as error:
+            self._failed(error)
         self._writer = None
 
     def _tick(self, due: float) -> None:
-        if self._pull is not None:
-            pcm = self._pull()
-            self._guard(lambda writer: writer.write(pcm))
-
-    def _guard(self, act: Callable[[Writer], None]) -> None:
-        """Runs `act`; a failure is told once and ends the writing, not the ticking."""
-        if self._writer is None:
+        if self._pull is None:
             return
+        pcm = self._pull()
+        writer = self._writer
         try:
-            act(self._writer)
+            if writer is not None:
+                writer.write(pcm)
         except (OSError, av.FFmpegError) as error:
-            writer, self._writer = self._writer, None
-            with suppress(OSError, av.FFmpegError):
+            self._failed(error)
+
+    def _failed(self, error: OSError | av.FFmpegError) -> None:
+        """Told once; it ends the writing, not the ticking."""
+        writer, self._writer = self._writer, None
+        with suppress(OSError, av.FFmpegError):
+            if writer is not None:
                 writer.close()
+        if self.on_error is not None:
             what = writer.file.name if isinstance(writer, FileWriter) else self._what
-            told = write_failure(error, what)
-            if self.on_error is not None:
-                self.on_error(told)
+            self.on_error(write_failure(error, what))

@@ -28,7 +28,7 @@ class Ticker:
         self._scheduler = scheduler
         self._tick = tick
         self._timer: Timer | None = None
-        self._origin = 0.0
+        self._origin = self._due = 0.0
         self._count = 0
         self.skipped = 0
 
@@ -41,7 +41,8 @@ class Ticker:
         if self._timer is None:
             self._origin = self._scheduler.time()
             self._count = 1
-            self._arm()
+            self._due = self._origin + FRAME_S
+            self._timer = self._scheduler.call_at(self._due, self._fire)
 
     def stop(self) -> None:
         """No tick comes after this."""
@@ -49,26 +50,22 @@ class Ticker:
             self._timer.cancel()
             self._timer = None
 
-    def _due(self) -> float:
-        return self._origin + self._count * FRAME_S
-
-    def _arm(self) -> None:
-        self._timer = self._scheduler.call_at(self._due(), self._fire)
-
     def _fire(self) -> None:
         now = self._scheduler.time()
-        if now - self._due() > MAX_CATCH_UP_S:
-            missed = int((now - self._due()) / FRAME_S)
+        if now - self._due > MAX_CATCH_UP_S:
+            missed = int((now - self._due) / FRAME_S)
             self._count += missed
             self.skipped += missed
-        first = True
-        while self._timer is not None and (first or self._due() <= now):
-            first = False
-            due = self._due()
+        while True:
+            due = self._origin + self._count * FRAME_S
             self._count += 1
+            self._due = self._origin + self._count * FRAME_S
             self._tick(due)
-        if self._timer is not None:
-            self._arm()
+            if self._timer is None:
+                return
+            if self._due > now:
+                break
+        self._timer = self._scheduler.call_at(self._due, self._fire)
 
 
 class MediaClock:

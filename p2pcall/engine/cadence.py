@@ -64,6 +64,7 @@ class KernelAlarm:
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring, self._loop = ring, asyncio.get_running_loop()
         self._libc: Any = ctypes.CDLL(None, use_errno=True)
+        self._spec = _Spec()
         self._fd: int = self._libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
@@ -71,8 +72,8 @@ class KernelAlarm:
 
     def at(self, when: float) -> None:
         """Ring then."""
-        spec = _Spec(0, 0, int(when), int(when % 1 * 1e9))
-        self._libc.timerfd_settime(self._fd, _TFD_TIMER_ABSTIME, ctypes.byref(spec), None)
+        self._spec.s, self._spec.ns = int(when), int(when % 1 * 1e9)
+        self._libc.timerfd_settime(self._fd, _TFD_TIMER_ABSTIME, ctypes.byref(self._spec), None)
 
     def close(self) -> None:
         """It does not ring any more."""
@@ -82,9 +83,11 @@ class KernelAlarm:
             self._fd = -1
 
     def _rang(self) -> None:
-        with suppress(BlockingIOError):  # it was set anew meanwhile
+        try:
             os.read(self._fd, _COUNT_BYTES)
-            self._ring()
+        except BlockingIOError:  # it was set anew meanwhile
+            return
+        self._ring()
 
 
 def alarm(ring: Callable[[], None]) -> Alarm:
@@ -111,8 +114,12 @@ class Cadence:
 
     def put(self, packet: bytes, padded_to: int) -> None:
         """Have the packet leave in its time. Those that are late, and this one if it is, leave at once."""
-        self._waiting.append((self._due, packet, padded_to))
-        self._leave()
+        waiting, due = self._waiting, self._due
+        waiting.append((due, packet, padded_to))
+        if len(waiting) == 1 and self._loop.time() < due:
+            self._alarm.at(due)
+        else:
+            self._leave()
 
     def close(self) -> None:
         """Nothing leaves any more."""

@@ -258,7 +258,8 @@ class Speaker:
     def _next(self) -> bytes:
         if self._pull is None:
             return SILENCE
-        self._count(asyncio.get_running_loop().time())
+        if self._card:
+            self._count(asyncio.get_running_loop().time())
         pcm = self._pull()
         if self.on_playout is not None:
             self.on_playout(pcm)
@@ -266,8 +267,6 @@ class Speaker:
 
     def _count(self, now: float) -> None:
         """Cards ask for some frames at once when they start, and then for a while for none."""
-        if not self._card:
-            return
         if self._since is None or now - self._last > STEADY_GAP_S:
             self._paused = self._since is not None
             self._since, self.steady = now, False

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from p2pcall import events
@@ -95,7 +96,7 @@ class LiveCall:
         self._verification = verification
         self._loop = asyncio.get_running_loop()
         self._connected_at = node.now()
-        self._cadence = Cadence(lambda data, padded_to: line.send(Channel.AUDIO, data, padded_to))
+        self._cadence = Cadence(partial(line.send, Channel.AUDIO))
         self._send = AudioSend(self._cadence.put, self._session_ms)
         self._receive = AudioReceive(node.now)
         self._receive.on_first_play = self._first_audio

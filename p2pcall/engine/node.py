@@ -83,9 +83,21 @@ class Line:
 
     def send(self, channel: int, payload: bytes, padded_to: int = 0) -> None:
         """Send one media payload now, as if it had at least `padded_to` bytes; nothing once the session is over."""
-        if self._stands:
-            self.peer.send(channel, payload, self._node.now(), padded_to=padded_to)
-            self._node.drain()
+        node, peer = self._node, self.peer
+        node.wake()
+        if peer.established:
+            peer.send(channel, payload, node.now(), padded_to=padded_to)
+            node.drain()
+
+    def send_all(self, channel: int, payloads: Sequence[tuple[bytes, int]]) -> None:
+        """As `send` for each payload and its `padded_to`: the fragments of a picture, at one go."""
+        node, peer = self._node, self.peer
+        node.wake()
+        if peer.established:
+            now = node.now()
+            for payload, padded_to in payloads:
+                peer.send(channel, payload, now, padded_to=padded_to)
+            node.drain()
 
     def invite(self, name: str, audio: bool, video: bool) -> None:
         """Call; nothing if the other side is gone already (its end is among the signals)."""
@@ -230,6 +242,9 @@ class Node:
 
     def _dispatch(self, happening: ProtocolEvent) -> None:
         line = self._lines.get(happening.peer.index)
+        if line is not None and isinstance(happening, Payload):
+            line.take_payload(happening.channel, happening.data)
+            return
         if line is None:
             if not isinstance(happening, HandshakeDone) or self.on_caller is None:
                 happening.peer.close()
@@ -238,9 +253,6 @@ class Node:
             self.on_caller(line)
         if isinstance(happening, Ended | HandshakeFailed):
             del self._lines[happening.peer.index]
-        if isinstance(happening, Payload):
-            line.take_payload(happening.channel, happening.data)
-            return
         if isinstance(happening, Message) and line.signals.qsize() >= MAX_SIGNALS:
             return
         line.signals.put_nowait(happening)

@@ -1,7 +1,7 @@
 """The loop's side of the picture: fragments out and in, retransmission, key frames, how many pixels are wanted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from p2pcall.device.base import VideoSink
 from p2pcall.engine.aside import aside
@@ -97,8 +97,7 @@ class VideoPath:
 
     def on_nack(self, nack: Nack) -> None:
         """Send missing fragments again, within the store's bounds."""
-        for payload in self._store.get(nack.frame_id, nack.indexes, self._clock()):
-            self._line.send(Channel.VIDEO, payload, video_payload_bytes(payload))
+        self._send(self._store.get(nack.frame_id, nack.indexes, self._clock()))
 
     def on_payload(self, data: bytes) -> None:
         """One fragment from the other side."""
@@ -120,9 +119,11 @@ class VideoPath:
         fragments = split_frame(self._frame_id, self._session_ms(captured_at), key, data)
         payloads = [pack_fragment(fragment) for fragment in fragments]
         self._store.add(self._frame_id, payloads, self._clock())
-        for payload in payloads:
-            self._line.send(Channel.VIDEO, payload, video_payload_bytes(payload))
+        self._send(payloads)
         self._frame_id += 1
+
+    def _send(self, payloads: Iterable[bytes]) -> None:
+        self._line.send_all(Channel.VIDEO, [(payload, video_payload_bytes(payload)) for payload in payloads])
 
     def _broken(self) -> None:
         self._reassembler.request_key(self._clock())

@@ -54,6 +54,9 @@ JITTER_MAX_DEPTH = 12  # frames; 240 ms more is no conversation
 JITTER_MAX_FRAMES = 50  # one second of sound held at most; the oldest go
 JITTER_BUCKET_S = 0.005  # resolution of the lateness histogram
 JITTER_FORGET = 0.997  # each frame weighs 0.3 %: a memory of some 7 s; one late frame alone moves nothing
+JITTER_TOTAL_WEIGHT = (
+    1e6  # of all frames, before it is brought back to 1: far from where a float loses the light
+)
 JITTER_QUANTILE = 0.995  # this part of the frames shall be in time
 JITTER_BASE_WINDOW_S = 5.0  # the fastest of the last 5-10 s is "in time"; 200 ppm are 2 ms in it
 JITTER_START_S = 0.01  # before anything is known: half a frame of jitter

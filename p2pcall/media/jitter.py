@@ -15,13 +15,13 @@ Leaves out decoding, concealing and merging of samples (`codec`, `stretch`) and 
 
 from dataclasses import dataclass
 from math import floor, inf
+from typing import NamedTuple
 
 from p2pcall.media import constants as c
 from p2pcall.media.lateness import Lateness
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(NamedTuple):
     """Decode and play this frame; it was captured until `capture_ms` on the sender's session clock."""
 
     frame: bytes
@@ -68,11 +68,8 @@ class Counters:
     """Came in time and were dropped: the speaker stood still, or a stall ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    frame: bytes
-    capture_ms: int
-    recovered: bool
+_Held = tuple[bytes, int, bool]
+"""A frame, its `capture_ms`, and whether it is `recovered`."""
 
 
 class JitterBuffer:
@@ -112,13 +109,15 @@ class JitterBuffer:
 
     def insert(self, seq: int, frame: bytes, capture_ms: int, now: float, recovered: bool = False) -> None:
         """Take a frame of a packet that came now; of one packet the newest first (`AudioPacket.frames`)."""
+        if recovered and (seq in self._held or (seq < self._next and seq not in self._missed)):
+            return  # as nearly every copy: its frame came in time
         transit = now - seq * c.FRAME_S
         if not self._believe(transit, now, recovered):
             return
         if not recovered:
             self._lateness.observe(transit, now)
-        if seq in self._held:
-            return
+            if seq in self._held:
+                return
         lateness = transit - self._lateness.base
         if seq < self._next:
             if seq in self._missed:
@@ -128,7 +127,7 @@ class JitterBuffer:
             return
         if self._playing:  # what comes after a silence was held up by an outage: that is no jitter
             self._lateness.note(lateness)
-        self._held[seq] = _Held(frame, capture_ms, recovered)
+        self._held[seq] = frame, capture_ms, recovered
         if len(self._held) > c.JITTER_MAX_FRAMES:
             self._drop_before(min(self._held) + 1)
 
@@ -184,7 +183,7 @@ class JitterBuffer:
     def _measure(self, now: float) -> float:
         """How much deeper than wanted the next frame is; negative: not deep enough."""
         self.delay_s = now - self._lateness.base - self._next * c.FRAME_S
-        return self.delay_s - self.target_s
+        return self.delay_s - self._lateness.required_s - self._slack_s
 
     def _due(self, now: float) -> int:
         """The newest seq that is as deep as wanted."""
@@ -212,24 +211,25 @@ class JitterBuffer:
         return True
 
     def _play(self, excess_s: float, *, quiet: bool) -> Output:
-        held = self._held.pop(self._next)
+        frame, capture_ms, recovered = self._held.pop(self._next)
         self._next += 1
         self._run = self._waited = 0
         self.counters.played += 1
-        self.counters.recovered += held.recovered
+        self.counters.recovered += recovered
         fast = excess_s > c.JITTER_FAR_TOO_DEEP_S
         patience = c.JITTER_SHRINK_FAST_TICKS if fast else c.JITTER_SHRINK_TICKS
-        if self._deep_ticks < patience * (1 if quiet else c.JITTER_SHRINK_LOUD):
-            return Play(held.frame, held.capture_ms)
-        second = self._held.pop(self._next, None)
-        if second is None:
-            return Play(held.frame, held.capture_ms)
+        if (
+            self._deep_ticks < patience * (1 if quiet else c.JITTER_SHRINK_LOUD)
+            or self._next not in self._held
+        ):
+            return Play(frame, capture_ms)
+        second, capture_ms, recovered = self._held.pop(self._next)
         self._next += 1
         self._deep_ticks = 0
         self.counters.played += 1
-        self.counters.recovered += second.recovered
+        self.counters.recovered += recovered
         self.counters.merged += 1
-        return Merge(held.frame, second.frame, second.capture_ms)
+        return Merge(frame, second, capture_ms)
 
     def _take_back(self, excess_s: float) -> None:
         """Skip missing frames that need no filling: their time was filled while the buffer waited for them, or

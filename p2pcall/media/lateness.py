@@ -18,22 +18,20 @@ class Lateness:
 
     def __init__(self) -> None:
         self._weights = [0.0] * _BUCKETS
-        self._weights[_bucket(c.JITTER_START_S)] = 1.0
+        self._weights[int(c.JITTER_START_S / c.JITTER_BUCKET_S)] = 1.0
+        self._total = 1.0
         self._noted = 0
         self._window_end = -inf
         self._older = inf
         self._newer = inf
+        self.base = inf
+        """The transit of the fastest frame of late; infinite before the first."""
         self.required_s = c.JITTER_START_S
         """Playing so much after the fastest frame's arrival has JITTER_QUANTILE of the frames in time."""
 
-    @property
-    def base(self) -> float:
-        """The transit of the fastest frame of late; infinite before the first."""
-        return min(self._older, self._newer)
-
     def anchor(self, transit: float, now: float) -> None:
         """Forget earlier transits (not the histogram) and start from this one."""
-        self._older = self._newer = transit
+        self._older = self._newer = self.base = transit
         self._window_end = now + c.JITTER_BASE_WINDOW_S
 
     def observe(self, transit: float, now: float) -> None:
@@ -44,23 +42,29 @@ class Lateness:
             self._window_end = now + c.JITTER_BASE_WINDOW_S
         elif transit < self._newer:
             self._newer = transit
+        else:
+            return
+        self.base = min(self._older, self._newer)
 
     def note(self, lateness: float) -> None:
-        """Count a frame that was so late; what no depth could have helped is an outage and not counted."""
-        bucket = _bucket(lateness)
+        """Count a frame that was so late; what no depth could have helped is an outage and not counted.
+
+        Each new frame weighs more, which is the same as that all before weigh less.
+        """
+        bucket = int(max(0.0, lateness) / c.JITTER_BUCKET_S)
         if bucket >= _BUCKETS:
             return
         self._noted += 1
-        keep = min(c.JITTER_FORGET, self._noted / (self._noted + 1))  # a plain mean at first
-        weights = self._weights = [weight * keep for weight in self._weights]
-        weights[bucket] += 1.0 - keep
+        before, weights = self._total, self._weights
+        total = self._total = before / min(
+            c.JITTER_FORGET, self._noted / (self._noted + 1)
+        )  # a plain mean at first
+        weights[bucket] += total - before
         last = _BUCKETS - 1
         tail = weights[last]
-        while tail <= 1.0 - c.JITTER_QUANTILE:
+        while tail <= total * (1.0 - c.JITTER_QUANTILE):
             last -= 1
             tail += weights[last]
         self.required_s = (last + 1) * c.JITTER_BUCKET_S
-
-
-def _bucket(lateness: float) -> int:
-    return int(max(0.0, lateness) / c.JITTER_BUCKET_S)
+        if total > c.JITTER_TOTAL_WEIGHT:
+            self._weights, self._total = [weight / total for weight in weights], 1.0

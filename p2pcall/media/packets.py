@@ -8,8 +8,10 @@ earlier frames along is RFC 2198's idea.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from p2pcall.media import constants as c
 
@@ -21,16 +23,14 @@ _REPORT = struct.Struct(">BIIHHHHI")
 _PLAYED = struct.Struct(">BIH")
 
 
-@dataclass(frozen=True, slots=True)
-class AudioCopy:
+class AudioCopy(NamedTuple):
     """One Opus frame in a packet; its number is the packet's `seq` less `distance`."""
 
     distance: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AudioFrame:
+class AudioFrame(NamedTuple):
     """One Opus frame with its own number and time; `recovered` if it came along with a later one."""
 
     seq: int
@@ -39,54 +39,71 @@ class AudioFrame:
     recovered: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AudioPacket:
+_audio_copy: Callable[[tuple[int, bytes]], AudioCopy] = partial(tuple.__new__, AudioCopy)
+_audio_frame: Callable[[tuple[int, bytes, int, bool]], AudioFrame] = partial(tuple.__new__, AudioFrame)
+"""As the classes themselves, which are called for each frame of sound, but without a function of Python's."""
+
+
+class AudioPacket(NamedTuple):
     """The newest frame (number `seq`, captured until `capture_ms`) and earlier ones, nearest first."""
 
     seq: int
     capture_ms: int
     copies: tuple[AudioCopy, ...]
 
-    def frames(self) -> Iterator[AudioFrame]:
+    def frames(self) -> list[AudioFrame]:
         """Every frame in it, newest first, ready for `JitterBuffer.insert`."""
-        for copy in self.copies:
-            capture_ms = max(0, self.capture_ms - copy.distance * c.FRAME_MS)
-            yield AudioFrame(self.seq - copy.distance, copy.data, capture_ms, copy.distance > 0)
+        seq, capture_ms, copies = self
+        frames = []
+        for distance, data in copies:
+            at_ms = max(0, capture_ms - distance * c.FRAME_MS)
+            frames.append(_audio_frame((seq - distance, data, at_ms, distance > 0)))
+        return frames
 
 
-def pack_audio(packet: AudioPacket) -> bytes:
-    """The payload for channel AUDIO. ValueError if it would not parse at the other end."""
-    parts = [_AUDIO.pack(_u32(packet.seq), _u32(packet.capture_ms), _u8(len(packet.copies)))]
-    for copy in packet.copies:
-        parts += (_COPY.pack(_u8(copy.distance), _u16(len(copy.data))), copy.data)
+def pack_audio(packet: tuple[int, int, Sequence[tuple[int, bytes]]]) -> bytes:
+    """The payload for channel AUDIO, of an `AudioPacket` or what it has in it. ValueError if it would not parse at the
+    other end.
+    """
+    seq, capture_ms, copies = packet
+    least, most = 0, 0
+    try:
+        parts = [_AUDIO.pack(seq, capture_ms, len(copies))]
+        for distance, data in copies:
+            if not (least <= distance <= most and data):
+                raise ValueError(f"a frame of {len(data)} bytes, {distance} before, cannot be sent")
+            parts += (_COPY.pack(distance, len(data)), data)
+            least, most = distance + 1, min(seq, c.MAX_COPY_DISTANCE)
+    except struct.error as error:
+        raise ValueError("an audio packet that cannot be sent") from error
     payload = b"".join(parts)
-    if parse_audio(payload) is None:
+    if not 1 <= len(copies) <= c.MAX_AUDIO_COPIES or len(payload) > c.MAX_PAYLOAD_BYTES:
         raise ValueError("an audio packet that cannot be sent")
     return payload
 
 
 def parse_audio(payload: bytes) -> AudioPacket | None:
     """The packet, or None if malformed: distances must start at 0 and grow, frames must not be empty."""
-    if not c.AUDIO_HEADER_BYTES <= len(payload) <= c.MAX_PAYLOAD_BYTES:
+    end = len(payload)
+    if not c.AUDIO_HEADER_BYTES <= end <= c.MAX_PAYLOAD_BYTES:
         return None
     seq, capture_ms, count = _AUDIO.unpack_from(payload)
     if not 1 <= count <= c.MAX_AUDIO_COPIES:
         return None
     copies: list[AudioCopy] = []
     offset = c.AUDIO_HEADER_BYTES
-    least = 0
+    least, most = 0, 0
     for _ in range(count):
         start = offset + c.AUDIO_COPY_HEADER_BYTES
-        if start > len(payload):
+        if start > end:
             return None
         distance, length = _COPY.unpack_from(payload, offset)
-        most = min(seq, c.MAX_COPY_DISTANCE) if copies else 0
-        if not least <= distance <= most or length == 0 or start + length > len(payload):
-            return None
-        copies.append(AudioCopy(distance, payload[start : start + length]))
         offset = start + length
-        least = distance + 1
-    if offset != len(payload):
+        if not least <= distance <= most or length == 0 or offset > end:
+            return None
+        copies.append(_audio_copy((distance, payload[start:offset])))
+        least, most = distance + 1, min(seq, c.MAX_COPY_DISTANCE)
+    if offset != end:
         return None
     return AudioPacket(seq, capture_ms, tuple(copies))
 
@@ -117,14 +134,14 @@ def split_frame(frame_id: int, capture_ms: int, key: bool, data: bytes) -> list[
 
 def pack_fragment(fragment: VideoFragment) -> bytes:
     """The payload for channel VIDEO. ValueError if it would not parse at the other end."""
-    flags = c.FLAG_KEY if fragment.key else 0
-    head = _VIDEO.pack(
-        _u32(fragment.frame_id), _u32(fragment.capture_ms), _u16(fragment.index), _u16(fragment.count), flags
-    )
-    payload = head + fragment.data
-    if parse_fragment(payload) is None:
+    index, count, data = fragment.index, fragment.count, fragment.data
+    if not (0 <= index < count <= c.MAX_FRAGMENTS and 0 < len(data) <= c.VIDEO_FRAGMENT_BYTES):
         raise ValueError("a video fragment that cannot be sent")
-    return payload
+    flags = c.FLAG_KEY if fragment.key else 0
+    try:
+        return _VIDEO.pack(fragment.frame_id, fragment.capture_ms, index, count, flags) + data
+    except struct.error as error:
+        raise ValueError("a video fragment that cannot be sent") from error
 
 
 def video_payload_bytes(payload: bytes) -> int:
@@ -205,7 +222,9 @@ def pack_feedback(message: Feedback) -> bytes:
         indexes = message.indexes
         if len(indexes) > c.MAX_NACK_INDEXES or any(not 0 <= i < c.MAX_FRAGMENTS for i in indexes):
             raise ValueError("a nack that cannot be sent")
-        head = _NACK.pack(c.FEEDBACK_NACK, _u32(message.frame_id), len(indexes))
+        if not 0 <= message.frame_id <= c.MAX_U32:
+            raise ValueError("a nack that cannot be sent")
+        head = _NACK.pack(c.FEEDBACK_NACK, message.frame_id, len(indexes))
         return head + struct.pack(f">{len(indexes)}H", *indexes)
     return _REPORT.pack(
         c.FEEDBACK_REPORT,
@@ -249,24 +268,6 @@ def parse_feedback(payload: bytes) -> Feedback | None:
         indexes: Sequence[int] = struct.unpack_from(f">{n}H", payload, _NACK.size)
         return Nack(frame_id, tuple(indexes)) if all(i < c.MAX_FRAGMENTS for i in indexes) else None
     return None
-
-
-def _fits(value: int, most: int) -> int:
-    if not 0 <= value <= most:
-        raise ValueError(f"{value} is not in 0..{most}")
-    return value
-
-
-def _u8(value: int) -> int:
-    return _fits(value, c.MAX_U8)
-
-
-def _u16(value: int) -> int:
-    return _fits(value, c.MAX_U16)
-
-
-def _u32(value: int) -> int:
-    return _fits(value, c.MAX_U32)
 
 
 def _held(value: float, most: int) -> int:

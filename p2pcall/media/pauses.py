@@ -13,14 +13,12 @@ class Pauses:
     def __init__(self) -> None:
         self._loudest = 0.0
         self._quiet_frames = 0
-
-    @property
-    def quiet(self) -> bool:
+        self.quiet = False
         """What was played last belongs to a pause."""
-        return self._quiet_frames >= c.QUIET_FRAMES
 
     def played(self, rms: float) -> None:
         """Take note of a frame."""
         self._loudest = max(rms, self._loudest * c.QUIET_FORGET)
         pause = rms < max(c.QUIET_RMS, c.QUIET_BELOW * self._loudest)
         self._quiet_frames = self._quiet_frames + 1 if pause else 0
+        self.quiet = self._quiet_frames >= c.QUIET_FRAMES

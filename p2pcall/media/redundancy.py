@@ -9,13 +9,16 @@ come and what loss is (`stats`). The idea is RFC 2198's; the receiver takes the 
 from collections import deque
 
 from p2pcall.media import constants as c
-from p2pcall.media.packets import AudioCopy, AudioPacket, pack_audio
+from p2pcall.media.packets import pack_audio
 
 
 def voice_payload_bytes(level: int) -> int:
     """Size of a packet of voice with all the copies of a redundancy level."""
     frames = 1 + len(c.REDUNDANCY_LEVELS[level])
     return c.AUDIO_HEADER_BYTES + frames * (c.AUDIO_COPY_HEADER_BYTES + c.VOICE_FRAME_BYTES)
+
+
+_PAYLOAD_BYTES = tuple(map(voice_payload_bytes, range(len(c.REDUNDANCY_LEVELS))))
 
 
 class Redundancy:
@@ -34,19 +37,19 @@ class Redundancy:
     @property
     def payload_bytes(self) -> int:
         """To what size packets are to be padded now."""
-        return voice_payload_bytes(self._level)
+        return _PAYLOAD_BYTES[self._level]
 
     def packet(self, seq: int, frame: bytes, capture_ms: int) -> bytes:
         """The payload for `frame`, with the copies that there are; ValueError if the frame is too long."""
         if len(frame) > c.VOICE_FRAME_BYTES:
             raise ValueError(f"a frame of {len(frame)} bytes would show in the size of its packet")
-        copies = [AudioCopy(0, frame)]
+        copies = [(0, frame)]
         earlier = dict(self._sent)
         for distance in c.REDUNDANCY_LEVELS[self._level]:
             data = earlier.get(seq - distance)
             if data is not None:
-                copies.append(AudioCopy(distance, data))
-        payload = pack_audio(AudioPacket(seq, capture_ms, tuple(copies)))
+                copies.append((distance, data))
+        payload = pack_audio((seq, capture_ms, copies))
         self._sent.append((seq, frame))
         return payload
 

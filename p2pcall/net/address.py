@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from p2pcall import names
@@ -31,6 +32,8 @@ MAX_TARGET_CHARS = 255
 """Longest TARGET: as long as a host name can be."""
 MAX_ADDRESSES = 8
 """So many addresses of one target are tried: a hostile zone file must not make this side a flood."""
+NORMALISED_KEPT = 256
+"""Addresses whose spelling is remembered: of a call all datagrams come from one or two."""
 RESOLVE_TIMEOUT_S = 10.0
 """A resolver asks two servers twice with 5 s each by default; nobody waits that long for a call."""
 
@@ -184,6 +187,7 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
     return out[:MAX_ADDRESSES]
 
 
+@lru_cache(NORMALISED_KEPT)
 def normalise(address: Sequence[Any]) -> Address:
     """One spelling for one address, so that equal addresses are equal tuples: no zone, no flow label."""
     host = str(address[0]).partition("%")[0]

@@ -16,17 +16,20 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, Address, literal_address, normalise
 from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reachable
-from p2pcall.net.routes import IP_PKTINFO, Ancillary, Routes
+from p2pcall.net.routes import IP_PKTINFO, Routes
 
 RECEIVE_BYTES = 2048
 """Longer than any datagram of ours (1232), so that the endpoint sees, drops and counts the longer ones."""
 RECEIVE_BATCH = 16
 """Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
+BURST_S = 0.005
+"""What comes so soon after another is part of a burst: a picture, or a flood. Voice comes each 20 ms."""
 BUFFER_BYTES = 1 << 20
 """Kernel buffers: a key frame, and half a second of everything while the process is held up."""
 SEND_TRIES = 2
@@ -77,6 +80,8 @@ class Driver(Generic[E]):
         self._endpoint: Line[E] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_at: float | None = None
+        self._read_at = -inf
         self._pumping = False
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
@@ -207,10 +212,11 @@ class Driver(Generic[E]):
         when = self._endpoint.next_timer() if self._endpoint is not None else None
         at = None if when is None else when - self.asleep_s
         if self._timer is not None:
-            if at == self._timer.when():
+            if at == self._armed_at:
                 return
             self._timer.cancel()
             self._timer = None
+        self._armed_at = at
         if at is not None and self._loop is not None:
             self._timer = self._loop.call_at(at, self._expired)
 
@@ -241,8 +247,17 @@ class Driver(Generic[E]):
             now = self._loop.time() + self.asleep_s
             learn = self._learn[self._endpoint.receive_datagram(data, address, now)]
             learn(address, sock, ancillary)
+            if self._alone():
+                break
         self.pump()
         self._routes.answered()
+
+    def _alone(self) -> bool:
+        """Whether what came now came alone, as voice does: then to look for more costs more than to be woken again."""
+        assert self._loop is not None
+        now, before = self._loop.time(), self._read_at
+        self._read_at = now
+        return now - before >= BURST_S
 
     def _send(self, data: bytes, address: Address, now: float) -> None:
         choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
@@ -251,30 +266,19 @@ class Driver(Generic[E]):
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT
             return
-        try:
-            self._send_on(sock, data, ancillary, address)
-        except OSError as error:
-            code = error.errno or 0
-            self._count(code)
-            if code not in _NOT_THE_WAY:
-                self._routes.failed(address)
-                self._failed[address] = code
-
-    def _send_on(self, sock: socket.socket, data: bytes, ancillary: Ancillary, address: Address) -> None:
-        """Sends.
-
-        The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
-        again the datagram is lost, as it might be on the way: who sends such errors does not move us.
-        """
+        # The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
+        # again the datagram is lost, as it might be on the way: who sends such errors does not move us.
         for _ in range(SEND_TRIES):
             try:
                 sock.sendmsg([data], ancillary, 0, address)
-            except OSError as error:
-                if not self._read_errors(sock):
-                    raise
-                code = error.errno or 0
-            else:
                 return
+            except OSError as error:
+                code = error.errno or 0
+                if not self._read_errors(sock):
+                    if code not in _NOT_THE_WAY:
+                        self._routes.failed(address)
+                        self._failed[address] = code
+                    break
         self._count(code)
 
     def _read_errors(self, sock: socket.socket) -> bool:

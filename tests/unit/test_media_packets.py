@@ -123,6 +123,8 @@ def test_fragment_that_cannot_be_sent() -> None:
         pack_fragment(VideoFragment(0, 0, 1, 1, True, b"x"))
     with pytest.raises(ValueError):
         pack_fragment(VideoFragment(0, 0, 0, 70_000, True, b"x"))
+    with pytest.raises(ValueError):
+        pack_fragment(VideoFragment(1 << 32, 0, 0, 1, True, b"x"))
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 1), (1_100, 1), (1_101, 2), (c.MAX_VIDEO_FRAME_BYTES, 477)])

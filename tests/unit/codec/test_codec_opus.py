@@ -2,13 +2,25 @@
 
 import math
 import struct
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pcall.codec.opus import FRAME_BYTES, FRAME_SAMPLES, SILENCE, OpusDecoder, OpusEncoder, packet_samples
+from p2pcall.codec import libopus, opus
+from p2pcall.codec.opus import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
+    SAMPLE_RATE_HZ,
+    SILENCE,
+    FFmpegEncoder,
+    OpusDecoder,
+    OpusEncoder,
+    packet_samples,
+)
 
 LOOKAHEAD_SAMPLES = 312
 """How much later a sound leaves the decoder than it went into the encoder."""
@@ -116,4 +128,44 @@ def test_lengths_of_all_configurations() -> None:
 
 def test_every_option_that_is_set_is_taken() -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
-    assert not OpusEncoder()._context.options
+    assert not FFmpegEncoder(opus.VOICE_BPS)._context.options
+    with pytest.raises(ValueError, match="libopus"):
+        libopus.Encoder(SAMPLE_RATE_HZ, -5, opus.COMPLEXITY, opus.MAX_PACKET_BYTES)
+    with pytest.raises(ValueError, match="libopus"):
+        libopus.Encoder(SAMPLE_RATE_HZ, opus.VOICE_BPS, 11, opus.MAX_PACKET_BYTES)
+
+
+def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
+    assert libopus.library() is not None, "this PyAV brings no libopus that can be called"
+    noise = np.random.default_rng(3).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
+    frames = [
+        *tone(20),
+        *[SILENCE] * 5,
+        *(noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)),
+    ]
+    packets = [OpusEncoder().encode, OpusEncoder(direct=False).encode]
+    sent = [[encode(frame) for encode in packets] for frame in frames]
+    assert all(one == other for one, other in sent)
+    direct, within = OpusDecoder(), OpusDecoder(direct=False)
+    for number, (packet, _) in enumerate(sent):
+        assert direct.decode(packet) == within.decode(packet)
+        if number % 4 == 3:
+            assert direct.conceal() == within.conceal()
+        if number % 8 == 7:
+            assert direct.decode(b"\0" * 40) == within.decode(b"\0" * 40)
+
+
+def test_without_a_libopus_of_its_own_ffmpeg_codes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(av, "__file__", str(tmp_path / "av" / "__init__.py"))
+    libopus.library.cache_clear()
+    try:
+        assert libopus.library() is None
+        assert len(OpusDecoder().decode(OpusEncoder().encode(tone(1)[0]))) == FRAME_BYTES
+        folder = tmp_path / "av.libs"
+        folder.mkdir()
+        (folder / "libopus-0.so").write_bytes(b"no library")
+        (tmp_path / "av").mkdir()
+        libopus.library.cache_clear()
+        assert libopus.library() is None
+    finally:
+        libopus.library.cache_clear()

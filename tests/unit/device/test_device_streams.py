@@ -1,6 +1,7 @@
 """Streams: told by their first bytes, opened without waiting, read and written by threads that can be woken."""
 
 import io
+import itertools
 import os
 import socket
 import threading
@@ -302,6 +303,20 @@ def test_a_slow_file_holds_the_loop_up_once() -> None:
     eventually(lambda: len(fetch) == 1)
     assert next(fetch) == numbered(1)
     assert next(fetch, None) in (None, b"")
+    fetch.close()
+
+
+def test_a_thread_that_reads_ahead_is_woken_for_half_of_it_at_once() -> None:
+    fetch = Prefetch(lambda: (numbered(n) for n in itertools.count()), FILE_AHEAD)  # type: ignore[arg-type]
+    asleep = fetch._changed._waiters  # type: ignore[attr-defined]
+    eventually(lambda: len(fetch) == FILE_AHEAD and asleep)
+    sleeper = list(asleep)
+    got = [next(fetch) for _ in range(FILE_AHEAD - FILE_AHEAD // 2 - 1)]
+    assert list(asleep) == sleeper
+    got.append(next(fetch))
+    eventually(lambda: len(fetch) == FILE_AHEAD)
+    got += [next(fetch) for _ in range(FILE_AHEAD)]
+    assert got == [numbered(n) for n in range(len(got))]
     fetch.close()
 
 
