@@ -153,7 +153,9 @@ def test_a_sound_server_that_dies_is_told(pulse_server: PulseServer) -> None:
         while streams(pulse_server) != (1, 1):
             pass
         pulse_server.close()
-        assert set(loop.result()["errors"]) <= {"device-lost", "device-stalled"}
+        errors = set(loop.result()["errors"])
+        assert errors
+        assert errors <= {"device-lost", "device-stalled"}
 
 
 def test_without_a_sound_server_there_is_no_microphone(pulse_server: PulseServer, p2p: Start) -> None:

@@ -1,6 +1,7 @@
 """Whole calls between two stations in virtual time: what each side is told, and how calls end."""
 
 import asyncio
+import errno
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from virtual import Network, run_virtual
 from p2pcall import events
 from p2pcall.engine.settings import Answer, MediaSettings, Reach
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.proto.constants import SILENT_S
+from p2pcall.net.address import DEFAULT_PORT
+from p2pcall.proto.constants import LOST_TIMEOUT_S, SILENT_S
 
 OUTAGES = (events.Reconnecting, events.Reconnected)
 
@@ -279,6 +281,38 @@ def test_a_network_that_goes_away_for_good_is_lost_and_exit_7(tmp_path: Path) ->
         assert 60 <= outcome.duration_s <= 62
         assert [type(event) for event in ui.events if isinstance(event, OUTAGES)] == [events.Reconnecting]
         assert (await task).exit is ExitCode.LOST
+
+    run_virtual(scene)
+
+
+@pytest.mark.parametrize("dies", ["caller", "listener"])
+def test_a_side_that_dies_without_a_word_is_noticed_and_lost_within_the_time_of_the_keepalive(
+    tmp_path: Path, dies: str
+) -> None:
+    """The system says that nothing listens there any more: that is not authenticated, and ends nothing sooner."""
+
+    async def scene() -> None:
+        network = Network()
+        uis = {"caller": FakeUi(), "listener": FakeUi()}
+        bob = station(tmp_path, "bob", uis["listener"], network, BOB, 2, answer=Answer.ANYONE, once=True)
+        alice = station(tmp_path, "alice", uis["caller"], network, ALICE, 1)
+        tasks = {"listener": await listening(bob), "caller": asyncio.ensure_future(dial(alice))}
+        for ui in uis.values():
+            await ui.wait(events.FirstAudio)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        (bob if dies == "listener" else alice).node.driver.close()
+        left, host = ("caller", BOB) if dies == "listener" else ("listener", ALICE)
+        survivor = alice if dies == "listener" else bob
+        survivor.node._unreachable((host, DEFAULT_PORT), errno.ECONNREFUSED)
+        told = await uis[left].wait(events.Reconnecting)
+        assert loop.time() - began == pytest.approx(SILENT_S, abs=0.1)
+        assert told.call == uis[left].of(events.Connected)[0].call
+        outcome = await tasks[left]
+        assert (outcome.reason, outcome.exit) == ("lost", ExitCode.LOST)
+        assert loop.time() - began == pytest.approx(LOST_TIMEOUT_S, abs=1.0)
+        tasks[dies].cancel()
+        await asyncio.wait([tasks[dies]])
 
     run_virtual(scene)
 
