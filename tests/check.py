@@ -6,10 +6,12 @@ full     lint, every test, coverage gates: 100 % of the branches of `proto` and 
 nightly  full, with twenty times the examples of the property tests, floods and outages at full length,
          and ten minutes of the fuzzer (`pip install -e '.[fuzz]'`)
 
-Tests that only compute run first, in two lanes at once; those with real processes, devices and terminals follow alone,
-for they measure. Everything is run even after a failure, so that one run tells all. The last lines are one table and
-pytest's own summaries. Exit status 0 only if every step passed. Under CI=true a test that is skipped because
-a device, terminal or namespace is missing counts as failed (see conftest.py).
+Three lanes run at once: two of tests that only compute, which give way to the third, of tests with real processes,
+devices and terminals. Tests that measure follow alone. Coverage is counted in two of the lanes only, as it doubles
+what a simulation takes: what simulations or measured calls alone reach does not count towards the gates. All is run
+even after a failure, so that one run tells all. The last lines are one table and pytest's own summaries. Exit status
+0 only if every step passed. Under CI=true a test that is skipped because a device, terminal or namespace is missing
+counts as failed (see conftest.py).
 """
 
 import argparse
@@ -33,8 +35,14 @@ CORE_PERCENT = 100
 WHOLE_PERCENT = 85
 FUZZ_SECONDS = 600
 NO_HARDWARE = "not device and not terminal and not netns"
-LANES = ("model", "unit", "real")
-"""See conftest.py; the last one runs alone."""
+TOGETHER, ALONE = ("model", "unit", "beside"), "apart"
+"""Lanes of tests that run at once, and the one that runs after them; see conftest.py."""
+YIELDING = ("model", "unit")
+"""They compute, and give way to programs that someone waits for."""
+YIELD_BY = 10
+"""Steps of niceness: a tenth of the share of another program."""
+COUNTED = ("unit", "beside")
+"""Lanes in which coverage is counted."""
 NOTHING_CHOSEN = 5
 """pytest's exit status where no test of the lane is among those that were asked for."""
 PYTEST_SUMMARY = re.compile(r"^(=+ )?(no tests ran|\d+ (passed|failed|errors?|skipped|deselected|xfailed))\b")
@@ -76,9 +84,8 @@ class Run:
             processes = {}
             for name, args in runs.items():
                 output = files.enter_context(tempfile.TemporaryFile()) if processes else subprocess.PIPE
-                command = [sys.executable, *args]
                 process = subprocess.Popen(
-                    command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+                    args, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
                 )
                 processes[name] = process, output
             for name, (process, output) in processes.items():
@@ -163,19 +170,22 @@ def tests(run: Run, mode: str, extra: Sequence[str]) -> None:
     chosen = ["-m", NO_HARDWARE] if mode == "fast" else ["--durations=10"]
     pytest = ["pytest", "-rfEs", "--color=no", *chosen, *extra]
     if mode == "fast":
-        run.pytest({"pytest": ["-m", *pytest]}, environ)
+        run.pytest({"pytest": [sys.executable, "-m", *pytest]}, environ)
         return
-    lanes: dict[str, Sequence[str]] = {
-        f"pytest {lane}": ["-m", "coverage", "run", "--parallel-mode", "-m", *pytest, f"--lane={lane}"]
-        for lane in LANES
-    }
-    last = f"pytest {LANES[-1]}"
     run.step("coverage erase", "-m", "coverage", "erase")
-    run.pytest({name: args for name, args in lanes.items() if name != last}, environ, some=bool(extra))
-    run.pytest({last: lanes[last]}, environ, some=bool(extra))
+    for lanes in (TOGETHER, (ALONE,)):
+        runs = {f"pytest {lane}": [*interpreter(lane), "-m", *pytest, f"--lane={lane}"] for lane in lanes}
+        run.pytest(runs, environ, some=bool(extra))
     run.step("coverage combine", "-m", "coverage", "combine", "--quiet")
     run.coverage_gate("coverage proto, media", CORE_PERCENT, include=CORE)
     run.coverage_gate("coverage p2pcall", WHOLE_PERCENT, include=None)
+
+
+def interpreter(lane: str) -> list[str]:
+    """The command that a lane's module is run by."""
+    nice = ["nice", f"-n{YIELD_BY}"] if lane in YIELDING else []
+    count = ["-m", "coverage", "run", "--parallel-mode"] if lane in COUNTED else []
+    return [*nice, sys.executable, *count]
 
 
 def fuzz(run: Run) -> None:

@@ -6,8 +6,8 @@ Rules held for all tests, without being asked for:
 - A call that blocks the event loop (sleeping, looking a name up, a file's lock, a disk, the end of a thread) from the
   program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
-- Each test is in one lane (`--lane`): `real` has calls between processes, devices or a terminal, and is to run alone on
-  the machine; `model` and `unit` measure nothing, and may run at the same time.
+- Each test is in one lane (`--lane`): `apart` has those marked so, which measure sound, pictures or time, and is to run
+  alone on the machine; `beside` the others with real processes, devices or a terminal; `model` and `unit` compute.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
@@ -61,14 +61,14 @@ for number, default in DEFAULTS.items():
 
 REAL = ("e2e",)
 MODELS = ("property", "sim")
-LANES = ("model", "unit", "real")
+LANES = ("model", "unit", "beside", "apart")
 
 
 def lane_of(item: pytest.Item) -> str:
     """By where the test is, and by its marks."""
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if folder in REAL or any(map(item.get_closest_marker, HARDWARE_MARKS)):
-        return "real"
+        return "apart" if item.get_closest_marker("apart") else "beside"
     return "model" if folder in MODELS else "unit"
 
 

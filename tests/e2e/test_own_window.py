@@ -286,6 +286,7 @@ def breaks(p2p: Start, desktop: Desktop, place: Path, how: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["killed", "display", "hangs"])
+@pytest.mark.apart
 def test_a_window_that_is_lost_does_not_touch_the_call(p2p: Start, tmp_path: Path, how: str) -> None:
     without_a_gap(p2p, tmp_path, lambda start, desktop, place: breaks(start, desktop, place, how))
 
@@ -316,6 +317,7 @@ def minimised(p2p: Start, desktop: Desktop, place: Path) -> Path:
     return heard
 
 
+@pytest.mark.apart
 def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, tmp_path: Path) -> None:
     without_a_gap(p2p, tmp_path, minimised)
 

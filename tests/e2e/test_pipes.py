@@ -51,6 +51,7 @@ def listener_into(p2p: Start, path: Path) -> tuple[P2P, str]:
     return bob, dialled(bob)
 
 
+@pytest.mark.apart
 def test_printf_into_dial_comes_out_of_listen(p2p: Start, tmp_path: Path) -> None:
     """One period of a tone of 1 kHz is 48 samples; printf repeats it for 1.5 s."""
     period = 8000 * np.sin(2 * np.pi * np.arange(48) / 48)
@@ -74,33 +75,29 @@ def test_printf_into_dial_comes_out_of_listen(p2p: Start, tmp_path: Path) -> Non
     best_call(p2p, tmp_path, call, judge)
 
 
+@pytest.mark.apart
 def test_speech_through_pipes_is_the_same_speech_at_real_time(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(3)
     (tmp_path / "in.pcm").write_bytes(sound.to_pcm(says))
 
-    def call(start: Start, place: Path) -> dict[str, float]:
-        bob, target = listener_into(start, place / "out.pcm")
-        dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof --json {SILENT_OUT}"
-        alice = shell(start, f"cat {shlex.quote(str(tmp_path / 'in.pcm'))} | {dial}", "alice")
-        ended = alice.wait_event("ended")
-        assert statuses(alice) == [0, 0]
-        assert statuses(bob) == [0, 0]
-        assert (ended["reason"], ended["exit"]) == ("eof", 0)
-        assert ended["duration_s"] >= 3.0
-        heard = sound.from_pcm((place / "out.pcm").read_bytes())
-        matches = sound.follow(says, heard)
-        return {
-            "alike": sum(match.likeness > 0.8 for match in matches) / len(matches),
-            "heard_s": len(heard) / sound.RATE,
-            "duration_s": ended["duration_s"],
-        }
-
-    def judge(figures: dict[str, float]) -> None:
-        assert figures["alike"] >= 0.8
-        assert figures["duration_s"] < 5.0
-        assert abs(figures["heard_s"] - figures["duration_s"]) < 0.5
-
-    best_call(p2p, tmp_path, call, judge)
+    bob, target = listener_into(p2p, tmp_path / "out.pcm")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof --json {SILENT_OUT}"
+    alice = shell(p2p, f"cat {shlex.quote(str(tmp_path / 'in.pcm'))} | {dial}", "alice")
+    ended = alice.wait_event("ended")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0, 0]
+    assert (ended["reason"], ended["exit"]) == ("eof", 0)
+    assert ended["duration_s"] >= 3.0
+    heard = sound.from_pcm((tmp_path / "out.pcm").read_bytes())
+    matches = sound.follow(says, heard)
+    figures = {
+        "alike": sum(match.likeness > 0.8 for match in matches) / len(matches),
+        "heard_s": len(heard) / sound.RATE,
+        "duration_s": ended["duration_s"],
+    }
+    assert figures["alike"] >= 0.8
+    assert figures["duration_s"] < 5.0
+    assert abs(figures["heard_s"] - figures["duration_s"]) < 0.5
 
 
 def test_an_input_that_ends_does_not_end_the_call(p2p: Start) -> None:
@@ -122,26 +119,22 @@ def test_a_reader_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
     assert bob.wait_event("ended")["reason"] == "hung-up"
 
 
+@pytest.mark.apart
 def test_a_picture_goes_through_pipes_as_y4m(p2p: Start, tmp_path: Path) -> None:
     """One side films what comes on standard input, the other shows on standard output."""
     clip = samples.y4m(tmp_path / "in.y4m", 3)
     command = f"{P2PCALL} {' '.join(LISTEN)} --name bob --answer anyone --once {NO_SOUND} --video-in none"
     films = f"{NO_SOUND} --video-in - --video-out none --hangup-on-eof"
 
-    def shown(start: Start, place: Path) -> int:
-        bob = shell(start, f"{command} --video-out - > {shlex.quote(str(place / 'out.y4m'))}", "bob")
-        dial = f"{P2PCALL} {' '.join(DIAL)} {dialled(bob)} {films}"
-        alice = shell(start, f"cat {shlex.quote(str(clip))} | {dial}", "alice")
-        assert statuses(alice) == [0, 0]
-        assert statuses(bob) == [0]
-        numbers = [picture.number_of(frame) for _, frame in picture.read(place / "out.y4m")]
-        assert numbers == sorted(numbers)
-        return len(numbers)
-
-    def judge(pictures: int) -> None:
-        assert pictures > 30
-
-    best_call(p2p, tmp_path, shown, judge)
+    bob = shell(p2p, f"{command} --video-out - > {shlex.quote(str(tmp_path / 'out.y4m'))}", "bob")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {dialled(bob)} {films}"
+    alice = shell(p2p, f"cat {shlex.quote(str(clip))} | {dial}", "alice")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0]
+    numbers = [picture.number_of(frame) for _, frame in picture.read(tmp_path / "out.y4m")]
+    assert numbers == sorted(numbers)
+    pictures = len(numbers)
+    assert pictures > 30
 
 
 def test_a_reader_of_pictures_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
@@ -153,26 +146,20 @@ def test_a_reader_of_pictures_that_has_enough_ends_the_call_quietly(p2p: Start) 
     assert alice.stderr_text.splitlines()[:-1] == []
 
 
+@pytest.mark.apart
 def test_a_reader_that_does_not_read_does_not_hold_up_the_call(p2p: Start, tmp_path: Path) -> None:
     """A pipe takes 64 KiB, two thirds of a second of sound; what comes after is dropped."""
 
-    def call(start: Start, _: Path) -> tuple[float, float]:
-        bob, target = listening(start, "--answer", "anyone", using=media("tone"))
-        reader, writer = os.pipe()
-        alice = start(
-            *(*DIAL, target, "--max-duration", "2"), *media(audio_out="-"), name="alice", stdout=writer
-        )
-        os.close(writer)
-        bob.wait_event("connected")
-        ended = bob.wait_event("ended")
-        assert alice.wait_exit() == 0
-        os.close(reader)
-        assert ended["reason"] == "max-duration"
-        return ended["loss"], ended["duration_s"]
-
-    def judge(figures: tuple[float, float]) -> None:
-        loss, duration_s = figures
-        assert loss == 0
-        assert 1.5 < duration_s < 4
-
-    best_call(p2p, tmp_path, call, judge)
+    bob, target = listening(p2p, "--answer", "anyone", using=media("tone"))
+    reader, writer = os.pipe()
+    alice = p2p(*(*DIAL, target, "--max-duration", "2"), *media(audio_out="-"), name="alice", stdout=writer)
+    os.close(writer)
+    bob.wait_event("connected")
+    ended = bob.wait_event("ended")
+    assert alice.wait_exit() == 0
+    os.close(reader)
+    assert ended["reason"] == "max-duration"
+    figures = ended["loss"], ended["duration_s"]
+    loss, duration_s = figures
+    assert loss == 0
+    assert 1.5 < duration_s < 4

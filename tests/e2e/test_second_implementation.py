@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from harness import P2P, ROOT
-from pairs import Start, best_call, dialling, identity, knows, listening, media
+from pairs import Start, dialling, identity, knows, listening, media
 from sound import Samples, follow, from_pcm, read_wav, speech, to_pcm, write_wav
 
 from p2pcall.codec.opus import OpusDecoder, OpusEncoder
@@ -92,12 +92,13 @@ def carol(tmp_path: Path) -> Carol:
 
 @pytest.mark.parametrize("suite", [Suites.CHACHAPOLY, Suites.CHACHAPOLY | Suites.AESGCM])
 @pytest.mark.parametrize("pattern", ["XXhfs", "IKhfs"])
+@pytest.mark.apart
 def test_it_calls_and_is_understood(p2p: Start, tmp_path: Path, pattern: str, suite: Suites) -> None:
     def judge(likeness: dict[str, float]) -> None:
         assert likeness["hers"] > LIKE
         assert likeness["his"] > LIKE
 
-    best_call(p2p, tmp_path, lambda start, place: both_talk(start, place, pattern, suite), judge)
+    judge(both_talk(p2p, tmp_path, pattern, suite))
 
 
 def both_talk(p2p: Start, place: Path, pattern: str, suite: Suites) -> dict[str, float]:
@@ -166,12 +167,13 @@ WITH_NEW_KEYS = (
 
 
 @pytest.mark.parametrize("pattern", ["XXhfs", "IKhfs"])
+@pytest.mark.apart
 def test_it_is_called_and_understood(p2p: Start, tmp_path: Path, pattern: str) -> None:
     def judge(likeness: dict[str, float]) -> None:
         assert likeness["hers"] > LIKE
         assert likeness["his"] > LIKE
 
-    best_call(p2p, tmp_path, lambda start, place: he_calls(start, place, pattern), judge)
+    judge(he_calls(p2p, tmp_path, pattern))
 
 
 def he_calls(p2p: Start, place: Path, pattern: str) -> dict[str, float]:

@@ -21,7 +21,7 @@ from pulse import PulseServer, Recording, Sink
 from taps import Way, tapped, travelled
 from tries import best
 
-pytestmark = pytest.mark.device
+pytestmark = [pytest.mark.device, pytest.mark.apart]
 
 CARDS = media("default", "default")
 HEARD = 0.55

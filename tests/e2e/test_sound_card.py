@@ -20,7 +20,7 @@ from pairs import Start, best_call, dialling, listening, media, seconds_pass
 from pulse import PulseServer
 from tries import best, each_best
 
-pytestmark = pytest.mark.device
+pytestmark = [pytest.mark.device, pytest.mark.apart]
 
 LOOP = Path(__file__).with_name("sound_loop.py")
 ROOT = LOOP.parent.parent.parent
@@ -32,7 +32,6 @@ SAYS_S = 3
 """Short: a busy machine leaves few moments alone in which two cards, a call and their server all run in time."""
 SETTLES_S = 4
 """For the speaker to find out how deep its buffer must be on this machine now, and the jitter buffer after it."""
-CALL_TRIES = 12
 MIN_LIKENESS = 0.9
 """Of half a second of speech, as a wave, before and after the cards alone."""
 
@@ -216,4 +215,4 @@ def test_what_a_says_is_heard_at_b(pulse_server: PulseServer, p2p: Start, tmp_pa
             "pesq": min(each_best(one["pieces"] for one in tries)),
         }
 
-    best_call(p2p, tmp_path, call, judge, together=together, times=CALL_TRIES)
+    best_call(p2p, tmp_path, call, judge, together=together)
