@@ -59,7 +59,7 @@ class Driver(Generic[E]):
         self._endpoint: Line[E] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._pumping = False
+        self._pumping = self._closed = False
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
@@ -148,6 +148,7 @@ class Driver(Generic[E]):
         if self._watch is not None:
             self._watch.stop()
         self._endpoint = None
+        self._closed = True
         for sock in self._sockets:
             sock.close()
 
@@ -171,7 +172,7 @@ class Driver(Generic[E]):
         return self._loop.time() + self.asleep_s
 
     def _tell(self, event: E) -> None:
-        if self._endpoint is not None:  # else an earlier event was the end
+        if not self._closed:  # by an earlier event
             assert self._on_event is not None
             self._on_event(event)
 
@@ -222,7 +223,7 @@ class Driver(Generic[E]):
         self._routes.answered()
 
     def _send(self, data: bytes, address: Address, now: float) -> None:
-        if self._endpoint is None:  # an event was the end
+        if self._closed:  # by an event of this round
             return
         choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
         sock, ancillary = choose(address, now)
