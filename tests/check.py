@@ -7,11 +7,11 @@ nightly  full, with twenty times the examples of the property tests, floods and 
          and ten minutes of the fuzzer (`pip install -e '.[fuzz]'`)
 
 Three lanes run at once: two of tests that only compute, which give way to the third, of tests with real processes,
-devices and terminals. Tests that measure follow alone. Coverage is counted in two of the lanes only, as it doubles
-what a simulation takes: what simulations or measured calls alone reach does not count towards the gates. All is run
-even after a failure, so that one run tells all. The last lines are one table and pytest's own summaries. Exit status
-0 only if every step passed. Under CI=true a test that is skipped because a device, terminal or namespace is missing
-counts as failed (see conftest.py).
+devices and terminals. Tests that measure follow alone. Coverage is not counted in the longest simulations, which it
+doubles, nor in what measures: what these alone reach does not count towards the gates. All is run even after a
+failure, so that one run tells all. The last lines are one table and pytest's own summaries. Exit status 0 only if
+every step passed. Under CI=true a test that is skipped because a device, terminal or namespace is missing counts as
+failed (see conftest.py).
 """
 
 import argparse
@@ -35,9 +35,9 @@ CORE_PERCENT = 100
 WHOLE_PERCENT = 85
 FUZZ_SECONDS = 600
 NO_HARDWARE = "not device and not terminal and not netns"
-TOGETHER, ALONE = ("model", "unit", "beside"), "apart"
+TOGETHER, ALONE = ("long", "unit", "beside"), "apart"
 """Lanes of tests that run at once, and the one that runs after them; see conftest.py."""
-YIELDING = ("model", "unit")
+YIELDING = ("long", "unit")
 """They compute, and give way to programs that someone waits for."""
 YIELD_BY = 10
 """Steps of niceness: a tenth of the share of another program."""

@@ -7,7 +7,8 @@ Rules held for all tests, without being asked for:
   program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
 - Each test is in one lane (`--lane`): `apart` has those marked so, which measure sound, pictures or time, and is to run
-  alone on the machine; `beside` the others with real processes, devices or a terminal; `model` and `unit` compute.
+  alone on the machine; `beside` the others with real processes, devices or a terminal; `long` the longest simulations,
+  in which coverage is not counted; `unit` all others.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
@@ -60,8 +61,12 @@ for number, default in DEFAULTS.items():
 # ---- lanes
 
 REAL = ("e2e",)
-MODELS = ("property", "sim")
-LANES = ("model", "unit", "beside", "apart")
+LONG = (
+    *("test_proto_orders.py", "test_proto_floods.py", "test_proto_words.py", "test_proto_bad_network.py"),
+    *("test_media_voice.py", "test_media_picture.py"),
+)
+"""Files that compute for ten seconds and more, and twice as long with coverage."""
+LANES = ("long", "unit", "beside", "apart")
 
 
 def lane_of(item: pytest.Item) -> str:
@@ -69,7 +74,7 @@ def lane_of(item: pytest.Item) -> str:
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if folder in REAL or any(map(item.get_closest_marker, HARDWARE_MARKS)):
         return "apart" if item.get_closest_marker("apart") else "beside"
-    return "model" if folder in MODELS else "unit"
+    return "long" if item.path.name in LONG else "unit"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,7 +92,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     elif lane in ("beside", "apart"):
         has = any(f"mark.{name}" in collection_path.read_text() for name in HARDWARE_MARKS)
     else:
-        has = (folder in MODELS) == (lane == "model")
+        has = (collection_path.name in LONG) == (lane == "long")
     return None if has else True
 
 
