@@ -35,7 +35,7 @@ CORE_PERCENT = 100
 WHOLE_PERCENT = 85
 FUZZ_SECONDS = 600
 NO_HARDWARE = "not device and not terminal and not netns"
-TOGETHER, ALONE = ("long", "unit", "beside"), "apart"
+TOGETHER, ALONE = ("beside", "unit", "long"), "apart"
 """Lanes of tests that run at once, and the one that runs after them; see conftest.py."""
 YIELDING = ("long", "unit")
 """They compute, and give way to programs that someone waits for."""

@@ -50,7 +50,6 @@ def no_portaudio(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{place}:{ROOT}"}
 
 
-@pytest.mark.apart
 def test_without_portaudio_files_and_none_still_work(
     p2p: Start, no_portaudio: dict[str, str], tmp_path: Path
 ) -> None:
@@ -90,7 +89,6 @@ def small_disk(tmp_path: Path) -> tuple[Path, SmallDisk]:
 
 
 @pytest.mark.netns
-@pytest.mark.apart
 def test_a_full_disk_is_a_warning_and_the_call_goes_on(
     p2p: Start, small_disk: tuple[Path, SmallDisk], tmp_path: Path
 ) -> None:

@@ -12,7 +12,6 @@ from pairs import Start, dialling, identity, in_call, knows, listening, media
 from p2pcall.store.identity import fingerprint
 
 
-@pytest.mark.apart
 def test_an_echo_sends_back_what_comes(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(3)
     wav = sound.write_wav(tmp_path / "in.wav", says)
@@ -41,7 +40,6 @@ def test_an_echo_sends_back_what_comes(p2p: Start, tmp_path: Path) -> None:
     assert figures["pictures"] > 20
 
 
-@pytest.mark.apart
 def test_the_longest_duration_of_either_side_counts(p2p: Start, tmp_path: Path) -> None:
     call = in_call(p2p, listen=["--max-duration", "1", "--once"])
     assert call.bob.wait_exit() == 0
@@ -62,7 +60,6 @@ def test_never_is_never(p2p: Start) -> None:
     assert bob.all_events("incoming") == []
 
 
-@pytest.mark.apart
 def test_a_file_is_repeated(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(1.2)
     wav = sound.write_wav(tmp_path / "in.wav", says)

@@ -12,7 +12,7 @@ import pytest
 import samples
 import sound
 from harness import P2P
-from pairs import DIAL, LISTEN, Start, best_call, dialling, listening, media
+from pairs import DIAL, LISTEN, Start, dialling, listening, media
 
 BASH = ("bash", "-c")
 P2PCALL = f"{shlex.quote(sys.executable)} -m p2pcall"
@@ -51,31 +51,22 @@ def listener_into(p2p: Start, path: Path) -> tuple[P2P, str]:
     return bob, dialled(bob)
 
 
-@pytest.mark.apart
 def test_printf_into_dial_comes_out_of_listen(p2p: Start, tmp_path: Path) -> None:
     """One period of a tone of 1 kHz is 48 samples; printf repeats it for 1.5 s."""
     period = 8000 * np.sin(2 * np.pi * np.arange(48) / 48)
     escapes = "".join(f"\\{byte:03o}" for byte in period.astype("<i2").tobytes())
     tone = np.tile(period, 1000) / 32768
 
-    def call(start: Start, place: Path) -> tuple[float, float]:
-        bob, target = listener_into(start, place / "out.pcm")
-        dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof {SILENT_OUT}"
-        alice = shell(start, f"printf '{escapes}%.0s' {{1..1500}} | {dial}", "alice")
-        assert statuses(alice) == [0, 0]
-        assert statuses(bob) == [0, 0]
-        heard = sound.from_pcm((place / "out.pcm").read_bytes())
-        return sound.find(tone, heard).likeness, sound.rms(sound.aligned(tone, heard))
-
-    def judge(figures: tuple[float, float]) -> None:
-        likeness, level = figures
-        assert likeness > 0.9
-        assert level == pytest.approx(sound.rms(tone), rel=0.15)
-
-    best_call(p2p, tmp_path, call, judge)
+    bob, target = listener_into(p2p, tmp_path / "out.pcm")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof {SILENT_OUT}"
+    alice = shell(p2p, f"printf '{escapes}%.0s' {{1..1500}} | {dial}", "alice")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0, 0]
+    heard = sound.from_pcm((tmp_path / "out.pcm").read_bytes())
+    assert sound.find(tone, heard).likeness > 0.9
+    assert sound.rms(sound.aligned(tone, heard)) == pytest.approx(sound.rms(tone), rel=0.15)
 
 
-@pytest.mark.apart
 def test_speech_through_pipes_is_the_same_speech_at_real_time(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(3)
     (tmp_path / "in.pcm").write_bytes(sound.to_pcm(says))
@@ -119,7 +110,6 @@ def test_a_reader_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
     assert bob.wait_event("ended")["reason"] == "hung-up"
 
 
-@pytest.mark.apart
 def test_a_picture_goes_through_pipes_as_y4m(p2p: Start, tmp_path: Path) -> None:
     """One side films what comes on standard input, the other shows on standard output."""
     clip = samples.y4m(tmp_path / "in.y4m", 3)
@@ -146,7 +136,6 @@ def test_a_reader_of_pictures_that_has_enough_ends_the_call_quietly(p2p: Start) 
     assert alice.stderr_text.splitlines()[:-1] == []
 
 
-@pytest.mark.apart
 def test_a_reader_that_does_not_read_does_not_hold_up_the_call(p2p: Start, tmp_path: Path) -> None:
     """A pipe takes 64 KiB, two thirds of a second of sound; what comes after is dropped."""
 

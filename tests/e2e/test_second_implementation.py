@@ -97,7 +97,6 @@ def carol(tmp_path: Path) -> Carol:
 
 
 @pytest.mark.parametrize(("pattern", "suite"), CALLS)
-@pytest.mark.apart
 def test_it_calls_and_is_understood(p2p: Start, tmp_path: Path, pattern: str, suite: Suites) -> None:
     def judge(likeness: dict[str, float]) -> None:
         assert likeness["hers"] > LIKE
@@ -172,7 +171,6 @@ WITH_NEW_KEYS = (
 
 
 @pytest.mark.parametrize("pattern", ["XXhfs", "IKhfs"])
-@pytest.mark.apart
 def test_it_is_called_and_understood(p2p: Start, tmp_path: Path, pattern: str) -> None:
     def judge(likeness: dict[str, float]) -> None:
         assert likeness["hers"] > LIKE
