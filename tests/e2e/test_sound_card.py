@@ -20,7 +20,7 @@ from pairs import Start, best_call, dialling, listening, media, seconds_pass
 from pulse import PulseServer
 from tries import best, each_best
 
-pytestmark = [pytest.mark.device, pytest.mark.apart]
+pytestmark = pytest.mark.device
 
 LOOP = Path(__file__).with_name("sound_loop.py")
 ROOT = LOOP.parent.parent.parent
@@ -92,6 +92,7 @@ def streams(pulse: PulseServer) -> tuple[int, int]:
     )
 
 
+@pytest.mark.apart
 def test_sound_goes_through_whole(pulse_server: PulseServer, tmp_path: Path) -> None:
     """What goes into the microphone's driver comes out of the speaker's, at the cards' rates, with no error."""
     wav = sound.speech_wav(tmp_path / "says.wav", 4)
@@ -189,6 +190,7 @@ def hear(pulse: PulseServer, wav: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.apart
 def test_what_a_says_is_heard_at_b(pulse_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
     wav = sound.speech_wav(tmp_path / "says.wav", SAYS_S)
     cards = media("default", "default")
