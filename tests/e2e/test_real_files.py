@@ -98,7 +98,6 @@ def pictures(place: Path, files: Mapping[str, bytes], how_long: Sequence[str]) -
 # ---- sound
 
 
-@pytest.mark.apart
 def test_the_whole_of_a_file_is_heard_whatever_changes_within_it(p2p: Start, tmp_path: Path) -> None:
     one = made.coded("libmp3lame", "mp3", 400, 44_100)
     files = {
@@ -129,7 +128,6 @@ def test_what_cannot_be_decoded_is_told_once_with_how_much(p2p: Start, tmp_path:
     assert told == [f"{path}: 300 kB of it cannot be decoded, and are left out"]
 
 
-@pytest.mark.apart
 def test_the_default_track_or_the_one_that_is_asked_for(p2p: Start, tmp_path: Path) -> None:
     path = made.write(tmp_path / "two.mkv", made.two_sounds())
     mixed = made.write(tmp_path / "many.wav", made.wav(made.sine(600, 1.0), 18))
@@ -172,7 +170,6 @@ def shows(seen: picture.Picture, corners: Sequence[Colour], shape: float) -> boo
     return right and abs(width / height - shape) < 0.03
 
 
-@pytest.mark.apart
 def test_pictures_come_upright_and_in_their_shape(p2p: Start, tmp_path: Path) -> None:
     still = {f"exif{n}.jpg": made.jpeg(made.quarters(), n) for n in (2, 5, 6)}
     films = {"right.mp4": made.turned("90"), "mirrored.mp4": made.turned("mirrored")}
@@ -197,7 +194,6 @@ def test_pictures_come_upright_and_in_their_shape(p2p: Start, tmp_path: Path) ->
     check(p2p, tmp_path, sendings, judge)
 
 
-@pytest.mark.apart
 def test_greys_stay_within_four_levels_from_file_to_recording(p2p: Start, tmp_path: Path) -> None:
     sendings = pictures(tmp_path, {"ramp.jpg": made.jpeg(made.ramp())}, STILL)
 
@@ -211,7 +207,6 @@ def test_greys_stay_within_four_levels_from_file_to_recording(p2p: Start, tmp_pa
     check(p2p, tmp_path, sendings, judge)
 
 
-@pytest.mark.apart
 def test_time_stamps_may_begin_anew_jump_or_be_missing(p2p: Start, tmp_path: Path) -> None:
     first, second = made.GREYS[:3], made.GREYS[3:]
     every_grey = [made.grey(value) for value in made.GREYS for _ in range(10)]
@@ -234,7 +229,6 @@ def test_time_stamps_may_begin_anew_jump_or_be_missing(p2p: Start, tmp_path: Pat
     check(p2p, tmp_path, sendings, judge)
 
 
-@pytest.mark.apart
 def test_the_first_picture_is_seen_in_every_call(p2p: Start, tmp_path: Path) -> None:
     """Also one that is followed by another only after seconds."""
     slides = made.film([made.grey(v) for v in (40, 90, 140)], "matroska", times=[0, 2.5, 2.7])
@@ -249,7 +243,6 @@ def test_the_first_picture_is_seen_in_every_call(p2p: Start, tmp_path: Path) -> 
 # ---- both
 
 
-@pytest.mark.apart
 def test_sound_and_picture_of_one_file_stay_together(p2p: Start, tmp_path: Path) -> None:
     files = {"late": made.together(begin=1.5), "hole": made.together(hole=(0.5, 2.0))}
     sendings: dict[str, Sending] = {}
@@ -264,7 +257,6 @@ def test_sound_and_picture_of_one_file_stay_together(p2p: Start, tmp_path: Path)
     check(p2p, tmp_path, sendings, judge)
 
 
-@pytest.mark.apart
 def test_they_stay_together_in_a_loop(p2p: Start, tmp_path: Path) -> None:
     """The sound of the file is shorter than its picture: the next round waits for both."""
     path = made.write(tmp_path / "short.mkv", made.together(hole=(3.5, 6.0), flip=3.0))

@@ -145,7 +145,6 @@ def case(number: int) -> Case:
 
 
 @pytest.mark.parametrize("first", range(0, FILES, SIDE_BY_SIDE))
-@pytest.mark.apart
 def test_files_by_chance(p2p: Any, tmp_path: Path, first: int) -> None:
     cases = [case(number) for number in range(first, first + SIDE_BY_SIDE)]
     sendings: dict[str, Sending] = {}
