@@ -211,3 +211,8 @@ def test_each_test_is_in_one_lane(tmp_path: Path, lane: str, tests: set[str]) ->
     result = run(tmp_path, "", f"--lane={lane}", ci=True, files=LANES)
     assert result.returncode == 0, result.stdout
     assert set(re.findall(r"^PASSED .*::(\w+)$", result.stdout, re.MULTILINE)) == tests
+
+
+def test_the_files_that_take_long_are_there() -> None:
+    names = set(re.findall(r'"(test_\w+\.py)"', CONFTEST.read_text()))
+    assert names == names & {path.name for path in CONFTEST.parent.glob("*/test_*.py")} != set()
