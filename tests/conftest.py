@@ -6,8 +6,9 @@ Rules held for all tests, without being asked for:
 - A call that blocks the event loop (sleeping, looking a name up, a file's lock, a disk, the end of a thread) from the
   program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
-- Each test is in one lane (`--lane`): `real` has calls between processes, devices or a terminal, and is to run alone on
-  the machine; `model` and `unit` measure nothing, and may run at the same time.
+- Each test is in one lane (`--lane`): `apart` has those marked so, which measure sound, pictures or time, and is to run
+  alone on the machine; `beside` the others with real processes, devices or a terminal; `long` the longest simulations,
+  in which coverage is not counted; `unit` all others.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
@@ -60,20 +61,40 @@ for number, default in DEFAULTS.items():
 # ---- lanes
 
 REAL = ("e2e",)
-MODELS = ("property", "sim")
-LANES = ("model", "unit", "real")
+LONG = (
+    *("test_proto_orders.py", "test_proto_floods.py", "test_proto_words.py", "test_proto_bad_network.py"),
+    *("test_media_voice.py", "test_media_picture.py", "test_engine_orders.py", "test_engine_flood.py"),
+    "test_fuzz_corpus.py",
+)
+"""Files that compute for ten seconds and more, and twice as long with coverage."""
+LANES = ("long", "unit", "beside", "apart")
 
 
 def lane_of(item: pytest.Item) -> str:
-    """By where the test is, and by its marks."""
+    """By where the test is, and by its marks; those that measure are all in one place."""
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if folder in REAL or any(map(item.get_closest_marker, HARDWARE_MARKS)):
-        return "real"
-    return "model" if folder in MODELS else "unit"
+        return "apart" if item.get_closest_marker("apart") else "beside"
+    return "long" if item.path.name in LONG else "unit"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lane", choices=LANES, help="the tests of this lane alone")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even read a file that has no test of the lane: all of them take ten seconds to read."""
+    lane = config.getoption("--lane")
+    if lane is None or collection_path.suffix != ".py" or not collection_path.is_relative_to(ROOT / "tests"):
+        return None
+    folder = collection_path.relative_to(ROOT / "tests").parts[0]
+    if folder in REAL:
+        has = lane in ("beside", "apart")
+    elif lane in ("beside", "apart"):
+        has = any(f"mark.{name}" in collection_path.read_text() for name in HARDWARE_MARKS)
+    else:
+        has = (collection_path.name in LONG) == (lane == "long")
+    return None if has else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,7 +102,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = [item for item in items if lane not in (None, lane_of(item))]
     if others:
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in set(others)]
+        items[:] = [item for item in items if lane_of(item) == lane]
 
 
 # ---- nothing may be missing under CI

@@ -1,14 +1,16 @@
 """The guards of conftest.py catch what they are there for: each is shown a planted sample in its own run."""
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
-SETTINGS = "[pytest]\nmarkers =\n  device: x\n  terminal: x\n  netns: x\n"
+SETTINGS = "[pytest]\nmarkers =\n  device: x\n  terminal: x\n  netns: x\n  apart: x\n"
 
 SKIPPED = """
 import pytest
@@ -99,9 +101,36 @@ def test_home_again(home):
     assert not home.exists()
 """
 
+LANES = {
+    "e2e/test_calls.py": """
+import pytest
 
-def run(tmp_path: Path, sample: str, *, ci: bool) -> subprocess.CompletedProcess[str]:
-    """Run the sample under a copy of conftest.py, as if it were this project."""
+@pytest.mark.apart
+def test_measures():
+    pass
+
+def test_is_real():
+    pass
+""",
+    "sim/test_proto_words.py": "def test_takes_long(): pass",
+    "sim/test_proto_call.py": "def test_is_short(): pass",
+    "cli/test_mixed.py": """
+import pytest
+
+@pytest.mark.terminal
+def test_has_a_terminal():
+    pass
+
+def test_computes():
+    pass
+""",
+}
+
+
+def run(
+    tmp_path: Path, sample: str, *options: str, ci: bool, files: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the sample, or these files, under a copy of conftest.py, as if it were this project."""
     tests, package = tmp_path / "tests", tmp_path / "p2pcall"
     tests.mkdir()
     package.mkdir()
@@ -109,12 +138,14 @@ def run(tmp_path: Path, sample: str, *, ci: bool) -> subprocess.CompletedProcess
     (tests / "conftest.py").write_text(
         CONFTEST.read_text().replace("THREAD_GRACE_S = 5.0", "THREAD_GRACE_S = 0.01")
     )
-    (tests / "test_sample.py").write_text(sample)
+    for name, text in (files or {"test_sample.py": sample}).items():
+        (tests / name).parent.mkdir(exist_ok=True)
+        (tests / name).write_text(text)
     (package / "__init__.py").touch()
     (package / "sleepy.py").write_text(SLEEPY)
     environ = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
     environ |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"} | ({"CI": "true"} if ci else {})
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", str(tests)]
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *options, str(tests)]
     return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
 
 
@@ -164,3 +195,24 @@ def test_blocking_the_loop_fails(tmp_path: Path, wait: str, told: str) -> None:
 def test_each_test_has_a_home_of_its_own(tmp_path: Path) -> None:
     result = run(tmp_path, HOME, ci=False)
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("lane", "tests"),
+    [
+        ("long", {"test_takes_long"}),
+        ("unit", {"test_is_short", "test_computes"}),
+        ("beside", {"test_is_real", "test_has_a_terminal"}),
+        ("apart", {"test_measures"}),
+    ],
+)
+def test_each_test_is_in_one_lane(tmp_path: Path, lane: str, tests: set[str]) -> None:
+    """Also those in files which have tests of several lanes."""
+    result = run(tmp_path, "", f"--lane={lane}", ci=True, files=LANES)
+    assert result.returncode == 0, result.stdout
+    assert set(re.findall(r"^PASSED .*::(\w+)$", result.stdout, re.MULTILINE)) == tests
+
+
+def test_the_files_that_take_long_are_there() -> None:
+    names = set(re.findall(r'"(test_\w+\.py)"', CONFTEST.read_text()))
+    assert names == names & {path.name for path in CONFTEST.parent.glob("*/test_*.py")} != set()

@@ -1,7 +1,7 @@
-"""UDP sockets, and the one pump between them and a sans-IO endpoint.
+"""UDP sockets, and the driver between them and a sans-IO endpoint.
 
-Rules: after anything that touched the endpoint, send all that it wants sent, hand on all its events, arm
-one timer (`pump`). Nothing that the network does raises: failed sends are counted in `errors` and told
+Rules: after anything that touched the endpoint, tell all its events, send all that it wants sent (`net/pump`),
+arm one timer. Nothing that the network does raises: failed sends are counted in `errors` and told
 through `on_unreachable`. What the kernel's buffer does not take is dropped, as the network would: nothing
 is queued here. For that the sockets are read and written directly (`loop.add_reader`) and not through a
 DatagramTransport, which queues without bound and does not tell which address failed. Which socket and which
@@ -17,11 +17,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from math import inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, Address, literal_address, normalise
 from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reachable
+from p2pcall.net.pump import Line, pump
 from p2pcall.net.routes import IP_PKTINFO, Routes
 
 RECEIVE_BYTES = 2048
@@ -49,24 +50,6 @@ _NOT_THE_WAY = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.EMSGSI
 """Errors of sending that say nothing about whether the other side can be reached."""
 
 E = TypeVar("E")
-E_co = TypeVar("E_co", covariant=True)
-
-
-class Line(Protocol[E_co]):
-    """The five verbs of a sans-IO endpoint.
-
-    `receive_datagram` says whether it was genuine and from where that line goes to; None: genuine, from elsewhere.
-    """
-
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None: ...
-
-    def handle_timer(self, now: float) -> None: ...
-
-    def datagrams_to_send(self, now: float) -> Sequence[tuple[bytes, Address]]: ...
-
-    def next_timer(self) -> float | None: ...
-
-    def next_event(self) -> E_co | None: ...
 
 
 class Driver(Generic[E]):
@@ -82,7 +65,7 @@ class Driver(Generic[E]):
         self._timer: asyncio.TimerHandle | None = None
         self._armed_at: float | None = None
         self._read_at = -inf
-        self._pumping = False
+        self._pumping = self._closed = False
         self._on_event: Callable[[E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
@@ -143,18 +126,18 @@ class Driver(Generic[E]):
         self.pump()
 
     def pump(self) -> None:
-        """Hands on what happened, sends what is to be sent, until there is no more; then arms the timer.
+        """Tells what happened, sends what is to be sent, until there is no more; then arms the timer.
 
         Called from inside `on_event` it returns at once: the pump that is already running does the work.
         """
-        if self._pumping or self._endpoint is None or self._loop is None:
+        if self._pumping or self._endpoint is None:
             return
         self._pumping = True
         try:
-            self._hand_on()
-            self._send_all()
-            while self._hand_on():
-                self._send_all()
+            pump(self._endpoint, self._now, self._send, self._tell)
+            while self._failed and self._endpoint is not None:
+                self._tell_failed()
+                pump(self._endpoint, self._now, self._send, self._tell)
         finally:
             self._pumping = False
             self._arm()
@@ -171,6 +154,7 @@ class Driver(Generic[E]):
         if self._watch is not None:
             self._watch.stop()
         self._endpoint = None
+        self._closed = True
         for sock in self._sockets:
             sock.close()
 
@@ -189,24 +173,20 @@ class Driver(Generic[E]):
 
         return moved
 
-    def _send_all(self) -> None:
-        if self._endpoint is None or self._loop is None:
-            return
-        now = self._loop.time() + self.asleep_s
-        for data, address in self._endpoint.datagrams_to_send(now):
-            self._send(data, address, now)
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time() + self.asleep_s
 
-    def _hand_on(self) -> bool:
-        handed = False
-        while self._endpoint is not None and (event := self._endpoint.next_event()) is not None:
+    def _tell(self, event: E) -> None:
+        if not self._closed:  # by an earlier event
             assert self._on_event is not None
             self._on_event(event)
-            handed = True
+
+    def _tell_failed(self) -> None:
         failed, self._failed = self._failed, {}
         for address, code in failed.items():
             if self._on_unreachable is not None and self._endpoint is not None:
                 self._on_unreachable(address, code)
-        return handed or bool(failed)
 
     def _arm(self) -> None:
         when = self._endpoint.next_timer() if self._endpoint is not None else None
@@ -223,12 +203,11 @@ class Driver(Generic[E]):
     def _expired(self) -> None:
         self._timer = None
         self._on_wake()
-        if self._endpoint is not None and self._loop is not None:
-            self._endpoint.handle_timer(self._loop.time() + self.asleep_s)
+        if self._endpoint is not None:
+            self._endpoint.handle_timer(self._now())
         self.pump()
 
     def _readable(self, sock: socket.socket) -> None:
-        assert self._loop is not None
         self._on_wake()
         for taken in range(RECEIVE_BATCH):
             if self._endpoint is None:
@@ -244,8 +223,7 @@ class Driver(Generic[E]):
                 self._read_errors(sock)
                 continue
             address = normalise(source)
-            now = self._loop.time() + self.asleep_s
-            learn = self._learn[self._endpoint.receive_datagram(data, address, now)]
+            learn = self._learn[self._endpoint.receive_datagram(data, address, self._now())]
             learn(address, sock, ancillary)
             if self._alone():
                 break
@@ -260,6 +238,8 @@ class Driver(Generic[E]):
         return now - before >= BURST_S
 
     def _send(self, data: bytes, address: Address, now: float) -> None:
+        if self._closed:  # by an event of this round
+            return
         choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
         sock, ancillary = choose(address, now)
         if sock is None:

@@ -1,6 +1,6 @@
 """All peers behind one socket, sans-IO: feed it datagrams and the time, drain datagrams and events.
 
-After every call of one of its verbs, or of a peer's: drain `datagrams_to_send`, drain `next_event`, re-arm
+After every call of one of its verbs, or of a peer's: drain `next_event`, drain `datagrams_to_send`, re-arm
 one timer at `next_timer`. Nothing from the network raises: it is dropped and counted in `dropped`. To
 strangers it says at most a cookie and a response, each shorter than what they sent, and under `reach` "contacts"
 nothing at all. Addresses are opaque.

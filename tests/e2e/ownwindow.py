@@ -103,7 +103,7 @@ def without_a_gap(p2p: Start, tmp_path: Path, scene: Callable[[Start, Desktop, P
     def judge(figures: dict[str, float]) -> None:
         assert figures["silent"] == 0
 
-    best_call(p2p, tmp_path, call, judge, times=3)
+    best_call(p2p, tmp_path, call, judge)
 
 
 def wait_video_size(side: P2P, wanted: Canvas) -> None:

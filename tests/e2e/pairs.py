@@ -128,7 +128,6 @@ def best_call(
     measure: Callable[[Start, Path], tries.Figures],
     judge: Callable[[tries.Figures], None],
     together: Callable[[list[tries.Figures]], tries.Figures] | None = None,
-    times: int = tries.TRIES,
 ) -> tries.Figures:
     """`tries.best` of calls: each has processes of its own, which end with it, and a directory for its files."""
 
@@ -137,7 +136,7 @@ def best_call(
         with apart(p2p, place) as start:
             return measure(start, place)
 
-    return tries.best(call, judge, together=together, tries=times)
+    return tries.best(call, judge, together=together)
 
 
 def seconds_pass(process: P2P, seconds: int) -> None:

@@ -16,7 +16,7 @@ import sound
 from netns import NetnsPair
 from pairs import Start, best_call, in_call_between, media, seconds_pass
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 
 LOSS_PERCENT = 10
 SPEECH_S = 6.0

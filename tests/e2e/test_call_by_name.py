@@ -1,5 +1,6 @@
 """What one side says it is called is what the other side dials: real pairs on a cable, and contacts who are away."""
 
+import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +14,11 @@ from pairs import NO_MEDIA, Start, identity, knows
 
 pytestmark = pytest.mark.netns
 
+NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
 PERSIAN = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
 
 
-@pytest.mark.parametrize("name", ["jan.smit", "Dr. B. Smith", PERSIAN])
+@pytest.mark.parametrize("name", [*(["jan.smit"] if NIGHTLY else []), "Dr. B. Smith", PERSIAN])
 def test_the_name_that_is_announced_is_the_name_that_is_dialled(
     netns_pair: NetnsPair, p2p: Start, tmp_path: Path, name: str
 ) -> None:

@@ -17,48 +17,38 @@ def test_an_echo_sends_back_what_comes(p2p: Start, tmp_path: Path) -> None:
     wav = sound.write_wav(tmp_path / "in.wav", says)
     clip = picture.clip(tmp_path / "clip.mp4", 3)
 
-    def echoed(start: Start, place: Path) -> dict[str, float]:
-        heard, shown = place / "out.wav", place / "out.mkv"
-        call = in_call(
-            start,
-            listen=["--echo"],
-            listen_media=[],
-            dial=["--max-duration", "3.5"],
-            dial_media=media(wav, heard, clip, shown),
-        )
-        assert call.alice.wait_exit() == 0
-        assert call.bob.wait_event("ended")["reason"] == "max-duration"
-        matches = sound.follow(says, sound.read_wav(heard))
-        numbers = [picture.number_of(frame) for _, frame in picture.read(shown)]
-        assert numbers == sorted(numbers)
-        return {
-            "likeness": statistics.median(match.likeness for match in matches),
-            "lag_s": statistics.median(match.lag_s for match in matches),
-            "pictures": len(set(numbers)),
-        }
-
-    def judge(figures: dict[str, float]) -> None:
-        assert figures["likeness"] > 0.8
-        assert 0 < figures["lag_s"] < 0.6
-        assert figures["pictures"] > 20
-
-    best_call(p2p, tmp_path, echoed, judge)
+    heard, shown = tmp_path / "out.wav", tmp_path / "out.mkv"
+    call = in_call(
+        p2p,
+        listen=["--echo"],
+        listen_media=[],
+        dial=["--max-duration", "3.5"],
+        dial_media=media(wav, heard, clip, shown),
+    )
+    assert call.alice.wait_exit() == 0
+    assert call.bob.wait_event("ended")["reason"] == "max-duration"
+    matches = sound.follow(says, sound.read_wav(heard))
+    numbers = [picture.number_of(frame) for _, frame in picture.read(shown)]
+    assert numbers == sorted(numbers)
+    figures = {
+        "likeness": statistics.median(match.likeness for match in matches),
+        "lag_s": statistics.median(match.lag_s for match in matches),
+        "pictures": len(set(numbers)),
+    }
+    assert figures["likeness"] > 0.8
+    assert 0 < figures["lag_s"] < 0.6
+    assert figures["pictures"] > 20
 
 
 def test_the_longest_duration_of_either_side_counts(p2p: Start, tmp_path: Path) -> None:
-    def duration(start: Start, _: Path) -> float:
-        call = in_call(start, listen=["--max-duration", "1", "--once"])
-        assert call.bob.wait_exit() == 0
-        assert call.alice.wait_exit() == 0
-        ended = call.bob.wait_event("ended")
-        assert ended["reason"] == "max-duration"
-        assert call.alice.wait_event("ended")["exit"] == 0
-        return float(ended["duration_s"])
-
-    def judge(duration_s: float) -> None:
-        assert duration_s == pytest.approx(1, abs=0.4)
-
-    best_call(p2p, tmp_path, duration, judge)
+    call = in_call(p2p, listen=["--max-duration", "1", "--once"])
+    assert call.bob.wait_exit() == 0
+    assert call.alice.wait_exit() == 0
+    ended = call.bob.wait_event("ended")
+    assert ended["reason"] == "max-duration"
+    assert call.alice.wait_event("ended")["exit"] == 0
+    duration_s = float(ended["duration_s"])
+    assert duration_s == pytest.approx(1, abs=0.4)
 
 
 def test_never_is_never(p2p: Start) -> None:
@@ -70,6 +60,7 @@ def test_never_is_never(p2p: Start) -> None:
     assert bob.all_events("incoming") == []
 
 
+@pytest.mark.apart
 def test_a_file_is_repeated(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(1.2)
     wav = sound.write_wav(tmp_path / "in.wav", says)

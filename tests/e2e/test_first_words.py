@@ -44,6 +44,7 @@ def missing(heard: sound.Samples) -> list[int]:
 
 
 @pytest.mark.timeout(1800)  # ten pairs by night, each of half a minute and perhaps made again
+@pytest.mark.apart
 def test_the_whole_message_is_heard_at_a_card(idle_card: PulseServer, p2p: Start, tmp_path: Path) -> None:
     """By a listener that has just been started, and by one that has talked before. A machine that stands still lets the
     card run dry, and this one then pauses for two seconds again: such calls are made anew.

@@ -140,6 +140,7 @@ def clean(likeness: float) -> None:
 
 
 @pytest.mark.device
+@pytest.mark.apart
 def test_a_microphone_hears_what_is_played_into_it(pulse_server: PulseServer, tmp_path: Path) -> None:
     wav, record = sound.speech_wav(tmp_path / "says.wav", 2), pulse_server.record
 
@@ -157,6 +158,7 @@ def test_a_microphone_hears_what_is_played_into_it(pulse_server: PulseServer, tm
 
 
 @pytest.mark.device
+@pytest.mark.apart
 def test_portaudio_opens_the_card_of_its_side(pulse_server: PulseServer, tmp_path: Path) -> None:
     play = (
         "import sounddevice, sys; data = sys.stdin.buffer.read();"
@@ -255,8 +257,11 @@ def at_least_three(score: int) -> None:
 
 
 def test_the_first_good_measurement_is_the_last_one() -> None:
-    scores = [1, 2, 5, 7]
+    scores = [5, 7]
     assert best(lambda number: scores[number - 1], at_least_three) == 5
+    assert best(lambda number: scores[-number], at_least_three) == 7
+    scores[0] = 1
+    assert best(lambda number: scores[number - 1], at_least_three) == 7
 
 
 def test_what_is_never_good_fails_and_every_try_is_told() -> None:
@@ -287,10 +292,10 @@ def test_only_what_the_machine_spoilt_is_judged_together(
         assert min(windows) == 1
 
     def measure(number: int) -> list[float]:
-        return [float(at != number % 3) for at in range(3)]
+        return [float(at != number % 2) for at in range(2)]
 
     if stalls:
-        assert best(measure, judge, together=each_best) == [1, 1, 1]
+        assert best(measure, judge, together=each_best) == [1, 1]
     else:
         with pytest.raises(AssertionError, match=f"any of {TRIES} tries"):
             best(measure, judge, together=each_best)

@@ -14,7 +14,7 @@ from netns import INTERFACE, NetnsPair
 from pairs import Start, best_call, in_call_between, media
 from tries import each_best
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 
 EACH = 500
 SPEECH_S = 6.0

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import sound
 from netns import NetnsPair
-from pairs import NO_MEDIA, Call, Start, best_call, in_call_between, media, seconds_pass
+from pairs import NO_MEDIA, Call, Start, in_call_between, media, seconds_pass
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
 OUTAGE_S = 30 if NIGHTLY else 8
@@ -73,53 +73,46 @@ def test_the_callers_address_and_port_change(netns_pair: NetnsPair, p2p: Start, 
     home = netns_pair.ipv4["a"]
     cable.change_port_of(netns_pair, "a", MOVED_TO)
 
-    def measure(start: Start, place: Path) -> dict[str, Any]:
-        call = tones(netns_pair, start, place)
-        before = cable.counted(netns_pair, "b", "INPUT", "nat").packets
-        cable.swap(netns_pair, "a", home, MOVED_TO)
-        for side in (call.alice, call.bob):
-            seconds_pass(side, 3)
-        hang_up(call)
-        cable.swap(netns_pair, "a", MOVED_TO, home)
-        assert cable.counted(netns_pair, "b", "INPUT", "nat").packets > before + MIN_PACKETS
-        return quiet(place)
-
-    best_call(p2p, tmp_path, measure, judge_move)
+    call = tones(netns_pair, p2p, tmp_path)
+    before = cable.counted(netns_pair, "b", "INPUT", "nat").packets
+    cable.swap(netns_pair, "a", home, MOVED_TO)
+    for side in (call.alice, call.bob):
+        seconds_pass(side, 3)
+    hang_up(call)
+    cable.swap(netns_pair, "a", MOVED_TO, home)
+    assert cable.counted(netns_pair, "b", "INPUT", "nat").packets > before + MIN_PACKETS
+    judge_move(quiet(tmp_path))
 
 
 def judge_move(figures: dict[str, Any]) -> None:
     assert max(figures.values()) < MAX_MOVE_S
 
 
-@pytest.mark.timeout(600)  # six tries of half a minute and more, by night
 def test_the_link_is_down_for_a_while(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
     """Both are told, the call resumes by itself, and it is the same call."""
 
-    def measure(start: Start, place: Path) -> dict[str, Any]:
-        call = tones(netns_pair, start, place)
-        down_at = time.time()
-        netns_pair.link("a", up=False)
-        seconds_pass(call.bob, OUTAGE_S)
-        for side in (call.alice, call.bob):
-            told = side.wait_event("reconnecting")
-            assert told["ms"] == SILENT_S * 1000
-            assert told["t"] - down_at > SILENT_S - 0.5
-            assert side.all_events("reconnected") == []
-        up_at = time.time()
-        netns_pair.link("a", up=True)
-        back = {"alice": call.alice.wait_event("reconnected"), "bob": call.bob.wait_event("reconnected")}
-        for name, event in back.items():
-            assert event["call"] == call.alice_connected["call"]
-            assert event["ms"] > (up_at - down_at - 1) * 1000
-            seconds_pass(call.side(name), 3)
-            assert len(call.side(name).all_events("reconnecting")) == 1
-        hang_up(call)
-        heard = {name: gap - (up_at - down_at) for name, gap in quiet(place).items()}
-        assert min(heard.values()) > -OUTAGE_S / 2, "there was sound over a cable that was down"
-        told_s = {f"{name} told": event["t"] - up_at for name, event in back.items()}
-        return heard | told_s
-
-    best_call(p2p, tmp_path, measure, judge_outage)
+    call = tones(netns_pair, p2p, tmp_path)
+    down_at = time.time()
+    netns_pair.link("a", up=False)
+    seconds_pass(call.bob, OUTAGE_S)
+    for side in (call.alice, call.bob):
+        told = side.wait_event("reconnecting")
+        assert told["ms"] == SILENT_S * 1000
+        assert told["t"] - down_at > SILENT_S - 0.5
+        assert side.all_events("reconnected") == []
+    up_at = time.time()
+    netns_pair.link("a", up=True)
+    back = {"alice": call.alice.wait_event("reconnected"), "bob": call.bob.wait_event("reconnected")}
+    for name, event in back.items():
+        assert event["call"] == call.alice_connected["call"]
+        assert event["ms"] > (up_at - down_at - 1) * 1000
+        seconds_pass(call.side(name), 3)
+        assert len(call.side(name).all_events("reconnecting")) == 1
+    hang_up(call)
+    heard = {name: gap - (up_at - down_at) for name, gap in quiet(tmp_path).items()}
+    assert min(heard.values()) > -OUTAGE_S / 2, "there was sound over a cable that was down"
+    told_s = {f"{name} told": event["t"] - up_at for name, event in back.items()}
+    judge_outage(heard | told_s)
 
 
 def judge_outage(figures: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from capture import Capture, Datagram
 from netns import NetnsPair
 from pairs import Start, best_call, media
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.apart]
 
 DATA = 6
 LEAD_S, WINDOW_S = 2.0, 4.0

@@ -93,6 +93,7 @@ def concealed(process: P2P, begun: float, ended: float) -> float:
     return float(statistics.mean(told))
 
 
+@pytest.mark.apart
 def test_a_flood_of_first_messages_during_a_call(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
     """Half of it from invented addresses, some from one that is proven; somebody else calls meanwhile."""
     cable.add_address(netns_pair, "a", STRANGER)

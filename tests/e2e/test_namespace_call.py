@@ -46,6 +46,7 @@ def test_bob_is_listed_by_us_and_by_avahi(netns_pair: NetnsPair, p2p: Start, tmp
     watch.wait_event("peer-lost", name="bob")
 
 
+@pytest.mark.apart
 def test_a_call_by_name_is_heard_and_seen(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
     says = sound.speech_wav(tmp_path / "speech.wav", SPEECH_S)
     answers = sound.speech_wav(tmp_path / "answer.wav", SPEECH_S - 1, seed=5)

@@ -286,6 +286,7 @@ def breaks(p2p: Start, desktop: Desktop, place: Path, how: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["killed", "display", "hangs"])
+@pytest.mark.apart
 def test_a_window_that_is_lost_does_not_touch_the_call(p2p: Start, tmp_path: Path, how: str) -> None:
     without_a_gap(p2p, tmp_path, lambda start, desktop, place: breaks(start, desktop, place, how))
 
@@ -316,6 +317,7 @@ def minimised(p2p: Start, desktop: Desktop, place: Path) -> Path:
     return heard
 
 
+@pytest.mark.apart
 def test_nothing_is_sent_for_a_window_that_is_minimised(p2p: Start, tmp_path: Path) -> None:
     without_a_gap(p2p, tmp_path, minimised)
 
@@ -373,16 +375,14 @@ def test_without_a_display_nobody_is_called(p2p: Start, environ: dict[str, str],
         ("dial", "127.0.0.1", *media(video_out="window")),
         ("listen", "--announce", "off", "--port", "0", *media(video_out="window")),
     )
-    for argv in commands:
-        side = p2p(*argv, env=environ)
+    sides = [p2p(*argv, env=environ) for argv in commands]
+    devices, listed = p2p("devices", env=environ), p2p("devices", "--json", env=environ)
+    for side in sides:
         assert side.wait_exit() == 6
         assert told in side.stderr_text
         assert "p2pcall: hint: call with `--video-out auto`" in side.stderr_text
-    devices = p2p("devices", env=environ)
-    assert devices.wait_exit() == 0
+    assert (devices.wait_exit(), listed.wait_exit()) == (0, 0)
     assert told in devices.stdout.decode()
-    listed = p2p("devices", "--json", env=environ)
-    assert listed.wait_exit() == 0
     assert b'"window"' not in listed.stdout
 
 

@@ -12,7 +12,7 @@ import pytest
 import samples
 import sound
 from harness import P2P
-from pairs import DIAL, LISTEN, Start, best_call, dialling, listening, media
+from pairs import DIAL, LISTEN, Start, dialling, listening, media
 
 BASH = ("bash", "-c")
 P2PCALL = f"{shlex.quote(sys.executable)} -m p2pcall"
@@ -57,50 +57,38 @@ def test_printf_into_dial_comes_out_of_listen(p2p: Start, tmp_path: Path) -> Non
     escapes = "".join(f"\\{byte:03o}" for byte in period.astype("<i2").tobytes())
     tone = np.tile(period, 1000) / 32768
 
-    def call(start: Start, place: Path) -> tuple[float, float]:
-        bob, target = listener_into(start, place / "out.pcm")
-        dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof {SILENT_OUT}"
-        alice = shell(start, f"printf '{escapes}%.0s' {{1..1500}} | {dial}", "alice")
-        assert statuses(alice) == [0, 0]
-        assert statuses(bob) == [0, 0]
-        heard = sound.from_pcm((place / "out.pcm").read_bytes())
-        return sound.find(tone, heard).likeness, sound.rms(sound.aligned(tone, heard))
-
-    def judge(figures: tuple[float, float]) -> None:
-        likeness, level = figures
-        assert likeness > 0.9
-        assert level == pytest.approx(sound.rms(tone), rel=0.15)
-
-    best_call(p2p, tmp_path, call, judge)
+    bob, target = listener_into(p2p, tmp_path / "out.pcm")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof {SILENT_OUT}"
+    alice = shell(p2p, f"printf '{escapes}%.0s' {{1..1500}} | {dial}", "alice")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0, 0]
+    heard = sound.from_pcm((tmp_path / "out.pcm").read_bytes())
+    assert sound.find(tone, heard).likeness > 0.9
+    assert sound.rms(sound.aligned(tone, heard)) == pytest.approx(sound.rms(tone), rel=0.15)
 
 
 def test_speech_through_pipes_is_the_same_speech_at_real_time(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(3)
     (tmp_path / "in.pcm").write_bytes(sound.to_pcm(says))
 
-    def call(start: Start, place: Path) -> dict[str, float]:
-        bob, target = listener_into(start, place / "out.pcm")
-        dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof --json {SILENT_OUT}"
-        alice = shell(start, f"cat {shlex.quote(str(tmp_path / 'in.pcm'))} | {dial}", "alice")
-        ended = alice.wait_event("ended")
-        assert statuses(alice) == [0, 0]
-        assert statuses(bob) == [0, 0]
-        assert (ended["reason"], ended["exit"]) == ("eof", 0)
-        assert ended["duration_s"] >= 3.0
-        heard = sound.from_pcm((place / "out.pcm").read_bytes())
-        matches = sound.follow(says, heard)
-        return {
-            "alike": sum(match.likeness > 0.8 for match in matches) / len(matches),
-            "heard_s": len(heard) / sound.RATE,
-            "duration_s": ended["duration_s"],
-        }
-
-    def judge(figures: dict[str, float]) -> None:
-        assert figures["alike"] >= 0.8
-        assert figures["duration_s"] < 5.0
-        assert abs(figures["heard_s"] - figures["duration_s"]) < 0.5
-
-    best_call(p2p, tmp_path, call, judge)
+    bob, target = listener_into(p2p, tmp_path / "out.pcm")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {target} --audio-in - --hangup-on-eof --json {SILENT_OUT}"
+    alice = shell(p2p, f"cat {shlex.quote(str(tmp_path / 'in.pcm'))} | {dial}", "alice")
+    ended = alice.wait_event("ended")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0, 0]
+    assert (ended["reason"], ended["exit"]) == ("eof", 0)
+    assert ended["duration_s"] >= 3.0
+    heard = sound.from_pcm((tmp_path / "out.pcm").read_bytes())
+    matches = sound.follow(says, heard)
+    figures = {
+        "alike": sum(match.likeness > 0.8 for match in matches) / len(matches),
+        "heard_s": len(heard) / sound.RATE,
+        "duration_s": ended["duration_s"],
+    }
+    assert figures["alike"] >= 0.8
+    assert figures["duration_s"] < 5.0
+    assert abs(figures["heard_s"] - figures["duration_s"]) < 0.5
 
 
 def test_an_input_that_ends_does_not_end_the_call(p2p: Start) -> None:
@@ -128,20 +116,15 @@ def test_a_picture_goes_through_pipes_as_y4m(p2p: Start, tmp_path: Path) -> None
     command = f"{P2PCALL} {' '.join(LISTEN)} --name bob --answer anyone --once {NO_SOUND} --video-in none"
     films = f"{NO_SOUND} --video-in - --video-out none --hangup-on-eof"
 
-    def shown(start: Start, place: Path) -> int:
-        bob = shell(start, f"{command} --video-out - > {shlex.quote(str(place / 'out.y4m'))}", "bob")
-        dial = f"{P2PCALL} {' '.join(DIAL)} {dialled(bob)} {films}"
-        alice = shell(start, f"cat {shlex.quote(str(clip))} | {dial}", "alice")
-        assert statuses(alice) == [0, 0]
-        assert statuses(bob) == [0]
-        numbers = [picture.number_of(frame) for _, frame in picture.read(place / "out.y4m")]
-        assert numbers == sorted(numbers)
-        return len(numbers)
-
-    def judge(pictures: int) -> None:
-        assert pictures > 30
-
-    best_call(p2p, tmp_path, shown, judge)
+    bob = shell(p2p, f"{command} --video-out - > {shlex.quote(str(tmp_path / 'out.y4m'))}", "bob")
+    dial = f"{P2PCALL} {' '.join(DIAL)} {dialled(bob)} {films}"
+    alice = shell(p2p, f"cat {shlex.quote(str(clip))} | {dial}", "alice")
+    assert statuses(alice) == [0, 0]
+    assert statuses(bob) == [0]
+    numbers = [picture.number_of(frame) for _, frame in picture.read(tmp_path / "out.y4m")]
+    assert numbers == sorted(numbers)
+    pictures = len(numbers)
+    assert pictures > 30
 
 
 def test_a_reader_of_pictures_that_has_enough_ends_the_call_quietly(p2p: Start) -> None:
@@ -156,23 +139,16 @@ def test_a_reader_of_pictures_that_has_enough_ends_the_call_quietly(p2p: Start) 
 def test_a_reader_that_does_not_read_does_not_hold_up_the_call(p2p: Start, tmp_path: Path) -> None:
     """A pipe takes 64 KiB, two thirds of a second of sound; what comes after is dropped."""
 
-    def call(start: Start, _: Path) -> tuple[float, float]:
-        bob, target = listening(start, "--answer", "anyone", using=media("tone"))
-        reader, writer = os.pipe()
-        alice = start(
-            *(*DIAL, target, "--max-duration", "2"), *media(audio_out="-"), name="alice", stdout=writer
-        )
-        os.close(writer)
-        bob.wait_event("connected")
-        ended = bob.wait_event("ended")
-        assert alice.wait_exit() == 0
-        os.close(reader)
-        assert ended["reason"] == "max-duration"
-        return ended["loss"], ended["duration_s"]
-
-    def judge(figures: tuple[float, float]) -> None:
-        loss, duration_s = figures
-        assert loss == 0
-        assert 1.5 < duration_s < 4
-
-    best_call(p2p, tmp_path, call, judge)
+    bob, target = listening(p2p, "--answer", "anyone", using=media("tone"))
+    reader, writer = os.pipe()
+    alice = p2p(*(*DIAL, target, "--max-duration", "2"), *media(audio_out="-"), name="alice", stdout=writer)
+    os.close(writer)
+    bob.wait_event("connected")
+    ended = bob.wait_event("ended")
+    assert alice.wait_exit() == 0
+    os.close(reader)
+    assert ended["reason"] == "max-duration"
+    figures = ended["loss"], ended["duration_s"]
+    loss, duration_s = figures
+    assert loss == 0
+    assert 1.5 < duration_s < 4

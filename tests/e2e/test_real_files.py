@@ -76,7 +76,7 @@ def check(
     judge: Callable[[Mapping[str, Sent]], None],
 ) -> Mapping[str, Sent]:
     """What a machine that stands still can spoil is tried again."""
-    return best_call(p2p, tmp_path, lambda start, place: all_sent(start, place, sendings), judge, times=3)
+    return best_call(p2p, tmp_path, lambda start, place: all_sent(start, place, sendings), judge)
 
 
 def sounds(place: Path, files: Mapping[str, bytes]) -> dict[str, Sending]:

@@ -37,6 +37,7 @@ def say(pulse: PulseServer, tmp_path: Path, sink: Sink, seconds: float, seed: in
     return pulse.play(sink, sound.speech_wav(tmp_path / f"{sink}.wav", seconds, seed=seed))
 
 
+@pytest.mark.apart
 def test_both_hear_each_other_at_once(pulse_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
     bob, target = listening(p2p, "--answer", "anyone", "--once", using=CARDS, env=pulse_server.env("b"))
     alice = dialling(p2p, target, using=CARDS, env=pulse_server.env("a"))
@@ -153,6 +154,7 @@ def wait_hears(alice: Recording) -> None:
     assert sound.rms(alice.samples[-sound.RATE :]) > LOUD
 
 
+@pytest.mark.apart
 def test_a_microphone_that_stands_still_leaves_the_other_direction_alone(
     pulse_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:

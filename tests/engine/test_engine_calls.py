@@ -1,6 +1,7 @@
 """Whole calls between two stations in virtual time: what each side is told, and how calls end."""
 
 import asyncio
+import errno
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from virtual import Network, run_virtual
 from p2pcall import events
 from p2pcall.engine.settings import Answer, MediaSettings, Reach
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.proto.constants import SILENT_S
+from p2pcall.net.address import DEFAULT_PORT
+from p2pcall.proto.constants import LOST_TIMEOUT_S, SILENT_S
 
 OUTAGES = (events.Reconnecting, events.Reconnected)
 
@@ -279,6 +281,32 @@ def test_a_network_that_goes_away_for_good_is_lost_and_exit_7(tmp_path: Path) ->
         assert 60 <= outcome.duration_s <= 62
         assert [type(event) for event in ui.events if isinstance(event, OUTAGES)] == [events.Reconnecting]
         assert (await task).exit is ExitCode.LOST
+
+    run_virtual(scene)
+
+
+def test_a_side_that_dies_without_a_word_is_noticed_and_lost_within_the_time_of_the_keepalive(
+    tmp_path: Path,
+) -> None:
+    """The system says that nothing listens there any more: that is not authenticated, and ends nothing sooner."""
+
+    async def scene() -> None:
+        network, ui, loop = Network(), FakeUi(), asyncio.get_running_loop()
+        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        alice = station(tmp_path, "alice", ui, network, ALICE, 1)
+        dying, calling = await listening(bob), asyncio.ensure_future(dial(alice))
+        await ui.wait(events.FirstAudio)
+        died_at = loop.time()
+        bob.node.driver.close()
+        alice.node._unreachable((BOB, DEFAULT_PORT), errno.ECONNREFUSED)
+        told = await ui.wait(events.Reconnecting)
+        assert told.call == ui.of(events.Connected)[0].call
+        assert loop.time() - died_at == pytest.approx(SILENT_S, abs=0.1)
+        outcome = await calling
+        assert (outcome.reason, outcome.exit) == ("lost", ExitCode.LOST)
+        assert loop.time() - died_at == pytest.approx(LOST_TIMEOUT_S, abs=1.0)
+        dying.cancel()
+        await asyncio.wait([dying])
 
     run_virtual(scene)
 

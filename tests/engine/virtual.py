@@ -8,6 +8,8 @@ from random import Random
 from typing import Any, TypeVar
 
 from p2pcall.engine import aside
+from p2pcall.net.address import Address
+from p2pcall.net.pump import pump
 
 T = TypeVar("T")
 
@@ -135,22 +137,18 @@ class MemoryDriver:
         if self._pumping or self._endpoint is None:
             return
         self._pumping = True
-        loop = asyncio.get_running_loop()
         try:
-            more = True
-            while more:
-                more = False
-                for data, target in self._endpoint.datagrams_to_send(self._now()):
-                    self._network.carry(data, self._address, target)
-                while (event := self._endpoint.next_event()) is not None:
-                    self._on_event(event)
-                    more = True
+            pump(self._endpoint, self._now, self._send, self._on_event)
         finally:
             self._pumping = False
         if self._timer is not None:
             self._timer.cancel()
         due = self._endpoint.next_timer()
+        loop = asyncio.get_running_loop()
         self._timer = None if due is None else loop.call_at(due - self.asleep_s, self._fire)
+
+    def _send(self, data: bytes, target: Address, now: float) -> None:
+        self._network.carry(data, self._address, target)
 
     def _fire(self) -> None:
         self._wake()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
 import mlkem
 
+from p2pcall.net.pump import pump
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.events import Incoming, ProtocolEvent
 from p2pcall.proto.handshake import kem
@@ -104,7 +106,7 @@ class Node:
 
 
 class World:
-    """Nodes on a network in virtual time; the driver of the five verbs."""
+    """Nodes on a network in virtual time; the driver of the five verbs, with the pump of the real one."""
 
     def __init__(self, seed: int = 0, conditions: Conditions = CLEAN, *, exact: bool = False) -> None:
         """`exact`: the same seed gives the same bytes too, which costs 10 ms a handshake."""
@@ -122,17 +124,16 @@ class World:
         return node
 
     def pump(self) -> None:
-        """What a driver does after every call: send, tell. An event may cause more to send."""
+        """What a driver does after every call."""
         for node in self.nodes:
-            busy = True
-            while busy:
-                busy = False
-                for data, destination in node.endpoint.datagrams_to_send(self.now):
-                    self.network.send(data, node.address, destination, self.now)
-                while (happening := node.endpoint.next_event()) is not None:
-                    node.told.append(happening)
-                    node.on_event(happening, self.now)
-                    busy = True
+            pump(node.endpoint, lambda: self.now, partial(self._send, node), partial(self._tell, node))
+
+    def _send(self, node: Node, data: bytes, destination: Address, now: float) -> None:
+        self.network.send(data, node.address, destination, now)
+
+    def _tell(self, node: Node, event: ProtocolEvent) -> None:
+        node.told.append(event)
+        node.on_event(event, self.now)
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Let time pass; True as soon as `until` holds, False if it never did."""

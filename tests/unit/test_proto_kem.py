@@ -1,5 +1,6 @@
 """ML-KEM-768: lengths, agreement, implicit rejection, and everything malformed refused."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -64,3 +65,18 @@ def test_seed_of_wrong_length_is_refused(length: int) -> None:
 def test_printed_pair_shows_nothing_private() -> None:
     seed = Random(2).randbytes(64)
     assert seed.hex() not in repr(KemPair(seed)) and repr(seed) not in repr(KemPair(seed))
+
+
+def test_warming_up_uses_both_ways_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    for name in ("encapsulate", "decapsulate"):
+        owner = kem.KemPair if name == "decapsulate" else kem
+        real = getattr(owner, name)
+
+        def counted(*args: object, name: str = name, real: Callable[..., object] = real) -> object:
+            used.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, counted)
+    kem.warm_up()
+    assert used == ["encapsulate", "decapsulate"]

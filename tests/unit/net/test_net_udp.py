@@ -15,7 +15,8 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import interfaces, udp
 from p2pcall.net.address import Address
 from p2pcall.net.interfaces import AddressWatch
-from p2pcall.net.udp import Driver, Line, expand, leads_here
+from p2pcall.net.pump import Line
+from p2pcall.net.udp import Driver, expand, leads_here
 
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="the kernel tells of ICMP errors on Linux only"
