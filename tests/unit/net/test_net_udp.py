@@ -378,33 +378,6 @@ def test_a_receive_that_fails_is_counted_and_the_loop_goes_on() -> None:
     run(story)
 
 
-def test_what_comes_alone_is_read_alone_and_a_burst_at_one_go() -> None:
-    async def story() -> None:
-        waiting: list[bytes] = []
-        looks = 0
-
-        class Socket:
-            def recvmsg(self, *_: object) -> Any:
-                nonlocal looks
-                looks += 1
-                if not waiting:
-                    raise BlockingIOError
-                return waiting.pop(0), [], 0, ("127.0.0.1", 9)
-
-        alone: Any = Socket()
-        driver: Driver[tuple[bytes, Address]] = Driver([], 9)
-        driver.start(Endpoint(), print)
-        waiting += [b"voice"]
-        driver._readable(alone)
-        assert looks == 1
-        waiting += [b"picture"] * 3
-        driver._readable(alone)
-        assert (looks, waiting) == (5, [])
-        driver.close()
-
-    run(story)
-
-
 # ---- binding
 
 
