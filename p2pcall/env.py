@@ -1,7 +1,6 @@
 """What a process has from the world: streams, environment, clocks, entropy. Built once, then passed down.
 
-Nothing below `engine` and `cli` reads a clock or the system's randomness; they get both as arguments. Tests build
-an `Env.fake()` with a seeded entropy and a clock that moves when told.
+Nothing below `engine` and `cli` reads a clock or the system's randomness; they get both as arguments.
 """
 
 import os
@@ -9,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from random import Random
 from typing import TextIO, cast
 
 Entropy = Callable[[int], bytes]
@@ -42,29 +40,6 @@ def _apart_s() -> float:
     return 0.0 if BOOTTIME is None else time.clock_gettime(BOOTTIME) - time.monotonic()
 
 
-@dataclass(slots=True)
-class FakeClock(Clock):
-    """A clock that moves only by `advance`."""
-
-    now: float = 1000.0
-    epoch: float = 1_700_000_000.0
-    asleep_s: float = 0.0
-
-    def time(self) -> float:
-        return self.epoch + self.now
-
-    def asleep(self) -> float:
-        return self.asleep_s
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def seeded_entropy(seed: int) -> Entropy:
-    """Entropy for tests and simulations: the same seed gives the same bytes. Never for real keys."""
-    return Random(seed).randbytes
-
-
 def _nowhere(mode: str) -> TextIO:
     return cast(TextIO, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
@@ -87,12 +62,3 @@ class Env:
         sys.stdout = sys.stdout or _nowhere("w")
         sys.stderr = sys.stderr or _nowhere("w")
         return cls(sys.stdin, sys.stdout, sys.stderr, os.environ)
-
-    @classmethod
-    def fake(cls, *, seed: int = 0, environ: Mapping[str, str] | None = None) -> "Env":
-        """For tests: streams in memory, a clock that stands still, seeded entropy."""
-        import io
-
-        return cls(
-            io.StringIO(), io.StringIO(), io.StringIO(), environ or {}, FakeClock(), seeded_entropy(seed)
-        )

@@ -7,7 +7,7 @@ already filtered (`view.sanitize`) when they get here.
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 VERSION = 1
@@ -127,6 +127,8 @@ class Figures:
     video_size: str | None = None
     cpu: float = 0.0
     dropped: int = 0
+    drops: dict[str, int] = field(default_factory=dict)
+    """`dropped` by reason; without those that never were."""
     frames_shown: int = 0
 
 
@@ -205,12 +207,12 @@ class Error(Event):
 def to_dict(event: Event, t: float) -> dict[str, Any]:
     """The event as a JSON-ready dict; `figures` are laid flat beside the other fields."""
     out: dict[str, Any] = {"v": VERSION, "event": event.event, "t": round(t, 3)}
-    for field in dataclasses.fields(event):
-        value = getattr(event, field.name)
+    for one in dataclasses.fields(event):
+        value = getattr(event, one.name)
         if isinstance(value, Figures):
             out |= dataclasses.asdict(value)
         else:
-            out[field.name] = value
+            out[one.name] = value
     return out
 
 

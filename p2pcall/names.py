@@ -13,8 +13,8 @@ import unicodedata
 from bisect import bisect_left
 from functools import lru_cache
 
-MAX_NAME_BYTES = 64
-"""Longest name, in bytes of UTF-8: what fits an invitation. What is longer is compared so far."""
+from p2pcall.proto.constants import NAME_BYTES
+
 ZWNJ, ZWJ = "\u200c", "\u200d"
 ONE_DOT_LEADER = "\u2024"
 """Looks like a full stop, and stands for one on the local network: one name, not two."""
@@ -123,14 +123,14 @@ def shortened(text: str, size: int) -> str:
 @lru_cache(_CACHED)
 def alike(text: str) -> str:
     """What all spellings of one name have in common: for comparing, never for showing."""
-    return _cut(_folded(tidy(text)), MAX_NAME_BYTES).rstrip()
+    return _cut(_folded(tidy(text)), NAME_BYTES).rstrip()
 
 
 def kept(text: str) -> str:
     """The spelling under which a name is kept: tidy, and where it is too long, as much of it as is compared."""
     text = tidy(text)
     whole = _folded(text)
-    if len(whole.encode()) <= MAX_NAME_BYTES:
+    if len(whole.encode()) <= NAME_BYTES:
         return text
     whole = alike(text)
     first = bisect_left(range(len(text)), len(whole), key=lambda end: len(_folded(text[:end])))

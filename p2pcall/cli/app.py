@@ -3,14 +3,17 @@
 Engine, devices and discovery are imported inside commands, so that `--version` and `--help` stay quick.
 """
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from p2pcall import __version__
 from p2pcall.cli import options as opt
-from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer, Reach
+from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
+
+DEMO_SECONDS: Final = 8.0
+"""Enough to hear the whole phrase that is sung, and to read what is beside it."""
 
 if TYPE_CHECKING:
     from p2pcall.store.home import Home
@@ -69,18 +72,9 @@ def listen(
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
-    answer: Annotated[Answer, typer.Option(help="Who is answered without asking.")] = Answer.ASK,
-    reach: Annotated[
-        Reach | None,
-        typer.Option(
-            show_default="contacts, once there are any",
-            help="Who can make this side ring; to all others the port is silent.",
-        ),
-    ] = None,
-    announce: Annotated[
-        Announce,
-        typer.Option(help="Tell the local network that you can be called."),
-    ] = Announce.PUBLIC,
+    answer: opt.WhoIsAnswered = Answer.ASK,
+    reach: opt.WhoCanRing = None,
+    announce: opt.ToldTo = Announce.PUBLIC,
     once: Annotated[bool, typer.Option("--once", help="Exit after one call.")] = False,
     echo: Annotated[
         bool,
@@ -130,10 +124,7 @@ def dial(
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
-    timeout: Annotated[
-        float,
-        typer.Option(metavar="SECONDS", help="Give up ringing after so long."),
-    ] = RING_TIMEOUT_S,
+    timeout: opt.Timeout = RING_TIMEOUT_S,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
     audio_in: opt.AudioIn = "default",
@@ -183,7 +174,7 @@ def peers(
 @app.command()
 def demo(
     ctx: typer.Context,
-    seconds: Annotated[float, typer.Option(metavar="SECONDS", help="How long the call lasts.")] = 8.0,
+    seconds: opt.DemoLength = DEMO_SECONDS,
     confirm: opt.Confirm = False,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,

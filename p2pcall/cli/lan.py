@@ -1,6 +1,7 @@
 """`p2pcall peers`: who can be called on the local network now."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 from p2pcall import events
@@ -22,6 +23,7 @@ LOOK_S = 1.0
 
 async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
     """List them once, or with `watch` tell who comes and goes until interrupted."""
+    gc.enable()  # all is loaded (`cli.run`)
     contacts = Contacts(home)
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -2,12 +2,14 @@
 
 A thread writes; between it and the loop is a queue with a bound. If that is full, lines that may be missed (figures of
 one second) make room, else the oldest, and they are counted: a reader that stands still misses something, and ends
-nothing. The order of lines is kept, and a line is never mixed with another. Leaves out: what is in a line (`events`).
+nothing. A reader that goes away is noticed at once, and ends what writes. The order of lines is kept, and a line is
+never mixed with another. Leaves out: what is in a line (`events`).
 """
 
 import asyncio
 import os
 import select
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -48,6 +50,9 @@ class LineWriter:
         """Lines in it that may be missed."""
         self._changed = threading.Condition()
         self._closing = self._given_up = self._writing = False
+        self._watch = (
+            None if self._fd is None or self._loop is None else _Watch(self._loop, self._fd, self._gone)
+        )
         self._thread = threading.Thread(target=self._run, name="p2pcall-lines", daemon=True)
         self._thread.start()
 
@@ -71,6 +76,8 @@ class LineWriter:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        if self._watch is not None:
+            self._watch.close()
         self._thread.join(wait_s)
         if self._thread.is_alive():
             self._given_up = self.stuck = True
@@ -79,6 +86,12 @@ class LineWriter:
             return True
         silence(self._stream)
         return False
+
+    def _gone(self) -> None:
+        """In the loop: the reader went away, though nothing may have been written for hours."""
+        with self._changed:
+            if self.failure is None:
+                self._fail(write_error(BrokenPipeError()))
 
     # --- with the lock held ------------------------------------------------------------------------------------
 
@@ -102,9 +115,6 @@ class LineWriter:
         self._queue.clear()
         self._may_go = 0
         self._changed.notify_all()
-        if self._loop is not None and self._on_closed is not None:
-            with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
-                self._loop.call_soon_threadsafe(self._on_closed)
 
     # --- the thread --------------------------------------------------------------------------------------------
 
@@ -116,6 +126,9 @@ class LineWriter:
             with self._changed:
                 if self.failure is None:
                     self._fail(write_error(error))
+        if self.failure is not None and self._loop is not None and self._on_closed is not None:
+            with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
+                self._loop.call_soon_threadsafe(self._on_closed)
 
     def _next(self) -> str | None:
         with self._changed:
@@ -143,6 +156,37 @@ class LineWriter:
                 with suppress(BlockingIOError):
                     # Never more than what a pipe that says it is writable takes without waiting.
                     rest = rest[os.write(self._fd, rest[: select.PIPE_BUF]) :]
+
+
+class _Watch:
+    """Tells, once and in the loop, when the other end of a pipe is closed; of pipes alone, and where there is epoll."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, on_closed: Callable[[], None]) -> None:
+        self._loop, self._on_closed = loop, on_closed
+        self._epoll: select.epoll | None = None
+        with suppress(OSError):  # it is closed already, or no descriptor is to be had
+            if hasattr(select, "epoll") and stat.S_ISFIFO(os.fstat(fd).st_mode):
+                self._epoll = select.epoll()
+                self._epoll.register(fd, 0)  # no event is asked for: errors and the end come all the same
+                loop.add_reader(self._epoll.fileno(), self._tell)
+
+    def close(self) -> None:
+        """No more; from any thread, and when the loop is over."""
+        try:
+            self._loop.call_soon_threadsafe(self._end)
+        except RuntimeError:
+            self._end()
+
+    def _tell(self) -> None:
+        self._end()
+        self._on_closed()
+
+    def _end(self) -> None:
+        epoll, self._epoll = self._epoll, None
+        if epoll is not None:
+            with suppress(RuntimeError):  # the loop is over
+                self._loop.remove_reader(epoll.fileno())
+            epoll.close()
 
 
 def _descriptor(stream: TextIO) -> int | None:

@@ -8,7 +8,7 @@ import asyncio
 
 from p2pcall.cli.options import check_dialable
 from p2pcall.errors import P2PCallError
-from p2pcall.names import MAX_NAME_BYTES
+from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.store.contacts import normalise_name
 from p2pcall.view.terminal import Terminal
 
@@ -69,7 +69,7 @@ class NameQuestion:
             self._answer.set_result(None)
         elif key == "backspace":
             self._begin(typed[:-1])
-        elif len(key) == 1 and len((typed + key).encode()) <= MAX_NAME_BYTES:
+        elif len(key) == 1 and len((typed + key).encode()) <= NAME_BYTES:
             self._typed = typed + key
             self._terminal.write(key.encode())
 

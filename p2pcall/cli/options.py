@@ -1,7 +1,6 @@
 """The options that commands share: one definition each, with its help; and their way into `CallSettings`."""
 
 import getpass
-import math
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from p2pcall import names
+from p2pcall.cli.values import one_of, seconds, usage, whole, words
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.settings import (
     RING_TIMEOUT_S,
@@ -18,11 +18,10 @@ from p2pcall.engine.settings import (
     Answer,
     CallSettings,
     MediaSettings,
+    Reach,
 )
-from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.names import MAX_NAME_BYTES
-
-MAX_PORT = 65535
+from p2pcall.media.constants import MAX_FPS, MAX_U16
+from p2pcall.proto.constants import NAME_BYTES
 
 AudioIn = Annotated[
     str,
@@ -67,16 +66,29 @@ AudioFormat = Annotated[
 ]
 AudioTrack = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, show_default="the default one", help="Which sound of the input file."),
+    typer.Option(
+        metavar="N",
+        parser=whole("--audio-track", 1),
+        show_default="the default one",
+        help="Which sound of the input file.",
+    ),
 ]
 VideoTrack = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, show_default="the default one", help="Which picture of the input file."),
+    typer.Option(
+        metavar="N",
+        parser=whole("--video-track", 1),
+        show_default="the default one",
+        help="Which picture of the input file.",
+    ),
 ]
 Fps = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, max=240, show_default="25", help="Rate of an input picture without time stamps."
+        metavar="N",
+        parser=whole("--fps", 1, MAX_FPS),
+        show_default="25",
+        help="Rate of an input picture without time stamps.",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
@@ -92,6 +104,7 @@ Port = Annotated[
     int | None,
     typer.Option(
         metavar="N",
+        parser=whole("--port", 0, MAX_U16),
         show_default="51729",
         help="UDP port; 0 is any free one.",
     ),
@@ -100,9 +113,39 @@ Bind = Annotated[
     list[str] | None,
     typer.Option(metavar="ADDR", help="Use only this address of the machine (repeatable)."),
 ]
+Timeout = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", parser=seconds("--timeout"), help="Give up ringing after so long."),
+]
+WhoIsAnswered = Annotated[
+    Answer,
+    typer.Option(
+        metavar=words(Answer), parser=one_of("--answer", Answer), help="Who is answered without asking."
+    ),
+]
+WhoCanRing = Annotated[
+    Reach | None,
+    typer.Option(
+        metavar=words(Reach),
+        parser=one_of("--reach", Reach),
+        show_default="contacts, once there are any",
+        help="Who can make this side ring; to all others the port is silent.",
+    ),
+]
+ToldTo = Annotated[
+    Announce,
+    typer.Option(
+        metavar=words(Announce),
+        parser=one_of("--announce", Announce),
+        help="Tell the local network that you can be called.",
+    ),
+]
 MaxDuration = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Hang up after so long."),
+    typer.Option(metavar="SECONDS", parser=seconds("--max-duration"), help="Hang up after so long."),
+]
+DemoLength = Annotated[
+    float, typer.Option(metavar="SECONDS", parser=seconds("--seconds"), help="How long the call lasts.")
 ]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
@@ -130,11 +173,6 @@ class Unchecked(StrEnum):
     SIXEL = "sixel"
     KITTY = "kitty"
     ITERM = "iterm"
-
-
-def usage(text: str, hint: str | None = None) -> P2PCallError:
-    """Wrong options."""
-    return P2PCallError("usage", text, ExitCode.USAGE, hint)
 
 
 def check_video_out(value: str) -> None:
@@ -193,8 +231,8 @@ def own_name(name: str | None) -> str:
     if not names.printable(name) or not names.tidy(name):
         raise usage("--name wants one to 64 printable characters")
     name = names.tidy(name)
-    if len(name.encode()) > MAX_NAME_BYTES:
-        raise usage(f"--name has one to {MAX_NAME_BYTES} bytes of UTF-8")
+    if len(name.encode()) > NAME_BYTES:
+        raise usage(f"--name has one to {NAME_BYTES} bytes of UTF-8")
     check_dialable(name, "--name")
     return name
 
@@ -218,7 +256,7 @@ def _default_name() -> str:
         found.insert(0, getpass.getuser())
     for one in found:
         text = "".join(char for char in one if names.printable(char))
-        name = names.shortened(text, MAX_NAME_BYTES)
+        name = names.shortened(text, NAME_BYTES)
         if name and undialable(name) is None:
             return name
     return "p2pcall"
@@ -229,12 +267,6 @@ def call_settings(given: Mapping[str, Any]) -> CallSettings:
     from p2pcall.net.address import DEFAULT_PORT
 
     port = given["port"]
-    if port is not None and not 0 <= port <= MAX_PORT:
-        raise usage(f"--port is 0 to {MAX_PORT}, not {port}")
-    for option in ("timeout", "max_duration"):
-        seconds = given.get(option)
-        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-            raise usage(f"--{option.replace('_', '-')} is a number of seconds above 0")
     return CallSettings(
         name=own_name(given["name"]),
         media=media_settings(given),

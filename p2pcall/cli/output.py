@@ -11,22 +11,22 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Self, TextIO
+from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from p2pcall import events
 from p2pcall.cli import stdout, words
 from p2pcall.cli.lines import CLOSE_WAIT_S, LineWriter
 from p2pcall.cli.naming import NameQuestion
-from p2pcall.cli.views import PlainView, Quiet, ScreenView, WindowView
-from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.view.plainline import wrapped
 from p2pcall.view.probe import Mode, probe
-from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
-from p2pcall.view.window import may_open
+
+if TYPE_CHECKING:
+    from p2pcall.cli.views import PlainView, ScreenView
+    from p2pcall.engine.ui import CallView
 
 MAX_HELD: Final = 200
 """Lines that wait for the end of a call, the newest: what somebody reads who comes back to the terminal."""
@@ -53,6 +53,8 @@ class Output:
     def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
         self._view: ScreenView | PlainView | None = None
+        self._drawn = False
+        """There is a picture on the terminal, and lines wait."""
         self._held: deque[str] = deque(maxlen=MAX_HELD)
         self._left_out = 0
         """Lines that found no room there."""
@@ -105,7 +107,7 @@ class Output:
             return
         if self._json and not isinstance(event, events.Error | events.Warning):
             return
-        if self._view is not None and not isinstance(self._view, PlainView):
+        if self._drawn:
             if not isinstance(event, events.Media):
                 self._left_out += len(self._held) == MAX_HELD
                 self._held.append(text)
@@ -204,10 +206,17 @@ class Output:
 
     # --- the call's screen -------------------------------------------------------------------------------------
 
-    def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
+    def load_view(self) -> None:
+        """As in `Ui`. Nothing that draws is imported before: a call is placed before there is a picture."""
+        from p2pcall.cli import views  # noqa: F401
+
+    def open_view(self, mode: str, on_key: Callable[[str], None]) -> "CallView | None":
         """Take the terminal for a call, and open a window; `mode` is auto, blocks, ascii, window or none. None where
         there is nothing to show it on.
         """
+        from p2pcall.cli.views import ScreenView, WindowView
+        from p2pcall.view.window import may_open
+
         base = self._open_terminal(mode, on_key)
         if mode == "window" or (
             mode != "none" and isinstance(base, ScreenView) and may_open(self._env.environ)
@@ -215,7 +224,10 @@ class Output:
             return WindowView(base, on_key, self._env.environ, open_now=mode == "window")
         return base
 
-    def _open_terminal(self, mode: str, on_key: Callable[[str], None]) -> ScreenView | PlainView | None:
+    def _open_terminal(self, mode: str, on_key: Callable[[str], None]) -> "ScreenView | PlainView | None":
+        from p2pcall.cli.views import PlainView, Quiet, ScreenView
+        from p2pcall.view.screen import Screen
+
         terminal = self.terminal if self.terminal is not None and self.terminal.available else None
         if self._json and (terminal is None or self._env.stdout.isatty()):
             return None
@@ -234,11 +246,12 @@ class Output:
             screen = Screen(terminal, drawn, ability=ability)
             quiet = Quiet(self._env.stderr)
             self._view = ScreenView(self, screen, terminal, on_key, quiet, picture=mode != "none")
+            self._drawn = True
         return self._view
 
     def view_closed(self) -> None:
         """The terminal is free for lines again."""
-        self._view = None
+        self._view, self._drawn = None, False
         if self._left_out:
             self.say(f"{self._left_out} lines of before are left out")
         for text in self._held:

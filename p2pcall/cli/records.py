@@ -3,17 +3,21 @@
 import json as jsonlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from p2pcall.cli.options import check_dialable, own_name, usage
+from p2pcall.cli.options import check_dialable, own_name
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
+from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.contacts import SHORT_FINGERPRINT, Contacts, as_typed, normalise_name
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create, read_fingerprint
 from p2pcall.view.sanitize import clean
+
+URI_CELLS: Final = 80
+"""So much of a URI that is none is said again: a line."""
 
 if TYPE_CHECKING:
     from p2pcall.engine.people import People
@@ -254,7 +258,7 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
         public = _people(env, home).key_in(uri)
     except ValueError as error:
         hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
-        raise usage(f"{clean(uri, 80)} is nobody's URI: {error}", hint) from error
+        raise usage(f"{clean(uri, URI_CELLS)} is nobody's URI: {error}", hint) from error
     if fingerprint(public) in contacts.blocked():
         raise usage("that key is blocked", f"p2pcall contacts unblock {fingerprint(public)}")
     known, other = contacts.by_key(public), contacts.by_name(name)
@@ -290,7 +294,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
     _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
     them = clean(contact.name)
     _print(env, f"\nDoes {them} see the same number, under `p2pcall contacts show` for you?")
-    env.stdout.write("[y] it is the same  [n] it is not  (anything else: not compared) ")
+    env.stdout.write("type yes or no, then Enter; anything else changes nothing: ")
     env.stdout.flush()
     said = env.stdin.readline().strip().lower()
     if said not in ("y", "yes", "n", "no"):

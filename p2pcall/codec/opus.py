@@ -14,9 +14,8 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-SAMPLE_RATE_HZ = 48_000
-FRAME_SAMPLES = 960
-FRAME_BYTES = 1_920
+from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
+
 SILENCE = bytes(FRAME_BYTES)
 VOICE_BPS = 40_000
 """100 bytes a frame. PESQ-WB of espeak-ng voices, codec alone: 3.9 to 4.3; at 32 kb/s the worst one fell to
@@ -24,9 +23,9 @@ VOICE_BPS = 40_000
 """
 MAX_PACKET_BYTES = 1_275
 """RFC 6716, 3.2.1: the longest frame that Opus has."""
-LOOKAHEAD_SAMPLES = 312
-"""How much later a sound leaves the decoder than it went into the encoder."""
 
+_SILK_CONFIGS, _HYBRID_CONFIGS = 12, 16
+"""The configurations of a TOC byte below these are of that mode (RFC 6716, 3.1)."""
 _SILK_SAMPLES = (480, 960, 1_920, 2_880)
 _HYBRID_SAMPLES = (480, 960)
 _CELT_SAMPLES = (120, 240, 480, 960)
@@ -37,9 +36,9 @@ def packet_samples(data: bytes) -> int | None:
     if not data or len(data) > MAX_PACKET_BYTES * 2:
         return None
     config, code = data[0] >> 3, data[0] & 3
-    if config < 12:
+    if config < _SILK_CONFIGS:
         samples = _SILK_SAMPLES[config & 3]
-    elif config < 16:
+    elif config < _HYBRID_CONFIGS:
         samples = _HYBRID_SAMPLES[config & 1]
     else:
         samples = _CELT_SAMPLES[config & 3]

@@ -24,6 +24,8 @@ MAX_KEY_PERCENT = 450
 """A key frame's size, in percent of the mean frame's: sent within 0.3 s at 15/s, and still a fair picture."""
 BUFFER_S = 0.5
 """What the rate control may spend ahead; more would be delay."""
+KEY_HEADER_BYTES = 10
+"""Of a VP8 key frame, up to its size (RFC 6386, 9.1)."""
 _ENDLESS = 1_000_000  # frames between key frames that come by themselves: 18 h at 15/s
 
 
@@ -108,7 +110,7 @@ class VideoEncoder:
 
 def key_frame_size(data: bytes) -> tuple[int, int] | None:
     """Width and height in a VP8 key frame's header, None for any other packet (RFC 6386, 9.1)."""
-    if len(data) < 10 or data[0] & 1 or data[3:6] != b"\x9d\x01\x2a":
+    if len(data) < KEY_HEADER_BYTES or data[0] & 1 or data[3:6] != b"\x9d\x01\x2a":
         return None
     return (data[6] | data[7] << 8) & 0x3FFF, (data[8] | data[9] << 8) & 0x3FFF
 

@@ -19,19 +19,11 @@ from typing import Any
 import numpy as np
 
 from p2pcall.device import cards
-from p2pcall.device.base import (
-    FRAME_BYTES,
-    FRAME_S,
-    SAMPLE_RATE_HZ,
-    OnError,
-    OnFrame,
-    Scheduler,
-    Timer,
-    device_error,
-)
+from p2pcall.device.base import OnError, OnFrame, Scheduler, Timer, device_error
 from p2pcall.device.depth import Depth
 from p2pcall.device.ring import Ring
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ
 
 BLOCK_SAMPLES = 240
 """5 ms a callback. PortAudio buffers in blocks, so 10 ms would cost 20 ms more from mouth to ear, and saves
@@ -49,6 +41,8 @@ CALM_S = 10.0
 WATCH_S = 1.0
 STALLED_S = 4.0
 """No callback for so long: the card is gone or its server hangs."""
+MAX_WAITED_S = 0.2
+"""A card that says that its sound has waited longer has its clock wrong."""
 MAX_DEVICE_S = 3.0
 """A card that says it has more than this in hand is not believed; virtual ones have two seconds."""
 WARM_S = 0.03
@@ -162,7 +156,6 @@ class Microphone:
     """`--audio-in default` or a name."""
 
     def __init__(self, card: cards.Card, scheduler: Scheduler) -> None:
-        self.latency_s = 0.0
         self.endless, self.held = True, False
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
@@ -194,7 +187,7 @@ class Microphone:
         if self._ring.write(memoryview(data)) < len(data) or status.input_overflow:
             self.overflows += 1
         waited = times.currentTime - times.inputBufferAdcTime - frames / SAMPLE_RATE_HZ
-        self._stamp = self._scheduler.time() - min(max(0.0, waited), 0.2)
+        self._stamp = self._scheduler.time() - min(max(0.0, waited), MAX_WAITED_S)
         if not self._asked and len(self._ring) >= FRAME_BYTES * self._channels:
             self._asked = True
             with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -207,7 +200,6 @@ class Microphone:
             pcm = self._ring.read(size)
             left_s = len(self._ring) / (2 * self._channels * SAMPLE_RATE_HZ)
             captured = self._smooth(self._stamp - left_s)
-            self.latency_s = max(0.0, self._scheduler.time() - captured) + self._stream.latency_s
             self._on_frame(pcm if self._channels == 1 else _to_mono(pcm), captured - self._stream.latency_s)
 
     def _smooth(self, measured: float) -> float:

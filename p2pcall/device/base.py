@@ -7,21 +7,21 @@ engine. A device that fails while it runs says so once through `on_error` and is
 any clock of its own: time is `Scheduler.time()`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import av
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import FRAME_BYTES
 
-SAMPLE_RATE_HZ = 48_000
-FRAME_S = 0.02
-FRAME_SAMPLES = 960
-FRAME_BYTES = 1_920
+if TYPE_CHECKING:
+    import av
+
+SILENCE: Final = bytes(FRAME_BYTES)
 """One frame of sound: 20 ms, signed 16-bit little-endian mono."""
-SILENCE = bytes(FRAME_BYTES)
-NOTHING_YET = b""
+NOTHING_YET: Final = b""
 """Given in place of a frame by what has none in time, or worked without making one."""
 
 
@@ -53,8 +53,6 @@ Note = Callable[[str], None]
 class AudioSource(Protocol):
     """A microphone, or what stands in for one."""
 
-    latency_s: float
-    """How old a sample is when it is handed over, beside the frame's own length."""
     endless: bool
     """It has no end of its own, as a microphone has none."""
     held: bool

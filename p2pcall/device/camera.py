@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 
 from p2pcall.device.base import Device, device_error
+from p2pcall.device.canvas import VIEW
 from p2pcall.errors import P2PCallError
 
-SIZE = (640, 480)
+SIZE: Final = VIEW
+EARLY: Final = 1 / 3
+"""Of the time between two pictures: so much sooner one may come, for cameras are uneven."""
 V4L2_CLASS = Path("/sys/class/video4linux")
 MAX_BAD_FRAMES = 30
 """So many broken pictures in a row (two seconds) are a broken camera."""
@@ -74,7 +77,7 @@ class CaptureSource:
     def _is_due(self) -> bool:
         """Thins out a device that is faster than it was told; a third of a step is left to its jitter."""
         now = self._clock()
-        if now < self._next_at - self._step / 3:
+        if now < self._next_at - self._step * EARLY:
             return False
         self._next_at = max(now, self._next_at + self._step) if self._next_at else now + self._step
         return True
@@ -193,7 +196,8 @@ def list_v4l2(sys_class: Path = V4L2_CLASS) -> list[tuple[str, str]]:
 def _match(name: str | None, cameras: list[tuple[str, str]]) -> str:
     if not cameras:
         hint = f"plug one in, or {_without('call')}"
-        raise device_error("no-camera", "there is no camera", hint)
+        asked = "there is no camera" if name is None else f"there is no camera {name!r}, nor any other"
+        raise device_error("no-camera", asked, hint)
     if name is None:
         return cameras[0][1]
     wanted = name.casefold()

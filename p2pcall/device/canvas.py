@@ -3,13 +3,20 @@
 Rules: sizes are even, as 4:2:0 wants them; a canvas gives a new picture each time. Leaves out cropping.
 """
 
+from typing import Final
+
 import av
 import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-VIEW = (640, 480)
+from p2pcall.media.constants import VIDEO_MAX_HEIGHT, VIDEO_MAX_WIDTH
+
+VIEW: Final = (VIDEO_MAX_WIDTH, VIDEO_MAX_HEIGHT)
 """The most that a file or pipe asks the other side for; also where the sender's sizes end."""
+BLACK_LUMA: Final = 16
+"""Black, and no colour, in the samples of a picture of limited range (BT.601)."""
+NO_COLOUR: Final = 128
 
 
 class Canvas:
@@ -29,8 +36,8 @@ class Canvas:
         width, height = fit_within(frame.width, frame.height, self.width, self.height)
         inner = self._reformatter.reformat(frame, width, height, "yuv420p", threads=1)
         whole = np.empty((self.height * 3 // 2, self.width), dtype=np.uint8)
-        whole[: self.height] = 16
-        whole[self.height :] = 128
+        whole[: self.height] = BLACK_LUMA
+        whole[self.height :] = NO_COLOUR
         left, top = (self.width - width) // 4 * 2, (self.height - height) // 4 * 2
         luma, blue, red = (plane_pixels(plane) for plane in inner.planes)
         whole[top : top + height, left : left + width] = luma

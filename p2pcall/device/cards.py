@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from weakref import WeakSet
 
-from p2pcall.device.base import SAMPLE_RATE_HZ, Device, device_error
+from p2pcall.device.base import Device, device_error
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import SAMPLE_RATE_HZ
 
 Direction = Literal["input", "output"]
 WORD = {"input": "microphone", "output": "speaker"}
 OPTION = {"input": "--audio-in", "output": "--audio-out"}
+MAX_LISTED = 6
+"""So many names are in a hint; a machine with a sound server may have dozens."""
 MENDS = {
     "linux": "`apt-get install libportaudio2` (Fedora: `dnf install portaudio`), or call with `{option} none`",
     "darwin": "`brew install portaudio`, or call with `{option} none`",
@@ -261,14 +264,20 @@ def _only_match(spec: str, rows: list[Any], direction: Direction) -> Any:
     names = {row["name"] for row in found}
     if len(names) == 1:
         return found[0]
-    word = WORD[direction]
-    if not rows:
-        raise _none_at_all(direction)
     if not found:
-        hint = "`p2pcall devices` lists the names"
-        raise device_error("no-such-device", f"there is no {word} {spec!r}", hint)
+        raise _no_such(spec, rows, direction)
     text = f"{spec!r} fits several: {', '.join(sorted(names))}"
     raise device_error("device-ambiguous", text, "give more of the name")
+
+
+def _no_such(spec: str, rows: list[Any], direction: Direction) -> P2PCallError:
+    """What was asked for, and what there is instead."""
+    word, text = WORD[direction], f"there is no {WORD[direction]} {spec!r}"
+    here = sorted({row["name"] for row in rows})
+    if not here:
+        return device_error(f"no-{word}", f"{text}, nor any other", _none_at_all(direction).hint)
+    listed = ", ".join(here[:MAX_LISTED]) + (", ..." if len(here) > MAX_LISTED else "")
+    return device_error("no-such-device", text, f"there is {listed}; `p2pcall devices` lists all names")
 
 
 def _none_at_all(direction: Direction) -> P2PCallError:

@@ -18,9 +18,10 @@ from av.container import InputContainer
 from av.format import Flags
 from av.stream import Disposition, Stream
 
-from p2pcall.device.base import FRAME_S, media_file_error
+from p2pcall.device.base import media_file_error
 from p2pcall.device.stamps import MAX_BROKEN_PAUSE_S, MAX_PAUSE_S, Joins
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import FRAME_S
 
 Kind = Literal["audio", "video"]
 WORDS = {"audio": "sound", "video": "picture"}

@@ -30,6 +30,7 @@ from p2pcall.device.container import Media
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock
+from p2pcall.device.picture_file import PictureFile
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
@@ -42,11 +43,10 @@ from p2pcall.device.streams import (
     stream_frames,
     writer_to,
 )
-from p2pcall.device.y4m import StreamedY4m, Y4mFile
+from p2pcall.device.y4m import StreamedY4m, Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import VIDEO_FPS
 
-DEFAULT_FPS = 15
-DRAWN_SIZE = (320, 240)
 STDIN = "standard input"
 
 
@@ -86,7 +86,7 @@ def open_audio_source(
         case "silence" | "none":
             return files.PacedSource(lambda: repeat(SILENCE), scheduler)
         case "song":
-            from p2pcall.device.song import song_pcm
+            from p2pcall.device.drawn.song import song_pcm
 
             sung = files.cut(song_pcm())
             return files.PacedSource(lambda: cycle(sung), scheduler)
@@ -145,7 +145,7 @@ def open_audio_sink(
 
 
 def open_video_source(
-    spec: str, inputs: Inputs = DEFAULTS, *, fps: int = DEFAULT_FPS, stdin: BinaryIO | None = None
+    spec: str, inputs: Inputs = DEFAULTS, *, fps: int = VIDEO_FPS, stdin: BinaryIO | None = None
 ) -> VideoSource | None:
     """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file, a stream,
     `test`, `-`, and `person` for the demo; None for `none`. At most `fps` pictures a second.
@@ -157,11 +157,14 @@ def open_video_source(
             fd = _fd(stdin)
             return _stream_video(FdReader(lambda: fd), STDIN, inputs, fps)
         case "test" | "person":
-            from p2pcall.device.person import Person
-            from p2pcall.device.testcard import TestCard
+            from p2pcall.device.drawn import HEIGHT, WIDTH
+            from p2pcall.device.drawn.person import Person
+            from p2pcall.device.drawn.testcard import TestCard
 
             draw = (TestCard() if spec == "test" else Person()).draw
-            return video_in.PacedVideo(lambda: video_in.generated(draw, fps), DRAWN_SIZE, fps, endless=True)
+            return video_in.PacedVideo(
+                lambda: video_in.generated(draw, fps), (WIDTH, HEIGHT), fps, endless=True
+            )
         case "screen":
             return camera.open_screen(fps)
         case "camera":
@@ -204,7 +207,7 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile 
         hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(PICTURE_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
     target = file or OutFile(spec)
-    return Y4mFile(target) if suffix == ".y4m" else video_files.FileVideo(target)
+    return PictureFile(target, Y4mWriter if suffix == ".y4m" else video_files.FilmWriter)
 
 
 def _streamed(make: MakeWriter, what: str) -> PictureOut:

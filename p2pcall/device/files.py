@@ -19,18 +19,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
-from p2pcall.device.base import (
-    FRAME_BYTES,
-    FRAME_S,
-    FRAME_SAMPLES,
-    NOTHING_YET,
-    SAMPLE_RATE_HZ,
-    SILENCE,
-    OnError,
-    OnFrame,
-    Scheduler,
-    device_error,
-)
+from p2pcall.device.base import NOTHING_YET, SILENCE, OnError, OnFrame, Scheduler, device_error
 from p2pcall.device.container import file_url
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
@@ -38,20 +27,24 @@ from p2pcall.device.pipes import write_error
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.streams import writer_to
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, MAX_U32, PCM_MAX, SAMPLE_RATE_HZ
 
 TONE_HZ = 440
+TONE_FRAMES = 5
+"""Its period fits so many frames."""
 TONE_LEVEL = 0.1
 """-20 dB of full scale: clear, and no fright in a headset."""
 STREAM_BLOCKS = 64
 """What a slow reader of a pipe may be behind: blocks of a container, up to 32 kB each."""
-WAV_UNKNOWN = 0xFFFF_FFFF
+PCM_BITS = 16
+WAV_UNKNOWN = MAX_U32
 """The length of a WAV that is written as it comes."""
 
 
 def tone_frames() -> Iterator[bytes]:
-    """A soft tone of 440 Hz without end; its period fits a whole number of frames (five)."""
-    samples = np.arange(5 * FRAME_SAMPLES)
-    wave = TONE_LEVEL * 32_767 * np.sin(2 * math.pi * TONE_HZ * samples / SAMPLE_RATE_HZ)
+    """A soft tone of 440 Hz without end; its period fits a whole number of frames."""
+    samples = np.arange(TONE_FRAMES * FRAME_SAMPLES)
+    wave = TONE_LEVEL * PCM_MAX * np.sin(2 * math.pi * TONE_HZ * samples / SAMPLE_RATE_HZ)
     return itertools.cycle(cut(wave.astype("<i2").tobytes()))
 
 
@@ -74,10 +67,7 @@ class PacedSource:
         """`frames` is called by `start`; what it gives is taken one frame a tick, silence for `NOTHING_YET`. It may
         raise P2PCallError. `clock` is told where the sound is.
         """
-        self.latency_s = 0.0
         self.endless, self.held = endless, False
-        self.starved = 0
-        """Ticks that there was no frame for."""
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
         self._make = frames
@@ -110,7 +100,6 @@ class PacedSource:
         if pcm and self._clock is not None:
             self._clock.tell(self._given * FRAME_S, due - FRAME_S)
         self._given += bool(pcm)
-        self.starved += pcm == NOTHING_YET and not self.held
         if self._on_frame is not None:
             self._on_frame(pcm or SILENCE, due)
         if failure is not None and self.on_error is not None:
@@ -195,7 +184,7 @@ class WavStreamWriter:
 class WavWriter:
     """A .wav file that is valid at any moment: its header is brought up to date every second."""
 
-    MAX_DATA_BYTES = 0xFFFF_FFFF - 36 - 1_920
+    MAX_DATA_BYTES = MAX_U32 - 36 - FRAME_BYTES
     """The format counts bytes in 32 bits: twelve hours; what comes after is left out."""
 
     def __init__(self, path: str) -> None:
@@ -229,8 +218,8 @@ class WavWriter:
 
 
 def wav_header(data_bytes: int) -> bytes:
-    """Of 48 kHz mono with 16 bits."""
-    form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * 2, 2, 16)
+    """Of 48 kHz mono with 16 bits. Not by `wave`: it wants to go back in the file, and takes every write for whole."""
+    form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ * 2, 2, PCM_BITS)
     body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", data_bytes)
     return b"RIFF" + struct.pack("<I", min(WAV_UNKNOWN, len(body) + data_bytes)) + body
 
@@ -297,7 +286,7 @@ class FileWriter:
                 if self._stream is not None:
                     self._stream.close()
                 file.finish()
-            raise write_failure(error, str(file.path)) from error
+            raise write_failure(error, file.name) from error
 
     def write(self, pcm: bytes) -> None:
         if self._stream is None or not self._stream.behind:
@@ -358,6 +347,7 @@ class PacedSink:
             writer, self._writer = self._writer, None
             with suppress(OSError, av.FFmpegError):
                 writer.close()
-            told = write_failure(error, self._what)
+            what = writer.file.name if isinstance(writer, FileWriter) else self._what
+            told = write_failure(error, what)
             if self.on_error is not None:
                 self.on_error(told)

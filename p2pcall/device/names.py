@@ -80,6 +80,11 @@ def is_there(spec: str) -> bool:
         return False
 
 
+def is_read_once(spec: str) -> bool:
+    """Of an input: a stream, which has no beginning to go back to."""
+    return spec == "-" or (spec not in (*SOURCES, *VIDEO_SOURCES) and is_stream(spec))
+
+
 def _of_path(spec: str) -> Literal["file", "stream"]:
     return "stream" if is_stream(spec) else "file"
 

@@ -7,6 +7,7 @@ What a crash has left is found by the next `check` and gets a name. Pipes and de
 out what is written.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -36,6 +37,11 @@ class OutFile:
         """Told, in any thread, when the file has another name than was asked for."""
 
     @property
+    def name(self) -> str:
+        """The file that is written, which is not always the one that was asked for."""
+        return str(self._name)
+
+    @property
     def is_plain(self) -> bool:
         """An ordinary file, or to become one; not a pipe or a device."""
         try:
@@ -48,17 +54,17 @@ class OutFile:
         folder = self.path.parent
         try:
             if not stat.S_ISDIR(folder.stat().st_mode):
-                raise NotADirectoryError(20, "not a directory")
+                raise NotADirectoryError(errno.ENOTDIR, "not a directory")
             if self.path.is_dir():
-                raise IsADirectoryError(21, "is a directory")
+                raise IsADirectoryError(errno.EISDIR, "is a directory")
             if self.is_plain and not os.access(folder, os.W_OK | os.X_OK):
-                raise PermissionError(13, "permission denied")
+                raise PermissionError(errno.EACCES, "permission denied")
             if (
                 self.path.exists()
                 and (self._force or not self.is_plain)
                 and not os.access(self.path, os.W_OK)
             ):
-                raise PermissionError(13, "permission denied")
+                raise PermissionError(errno.EACCES, "permission denied")
         except OSError as error:
             raise self._cannot(error) from error
         return [f"a call that was cut short is kept as {name}" for name in self._left_over()]

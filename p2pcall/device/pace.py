@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from p2pcall.device.base import FRAME_S, Scheduler, Timer
+from p2pcall.device.base import Scheduler, Timer
+from p2pcall.media.constants import FRAME_S
 
 MAX_CATCH_UP_S = 0.2
 """A process that stood still is forgiven as much as a card with a ring of ten frames forgives; after longer

@@ -25,6 +25,18 @@ BOARD_GREYS: Final = (102, 153)
 HD_ROWS: Final = 720
 UNSPECIFIED: Final = (0, 2, 3)
 """AVColorSpace: RGB, unspecified, reserved."""
+MATRICES: Final = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+"""AVColorSpace, of those that are not BT.601's."""
+RIGHT_ANGLE: Final = 90
+"""Degrees."""
+ROUNDED: Final = 127
+"""Half of 255, added before dividing by it."""
 HDR_CURVES: Final = {16: "PQ", 18: "HLG"}
 """AVColorTransferCharacteristic: SMPTE 2084, ARIB B67."""
 _FULL: Final = 2
@@ -58,7 +70,7 @@ def turn_of(frame: av.VideoFrame) -> Turn | None:
     mirrored = a * d - b * c < 0
     if mirrored:  # taken out on the right: mirrored first, then turned
         a, b = -a, -b
-    return Turn(mirrored, round(np.degrees(np.arctan2(b, a)) / 90) % 4)
+    return Turn(mirrored, round(np.degrees(np.arctan2(b, a)) / RIGHT_ANGLE) % 4)
 
 
 def is_hdr(frame: av.VideoFrame) -> str | None:
@@ -109,7 +121,7 @@ class Developer:
         rgba = form.to_ndarray().astype(np.uint16)
         board = _board(width, height)
         alpha = rgba[..., 3:]
-        flat = ((rgba[..., :3] * alpha + board * (255 - alpha) + 127) // 255).astype(np.uint8)
+        flat = ((rgba[..., :3] * alpha + board * (255 - alpha) + ROUNDED) // 255).astype(np.uint8)
         opaque = av.VideoFrame.from_ndarray(flat, format="rgb24")
         return to_sent_form(self._reformatter, opaque, width, height)
 
@@ -155,19 +167,10 @@ def to_sent_form(by: VideoReformatter, frame: av.VideoFrame, width: int, height:
 
 def source_space(frame: av.VideoFrame) -> Colorspace:
     """Which matrix made its colours."""
-    match int(frame.colorspace):
-        case 1:
-            return Colorspace.ITU709
-        case 4:
-            return Colorspace.FCC
-        case 7:
-            return Colorspace.SMPTE240M
-        case 9 | 10:
-            return Colorspace.BT2020
-        case space if space in UNSPECIFIED and frame.height >= HD_ROWS and not frame.format.is_rgb:
-            return Colorspace.ITU709
-        case _:
-            return Colorspace.ITU601
+    space = int(frame.colorspace)
+    if space in UNSPECIFIED and frame.height >= HD_ROWS and not frame.format.is_rgb:
+        return Colorspace.ITU709
+    return MATRICES.get(space, Colorspace.ITU601)
 
 
 def _full(frame: av.VideoFrame) -> bool:

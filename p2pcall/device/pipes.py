@@ -15,8 +15,6 @@ from collections.abc import Callable
 from p2pcall.errors import ExitCode, P2PCallError
 
 STDOUT = "standard output"
-WRITE_QUEUE_FRAMES = 25
-"""Half a second of output that a reader may be behind before frames are dropped."""
 PIPE_CHUNK_BYTES = 4_096
 """PIPE_BUF on Linux: so much is taken without blocking by a pipe that polls as writable."""
 FLUSH_S = 0.2

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import SAMPLE_RATE_HZ
 
-RATE_HZ: Final = 48_000
+RATE_HZ: Final = SAMPLE_RATE_HZ
 """What calls have; the rate unless another one is given."""
 RATES: Final = range(4_000, 384_001)
 MAX_CHANNELS: Final = 64

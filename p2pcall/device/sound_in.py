@@ -11,22 +11,15 @@ from typing import cast
 import av
 import numpy as np
 
-from p2pcall.device.base import (
-    FRAME_BYTES,
-    FRAME_S,
-    FRAME_SAMPLES,
-    NOTHING_YET,
-    SAMPLE_RATE_HZ,
-    SILENCE,
-    Frames,
-    Note,
-    media_file_error,
-)
+from p2pcall.device.base import NOTHING_YET, SILENCE, Frames, Note, media_file_error
 from p2pcall.device.container import Media, choose, loop_length, open_media, packets, zero_of
 from p2pcall.device.links import links
 from p2pcall.device.stamps import MAX_PAUSE_S
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
+U8_MIDDLE = 128.0
+"""Silence in unsigned samples of eight bits."""
 FRAMES_AT_ONCE = 5
 """Resampled at one go: a fifth of the work of single frames, and still too little to be late by."""
 HOLE_S = 0.06
@@ -191,7 +184,7 @@ def _equally(frame: av.AudioFrame) -> av.AudioFrame:
     samples = frame.to_ndarray()
     mono = (samples if frame.format.is_planar else samples.reshape(-1, channels).T).mean(axis=0)
     if samples.dtype == np.uint8:
-        mono = mono - 128.0
+        mono = mono - U8_MIDDLE
     scale = 1.0 if samples.dtype.kind == "f" else float(2 ** (8 * samples.dtype.itemsize - 1))
     out = av.AudioFrame.from_ndarray(
         (mono / scale).astype(np.float32)[np.newaxis], format="flt", layout="mono"

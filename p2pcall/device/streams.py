@@ -17,12 +17,17 @@ from typing import Final
 import av
 import numpy as np
 
-from p2pcall.device.base import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, Frames, Note, media_file_error
+from p2pcall.device.base import Frames, Note, media_file_error
 from p2pcall.device.container import Media
 from p2pcall.device.pipes import FdReader, FdWriter, Peeked
 from p2pcall.device.raw import SAMPLES, RawFormat
 from p2pcall.device.sound_in import Sound, decoded_frames
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ
 
+TS_BYTES = 188
+"""A packet of an MPEG transport stream."""
+MPEG_LOOK_BYTES = 2_400
+"""Room for the longest frame of MPEG audio and the header of the next."""
 WRITE_QUEUE_FRAMES = 25
 """Half a second of output that a reader may be behind before frames are dropped."""
 OWN_FD = re.compile(r"(?:/dev/fd|/proc/self/fd)/(\d+)")
@@ -127,10 +132,10 @@ def is_container(peeked: Peeked) -> bool:
     """Whether a stream begins as a media file does; looks no further than it must."""
     head = peeked.peek(1)
     if head == b"\xff":
-        return _is_mpeg_audio(peeked.peek(2_400))
+        return _is_mpeg_audio(peeked.peek(MPEG_LOOK_BYTES))
     if head == b"\x47":
-        packets = peeked.peek(2 * 188 + 1)
-        return packets[188:189] == packets[376:377] == head
+        packets = peeked.peek(2 * TS_BYTES + 1)
+        return packets[TS_BYTES : TS_BYTES + 1] == packets[2 * TS_BYTES :] == head
     if head not in (b"R", b"O", b"f", b"\x1a", b"I", b"F", b"\0", b".", b"c", b"#", b"r", b"w", b"0"):
         return False
     head = peeked.peek(12)

@@ -16,6 +16,7 @@ import av
 import numpy as np
 
 from p2pcall.device.base import Note, media_file_error
+from p2pcall.device.canvas import VIEW
 from p2pcall.device.container import Media, choose, loop_length, open_media, packets, zero_of
 from p2pcall.device.exif import orientation
 from p2pcall.device.pace import MediaClock, Pacer
@@ -26,6 +27,8 @@ from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
 
 STILL_FPS = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
+EARLY = 0.1
+"""Of the time between two pictures: so much sooner one may be, for stamps of a file of the same rate are rounded."""
 LATE_S = 0.05
 """A picture of a file that is later than this is left out,"""
 FROZEN_S = 0.2
@@ -69,8 +72,7 @@ class PacedVideo:
             first = self._next_at is None
             if self._pacer.closed:
                 break
-            # A tenth of a step of tolerance: time stamps of a file of the same rate are rounded.
-            if self._next_at is not None and at < self._next_at - self._step / 10:
+            if self._next_at is not None and at < self._next_at - self._step * EARLY:
                 continue
             late = self._pacer.wait_for(at)
             if late is None:
@@ -94,7 +96,7 @@ class PacedVideo:
 class StreamVideo:
     """A VideoSource of a stream: y4m or any streamable container."""
 
-    size = (640, 480)
+    size = VIEW
     endless = False
 
     def __init__(

@@ -7,30 +7,31 @@ mjpegtools.
 """
 
 import io
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from typing import Final
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
 from p2pcall.device.base import OnError, media_file_error
-from p2pcall.device.canvas import VIEW, Canvas, plane_pixels
+from p2pcall.device.canvas import BLACK_LUMA, NO_COLOUR, VIEW, Canvas, plane_pixels
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
 from p2pcall.device.picture import Developer
 from p2pcall.device.pipes import STDOUT, FdWriter, Peeked, write_error
 from p2pcall.device.streams import MakeWriter
-from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import MAX_FPS, VIDEO_FPS
 
 Y4M_MARK = b"YUV4MPEG2"
 MAX_LINE_BYTES = 256
 MAX_SIDE = 4_096
+MIN_FPS: Final = Fraction(1, 60)
+"""Slower or faster is no film but a broken header."""
 WRITE_QUEUE_FRAMES = 1
-OUTPUT_FPS = 15
+OUTPUT_FPS: Final = VIDEO_FPS
 FRAME = b"FRAME\n"
 MOST_REPEATS = 2 * OUTPUT_FPS
 """Of one picture in a file: written at one go, 14 MB at most."""
@@ -56,7 +57,7 @@ class Header:
             raise ValueError(f"a picture of {self.width}x{self.height}")
         above, _, below = values.get("F", "15:1").partition(":")
         self.fps = Fraction(int(above), int(below or "1")) if int(below or "1") else Fraction(0)
-        if not Fraction(1, 60) <= self.fps <= 240:
+        if not MIN_FPS <= self.fps <= MAX_FPS:
             raise ValueError("no rate")
         colours = values.get("C", "420jpeg")
         name = "mono" if colours == "mono" else colours[:3]
@@ -87,7 +88,7 @@ class Header:
 
 
 def _black(width: int, height: int) -> bytes:
-    return bytes([16]) * (width * height) + bytes([128]) * (width * height // 2)
+    return bytes([BLACK_LUMA]) * (width * height) + bytes([NO_COLOUR]) * (width * height // 2)
 
 
 def header(size: tuple[int, int]) -> bytes:
@@ -104,7 +105,7 @@ def frame_bytes(frame: av.VideoFrame) -> bytes:
 class Y4mVideo:
     """A VideoSource of y4m as it comes."""
 
-    size = (640, 480)
+    size = VIEW
     endless = False
 
     def __init__(self, reader: Peeked, name: str = "standard input") -> None:
@@ -205,78 +206,47 @@ class StreamedY4m:
                 self.on_error(write_error(failure, self._what))
 
 
-class Y4mFile:
+class Y4mWriter:
     """y4m in a file, which keeps time: 15 pictures a second, each as often as it was seen.
 
     But no longer than two seconds: who switches the camera off fills no disk.
     """
 
-    def __init__(self, file: OutFile, clock: Callable[[], float] = time.monotonic) -> None:
-        """Makes nothing yet: that begins with the first picture. The file's time begins with `start`."""
-        self.on_error: OnError | None = None
-        self._file, self._clock = file, clock
-        self._began = clock()
-        self._lock = threading.Lock()
-        self._canvas: Canvas | None = None
-        self._out: io.FileIO | None = None
-        self._last = b""
+    behind = False
+
+    def __init__(self, file: OutFile, canvas: Canvas) -> None:
+        """Begins the file, black until the first picture."""
+        self._out = io.FileIO(file.begin(), "w")
+        self._last = FRAME + _black(canvas.width, canvas.height)
         self._count = 0
-        self._closed = False
+        try:
+            self._all(header((canvas.width, canvas.height)))
+        except OSError:
+            self.abandon()
+            raise
 
-    def start(self) -> None:
-        self._began = self._clock()
+    def write(self, picture: av.VideoFrame, at: float) -> None:
+        self._fill(at)
+        self._last = FRAME + frame_bytes(picture)
 
-    def show(self, frame: av.VideoFrame) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            try:
-                if self._canvas is None or self._out is None:
-                    self._canvas = Canvas.like(frame)
-                    self._out = io.FileIO(self._file.begin(), "w")
-                    self._write(header((self._canvas.width, self._canvas.height)))
-                    self._last = FRAME + _black(self._canvas.width, self._canvas.height)
-                self._fill(self._clock())
-                self._last = FRAME + frame_bytes(self._canvas.fit(frame))
-            except (OSError, P2PCallError) as error:
-                self._fail(error)
+    def close(self, at: float) -> None:
+        with self._out:
+            self._all(self._last)  # however short it was seen
+            self._count += 1
+            self._fill(at)
 
-    def view_size(self) -> tuple[int, int]:
-        return (0, 0) if self._closed else VIEW
+    def abandon(self) -> None:
+        with suppress(OSError):
+            self._out.close()
 
-    def close(self) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            try:
-                if self._out is not None:
-                    with self._out:
-                        self._write(self._last)  # however short it was seen
-                        self._count += 1
-                        self._fill(self._clock())
-                    self._file.finish()
-            except OSError as error:
-                self._fail(error)
-
-    def _fill(self, now: float) -> None:
-        """The last picture for as long as it was seen, black before the first; but not for ever."""
-        due = int((now - self._began) * OUTPUT_FPS)
+    def _fill(self, at: float) -> None:
+        """The last picture for as long as it was seen, but not for ever."""
+        due = int(at * OUTPUT_FPS)
         for _ in range(min(due - self._count, MOST_REPEATS)):
-            self._write(self._last)
+            self._all(self._last)
         self._count = max(self._count, due)
 
-    def _write(self, data: bytes) -> None:
+    def _all(self, data: bytes) -> None:
         rest = memoryview(data)
-        while rest and self._out is not None:
+        while rest:
             rest = rest[self._out.write(rest) or 0 :]
-
-    def _fail(self, error: OSError | P2PCallError) -> None:
-        self._closed = True
-        with suppress(OSError):
-            if self._out is not None:
-                self._out.close()
-            self._file.finish()  # what there is, is kept
-        told = error if isinstance(error, P2PCallError) else write_error(error, str(self._file.path))
-        if self.on_error is not None:
-            self.on_error(told)

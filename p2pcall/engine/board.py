@@ -8,6 +8,8 @@ from dataclasses import replace
 from math import inf
 from typing import Any, Final
 
+from p2pcall.engine.devices import SCREEN_MODES
+from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import CallView
 from p2pcall.view.hud import HudState
 
@@ -84,3 +86,15 @@ def no_camera(video_in: str | None) -> str:
     if video_in == "none":
         return "no camera in this call: call again with --video-in camera"
     return "no camera found: plug one in, then call again"
+
+
+def unshown(settings: CallSettings) -> str:
+    """Why the other side's picture is not drawn on a screen in this call; "" where it is."""
+    video_out = settings.media.video_out
+    if settings.echo:
+        return "sent back"
+    if video_out == "none":
+        return "picture off"
+    if video_out in SCREEN_MODES:
+        return ""
+    return f"picture goes to {'standard output' if video_out == '-' else video_out}"

@@ -7,11 +7,12 @@ and one that the other side claims if a person says so after the call.
 """
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
+from typing import TYPE_CHECKING, Any, Final
 
 from p2pcall import events
-from p2pcall.engine.devices import Devices
 from p2pcall.engine.keeping import ask_to_keep
 from p2pcall.engine.locate import Found, locate
 from p2pcall.engine.node import Line, Told
@@ -21,24 +22,43 @@ from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address
 from p2pcall.net.udp import leads_here
-from p2pcall.proto.calling import glare_winner
-from p2pcall.proto.happenings import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
+from p2pcall.proto.call.table import glare_winner
+from p2pcall.proto.events import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
 from p2pcall.store.identity import fingerprint
 
+if TYPE_CHECKING:
+    from p2pcall.engine.devices import Devices
+
 NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
 """What the system says of an address that its own addresses (or the bound ones) do not lead to."""
-REFUSED_GRACE_S = 1.0
-"""After the system said that nothing listens there, so long for a real answer: such messages can be forged."""
+REFUSED_GRACE_S = 2.0
+"""After the system said that nothing listens at any of the addresses, so long for a real answer: such messages can be
+forged by who knows both ports. It is as much as a cookie takes if three knocks are lost and the way is 0.5 s long."""
+AT_REST_S: Final = 0.05
+"""The devices are looked for when the line is up, or, since that takes a while, so long after the beginning: loading
+libraries would hold up a handshake on the same network, which takes 10 ms."""
+FRESH_S: Final = 3.0
+"""A line that was up for so long before it could ring is dialled anew: the other side gives up such a one after 5 s."""
+
+Look = Callable[[], "Coroutine[Any, Any, Devices]"]
 
 
 class Caller:
     """One outgoing call, from the target's name to the end."""
 
-    def __init__(self, station: Station, devices: Devices, where: Target, target: str) -> None:
-        """`target` is `where` as it was typed."""
-        self._station, self._devices, self._where, self._target = station, devices, where, target
+    def __init__(self, station: Station, look: Look, where: Target, target: str) -> None:
+        """`look` finds the devices, which are closed by the call or at its end. `target` is `where` as it was typed."""
+        self._station, self._look, self._where, self._target = station, look, where, target
+        self._looking: asyncio.Task[Devices] | None = None
+        self._devices: Devices | None = None
+        self._up_at: float | None = None
+        """Since when a line is up; None: it is not."""
+        self._own_s = 0.0
+        """For how long a line waited for the devices."""
+        self._untold: events.Dialling | None = None
+        """Told when the devices are there: what is wrong with them comes first, though a knock has gone out."""
         self._node, self._settings = station.node, station.settings
         self._loop = asyncio.get_running_loop()
         self._found = Found([], None, None)
@@ -50,22 +70,30 @@ class Caller:
 
     async def run(self) -> Outcome:
         """The whole call. P2PCallError when it never got as far as an answer by a person."""
+        later = self._loop.call_later(AT_REST_S, self._prepare)
+        try:
+            return await self._call()
+        finally:
+            later.cancel()
+            self._let_go()
+
+    async def _call(self) -> Outcome:
         station = self._station
         self._found = await station.unless_interrupted(locate(station, self._where))
         self._leave_out_oneself()
         self._leave_out_families()
         expected = self._found.expected_key
-        known = list(station.people.let_in()) if expected is None else []
-        self._let_rivals_in(known if expected is None else [expected])
+        self._let_rivals_in(self._known() if expected is None else [expected])
         self._node.on_unreachable = self._unreachable
         started_at = self._node.now()
-        line = self._line = self._node.dial(self._found.addresses, expected, known)
-        station.ui.emit(events.Dialling(self._target, format_address(self._found.addresses[0])))
-        station.interrupts.take = lambda what: line.tell("interrupted" if what == "signal" else what)
-        ring_timer = self._loop.call_later(self._settings.ring_timeout_s, line.tell, "no-answer")
+        line = self._dial()
+        self._untold = events.Dialling(self._target, format_address(self._found.addresses[0]))
+        station.interrupts.take = lambda what: self._tell("interrupted" if what == "signal" else what)
+        ring_timer = self._loop.call_later(self._settings.ring_timeout_s, self._tell, "no-answer")
         try:
             answered = await self._until_answered(line)
         finally:
+            self._tell_dialling()
             ring_timer.cancel()
             station.interrupts.take = None
             self._forget_rivals()
@@ -76,7 +104,8 @@ class Caller:
             return answered
         line, remote_video = answered
         assert self._who is not None
-        setup_ms = (self._node.now() - started_at) * 1000
+        assert self._devices is not None
+        setup_ms = (self._node.now() - started_at - self._own_s) * 1000
         if self._found.name is not None:
             await station.pin(self._who.name, line.peer.remote_static, host=self._found.host)
         outcome = await station.talk(
@@ -84,6 +113,68 @@ class Caller:
         )
         await ask_to_keep(station, self._who, line.peer.remote_static, outcome)
         return outcome
+
+    def _known(self) -> list[bytes]:
+        """Who may be there, if it is not known who is."""
+        return list(self._station.people.let_in())
+
+    def _dial(self) -> Line:
+        """Knock. What had been ready before is told now."""
+        expected = self._found.expected_key
+        known = self._known() if expected is None else []
+        line = self._line = self._node.dial(self._found.addresses, expected, known)
+        if self._looking is not None and self._looking.done():
+            line.tell("ready")
+        return line
+
+    def _tell(self, what: str) -> None:
+        if self._line is not None:
+            self._line.tell(what)
+
+    # --- the devices -------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Look for the devices, once."""
+        if self._looking is None:
+            self._looking = self._loop.create_task(self._look())
+            self._looking.add_done_callback(self._looked)
+
+    def _looked(self, looking: "asyncio.Task[Devices]") -> None:
+        if not looking.cancelled():
+            looking.exception()  # it is raised where "ready" is heard, if that still matters
+            self._tell("ready")
+
+    def _ready(self, line: Line) -> Line:
+        """Ring by this line, or begin with a new one if it has waited for too long. P2PCallError without a device."""
+        assert self._looking is not None
+        try:
+            self._devices = self._looking.result()
+        except P2PCallError:
+            self._untold = None
+            line.hang_up(Reason.HUNG_UP)
+            raise
+        self._tell_dialling()
+        self._settle_refused()
+        if self._up_at is None:
+            return line
+        waited_s = self._node.now() - self._up_at
+        self._own_s += waited_s
+        if waited_s > FRESH_S:
+            self._up_at = None
+            line.drop()
+            return self._dial()
+        self._invite(line)
+        return line
+
+    def _tell_dialling(self) -> None:
+        event, self._untold = self._untold, None
+        if event is not None:
+            self._station.ui.emit(event)
+
+    def _let_go(self) -> None:
+        """The devices are closed; a look at them that still goes on is left alone."""
+        if self._looking is not None and not self._looking.cancel() and self._looking.exception() is None:
+            self._looking.result().close()
 
     def _leave_out_oneself(self) -> None:
         """One's own port would answer, and it would be a call to oneself. P2PCallError if nothing else is left."""
@@ -120,9 +211,14 @@ class Caller:
                         line.drop()
                         raise own_key()
                     self._only_rivals_of(line)
+                    self._up_at = self._node.now()
+                    self._prepare()
                     self._invite(line)
-                    self._settle_rivals(line)
-                case RemoteRinging():
+                case Told("ready"):
+                    line = self._ready(line)
+                case Ended(reason=Reason.SILENT) if self._devices is None:
+                    pass  # it has waited for too long, and is dialled again
+                case RemoteRinging() if self._devices is not None:
                     self._devices.speaker.prepare()
                     self._identify(line, signal.name)
                     self._station.ui.emit(events.Ringing(line.peer.call_id))
@@ -155,8 +251,11 @@ class Caller:
         return Outcome(reason if reason in REFUSALS else "declined", line.peer.call_id)
 
     def _invite(self, line: Line) -> None:
+        """Ring, if the devices are there: nobody is rung by who has none."""
         devices = self._devices
-        line.invite(self._settings.name, devices.sends_audio, devices.sends_video)
+        if devices is not None:
+            line.invite(self._settings.name, devices.sends_audio, devices.sends_video)
+            self._settle_rivals(line)
 
     def _identify(self, line: Line, claimed: str) -> None:
         people, key = self._station.people, line.peer.remote_static
@@ -170,16 +269,17 @@ class Caller:
 
     def _unreachable(self, address: Address, errno: int) -> None:
         self._refused[address] = errno
-        line = self._line
-        if (
-            line is not None
-            and not line.peer.established
-            and self._refused.keys() >= set(self._found.addresses)
-        ):
+        self._settle_refused()
+
+    def _settle_refused(self) -> None:
+        """Nobody is given up before we are ready: who is called may be starting just now, as we are."""
+        line, ready = self._line, self._devices is not None
+        everywhere = self._refused.keys() >= set(self._found.addresses)
+        if line is not None and ready and everywhere and not line.peer.established:
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:
-        if not line.peer.established:
+        if not line.peer.answered:  # else somebody is there, whatever comes from elsewhere
             line.tell("refused")
 
     def _nothing_answers(self) -> P2PCallError:
@@ -239,7 +339,7 @@ class Caller:
             self._settle_rivals(self._line)
 
     def _settle_rivals(self, line: Line) -> None:
-        if not line.peer.established:
+        if not line.peer.established or self._devices is None:
             return
         ours = self._station.identity.public
         for rival, _ in list(self._rivals):
@@ -262,6 +362,7 @@ class Caller:
         self._line = None
 
     def _take_rival(self, line: Line) -> tuple[Line, bool]:
+        assert self._devices is not None
         rival, incoming = self._rivals.pop(0)
         self._identify(rival, incoming.name)
         line.drop()

@@ -24,7 +24,7 @@ from p2pcall.device.factory import (
     open_video_source,
     sound_meaning,
 )
-from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_there, of_picture
+from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_read_once, is_there, of_picture
 from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
 from p2pcall.device.pace import MediaClock
 from p2pcall.device.streams import is_stream
@@ -410,11 +410,16 @@ def _inputs(media: MediaSettings, notes: Notes) -> Inputs:
 
 
 def _meanings(media: MediaSettings) -> list[P2PCallError]:
-    """What is to be said about words that could be two things, for there is a file of that name."""
+    """What is to be said about words that could be two things, for there is a file of that name, and of `--loop`."""
     meanings = [sound_meaning(media.audio_in, "input")] if is_there(media.audio_in) else []
     meanings += [sound_meaning(media.audio_out, "output")] if is_there(media.audio_out) else []
     meanings += [of_picture(media.video_in)] if media.video_in is not None else []
-    return [P2PCallError("device-or-file", one.note, ExitCode.OK) for one in meanings if one.note]
+    noted = [P2PCallError("device-or-file", one.note, ExitCode.OK) for one in meanings if one.note]
+    once = [spec for spec in (media.audio_in, media.video_in) if media.loop and spec and is_read_once(spec)]
+    told = [
+        f"{'standard input' if spec == '-' else spec} is read once: --loop repeats files" for spec in once
+    ]
+    return noted + [P2PCallError("not-repeated", text, ExitCode.OK) for text in told]
 
 
 def _sound(

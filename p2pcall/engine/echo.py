@@ -16,7 +16,6 @@ VIEW_SIZE = (320, 240)
 class EchoAudio:
     """A sound source that gives what its sink played last; the sink's clock is the clock of both."""
 
-    latency_s = 0.0
     endless = True
     held = False
 

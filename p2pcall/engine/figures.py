@@ -1,13 +1,19 @@
 """The figures of a call: read once a second from everyone who counts, summed up at the end."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from p2pcall.engine.audio import AudioReceive
 from p2pcall.engine.video import PlayoutThread
+from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
 from p2pcall.proto.peer import Peer
+
+LEAST_S: Final = 0.001
+"""Between two marks, so that a rate is a number."""
 
 
 def process_cpu_s() -> float:
@@ -37,7 +43,7 @@ class FigureKeeper:
     receive: AudioReceive
     playout: PlayoutThread | None
     sink_latency: Callable[[], float]
-    dropped: Callable[[], int]
+    dropped: Callable[[], Counter[str]]
     started_at: float
     cpu_s: Callable[[], float] = process_cpu_s
     delay_ms: float | None = None
@@ -91,10 +97,10 @@ class FigureKeeper:
         )
 
     def _between(self, a: _Mark, b: _Mark) -> Figures:
-        seconds = max(b.at - a.at, 1e-3)
+        seconds = max(b.at - a.at, LEAST_S)
         pulled = b.played + b.concealed - a.played - a.concealed
         size = self.playout.size if self.playout else None
-        rtt = self.peer.rtt
+        rtt, dropped = self.peer.rtt, self.dropped()
         return Figures(
             rtt_ms=None if rtt is None else round(rtt * 1000, 2),
             jitter_ms=round(self.receive.stats.jitter_s * 1000, 2),
@@ -106,9 +112,21 @@ class FigureKeeper:
             video_fps=round((b.decoded - a.decoded) / seconds, 1),
             video_size=None if size is None else f"{size[0]}x{size[1]}",
             cpu=round((b.cpu_s - a.cpu_s) / seconds, 4),
-            dropped=self.dropped(),
+            dropped=dropped.total(),
+            drops=dict(dropped),
             frames_shown=self.playout.shown if self.playout else 0,
         )
+
+
+def media_drops(receive: AudioReceive, video: VideoPath | None) -> Counter[str]:
+    """What came for sound and picture and was of no use, by reason."""
+    sound = receive.buffer.counters
+    return Counter(
+        malformed=receive.malformed + (video.malformed if video else 0),
+        late=sound.late + sound.skipped,
+        unlikely=sound.rejected,
+        unwanted=video.unwanted if video else 0,
+    )
 
 
 def in_words(figures: Figures) -> dict[str, str]:

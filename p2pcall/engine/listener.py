@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import SIGINT
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import SILENCE
@@ -25,13 +25,15 @@ from p2pcall.engine.ringtone import ring as ring_tone
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
-from p2pcall.net.discovery import Announcer, AnnounceState, announced_name, instance_label
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Ended, Incoming
-from p2pcall.proto.limits import RateLimit
+from p2pcall.proto.admission.limits import RateLimit
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Incoming
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint
+
+if TYPE_CHECKING:
+    from p2pcall.net.discovery import Announcer
 
 ASK_TIMEOUT_S = 120.0
 """The question is withdrawn after so long: no caller lets it ring longer."""
@@ -88,7 +90,8 @@ class Listener:
         self._posers = RateLimit(STRANGERS_PER_S, STRANGERS_BURST)
         self._told: dict[bytes, None] = {}
         self._calls = 0
-        self._told_name = announced_name(instance_label(self._settings.name))
+        self._told_name = ""
+        """Under which name others find us, as the user knows."""
 
     async def run(self) -> Outcome:
         """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
@@ -126,9 +129,12 @@ class Listener:
             if announcer is not None:
                 await announcer.stop()
 
-    def _announce(self) -> Announcer | None:
+    def _announce(self) -> "Announcer | None":
         if self._settings.announce is Announce.OFF:
             return None
+        from p2pcall.net.discovery import Announcer, announced_name, instance_label
+
+        self._told_name = announced_name(instance_label(self._settings.name))
         announcer = Announcer(
             self._settings.name,
             self._node.driver.port,
@@ -142,7 +148,9 @@ class Listener:
         announcer.start()
         return announcer
 
-    def _announced(self, announcer: Announcer) -> None:
+    def _announced(self, announcer: "Announcer") -> None:
+        from p2pcall.net.discovery import AnnounceState
+
         if announcer.problem is not None:
             self._station.ui.emit(events.Warning(announcer.problem.slug, announcer.problem.text))
         elif announcer.state is AnnounceState.ANNOUNCED and announcer.name != self._told_name:
@@ -243,6 +251,8 @@ class Listener:
             await self._keep(ring)
             if not self._over.done():
                 self._over.set_result(ring.outcome)
+        elif stop and self._station.interrupts.what is not None:  # it came together with the answer
+            self._interrupted(self._station.interrupts.what)
         elif self._engaged is self._aside is None:
             self._tell_waiting()
             if ring.outcome is not None:

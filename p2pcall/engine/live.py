@@ -5,6 +5,7 @@ Leaves out how the call came about (`caller`, `listener`) and what the exit code
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ from p2pcall.engine import keys
 from p2pcall.engine.aside import Chores
 from p2pcall.engine.audience import Audience
 from p2pcall.engine.audio import AudioReceive, AudioSend
-from p2pcall.engine.board import Board, no_camera
+from p2pcall.engine.board import Board, no_camera, unshown
 from p2pcall.engine.cadence import Cadence
 from p2pcall.engine.devices import Devices
-from p2pcall.engine.figures import FigureKeeper, in_words
+from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
 from p2pcall.engine.node import Line, Node, Told
-from p2pcall.engine.outcome import GOODBYES
+from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.people import Who
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
@@ -42,22 +43,11 @@ from p2pcall.media.packets import (
     parse_feedback,
 )
 from p2pcall.proto.constants import SILENT_S
-from p2pcall.proto.happenings import Ended, Message, Reconnected, Reconnecting
+from p2pcall.proto.events import Ended, Message, Reconnected, Reconnecting
 from p2pcall.proto.messages import ControlType, MediaFlags, Reason, media_flags
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
 
-WISHES = {
-    "hung-up": Reason.HUNG_UP,
-    "signal": Reason.HUNG_UP,
-    "eof": Reason.HUNG_UP,
-    "stdout-closed": Reason.HUNG_UP,
-    "max-duration": Reason.MAX_DURATION,
-    "failed": Reason.FAILED,
-    "not-verified": Reason.HUNG_UP,
-    "unheard": Reason.HUNG_UP,
-}
-"""What on this side ends a call that is up, and what the other side is told of it."""
 TICK_S = media.REPORT_INTERVAL_S
 EARLY_REPORTS_S = (0.03, 0.1, 0.3)
 """The first report says how many pixels are wanted, and nothing is filmed for us before it is there: it is sent
@@ -117,6 +107,7 @@ class LiveCall:
             words=self._peer.sas,
             video_on=self._video_on,
             remote_video=remote_video,
+            unshown=unshown(settings),
         )
         self._board = Board(hud, self._connected_at)
         self._video: VideoPath | None = None
@@ -482,9 +473,8 @@ class LiveCall:
     def _set_hud(self, **changes: Any) -> None:
         self._board.tell(self._node.now(), **changes)
 
-    def _dropped(self) -> int:
-        malformed = self._receive.malformed + (self._video.malformed if self._video else 0)
-        return sum(self._node.endpoint.dropped.values()) + malformed
+    def _dropped(self) -> Counter[str]:
+        return Counter[str](self._node.endpoint.dropped) + media_drops(self._receive, self._video)
 
     def _session_ms(self, at: float) -> int:
         return int((at - self._peer.session_start) * 1000)

@@ -12,14 +12,15 @@ told to the network at all.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import LOCALHOST, Address, Target, is_key_uri, resolve
-from p2pcall.net.discovery import LanPeer, find
-from p2pcall.net.spot import spot
 from p2pcall.store.contacts import as_typed
+
+if TYPE_CHECKING:
+    from p2pcall.net.discovery import LanPeer
 
 FIND_TIMEOUT_S = 2.0
 """How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
@@ -40,6 +41,20 @@ class Found:
     """The user's own name for it, under which the key is kept; None for a bare address or key, which names nobody."""
     host: bool = False
     """It is a host's name, and the resolver knew it."""
+
+
+async def find(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
+    """`discovery.find`, which is loaded where a name is looked for on the network, and nowhere else."""
+    from p2pcall.net import discovery
+
+    return await discovery.find(name, timeout_s, bound)
+
+
+async def spot(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
+    """`spot.spot`, loaded as `find` is."""
+    from p2pcall.net import spot
+
+    return await spot.spot(name, timeout_s, bound)
 
 
 async def locate(station: Station, target: Target) -> Found:
@@ -141,7 +156,7 @@ async def _either(
 
 async def _seen(
     name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]", timeout_s: float
-) -> LanPeer | None:
+) -> "LanPeer | None":
     """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
     finding = asyncio.ensure_future(find(name, timeout_s, bound))
     try:

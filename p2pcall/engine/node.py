@@ -13,9 +13,9 @@ from typing import Final
 from p2pcall.engine.reach import WatchedEndpoint
 from p2pcall.env import Clock, Entropy
 from p2pcall.net.udp import Driver
-from p2pcall.proto.control import ControlFull
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Happening, Message, Payload
+from p2pcall.proto.events import Ended, HandshakeDone, HandshakeFailed, Message, Payload, ProtocolEvent
+from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import ANSWERS, Address
@@ -27,7 +27,9 @@ MAX_EARLY: Final = 32
 """Payloads kept between the moment at which a call is active and that at which somebody takes them: half a second."""
 SLEEP_S = 1.0
 """Less sleep than that is made up for when there has been more."""
-LINGER_S = 1.5
+LOOK_EVERY_S: Final = 0.01
+"""Between two looks whether all goodbyes are acknowledged."""
+GOODBYE_WAIT_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
 
@@ -38,7 +40,7 @@ class Told:
     what: str
 
 
-Signal = Happening | Told
+Signal = ProtocolEvent | Told
 
 
 class Line:
@@ -134,14 +136,14 @@ class Node:
         self._clock = clock
         self._asleep_s = clock.asleep()
         self._lines: dict[int, Line] = {}
-        self._driver: Driver[Happening] | None = None
+        self._driver: Driver[ProtocolEvent] | None = None
         self._loop = asyncio.get_running_loop()
         self.on_caller: Callable[[Line], None] | None = None
         """A stranger finished a handshake with us; without a taker it is dropped."""
         self.on_unreachable: Callable[[Address, int], None] | None = None
         """The system says that nothing listens at an address (not authenticated)."""
 
-    def attach(self, driver: Driver[Happening]) -> None:
+    def attach(self, driver: Driver[ProtocolEvent]) -> None:
         """Begin to receive by bound sockets."""
         self._driver = driver
         driver.asleep_s = self._asleep_s
@@ -155,7 +157,7 @@ class Node:
         )
 
     @property
-    def driver(self) -> Driver[Happening]:
+    def driver(self) -> Driver[ProtocolEvent]:
         """The sockets."""
         assert self._driver is not None
         return self._driver
@@ -206,14 +208,14 @@ class Node:
     def forget(self, line: Line) -> None:
         """Close a peer silently and drop its line."""
         self._lines.pop(line.peer.index, None)
-        line.peer.close(self.now())
+        line.peer.close()
         self.pump()
 
     async def close(self) -> None:
         """Let goodbyes out (bounded), then close the sockets."""
-        deadline = self.now() + LINGER_S
+        deadline = self.now() + GOODBYE_WAIT_S
         while not self.endpoint.idle and self.now() < deadline:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_EVERY_S)
         if self._driver is not None:
             self._driver.close()
 
@@ -226,11 +228,11 @@ class Node:
         if self.on_unreachable is not None:
             self.on_unreachable(address, errno)
 
-    def _dispatch(self, happening: Happening) -> None:
+    def _dispatch(self, happening: ProtocolEvent) -> None:
         line = self._lines.get(happening.peer.index)
         if line is None:
             if not isinstance(happening, HandshakeDone) or self.on_caller is None:
-                happening.peer.close(self.now())
+                happening.peer.close()
                 return
             line = self._lines[happening.peer.index] = Line(self, happening.peer)
             self.on_caller(line)

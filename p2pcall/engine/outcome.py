@@ -5,6 +5,7 @@ from typing import Final
 
 from p2pcall.errors import ExitCode
 from p2pcall.events import Figures
+from p2pcall.proto.messages import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ REFUSALS: Final = frozenset({"declined", "busy", "no-answer"})
 """What the other side may say instead of answering; anything else that it says counts as declined."""
 GOODBYES: Final = frozenset({"hung-up", "max-duration", "lost", "broken-promise"})
 """What ends a call that is up, from the other side or the line; anything else counts as hung up."""
+WISHES: Final = {
+    "hung-up": Reason.HUNG_UP,
+    "signal": Reason.HUNG_UP,
+    "eof": Reason.HUNG_UP,
+    "stdout-closed": Reason.HUNG_UP,
+    "max-duration": Reason.MAX_DURATION,
+    "failed": Reason.FAILED,
+    "not-verified": Reason.HUNG_UP,
+    "unheard": Reason.HUNG_UP,
+}
+"""What on this side ends a call that is up, and what the other side is told of it."""
 
 
 @dataclass(frozen=True, slots=True)

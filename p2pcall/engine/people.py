@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from p2pcall import events, names
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.proto.safety import identity_key, identity_uri, safety_number, safety_uri
+from p2pcall.net.address import undialable
+from p2pcall.proto.handshake.safety_number import identity_key, identity_uri, safety_number, safety_uri
 from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed, key_changed
 from p2pcall.store.identity import fingerprint
 
@@ -140,9 +141,11 @@ class People:
     def verify(self, name: str, public: bytes, epoch: float) -> Contact | None:
         """The words were the same: a verified contact from now on, kept under `name` if the key was not kept yet.
 
-        None if somebody else changed it meanwhile. P2PCallError as the store raises it.
+        A name that nobody could dial gives way to the beginning of the fingerprint. None if somebody else changed it
+        meanwhile. P2PCallError as the store raises it.
         """
-        self.pin(name, public, epoch)
+        kept = fingerprint(public)[:SHORT_FINGERPRINT] if undialable(name) else name
+        self.pin(kept, public, epoch)
         contact = self._contacts.by_key(public)
         return None if contact is None else self._contacts.verify(contact.name, public)
 

@@ -16,8 +16,8 @@ from p2pcall.engine.people import People
 from p2pcall.engine.settings import Reach
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
+from p2pcall.proto.admission.limits import RateLimit
 from p2pcall.proto.endpoint import Address, Endpoint
-from p2pcall.proto.limits import RateLimit
 from p2pcall.proto.wire import DatagramType
 from p2pcall.store.choices import keep_reach, kept_reach
 from p2pcall.store.home import Home
@@ -43,7 +43,7 @@ class WatchedEndpoint(Endpoint):
         self.look: Callable[[], None] | None = None
         self._looks = RateLimit(LOOKS_PER_S, LOOKS_BURST)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
         """As in `Endpoint`."""
         if (
             self.look is not None

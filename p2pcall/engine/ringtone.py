@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from itertools import cycle
 
-from p2pcall.media.constants import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
 TONES_HZ = (440.0, 480.0)
 """The pair that North American exchanges ring with: known as ringing everywhere from films."""
@@ -27,8 +27,8 @@ def _frames() -> Iterator[bytes]:
         for n in range(start, start + FRAME_SAMPLES):
             fade = min(1.0, n / FADE_SAMPLES, (total - n) / FADE_SAMPLES)
             wave = sum(math.sin(2 * math.pi * f * n / SAMPLE_RATE_HZ) for f in TONES_HZ) / len(TONES_HZ)
-            samples.append(int(32767 * LEVEL * fade * wave))
+            samples.append(int(PCM_MAX * LEVEL * fade * wave))
         yield samples.tobytes()
-    silence = bytes(FRAME_SAMPLES * 2)
+    silence = bytes(FRAME_BYTES)
     for _ in range(OFF_FRAMES):
         yield silence

@@ -5,28 +5,28 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from p2pcall import events
 from p2pcall.engine.aside import aside
-from p2pcall.engine.devices import Devices
-from p2pcall.engine.live import WISHES, LiveCall
 from p2pcall.engine.node import Line, Node, Told
-from p2pcall.engine.outcome import GOODBYES, Outcome
+from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
 from p2pcall.engine.people import People, Who
 from p2pcall.engine.reach import Door
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
-from p2pcall.engine.verification import Verification
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
-from p2pcall.proto import kem
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.happenings import Ended
+from p2pcall.proto.events import Ended
+from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
+
+if TYPE_CHECKING:
+    from p2pcall.engine.devices import Devices
 
 T = TypeVar("T")
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -150,9 +150,15 @@ class Station:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 
     async def talk(
-        self, line: Line, devices: Devices, who: Who, *, video: bool, remote_video: bool, setup_ms: float
+        self, line: Line, devices: "Devices", who: Who, *, video: bool, remote_video: bool, setup_ms: float
     ) -> Outcome:
-        """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end."""
+        """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end.
+
+        What a call needs is loaded by now where there were devices to look for (`preparing`).
+        """
+        from p2pcall.engine.live import LiveCall
+        from p2pcall.engine.verification import Verification
+
         peer = line.peer
         end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
         gone = await self._until_active(line)

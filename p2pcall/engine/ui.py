@@ -1,13 +1,16 @@
 """What the engine wants from whoever runs it: a place for events, and the terminal if there is one."""
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from __future__ import annotations
 
-import av
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
 
 from p2pcall.device.base import OnError, VideoSink
 from p2pcall.events import Event, Incoming
 from p2pcall.view.hud import HudState
+
+if TYPE_CHECKING:
+    import av
 
 
 class CallView(VideoSink, Protocol):
@@ -69,6 +72,9 @@ class Ui(Protocol):
 
     def waiting(self) -> None:
         """A call is over, and the next is waited for."""
+
+    def load_view(self) -> None:
+        """Import what `open_view` needs, in any thread: it takes a moment, and a call that comes up has none."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in one of its own) or

@@ -6,6 +6,7 @@ in between, who must not be a contact. A contact of before stays one, and is not
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 from p2pcall import events
@@ -50,8 +51,9 @@ class Verification:
             return "could not be kept"
         if contact is None:
             return "this is your own key"
+        self._who = replace(self._who, name=contact.name)
         self._tell("verified")
-        return f"{self._who.name} is verified"
+        return f"{contact.name} is verified"
 
     async def different(self) -> None:
         """The person says that the words are not the same; the call must end as `not-verified`."""

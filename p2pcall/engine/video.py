@@ -18,10 +18,9 @@ import av
 from p2pcall.codec.video import VideoDecoder, VideoEncoder
 from p2pcall.device.base import VideoSink, VideoSource
 from p2pcall.errors import P2PCallError
+from p2pcall.media.constants import VIDEO_FPS
 from p2pcall.media.ladder import encode_size, video_bitrate
 
-FPS = 15
-"""Frames a second: half of what cameras give; enough for faces, and the encoder's cost halves."""
 MAX_QUEUED_FRAMES = 60
 """Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
 
@@ -163,11 +162,11 @@ class CaptureThread:
         while (due := self._due(run, encoder)) is not None:
             (frame, captured_at), size, key = due
             if encoder is None or (encoder.width, encoder.height) != size:
-                encoder, key = VideoEncoder(*size, FPS, video_bitrate(*size, FPS)), True
+                encoder, key = VideoEncoder(*size, VIDEO_FPS, video_bitrate(*size, VIDEO_FPS)), True
             encoded = encoder.encode(frame, key)
             if encoded is None:  # to keep the rate
                 with self._changed:
-                    self._changed.wait_for(lambda: run.fresh or run.stopping, 1 / FPS)
+                    self._changed.wait_for(lambda: run.fresh or run.stopping, 1 / VIDEO_FPS)
                 continue
             with self._changed:
                 if run.stopping:

@@ -42,6 +42,11 @@ class VideoPath:
             playout.on_broken = self._broken
             playout.on_first_show = self._first_show
 
+    @property
+    def unwanted(self) -> int:
+        """Fragments that were of no use: too old, doubled, or of a picture that cannot be made."""
+        return self._reassembler.counters.rejected
+
     def start(self, film: bool) -> None:
         """Show what comes; film if `film`."""
         if self._playout is not None:

@@ -4,19 +4,22 @@ Rule: nowhere else in `media` is there a number that has a meaning on the networ
 unit in the name (seconds: `_S`) and its reason beside it. Leaves out what the codecs decide for themselves.
 """
 
+from p2pcall.proto.constants import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
+from p2pcall.proto.constants import MAX_U8 as MAX_U8
+from p2pcall.proto.constants import MAX_U32 as MAX_U32
+
 # --- sound: the form that every part agrees on --------------------------------------------------------------
 SAMPLE_RATE_HZ = 48_000
 FRAME_MS = 20  # one Opus frame; shorter costs header bytes, longer costs delay
-FRAME_S = 0.02
-FRAME_SAMPLES = 960
-FRAME_BYTES = 1_920  # signed 16-bit little-endian mono
+FRAME_S = FRAME_MS / 1000
+FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
+FRAME_BYTES = 2 * FRAME_SAMPLES  # signed 16-bit little-endian mono
+PCM_MAX = 32_767  # full scale
 CAPTURE_GAP_S = 0.03  # capture stood still for a frame and a half: more than a card's clock is ever uneven
 
 # --- the wire -----------------------------------------------------------------------------------------------
-MAX_PAYLOAD_BYTES = 1_150  # fits a datagram of 1,200 with its header, tag and frame header, and some to spare
-MAX_U8 = 0xFF
 MAX_U16 = 0xFFFF
-MAX_U32 = 0xFFFF_FFFF  # no wrap in a call: seq at 50/s lasts 2.7 years, capture_ms 49 days
+# MAX_U32: no wrap in a call: seq at 50/s lasts 2.7 years, capture_ms 49 days
 AUDIO_HEADER_BYTES = 9  # seq u32, capture_ms u32, count u8
 AUDIO_COPY_HEADER_BYTES = 3  # distance u8, length u16
 MAX_AUDIO_COPIES = 4  # the newest frame and at most three earlier ones
@@ -100,6 +103,8 @@ STORE_RESENDS = 4  # of one fragment: a hostile nack gets no more than four time
 # --- picture sizes and bit rates ----------------------------------------------------------------------------
 VIDEO_MAX_WIDTH = 640  # no terminal has more cells, and a core has other things to do
 VIDEO_MAX_HEIGHT = 480
+VIDEO_FPS = 15  # half of what cameras give; enough for faces, and the encoder costs half
+MAX_FPS = 240  # what the fastest screens show
 VIDEO_MIN_SIDE = 16  # one macroblock
 VIDEO_RATE_REFERENCE = 160 * 120 * 15  # pixels a second ...
 VIDEO_RATE_REFERENCE_BPS = 120_000  # ... that need this; 320x240 at 15 gets 364 kb/s, 640x480 1103

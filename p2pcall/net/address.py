@@ -20,9 +20,11 @@ from typing import Any, Literal
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import MAX_U16
 
 DEFAULT_PORT = 51729
 """UDP port where calls are awaited: unassigned by IANA and in the dynamic range (RFC 6335)."""
+MAX_PORT = MAX_U16
 WILDCARDS = {"0.0.0.0": 4, "::": 6}
 """All addresses of this machine of one family, as sockets are bound; and the family."""
 MAX_TARGET_CHARS = 255
@@ -74,7 +76,7 @@ def _split_port(text: str) -> tuple[str, str | None, bool]:
 
 
 def _parse_port(text: str, port: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= MAX_PORT:
         raise _malformed(text, "the port is a number from 1 to 65535")
     return int(port)
 

@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from zeroconf import (
+from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not have all that it documents
     BadTypeInNameException,
+    DNSOutgoing,
+    DNSQuestion,
     DNSQuestionType,
     NonUniqueNameException,
     RecordUpdate,
@@ -44,6 +46,8 @@ SERVICE_TYPE = "_p2pcall._udp.local."
 TXT = {"v": "1"}
 TYPE_SRV = 33
 """RFC 2782."""
+TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
+"""RFC 1035, sections 3.2.2, 3.2.4 and 4.1.1: the flags of a question."""
 MAX_LABEL_BYTES = 63
 """A DNS label (RFC 1035, section 2.3.4)."""
 SUFFIX_BYTES = 4
@@ -54,7 +58,7 @@ DOT = "\u2024"
 """Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
 HOST_LABEL_BYTES = 6
 """Random bytes of the host name in SRV."""
-MAX_PEERS = 64
+MAX_LISTED = 64
 """So many peers are listed; later ones are ignored until one goes."""
 MAX_TXT_ENTRIES = 16
 """So many TXT entries of a peer are kept."""
@@ -115,6 +119,18 @@ def _no_free_name(name: str) -> P2PCallError:
         ExitCode.NOT_FOUND,
         "--name gives another one",
     )
+
+
+async def _ask_everybody(zeroconf: Zeroconf) -> None:
+    """A question with answers to all (QM), which the library then has when it looks whether a name is free.
+
+    It asks itself, too, but for answers to the asker alone (QU), and such a one goes to any program on this machine
+    that has port 5353: where there are several, a name that is taken looks free, again and again.
+    """
+    await zeroconf.async_wait_for_start()
+    question = DNSOutgoing(QUERY)
+    question.add_question(DNSQuestion(SERVICE_TYPE, TYPE_PTR, CLASS_IN))
+    zeroconf.async_send(question)
 
 
 class _ContestWatch(RecordUpdateListener):
@@ -185,6 +201,7 @@ class Announcer:
         try:
             self._zc = open_link(link)
             self._info = self._service(link)
+            await _ask_everybody(self._zc.zeroconf)
             async with asyncio.timeout(CLAIM_S):
                 await self._zc.async_register_service(self._info, allow_name_change=True)
         except P2PCallError as error:
@@ -324,7 +341,7 @@ class Browser:
     ) -> None:
         if state_change is ServiceStateChange.Removed:
             self._lose(name)
-        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_PEERS:
+        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_LISTED:
             self._look_up(name)
             if name in self._peers and name not in self._settling:
                 loop = asyncio.get_running_loop()

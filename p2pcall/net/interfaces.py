@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import ifaddr
 
 _SIOCGIFFLAGS = 0xC0206911 if sys.platform == "darwin" else 0x8913
+_IFREQ = struct.Struct("16sH14x")
+"""Name and flags (netdevice(7))."""
 _IFF_UP = 0x1
 _IFF_LOOPBACK = 0x8
 _IFF_POINTOPOINT = 0x10
@@ -76,10 +78,10 @@ def _ip_interface(ip: ifaddr.IP) -> IPInterface:
 def _flags(probe: socket.socket, name: str) -> int:
     """The flags of an interface; 0 if it has gone meanwhile."""
     try:
-        reply = fcntl.ioctl(probe, _SIOCGIFFLAGS, struct.pack("16sH14x", name.encode()[:15], 0))
+        reply = fcntl.ioctl(probe, _SIOCGIFFLAGS, _IFREQ.pack(name.encode()[:15], 0))
     except OSError:
         return 0
-    return int(struct.unpack_from("H", reply, 16)[0])
+    return int(_IFREQ.unpack(reply)[1])
 
 
 def reachable(all_interfaces: Iterable[Interface]) -> list[Interface]:

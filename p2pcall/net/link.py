@@ -44,7 +44,9 @@ def look(bound: Sequence[str] = ()) -> Link | None:
     except OSError:
         return None
     hosts = {host.partition("%")[0] for host in bound if host not in WILDCARDS}
-    versions = {WILDCARDS[host] for host in bound if host in WILDCARDS} or ({4, 6} if not hosts else set())
+    versions = {WILDCARDS[host] for host in bound if host in WILDCARDS}
+    if not bound:
+        versions = set(WILDCARDS.values())
     if hosts and not versions:
         chosen = [i for i in here if not i.point_to_point and any(str(a.ip) in hosts for a in i.addresses)]
     else:

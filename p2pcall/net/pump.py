@@ -16,9 +16,12 @@ E_co = TypeVar("E_co", covariant=True)
 
 
 class Line(Protocol[E_co]):
-    """The five verbs of a sans-IO endpoint. `receive_datagram` says whether it was genuine."""
+    """The five verbs of a sans-IO endpoint.
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool: ...
+    `receive_datagram` says whether it was genuine and from where that line goes to; None: genuine, from elsewhere.
+    """
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None: ...
 
     def handle_timer(self, now: float) -> None: ...
 

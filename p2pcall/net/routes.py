@@ -5,9 +5,12 @@ several addresses the kernel may choose another one, and a firewall on the other
 stranger. But when the routing table changes its mind (cable plugged in, VPN up), we move with it: the old
 address is given up, and stays given up until the other side has followed to a new one.
 
-The table learns only from datagrams that the line has found genuine. To all others an answer leaves from where they
-came to, and nothing of that is kept: not longer than until it is answered (`asked`, `answered`), and not for what
-belongs to a line. Bounded: the address heard longest ago is forgotten.
+The table learns only from datagrams that a line has found genuine, and from the address that this line goes to: a
+source address is whatever the sender writes there, so somebody who has a line could else move another one's route. A
+line that follows its other side to a new address asks there first: the question leaves from where the datagram came
+to (`followed`), if no line goes there. To all others an answer leaves from where they came to (`asked`). Nothing of
+either is kept longer than until it is answered (`answered`), and `asked` not for what belongs to a line. Bounded: the
+address heard longest ago is forgotten.
 """
 
 import socket
@@ -22,6 +25,8 @@ ROUTES_KEPT = 256
 CHECK_S = 2.0
 """So often the routing table is asked again for an address in use (one connect() of 10 µs); it is also what
 roaming can take longer by."""
+IPV4_BYTES = 4
+IPV6_BYTES = 16
 IP_PKTINFO = 8
 """Linux's number, which Python's socket module does not have everywhere."""
 PKTINFO4_BYTES = 12
@@ -62,14 +67,20 @@ class Routes:
         self._preferred = preferred
         self._routes: dict[Address, _Route] = {}
         self._asked: dict[Address, _Route] = {}
+        self._followed: dict[Address, _Route] = {}
 
     def asked(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
         """A datagram of whoever came from there, on this socket: for its answer, until `answered`."""
         self._asked[address] = _Route(sock, _local_address(ancillary))
 
+    def followed(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
+        """A genuine datagram, from elsewhere than its line goes to: for the question there, until `answered`."""
+        self._followed[address] = _Route(sock, _local_address(ancillary))
+
     def answered(self) -> None:
         """What was asked has been answered, or will not be."""
         self._asked.clear()
+        self._followed.clear()
 
     def answer(self, address: Address, now: float) -> tuple[socket.socket | None, Ancillary]:
         """As `choose`, for a datagram that answers what was `asked` from there."""
@@ -77,7 +88,7 @@ class Routes:
         return self.choose(address, now) if route is None else (route.sock, _source(route))
 
     def heard(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
-        """A genuine datagram came from there, on this socket."""
+        """A genuine datagram came from there, on this socket, and that is where its line goes to."""
         route = self._routes.pop(address, None)
         local = _local_address(ancillary)
         if route is None:
@@ -92,7 +103,10 @@ class Routes:
         """The socket for a datagram to there, and its ancillary data; None if no socket has its family."""
         route = self._routes.get(address)
         if route is None:
-            return self._first_choice(address), []
+            followed = self._followed.get(address)
+            return (
+                (self._first_choice(address), []) if followed is None else (followed.sock, _source(followed))
+            )
         if route.checked is None:
             route.checked, route.preferred = now, self._preferred(address)
         elif now - route.checked >= CHECK_S:
@@ -136,7 +150,7 @@ def _local_address(ancillary: Ancillary) -> bytes:
     """The own address, packed, that a datagram was sent to; empty where the system does not tell."""
     for level, kind, body in ancillary:
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and len(body) == PKTINFO6_BYTES:
-            return body[:16]
+            return body[:IPV6_BYTES]
         if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO) and len(body) == PKTINFO4_BYTES:
             return body[4:8]
     return b""
@@ -147,8 +161,8 @@ def _source(route: _Route) -> Ancillary:
 
     Interface 0: the routing table, or the zone, chooses it.
     """
-    if len(route.local) == 16:
+    if len(route.local) == IPV6_BYTES:
         return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, route.local + struct.pack("=I", 0))]
-    if len(route.local) == 4:
-        return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I", 0) + route.local + bytes(4))]
+    if len(route.local) == IPV4_BYTES:
+        return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=I", 0) + route.local + bytes(IPV4_BYTES))]
     return []

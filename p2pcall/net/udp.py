@@ -54,7 +54,8 @@ class Driver(Generic[E]):
 
     def __init__(self, sockets: Sequence[socket.socket], port: int) -> None:
         self._sockets = tuple(sockets)
-        self._routes = Routes(self._sockets)
+        routes = self._routes = Routes(self._sockets)
+        self._learn = {True: routes.heard, None: routes.followed, False: routes.asked}
         self._failed: dict[Address, int] = {}
         self._endpoint: Line[E] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -216,8 +217,7 @@ class Driver(Generic[E]):
                 self._read_errors(sock)
                 continue
             address = normalise(source)
-            genuine = self._endpoint.receive_datagram(data, address, self._now())
-            learn = self._routes.heard if genuine else self._routes.asked
+            learn = self._learn[self._endpoint.receive_datagram(data, address, self._now())]
             learn(address, sock, ancillary)
         self.pump()
         self._routes.answered()

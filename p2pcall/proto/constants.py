@@ -58,7 +58,10 @@ MAC_BYTES: Final = 16
 TOKEN_BYTES: Final = 8
 """Of a knock, echoed in the cookie: who does not see the knock cannot answer it."""
 KNOCK_NONCE_BYTES: Final = 16
-"""Random, new in each knock: hides its time."""
+"""New in each knock: hides its time. Random but for the hint."""
+KNOCK_HINT_BYTES: Final = 4
+"""The start of a contact's nonce, by which the one who is called finds whose tag to try; the other 12 bytes never
+repeat. One made up is somebody's once in some 100,000 knocks where there are the most contacts."""
 KNOCK_TIME_BYTES: Final = 8
 """Microseconds since the epoch, for nobody but the contact who is called; random where there is none."""
 KNOCK_PADDING_BYTES: Final = 28
@@ -182,8 +185,9 @@ HANDSHAKE_TIMEOUT_S: Final = 5.0
 KEY_GRACE_S: Final = 1.0
 """After an answer with another key than the expected one, so long for the right one: whoever spoofs an address must
 not win by being quick."""
-COOKIE_SECRET_S: Final = 120.0
-"""A cookie's secret is replaced after so long, and holds as long again: a cookie lives two to four minutes."""
+COOKIE_SECRET_S: Final = 10.0
+"""A cookie's secret is replaced after so long, and holds as long again: a cookie lives 10 to 20 s, and a dial 5. Not
+longer, for it is an address's first agreement to a line, and that may be somebody else's by then."""
 HALF_TIMEOUT_S: Final = 2.0
 """How long one part of an initiation waits for the other: they leave together."""
 MAX_HALVES: Final = 64
@@ -228,8 +232,16 @@ KNOCK_AHEAD_S: Final = 600.0
 ones; its like is not taken twice."""
 MAX_KNOCKS_AHEAD: Final = 16
 """Of those, remembered for each contact."""
+KNOCK_EPOCH_S: Final = 600
+"""Hints are new in each epoch of the time of day. Those of the one before and the one after ours are known too, so
+that clocks may differ by as much, and by no less than KNOCK_AHEAD_S."""
+HINTS_PER_EPOCH: Final = MAC_BYTES // KNOCK_HINT_BYTES
+"""That a contact has in one, so that not all its dials have the same: as many as one hash gives."""
+HINTED_PER_KNOCK: Final = 128
+"""Contacts whose hints of an epoch are made when a knock comes, until all are: half a millisecond, so that sound does
+not wait."""
 TAG_TRIALS_PER_S: Final = 50_000.0
-"""Keys tried on knocks a second: strangers burn no more than a tenth of a CPU."""
+"""Keys tried on knocks without a hint a second: strangers burn no more than a tenth of a CPU."""
 TAG_TRIAL_BURST: Final = 2 * MAX_CONTACTS
 """Keys tried at once after a quiet time: two knocks with the most contacts."""
 MAX_PEERS: Final = 64
@@ -299,7 +311,7 @@ RTO_MIN_S: Final = 0.1
 RTO_MAX_S: Final = 2.0
 """Never wait longer: people are waiting."""
 NAME_BYTES: Final = 64
-"""Longest name in a call message, UTF-8."""
+"""Longest name, UTF-8: in a call message, of a contact, and as an option. What is longer is compared so far."""
 FIRST_ENGINE_MESSAGE: Final = 64
 """Control message types from here on belong to the owner of the line and are passed up and down as they
 are."""
@@ -336,5 +348,5 @@ GOODBYE_COPIES: Final = 2
 """A goodbye of a call that is up leaves so often at once, for a process that must exit at once."""
 MAX_OUTBOX_DATAGRAMS: Final = 1024
 """Datagrams waiting to be drained; the oldest is dropped: late ones are worth less."""
-MAX_HAPPENINGS: Final = 4096
-"""Happenings waiting to be drained; above it payloads (never calls' happenings) are dropped and counted."""
+MAX_EVENTS: Final = 4096
+"""Events waiting to be drained; above it payloads (never a call's events) are dropped and counted."""

@@ -1,4 +1,4 @@
-"""All peers behind one socket, sans-IO: feed it datagrams and the time, drain datagrams and happenings.
+"""All peers behind one socket, sans-IO: feed it datagrams and the time, drain datagrams and events.
 
 After every call of one of its verbs, or of a peer's: drain `next_event`, drain `datagrams_to_send`, re-arm
 one timer at `next_timer`. Nothing from the network raises: it is dropped and counted in `dropped`. To
@@ -10,21 +10,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from math import inf
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem, noise, wire
-from p2pcall.proto.admission import Admission
-from p2pcall.proto.calling import State
-from p2pcall.proto.dialling import Dialling
-from p2pcall.proto.door import Reach
-from p2pcall.proto.handshake import StaticKey, suites
-from p2pcall.proto.happenings import Ended, Happening
-from p2pcall.proto.kem import Encapsulate
+from p2pcall.proto import phases, wire
+from p2pcall.proto.admission.admission import Admission
+from p2pcall.proto.admission.dial import Dial
+from p2pcall.proto.admission.reach import Reach
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, ProtocolEvent
+from p2pcall.proto.handshake import kem, noise
+from p2pcall.proto.handshake.exchange import Local, StaticKey, suites
+from p2pcall.proto.handshake.kem import Encapsulate
+from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.noise import Entropy
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.shared import Shared
+from p2pcall.proto.state import EndpointState
 from p2pcall.proto.wire import Address, DatagramType, DropReason
+
+_DATA = bytes([DatagramType.DATA])
 
 __all__ = ["Address", "Endpoint", "Peer", "StaticKey"]
 
@@ -46,20 +50,12 @@ class Endpoint:
         encapsulate: Encapsulate = kem.encapsulate,
     ) -> None:
         self.accepting = True
-        self._static = static
-        self._entropy = entropy
         self._wall = wall
         self._last_timestamp = 0
         self._suites = suites(noise.aes_available() if aes is None else aes)
-        self._shared = Shared(entropy, static, self._new_index, encapsulate)
+        self._state = EndpointState(Local(static, entropy, encapsulate), self._new_index)
         self._admission = Admission(
-            static,
-            entropy,
-            self._suites,
-            self._new_index,
-            self._shared.dropped,
-            encapsulate,
-            self._time_of_day,
+            self._state.local, self._suites, self._new_index, self._state.dropped, self._time_of_day
         )
 
     @property
@@ -78,12 +74,12 @@ class Endpoint:
     @property
     def dropped(self) -> Counter[DropReason]:
         """How much was thrown away, by reason."""
-        return self._shared.dropped
+        return self._state.dropped
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left to send or to wait for, so that the process can exit."""
-        return not self._shared.outbox and all(peer.settled for peer in self._shared.everyone)
+        return not self._state.outbox and all(peer.settled for peer in self._state.everyone)
 
     def dial(
         self,
@@ -105,61 +101,54 @@ class Endpoint:
         if any(len(key) != c.KEY_BYTES for key in keys):
             raise ValueError(f"a public key has {c.KEY_BYTES} bytes")
         index = self._new_index()
-        dialling = Dialling(
-            self._static,
-            self._entropy,
-            index,
-            self._suites,
-            addresses,
-            now,
-            self._timestamp,
-            expected_static,
-            known,
+        dial = Dial(
+            self._state.local, index, self._suites, addresses, now, self._timestamp, expected_static, known
         )
-        return Peer(self._shared, index, addresses[0], dialling, now)
+        return phases.connect(self._state, index, addresses[0], dial, now)
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
-        """Take a datagram from the network, whatever it is. True: it is genuine, proven by the keys of a line.
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
+        """Take a datagram from the network, whatever it is. True: it is genuine, and from where its line goes to.
 
-        So it is for data that was opened, a response that was taken, and a confirmation that was; never for a knock,
-        an initiation or a cookie, which anybody can send from anywhere.
+        Genuine, proven by the keys of a line, are data that was opened, a response that was taken, and a confirmation
+        that was; never a knock, an initiation or a cookie, which anybody can send from anywhere: False. None: it is
+        genuine, but that address has not agreed to be its line's, and may be one that another line goes to.
         """
-        reason = self._receive(data, address, now)
+        is_data = data[:1] == _DATA
+        reason = (self._receive_data if is_data else self._receive)(data, address, now)
         if reason is not None:
-            self._shared.dropped[reason] += 1
-        return reason is None and data[0] in wire.GENUINE
+            self._state.dropped[reason] += 1
+        if reason is not None or not (is_data or data[0] in wire.GENUINE):
+            return False
+        peer = self._state.peers.get(wire.RECEIVER.unpack_from(data)[0])
+        return True if peer is not None and peer.address == address else None
 
     def handle_timer(self, now: float) -> None:
         """Let time pass: give up what has lasted too long. What is due to leave is drained afterwards."""
         self._admission.expire(now)
-        for peer in self._shared.everyone:
-            peer.handle_timer(now)
+        self._state.handle_timers(now)
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """Everything that is due to leave."""
-        for peer in self._shared.everyone:
-            peer.flush(now)
-        outbox = self._shared.outbox
+        self._state.flush(now)
+        outbox = self._state.outbox
         datagrams = list(outbox)
         outbox.clear()
         return datagrams
 
     def next_timer(self) -> float | None:
         """When to call `handle_timer`; None: nothing is waiting."""
-        times = [peer.next_timer() for peer in self._shared.everyone]
-        times.append(self._admission.next_timer())
-        return min((at for at in times if at is not None), default=None)
+        at = min(self._state.next_timer(), self._admission.next_timer())
+        return None if at == inf else at
 
-    def next_event(self) -> Happening | None:
-        """The oldest happening that was not yet told."""
-        return self._shared.happenings.popleft() if self._shared.happenings else None
+    def next_event(self) -> ProtocolEvent | None:
+        """The oldest event that was not yet told."""
+        events = self._state.events
+        return events.popleft() if events else None
 
     def _receive(self, data: bytes, address: Address, now: float) -> DropReason | None:
         if not data or len(data) > c.MAX_HANDSHAKE_DATAGRAM_BYTES:
             return DropReason.LENGTH
         match data[0]:
-            case DatagramType.DATA:
-                return self._receive_data(data, address, now)
             case DatagramType.KNOCK | DatagramType.INITIATION as kind:
                 return self._receive_first(kind, data, address, now)
             case DatagramType.COOKIE:
@@ -176,8 +165,8 @@ class Endpoint:
         _, reserved, index, _ = wire.DATA.unpack_from(data)
         if reserved != wire.RESERVED:
             return DropReason.RESERVED
-        peer = self._shared.peers.get(index)
-        return DropReason.INDEX if peer is None else peer.receive_data(data, address, now)
+        peer = self._state.peers.get(index)
+        return DropReason.INDEX if peer is None else peer.phase.receive_data(data, address, now)
 
     def _receive_first(self, kind: int, data: bytes, address: Address, now: float) -> DropReason | None:
         if not self.accepting:
@@ -187,7 +176,7 @@ class Endpoint:
         take = self._admission.knock if kind == DatagramType.KNOCK else self._admission.part
         answer = take(data, address, now)
         if isinstance(answer, bytes):
-            self._shared.post(answer, address)
+            self._state.post(answer, address)
             return None
         return answer
 
@@ -195,15 +184,15 @@ class Endpoint:
         cookie = wire.parse_cookie(data)
         if isinstance(cookie, DropReason):
             return cookie
-        peer = self._shared.peers.get(cookie.receiver_index)
-        return DropReason.INDEX if peer is None else peer.receive_cookie(cookie, now)
+        peer = self._state.peers.get(cookie.receiver_index)
+        return DropReason.INDEX if peer is None else peer.phase.receive_cookie(cookie, now)
 
     def _receive_response(self, data: bytes, address: Address, now: float) -> DropReason | None:
         response = wire.parse_response(data)
         if isinstance(response, DropReason):
             return response
-        peer = self._shared.peers.get(response.receiver_index)
-        return DropReason.INDEX if peer is None else peer.receive_response(response, address, now)
+        peer = self._state.peers.get(response.receiver_index)
+        return DropReason.INDEX if peer is None else peer.phase.receive_response(response, address, now)
 
     def _receive_confirmation(self, data: bytes, address: Address, now: float) -> DropReason | None:
         confirmation = wire.parse_confirmation(data)
@@ -218,34 +207,34 @@ class Endpoint:
         if isinstance(established, DropReason):
             return established
         if spare is not None:
-            self._close(spare, now)
-        Peer(self._shared, confirmation.receiver_index, address, established, now)
+            self._close(spare)
+        phases.answer(self._state, confirmation.receiver_index, address, established, now)
         return None
 
     @property
     def _full(self) -> bool:
-        peers = self._shared.peers
-        return len(peers) >= c.MAX_PEERS and len(self._shared.everyone) >= c.MAX_PEERS
+        peers = self._state.peers
+        return len(peers) >= c.MAX_PEERS and len(self._state.everyone) >= c.MAX_PEERS
 
     def _without_call(self) -> Peer | None:
         """The oldest line that carries no call: it is over, or the other side has not invited us yet."""
-        for peer in self._shared.everyone:
+        for peer in self._state.everyone:
             if peer.state is State.ENDED or (peer.state is State.IDLE and not peer.initiator):
                 return peer
         return None
 
-    def _close(self, peer: Peer, now: float) -> None:
+    def _close(self, peer: Peer) -> None:
         """Make room: what was not told to be over is told now."""
         over = peer.state is State.ENDED
-        peer.close(now)
+        peer.close()
         if not over:
-            self._shared.happenings.append(Ended(peer, Reason.SILENT, remote=False))
+            self._state.events.append(Ended(peer, Reason.SILENT, remote=False))
 
     def _new_index(self) -> int:
         """An index that nobody can guess and that no line or handshake of ours bears."""
         while True:
-            index = int.from_bytes(self._entropy(c.INDEX_BYTES), "big")
-            if index not in self._shared.peers and index not in self._admission:
+            index = int.from_bytes(self._state.local.entropy(c.INDEX_BYTES), "big")
+            if index not in self._state.peers and index not in self._admission:
                 return index
 
     def _time_of_day(self, now: float) -> int:

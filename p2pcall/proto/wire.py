@@ -29,6 +29,8 @@ class DatagramType(IntEnum):
 
 GENUINE: Final = frozenset({DatagramType.RESPONSE, DatagramType.CONFIRMATION, DatagramType.DATA})
 """What is taken only with a proof of its keys; all else anybody can send from anywhere."""
+RECEIVER: Final = Struct(">4xI")
+"""The index of their line, which these have at the same place."""
 ANSWERS: Final = frozenset({DatagramType.COOKIE, DatagramType.RESPONSE})
 """What leaves at once, as the answer to something that proves nothing."""
 

@@ -8,7 +8,7 @@ error and stays as it is.
 import json
 from typing import Final, Literal
 
-from p2pcall.store.home import Home, damaged, read, write_atomic
+from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
 
 Reach = Literal["anyone", "contacts"]
 REACHES: Final[tuple[Reach, ...]] = ("anyone", "contacts")
@@ -22,12 +22,7 @@ def kept_reach(home: Home) -> Reach | None:
     data = read(path)
     if data is None:
         return None
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, "it is not JSON") from error
-    if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise damaged(path, f"its version is not {VERSION}; a newer p2pcall may have written it")
+    document = parsed(data, path, VERSION)
     for reach in REACHES:
         if document.get("reach") == reach:
             return reach

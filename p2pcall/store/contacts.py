@@ -19,8 +19,9 @@ from typing import Any
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store.choices import close_door
-from p2pcall.store.home import Home, damaged, read, write_atomic
+from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
 from p2pcall.store.identity import fingerprint, read_fingerprint
 
 VERSION = 1
@@ -28,9 +29,7 @@ BLOCKING_VERSION = 2
 """Of a file with blocks in it, so that a program that knows none of them refuses it, rather than let them ring."""
 SHORT_FINGERPRINT = 9
 """Characters of the fingerprint that stand in for the name of somebody who has none."""
-MAX_CONTACTS = 4096
 MAX_BLOCKED = 4096
-KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def normalise_name(name: str) -> str:
             "bad-name", f"{name!r} cannot be a name", ExitCode.USAGE, "letters, digits, spaces"
         )
     if text != names.tidy(name):
-        raise P2PCallError("bad-name", f"a name has at most {names.MAX_NAME_BYTES} bytes", ExitCode.USAGE)
+        raise P2PCallError("bad-name", f"a name has at most {NAME_BYTES} bytes", ExitCode.USAGE)
     return text
 
 
@@ -259,11 +258,8 @@ def as_typed(*names: str) -> str:
 
 def parse(data: bytes, path: Path) -> Book:
     """What the bytes of a file hold. Raises `P2PCallError` (config) if it is not all whole."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, "it is not JSON") from error
-    if not isinstance(document, dict) or not isinstance(document.get("contacts"), list):
+    document = parsed(data, path, VERSION, BLOCKING_VERSION)
+    if not isinstance(document.get("contacts"), list):
         raise damaged(path, "it holds no list of contacts")
     if len(document["contacts"]) > MAX_CONTACTS:
         raise damaged(path, f"it holds more than {MAX_CONTACTS} contacts")
@@ -285,24 +281,18 @@ def _told_apart(contacts: list[Contact]) -> list[Contact]:
         name, number = contact.name, 1
         while names.alike(name) in apart:
             number += 1
-            name = f"{names.shortened(contact.name, names.MAX_NAME_BYTES - len(f'-{number}'))}-{number}"
+            name = f"{names.shortened(contact.name, NAME_BYTES - len(f'-{number}'))}-{number}"
         apart[names.alike(name)] = replace(contact, name=name)
     return list(apart.values())
 
 
 def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
-    match document:
-        case {"version": int(version)} if version == VERSION:
-            return {}
-        case {"version": int(version), "blocked": list(rows)} if version == BLOCKING_VERSION:
-            pass
-        case {"version": int(version)} if version == BLOCKING_VERSION:
-            raise damaged(path, "it holds no list of blocked keys")
-        case _:
-            text = f"its version is not {VERSION} or {BLOCKING_VERSION}; a newer p2pcall may have written it"
-            raise damaged(path, text)
+    if document["version"] == VERSION:
+        return {}
+    if not isinstance(document.get("blocked"), list):
+        raise damaged(path, "it holds no list of blocked keys")
     blocked = {}
-    for row in rows:
+    for row in document["blocked"]:
         match row:
             case {"fingerprint": str(printed), "added": int() | float() as added} if (
                 read_fingerprint(printed) == printed

@@ -13,6 +13,7 @@ a file to another one; and a group that may write is common there (umask 002).
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import shlex
 import stat
@@ -22,10 +23,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-MAX_FILE_BYTES = 8 << 20
+MEBIBYTE = 1 << 20
+MAX_FILE_BYTES = 8 * MEBIBYTE
 """Larger files are not ours."""
 LOCK_TRIES = 500
 LOCK_PAUSE_S = 0.01
@@ -51,7 +54,8 @@ class Home:
     def locate(cls, environ: Mapping[str, str], override: str | None = None) -> "Home":
         """`override` (--home), else `P2PCALL_HOME`, else the platform's directories.
 
-        Nothing is created yet.
+        Nothing is created yet. Not by `platformdirs`: on macOS it lets XDG variables move the place, and without HOME
+        it takes another one.
         """
         one = override or environ.get("P2PCALL_HOME")
         if one:
@@ -217,8 +221,23 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     finally:
         os.close(fd)
     if len(data) > MAX_FILE_BYTES:
-        raise damaged(path, f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+        raise damaged(path, f"it is larger than {MAX_FILE_BYTES // MEBIBYTE} MiB")
     return data
+
+
+def parsed(data: bytes, path: Path, *versions: int) -> dict[str, Any]:
+    """A file of JSON in one of these versions. Raises `P2PCallError` (config) for all else."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "it is not JSON") from error
+    version = document.get("version") if isinstance(document, dict) else None
+    if (
+        type(version) is not int or version not in versions
+    ):  # true and 1.0 are the same as 1, and nobody's version
+        wanted = " or ".join(map(str, versions))
+        raise damaged(path, f"its version is not {wanted}; a newer p2pcall may have written it")
+    return dict(document)
 
 
 def damaged(path: Path, why: str) -> P2PCallError:

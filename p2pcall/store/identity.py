@@ -14,10 +14,10 @@ from pathlib import Path
 
 from nacl.bindings import crypto_scalarmult_base
 
+from p2pcall.proto.constants import KEY_BYTES
 from p2pcall.store.home import Home, damaged, read, write_atomic
 
 PREFIX = "p2pcall-key-1:"
-KEY_BYTES = 32
 FINGERPRINT_LABEL = b"p2pcall fingerprint 1"
 FINGERPRINT_BYTES = 20
 """160 bits: nobody finds a second key with the same fingerprint."""

@@ -6,12 +6,15 @@ did before. A line is never wider than asked: what matters least is shortened or
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from .sanitize import clean, clip, width
+from p2pcall.proto.constants import SAFETY_HALF_GROUPS
+
+from .sanitize import GROUP_CELLS, NAME_CELLS, PHASE_CELLS, TEXT_CELLS, WORD_CELLS, clean, clip, width
 
 
 class Role(StrEnum):
@@ -45,7 +48,8 @@ class HudState:
     `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare,
     `safety` the groups of the safety number; `show_verify` puts the question whether they are the same,
     `show_confirm` the one whether to hang up.
-    `elsewhere` says where the other side's picture is if it is not here ("in a window").
+    `elsewhere` says where the other side's picture is if it is not here ("in a window"), `unshown` why none is drawn
+    in the whole call ("picture off").
     `notice` is one short sentence for the person, shown until a state without it comes.
     `stats` is shown in its own order, keys as labels, while `show_stats`.
     """
@@ -70,6 +74,7 @@ class HudState:
     show_verify: bool = False
     show_confirm: bool = False
     elsewhere: str = ""
+    unshown: str = ""
     notice: str = ""
 
 
@@ -90,6 +95,18 @@ _CIPHERS: Final = {
     "ChaChaPoly": ("ChaCha20-Poly1305", "ChaCha20"),
     "AESGCM": ("AES-256-GCM", "AES-GCM"),
 }
+_FRAME_CELLS: Final = 4
+"""An edge and a space on either side of a box."""
+_LEAST_BOX_CELLS: Final = 8
+"""A box that has less room inside is not drawn."""
+_LABEL_CELLS: Final = 16
+_VALUE_CELLS: Final = 44
+_NOISE_PARTS: Final = 5
+"""Of a protocol's name: Noise, pattern, DH, cipher, hash."""
+_PERCENT_SHOWN: Final = 0.05
+"""Less is 0 %;"""
+_PERCENT_WHOLE: Final = 9.95
+"""from here on, without tenths."""
 _VERIFY_LABEL_CELLS: Final = 15
 _VERIFY_VALUE_CELLS: Final = 46
 """The four longest words of the list and the gaps between them; the longest protocol name has 44."""
@@ -128,13 +145,15 @@ def clock(seconds: float) -> str:
 def percent(share: float) -> str:
     """A share of one as a figure: 0 %, 0.4 %, 12 %."""
     value = 100 * min(1.0, max(0.0, share))
-    return f"{value:.1f} %" if 0.05 <= value < 9.95 else f"{value:.0f} %"
+    return f"{value:.1f} %" if _PERCENT_SHOWN <= value < _PERCENT_WHOLE else f"{value:.0f} %"
 
 
 def cipher(protocol: str) -> tuple[str, str]:
     """The cipher of a Noise name in a long and a short form; ("", "") if there is none."""
     parts = protocol.split("_")
-    return _CIPHERS.get(parts[3], (clean(parts[3], 20),) * 2) if len(parts) == 5 else ("", "")
+    return (
+        _CIPHERS.get(parts[3], (clean(parts[3], WORD_CELLS),) * 2) if len(parts) == _NOISE_PARTS else ("", "")
+    )
 
 
 def trust(known: str) -> str:
@@ -182,7 +201,7 @@ def middle_box(
 ) -> list[Line]:
     """The box in the middle, framed, at most `cells` × `rows`: a question, else the keys; [] if there is none."""
     if state.show_confirm:
-        keys = _flow([Segment(text, Role.KEY) for text in CONFIRM_QUESTION], 2, cells - 4)
+        keys = _flow([Segment(text, Role.KEY) for text in CONFIRM_QUESTION], 2, cells - _FRAME_CELLS)
         return _box("hang up?", keys, cells, rows, unicode)
     if state.show_verify:
         return verify_box(state, cells, rows, unicode)
@@ -199,11 +218,13 @@ def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = Fals
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[Line]:
     """The figures, the protocol and the words to compare, framed, at most `cells` × `rows`."""
     figures = state.stats.items()
-    pairs = [(shown(label, 16, unicode), shown(value, 44, unicode)) for label, value in figures]
+    pairs = [
+        (shown(label, _LABEL_CELLS, unicode), shown(value, _VALUE_CELLS, unicode)) for label, value in figures
+    ]
     if state.protocol:
-        pairs.append(("protocol", shown(state.protocol, 44, unicode)))
+        pairs.append(("protocol", shown(state.protocol, _VALUE_CELLS, unicode)))
     if state.words:
-        words = [shown(word, 16, unicode) for word in state.words]
+        words = [shown(word, WORD_CELLS, unicode) for word in state.words]
         pairs += [("words", " ".join(words[:2])), ("", " ".join(words[2:]))]
     column = max((width(label) for label, _ in pairs), default=0) + 2
     lines: list[Line] = []
@@ -217,7 +238,7 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
 
     Where there is little room the words and the question stay longest.
     """
-    inner, room = cells - 4, rows - 2
+    inner, room = cells - _FRAME_CELLS, rows - 2
     wide = inner >= _VERIFY_LABEL_CELLS + _VERIFY_VALUE_CELLS
     label_cells = _VERIFY_LABEL_CELLS if wide else 0
     value_cells = inner - label_cells
@@ -230,13 +251,13 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
             for i, line in enumerate(lines)
         ]
 
-    words = [shown(word, 16, unicode) for word in state.words]
-    groups = [shown(group, 8, unicode) for group in state.safety]
-    protocol = re.findall(r"[^_]*_?", shown(state.protocol, 60, unicode))
+    words = [shown(word, WORD_CELLS, unicode) for word in state.words]
+    groups = [shown(group, GROUP_CELLS, unicode) for group in state.safety]
+    protocol = re.findall(r"[^_]*_?", shown(state.protocol, TEXT_CELLS, unicode))
     parts = {
         "why": _flow([Segment(word, Role.DIM) for word in VERIFY_WHY.split()], 1, inner),
         "words": part("words", Role.NAME, words, 2, len(words) if wide else 2),
-        "number": part("safety number", Role.TEXT, groups, 1, 6),
+        "number": part("safety number", Role.TEXT, groups, 1, SAFETY_HALF_GROUPS),
         "cipher": [
             *part("cipher", Role.TEXT, [text for text in cipher(state.protocol)[:1] if text], 1, 1),
             *part("protocol", Role.DIM, protocol if state.protocol else [], 0, len(protocol)),
@@ -249,11 +270,11 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
     kept = [lines for lines in parts.values() if lines]
     airy = sum(map(len, kept)) + len(kept) - 1 <= room
     lines = [line for lines in kept for line in ((*lines, ()) if airy else lines)]
-    title = clip(f"verify {shown(state.name, 48, unicode)}", inner - 2, signs(unicode).ellipsis)
+    title = clip(f"verify {shown(state.name, NAME_CELLS, unicode)}", inner - 2, signs(unicode).ellipsis)
     return _box(title, lines[:-1] if airy else lines, cells, rows, unicode)
 
 
-def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = 99) -> list[Line]:
+def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = sys.maxsize) -> list[Line]:
     """Pieces in lines of at most `cells` and `most` pieces; one that is wider than a line has a line of its own."""
     lines: list[list[Segment]] = []
     counts: list[int] = []
@@ -272,11 +293,13 @@ def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = 99) -> li
 def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]:
     """What stands where there is no picture: who it is and why there is none; lines of at most `cells`."""
     ellipsis = signs(unicode).ellipsis
-    name = clip(shown(state.name, 48, unicode), cells, ellipsis)
+    name = clip(shown(state.name, NAME_CELLS, unicode), cells, ellipsis)
     if state.phase:
-        why = f"{shown(state.phase, 32, unicode)}{ellipsis}"
+        why = f"{shown(state.phase, PHASE_CELLS, unicode)}{ellipsis}"
     elif not state.remote_video:
         why = "camera off"
+    elif state.unshown:
+        why = shown(state.unshown, 80, unicode)
     else:
         why = f"shown {state.elsewhere}" if state.elsewhere else f"waiting for the picture{ellipsis}"
     return [(Segment(name, Role.NAME),), (Segment(clip(why, cells, ellipsis), Role.DIM),)]
@@ -293,8 +316,8 @@ def _box(title: str, lines: Sequence[Line], cells: int, rows: int, unicode: bool
     """Lines in a frame that carries a title; lines that do not fit are left out at the end."""
     top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
     lines = lines[: max(0, rows - 2)]
-    inner = min(cells - 4, max([width(title) + 2, *map(line_width, lines)]))
-    if not lines or inner < 8:
+    inner = min(cells - _FRAME_CELLS, max([width(title) + 2, *map(line_width, lines)]))
+    if not lines or inner < _LEAST_BOX_CELLS:
         return []
     edge = Segment(down, Role.EDGE)
     head = (

@@ -8,7 +8,9 @@ nothing has happened for a while. Leaves out: text, and who draws (`window_main`
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-FIRST_SIZE: Final = (640, 480)
+from p2pcall.media.constants import VIDEO_MAX_HEIGHT, VIDEO_MAX_WIDTH
+
+FIRST_SIZE: Final = (VIDEO_MAX_WIDTH, VIDEO_MAX_HEIGHT)
 """A new window, and what is asked for until it has told its size: the most that is sent today."""
 LEAST_SIZE: Final = (160, 120)
 _OWN_SHARE: Final = 4
@@ -19,8 +21,6 @@ _MARGIN_SHARE: Final = 50
 BAR_STAYS_S: Final = 3.0
 """Nothing has happened for so long: the status line begins to go."""
 BAR_FADES_S: Final = 0.4
-FADE_STEP_S: Final = 0.04
-"""Between two pictures of a line that fades: 25 a second."""
 
 
 class Box(NamedTuple):
@@ -75,12 +75,3 @@ class Fade:
             return 255
         left = self._stirred_at + BAR_STAYS_S + BAR_FADES_S - now
         return round(255 * min(1.0, max(0.0, left / BAR_FADES_S)))
-
-    def next_change(self, now: float) -> float | None:
-        """Seconds until it looks different; None if it stays as it is."""
-        alpha = self.alpha(now)
-        if self.pinned or alpha == 0:
-            return None
-        if alpha < 255:
-            return FADE_STEP_S
-        return max(FADE_STEP_S, self._stirred_at + BAR_STAYS_S - now)

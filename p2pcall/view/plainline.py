@@ -8,18 +8,18 @@ said.
 from typing import Final
 
 from .hud import KEYS, VERIFY_WHY, HudState, cipher, clock, percent, trust
-from .sanitize import clean, width
+from .sanitize import GROUP_CELLS, LINE_CELLS, NAME_CELLS, PHASE_CELLS, WORD_CELLS, clean, width
 
 _INDENT: Final = "  "
 
 
 def plain_line(state: HudState) -> str:
     """One line without its end; remote strings are filtered."""
-    parts = [clean(state.name, 48)]
+    parts = [clean(state.name, NAME_CELLS)]
     if state.known == "verified" or not state.phase:
         parts[0] += f" ({trust(state.known)})"
     if state.phase:
-        parts.append(clean(state.phase, 32))
+        parts.append(clean(state.phase, PHASE_CELLS))
     else:
         parts.append(clock(state.elapsed_s))
         if state.delay_ms is not None:
@@ -33,7 +33,7 @@ def plain_line(state: HudState) -> str:
             (state.muted, "muted"),
             (state.remote_muted, "other side muted"),
             (state.video_on, "camera on"),
-            (bool(state.notice), clean(state.notice, 80)),
+            (bool(state.notice), clean(state.notice, LINE_CELLS)),
         )
         if on
     ]
@@ -69,11 +69,11 @@ def plain_figures(state: HudState) -> str:
 
 def plain_verify(state: HudState) -> list[str]:
     """What people compare, and the question whether it is the same; remote strings are filtered."""
-    number = [clean(group, 8) for group in state.safety]
+    number = [clean(group, GROUP_CELLS) for group in state.safety]
     half = len(number) // 2
     return [
-        f"verify {clean(state.name, 48)}: {VERIFY_WHY}",
-        "words: " + " ".join(clean(word, 16) for word in state.words),
+        f"verify {clean(state.name, NAME_CELLS)}: {VERIFY_WHY}",
+        "words: " + " ".join(clean(word, WORD_CELLS) for word in state.words),
         "safety number: " + " ".join(number[:half]),
         "and its second half: " + " ".join(number[half:]),
         f"cipher: {cipher(state.protocol)[0]}, protocol: {clean(state.protocol)}",

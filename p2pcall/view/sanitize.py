@@ -10,14 +10,29 @@ keys, not read for identity).
 """
 
 import unicodedata
+from typing import Final
 
 from p2pcall.names import JOINERS, MARKS, settled, visible
 
+TEXT_CELLS: Final = 64
+"""What is shown of a remote text of no certain kind; of the kinds below, as much as they need."""
+NAME_CELLS: Final = 48
+PHASE_CELLS: Final = 32
+WORD_CELLS: Final = 16
+"""Of one of the words that are compared."""
+GROUP_CELLS: Final = 8
+"""Of one group of the safety number."""
+LINE_CELLS: Final = 80
+ERROR_CELLS: Final = 200
+"""Of what a library says about its failure."""
+CHARS_PER_CELL: Final = 16
+"""More characters than this for a cell, marks and joiners, are cut before they are looked at."""
 
-def clean(text: str, limit: int = 64) -> str:
+
+def clean(text: str, limit: int = TEXT_CELLS) -> str:
     """`text` made safe to show, at most `limit` cells wide; "?" if nothing visible is left. Never raises."""
     # Normalising takes quadratic time for long runs of marks: the cut comes first.
-    return settled(clip(visible(text[: 16 * limit]).strip(), limit)).strip() or "?"
+    return settled(clip(visible(text[: CHARS_PER_CELL * limit]).strip(), limit)).strip() or "?"
 
 
 def width(text: str) -> int:

@@ -49,9 +49,6 @@ class Screen:
         self._terminal = terminal
         self._clock = clock
         self.mode: Mode = mode
-        self.frames_drawn = self.frames_skipped = self.bytes_written = 0
-        """Pictures of the other side that were drawn, and that were replaced by a newer one before they could be."""
-        self._undrawn = False
         self._hud = HudState()
         self._remote: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
         self._own: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
@@ -77,8 +74,6 @@ class Screen:
         if layout.canvas_rows:
             self._remote = (frame, layout, rect, _scaled(self._remote_scaler, frame, rect))
         self._remote_at = self._clock()
-        self.frames_skipped += self._undrawn
-        self._undrawn = True
         self._pump()
         self._terminal.flush(_DRAIN_S)
         self._pump_if_dirty()
@@ -187,15 +182,11 @@ class Screen:
             self._layout = layout
             self._start_over()
             clear = _CLEAR
-        self.frames_drawn += self._undrawn
-        self._undrawn = False
         picture = self._compose(self._canvas)
         words = self._write_texts(picture)
         cells = self._painter.paint(self._canvas, self._covered) if layout.canvas_rows else b""
         if clear or words or cells:
-            frame = _SYNC_ON + clear + cells + words + _SYNC_OFF
-            self.bytes_written += len(frame)
-            self._terminal.write(frame, ask=True)
+            self._terminal.write(_SYNC_ON + clear + cells + words + _SYNC_OFF, ask=True)
 
     def _compose(self, canvas: Canvas) -> bool:
         """Lays the newest pictures on the canvas; whether the other side's is among them."""

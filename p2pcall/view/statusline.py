@@ -36,6 +36,7 @@ _RIGHT: Final = ("notice", *(key for key, _, _ in KEYS))
 _GAP: Final = "  "
 _MIN_NAME_CELLS: Final = 6
 _NAME_CELLS: Final = 32
+_PHASE_CELLS: Final = 24
 _MIN_NOTICE_CELLS: Final = 12
 _NOTICE_CELLS: Final = 60
 _LOSS_WORTH_TELLING: Final = 0.005
@@ -84,7 +85,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     if state.remote_records:
         yield "rec", _text(Role.ALERT, f"{sign.record} other rec")
     if state.phase:
-        yield "phase", _text(Role.KEY, shown(state.phase, 24, unicode))
+        yield "phase", _text(Role.KEY, shown(state.phase, _PHASE_CELLS, unicode))
     if state.muted:
         yield "muted", _text(Role.WARN, "muted")
         yield "muted", _text(Role.WARN, "muted: m")

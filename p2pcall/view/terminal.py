@@ -40,6 +40,11 @@ _MAX_UNANSWERED: Final = 2
 """A terminal that has never answered is asked so many times."""
 _LEAVE_WAIT_S: Final = 0.3
 _MAX_STOPS: Final = 16
+_WINSIZE: Final = struct.Struct("HHHH")
+_READ_BYTES: Final = 4096
+"""What is taken at one go of what is typed or answered."""
+_ASPECTS: Final = (1.4, 2.6)
+"""Height of a cell by its width: no font is narrower or wider, and what a terminal tells may be wrong."""
 _DEFAULT_SIZE: Final = (80, 24)
 _DEATHS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -158,7 +163,7 @@ class Terminal:
         cols, rows, x_pixels, y_pixels = self._window()
         if min(cols, rows, x_pixels, y_pixels) <= 0:
             return 2.0
-        return min(2.6, max(1.4, (y_pixels / rows) / (x_pixels / cols)))
+        return min(_ASPECTS[1], max(_ASPECTS[0], (y_pixels / rows) / (x_pixels / cols)))
 
     def set_title(self, title: str) -> None:
         """Names the window until `leave`."""
@@ -225,7 +230,7 @@ class Terminal:
         data = b""
         try:
             if select.select([self.fd_in], [], [], 0)[0]:
-                data = os.read(self.fd_in, 4096)
+                data = os.read(self.fd_in, _READ_BYTES)
                 self.gone = self.gone or not data
         except BlockingIOError:
             pass
@@ -318,10 +323,10 @@ class Terminal:
     def _window(self) -> tuple[int, int, int, int]:
         """Columns, rows, width and height in pixels; zeros where unknown."""
         try:
-            packed = ioctl(self._fd, termios.TIOCGWINSZ, bytes(8))
+            packed = ioctl(self._fd, termios.TIOCGWINSZ, bytes(_WINSIZE.size))
         except OSError:
             return 0, 0, 0, 0
-        rows, cols, x_pixels, y_pixels = struct.unpack("HHHH", packed)
+        rows, cols, x_pixels, y_pixels = _WINSIZE.unpack(packed)
         return cols, rows, x_pixels, y_pixels
 
     def _catch_signals(self) -> None:

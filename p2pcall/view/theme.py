@@ -44,6 +44,8 @@ _INKS: Final[dict[Role, tuple[Rgb, int, int]]] = {
     Role.EDGE: ((128, 136, 150), 245, 37),
 }
 """Colour in 24 bits, of 256, and the code of SGR for one of 16."""
+_BLACK: Final = 16
+"""Among the 256 colours."""
 _BOLD: Final = frozenset({Role.NAME, Role.ALERT})
 
 
@@ -67,7 +69,7 @@ def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     else:
         (rgb, number, code), (ground_rgb, ground_number, ground_code) = _INKS[role], _GROUNDS[ground]
         if mode is Mode.ASCII and ground is Ground.CANVAS:
-            ground_rgb, ground_number = (0, 0, 0), 16  # as the painter has it
+            ground_rgb, ground_number = (0, 0, 0), _BLACK  # as the painter has it
         if colours is Colours.TRUE:
             codes += ["38;2;{};{};{}".format(*rgb), "48;2;{};{};{}".format(*ground_rgb)]
         elif colours is Colours.C16:

@@ -29,13 +29,14 @@ from .hud import HudState, trust
 from .latest import Area, attach, layout, share
 from .layout import OWN_ALONE_S
 from .panes import FIRST_SIZE, fit_box
-from .sanitize import clean
+from .sanitize import NAME_CELLS, clean
 from .window_link import (
     AREAS,
     INSTEAD,
     MAX_OWN_PICTURE,
     MAX_PICTURE,
     OWN,
+    READ_BYTES,
     REMOTE,
     STATE,
     Failed,
@@ -155,7 +156,7 @@ class Window:
             return []
         events: list[WindowEvent] = []
         try:
-            data = os.read(self._events, 65536)
+            data = os.read(self._events, READ_BYTES)
         except BlockingIOError:
             return []
         except OSError:
@@ -299,4 +300,4 @@ def title(hud: HudState) -> str:
     """Who it is and whether that is verified, for the window's edge and the desktop's list; remote strings are
     filtered.
     """
-    return f"{clean(hud.name, 48)} ({trust(hud.known)}) - p2pcall" if hud.name else "p2pcall"
+    return f"{clean(hud.name, NAME_CELLS)} ({trust(hud.known)}) - p2pcall" if hud.name else "p2pcall"

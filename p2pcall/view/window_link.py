@@ -11,6 +11,9 @@ from typing import Any, Final, get_type_hints
 
 from .hud import HudState
 
+READ_BYTES: Final = 65_536
+"""All that a pipe holds, at one go."""
+
 MAX_PICTURE: Final = (1280, 960)
 """The largest picture in pixels; larger ones are scaled down before they get here, and all have even sides."""
 MAX_OWN_PICTURE: Final = (320, 240)

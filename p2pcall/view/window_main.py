@@ -20,12 +20,13 @@ from typing import Any, Final
 from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box
 from .latest import Area, attach
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
-from .sanitize import clean
+from .sanitize import ERROR_CELLS, clean
 from .statusline import status_line
 from .theme import CANVAS, Ground
 from .window_link import (
     AREAS,
     OWN,
+    READ_BYTES,
     REMOTE,
     STATE,
     Failed,
@@ -140,7 +141,7 @@ class App:
         """
         patience = None if self._window is None else LOOK_EVERY_S if self._visible else LOOK_HIDDEN_S
         if select.select([0], [], [], patience)[0]:
-            self._over = not os.read(0, 65536)
+            self._over = not os.read(0, READ_BYTES)
             self._news = True
 
     # --- what comes --------------------------------------------------------------------------------------------
@@ -414,7 +415,7 @@ def main(memory: int, end: int) -> None:
             os._exit(0)  # nobody reads: the call has gone
 
     def bug(kind: type[BaseException], error: BaseException, _: object) -> None:
-        tell(Failed("window-failed", f"the window failed: {kind.__name__}: {clean(str(error), 200)}"))
+        tell(Failed("window-failed", f"the window failed: {kind.__name__}: {clean(str(error), ERROR_CELLS)}"))
 
     sys.excepthook = bug
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .sanitize import clean
+from .sanitize import ERROR_CELLS, clean
 from .window_link import INSTEAD, Failed
 
 DRIVERS: Final = ("x11", "wayland", "cocoa")
@@ -99,7 +99,7 @@ def start(sdl: Any, environ: Mapping[str, str]) -> str | Failed:
     """The name of the way to the display, or why there is none that a person sees."""
     where = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or "of this machine"
     if sdl.SDL_Init(sdl.SDL_INIT_VIDEO) != 0:
-        why = clean((sdl.SDL_GetError() or b"").decode(errors="replace"), 200)
+        why = clean((sdl.SDL_GetError() or b"").decode(errors="replace"), ERROR_CELLS)
         reason = "" if "not available" in why else f": {why[:1].lower()}{why[1:]}"  # which says no more
         return Failed("no-display", f"the display {clean(where)} cannot be opened{reason}", INSTEAD)
     driver = (sdl.SDL_GetCurrentVideoDriver() or b"").decode(errors="replace")

@@ -21,7 +21,7 @@ from .hud import Line, Role
 from .sanitize import width
 from .theme import Ground, ground_colour, ink
 
-LOOK_WAIT_S: Final = 5.0
+FONT_WAIT_S: Final = 5.0
 """fontconfig reads every font of the system when it runs for the first time."""
 _PLACES: Final = {
     "darwin": ("/System/Library/Fonts/Menlo.ttc", "/System/Library/Fonts/Monaco.ttf"),
@@ -47,7 +47,7 @@ def find_font(pattern: str = "monospace", platform: str = sys.platform) -> str |
     if shutil.which("fc-match"):
         with suppress(OSError, subprocess.SubprocessError):
             asked = ["fc-match", "-f", "%{file}", pattern]
-            told = subprocess.run(asked, capture_output=True, timeout=LOOK_WAIT_S, check=True).stdout
+            told = subprocess.run(asked, capture_output=True, timeout=FONT_WAIT_S, check=True).stdout
             path = told.decode(errors="replace")
             if Path(path).is_file():
                 return path

@@ -1,31 +1,28 @@
 """Speed and size, measured and printed as a table: `make bench`, or `make bench ARGS="--minutes 10"`.
 
-Start-up is measured against `python -c "import typer"`, run in turn with it. Calls are two real processes on the
-loopback, with files as microphones; what a call costs is read from /proc at two `stats` events, so that neither
-start nor end is in it. Only the command line's contract is used: options, events, exit codes. It needs Linux and
-an otherwise quiet machine. A figure beyond its goal is marked, and with `--check` that is the exit status.
+With `--against REV` it is the ratio to another commit that is measured (`against`). Start-up is measured against
+`python -c "import typer"`, run in turn with it. Calls are two real processes on the loopback (`calls`), with files as
+microphones. Only the command line's contract is used: options, events, exit codes. It needs Linux and an otherwise
+quiet machine. A figure beyond its goal is marked, and with `--check` that is the exit status.
 `tests/e2e` must be on PYTHONPATH (the Makefile sees to it).
 """
 
 import argparse
 import os
 import platform
-import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import against
 import picture
 import sound
-from harness import HEAD_BYTES, P2P, Surroundings
+from calls import VIDEO_FPS, VIDEO_SIZE, Call, Usage, call, marks_of, seen_call, seen_marks
 from line import line_figures
 from window import window_figures
 
@@ -33,13 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
 STARTS = 11
 DIALS = 7
-WARM_UP_STATS = 3
-"""`stats` events before the measuring begins."""
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-VIDEO_SIZE, VIDEO_FPS = (320, 240), 15
 PARTS = ("start", "line", "set-up", "voice", "picture", "terminal", "window")
-SIDES = ("listen", "dial")
-ANSWERS = ("--answer", "anyone", "--announce", "off", "--bind", "127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,60 +83,6 @@ def start_rows() -> Iterator[Row]:
 # ---- calls
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a process has used so far, and when."""
-
-    at_s: float
-    cpu_s: float
-    rss_mib: float
-    peak_mib: float
-
-    @classmethod
-    def of(cls, process: P2P) -> "Usage":
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        status = dict(line.split(":", 1) for line in lines)
-        rss, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-        return cls(time.monotonic(), (int(fields[11]) + int(fields[12])) / TICKS_PER_S, rss, peak)
-
-    def cpu_percent_since(self, before: "Usage") -> float:
-        return 100 * (self.cpu_s - before.cpu_s) / (self.at_s - before.at_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Two processes in a call."""
-
-    listener: P2P
-    dialler: P2P
-
-    @property
-    def sides(self) -> dict[str, P2P]:
-        return {"listen": self.listener, "dial": self.dialler}
-
-    def stats(self, count: int) -> None:
-        """Wait until both sides have told their figures this often from now on."""
-        for _ in range(count):
-            for side in self.sides.values():
-                side.wait_event("stats")
-
-    def usage(self) -> dict[str, Usage]:
-        return {name: Usage.of(side) for name, side in self.sides.items()}
-
-
-@contextmanager
-def call(directory: Path, listen: Sequence[str], dial: Sequence[str], **where: Any) -> Iterator[Call]:
-    """A call on the loopback with these options; ended with the block. `where`: see `Surroundings`."""
-    options = ["listen", "--json", *ANSWERS, "--port", "0", *listen]
-    with P2P(options, Surroundings(directory / "listen", **where)) as listener:
-        port = listener.wait_event("listening")["port"]
-        argv = ["dial", f"127.0.0.1:{port}", "--json", *dial]
-        with P2P(argv, Surroundings(directory / "dial", **where)) as dialler:
-            dialler.wait_event("connected")
-            yield Call(listener, dialler)
-
-
 def set_up_rows(directory: Path, speech: Path) -> Iterator[Row]:
     """How long it takes to be connected (handshake, answer at once, devices), and to be heard."""
     media = ["--audio-in", str(speech), "--loop", "--audio-out", "none", "--no-video"]
@@ -177,16 +114,6 @@ def told_rows(what: str, made: Call) -> Iterator[Row]:
         yield Row(f"{what}: {name}", float(figures[name] or 0), unit)
 
 
-def marks_of(made: Call, seconds: float) -> list[dict[str, Usage]]:
-    """What both sides have used after a while, then after each third of the time."""
-    made.stats(WARM_UP_STATS)
-    marks = [made.usage()]
-    for _ in range(3):
-        made.stats(max(1, round(seconds / 3)))
-        marks.append(made.usage())
-    return marks
-
-
 def voice_rows(directory: Path, voice: Sequence[str], seconds: float) -> Iterator[Row]:
     """A call without picture."""
     media = [*voice, "--no-video"]
@@ -203,37 +130,13 @@ def terminal_rows(directory: Path, seen: Sequence[str], seconds: float) -> Itera
         yield from told_rows("picture in a terminal", made)
 
 
-def y4m_frame_bytes(process: P2P) -> int:
-    """Bytes of one picture on a pipe of y4m, from its head."""
-    process.wait_stdout_bytes(HEAD_BYTES)
-    head = re.match(rb"YUV4MPEG2 W(\d+) H(\d+) ", bytes(process.stdout))
-    if head is None:
-        raise ValueError("standard output is no y4m")
-    return len(b"FRAME\n") + int(head[1]) * int(head[2]) * 3 // 2
-
-
 def picture_rows(directory: Path, seen: Sequence[str], seconds: float) -> Iterator[Row]:
-    """A call with the whole picture, decoded and piped out raw; then there are no events, and time is the clock's."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    media = [*seen, "--video-out", "-"]
-    listen = ["listen", *ANSWERS, "--port", port, "--once", *media]
-    where = [Surroundings(directory / f"whole-{side}", keep=False) for side in SIDES]
-    with P2P(listen, where[0]) as listener, P2P(["dial", f"127.0.0.1:{port}", *media], where[1]) as dialler:
-        made = Call(listener, dialler)
-        for side in made.sides.values():
-            side.wait_stdout_bytes(WARM_UP_STATS * VIDEO_FPS * y4m_frame_bytes(side))
-        frame_bytes = y4m_frame_bytes(dialler)
-        marks, counts = [made.usage()], [dialler.stdout_count]
-        for _ in range(3):
-            time.sleep(seconds / 3)
-            marks.append(made.usage())
-            counts.append(dialler.stdout_count)
+    """A call with the whole picture, decoded and piped out raw."""
+    with seen_call(directory, seen) as made:
+        marks, rate = seen_marks(made, seconds)
         what = "picture 320x240 at 15/s"
         yield from cost_rows(what, marks, 25)
-        elapsed = marks[-1]["dial"].at_s - marks[0]["dial"].at_s
-        yield Row(f"{what}: pictures seen", (counts[-1] - counts[0]) / frame_bytes / elapsed, "/s")
+        yield Row(f"{what}: pictures seen", rate, "/s")
 
 
 # ---- the table
@@ -251,13 +154,24 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=15, help="how long each call is measured")
     parser.add_argument("--minutes", type=float, help="the same in minutes, to see whether it stays flat")
-    parser.add_argument("--only", choices=PARTS, help="one part of the table")
+    parser.add_argument("--only", choices=sorted({*PARTS, *against.PARTS}), help="one part of the table")
+    parser.add_argument(
+        "--against", metavar="REV", help="this tree and another commit in turn, and the ratio"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured, with --against")
     parser.add_argument("--check", action="store_true", help="exit 1 if a figure is beyond its goal")
     options = parser.parse_args(argv)
     seconds = options.minutes * 60 if options.minutes else options.seconds
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]}"
     )
+    if options.against:
+        parts = [part for part in against.PARTS if options.only in (None, part)]
+        if not parts:
+            parser.error(f"--against has the parts {', '.join(against.PARTS)}")
+        with tempfile.TemporaryDirectory(prefix="p2pcall-bench-") as scratch:
+            good = against.compare(options.against, parts, seconds, options.rounds, Path(scratch))
+        return 1 if options.check and not good else 0
     print(f"{'what':62} {'measured':>9} {'unit':4} {'goal':>8}")
     rows = []
     with tempfile.TemporaryDirectory(prefix="p2pcall-bench-") as scratch:

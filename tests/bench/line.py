@@ -15,10 +15,11 @@ from functools import partial
 from random import Random
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import noise, wire
+from p2pcall.proto import wire
 from p2pcall.proto.endpoint import Address, Endpoint, StaticKey
-from p2pcall.proto.noise import CipherState
-from p2pcall.proto.session import Session
+from p2pcall.proto.handshake import noise
+from p2pcall.proto.handshake.noise import CipherState
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DatagramType, PatternId
 
 HERE: Address = ("192.0.2.1", 51729)

@@ -19,6 +19,8 @@ from p2pcall.env import Env
 FULL = Path("/dev/full")
 """A disk with no room left; macOS has none."""
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+BOB, EVE = bytes([1] * 32), bytes([2] * 32)
+"""Public keys."""
 NO_MEDIA = ("--audio-in", "none", "--audio-out", "none", "--no-video")
 
 

@@ -1,24 +1,10 @@
 """`contacts block` and `unblock`: by a contact's name, or by the fingerprint of whoever called."""
 
-from pathlib import Path
+from clirun import BOB, EVE, NO_MEDIA, assert_told, run
 
-import pytest
-from clirun import NO_MEDIA, assert_told, run
-
-from p2pcall.proto.safety import identity_uri
+from p2pcall.proto.handshake.safety_number import identity_uri
 from p2pcall.store.contacts import Contacts
-from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
-
-BOB, EVE = bytes([1] * 32), bytes([2] * 32)
-
-
-@pytest.fixture
-def known(home: Path) -> Contacts:
-    """Bob is a contact, Eve has called."""
-    contacts = Contacts(Home.at(home))
-    contacts.pin("bob", BOB, 1_700_000_000)
-    return contacts
 
 
 def listed() -> list[tuple[object, object, object]]:

@@ -7,24 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clirun import Ran, assert_told, run
+from clirun import BOB, EVE, Ran, assert_told, run
 
 from p2pcall.cli import main
 from p2pcall.env import Env
-from p2pcall.proto.safety import identity_uri
+from p2pcall.proto.handshake.safety_number import identity_uri
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create
-
-BOB, EVE = bytes([1] * 32), bytes([2] * 32)
-
-
-@pytest.fixture
-def known(home: Path) -> Contacts:
-    """Bob is a contact."""
-    contacts = Contacts(Home.at(home))
-    contacts.pin("bob", BOB, 1_700_000_000)
-    return contacts
 
 
 def names(contacts: Contacts) -> dict[str, bytes]:
@@ -130,6 +120,7 @@ def test_who_says_that_the_numbers_are_the_same_has_verified(
     groups = str(shown["safety_number"]).split()
     assert " ".join(groups[:6]) in ran.out
     assert " ".join(groups[6:]) in ran.out
+    assert ran.out.endswith("type yes or no, then Enter; anything else changes nothing: ")
     assert shown["verified"] is True
 
 

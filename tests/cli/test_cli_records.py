@@ -14,7 +14,7 @@ from clirun import assert_told, run
 from p2pcall.cli import main
 from p2pcall.cli.qr import BORDER, qr_lines
 from p2pcall.env import Env
-from p2pcall.proto.safety import safety_number
+from p2pcall.proto.handshake.safety_number import safety_number
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create

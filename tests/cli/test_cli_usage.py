@@ -1,14 +1,19 @@
 """Wrong options and targets: exit 2 or 3, one line that tells what is wrong, one that tells what to do."""
 
+import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from clirun import NO_MEDIA, assert_told, run
 
 from p2pcall import __version__
+from p2pcall.cli.app import app
 
 COMMANDS = ("listen", "dial", "peers", "demo", "id", "devices", "contacts")
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
@@ -20,7 +25,7 @@ WRONG = {
     "two targets": (["dial", "bob", "eve"], ["eve"]),
     "port too large": (["listen", "--port", "70000"], ["--port", "65535", "70000"]),
     "port below zero": (["listen", "--port=-1"], ["--port"]),
-    "port no number": (["listen", "--port", "http"], ["--port"]),
+    "port no number": (["listen", "--port", "http"], ["--port", "0", "65535", "http"]),
     "no time to answer": (["dial", "bob", "--timeout", "0"], ["--timeout"]),
     "endless timeout": (["dial", "bob", "--timeout", "inf"], ["--timeout"]),
     "no timeout at all": (["dial", "bob", "--timeout", "nan"], ["--timeout"]),
@@ -63,6 +68,53 @@ def test_a_wrong_option_is_told_with_a_hint(argv: list[str], words: list[str]) -
     assert "\x1b" not in ran.err
     if "--json" not in argv:
         assert ran.out == ""
+
+
+def options(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All options of all commands, and the commands that they are of."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield from options(one, (*path, name))
+    for param in () if hasattr(command, "commands") else command.params:
+        if param.opts[0].startswith("-") and not param.is_flag:
+            yield path, param
+
+
+FREE_TEXT = {"--name", "--bind", "--home", "--audio-in", "--audio-out", "--video-in", "--video-out"}
+"""Options whose value is not for the parser to judge."""
+ALL = [
+    (path, param) for path, param in options(typer.main.get_command(app)) if param.opts[0] not in FREE_TEXT
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "param"), ALL, ids=[" ".join((*path, param.opts[0])) for path, param in ALL]
+)
+def test_a_wrong_value_is_told_in_our_words_with_what_was_typed_and_what_may_be(
+    path: tuple[str, ...], param: Any
+) -> None:
+    option = param.opts[0]
+    ran = run(*path, *(["bob"] if path == ("dial",) else []), option, "Bogus")
+    assert_told(ran, 2, option, "Bogus")
+    for word in ("is not one of", "nvalid value", "nput should", "alue error"):
+        assert word not in ran.err
+    choices = re.findall(r"[a-z]{2,}", param.metavar)
+    assert all(choice in ran.err for choice in choices)
+    assert choices or re.search("number", ran.err) or option == "--audio-format"
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["listen", "--port"], "--port wants a value"),
+        (["listen", "--once=1"], "--once takes no value"),
+        (["dial"], "TARGET is missing"),
+        (["contacts", "add", "bob"], "URI is missing"),
+        (["listen", "--prot", "1"], "there is no option --prot; there is --port"),
+        (["listen", "--frobnicate"], "there is no option --frobnicate; there is --force, --once"),
+    ],
+)
+def test_what_is_missing_or_is_none_is_told_in_our_words(argv: list[str], text: str) -> None:
+    assert run(*argv).err.splitlines()[0] == f"p2pcall: error: {text}"
 
 
 @pytest.mark.parametrize("target", WRONG_TARGETS.values(), ids=WRONG_TARGETS.keys())

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from clirun import assert_told, run
+from fakeenv import fake_env
 from window import Window, output_at
 
 from p2pcall.cli import demo
-from p2pcall.cli.demo import Person
+from p2pcall.cli.demo import DemoOutput
 from p2pcall.cli.output import Output
+from p2pcall.demo import process
+from p2pcall.demo.process import Person
 from p2pcall.engine.settings import CallSettings
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -48,12 +51,12 @@ def test_what_lies_in_the_current_directory_is_not_run(
 
 
 def test_a_process_that_does_not_start_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "START_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(process, "START_TIMEOUT_S", 0.05)
 
     async def work() -> None:
         silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-        process = await create_subprocess_exec(*silent, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-        person = Person(process)
+        child = await create_subprocess_exec(*silent, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        person = Person(child)
         try:
             await person.port()
         finally:
@@ -89,7 +92,7 @@ def test_the_demo_asks_before_it_hangs_up_if_told_to(monkeypatch: pytest.MonkeyP
         seen.append(settings.confirm)
         return ExitCode.OK
 
-    monkeypatch.setattr(demo, "_demo", work)
+    monkeypatch.setattr(demo, "whole_call", work)
     assert [run("demo").exit, run("demo", "--confirm").exit] == [0, 0]
     assert seen == [False, True]
 
@@ -100,8 +103,10 @@ def test_the_picture_comes_also_where_lines_alone_are_shown(at_terminal: bool) -
     window = Window()
 
     async def work() -> None:
-        output = output_at(window, plain=True) if at_terminal else Output(Env.fake(), plain=True)
-        view = demo.Witness(output).open_view("auto", lambda key: None)
+        output = (
+            output_at(window, DemoOutput, plain=True) if at_terminal else DemoOutput(fake_env(), plain=True)
+        )
+        view = output.open_view("auto", lambda key: None)
         assert view is not None
         assert view.view_size() == demo.UNSEEN_SIZE
         view.close()

@@ -6,16 +6,16 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from typing import TextIO, cast
+from typing import TextIO
 
 import pytest
 from clirun import FULL, needs_full
+from fakeenv import fake_env
 
 from p2pcall import events
 from p2pcall.cli.lines import QUEUE_LINES, LineWriter
 from p2pcall.cli.output import MAX_HELD, Output
 from p2pcall.cli.stdout import StdoutClosed
-from p2pcall.cli.views import ScreenView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -249,7 +249,7 @@ def ended(reason: str = "hung-up") -> events.Ended:
 
 
 def env(stdout: TextIO) -> Env:
-    made = Env.fake()
+    made = fake_env()
     made.stdout = stdout
     return made
 
@@ -320,11 +320,11 @@ def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, peop
 
 
 def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
-    made = Env.fake()
+    made = fake_env()
 
     async def work() -> None:
         with Output(made) as output:
-            output._view = cast(ScreenView, object())
+            output._drawn = True
             for number in range(3 * MAX_HELD):
                 output.emit(events.Warning("slug", f"number {number}"))
             assert told(made) == ""
@@ -372,7 +372,7 @@ def test_a_full_disk_ends_the_command_with_an_error(slug: str) -> None:
 
 
 def test_a_command_without_events_needs_no_thread() -> None:
-    made = Env.fake()
+    made = fake_env()
     before = threading.active_count()
     with Output(made) as output:
         output.emit(events.Warning("slug", "something"))

@@ -1,23 +1,15 @@
 """The question after a call: what keeps somebody, under which name, and that nothing but an answer does."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
+from fakeenv import fake_env
 from window import Window, output_at, run
 
 from p2pcall.cli.output import Output
-from p2pcall.env import Env
 
 pytestmark = pytest.mark.terminal
 LAST = b"[n] no "
-
-
-@pytest.fixture
-def window() -> Iterator[Window]:
-    made = Window()
-    yield made
-    made.close()
 
 
 async def close(output: Output) -> None:
@@ -101,7 +93,7 @@ def test_who_wants_quiet_or_events_is_not_asked(window: Window) -> None:
             output = Output(window.env(), **options)
             assert output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
-        with Output(Env.fake()) as output:
+        with Output(fake_env()) as output:
             assert not output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
 

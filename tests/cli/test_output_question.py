@@ -5,7 +5,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,6 @@ TYPED = {
     "half a key": b"\x1b[",
     "a held key": b"a" * 1000,
 }
-
-
-@pytest.fixture
-def window() -> Iterator[Window]:
-    made = Window()
-    yield made
-    made.close()
 
 
 async def question(output: Output) -> str:

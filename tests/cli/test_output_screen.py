@@ -3,7 +3,6 @@
 import asyncio
 import os
 import termios
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from p2pcall.cli.output import Output
 
 pytestmark = pytest.mark.terminal
 COMPLAINT = b"Expression 'err' failed in 'pa_linux_alsa.c'"
-
-
-@pytest.fixture
-def window() -> Iterator[Window]:
-    made = Window()
-    yield made
-    made.close()
 
 
 def in_a_call(output: Output, stderr: int) -> None:

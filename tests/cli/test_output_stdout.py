@@ -1,6 +1,8 @@
 """Standard output that takes nothing: a reader that went away ends a command quietly, a full disk with an error."""
 
+import asyncio
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 from clirun import FULL, needs_full
 
+from p2pcall.cli.lines import LineWriter
+from p2pcall.cli.stdout import StdoutClosed
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 
@@ -68,6 +72,25 @@ def ran(argv: list[str], stdout: int, environ: dict[str, str] | None = None) -> 
 @pytest.mark.parametrize("argv", PRINTING.values(), ids=PRINTING.keys())
 def test_a_reader_that_went_away_is_no_error(argv: list[str], nobody: int) -> None:
     assert ran(argv, nobody) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="this system has no epoll")
+def test_a_reader_that_goes_is_noticed_though_nothing_is_written() -> None:
+    async def scene() -> None:
+        read_end, write_end = os.pipe()
+        gone = asyncio.Event()
+        with os.fdopen(write_end, "w") as stream:
+            writer = LineWriter(stream, gone.set)
+            writer.put("one line")
+            assert os.read(read_end, 100) == b"one line\n"
+            assert not gone.is_set()
+            os.close(read_end)
+            async with asyncio.timeout(10):
+                await gone.wait()
+            assert isinstance(writer.failure, StdoutClosed)
+            assert not await asyncio.to_thread(writer.close)
+
+    asyncio.run(scene())
 
 
 @needs_full

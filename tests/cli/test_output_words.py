@@ -5,13 +5,13 @@ import io
 from dataclasses import replace
 
 import pytest
+from fakeenv import fake_env
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pcall import events
 from p2pcall.cli import words
 from p2pcall.cli.output import Output
-from p2pcall.env import Env
 from p2pcall.view.hud import HudState
 from p2pcall.view.plainline import plain_line, wrapped
 from p2pcall.view.sanitize import width
@@ -62,7 +62,7 @@ def test_a_call_that_nobody_was_asked_about_is_told_with_the_time_of_day() -> No
     [({}, "looking ...\n"), ({"plain": True}, "looking ...\n"), ({"quiet": True}, ""), ({"json": True}, "")],
 )
 def test_what_is_waited_for_is_told_to_people_alone(options: dict[str, bool], told: str) -> None:
-    env = Env.fake()
+    env = fake_env()
     with Output(env, **options) as output:
         output.progress("looking ...")
     assert isinstance(env.stderr, io.StringIO)
@@ -117,14 +117,14 @@ def test_lines_that_are_broken_are_as_wide_as_they_can_be() -> None:
 def test_that_the_next_call_is_waited_for_is_told_to_people_alone(
     options: dict[str, bool], told: str
 ) -> None:
-    env = Env.fake()
+    env = fake_env()
     Output(env, **options).waiting()
     assert isinstance(env.stderr, io.StringIO)
     assert env.stderr.getvalue() == told
 
 
 def test_plain_lines_ask_once_each_time_the_question_opens() -> None:
-    env = Env.fake()
+    env = fake_env()
 
     async def work() -> None:
         with Output(env, plain=True) as output:

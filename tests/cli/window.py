@@ -7,6 +7,8 @@ import pty
 from collections.abc import Awaitable, Callable
 from typing import TextIO
 
+from fakeenv import fake_env
+
 from p2pcall.cli.output import Output
 from p2pcall.env import Env
 from p2pcall.view.terminal import Terminal
@@ -25,7 +27,7 @@ class Window:
         self.streams = [os.fdopen(os.dup(self._slave), mode) for mode in ("r", "w", "w")]
 
     def env(self) -> Env:
-        env = Env.fake(environ=TRUECOLOUR)
+        env = fake_env(environ=TRUECOLOUR)
         env.stdin, env.stdout, env.stderr = self.streams
         return env
 
@@ -57,11 +59,13 @@ class Window:
         os.close(self._slave)
 
 
-def output_at(window: Window, *, plain: bool = False, stderr: TextIO | None = None) -> Output:
+def output_at(
+    window: Window, kind: type[Output] = Output, *, plain: bool = False, stderr: TextIO | None = None
+) -> Output:
     """With a terminal that has no guard: to start that process takes a moment, in which the loop stands still."""
     env = window.env()
     env.stderr = stderr or env.stderr
-    output = Output(env, plain=plain)
+    output = kind(env, plain=plain)
     assert output.terminal is not None
     output.terminal.close()
     output.terminal = Terminal(env.stdin.fileno(), env.stdout.fileno(), guard=False)

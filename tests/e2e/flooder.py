@@ -20,7 +20,7 @@ from pathlib import Path
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.kem import KemPair
+from p2pcall.proto.handshake.kem import KemPair
 from p2pcall.proto.wire import Address, PatternId, Suites
 
 PAUSE_S = 0.002

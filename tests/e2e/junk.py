@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
-from p2pcall.proto.noise import KeyPair
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.wire import DatagramType, PatternId, Suites
 
 BOTH = Suites.CHACHAPOLY | Suites.AESGCM

@@ -16,19 +16,19 @@ import time
 from dataclasses import dataclass, field
 
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.happenings import (
+from p2pcall.proto.events import (
     Accepted,
     Ended,
     HandshakeDone,
     HandshakeFailed,
-    Happening,
     Incoming,
     Message,
     Payload,
+    ProtocolEvent,
     RemoteRinging,
 )
+from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.noise import KeyPair
 
 HOST = "127.0.0.1"
 RECEIVE_BYTES = 2048
@@ -77,7 +77,7 @@ class Middle:
             for data, address in self._endpoint.datagrams_to_send(time.monotonic()):
                 self._socket.sendto(data, address)
 
-    def _take(self, happening: Happening, now: float) -> None:
+    def _take(self, happening: ProtocolEvent, now: float) -> None:
         peer = happening.peer
         if isinstance(happening, HandshakeDone) and not peer.initiator:
             self._callers.add(peer.remote_static)

@@ -18,7 +18,7 @@ from typing import Any
 from harness import P2P, WAIT_S
 from pairs import DIAL, LISTEN, NO_MEDIA, Start
 
-from p2pcall.device.testcard import BARS, COUNTER_BITS, HEIGHT, RAMP_END, SQUARE
+from p2pcall.device.drawn.testcard import BARS, COUNTER_BITS, HEIGHT, RAMP_END, SQUARE
 
 Rgb = tuple[int, int, int]
 PixelAt = Callable[[int, int], Rgb | None]

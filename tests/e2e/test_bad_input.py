@@ -189,11 +189,18 @@ def test_a_reader_of_the_dialler_that_has_enough_in_the_call(p2p: Start) -> None
 
 def test_a_reader_of_the_listener_that_has_enough(p2p: Start) -> None:
     listen = f"{P2PCALL} {' '.join((*LISTEN, '--json', '--answer', 'anyone', *NO_MEDIA))}"
-    bob = p2p(f"set -o pipefail; {listen} | head -1", program=BASH, name="bob")
+    bob = p2p(f"set -o pipefail; {listen} | sed -u /incoming/q", program=BASH, name="bob")
     port = bob.wait_event("listening")["port"]
     alice = dialling(p2p, f"127.0.0.1:{port}")
     ended = alice.wait_event("ended", timeout=AT_ONCE_S)
     assert ended["reason"] in ("hung-up", "declined"), "a listener that goes says so"
+    quiet(bob)
+
+
+def test_a_listener_that_nobody_calls_ends_when_its_reader_goes(p2p: Start) -> None:
+    listen = f"{P2PCALL} {' '.join((*LISTEN, '--json', *NO_MEDIA))}"
+    bob = p2p(f"set -o pipefail; {listen} | head -1", program=BASH, name="bob")
+    bob.wait_event("listening")
     quiet(bob)
 
 

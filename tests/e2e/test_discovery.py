@@ -45,6 +45,18 @@ async def main():
     await announcer.stop()
 """
 
+MANY = """
+async def main():
+    name, count, port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    them = [Announcer(f"{name}{n}", port + n, os.urandom) for n in range(count)]
+    for announcer in them:
+        announcer.start()
+    await asyncio.gather(*(announcer.settled() for announcer in them))
+    tell(all="announced")
+    await until_stdin_ends()
+    await asyncio.gather(*(announcer.stop() for announcer in them))
+"""
+
 WATCH = """
 async def main():
     browser = Browser(
@@ -151,6 +163,16 @@ def test_coming_and_going_is_seen_at_once(start: Start) -> None:
     announced(start, "b", "bob", 5001)
     assert watch.next(event="found")["port"] == 5001
     assert watch.end() == 0
+
+
+def test_a_name_is_seen_to_be_taken_where_many_programs_have_the_port(start: Start) -> None:
+    """An answer to one of them alone reaches another one; the first to have the name keeps it."""
+    start("b", MANY, "other", 12, 5100).next(all="announced")
+    first = announced(start, "b", "bob", 5000)
+    second = start("b", ANNOUNCE, "bob", 5001)
+    assert second.next(state="announced")["name"] == "bob-2"
+    for process in (first, second):
+        assert process.end() == 0
 
 
 def test_without_ipv4_it_works_over_ipv6_with_the_zone(start: Start, netns_pair: NetnsPair) -> None:

@@ -23,7 +23,7 @@ from netns import NetnsPair
 from pairs import NO_MEDIA, Call, Start, best_call, identity, in_call_between, knows, media
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.noise import KeyPair
+from p2pcall.proto.handshake.noise import KeyPair
 
 pytestmark = pytest.mark.netns
 

@@ -17,7 +17,7 @@ from sound import Samples, follow, from_pcm, read_wav, speech, to_pcm, write_wav
 from p2pcall.codec.opus import OpusDecoder, OpusEncoder
 from p2pcall.errors import ExitCode
 from p2pcall.media.constants import FRAME_BYTES
-from p2pcall.proto.noise import KeyPair, aes_available
+from p2pcall.proto.handshake.noise import KeyPair, aes_available
 from p2pcall.proto.wire import Suites
 from p2pcall.store.identity import fingerprint
 

@@ -363,7 +363,7 @@ def test_a_bug_ends_the_call_and_gives_the_terminal_back(
 
 @pytest.mark.parametrize(
     "module,name",
-    [("p2pcall.view.screen", "Screen.show"), ("p2pcall.device.testcard", "TestCard.draw")],
+    [("p2pcall.view.screen", "Screen.show"), ("p2pcall.device.drawn.testcard", "TestCard.draw")],
     ids=["playout", "capture"],
 )
 def test_a_bug_in_a_thread_does_so_too(p2p: Start, tmp_path: Path, module: str, name: str) -> None:

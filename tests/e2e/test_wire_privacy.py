@@ -24,6 +24,9 @@ DATA_HEADER_BYTES = 16
 KNOCK_BYTES = 84
 KNOCK_INDEX, KNOCK_ZEROS = slice(4, 8), slice(40, 68)
 KNOCK_NONCE, KNOCK_TIME, KNOCK_TAG = slice(16, 32), slice(32, 40), slice(68, 84)
+KNOCK_HINT, KNOCK_UNHINTED = slice(16, 20), slice(20, 32)
+"""Of an IKhfs knock's nonce, the part that stays in a dial, and the other one."""
+IKHFS = 2
 MDNS_PORT = 5353
 MIN_KNOCKS = 6
 """Of each kind, which somebody sends who is not answered within five seconds."""
@@ -125,7 +128,8 @@ def test_a_knock_is_random_apart_from_its_header(netns_pair: NetnsPair, p2p: Sta
     assert all(abs(clock - time.time()) > MIN_OFF_S for clock in clocks), "no clock shows"
     for field in (KNOCK_NONCE, KNOCK_TIME, KNOCK_TAG):
         assert len({knock[field] for knock in knocks}) == len(knocks)
-    fields = (KNOCK_NONCE, KNOCK_TIME, KNOCK_TAG)
+    assert len({knock[KNOCK_HINT] for knock in knocks if knock[2] == IKHFS}) == 1, "alice's, in her one dial"
+    fields = (KNOCK_UNHINTED, KNOCK_TIME, KNOCK_TAG)
     random = b"".join(knock[field] for knock in knocks for field in fields)
     ones, bits = int.from_bytes(random, "big").bit_count(), 8 * len(random)
     print(f"{patterns} knocks, {ones / bits:.3f} of {bits} bits are ones")

@@ -1,21 +1,21 @@
 """Two stations on a network in memory, in virtual time, with the sound sources and sinks that need no hardware."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fakeenv import fake_env
 from virtual import Network
 
 from p2pcall import events
 from p2pcall.engine.caller import Caller
-from p2pcall.engine.devices import open_devices
+from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
 from p2pcall.engine.station import Station
-from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
@@ -74,6 +74,9 @@ class FakeUi:
     def waiting(self) -> None:
         self.waits += 1
 
+    def load_view(self) -> None:
+        pass
+
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:
         self.press = on_key
         return
@@ -101,7 +104,7 @@ def station(
     """One side, its port open on the network in memory."""
     settings.setdefault("media", VOICE)
     settings.setdefault("announce", Announce.OFF)
-    env, own = Env.fake(seed=seed), Home.at(home / name)
+    env, own = fake_env(seed=seed), Home.at(home / name)
     identity = beside(lambda: load_or_create(own, env.entropy))
     made = Station(env, CallSettings(name, **settings), own, identity, ui, any_port=False)
     made.node.attach(network.driver(host))
@@ -116,10 +119,15 @@ async def listening(side: Station) -> "asyncio.Task[Outcome]":
     return task
 
 
+def look(side: Station) -> Callable[[], Coroutine[Any, Any, Devices]]:
+    """How a caller of that side finds its devices: at once."""
+
+    async def found() -> Devices:
+        return open_devices(side.settings, side.env)
+
+    return found
+
+
 async def dial(side: Station, host: str = BOB) -> Outcome:
     """`dial` to its end."""
-    devices = open_devices(side.settings, side.env)
-    try:
-        return await Caller(side, devices, parse_target(host), host).run()
-    finally:
-        devices.close()
+    return await Caller(side, look(side), parse_target(host), host).run()

@@ -8,16 +8,20 @@ from unittest import mock
 from calls import FakeUi
 from virtual import Network
 
-from p2pcall.proto.calls import Call
+from p2pcall.proto.call.call import Call
 from p2pcall.proto.constants import NONCE_BYTES
 from p2pcall.proto.messages import ControlType
 
 SHOWN = (ControlType.ACCEPT, ControlType.REVEAL)
+DELAY_S = 0.005
 Seen = list[tuple[Any, ...]]
 
 
 class Heard(Network):
-    """A network of which everything is written down: times and sizes, for keys and nonces differ each time."""
+    """A network of which everything is written down: times and sizes, for keys and nonces differ each time.
+
+    Its way grows by a microsecond each second: nothing comes at the very moment at which a timer runs out.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +30,9 @@ class Heard(Network):
     def carry(self, data: bytes, source: tuple[str, int], target: tuple[Any, ...]) -> None:
         import asyncio
 
-        self.log.append((asyncio.get_running_loop().time(), source, target[:2], data[0], len(data)))
+        now = asyncio.get_running_loop().time()
+        self.log.append((now, source, target[:2], data[0], len(data)))
+        self.delay_s = DELAY_S + 1e-6 * (now - self.log[0][0])
         super().carry(data, source, target)
 
 
@@ -36,9 +42,9 @@ def opened() -> Iterator[Seen]:
     log: Seen = []
     hear = Call.hear
 
-    def heard(call: Call, peer: Any, kind: int, body: bytes, now: float) -> Any:
+    def heard(call: Call, kind: int, body: bytes, now: float, *, dialled: bool) -> Any:
         log.append((kind, body[NONCE_BYTES:] if kind in SHOWN else body))
-        return hear(call, peer, kind, body, now)
+        return hear(call, kind, body, now, dialled=dialled)
 
     with mock.patch.object(Call, "hear", heard):
         yield log

@@ -232,11 +232,11 @@ def test_other_side_is_asked_at_once_when_own_addresses_have_changed(tmp_path: P
         await ui.wait(events.FirstAudio)
         (line,) = alice.node._lines.values()
         now = alice.node.now()
-        assert line.peer._timing.next_ping > now
+        assert line.peer.line.timing.next_ping > now
         alice.node._moved()
-        assert line.peer._timing.next_ping == now, "it rides with the next sound"
+        assert line.peer.line.timing.next_ping == now, "it rides with the next sound"
         await asyncio.sleep(0.1)
-        assert line.peer._timing.next_ping > now
+        assert line.peer.line.timing.next_ping > now
         assert (await calling).reason == "max-duration"
         await task
 
@@ -328,6 +328,27 @@ def test_a_changed_key_for_a_pinned_name_is_a_hard_stop(tmp_path: Path) -> None:
         assert caught.value.exit is ExitCode.UNTRUSTED
         assert "contacts remove" in (caught.value.hint or "")
         task.cancel()
+
+    run_virtual(scene)
+
+
+def test_what_is_thrown_away_is_told_by_its_reason(tmp_path: Path) -> None:
+    async def scene() -> None:
+        network = Network()
+        alice_ui, bob_ui = FakeUi(), FakeUi()
+        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        task = await listening(bob)
+        calling = asyncio.ensure_future(
+            dial(station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0))
+        )
+        await bob_ui.wait(events.Connected)
+        for data in (b"", b"\xff" * 100, b"\xff" * 100):
+            network.carry(data, (ALICE, 4000), (BOB, 51729))
+        await calling
+        await task
+        figures = bob_ui.of(events.Ended)[0].figures
+        assert (figures.drops["length"], figures.drops["type"]) == (1, 2)
+        assert figures.dropped == sum(figures.drops.values())
 
     run_virtual(scene)
 

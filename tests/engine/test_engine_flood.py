@@ -22,8 +22,8 @@ from p2pcall.engine.devices import open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.node import MAX_SIGNALS, Line, Node
 from p2pcall.engine.settings import Answer, Reach
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Ended, HandshakeDone, Incoming, Message
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, HandshakeDone, Incoming, Message
 from p2pcall.proto.messages import ControlType, Reason
 
 RINGS_PER_S = 116

@@ -5,21 +5,21 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, dial, listening, look, station
 from test_engine_parts import GONE, Bench, FakeSink
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine import caller, listener
-from p2pcall.engine.devices import REOPEN_EVERY_S, Devices, Speaker, open_devices
+from p2pcall.engine.devices import REOPEN_EVERY_S, Devices, Speaker
 from p2pcall.engine.live import MEDIA_EVERY_S
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.settings import Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
-from p2pcall.proto.control import ControlFull
-from p2pcall.proto.happenings import Accepted, HandshakeDone, Incoming
+from p2pcall.proto.events import Accepted, HandshakeDone, Incoming
+from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import ControlType, Reason
 
 PLAYING: list["asyncio.Future[None]"] = []
@@ -173,11 +173,9 @@ def test_a_key_is_pinned_under_the_name_that_was_dialled(
         bob = station(tmp_path / str(seed), claimed, FakeUi(), network, BOB, seed, answer=Answer.ANYONE)
         task = await listening(bob)
         alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
-        devices = open_devices(alice.settings, alice.env)
         try:
-            await caller.Caller(alice, devices, parse_target("box.example"), "box.example").run()
+            await caller.Caller(alice, look(alice), parse_target("box.example"), "box.example").run()
         finally:
-            devices.close()
             task.cancel()
 
     monkeypatch.setattr(caller, "locate", found)

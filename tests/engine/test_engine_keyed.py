@@ -12,7 +12,7 @@ from p2pcall import events
 from p2pcall.engine.settings import Answer, Reach
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.proto.safety import identity_uri
+from p2pcall.proto.handshake.safety_number import identity_uri
 
 EVE = bytes(range(32))
 

@@ -1,5 +1,6 @@
 """What keys do in a call, beside those of the questions: what one opens Escape puts away."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from p2pcall import events
 from p2pcall.engine import devices
 from p2pcall.engine.settings import MediaSettings
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.view.hud import Line
+from p2pcall.view.hud import Line, placeholder
 from p2pcall.view.statusline import status_line
 
 
@@ -54,6 +55,29 @@ def test_v_without_a_camera_says_why_and_what_would_help(
 
     monkeypatch.setattr(devices, "open_video_source", nothing_there)
     with_a_call(tmp_path, scene, media=MediaSettings("silence", "none", video_in, "none"))
+
+
+@pytest.mark.parametrize(
+    ("video_out", "told"),
+    [
+        ("auto", "waiting for the picture…"),
+        ("window", "waiting for the picture…"),
+        ("none", "picture off"),
+        ("seen.mkv", "picture goes to seen.mkv"),
+    ],
+)
+def test_who_wants_no_picture_does_not_wait_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, video_out: str, told: str
+) -> None:
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        filming = replace(alice.view.hud, remote_video=True)
+        assert plain(placeholder(filming, 60)[1]) == told
+        alice.press("q")
+        await pair.end()
+
+    monkeypatch.chdir(tmp_path)
+    with_a_call(tmp_path, scene, media=MediaSettings("silence", "none", "none", video_out))
 
 
 def plain(line: Line) -> str:

@@ -15,7 +15,7 @@ from p2pcall import events
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.settings import MediaSettings, Reach
 from p2pcall.errors import ExitCode
-from p2pcall.proto.happenings import Ended, HandshakeDone, Incoming, RemoteRinging
+from p2pcall.proto.events import Ended, HandshakeDone, Incoming, RemoteRinging
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -61,9 +61,9 @@ def test_whoever_shows_another_nonce_is_not_offered_to_be_kept(tmp_path: Path) -
         task = await listening(bob)
         line = eve.node.dial([(BOB, 51729)], None)
         await until(line, HandshakeDone)
-        exchange = line.peer._call._exchange
+        exchange = line.peer.line.call._exchange
         assert exchange is not None
-        line.peer._call._exchange = replace(exchange, nonce=bytes(16))
+        line.peer.line.call._exchange = replace(exchange, nonce=bytes(16))
         line.invite("carol", True, False)
         ended = await ui.wait(events.Ended)
         assert (ended.reason, ended.exit) == ("broken-promise", ExitCode.UNTRUSTED)

@@ -21,7 +21,7 @@ from virtual import Network, run_virtual
 from p2pcall.engine.node import MAX_EARLY, Line, Node
 from p2pcall.engine.settings import Answer, Reach
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.happenings import HandshakeDone, Incoming, Payload
+from p2pcall.proto.events import HandshakeDone, Incoming, Payload
 from p2pcall.proto.messages import ControlType, Reason, media_flags, pack_greeting, pack_name
 
 Message = tuple[str, ControlType | int, bytes]
@@ -52,10 +52,10 @@ def put(line: Line, order: tuple[Message, ...], node: Node, *, at_once: bool) ->
     peer = line.peer
     for _, kind, body in order:
         if body == b"its nonce":
-            exchange = peer._call._exchange
+            exchange = peer.line.call._exchange
             assert exchange is not None
             body = exchange.nonce + (GREETING if kind is ControlType.ACCEPT else b"")
-        peer._control.send(kind, body, node.now(), reserve=True)
+        peer.line.control.send(kind, body, node.now(), reserve=True)
         if not at_once:
             node.pump()
     node.pump()

@@ -1,32 +1,33 @@
 """The engine's parts by themselves: devices that fail and come back, the two picture threads, endings, people."""
 
 import asyncio
+import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from fakeenv import fake_env
 from virtual import run_virtual
 
 from p2pcall.codec.video import key_frame_size
-from p2pcall.device import camera
-from p2pcall.device.song import song_pcm
+from p2pcall.demo.soundcheck import SoundCheck
+from p2pcall.device.drawn.song import song_pcm
 from p2pcall.engine import keys
 from p2pcall.engine.aside import aside
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
 from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
+from p2pcall.engine.figures import media_drops
 from p2pcall.engine.outcome import ENDINGS, Outcome
 from p2pcall.engine.people import People
 from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import CallSettings, MediaSettings
-from p2pcall.engine.soundcheck import SoundCheck
 from p2pcall.engine.station import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
-from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, JITTER_SHRINK_LOUD, JITTER_SHRINK_TICKS
 from p2pcall.media.packets import parse_audio
@@ -114,7 +115,7 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
     async def scene() -> None:
         settings = CallSettings("me", MediaSettings("silence", str(tmp_path / "out.wav"), "none", "none"))
         for call in range(2):
-            devices = open_devices(settings, Env.fake(), call)
+            devices = open_devices(settings, fake_env(), call)
             devices.speaker.play(lambda: bytes(1920))
             devices.close()
 
@@ -122,23 +123,18 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.wav", "out.wav"]
 
 
-def test_a_missing_default_camera_is_a_warning_and_a_named_one_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(camera, "open_camera", partial(camera.open_camera, platform="linux"))
-    monkeypatch.setattr(camera, "list_v4l2", list)
+@pytest.mark.parametrize("loop", [True, False])
+def test_a_stream_that_loop_cannot_repeat_is_said_to_be_read_once(tmp_path: Path, loop: bool) -> None:
+    pipe = tmp_path / "sound.wav"
+    os.mkfifo(pipe)
 
-    async def scene(video_in: str | None) -> list[str]:
-        settings = CallSettings("me", MediaSettings("silence", "none", video_in, "none"))
-        devices = open_devices(settings, Env.fake())
+    async def scene() -> list[str]:
+        settings = CallSettings("me", MediaSettings(str(pipe), "none", "test", "none", loop=loop))
+        devices = open_devices(settings, fake_env())
         devices.close()
-        return [warning.slug for warning in devices.warnings]
+        return [warning.text for warning in devices.warnings]
 
-    with pytest.raises(P2PCallError) as caught:
-        run_virtual(lambda: scene("camera:no such camera"))
-    assert caught.value.exit is ExitCode.DEVICE
-    assert run_virtual(lambda: scene(None)) == ["no-camera"]
-    assert run_virtual(lambda: scene("none")) == []
+    assert run_virtual(scene) == [f"{pipe} is read once: --loop repeats files"] * loop
 
 
 class Pictures:
@@ -478,3 +474,11 @@ def ticks_to_merge(amplitude: float) -> int:
 def test_a_delay_shrinks_in_a_pause_before_it_shrinks_in_a_word() -> None:
     longer = JITTER_SHRINK_TICKS * JITTER_SHRINK_LOUD - JITTER_SHRINK_TICKS
     assert ticks_to_merge(10_000) - ticks_to_merge(0) == longer
+
+
+def test_what_is_of_no_use_to_sound_and_picture_is_told_by_its_reason() -> None:
+    receive = AudioReceive(lambda: 1.0)
+    assert media_drops(receive, None) + Counter() == {}
+    receive.on_payload(b"no sound")
+    receive.buffer.counters.late, receive.buffer.counters.skipped, receive.buffer.counters.rejected = 2, 3, 4
+    assert media_drops(receive, None) + Counter() == {"malformed": 1, "late": 5, "unlikely": 4}

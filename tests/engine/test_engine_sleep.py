@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from calls import ALICE, BOB, FakeUi, dial, listening, station
+from fakeenv import FakeClock
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -13,10 +14,10 @@ from p2pcall.engine.node import Line
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer
 from p2pcall.engine.station import Station
-from p2pcall.env import FakeClock
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.proto.messages import Reason
+from p2pcall.proto.phase import PhaseName
 from p2pcall.proto.wire import Channel
 
 A_MINUTE_S = LOST_TIMEOUT_S + 0.5
@@ -87,17 +88,17 @@ def test_after_a_minute_asleep_the_call_is_over_and_nothing_is_sent(tmp_path: Pa
     async def scene() -> None:
         call = Call(tmp_path)
         dialling = await call.talk()
-        keys = call.line.peer._keys
+        keys = call.line.peer.line.keys
         assert keys is not None and call.sent() > 10
         before = call.sent()
         sleep(call.alice, A_MINUTE_S)
         FIRST[first](call)
         if first not in WAIT_A_TURN:
-            assert call.line.peer._keys is None
+            assert call.line.peer.phase.name is PhaseName.GONE
         outcome = await dialling
         if first != "key":
             assert (outcome.reason, outcome.exit) == ("lost", ExitCode.LOST)
-        assert call.line.peer._keys is None and not call.line.peer.established
+        assert call.line.peer.phase.name is PhaseName.GONE and not call.line.peer.established
         assert [ended.reason for ended in call.ui.of(events.Ended)] == [outcome.reason]
         await asyncio.sleep(5)
         assert call.sent() == before
@@ -110,7 +111,7 @@ def test_the_keys_are_wiped_after_a_minute_asleep(tmp_path: Path) -> None:
     async def scene() -> None:
         call = Call(tmp_path)
         dialling = await call.talk()
-        keys = call.line.peer._keys
+        keys = call.line.peer.line.keys
         assert keys is not None
         sleep(call.alice, A_MINUTE_S)
         call.line.send(Channel.AUDIO, bytes(20))

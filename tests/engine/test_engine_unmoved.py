@@ -16,7 +16,7 @@ from p2pcall.engine.node import Line, Node
 from p2pcall.env import Clock
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import HandshakeDone, Happening
+from p2pcall.proto.events import HandshakeDone, ProtocolEvent
 from p2pcall.proto.wire import DatagramType
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the loopback has one address there")
@@ -30,7 +30,7 @@ def key() -> StaticKey:
 
 def node(*bind: str) -> Node:
     made = Node(key(), os.urandom, Clock())
-    driver: Driver[Happening] = Driver.open(bind, 0)
+    driver: Driver[ProtocolEvent] = Driver.open(bind, 0)
     made.attach(driver)
     return made
 
@@ -131,6 +131,45 @@ def test_what_is_forged_to_come_from_the_other_side_moves_no_line() -> None:
     run(story)
 
 
+async def knocked_at(bob: Node, who: Node) -> tuple[Line, Line]:
+    """A line with bob, who is dialled at one of his addresses: its two ends."""
+    called: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
+    bob.on_caller = called.set_result
+    line = who.dial([(DIALLED, bob.driver.port)], None)
+    while not isinstance(await line.signals.get(), HandshakeDone):
+        pass
+    return line, await called
+
+
+def test_a_line_moves_no_other_lines_route() -> None:
+    """Eve has a line of her own, and sends its datagrams from alice's address to another one of bob's."""
+
+    async def story() -> None:
+        bob, alice, line = await in_line()
+        eve = node("127.0.0.1")
+        hers, at_bobs = await knocked_at(bob, eve)
+        routes = bob.driver._routes
+        table = {address: (route.local, route.given_up) for address, route in routes._routes.items()}
+        assert set(table.values()) == {(socket.inet_aton(DIALLED), None)}
+        [sock] = alice.driver._sockets
+        taken = at_bobs.peer.rx_bytes
+        for _ in range(20):
+            hers.peer.nudge(eve.now())
+            [*datagrams] = eve.endpoint.datagrams_to_send(eve.now())
+            for data, _ in datagrams:
+                sock.sendto(data, (ELSEWHERE, bob.driver.port))
+        while at_bobs.peer.rx_bytes == taken:
+            await asyncio.sleep(0)
+        assert at_bobs.peer.line.path.candidate is not None, "it is genuine, and asks to be followed there"
+        now = {address: (route.local, route.given_up) for address, route in routes._routes.items()}
+        assert now == table
+        for one in (line, hers, at_bobs, *bob._lines.values()):
+            one.drop()
+        await asyncio.gather(alice.close(), bob.close(), eve.close())
+
+    run(story)
+
+
 class Bombarded:
     """In the place of a socket that each call tells another ICMP error of, about somebody else."""
 
@@ -153,7 +192,7 @@ class Bombarded:
 
 def test_errors_that_anybody_can_forge_move_no_line() -> None:
     bombarded: Any = Bombarded()
-    driver: Driver[Happening] = Driver([bombarded], 9)
+    driver: Driver[ProtocolEvent] = Driver([bombarded], 9)
     peer = ("192.0.2.9", 9)
     arrived = struct.pack("=I", 3) + 2 * socket.inet_aton(DIALLED)
     driver._routes.heard(peer, bombarded, [(socket.IPPROTO_IP, 8, arrived)])

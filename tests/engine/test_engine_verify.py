@@ -12,8 +12,9 @@ from p2pcall.engine import keys
 from p2pcall.engine.people import People
 from p2pcall.engine.verification import Verification
 from p2pcall.errors import ExitCode
-from p2pcall.store.contacts import Contact, Contacts
+from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts
 from p2pcall.store.home import Home
+from p2pcall.store.identity import fingerprint
 
 KEY, OWN = b"b" * 32, b"m" * 32
 
@@ -191,6 +192,15 @@ def question(folder: Path, public: bytes, claimed: str) -> tuple[Verification, l
 
 def said(asked: Verification) -> str:
     return asyncio.run(asked.same())
+
+
+@pytest.mark.parametrize("claimed", ["bob:1", "10.0.0.5", "bob@192.0.2.7", "[bob]", "::1", "localhost"])
+def test_nobody_is_kept_under_a_name_that_cannot_be_dialled(tmp_path: Path, claimed: str) -> None:
+    asked, told = question(tmp_path, KEY, claimed)
+    begin = fingerprint(KEY)[:SHORT_FINGERPRINT]
+    assert said(asked) == f"{begin} is verified"
+    assert [(one.name, one.public, one.verified) for one in people(tmp_path)[1].all()] == [(begin, KEY, True)]
+    assert [event.name for event in told if isinstance(event, events.Verified)] == [begin]
 
 
 def test_words_that_differ_after_all_take_back_what_was_said_before(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`listen` between calls: what it offers at the question, and that it says that it goes on waiting."""
 
 import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.settings import Answer, MediaSettings
+from p2pcall.engine.station import Station
 
 
 @pytest.mark.parametrize(("video_in", "camera"), [("test", True), ("none", False)])
@@ -49,4 +51,32 @@ def test_with_once_nothing_more_is_waited_for(tmp_path: Path) -> None:
         await task
         assert ui.waits == 0
 
+    run_virtual(scene)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_terminal_that_goes_at_the_question_ends_listen(tmp_path: Path, turns: int) -> None:
+    """Its end is read as a refusal, and the signal comes at the same time."""
+
+    class Gone(FakeUi):
+        def after(self, left: int) -> None:
+            if left:
+                asyncio.get_running_loop().call_soon(self.after, left - 1)
+            else:
+                bob.interrupts._tell("signal")
+
+        def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
+            self.after(turns)
+            return super().ask(incoming, camera=camera)
+
+    async def scene() -> None:
+        nonlocal bob
+        network = Network()
+        bob = station(tmp_path, "bob", Gone("decline"), network, BOB, 2)
+        task = await listening(bob)
+        await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        async with asyncio.timeout(60):
+            assert (await task).reason == "signal"
+
+    bob: Station
     run_virtual(scene)

@@ -13,24 +13,25 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
+from math import inf
 from random import Random
 
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem
-from p2pcall.proto.calling import State
+from p2pcall.proto import phases
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.handshake import CIPHERS, Established
-from p2pcall.proto.happenings import Incoming
-from p2pcall.proto.noise import CipherState
-from p2pcall.proto.sas import Exchange, commitment
-from p2pcall.proto.session import Session
+from p2pcall.proto.events import Incoming
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.exchange import CIPHERS, Established
+from p2pcall.proto.handshake.noise import CipherState
+from p2pcall.proto.handshake.sas import Exchange, commitment
 from p2pcall.proto.wire import Address, DatagramType, DropReason, Suites
 
 MAX_POOL = 64
 MAX_DIALS = 6
-MAX_EVENTS = c.MAX_HAPPENINGS + c.MAX_DATAGRAM_BYTES
+MAX_EVENTS = c.MAX_EVENTS + c.MAX_DATAGRAM_BYTES
 """Happenings that may wait: payloads stop at the bound, a datagram's messages come on top."""
 EVICTIONS = (DropReason.HALF, DropReason.HALF_OPEN)
 """Reasons that count what makes way for a datagram, not the datagram."""
@@ -124,15 +125,15 @@ class Stage:
 
         def established(who: End, remote: End, there: int) -> Established:
             initiator, send = who is ours, int(who is theirs)
-            session = Session(CipherState(cipher, keys[send]), CipherState(cipher, keys[1 - send]), there)
+            ciphers = CipherState(cipher, keys[send]), CipherState(cipher, keys[1 - send])
             public = remote.static.public
             committed = commitment(nonces[1 - send], public, initiator=not initiator)
             exchange = Exchange(initiator, nonces[send], keys[2], committed, public)
-            return Established(session, public, keys[2], "Noise", exchange)
+            return Established(*ciphers, there, public, keys[2], "Noise", exchange)
 
-        peer._establish(established(ours, theirs, index), self.now + 5, self.now)
+        peer.phase._establish(established(ours, theirs, index), theirs.address, self.now)
         line = established(theirs, ours, peer.index)
-        answer = Peer(theirs.endpoint._shared, index, ours.address, line, self.now)
+        answer = phases.answer(theirs.endpoint._state, index, ours.address, line, self.now)
         ours.peers.append(peer)
         theirs.peers.append(answer)
         ours.had_line = theirs.had_line = True
@@ -213,22 +214,27 @@ class Stage:
 
     def _check(self, end: End) -> None:
         endpoint = end.endpoint
-        shared, admission = endpoint._shared, endpoint._admission
+        shared, admission = endpoint._state, endpoint._admission
         assert len(shared.everyone) <= c.MAX_PEERS
         assert len(shared.peers) <= 4 * c.MAX_PEERS
         assert len(shared.outbox) <= c.MAX_OUTBOX_DATAGRAMS
-        assert len(shared.happenings) <= MAX_EVENTS
+        assert len(shared.events) <= MAX_EVENTS
         assert len(admission) <= c.MAX_HALF_OPEN
         assert len(admission._halves) <= c.MAX_HALVES
         assert max(len(admission._limits), len(admission._limits._sites)) <= c.MAX_SOURCES
         assert all(one.failures < c.MAX_CONFIRMATION_FAILURES for one in admission._by_index.values())
         for peer in shared.everyone:
-            control = peer._control
+            if peer.line is None:
+                continue
+            control = peer.line.control
             assert control.unacked <= c.CONTROL_WINDOW + c.CONTROL_RESERVE
             assert len(control._early) <= c.CONTROL_WINDOW
             assert all(seq < control._expected + c.CONTROL_WINDOW for seq in control._early)
-            assert peer._keys is None or len(peer._keys._in) < c.REKEY_FIRST_BYTES
-            assert peer._timing.next_ping <= self.now + c.PING_INTERVAL_S
+            assert len(peer.line.keys._in) < c.REKEY_FIRST_BYTES
+            assert peer.line.timing.next_ping <= self.now + c.PING_INTERVAL_S
             assert peer.sas or peer.state is not State.ACTIVE, "a call whose words are not known"
             assert not peer.sas or peer.state in (State.ACTIVE, State.ENDED)
         endpoint.next_timer()
+        for peer in shared.everyone:
+            at = peer.phase.next_timer()
+            assert shared.timers[peer.index] <= (inf if at is None else at), "a time that would be missed"

@@ -12,8 +12,8 @@ from fuzz_stage import Source
 from fuzz_verbs import Game
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import HandshakeDone, HandshakeFailed
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import HandshakeDone, HandshakeFailed
 
 MAX_INPUT_BYTES = 2048
 

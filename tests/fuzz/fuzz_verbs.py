@@ -10,12 +10,14 @@ from random import Random
 from fuzz_stage import ADDRESSES, STATICS, End, Stage
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
-from p2pcall.proto.calling import CallError
-from p2pcall.proto.control import ControlFull
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.call.table import CallError
 from p2pcall.proto.endpoint import Peer
+from p2pcall.proto.handshake.noise import IKHFS, HandshakeState
+from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import ControlType, Reason
-from p2pcall.proto.noise import IKHFS, HandshakeState
+from p2pcall.proto.phase import PhaseName
 from p2pcall.proto.wire import Address, Channel
 
 STEPS_S = (0.0, 0.001, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 115.0, 120.0, 180.0, 0.06)
@@ -94,12 +96,12 @@ class Game(Stage):
         """A peer shows its nonce, the promised one or another, whether it is its turn or not."""
         end, peer = self._end_with_peer()
         how = self.source.number()
-        exchange = None if peer is None else peer._call._exchange
+        exchange = None if peer is None or peer.line is None else peer.line.call._exchange
         if peer is None or exchange is None:
             return
         nonce = exchange.nonce if how & 1 else self.source.take(c.NONCE_BYTES).ljust(c.NONCE_BYTES, b"\0")
         kind, rest = (ControlType.ACCEPT, b"\3\0") if how & 2 else (ControlType.REVEAL, b"")
-        control = peer._control
+        control = peer.line.control
         frame = b"\0" + control._next_seq.to_bytes(8, "big") + bytes([kind]) + nonce + rest
         control._next_seq += 1
         self._sealed(end, peer, wire.pack_frame(Channel.CONTROL, frame))
@@ -108,7 +110,7 @@ class Game(Stage):
         """Bytes out of nothing, for one of the indexes that there are."""
         source, end = self.source, self._end()
         data = bytearray(source.take(source.number(2) % (c.MAX_HANDSHAKE_DATAGRAM_BYTES + 2)))
-        indexes = [*end.endpoint._shared.peers, *end.endpoint._admission._by_index]
+        indexes = [*end.endpoint._state.peers, *end.endpoint._admission._by_index]
         if indexes and len(data) >= c.DATA_HEADER_BYTES:
             which = indexes[source.below(len(indexes))]
             data[4:8] = which.to_bytes(c.INDEX_BYTES, "big")
@@ -116,8 +118,8 @@ class Game(Stage):
 
     def _sealed(self, end: End, peer: Peer, plaintext: bytes) -> None:
         """What a hostile peer seals for another end."""
-        keys = peer._keys
-        datagram = None if keys is None else keys.epochs.seal(plaintext[: c.MAX_PLAINTEXT_BYTES], self.now)
+        alive = peer.line is not None and peer.phase.name is not PhaseName.GONE
+        datagram = None if not alive else peer.line.epochs.seal(plaintext[: c.MAX_PLAINTEXT_BYTES], self.now)
         if datagram is None:
             return
         self._genuine[datagram] = None
@@ -146,9 +148,9 @@ class Game(Stage):
         """A control message whose turn it is, or one a few places off."""
         source = self.source
         end, peer = self._end_with_peer()
-        if peer is None:
+        if peer is None or peer.line is None:
             return
-        control = peer._control
+        control = peer.line.control
         ahead = source.number()
         seq = control._next_seq + (ahead if ahead < 2 * c.CONTROL_WINDOW else 0)
         kind, size = source.number(), source.number()
@@ -162,9 +164,9 @@ class Game(Stage):
         """A rekeying message in its parts, true or not, all of them or all but one, once or twice."""
         source = self.source
         end, peer = self._end_with_peer()
-        keys = None if peer is None else peer._keys
-        if peer is None or keys is None:
+        if peer is None or peer.line is None or peer.phase.name is PhaseName.GONE:
             return
+        keys = peer.line.keys
         how, left_out = source.number(), source.number()
         which = 1 if peer.initiator else 2
         if peer.initiator and how & 1:
@@ -177,7 +179,7 @@ class Game(Stage):
             message = state.write_message(source.take(4).ljust(4, b"\0"))
         else:
             message = Random(how).randbytes(c.REKEY_FIRST_BYTES if which == 1 else c.REKEY_SECOND_BYTES)
-        control = peer._control
+        control = peer.line.control
         for part, at in enumerate(range(0, len(message), c.REKEY_PART_BYTES)):
             if part != left_out:
                 body = bytes([which, part]) + message[at : at + c.REKEY_PART_BYTES]
@@ -226,7 +228,7 @@ class Game(Stage):
             lambda: peer.send_control(ControlType.MEDIA, b"\1", now),
             lambda: peer.send_control(64, b"x" * (how & 63), now),
             lambda: peer.nudge(now),
-            lambda: peer.close(now),
+            lambda: peer.close(),
             lambda: self.dial(how & 1, how >> 1 & 1 ^ 1, known=bool(how & 16)),
         ]
         try:

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
-from p2pcall.proto.calling import TABLE, Input, State, remote
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.call.table import TABLE, Input, State, remote
 from p2pcall.proto.endpoint import Endpoint, StaticKey
+from p2pcall.proto.line.replay import ReplayWindow
 from p2pcall.proto.messages import pack_greeting, parse_greeting
-from p2pcall.proto.replay import ReplayWindow
 from p2pcall.proto.wire import DropReason
 
 STATIC = StaticKey.from_private(bytes(range(32)))

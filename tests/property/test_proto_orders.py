@@ -15,22 +15,23 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import sas, wire
-from p2pcall.proto.calling import TABLE, Input, State
-from p2pcall.proto.dialling import Dialling
-from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.handshake import Established
-from p2pcall.proto.happenings import (
+from p2pcall.proto import phases, wire
+from p2pcall.proto.admission.dial import Dial
+from p2pcall.proto.call.table import TABLE, Input, State
+from p2pcall.proto.endpoint import Endpoint, StaticKey
+from p2pcall.proto.events import (
     Accepted,
     Ended,
-    Happening,
     Incoming,
+    ProtocolEvent,
     RemoteRinging,
     Revealed,
 )
+from p2pcall.proto.handshake import sas
+from p2pcall.proto.handshake.exchange import Established, Local
+from p2pcall.proto.handshake.noise import AESGCM, CipherState
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
-from p2pcall.proto.noise import AESGCM, CipherState
-from p2pcall.proto.session import Session
 from p2pcall.proto.wire import Address, Channel, Suites
 
 OURS, THEIRS = (StaticKey.from_private(bytes([number]) * c.KEY_BYTES) for number in (1, 2))
@@ -87,8 +88,8 @@ TRIPLED = [*GOOD, *{one.kind: one for one in BAD if one.kind != ControlType.MEDI
 
 
 @cache
-def dial() -> Dialling:
-    return Dialling(OURS, Random(2).randbytes, 1, Suites.AESGCM, [THERE], NOW, lambda now: 0)
+def dial() -> Dial:
+    return Dial(Local(OURS, Random(2).randbytes), 1, Suites.AESGCM, [THERE], NOW, lambda now: 0)
 
 
 @cache
@@ -96,15 +97,12 @@ def endpoint() -> Endpoint:
     return Endpoint(OURS, Random(1).randbytes, aes=True)
 
 
-def sessions() -> tuple[Session, Session]:
-    """Ours and theirs of one line."""
-    return (
-        Session(CipherState(AESGCM, ONE), CipherState(AESGCM, TWO), 7),
-        Session(CipherState(AESGCM, TWO), CipherState(AESGCM, ONE), 0),
-    )
+def remote() -> Session:
+    """The other side's end of a line."""
+    return Session(CipherState(AESGCM, TWO), CipherState(AESGCM, ONE), 0)
 
 
-unused = cache(sessions)
+unused = cache(remote)
 """Where nothing is sealed or opened."""
 
 
@@ -116,13 +114,16 @@ class Side:
         self.initiator = initiator
         self.sealed = sealed
         self._seq = 0
-        session, self._remote = sessions() if sealed else unused()
+        self._remote = remote() if sealed else unused()
         committed = sas.commitment(THEIR_NONCE, THEIRS.public, initiator=not initiator)
         exchange = sas.Exchange(initiator, OUR_NONCE, HASH, committed, THEIRS.public)
-        line = Established(session, THEIRS.public, HASH, "Noise", exchange)
-        self.peer = Peer(there._shared, there._new_index(), THERE, dial() if initiator else line, NOW)
+        ciphers = CipherState(AESGCM, ONE), CipherState(AESGCM, TWO)
+        line = Established(*ciphers, 7, THEIRS.public, HASH, "Noise", exchange)
         if initiator:
-            self.peer._establish(line, NOW + 5, NOW)
+            self.peer = phases.connect(there._state, there._new_index(), THERE, dial(), NOW)
+            self.peer.phase._establish(line, THERE, NOW)
+        else:
+            self.peer = phases.answer(there._state, there._new_index(), THERE, line, NOW)
         self.told()
 
     def hear(self, said: Sequence[Said], how: str = "each in its record") -> None:
@@ -134,9 +135,8 @@ class Side:
         if how == "the last one first":
             frames.reverse()
         if not self.sealed:
-            assert self.peer._keys is not None
             for frame in frames:
-                self.peer._receive_frame(self.peer._keys, Channel.CONTROL, frame, THERE, NOW)
+                self.peer.phase._receive_own(Channel.CONTROL, frame, THERE, NOW)
             return
         packed = [wire.pack_frame(Channel.CONTROL, frame) for frame in frames]
         for plaintext in [b"".join(packed)] if how == "all in one record" else packed:
@@ -144,7 +144,7 @@ class Side:
             sealed[4:8] = self.peer.index.to_bytes(4, "big")
             endpoint().receive_datagram(bytes(sealed), THERE, NOW)
 
-    def told(self) -> list[Happening]:
+    def told(self) -> list[ProtocolEvent]:
         """What the owner is told, all of it about this peer; and what leaves, leaves."""
         there, out = endpoint(), []
         while (happening := there.next_event()) is not None:
@@ -163,9 +163,9 @@ class Side:
         self.peer.hangup(Reason.HUNG_UP, NOW)
         if self.sealed:
             there.datagrams_to_send(NOW)
-        self.peer.close(NOW)
+        self.peer.close()
         self.told()
-        assert not there._shared.peers
+        assert not there._state.peers
 
 
 def at(place: str, *, sealed: bool = True) -> Side:
@@ -236,7 +236,7 @@ def expected(initiator: bool, state: State, said: Sequence[Said]) -> tuple[State
     return state, told
 
 
-def names(told: list[Happening]) -> Iterator[str]:
+def names(told: list[ProtocolEvent]) -> Iterator[str]:
     for happening in told:
         match happening:
             case Ended(_, reason, _):

@@ -8,9 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, rekey, wire
-from p2pcall.proto.control import Control
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, StaticKey
+from p2pcall.proto.handshake.noise import AESGCM, CHACHAPOLY, Cipher, CipherState
+from p2pcall.proto.line import rekey
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.path import Path
+from p2pcall.proto.line.session import Session
+from p2pcall.proto.line.timing import Timing, pack_ping, parse_pong
 from p2pcall.proto.messages import (
     Reason,
     pack_name,
@@ -21,10 +27,6 @@ from p2pcall.proto.messages import (
     parse_reveal,
     parse_ringing,
 )
-from p2pcall.proto.noise import AESGCM, CHACHAPOLY, Cipher, CipherState
-from p2pcall.proto.path import Path
-from p2pcall.proto.session import Session
-from p2pcall.proto.timing import Timing, pack_ping, parse_pong
 from p2pcall.proto.wire import DatagramType, DropReason, PatternId, Suites
 
 u8 = st.integers(0, c.MAX_U8)

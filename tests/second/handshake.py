@@ -33,6 +33,8 @@ PART_BYTES = {XX: 650, IK: 690}
 RESPONSE_BYTES = {XX: 1232, IK: 1184}
 CONFIRMATION_BYTES = {XX: 72, IK: 24}
 PROLOGUE = b"p2pcall/3 initiator responder"
+EPOCH_US = 600_000_000
+HINTS = 4
 
 
 def pair_key(private: X25519PrivateKey, remote: bytes, initiator: bytes, responder: bytes) -> bytes:
@@ -44,6 +46,12 @@ def hide(pair: bytes, nonce: bytes, hidden_or_not: bytes) -> bytes:
     """The time of a knock, hidden or found again."""
     mask = hmac256(pair, nonce)[:8]
     return bytes(one ^ other for one, other in zip(hidden_or_not, mask, strict=True))
+
+
+def hint(pair: bytes, time_us: int, place: int) -> bytes:
+    """With what the nonce of a knock at this time begins."""
+    made = hmac256(pair, struct.pack(">Q", time_us // EPOCH_US))
+    return made[4 * place : 4 * place + 4]
 
 
 def initiation_header(pattern: int, offered: int, suite: int, index: int) -> bytes:
@@ -77,6 +85,7 @@ class Dial:
         self._responder = responder
         self._token = self._chosen.token
         self._last_time = 0
+        self._hint = b""
         self._cookie: bytes | None = None
         self._header = b""
         self._message_1 = b""
@@ -84,13 +93,15 @@ class Dial:
 
     def knock(self) -> bytes:
         nonce = self._chosen.knock_nonce or os.urandom(16)
-        head = bytes((KNOCK, VERSION, self.pattern, self._offered)) + u32(self.index) + self._token + nonce
+        head = bytes((KNOCK, VERSION, self.pattern, self._offered)) + u32(self.index) + self._token
         if self._responder is None:
-            return head + self._chosen.hidden_time + bytes(28) + self._chosen.tag
+            return head + nonce + self._chosen.hidden_time + bytes(28) + self._chosen.tag
         pair = pair_key(self._static, self._responder, public_of(self._static), self._responder)
         now = self._chosen.time_us or time.time_ns() // 1000
         self._last_time = max(now, self._last_time + 1)
-        head += hide(pair, nonce, struct.pack(">Q", self._last_time)) + bytes(28)
+        self._hint = self._hint or hint(pair, self._last_time, self.index % HINTS)
+        nonce = self._hint + nonce[4:]
+        head += nonce + hide(pair, nonce, struct.pack(">Q", self._last_time)) + bytes(28)
         return head + hmac256(pair, head)[:16]
 
     def take_cookie(self, data: bytes) -> bool:

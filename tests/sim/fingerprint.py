@@ -2,7 +2,8 @@
 
 It walks all objects of the program that can be reached, each once, so it costs the same however they refer to each
 other. What is meant to change is left out by name: the counters of drops, the budget for trying contacts' keys, which
-a hostile knock uses up, and the cookies' secrets, which go by the clock and are made when they are first asked for.
+a hostile knock uses up, the contacts' hints, which are made for the time of day as knocks come, and the cookies'
+secrets, which go by the clock and are made when they are first asked for.
 What is not ours (functions, native keys) counts by identity.
 """
 
@@ -10,7 +11,7 @@ from collections import deque
 from enum import Enum
 from typing import Any
 
-MEANT_TO_CHANGE = frozenset({"dropped", "_dropped", "_trials", "_secrets", "_since"})
+MEANT_TO_CHANGE = frozenset({"dropped", "_dropped", "_trials", "_hints", "_secrets", "_since"})
 _PLAIN = (int, float, str, bytes, type(None), Enum)
 _names: dict[type, tuple[str, ...]] = {}
 

@@ -11,9 +11,10 @@ from netem import ALICE, BOB, Node, Pair, World, call, two
 from opening import Opening
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, wire
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.happenings import Message, Payload
+from p2pcall.proto.events import Message, Payload
 from p2pcall.proto.wire import Address, Channel, DatagramType
 
 STRANGER: Address = ("203.0.113.66", 6666)
@@ -27,8 +28,7 @@ STEPS = ("knock", "cookie", "parts", "response", "confirmation")
 
 def seal(peer: Peer, plaintext: bytes, now: float) -> bytes:
     """A datagram that the peer's code never makes."""
-    assert peer._keys is not None
-    datagram = peer._keys.epochs.seal(plaintext, now)
+    datagram = peer.line.keys.epochs.seal(plaintext, now)
     assert datagram is not None
     return datagram
 
@@ -77,7 +77,7 @@ def finish(upto: str, dial: Opening) -> None:
     for take in takes[STEPS.index(upto) :]:
         take()
     assert dial.peer.established
-    assert any(peer.established for peer in dial.theirs._shared.everyone)
+    assert any(peer.established for peer in dial.theirs._state.everyone)
 
 
 def talk(pair: Pair) -> None:
@@ -99,7 +99,7 @@ def scene(name: str) -> Scene:
     upto = {"anyone": "knock", "contacts": "parts", "dialling": "parts", "half-open": "confirmation"}[name]
     world, alice, bob, dial = opened(upto, known=name == "contacts", contacts=name == "contacts")
     end = alice if name == "dialling" else bob
-    indexes = [*end.endpoint._shared.peers, *end.endpoint._admission._by_index]
+    indexes = [*end.endpoint._state.peers, *end.endpoint._admission._by_index]
     return Scene(end.endpoint, indexes, world.now, lambda: finish(upto, dial))
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import mlkem
 
 from p2pcall.net.pump import pump
-from p2pcall.proto import kem
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.happenings import Happening, Incoming
+from p2pcall.proto.events import Incoming, ProtocolEvent
+from p2pcall.proto.handshake import kem
 from p2pcall.proto.wire import Address
 
 
@@ -97,8 +97,8 @@ class Node:
     endpoint: Endpoint
     address: Address
     static: StaticKey
-    told: list[Happening] = field(default_factory=list)
-    on_event: Callable[[Happening, float], None] = lambda happening, now: None
+    told: list[ProtocolEvent] = field(default_factory=list)
+    on_event: Callable[[ProtocolEvent, float], None] = lambda happening, now: None
 
     def of(self, kind: type[Any]) -> list[Any]:
         """What was told of one kind."""
@@ -131,7 +131,7 @@ class World:
     def _send(self, node: Node, data: bytes, destination: Address, now: float) -> None:
         self.network.send(data, node.address, destination, now)
 
-    def _tell(self, node: Node, happening: Happening) -> None:
+    def _tell(self, node: Node, happening: ProtocolEvent) -> None:
         node.told.append(happening)
         node.on_event(happening, self.now)
 

@@ -12,7 +12,7 @@ from opening import Opening
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.endpoint import Endpoint
-from p2pcall.proto.happenings import Ended
+from p2pcall.proto.events import Ended
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
 
@@ -65,9 +65,9 @@ def test_no_address_gets_more_than_came_from_it_before_there_is_a_line(known: bo
         account.hear(dial.confirmation, VICTIM, now)
     assert bob.endpoint.dropped[DropReason.ADDRESS] == 100
     assert account.went[VICTIM] == cookies, "parts and confirmations have brought nothing"
-    assert not bob.endpoint._shared.peers
+    assert not bob.endpoint._state.peers
     dial.confirm()
-    (peer,) = bob.endpoint._shared.everyone
+    (peer,) = bob.endpoint._state.everyone
     assert peer.address == ALICE
     bob.endpoint.datagrams_to_send(now)
     print(f"of {account.came[VICTIM]} bytes that bore the victim's address {cookies} came back")
@@ -174,10 +174,10 @@ def test_address_that_agrees_again_gets_media_again() -> None:
     talk(pair, 20)
     pair.world.network.refuse = lambda sent: sent.destination == ALICE
     talk(pair, 40)
-    assert pair.theirs._path.lapsed
+    assert pair.theirs.line.path.lapsed
     pair.world.network.refuse = lambda sent: False
     talk(pair, 3)
-    assert not pair.theirs._path.lapsed
+    assert not pair.theirs.line.path.lapsed
     before = len(pair.world.network.log)
     talk(pair, 1)
     media = [one for one in pair.world.network.log[before:] if one.destination == ALICE]

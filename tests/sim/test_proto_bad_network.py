@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from netem import BOB, CLEAN, Conditions, call, two
 
-from p2pcall.proto.calling import State
+from p2pcall.proto.call.table import State
 from p2pcall.proto.constants import LOST_TIMEOUT_S
-from p2pcall.proto.happenings import Ended, HandshakeDone, Incoming, Message, Payload
+from p2pcall.proto.events import Ended, HandshakeDone, Incoming, Message, Payload
 from p2pcall.proto.messages import Reason
 
 bad_conditions = st.builds(

@@ -4,8 +4,8 @@ import pytest
 from netem import ALICE, BOB, Conditions, Network, Pair, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import CallError, State, glare_winner
-from p2pcall.proto.happenings import (
+from p2pcall.proto.call.table import CallError, State, glare_winner
+from p2pcall.proto.events import (
     Accepted,
     Ended,
     HandshakeDone,
@@ -25,7 +25,7 @@ def silence(network: Network) -> None:
 
 
 def gone(pair: Pair) -> bool:
-    return not pair.alice.endpoint._shared.peers and not pair.bob.endpoint._shared.peers
+    return not pair.alice.endpoint._state.peers and not pair.bob.endpoint._state.peers
 
 
 @pytest.mark.parametrize(
@@ -255,11 +255,11 @@ def test_ringing_may_last() -> None:
 def test_closed_peer_vanishes_without_a_word() -> None:
     pair = call()
     sent, told = len(pair.world.network.log), len(pair.alice.told)
-    pair.ours.close(pair.world.now)
-    pair.ours.close(pair.world.now)
-    pair.ours.flush(pair.world.now)
-    pair.ours.handle_timer(pair.world.now + 100)
-    assert pair.ours.next_timer() is None
+    pair.ours.close()
+    pair.ours.close()
+    pair.ours.phase.flush(pair.world.now)
+    pair.ours.phase.handle_timer(pair.world.now + 100)
+    assert pair.ours.phase.next_timer() is None
     pair.world.pump()
     assert (len(pair.world.network.log), len(pair.alice.told)) == (sent, told)
     assert pair.alice.endpoint.idle

@@ -8,10 +8,11 @@ from netem import ALICE, BOB, two
 from opening import Opening
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import noise, wire
+from p2pcall.proto import wire
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import HandshakeDone
-from p2pcall.proto.kem import KemPair
+from p2pcall.proto.events import HandshakeDone
+from p2pcall.proto.handshake import noise
+from p2pcall.proto.handshake.kem import KemPair
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId, Suites
 
 EVE = StaticKey.from_private(bytes(range(32)))

@@ -8,10 +8,10 @@ from netem import ALICE, BOB, Conditions, Sent, call, line, two
 from opening import Opening
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.cookie import Mac, hide_time, pair_key
+from p2pcall.proto.admission.cookie import Mac, hide_time, pair_key
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import Ended, HandshakeDone, HandshakeFailed, Incoming, Payload
+from p2pcall.proto.events import Ended, HandshakeDone, HandshakeFailed, Incoming, Payload
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, DatagramType, DropReason
 
@@ -349,7 +349,7 @@ def test_silent_handshakes_do_not_keep_a_caller_out() -> None:
     ours = alice.endpoint.dial([BOB], world.now)
     world.run(0.1)
     assert bob.of(Ended) == [Ended(silent[0], Reason.SILENT, remote=False)], "the oldest makes way"
-    assert len(bob.endpoint._shared.peers) == c.MAX_PEERS
+    assert len(bob.endpoint._state.peers) == c.MAX_PEERS
     ours.invite("alice", True, True, world.now)
     assert world.run(0.1, lambda: bool(bob.of(Incoming)))
     assert DropReason.FULL not in bob.endpoint.dropped
@@ -400,7 +400,7 @@ def test_undrained_outbox_drops_its_oldest() -> None:
 
 def test_undrained_happenings_drop_payloads_but_no_goodbye() -> None:
     pair = call()
-    for _ in range(c.MAX_HAPPENINGS + 5):
+    for _ in range(c.MAX_EVENTS + 5):
         pair.ours.send(3, b"", pair.world.now)
         ((data, _),) = pair.alice.endpoint.datagrams_to_send(pair.world.now)
         pair.bob.endpoint.receive_datagram(data, ALICE, pair.world.now)
@@ -430,7 +430,7 @@ def test_wall_clock_that_stands_or_goes_back_does_not_stop_the_knocks() -> None:
         bob.endpoint.contacts([static.public])
         for number in range(5):
             now = world.now + number
-            Opening(ours, bob.endpoint, ALICE, BOB, now, bob.static.public).get_cookie().peer.close(now)
+            Opening(ours, bob.endpoint, ALICE, BOB, now, bob.static.public).get_cookie().peer.close()
         assert not bob.endpoint.dropped
 
 
@@ -440,7 +440,7 @@ def test_knocks_bear_the_time_of_day() -> None:
         StaticKey.from_private(bytes(range(32))), Random(1).randbytes, wall=lambda now: now + 1.7e9
     )
     opening = Opening(ours, bob.endpoint, ALICE, BOB, world.now, bob.static.public)
-    mac = Mac(pair_key(bob.static, ours._static.public, initiator=False))
+    mac = Mac(pair_key(bob.static, ours._state.local.static.public, initiator=False))
     time = hide_time(mac, opening.knock[16:32], opening.knock[32:40])
     assert int.from_bytes(time, "big") == (world.now + 1.7e9) * 1_000_000
 

@@ -7,8 +7,8 @@ from opening import damage
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Incoming, Message
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Incoming, Message
 from p2pcall.proto.wire import Channel, DropReason
 
 
@@ -56,7 +56,7 @@ def inject(pair: Pair, plaintext: bytes) -> None:
 
 
 def control(pair: Pair, kind: int, body: bytes) -> None:
-    seq = pair.theirs._control._expected
+    seq = pair.theirs.line.control._expected
     inject(pair, wire.pack_frame(Channel.CONTROL, b"\0" + seq.to_bytes(8, "big") + bytes([kind]) + body))
 
 
@@ -131,7 +131,7 @@ def test_padding_and_empty_records_keep_the_line_alive_and_say_nothing() -> None
     inject(pair, b"")
     inject(pair, bytes(c.MAX_PLAINTEXT_BYTES))
     assert not pair.bob.endpoint.dropped
-    assert pair.theirs._silence.lost_at == pair.world.now + c.LOST_TIMEOUT_S
+    assert pair.theirs.line.liveness.lost_at == pair.world.now + c.LOST_TIMEOUT_S
 
 
 def test_many_frames_in_one_record_are_all_read() -> None:

@@ -34,9 +34,9 @@ from opening import Opening, damage, flips, plain_damage
 from p2pcall.media.packets import parse_fragment
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.calling import State
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.happenings import HandshakeDone, Incoming, Message, Payload
+from p2pcall.proto.events import HandshakeDone, Incoming, Message, Payload
 from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
@@ -67,7 +67,7 @@ def test_random_datagrams_leave_no_trace(name: str) -> None:
 
 def test_knocks_of_strangers_who_know_the_key_leave_no_trace() -> None:
     at = scene("contacts")
-    public = at.endpoint._static.public
+    public = at.endpoint._state.local.static.public
     hand_over(at.endpoint, knocks_of_strangers(Random(1), 5000, public), STRANGER, at.now)
     assert at.endpoint.dropped.keys() <= {DropReason.TAG, DropReason.PATTERN, DropReason.RATE}
     at.go_on()
@@ -191,7 +191,7 @@ def test_replayed_opening_from_its_own_address_makes_no_second_line() -> None:
             for answer, _ in node.endpoint.datagrams_to_send(pair.world.now):
                 assert answer[0] in (DatagramType.COOKIE, DatagramType.RESPONSE)
     for node in (pair.alice, pair.bob):
-        assert len(node.endpoint._shared.everyone) == 1
+        assert len(node.endpoint._state.everyone) == 1
         assert len(node.endpoint._admission) <= 1
     talk(pair)
 
@@ -225,7 +225,7 @@ def test_records_of_one_session_are_nothing_to_another() -> None:
     }
 
     def crossed(to: Endpoint) -> Iterator[bytes]:
-        for index in to._shared.peers:
+        for index in to._state.peers:
             for peer, sealed in records.items():
                 own = sealed[0][4:8]
                 if own != index.to_bytes(c.INDEX_BYTES, "big"):
@@ -242,7 +242,7 @@ def test_records_of_one_session_are_nothing_to_another() -> None:
     assert handed >= SHARES["crossed"]
     for ours, theirs in peers:
         ours.send_control(64, b"still here", world.now)
-        assert world.run(1, lambda ours=ours: ours._control.settled)
+        assert world.run(1, lambda ours=ours: ours.line.control.settled)
         assert theirs.state is State.ACTIVE
 
 
@@ -269,7 +269,7 @@ def test_parts_of_two_initiations_make_none(known: bool) -> None:
                 answer = response[:4] + index + response[8:]
                 assert hand_over(alice.endpoint, [answer], BOB, world.now), "... that fits neither dial"
         bob.endpoint.handle_timer(world.now + c.HALF_TIMEOUT_S)
-    assert not bob.endpoint._shared.peers
+    assert not bob.endpoint._state.peers
     assert set(bob.endpoint.dropped) <= {DropReason.HANDSHAKE, DropReason.HEADER, DropReason.HALF}
     for dial in (one, other):
         dial.get_response().get_confirmation().confirm()
@@ -339,17 +339,17 @@ def test_call_over_a_bad_network_is_the_same_with_forgeries_of_each_datagram() -
 def play_sealed(pair: Pair, random: Random, count: int) -> int:
     """So many records of a hostile peer's; after each, what must be true of the other end."""
     theirs, bob, world = pair.theirs, pair.bob.endpoint, pair.world
-    shared, receiver = bob._shared, Receiver(Source(b""))
+    shared, receiver = bob._state, Receiver(Source(b""))
     for number in range(count):
-        plaintext = hostile_plaintext(random, theirs._control._expected)
+        plaintext = hostile_plaintext(random, theirs.line.control._expected)
         frames = wire.parse_frames(plaintext)
         whole = 1 if isinstance(frames, DropReason) else len(frames) + c.CONTROL_WINDOW
         dropped = bob.dropped.total()
         bob.receive_datagram(seal(pair.ours, plaintext, world.now), ALICE, world.now)
         assert bob.dropped.total() - dropped <= whole
-        assert len(theirs._control._early) <= c.CONTROL_WINDOW
-        assert theirs._keys is not None and len(theirs._keys._in) < c.REKEY_FIRST_BYTES
-        assert len(shared.happenings) <= c.MAX_DATAGRAM_BYTES
+        assert len(theirs.line.control._early) <= c.CONTROL_WINDOW
+        assert len(theirs.line.keys._in) < c.REKEY_FIRST_BYTES
+        assert len(shared.events) <= c.MAX_DATAGRAM_BYTES
         assert len(shared.peers) <= 2 + 4
         while (told := bob.next_event()) is not None:
             if isinstance(told, Payload):
@@ -383,22 +383,22 @@ def test_hostile_peer_does_not_touch_another_line_at_the_same_end() -> None:
     bob, random = ends[1][0], Random(4)
 
     def untouched() -> list[object]:
-        return [fingerprint([peer._control, peer._call, peer._keys.epochs]) for _, peer in honest]
+        return [fingerprint([peer.line.control, peer.line.call, peer.line.keys.epochs]) for _, peer in honest]
 
     before = untouched()
     for _ in range(2000):
-        plaintext = hostile_plaintext(random, victim._control._expected)
+        plaintext = hostile_plaintext(random, victim.line.control._expected)
         bob.receive_datagram(seal(hostile, plaintext, world.now), ALICE, world.now)
         while bob.next_event() is not None:
             pass
     bob.receive_datagram(
-        seal(hostile, message(victim._control._expected, 5, b"\1"), world.now), ALICE, world.now
+        seal(hostile, message(victim.line.control._expected, 5, b"\1"), world.now), ALICE, world.now
     )
     assert victim.state is State.ENDED
     assert untouched() == before
     for ours, theirs in honest:
         ours.send_control(64, b"still here", world.now)
-        assert world.run(1, lambda ours=ours: ours._control.settled)
+        assert world.run(1, lambda ours=ours: ours.line.control.settled)
         assert theirs.state is State.ACTIVE
 
 

@@ -8,14 +8,14 @@ import pytest
 from netem import ALICE, BOB, Conditions, Pair, Sent, call
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.epochs import Epoch
-from p2pcall.proto.happenings import Ended, Payload, Reconnected, Reconnecting
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Payload, Reconnected, Reconnecting
+from p2pcall.proto.handshake.noise import CipherState
+from p2pcall.proto.line.epochs import Epoch
+from p2pcall.proto.line.rekey import Rekey
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.noise import CipherState
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.rekey import Rekey
-from p2pcall.proto.session import Session
 from p2pcall.proto.wire import Channel, DatagramType, DropReason
 
 VOICE = bytes(215)
@@ -23,8 +23,7 @@ LOSS = 0.02
 
 
 def epoch(peer: Peer) -> Epoch:
-    assert peer._keys is not None
-    return peer._keys.epochs.current
+    return peer.line.keys.epochs.current
 
 
 def talk(pair: Pair, seconds: float, each: Callable[[], None] = lambda: None) -> list[int]:
@@ -92,7 +91,7 @@ def test_ten_hours_with_new_keys_every_two_minutes_have_no_gap() -> None:
     assert not [happening for happening in wire.told if isinstance(happening, Ended | Reconnecting)]
     for node in (pair.alice, pair.bob):
         assert node.endpoint.dropped == {}
-        assert len(node.endpoint._shared.peers) <= 3, "its own index, the running epoch's, the previous one's"
+        assert len(node.endpoint._state.peers) <= 3, "its own index, the running epoch's, the previous one's"
 
 
 @pytest.mark.parametrize("loss", [0.0, LOSS])

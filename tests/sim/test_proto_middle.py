@@ -7,9 +7,9 @@ import pytest
 from netem import ALICE, BOB, Node, Sent, World, two
 from opening import Opening
 
-from p2pcall.proto.calling import State
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.happenings import Accepted, HandshakeDone, HandshakeFailed, Incoming, Message
+from p2pcall.proto.events import Accepted, HandshakeDone, HandshakeFailed, Incoming, Message
 from p2pcall.proto.wire import Address, DatagramType
 
 MALLORY: Address = ("203.0.113.1", 1)

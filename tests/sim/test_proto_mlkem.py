@@ -5,8 +5,8 @@ from random import Random
 import mlkem
 import pytest
 
-from p2pcall.proto import kem
-from p2pcall.proto.kem import KemPair
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.kem import KemPair
 
 
 @pytest.mark.parametrize("seed", range(5))

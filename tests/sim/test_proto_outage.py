@@ -4,8 +4,8 @@ import pytest
 from netem import ALICE, BOB, Conditions, Pair, call, line
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Ended, Message, Payload, Reconnected, Reconnecting
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Ended, Message, Payload, Reconnected, Reconnecting
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, Channel
 
@@ -86,16 +86,15 @@ def test_outage_in_the_middle_of_a_rekeying_does_not_end_the_call() -> None:
     pair = call()
     born = pair.ours.session_start
     pair.world.run(c.REKEY_AFTER_S - c.REKEY_LEAD_S - 0.1)
-    pair.world.run(1, lambda: pair.ours._control.unacked > 0)
+    pair.world.run(1, lambda: pair.ours.line.control.unacked > 0)
     assert pair.world.now == pytest.approx(born + c.REKEY_AFTER_S - c.REKEY_LEAD_S, abs=0.1)
     pair.world.run(0.05)  # some parts have arrived, and both were heard just now
-    assert pair.ours._control.unacked > 0
+    assert pair.ours.line.control.unacked > 0
     down(pair)
     pair.world.run(58.9)
     up(pair)
     pair.world.run(5)
-    assert pair.ours._keys is not None
-    assert pair.ours._keys.epochs.current.born > born
+    assert pair.ours.line.keys.epochs.current.born > born
     pair.world.run(300)
     assert pair.ours.state is pair.theirs.state is State.ACTIVE
 

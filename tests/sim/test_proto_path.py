@@ -5,11 +5,11 @@ from random import Random
 from netem import ALICE, BOB, Pair, Sent, World, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Incoming, Payload
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Incoming, Payload
+from p2pcall.proto.line.path import Path
+from p2pcall.proto.line.timing import pack_ping
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.path import Path
-from p2pcall.proto.timing import pack_ping
 from p2pcall.proto.wire import Address, Channel, DatagramType, pack_frame
 
 VICTIM: Address = ("203.0.113.9", 53)
@@ -46,8 +46,7 @@ def expect_no_more_than_came(world: World, address: Address) -> None:
 
 def seal(pair: Pair, plaintext: bytes) -> bytes:
     """A datagram of Alice's as her code never makes one."""
-    assert pair.ours._keys is not None
-    datagram = pair.ours._keys.epochs.seal(plaintext, pair.world.now)
+    datagram = pair.ours.line.keys.epochs.seal(plaintext, pair.world.now)
     assert datagram is not None
     return datagram
 

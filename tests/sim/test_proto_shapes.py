@@ -13,7 +13,7 @@ from p2pcall.media.packets import pack_fragment as pack
 from p2pcall.media.packets import split_frame, video_payload_bytes
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.proto import constants as c
-from p2pcall.proto.happenings import Incoming, Message
+from p2pcall.proto.events import Incoming, Message
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel, DatagramType
 

@@ -10,9 +10,11 @@ from netem import ALICE, BOB, Node, World, call, two
 from opening import IN_A_KNOCK, Opening, expect_no_trace, flips, plain_damage
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, noise, wire
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.happenings import HandshakeDone, Incoming
+from p2pcall.proto.events import HandshakeDone, Incoming
+from p2pcall.proto.handshake import noise
 from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId
 
 STRANGER: Address = ("203.0.113.66", 6666)
@@ -80,8 +82,9 @@ def test_stranger_gets_not_one_byte_under_reach_contacts() -> None:
     recorded = opening(world, alice, bob).run()
     bob.endpoint.datagrams_to_send(world.now)
     heard = [recorded.knock, *recorded.parts, recorded.confirmation, recorded.cookie, recorded.response]
-    recorded.peer.close(world.now)
-    bob.endpoint._shared.peers.clear()
+    recorded.peer.close()
+    for peer in bob.endpoint._state.everyone:
+        peer.close()
     handed, came_back = said_to_strangers(bob.endpoint, all_kinds(world, bob, heard), world.now)
     assert (handed, came_back) == (10_000, 0)
     assert sum(bob.endpoint.dropped.values()) == handed
@@ -102,7 +105,8 @@ def test_replay_of_a_contacts_own_datagrams_gets_not_one_byte(part: str) -> None
     world, alice, bob = contacts_only()
     recorded = opening(world, alice, bob).run()
     bob.endpoint.datagrams_to_send(world.now)
-    bob.endpoint._shared.peers.clear()
+    for peer in bob.endpoint._state.everyone:
+        peer.close()
     value = getattr(recorded, part)
     replayed = list(value) if isinstance(value, tuple) else [value]
     assert said_to_strangers(bob.endpoint, iter(replayed * 50), world.now)[1] == 0
@@ -240,7 +244,7 @@ def test_half_open_handshake_takes_less_than_8_kib(known: bool) -> None:
     for number in range(c.MAX_HALF_OPEN + 1):
         expected = bob.static.public if known else None
         home: Address = (f"198.51.100.{number}", 1)
-        dialled.append(Opening(eve(number), bob.endpoint, home, BOB, world.now + number, expected))
+        dialled.append(Opening(eve(number), bob.endpoint, home, BOB, world.now + number / 10, expected))
     dialled[0].get_cookie().get_parts().get_response()
     for one in dialled[1:]:
         one.get_cookie().get_parts()
@@ -366,7 +370,7 @@ def test_damaged_part_makes_no_line_and_the_honest_one_still_does(number: int, k
             assert not known, "the first message of XXhfs is in the clear, so there is an answer, ..."
             alice.endpoint.receive_datagram(response, BOB, world.now)
             assert not honest.peer.established, "... which fits no dial"
-    assert not bob.endpoint._shared.peers
+    assert not bob.endpoint._state.peers
     assert world.run(1, lambda: bool(bob.of(HandshakeDone)))
 
 

@@ -14,8 +14,8 @@ from hostile import STRANGER, opened, talk
 from netem import ALICE, BOB, CLEAN, Node, Pair, World, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import State
-from p2pcall.proto.happenings import Incoming, Reconnecting
+from p2pcall.proto.call.table import State
+from p2pcall.proto.events import Incoming, Reconnecting
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import DatagramType
 
@@ -113,7 +113,7 @@ def one_of_each_kind() -> dict[int, bytes]:
 def forged(node: Node, recorded: list[bytes]) -> Iterator[bytes]:
     """Every kind, with every index that the endpoint goes by, and its own recorded datagrams, changed and cut."""
     endpoint = node.endpoint
-    indexes = [*endpoint._shared.peers, *endpoint._admission._by_index, 0]
+    indexes = [*endpoint._state.peers, *endpoint._admission._by_index, 0]
     for index in indexes:
         for data in one_of_each_kind().values():
             yield data[:4] + index.to_bytes(c.INDEX_BYTES, "big") + data[8:-1] + bytes([data[-1] ^ 1])
@@ -130,7 +130,7 @@ def state_of(node: Node) -> object:
     """All of it but the answers to strangers, of which nothing is kept, and how often a confirmation has failed."""
     for half_open in node.endpoint._admission._by_index.values():
         half_open.failures = 0
-    outbox = node.endpoint._shared.outbox
+    outbox = node.endpoint._state.outbox
     kept = [(data, address) for data, address in outbox if data[0] != DatagramType.COOKIE]
     outbox.clear()
     outbox.extend(kept)

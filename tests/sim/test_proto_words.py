@@ -13,11 +13,11 @@ from typing import Literal
 import pytest
 from netem import BOB
 
-from p2pcall.proto.calling import State
+from p2pcall.proto.admission.limits import SourceLimits, source_of
+from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.epochs import Epochs
-from p2pcall.proto.happenings import HandshakeDone, Incoming
-from p2pcall.proto.limits import SourceLimits, source_of
+from p2pcall.proto.events import HandshakeDone, Incoming
+from p2pcall.proto.line.epochs import Epochs
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import Address, DropReason
 
@@ -74,9 +74,9 @@ class Grinding:
         self._exchange(alice, mallory, ("192.0.2.1", number), MALLORY_AT, now)
         peer.invite("alice", True, True, now)
         self._exchange(alice, mallory, ("192.0.2.1", number), MALLORY_AT, now)
-        assert peer._call._exchange is not None
-        self.nonces["alice"].append(peer._call._exchange.nonce)
-        peer.close(now)
+        assert peer.line.call._exchange is not None
+        self.nonces["alice"].append(peer.line.call._exchange.nonce)
+        peer.close()
 
     def known(self, whose: str) -> int:
         """For how many lines of Bob's or Alice's she has what the words are made of."""
@@ -104,8 +104,8 @@ class Grinding:
         while (happening := called.next_event()) is not None:
             peer = happening.peer
             if called is self.bob and isinstance(happening, HandshakeDone):
-                assert peer._call._exchange is not None
-                self.nonces["bob"].append(peer._call._exchange.nonce)
+                assert peer.line.call._exchange is not None
+                self.nonces["bob"].append(peer.line.call._exchange.nonce)
             if isinstance(happening, Incoming):
                 self._answer(peer, now, at_bob=called is self.bob)
 
@@ -118,7 +118,7 @@ class Grinding:
         elif at_bob and self.owner == "declines":
             peer.decline(Reason.DECLINED, now)
         elif at_bob and self.owner == "rule":
-            talking = any(one.state in (State.ANSWERED, State.ACTIVE) for one in self.bob._shared.everyone)
+            talking = any(one.state in (State.ANSWERED, State.ACTIVE) for one in self.bob._state.everyone)
             if talking:
                 peer.decline(Reason.BUSY, now)
             else:

@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 import typer
+from fakeenv import fake_env
 from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, tokens
 
 from p2pcall import __version__, events
 from p2pcall.cli import main, options
 from p2pcall.cli.app import app
+from p2pcall.cli.values import words
 from p2pcall.device import factory
 from p2pcall.device.base import Device
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES
@@ -30,9 +32,8 @@ from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.engine.settings import Announce, Answer, Reach
-from p2pcall.env import Env
 from p2pcall.errors import ExitCode
-from p2pcall.net.address import DEFAULT_PORT, parse_target
+from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -107,7 +108,7 @@ def test_synopsis_has_every_command_and_all_it_takes() -> None:
             if param.param_type_name == "argument":
                 wanted.append([".Ar", param.metavar])
                 continue
-            value = [] if param.is_flag else ["Ar", param.metavar or "*"]
+            value = [] if param.is_flag else ["Ar", "*" if param.opts[0] in CHOICES else param.metavar]
             wanted.append([".Op", "Fl", param.opts[0][1:], *value, *(["..."] if param.multiple else [])])
         given = [
             [*line[:4], "*", *line[5:]] if line[3:4] == ["Ar"] and f"-{line[2]}" in CHOICES else line
@@ -128,7 +129,7 @@ def test_every_option_is_described_and_nothing_else() -> None:
     for name, param in all_options().items():
         head = documented[name].head
         assert (len(head) == 2) == param.is_flag, name
-        assert param.metavar in (None, *head[3:4]), name
+        assert param.metavar in ([words(CHOICES[name])] if name in CHOICES else [None, *head[3:4]]), name
 
 
 @pytest.mark.parametrize("name", sorted(all_options()))
@@ -149,7 +150,7 @@ def test_an_option_tells_its_default_and_its_choices(name: str) -> None:
 
 def test_options_name_what_they_take() -> None:
     described = options_section()
-    assert f"0 to {options.MAX_PORT};" in " ".join(described["--port"].body)
+    assert f"0 to {MAX_PORT};" in " ".join(described["--port"].body)
     picture = described["--video-out"].body
     assert set(SCREEN_MODES) <= marked(picture, "Cm")
     assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
@@ -210,7 +211,7 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
             argv += ["--home", str(home.data)]
         if item.head[1:] == ["contacts", "show"]:
             argv.append("bob")
-        env = Env.fake()
+        env = fake_env()
         assert main(argv, env) == ExitCode.OK
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}

@@ -17,15 +17,14 @@ from p2pcall.media import packets
 from p2pcall.media.redundancy import voice_payload_bytes
 from p2pcall.net import discovery
 from p2pcall.net.address import DEFAULT_PORT
-from p2pcall.proto import calling, messages, noise, sas, wire
 from p2pcall.proto import constants as proto
-from p2pcall.proto.control import Control
-from p2pcall.proto.handshake import (
-    CIPHERS,
-    PATTERNS,
-)
-from p2pcall.proto.noise import protocol_name
-from p2pcall.proto.timing import Timing
+from p2pcall.proto import messages, phase, wire
+from p2pcall.proto.call import table as calls
+from p2pcall.proto.handshake import noise, sas
+from p2pcall.proto.handshake.exchange import CIPHERS, PATTERNS
+from p2pcall.proto.handshake.noise import protocol_name
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import PatternId
 from p2pcall.store.identity import FINGERPRINT_LABEL
 
@@ -225,8 +224,13 @@ def test_numbered_names_are_those_of_the_code() -> None:
 
 
 def test_the_call_table_is_that_of_the_code() -> None:
-    (table,) = literals(PROTOCOL["CALLS"])
-    assert table == calling.diagram().splitlines()
+    table, _ = literals(PROTOCOL["CALLS"])
+    assert table == calls.diagram().splitlines()
+
+
+def test_the_table_of_phases_is_that_of_the_code() -> None:
+    (table,) = literals(SUBSECTIONS["Phases"])
+    assert table == phase.diagram().splitlines()
 
 
 def test_word_lists_are_those_of_the_code() -> None:

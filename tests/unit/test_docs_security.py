@@ -11,6 +11,7 @@ from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
 from p2pcall.engine.cadence import HOLD_S
+from p2pcall.engine.caller import REFUSED_GRACE_S
 from p2pcall.engine.settings import RING_TIMEOUT_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
@@ -70,13 +71,18 @@ FACTS = (
     f"exit status {ExitCode.UNTRUSTED}",
     f"a knock of {proto.KNOCK_BYTES} bytes is answered with a cookie of {proto.COOKIE_BYTES},",
     f"for {proto.SECOND_WAY_S:g} s, have the caller knock for up to {proto.MAX_KNOWN_TRIED} of its contacts",
-    f"answered as strangers then, {proto.SECOND_WAY_S:g} s later",
+    f"a contact has {proto.HINTS_PER_EPOCH} hints in each {proto.KNOCK_EPOCH_S / 60:g} minutes by its clock, one for "
+    f"a dial, so one dial in {proto.HINTS_PER_EPOCH} is like the one before",
+    f"Cut a dial short, {REFUSED_GRACE_S:g} s after it began,",
+    f"it would last {proto.HANDSHAKE_TIMEOUT_S:g} s",
+    f"whose clock is more than {proto.KNOCK_EPOCH_S / 60:g} minutes from yours",
+    f"answered as a stranger then, {proto.SECOND_WAY_S:g} s later",
     f"read more than {proto.MAX_CONFIRMATION_FAILURES} confirmations that are none",
     f"more than {proto.KNOCK_AHEAD_S / 60:g} minutes ahead of yours, but for the last {proto.MAX_KNOCKS_AHEAD}",
     f"none any more {proto.CONSENT_LAPSES_S:g} s after it has answered last",
     f"larger than {video.MAX_WIDTH} by {video.MAX_HEIGHT}",
     f"{proto.CONTROL_WINDOW} control messages of {proto.CONTROL_BODY_BYTES} bytes that came early, "
-    f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_HAPPENINGS} happenings",
+    f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_EVENTS} happenings",
     f"more than once in {proto.REKEY_LEAST_S:g} s, or one fragment of a picture sent again more than "
     f"{media.STORE_RESENDS} times",
     # the words
@@ -103,18 +109,23 @@ FACTS = (
     # replay
     f"reaches {proto.REPLAY_WINDOW} back, {proto.REPLAY_WINDOW // VOICE_PER_S} s of sound",
     f"dies after {2 * proto.COOKIE_SECRET_S:g} s at the latest",
+    f"within {proto.HANDSHAKE_TIMEOUT_S:g} s of the initiation",
+    f"no more than {2 * proto.COOKIE_SECRET_S + proto.HANDSHAKE_TIMEOUT_S:g} s ago",
     # a flood
     f"at most {RESPONSES:g} a second, {proto.SOURCE_RATE_PER_S:g} for one source "
     f"an IPv4 address, an IPv6 network of {proto.SOURCE_NETWORK_BITS} bits "
     f"and {proto.SITE_RATE_PER_S:g} for one IPv6 network of {proto.SITE_NETWORK_BITS} bits",
+    f"is made anew once in {proto.HANDSHAKE_TIMEOUT_S:g} s, until",
     f"at most {proto.MAX_HALVES} halves of an initiation of at most {PART_BYTES[IK] - proto.PART_HEADER_BYTES} "
     "bytes for "
     f"{proto.HALF_TIMEOUT_S:g} s, {proto.MAX_HALVES_PER_SOURCE} for one source; "
     f"{proto.MAX_HALF_OPEN} answered handshakes for {proto.HANDSHAKE_TIMEOUT_S:g} s, "
     f"{proto.MAX_HALF_OPEN_PER_SOURCE} for one source; and the use of {proto.MAX_SOURCES} sources",
     f"given up after {proto.INVITE_TIMEOUT_S:g} s; there are at most {proto.MAX_PEERS} lines",
-    f"{proto.TAG_TRIALS_PER_S:,.0f} keys are tried on knocks a second",
-    f"with {TAG_CONTACTS} contacts, {proto.TAG_TRIALS_PER_S / TAG_CONTACTS:g} knocks",
+    f"{proto.TAG_TRIALS_PER_S:,.0f} keys are tried a second",
+    f"with {TAG_CONTACTS} contacts, on {proto.TAG_TRIALS_PER_S / TAG_CONTACTS:g} knocks",
+    f"for 3 times {proto.KNOCK_EPOCH_S / 60:g} minutes",
+    f"for {proto.HINTED_PER_KNOCK} contacts at a time",
     f"Tag and cookie have {8 * proto.MAC_BYTES} bits",
     # sizes
     f"the handshake is {proto.KNOCK_BYTES}, {proto.COOKIE_BYTES}, twice {PART_BYTES[XX]} (or {PART_BYTES[IK]}), "

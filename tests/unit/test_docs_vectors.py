@@ -4,21 +4,31 @@ Left out: the published vectors of Noise itself, which are `test_proto_noise`'s.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from unittest.mock import patch
+from collections.abc import Mapping
 
 import pytest
 from mdoc import literals
 from test_docs_protocol import SUBSECTIONS, values
 
 from p2pcall.proto import constants as proto
-from p2pcall.proto import cookie, kem, messages, noise, safety, sas, wire
-from p2pcall.proto.control import Control
-from p2pcall.proto.handshake import Established, Initiation, Initiator, Responder, StaticKey, choose, suites
-from p2pcall.proto.noise import CipherState, Entropy
-from p2pcall.proto.session import Session
-from p2pcall.proto.timing import Timing
+from p2pcall.proto import messages, wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.handshake import kem, noise, sas
+from p2pcall.proto.handshake import safety_number as safety
+from p2pcall.proto.handshake.exchange import (
+    Established,
+    Initiation,
+    Initiator,
+    Local,
+    Responder,
+    StaticKey,
+    choose,
+    suites,
+)
+from p2pcall.proto.handshake.noise import Entropy
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.session import Session
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import PatternId, Suites
 from p2pcall.store.identity import fingerprint
 
@@ -34,6 +44,11 @@ TAG = bytes(range(16))
 """The random bytes in the place of a tag."""
 TIME = bytes(range(16, 24))
 """The random bytes in the place of a time."""
+
+
+def session(done: Established) -> Session:
+    """The line's end that this handshake leaves."""
+    return Session(done.sending, done.receiving, done.remote_index)
 
 
 def vectors(title: str) -> dict[str, str]:
@@ -67,20 +82,6 @@ def shared_secret(given: Given) -> bytes:
     return pair.decapsulate(bytes.fromhex(given["ML-KEM ciphertext"]))
 
 
-@contextmanager
-def keys_seen() -> Iterator[list[tuple[bytes | None, bytes | None]]]:
-    """The keys with which sessions are made meanwhile: for sending and for receiving."""
-    seen: list[tuple[bytes | None, bytes | None]] = []
-
-    class Seen(Session):
-        def __init__(self, sending: CipherState, receiving: CipherState, remote_index: int) -> None:
-            seen.append((sending.k, receiving.k))
-            super().__init__(sending, receiving, remote_index)
-
-    with patch("p2pcall.proto.handshake.Session", Seen):
-        yield seen
-
-
 def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes]:
     """The datagrams before the handshake."""
     alice, bob = statics(given)
@@ -89,6 +90,9 @@ def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes
     pair_key = cookie.pair_key(bob, alice.public, initiator=False)
     assert pair_key == cookie.pair_key(alice, bob.public, initiator=True)
     mac = cookie.Mac(pair_key)
+    if known:
+        hints = cookie.hints(mac, cookie.epoch_of(int(given["time"], 16)))
+        nonce = hints[INDEXES[0] % 4] + nonce[proto.KNOCK_HINT_BYTES :]
     hidden = cookie.hide_time(mac, nonce, bytes.fromhex(given["time"])) if known else TIME
     knock = wire.pack_knock(pattern, offered, INDEXES[0], token, nonce, hidden)
     tag = mac(knock) if known else TAG
@@ -115,28 +119,24 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
     chosen = choose(offered, offered)
     assert chosen is not None
     entropy = fixed(*(raw[f"initiator {what}"] for what in ("nonce", "ephemeral private key", "ML-KEM seed")))
-    initiator = Initiator(alice, entropy, INDEXES[0], pattern, offered, chosen, bob.public)
+    initiator = Initiator(Local(alice, entropy), INDEXES[0], pattern, offered, chosen, bob.public)
     entropy = fixed(raw["responder nonce"], raw["responder ephemeral private key"])
     read = Initiation(
         pattern, offered, chosen, INDEXES[0], initiator.initiation[proto.INITIATION_HEADER_BYTES :]
     )
     responder = Responder.answer(
-        bob,
-        entropy,
+        Local(bob, entropy, lambda public: (shared_secret(given), raw["ML-KEM ciphertext"])),
         INDEXES[1],
         read,
         lambda public: public == alice.public,
-        lambda public: (shared_secret(given), raw["ML-KEM ciphertext"]),
     )
     assert isinstance(responder, Responder)
-    with keys_seen() as seen:
-        left = initiator.read_response(responder.response[proto.RESPONSE_HEADER_BYTES :])
-        assert isinstance(left, Established)
-        right = responder.read_confirmation(left.confirmation[proto.CONFIRMATION_HEADER_BYTES :])
+    left = initiator.read_response(responder.response[proto.RESPONSE_HEADER_BYTES :])
+    assert isinstance(left, Established)
+    right = responder.read_confirmation(left.confirmation[proto.CONFIRMATION_HEADER_BYTES :])
     assert isinstance(right, Established)
-    keys, theirs = seen
-    assert keys == theirs[::-1]
-    first, second = keys
+    first, second = left.sending.k, left.receiving.k
+    assert (second, first) == (right.sending.k, right.receiving.k)
     assert first is not None
     assert second is not None
     before = knocks(given, pattern, offered)
@@ -154,8 +154,8 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
         "handshake hash": left.handshake_hash,
         "key of the initiator's records": first,
         "key of the responder's records": second,
-        "first data of the initiator": left.session.seal(invitation()),
-        "first data of the responder": right.session.seal(first_ping()),
+        "first data of the initiator": session(left).seal(invitation()),
+        "first data of the responder": session(right).seal(first_ping()),
     }
     words = left.sas.words(raw["responder nonce"])
     assert words is not None
@@ -224,8 +224,12 @@ def test_vectors_fit_the_layouts(title: str, pattern: PatternId, offered: Suites
     given = {name: bytes.fromhex(text) for name, text in texts.items() if re.fullmatch("[0-9a-f]*", text)}
     numbers = {name: int.from_bytes(data, "big") for name, data in given.items()}
     chosen = max(offered)
-    hello = [3, pattern, offered, INDEXES[0], numbers["token"], numbers["knock nonce"]]
-    assert values("Knock", given["knock"])[:7] == [1, *hello]
+    hello = [3, pattern, offered, INDEXES[0], numbers["token"]]
+    knock = values("Knock", given["knock"])
+    assert knock[:6] == [1, *hello]
+    after_hint = given["knock nonce"][proto.KNOCK_HINT_BYTES :]
+    assert knock[6].to_bytes(16, "big").endswith(after_hint)
+    assert (knock[6] == numbers["knock nonce"]) == (pattern is PatternId.XXHFS)
     answer = [2, 3, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
     assert values("Cookie", given["cookie datagram"]) == answer
     header = [3, 3, pattern, offered, chosen, 0, INDEXES[0], 0]

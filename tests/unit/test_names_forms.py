@@ -13,6 +13,7 @@ from p2pcall import names
 from p2pcall.engine.people import People
 from p2pcall.errors import P2PCallError
 from p2pcall.net.address import parse_target, undialable
+from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.store.contacts import Contacts, normalise_name
 from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean, width
@@ -116,4 +117,4 @@ def test_a_name_is_kept_as_far_as_it_is_compared(name: str) -> None:
     kept = names.kept(name)
     assert names.kept(kept) == names.tidy(kept) == kept
     assert names.alike(kept) == names.alike(name)
-    assert len(names.alike(name).encode()) <= names.MAX_NAME_BYTES
+    assert len(names.alike(name).encode()) <= NAME_BYTES

@@ -3,15 +3,18 @@
 from collections import Counter
 from dataclasses import replace
 from itertools import count
+from math import inf
 from random import Random
 
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie, kem, noise, wire
-from p2pcall.proto.admission import Admission
-from p2pcall.proto.door import Reach
-from p2pcall.proto.handshake import Established, Initiator, StaticKey, suites
+from p2pcall.proto import wire
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.admission.admission import Admission
+from p2pcall.proto.admission.reach import Reach
+from p2pcall.proto.handshake import noise
+from p2pcall.proto.handshake.exchange import Established, Initiator, Local, StaticKey, suites
 from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
 
 BOB = StaticKey.from_private(Random(2).randbytes(32))
@@ -23,12 +26,10 @@ XX, IK = PatternId.XXHFS, PatternId.IKHFS
 
 def admission(able: Suites = CHACHA) -> Admission:
     made = Admission(
-        BOB,
-        Random(1).randbytes,
+        Local(BOB, Random(1).randbytes),
         able,
         count(100).__next__,
         Counter(),
-        kem.encapsulate,
         lambda now: round(now * 1e6),
     )
     made.door.set_contacts([STRANGER.public])
@@ -42,7 +43,7 @@ class Dialler:
         entropy = Random(seed).randbytes
         known = BOB.public if pattern is IK else None
         self.pattern, self.index = pattern, seed
-        self.noise = Initiator(STRANGER, entropy, seed, pattern, CHACHA, CHACHA, known)
+        self.noise = Initiator(Local(STRANGER, entropy), seed, pattern, CHACHA, CHACHA, known)
         self.mac = cookie.Mac(cookie.pair_key(STRANGER, BOB.public, initiator=True))
         self.times = count(1000 * seed)
 
@@ -119,7 +120,28 @@ def test_no_dh_and_no_memory_before_the_cookie(pattern: PatternId, work: list[st
         for part in ours.parts_with(bytes([port]) * 16):
             assert door.part(part, ("192.0.2.9", port), 0.0) is DropReason.COOKIE
     assert len(work) == made
-    assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, None)
+    assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, inf)
+
+
+def test_a_line_begins_at_an_address_that_has_agreed_less_than_25_s_ago() -> None:
+    oldest = 2 * c.COOKIE_SECRET_S + c.HANDSHAKE_TIMEOUT_S
+    assert oldest == 25.0
+    for step in range(2 * round(oldest)):
+        done_at: list[float] = []
+        for waited in (0.0, c.HANDSHAKE_TIMEOUT_S - 0.1):
+            door, ours, asked_at = admission(), Dialler(), step / 2
+            assert isinstance(door.knock(Dialler().knock(), HOME, 0.0), bytes), (
+                "the secret is as old as it may be"
+            )
+            parts = ours.parts(door, HOME, c.COOKIE_SECRET_S - 0.1)
+            answers = [door.part(part, HOME, c.COOKIE_SECRET_S + asked_at) for part in parts]
+            door.expire(c.COOKIE_SECRET_S + asked_at + waited)
+            if isinstance(answers[1], bytes) and isinstance(
+                door.confirm(ours.confirmation(answers[1]), HOME), Established
+            ):
+                done_at.append(0.1 + asked_at + waited)
+        assert all(at < oldest for at in done_at)
+        assert bool(done_at) == (asked_at < c.COOKIE_SECRET_S), "a dial has its time"
 
 
 def test_cookie_of_another_address_proves_nothing(work: list[str]) -> None:
@@ -290,7 +312,7 @@ def test_half_open_handshake_is_forgotten_in_time() -> None:
     assert len(door) == 1
     door.expire(12.0 + c.HANDSHAKE_TIMEOUT_S)
     assert len(door) == 0
-    assert door.next_timer() is None
+    assert door.next_timer() == inf
 
 
 def test_confirmed_handshake_cannot_be_confirmed_again() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.control import Control, ControlFull
+from p2pcall.proto.line.control import Control, ControlFull
 from p2pcall.proto.wire import DropReason
 
 RTO = 0.25

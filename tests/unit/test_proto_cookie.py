@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import cookie
-from p2pcall.proto.cookie import Cookies, Mac
-from p2pcall.proto.noise import KeyPair, NoiseError, dh
+from p2pcall.proto.admission import cookie
+from p2pcall.proto.admission.cookie import Cookies, Mac
+from p2pcall.proto.handshake.noise import KeyPair, NoiseError, dh
 from p2pcall.proto.wire import Address, PatternId, Suites
 
 ALICE, BOB = (KeyPair.from_private(Random(seed).randbytes(32)) for seed in (1, 2))

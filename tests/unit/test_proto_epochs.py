@@ -3,9 +3,9 @@
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.epochs import Epoch, Epochs
-from p2pcall.proto.noise import CHACHAPOLY, CipherState
-from p2pcall.proto.session import Session
+from p2pcall.proto.handshake.noise import CHACHAPOLY, CipherState
+from p2pcall.proto.line.epochs import Epoch, Epochs
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DropReason
 
 

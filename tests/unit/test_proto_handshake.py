@@ -8,18 +8,21 @@ import pytest
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem, noise, sas, wire
-from p2pcall.proto.handshake import (
+from p2pcall.proto import wire
+from p2pcall.proto.handshake import noise, sas
+from p2pcall.proto.handshake.exchange import (
     Established,
     Initiation,
     Initiator,
     KeyChanged,
+    Local,
     Responder,
     StaticKey,
     choose,
     suites,
 )
-from p2pcall.proto.noise import AESGCM, XXHFS, HandshakeState, NoiseError
+from p2pcall.proto.handshake.noise import AESGCM, XXHFS, HandshakeState, NoiseError
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DropReason, PatternId, Suites
 
 ALICE, BOB, EVE = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))
@@ -37,7 +40,7 @@ def initiator(
     seed: int = 3,
 ) -> Initiator:
     known = BOB.public if pattern is IK else expected
-    return Initiator(ALICE, Random(seed).randbytes, 0xA, pattern, offered, chosen, known)
+    return Initiator(Local(ALICE, Random(seed).randbytes), 0xA, pattern, offered, chosen, known)
 
 
 def initiation(ours: Initiator, pattern: PatternId, chosen: Suites = Suites.AESGCM) -> Initiation:
@@ -47,7 +50,11 @@ def initiation(ours: Initiator, pattern: PatternId, chosen: Suites = Suites.AESG
 def answer(
     whole: Initiation, *, static: StaticKey = BOB, admits: Callable[[bytes], bool] = lambda public: True
 ) -> Responder | DropReason:
-    return Responder.answer(static, Random(4).randbytes, 0xB, whole, admits, kem.encapsulate)
+    return Responder.answer(Local(static, Random(4).randbytes), 0xB, whole, admits)
+
+
+def session(done: Established) -> Session:
+    return Session(done.sending, done.receiving, done.remote_index)
 
 
 def responder(whole: Initiation) -> Responder:
@@ -91,8 +98,9 @@ def test_both_sides_agree_on_everything(pattern: PatternId, chosen: Suites) -> N
     assert left.sas.words(right.sas.nonce) == right.sas.words(left.sas.nonce) is not None
     assert (left.remote_static, right.remote_static) == (BOB.public, ALICE.public)
     assert right.confirmation == b""
-    assert right.session.open(left.session.seal(b"there")) == b"there"
-    assert left.session.open(right.session.seal(b"back")) == b"back"
+    here, there = session(left), session(right)
+    assert there.open(here.seal(b"there")) == b"there"
+    assert here.open(there.seal(b"back")) == b"back"
     assert len(ours.initiation) == wire.INITIATION_BYTES[pattern]
     assert len(theirs.response) == wire.RESPONSE_BYTES[pattern]
     assert len(left.confirmation) == wire.CONFIRMATION_BYTES[pattern]
@@ -106,8 +114,8 @@ def test_nonce_of_the_confirmation_is_not_used_again(pattern: PatternId, first: 
     assert isinstance(left, Established)
     right = theirs.read_confirmation(message_3(left))
     assert isinstance(right, Established)
-    assert int.from_bytes(left.session.seal(b"")[8:16], "big") == first
-    assert int.from_bytes(right.session.seal(b"")[8:16], "big") == 0
+    assert int.from_bytes(session(left).seal(b"")[8:16], "big") == first
+    assert int.from_bytes(session(right).seal(b"")[8:16], "big") == 0
 
 
 @pytest.mark.parametrize(
@@ -160,7 +168,7 @@ def test_roles_cannot_be_exchanged(pattern: PatternId) -> None:
         is DropReason.HANDSHAKE
     )
     reflected = Responder.answer(
-        ALICE, Random(4).randbytes, 0xB, initiation(ours, pattern), lambda public: True, kem.encapsulate
+        Local(ALICE, Random(4).randbytes), 0xB, initiation(ours, pattern), lambda public: True
     )
     if pattern is IK:
         assert reflected is DropReason.HANDSHAKE
@@ -178,7 +186,7 @@ def test_initiation_of_low_order_is_dropped(pattern: PatternId) -> None:
 
 def test_responder_of_low_order_cannot_be_dialled() -> None:
     with pytest.raises(NoiseError):
-        Initiator(ALICE, Random(1).randbytes, 1, IK, BOTH, Suites.AESGCM, bytes(32))
+        Initiator(Local(ALICE, Random(1).randbytes), 1, IK, BOTH, Suites.AESGCM, bytes(32))
 
 
 def test_initiation_without_a_key_of_the_kem_is_dropped() -> None:
@@ -342,7 +350,7 @@ def test_who_has_our_key_cannot_pose_as_a_contact_to_us(monkeypatch: pytest.Monk
 
     with monkeypatch.context() as thief:
         thief.setattr(noise, "dh", stolen)
-        ours = Initiator(posing, Random(3).randbytes, 0xA, IK, BOTH, Suites.AESGCM, BOB.public)
+        ours = Initiator(Local(posing, Random(3).randbytes), 0xA, IK, BOTH, Suites.AESGCM, BOB.public)
     theirs = answer(initiation(ours, IK), admits=lambda public: public == ALICE.public)
     assert isinstance(theirs, Responder), "the first message is as good as hers"
     assert ours.read_response(message_2(theirs)) is DropReason.HANDSHAKE

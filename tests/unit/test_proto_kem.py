@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import kem
-from p2pcall.proto.kem import KemPair
+from p2pcall.proto.handshake import kem
+from p2pcall.proto.handshake.kem import KemPair
 
 PAIR = KemPair(Random(1).randbytes(c.KEM_SEED_BYTES))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.limits import RateLimit, Source, SourceLimits, source_of, who_makes_way
+from p2pcall.proto.admission.limits import RateLimit, Source, SourceLimits, source_of, who_makes_way
 from p2pcall.proto.wire import Address
 
 
@@ -56,15 +56,27 @@ def test_source_is_an_ipv4_address_or_an_ipv6_network(one: Address, other: Addre
         (("192.0.2.1", 1), ("192.0.2.2", 1), False),
         (("2001:db8::1", 1, 0, 0), ("2001:db8:0:ff::9", 7, 0, 0), True),
         (("2001:db8::1", 1, 0, 0), ("2001:db8:0:100::1", 1, 0, 0), False),
-        (("fe80::1", 1, 0, 2), ("fe80::2", 1, 0, 2), False),
+        (("fe80::1", 1, 0, 2), ("fe80::2", 1, 0, 2), True),
+        (("fe80::1", 1, 0, 2), ("fe80::1", 1, 0, 3), False),
+        (("fe80::1", 1, 0, 2), ("169.254.0.1", 1), False),
         (("stranger", 1), ("another", 1), False),
         ((), (), True),
     ],
 )
-def test_site_is_an_ipv4_address_or_a_subscribers_ipv6_network(
+def test_site_is_an_ipv4_address_or_a_subscribers_ipv6_network_or_a_link(
     one: Address, other: Address, same: bool
 ) -> None:
     assert (source_of(one).site == source_of(other).site) is same
+
+
+def test_all_link_local_addresses_of_a_link_have_one_share_together() -> None:
+    limits = SourceLimits()
+    crowd = [source_of((f"fe80::{number:x}", number, 0, 3)) for number in range(1, 257)]
+    assert len({one.network for one in crowd}) == 256
+    assert [limits.take(one, 0.0) for one in crowd].count(True) == c.SITE_BURST
+    assert limits.take(source_of(("fe80::1", 1, 0, 4)), 0.0), "on another link there are others"
+    old = [source_of((f"169.254.{number}.9", number)) for number in range(256)]
+    assert [limits.take(one, 1.0) for one in old].count(True) == c.SITE_BURST
 
 
 def test_network_and_site_are_never_the_same_name_for_others() -> None:

@@ -12,9 +12,9 @@ import pytest
 from nacl.exceptions import CryptoError
 from noise.connection import Keypair, NoiseConnection
 
-from p2pcall.proto import kem, noise
-from p2pcall.proto.kem import KemPair
-from p2pcall.proto.noise import (
+from p2pcall.proto.handshake import kem, noise
+from p2pcall.proto.handshake.kem import KemPair
+from p2pcall.proto.handshake.noise import (
     AESGCM,
     CHACHAPOLY,
     IK,

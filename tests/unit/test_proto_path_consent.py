@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.path import Path
-from p2pcall.proto.timing import Timing, pack_ping, parse_pong
+from p2pcall.proto.line.path import Path
+from p2pcall.proto.line.timing import Timing, pack_ping, parse_pong
 from p2pcall.proto.wire import Address
 
 HERE: Address = ("192.0.2.1", 1)

@@ -6,9 +6,9 @@ import pytest
 from netem import ALICE, BOB, Pair, Sent, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.calling import CallError, State
+from p2pcall.proto.call.table import CallError, State
 from p2pcall.proto.endpoint import Peer
-from p2pcall.proto.happenings import Accepted, Ended, Incoming, Message, Payload, Revealed
+from p2pcall.proto.events import Accepted, Ended, Incoming, Message, Payload, Revealed
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting
 from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
 
@@ -34,12 +34,12 @@ def answered(pair: Pair) -> Pair:
 def lies(peer: Peer, kind: ControlType, nonce: bytes, pair: Pair) -> None:
     """A hostile peer says what our code never would."""
     body = nonce + (pack_greeting("x", True, True) if kind is ControlType.ACCEPT else b"")
-    peer._control.send(kind, body, pair.world.now, reserve=True)
+    peer.line.control.send(kind, body, pair.world.now, reserve=True)
 
 
 def no_reveal(pair: Pair) -> None:
     """Alice's side never sends its nonce: what it would send is lost to it."""
-    send = pair.ours._control.send
+    send = pair.ours.line.control.send
 
     def without(kind: int, body: bytes, now: float, *, reserve: bool = False) -> None:
         if kind != ControlType.REVEAL:
@@ -48,7 +48,7 @@ def no_reveal(pair: Pair) -> None:
     class Quiet:
         send = staticmethod(without)
 
-    pair.ours._call._control = Quiet()  # type: ignore[assignment]
+    pair.ours.line.call._control = Quiet()  # type: ignore[assignment]
 
 
 # ---- words
@@ -107,10 +107,10 @@ def test_answer_with_another_nonce_than_the_promised_one_ends_the_call(ringing: 
 @pytest.mark.parametrize("honest", [True, False])
 def test_caller_shows_its_nonce_only_to_whoever_keeps_the_promise(honest: bool) -> None:
     pair = invited()
-    ours, theirs = pair.ours._call._exchange, pair.theirs._call._exchange
+    ours, theirs = pair.ours.line.call._exchange, pair.theirs.line.call._exchange
     assert ours is not None and theirs is not None
     heard: list[bytes] = []
-    receive = pair.theirs._control.receive
+    receive = pair.theirs.line.control.receive
 
     class Listening:
         def __getattr__(self, name: str) -> object:
@@ -120,8 +120,8 @@ def test_caller_shows_its_nonce_only_to_whoever_keeps_the_promise(honest: bool) 
             heard.append(payload)
             return receive(payload)
 
-    control = pair.theirs._control
-    pair.theirs._control = Listening()  # type: ignore[assignment]
+    control = pair.theirs.line.control
+    pair.theirs.line.control = Listening()  # type: ignore[assignment]
     lies(pair.theirs, ControlType.ACCEPT, theirs.nonce if honest else b"w" * c.NONCE_BYTES, pair)
     pair.world.run(2)
     assert (ours.nonce in b"".join(heard)) is honest
@@ -144,7 +144,7 @@ def test_broken_promise_is_told_once_whatever_follows() -> None:
     pair = answered(invited())
     no_reveal(pair)
     pair.world.run(0.2)
-    good = pair.ours._call._exchange
+    good = pair.ours.line.call._exchange
     assert good is not None
     for nonce in (b"w" * 16, good.nonce, b"v" * 16):
         lies(pair.ours, ControlType.REVEAL, nonce, pair)
@@ -163,7 +163,7 @@ def test_caller_that_does_not_show_its_nonce_is_hung_up_on() -> None:
     assert pair.world.run(1, lambda: bool(pair.alice.of(Ended)))
     assert pair.alice.of(Ended) == [Ended(pair.ours, Reason.FAILED, remote=True)]
     pair.world.run(5)
-    assert not pair.bob.endpoint._shared.peers
+    assert not pair.bob.endpoint._state.peers
 
 
 def test_what_else_the_caller_says_does_not_give_it_more_time() -> None:
@@ -223,9 +223,9 @@ def test_who_has_answered_may_send_and_vanish() -> None:
     pair.theirs.send_control(ControlType.MEDIA, b"\1", now)
     pair.theirs.nudge(now)
     assert pair.world.run(1, lambda: bool(pair.alice.of(Message)))
-    pair.theirs.close(pair.world.now)
+    pair.theirs.close()
     assert pair.theirs.state is State.ENDED
-    assert not pair.bob.endpoint._shared.peers
+    assert not pair.bob.endpoint._state.peers
 
 
 def test_caller_may_hang_up_while_its_nonce_is_on_its_way() -> None:
@@ -311,11 +311,11 @@ def test_media_comes_back_with_the_agreement_of_that_address() -> None:
 def test_line_is_lost_after_seventy_five_seconds_whatever_comes_from_elsewhere() -> None:
     pair = call()
     talk(pair, 1)
-    agreed = pair.theirs._path.lost_at - 75.0
+    agreed = pair.theirs.line.path.lost_at - 75.0
     moved(pair)
     while pair.theirs.state is State.ACTIVE and pair.world.now < agreed + 100:
-        pair.ours._silence.heard(pair.world.now)  # Alice, who hears nothing, would leave before
-        pair.ours._path._agreed(pair.world.now)
+        pair.ours.line.liveness.heard(pair.world.now)  # Alice, who hears nothing, would leave before
+        pair.ours.line.path._agreed(pair.world.now)
         talk(pair, 1)
     assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.LOST, remote=False)]
     assert agreed + 75.0 <= pair.world.now <= agreed + 76.5
@@ -347,11 +347,11 @@ def test_answer_from_elsewhere_is_no_agreement_of_the_address_in_use() -> None:
 def test_timer_of_an_address_that_does_not_agree_is_never_in_the_past(ping_due: float) -> None:
     pair = call()
     peer, endpoint = pair.theirs, pair.bob.endpoint
-    lapse = peer._path.lost_at - c.CONSENT_S - c.LOST_TIMEOUT_S + c.CONSENT_LAPSES_S
+    lapse = peer.line.path.lost_at - c.CONSENT_S - c.LOST_TIMEOUT_S + c.CONSENT_LAPSES_S
     peer.send(Channel.AUDIO, SOUND, lapse - 0.001)
     endpoint.datagrams_to_send(lapse - 0.001)
-    peer._timing.next_ping = lapse + ping_due
-    peer._silence.heard(lapse)
+    peer.line.timing.next_ping = lapse + ping_due
+    peer.line.liveness.heard(lapse)
     for tick in range(200):
         now = lapse + tick / 1000
         endpoint.handle_timer(now)
@@ -370,7 +370,7 @@ def test_goodbye_reaches_an_address_that_does_not_agree() -> None:
     pair.world.run(0.01)
     assert [sent.destination for sent in log[before:] if sent.source == BOB] == [ALICE] * c.GOODBYE_COPIES
     pair.world.run(5)
-    assert not pair.bob.endpoint._shared.peers
+    assert not pair.bob.endpoint._state.peers
 
 
 # ---- what a datagram was
@@ -379,13 +379,14 @@ def test_goodbye_reaches_an_address_that_does_not_agree() -> None:
 def test_only_what_the_keys_of_a_line_prove_counts_as_genuine() -> None:
     _, alice, bob = two()
     peer, seen = alice.endpoint.dial([BOB], 0.0), set()
+    assert not peer.answered
     for _ in range(4):
         for name, sender, receiver in (("bob", alice, bob), ("alice", bob, alice)):
             for data, _ in sender.endpoint.datagrams_to_send(0.0):
                 ours = receiver.endpoint.receive_datagram(data, sender.address, 0.0)
                 seen.add((name, DatagramType(data[0]).name, ours))
                 assert receiver.endpoint.receive_datagram(data[:-1], sender.address, 0.0) is False
-    assert peer.established
+    assert peer.established and peer.answered
     assert seen == {
         ("bob", "KNOCK", False),
         ("alice", "COOKIE", False),
@@ -395,5 +396,8 @@ def test_only_what_the_keys_of_a_line_prove_counts_as_genuine() -> None:
         ("alice", "DATA", True),
         ("bob", "DATA", True),
     }
+    peer.nudge(0.0)
+    ((data, _),) = alice.endpoint.datagrams_to_send(0.0)
+    assert bob.endpoint.receive_datagram(data, ELSEWHERE, 0.0) is None, "genuine, from where no line goes to"
     for junk in (b"", b"\6" + bytes(40), b"\4\3" + bytes(40), b"\1\3" + bytes(82), b"?" * 100):
         assert bob.endpoint.receive_datagram(junk, ELSEWHERE, 0.0) is False

@@ -5,9 +5,9 @@ from collections import Counter
 
 from p2pcall.media.redundancy import voice_payload_bytes
 from p2pcall.proto import constants as c
-from p2pcall.proto.control import Control
-from p2pcall.proto.records import Records
-from p2pcall.proto.timing import Timing
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.records import Records
+from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import Channel, DropReason, parse_frames
 
 SOUND = bytes(215)

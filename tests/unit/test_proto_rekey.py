@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.control import Control
-from p2pcall.proto.epochs import Epoch, Epochs
-from p2pcall.proto.kem import KemPair
-from p2pcall.proto.noise import CHACHAPOLY, IKHFS, CipherState, HandshakeState, KeyPair
-from p2pcall.proto.rekey import Rekey
-from p2pcall.proto.session import Session
-from p2pcall.proto.shared import Shared
+from p2pcall.proto.handshake.exchange import Local
+from p2pcall.proto.handshake.kem import KemPair
+from p2pcall.proto.handshake.noise import CHACHAPOLY, IKHFS, CipherState, HandshakeState, KeyPair
+from p2pcall.proto.line.control import Control
+from p2pcall.proto.line.epochs import Epoch, Epochs
+from p2pcall.proto.line.rekey import Rekey
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DropReason
 
 DUE = c.REKEY_AFTER_S - c.REKEY_LEAD_S
@@ -27,7 +27,8 @@ class Side:
         random = Random(seed).randbytes
         self.static = KeyPair.generate(random)
         numbers = count(100 * seed)
-        self.shared = Shared(random, self.static, lambda: next(numbers))
+        self.local = Local(self.static, random)
+        self.numbers = numbers
         self.claimed: list[int] = []
         self.released: list[int] = []
         self.control = Control()
@@ -39,10 +40,17 @@ class Side:
         keys = CipherState(CHACHAPOLY, bytes([ours]) * 32), CipherState(CHACHAPOLY, bytes([theirs]) * 32)
         first = Epoch(Session(*keys, theirs), ours, handshake_hash, 0.0)
         self.epochs = Epochs(first, self.released.append)
-        self.rekey = Rekey(self.epochs, other.static.public, self.shared, self._claim, dialled=self.dialled)
+        self.rekey = Rekey(
+            self.epochs,
+            other.static.public,
+            self.local,
+            self._claim,
+            self.released.append,
+            dialled=self.dialled,
+        )
 
     def _claim(self) -> int:
-        self.claimed.append(self.shared.new_index())
+        self.claimed.append(next(self.numbers))
         return self.claimed[-1]
 
     def frames(self, now: float) -> list[bytes]:
@@ -232,10 +240,10 @@ def test_key_of_the_kem_that_is_none_is_dropped(monkeypatch: pytest.MonkeyPatch)
         True,
         c.REKEY_LABEL + HASH,
         alice.static,
-        entropy=alice.shared.entropy,
+        entropy=alice.local.entropy,
         rs=bob.static.public,
     )
-    no_key = KemPair.generate(alice.shared.entropy)
+    no_key = KemPair.generate(alice.local.entropy)
     no_key.public = b"\xff" * c.KEM_PUBLIC_BYTES
     monkeypatch.setattr(KemPair, "generate", lambda entropy: no_key)
     message = state.write_message(bytes(4))

@@ -1,7 +1,7 @@
 """The replay window: each counter once, none too old."""
 
 from p2pcall.proto.constants import REPLAY_WINDOW
-from p2pcall.proto.replay import ReplayWindow
+from p2pcall.proto.line.replay import ReplayWindow
 
 
 def accept(window: ReplayWindow, counter: int) -> bool:

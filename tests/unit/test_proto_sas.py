@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from p2pcall.proto import sas
-from p2pcall.proto.sas import Exchange
+from p2pcall.proto.handshake import sas
+from p2pcall.proto.handshake.sas import Exchange
 
 H, NI, NR = b"h" * 32, b"i" * 16, b"r" * 16
 

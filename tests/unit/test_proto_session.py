@@ -3,8 +3,8 @@
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.noise import AESGCM, CHACHAPOLY, Cipher, CipherState
-from p2pcall.proto.session import Session
+from p2pcall.proto.handshake.noise import AESGCM, CHACHAPOLY, Cipher, CipherState
+from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DropReason
 
 ONE, TWO = bytes(range(32)), bytes(range(32, 64))

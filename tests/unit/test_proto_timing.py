@@ -1,9 +1,11 @@
 """Round trip and clock offset from pings, smoothed, and unmoved by forged pongs."""
 
+from math import inf
+
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.timing import Timing, pack_ping, parse_pong
+from p2pcall.proto.line.timing import Timing, pack_ping, parse_pong
 from p2pcall.proto.wire import DropReason
 
 
@@ -69,10 +71,10 @@ def test_each_ping_is_answered_once_and_of_a_flood_only_the_latest() -> None:
     timing.frames_due(0.0)
     for number in range(100):
         assert timing.receive(pack_ping(number), 0.5) is None
-    assert timing.owes
+    assert timing.next_due == -inf
     pongs = [parse_pong(frame) for frame in timing.frames_due(0.5)]
     assert pongs == [(number, 500_000, 0) for number in range(100 - c.MAX_PONGS_OWED, 100)]
-    assert not timing.owes
+    assert timing.next_due == timing.next_ping
     assert timing.frames_due(0.5) == []
 
 
@@ -100,7 +102,7 @@ def test_what_does_not_fit_the_room_stays_due() -> None:
     assert timing.frames_due(0.0, 12) == [pack_ping(0)]
     timing.nudge(0.5)
     assert len(timing.frames_due(0.5, 35)) == 1
-    assert timing.owes
+    assert timing.next_due == -inf
     assert [len(frame) for frame in timing.frames_due(0.5, 36)] == [21, 9]
 
 
@@ -157,11 +159,11 @@ def test_outstanding_pings_are_bounded() -> None:
 def test_question_to_the_address_leaves_once_together_with_the_ping_that_measures() -> None:
     timing = Timing(0.0)
     timing.frames_due(0.0)
-    assert not timing.owes
+    assert timing.next_due == timing.next_ping
     timing.ask(7)
-    assert timing.owes
+    assert timing.next_due == -inf
     assert timing.frames_due(0.5) == [pack_ping(7), pack_ping(500_000)]
-    assert not timing.owes
+    assert timing.next_due == timing.next_ping
     assert timing.next_ping == 1.5
     assert timing.frames_due(0.6) == []
 
@@ -172,7 +174,7 @@ def test_question_waits_for_room_and_the_latest_is_asked() -> None:
     timing.ask(7)
     timing.ask(8)
     assert timing.frames_due(0.5, 11) == []
-    assert timing.owes
+    assert timing.next_due == -inf
     assert timing.frames_due(0.5, 12) == [pack_ping(8)]
     assert timing.frames_due(0.5, 12) == [pack_ping(500_000)]
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from p2pcall.view.panes import (
     BAR_FADES_S,
     BAR_STAYS_S,
-    FADE_STEP_S,
     FIRST_SIZE,
     Fade,
     first_window,
@@ -56,13 +55,10 @@ def test_a_new_window_takes_the_shape_of_the_picture(frame: tuple[int, int], win
 def test_the_status_line_stays_then_fades_then_is_gone() -> None:
     fade = Fade(100.0)
     assert fade.alpha(100.0) == fade.alpha(100.0 + BAR_STAYS_S) == 255
-    assert fade.next_change(100.0) == BAR_STAYS_S
     half = 100.0 + BAR_STAYS_S + BAR_FADES_S / 2
     assert 120 < fade.alpha(half) < 135
-    assert fade.next_change(half) == FADE_STEP_S
     gone = 100.0 + BAR_STAYS_S + BAR_FADES_S
     assert fade.alpha(gone) == 0
-    assert fade.next_change(gone) is None, "no work for what nobody sees"
     fade.stir(gone)
     assert fade.alpha(gone) == 255
 
@@ -71,4 +67,3 @@ def test_what_must_be_known_stays() -> None:
     fade = Fade(0.0)
     fade.pinned = True
     assert fade.alpha(1000.0) == 255
-    assert fade.next_change(1000.0) is None

@@ -15,7 +15,7 @@ from p2pcall.codec.video import (
     VideoEncoder,
     key_frame_size,
 )
-from p2pcall.device.testcard import BARS, TestCard
+from p2pcall.device.drawn.testcard import BARS, TestCard
 
 
 def picture(i: int, width: int = 320, height: int = 240, scene: int = 0) -> av.VideoFrame:

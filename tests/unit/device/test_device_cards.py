@@ -63,6 +63,21 @@ def test_no_card_at_all(sound: FakeSound, spec: str) -> None:
     assert "--audio-in none" in caught.value.hint
 
 
+def test_a_name_that_fits_none_is_told_and_so_is_what_there_is(sound: FakeSound) -> None:
+    with pytest.raises(P2PCallError, match="there is no microphone 'violin'") as caught:
+        cards.find_card("violin", "input")
+    assert caught.value.hint is not None
+    assert all(name in caught.value.hint for name, inputs, _ in ROWS if inputs)
+    sound.rows = [(f"card {n}", 1, 0) for n in range(100)]
+    with pytest.raises(P2PCallError) as caught:
+        cards.find_card("violin", "input")
+    assert caught.value.hint is not None
+    assert len(caught.value.hint) < 160
+    sound.rows = []
+    with pytest.raises(P2PCallError, match="there is no microphone 'violin', nor any other"):
+        cards.find_card("violin", "input")
+
+
 def test_a_card_plugged_in_later_is_found_unless_a_stream_is_open(sound: FakeSound) -> None:
     sound.rows, sound.after_restart = ROWS[:1], ROWS
     speaker = open_audio_sink("HDMI", FakeScheduler())
@@ -137,7 +152,6 @@ def test_a_microphone_gives_whole_frames_with_even_times(sound: FakeSound) -> No
     steps = [b - a for a, b in pairwise(times)]
     assert max(abs(step - 0.02) for step in steps) < 0.0005
     assert times[-1] == pytest.approx(scheduler.now - 0.01, abs=0.003)
-    assert mic.latency_s == pytest.approx(0.011, abs=0.003)
     mic.stop()
     eventually(lambda: stream.closed)
     stream.capture(numbered(1) * 2)
@@ -292,17 +306,19 @@ def test_a_card_that_cannot_wait_plays_silence(sound: FakeSound, api: str) -> No
     speaker.stop()
 
 
+def opened(direction: str, scheduler: FakeScheduler) -> AudioSource | AudioSink:
+    if direction == "in":
+        return open_audio_source("default", scheduler)
+    return open_audio_sink("default", scheduler)
+
+
 @pytest.mark.parametrize("fault", ["fail_open", "fail_start"])
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_a_card_that_cannot_be_opened_is_told_in_the_loop(
     sound: FakeSound, fault: str, direction: str
 ) -> None:
     scheduler, errors = FakeScheduler(), []
-    device: AudioSource | AudioSink = (
-        open_audio_source("default", scheduler)
-        if direction == "in"
-        else open_audio_sink("default", scheduler)
-    )
+    device = opened(direction, scheduler)
     device.on_error = errors.append
     setattr(sound, fault, True)
     device.start(lambda *_: SILENCE)  # type: ignore[arg-type]
@@ -327,11 +343,7 @@ def test_a_card_that_is_gone_at_start(sound: FakeSound) -> None:
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_unplugging_is_told_once(sound: FakeSound, direction: str) -> None:
     scheduler, errors = FakeScheduler(), []
-    device: AudioSource | AudioSink = (
-        open_audio_source("default", scheduler)
-        if direction == "in"
-        else open_audio_sink("default", scheduler)
-    )
+    device = opened(direction, scheduler)
     device.on_error = errors.append
     stream = started(device, lambda *_: SILENCE, sound)
     stream.options["finished_callback"]()

@@ -7,6 +7,7 @@ from device_helpers import FakeScheduler, eventually, numbered
 from fake_sound import ROWS, FakeSound, FakeStream, RanDry, playing, started
 
 from p2pcall.device import audio, cards, depth
+from p2pcall.device.base import AudioSink
 from p2pcall.device.factory import open_audio_sink
 
 
@@ -34,7 +35,7 @@ def test_a_card_that_runs_dry_again_and_again_gets_a_deeper_buffer(sound: FakeSo
     assert len(sound.streams) == 1
     late(scheduler, shallow, 0.04)
     eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started and shallow.closed)
-    deeper = sound.streams[1]
+    shallow, deeper = sound.streams
     assert deeper.options["latency"] == pytest.approx(depth.DEEPER * 0.08)
     deeper.play()
     scheduler.run_posted()
@@ -94,13 +95,18 @@ def paused(scheduler: FakeScheduler, stream: FakeStream) -> None:
     scheduler.run_posted()
 
 
+def paused_until_deeper(scheduler: FakeScheduler, sound: FakeSound) -> AudioSink:
+    """A speaker whose card has paused, and that has opened a second, deeper stream for it."""
+    speaker = open_audio_sink("default", scheduler)
+    paused(scheduler, started(speaker, lambda: numbered(7), sound))
+    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started)
+    return speaker
+
+
 def test_a_lazy_card_is_opened_deeper_while_it_still_runs(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker = open_audio_sink("default", scheduler)
-    shallow = started(speaker, lambda: numbered(7), sound)
-    paused(scheduler, shallow)
-    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started)
-    deeper = sound.streams[1]
+    speaker = paused_until_deeper(scheduler, sound)
+    shallow, deeper = sound.streams
     assert deeper.options["latency"] == depth.LAZY_DEPTH_S
     assert set(deeper.play(4)) == {0}, "it takes some blocks at once, and may then pause"
     scheduler.run_posted()
@@ -136,10 +142,7 @@ def test_a_card_with_one_stream_alone_stays_as_it_is(sound: FakeSound) -> None:
 
 def test_a_lazy_card_that_is_stopped_while_it_opens_is_closed(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker = open_audio_sink("default", scheduler)
-    shallow = started(speaker, lambda: numbered(7), sound)
-    paused(scheduler, shallow)
-    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started)
+    speaker = paused_until_deeper(scheduler, sound)
     sound.streams[1].play()
     speaker.stop()
     eventually(lambda: all(stream.closed for stream in sound.streams))

@@ -1,5 +1,6 @@
 """Sound from and to files: at real time, in whole frames, complete when stopped, told once when broken."""
 
+import errno
 import os
 import struct
 import wave
@@ -14,8 +15,9 @@ from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, loudest_hz, numb
 from p2pcall.device import files
 from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.container import Media
-from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source
+from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source, open_video_sink
 from p2pcall.device.sound_in import decoded_frames
+from p2pcall.device.y4m import Y4mFile
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -252,6 +254,32 @@ def test_a_full_disk_is_told_once_and_the_clock_goes_on(tmp_path: Path, suffix: 
     assert len(pulls) == 150
     assert [(error.slug, error.exit) for error in errors] == [("write-failed", ExitCode.DEVICE)]
     assert "no space left" in errors[0].text
+
+
+def test_a_full_disk_names_the_file_that_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the one that was asked for, which is there and whole."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("call.wav", "call.y4m"):
+        (tmp_path / name).write_bytes(b"of before")
+    errors: list[P2PCallError] = []
+    sink = open_audio_sink(str(tmp_path / "call.wav"), scheduler := FakeScheduler())
+    sink.on_error = errors.append
+    sink.start(lambda: tone(0.02))
+    monkeypatch.setattr(files.WavWriter, "write", full)
+    scheduler.advance(1)
+    sink.stop()
+    show = open_video_sink(str(tmp_path / "call.y4m"))
+    show.on_error = errors.append
+    show.start()
+    monkeypatch.setattr(Y4mFile, "_write", full)
+    show.show(av.VideoFrame(64, 48, "yuv420p"))
+    show.close()
+    assert [error.text for error in errors] == [
+        f"{tmp_path}/call-2{suffix}: no space left on device" for suffix in (".wav", ".y4m")
+    ]
 
 
 def test_a_wav_stops_at_what_its_header_can_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,13 @@ from p2pcall.device.files import PacedSource
 from p2pcall.device.names import is_there
 from p2pcall.device.outfile import OutFile, check_not_the_same
 from p2pcall.device.pace import MediaClock
+from p2pcall.device.picture_file import PictureFile
 from p2pcall.device.pipes import FdReader
 from p2pcall.device.raw import RawFormat
 from p2pcall.device.sound_in import decoded_frames
 from p2pcall.device.streams import stream_frames
 from p2pcall.device.video_in import PacedVideo, StreamVideo, Timed, file_pictures
-from p2pcall.device.y4m import OUTPUT_FPS, Header, Y4mFile
+from p2pcall.device.y4m import OUTPUT_FPS, Header, Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -223,7 +224,7 @@ def test_a_rate_that_nobody_lives_to_see_is_none(line: bytes) -> None:
 
 def test_a_picture_that_stays_does_not_fill_the_disk(tmp_path: Path) -> None:
     now = [0.0]
-    sink = Y4mFile(OutFile(str(tmp_path / "out.y4m")), lambda: now[0])
+    sink = PictureFile(OutFile(str(tmp_path / "out.y4m")), Y4mWriter, lambda: now[0])
     sink.start()
     sink.show(picture(1))
     now[0] = 3_600.0

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from p2pcall.device import song
-from p2pcall.device.person import FPS, Painter, Person
-from p2pcall.device.song import LENGTH_S, MELODY, mouth_at, song_pcm
-from p2pcall.device.testcard import TestCard, read_counter
+from p2pcall.device.drawn import song
+from p2pcall.device.drawn.person import FPS, Painter, Person
+from p2pcall.device.drawn.song import LENGTH_S, MELODY, mouth_at, song_pcm
+from p2pcall.device.drawn.testcard import COUNTER_BITS, HEIGHT, RAMP_END, SQUARE, TestCard
 
 
 def test_a_person_depends_on_the_number_only() -> None:
@@ -90,6 +90,15 @@ def test_shapes_beyond_the_edge_are_cut_off() -> None:
     painter.ellipse(29, 19, 6, 6, (0, 0, 255), opacity=0.5)
     assert painter.planes[0, 0, 0] == 255
     assert painter.planes[2, 19, 29] == pytest.approx(127.5)
+
+
+def read_counter(picture: np.ndarray) -> int:
+    """The number on a card (RGB, any size); what `draw` was given, modulo 65,536."""
+    height, width = picture.shape[:2]
+    row = picture[round((RAMP_END + 20 + SQUARE / 2) * height / HEIGHT)]
+    middles = ((np.arange(COUNTER_BITS) + 0.5) * width / COUNTER_BITS).astype(int)
+    bits = row[middles].mean(axis=1) > 127
+    return int(sum(int(bit) << COUNTER_BITS - 1 - place for place, bit in enumerate(bits)))
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 255, 12_345, 65_535])

@@ -22,11 +22,12 @@ from p2pcall.device.factory import (
 )
 from p2pcall.device.files import PacedSource
 from p2pcall.device.outfile import OutFile
+from p2pcall.device.picture_file import PictureFile
 from p2pcall.device.pipes import FdReader, Peeked
 from p2pcall.device.prefetch import FILE_AHEAD, Prefetch
 from p2pcall.device.raw import RawFormat
 from p2pcall.device.streams import is_container, is_stream, stream_frames
-from p2pcall.device.y4m import Header, Y4mFile
+from p2pcall.device.y4m import Header, Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -325,7 +326,7 @@ def picture(value: int) -> av.VideoFrame:
 
 def test_a_y4m_file_keeps_time(tmp_path: Path) -> None:
     now = [10.0]
-    sink = Y4mFile(OutFile(str(tmp_path / "out.y4m")), lambda: now[0])
+    sink = PictureFile(OutFile(str(tmp_path / "out.y4m")), Y4mWriter, lambda: now[0])
     sink.start()
     for value, seconds in ((40, 1.0), (90, 0.5), (200, 0.2)):
         sink.show(picture(value))
@@ -339,7 +340,7 @@ def test_a_y4m_file_keeps_time(tmp_path: Path) -> None:
 
 
 def test_a_y4m_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    sink = Y4mFile(OutFile(str(tmp_path / "nowhere" / "out.y4m")))
+    sink = PictureFile(OutFile(str(tmp_path / "nowhere" / "out.y4m")), Y4mWriter)
     errors: list[P2PCallError] = []
     sink.on_error = errors.append
     sink.show(picture(1))

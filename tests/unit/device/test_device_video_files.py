@@ -12,7 +12,8 @@ import pytest
 from p2pcall.device.canvas import VIEW, Canvas, fit_within, plane_pixels
 from p2pcall.device.factory import Inputs, open_video_sink, open_video_source
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.video_files import VIDEO_SUFFIXES, FileVideo
+from p2pcall.device.picture_file import PictureFile
+from p2pcall.device.video_files import VIDEO_SUFFIXES, FilmWriter
 from p2pcall.device.video_in import PacedVideo, Timed
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -181,8 +182,8 @@ def test_generated_pictures_are_paced() -> None:
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
 def test_a_file_plays_as_it_was_seen(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
-    times = iter([10.0, 10.0, 10.1, 10.1, 10.9])  # the first one also begins the file
-    sink = FileVideo(OutFile(str(path)), lambda: next(times))
+    times = iter([10.0, 10.0, 10.1, 10.1, 10.9, 11.0])  # the first one begins the file, the last one ends it
+    sink = PictureFile(OutFile(str(path)), FilmWriter, lambda: next(times))
     assert sink.view_size() == VIEW
     for value in (50, 51, 100, 200):
         sink.show(plain(value, 320, 180))
@@ -216,7 +217,7 @@ def test_other_sizes_are_fitted_into_the_first(tmp_path: Path) -> None:
 def test_a_crash_leaves_a_file_that_plays(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     now = [0.0]
-    sink = FileVideo(OutFile(str(path)), lambda: now[0])
+    sink = PictureFile(OutFile(str(path)), FilmWriter, lambda: now[0])
     for n in range(70):
         now[0] += 1 / 15
         sink.show(plain(100 + n, 32, 24))
@@ -295,8 +296,8 @@ def test_a_canvas_paints_colours_where_they_belong() -> None:
 @pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
 def test_every_option_of_a_files_codec_is_taken(tmp_path: Path, suffix: str) -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
-    sink = FileVideo(OutFile(str(tmp_path / f"out{suffix}")))
+    sink = PictureFile(OutFile(str(tmp_path / f"out{suffix}")), FilmWriter)
     sink.show(plain(1))
-    assert sink._stream is not None
-    assert not sink._stream.codec_context.options
+    assert isinstance(sink._writer, FilmWriter)
+    assert not sink._writer._stream.codec_context.options
     sink.close()

@@ -6,8 +6,10 @@ from ipaddress import ip_interface
 from typing import Any, ClassVar
 
 import pytest
+from fakeenv import seeded_entropy
 from zeroconf import (
     BadTypeInNameException,
+    DNSIncoming,
     DNSQuestionType,
     NonUniqueNameException,
     NotRunningException,
@@ -15,14 +17,14 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceInfo
 
-from p2pcall.env import seeded_entropy
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import discovery
 from p2pcall.net import link as net_link
 from p2pcall.net.discovery import (
     MAX_CONTESTS,
-    MAX_PEERS,
+    MAX_LISTED,
     SERVICE_TYPE,
+    TYPE_PTR,
     Announcer,
     AnnounceState,
     Browser,
@@ -308,7 +310,7 @@ def test_whoever_claims_every_name_ends_the_announcement_and_nothing_else(
 
 
 def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone:
+    class Gone(Silent):
         async def async_register_service(self, *_: object, **__: object) -> None:
             raise OSError("network is down")
 
@@ -342,7 +344,7 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def on_found(peer: LanPeer) -> None:
             found.append(peer.name)
-            if len(found) == MAX_PEERS:
+            if len(found) == MAX_LISTED:
                 everyone.set()
 
         lost: list[str] = []
@@ -354,7 +356,7 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for i in range(1000):
             browser._seen(nobody, SERVICE_TYPE, f"n{i:03}", ServiceStateChange.Added)
         await everyone.wait()
-        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_PEERS)]
+        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_LISTED)]
         browser._seen(nobody, SERVICE_TYPE, "n001", ServiceStateChange.Removed)
         browser._seen(nobody, SERVICE_TYPE, "n999", ServiceStateChange.Removed)
         assert lost == ["n001"]
@@ -375,8 +377,12 @@ class Silent:
     def __init__(self) -> None:
         self.closed = False
         self.sent = 0
+        self.packets: list[Any] = []
         self.zeroconf: Any = self
         self.registry: Any = self
+
+    async def async_wait_for_start(self) -> None:
+        pass
 
     async def async_register_service(self, *_: object, **__: object) -> None:
         pass
@@ -390,8 +396,9 @@ class Silent:
     def generate_service_broadcast(self, *_: object) -> None:
         return None
 
-    def async_send(self, _: object) -> None:
+    def async_send(self, packet: object) -> None:
         self.sent += 1
+        self.packets.append(packet)
 
     async def async_close(self) -> None:
         self.closed = True
@@ -409,6 +416,22 @@ def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
         assert 0 < silent.sent < MAX_CONTESTS
 
     run(story)
+
+
+def test_whether_a_name_is_free_is_asked_so_that_all_hear_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Silent()
+    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(discovery, "open_link", lambda _: silent)
+
+    async def story() -> None:
+        announcer = Announcer("bob", 9, seeded_entropy(1))
+        announcer.start()
+        await announcer.settled()
+        await announcer.stop()
+
+    run(story)
+    (question,) = DNSIncoming(silent.packets[0].packets()[0]).questions
+    assert (question.name, question.type, question.unicast) == (SERVICE_TYPE, TYPE_PTR, False)
 
 
 # ---- looking once

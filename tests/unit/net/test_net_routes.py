@@ -78,6 +78,19 @@ def test_an_answer_leaves_from_where_the_question_went(
     assert routes.choose(peer, 0) == (sockets[which], leaves_from(local))
 
 
+def test_whom_a_line_may_follow_is_asked_from_there_but_no_line_is_moved(
+    sockets: list[socket.socket],
+) -> None:
+    routes = Routes(sockets, RoutingTable("127.0.0.1"))
+    routes.followed(PEER, sockets[1], arrived_at(OURS))
+    assert routes.choose(PEER, 0) == (sockets[1], leaves_from(OURS))
+    routes.answered()
+    assert routes.choose(PEER, 0) == (sockets[0], [])
+    routes.heard(PEER, sockets[1], arrived_at(OTHER))
+    routes.followed(PEER, sockets[0], arrived_at(OURS))
+    assert routes.choose(PEER, 0) == (sockets[1], leaves_from(OTHER))
+
+
 def test_where_the_system_does_not_tell_the_socket_is_remembered(sockets: list[socket.socket]) -> None:
     routes = Routes(sockets, RoutingTable("127.0.0.1"))
     routes.heard(

@@ -33,11 +33,11 @@ class Endpoint:
         self.expired: list[float] = []
         self.woken = asyncio.Event()
         self.answers: list[bytes] = []
-        """To whatever begins with `?` these are sent, at once."""
+        """To whatever begins with `?` or `~` these are sent, at once."""
 
-    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool:
-        """Genuine is what does not begin with `?`."""
-        genuine = not data.startswith(b"?")
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
+        """Genuine is what does not begin with `?`, and from elsewhere than its line goes to what begins with `~`."""
+        genuine = None if data.startswith(b"~") else not data.startswith(b"?")
         self.out += [] if genuine else [(answer, address) for answer in self.answers]
         self.events.append((data, address))
         return genuine
@@ -158,14 +158,15 @@ def test_what_is_not_genuine_is_answered_from_where_it_came_to_and_moves_nothing
     run(story)
 
 
-def test_a_stranger_is_answered_from_where_he_asked_and_forgotten() -> None:
+@pytest.mark.parametrize(("came", "answer"), [(b"?knock", b"!cookie"), (b"~moved", b"is it you")])
+def test_a_stranger_is_answered_from_where_he_asked_and_forgotten(came: bytes, answer: bytes) -> None:
     async def story() -> None:
         a, b = Side().start(), Side("127.0.0.1").start()
-        a.endpoint.answers = [b"!cookie"]
+        a.endpoint.answers = [answer]
         empty = fingerprint(a.driver._routes)
         for host in ("127.0.0.2", "127.0.0.3"):
-            b.send((b"?knock", (host, a.driver.port)))
-            assert await b.told.get() == (b"!cookie", (host, a.driver.port))
+            b.send((came, (host, a.driver.port)))
+            assert await b.told.get() == (answer, (host, a.driver.port))
             assert fingerprint(a.driver._routes) == empty
         a.driver.close()
         b.driver.close()

@@ -7,7 +7,7 @@ import pytest
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.choices import keep_reach, kept_reach
 from p2pcall.store.contacts import Contacts
-from p2pcall.store.home import Home
+from p2pcall.store.home import Home, write_atomic
 from p2pcall.store.identity import fingerprint
 
 BOB, EVE = bytes([1] * 32), bytes([2] * 32)
@@ -54,3 +54,14 @@ def test_a_choice_that_others_may_write_is_not_believed(home: Path) -> None:
         with pytest.raises(P2PCallError) as caught:
             use()
         assert (caught.value.slug, caught.value.exit) == ("unsafe-file", ExitCode.CONFIG)
+
+
+@pytest.mark.parametrize("version", ["true", "1.0", '"1"', "null", "3", "[1]"])
+def test_a_version_that_is_not_ours_is_refused_whichever_file_it_is_in(home: Path, version: str) -> None:
+    place = Home.at(home)
+    for path in (place.settings_path, place.contacts_path):
+        write_atomic(path, f'{{"version": {version}, "reach": "anyone", "contacts": []}}'.encode())
+    for look in (lambda: kept_reach(place), lambda: Contacts(place).all()):
+        with pytest.raises(P2PCallError, match="its version is not 1") as caught:
+            look()
+        assert caught.value.exit is ExitCode.CONFIG

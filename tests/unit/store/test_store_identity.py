@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakeenv import seeded_entropy
 from nacl.bindings import crypto_scalarmult_base
 
-from p2pcall.env import seeded_entropy
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.home import Home
 from p2pcall.store.identity import PREFIX, fingerprint, load_or_create

@@ -1,0 +1,94 @@
+"""The values of options, and what is said of one that is none: what it may be, and what was typed.
+
+The option parser has words of its own for that, which are not ours, and name neither. What it alone can find (an option
+that there is not, an argument too many) is told by `mistyped`. Leaves out values that are read elsewhere (targets, raw
+formats, addresses).
+"""
+
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.view.sanitize import clean
+
+E = TypeVar("E", bound=StrEnum)
+MOST_SHOWN = 40
+"""Characters of a wrong value that are shown again."""
+
+
+def usage(text: str, hint: str | None = None) -> P2PCallError:
+    """Wrong options."""
+    return P2PCallError("usage", text, ExitCode.USAGE, hint)
+
+
+def _none(option: str, right: str, given: object) -> P2PCallError:
+    return usage(f"{option} is {right}, not '{clean(str(given), MOST_SHOWN)}'")
+
+
+def whole(option: str, least: int, most: int | None = None) -> Callable[[object], int]:
+    """Whole numbers from `least` on, to `most` if there is one. P2PCallError (usage) for all else."""
+    right = f"a whole number from {least}" + ("" if most is None else f" to {most}")
+
+    def parse(given: object) -> int:
+        try:
+            number = int(str(given))
+        except ValueError:  # no number, or one of thousands of digits
+            raise _none(option, right, given) from None
+        if number < least or (most is not None and number > most):
+            raise _none(option, right, given)
+        return number
+
+    return parse
+
+
+def seconds(option: str) -> Callable[[object], float]:
+    """Numbers above 0 that have an end. P2PCallError (usage) for all else."""
+
+    def parse(given: object) -> float:
+        try:
+            number = float(str(given))
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise _none(option, "a number of seconds above 0", given)
+        return number
+
+    return parse
+
+
+def one_of(option: str, values: type[E]) -> Callable[[object], E]:
+    """One of some words. P2PCallError (usage) for all else."""
+    *all_but_last, last = values
+
+    def parse(given: object) -> E:
+        for value in values:
+            if value == given:
+                return value
+        raise _none(option, f"{', '.join(all_but_last)} or {last}", given)
+
+    return parse
+
+
+def words(values: type[StrEnum]) -> str:
+    """How help names them."""
+    return f"<{'|'.join(values)}>"
+
+
+def mistyped(error: Exception) -> P2PCallError:
+    """What the option parser has found, in our way of writing."""
+    option = clean(str(getattr(error, "option_name", "")), MOST_SHOWN)
+    match type(error).__name__:
+        case "NoSuchOption":
+            near = sorted(getattr(error, "possibilities", None) or ())
+            return usage(f"there is no option {option}" + (f"; there is {', '.join(near)}" if near else ""))
+        case "BadOptionUsage":
+            has_one = "does not take" in str(error)
+            return usage(f"{option} {'takes no value' if has_one else 'wants a value'}")
+        case "MissingParameter":
+            param = getattr(error, "param", None)
+            return usage(f"{getattr(param, 'metavar', None) or 'an argument'} is missing")
+    tell = getattr(error, "format_message", None)
+    text = str(tell() if tell is not None else error).strip().rstrip(".")
+    return usage(text[:1].lower() + text[1:])

@@ -1,0 +1,91 @@
+"""The second process of the demo: this same program, which shows a drawn person who sings a made-up phrase.
+
+It listens on the loopback address alone, so nobody else can call it, and is always ended with `stop`.
+"""
+
+import asyncio
+import json as jsonlib
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process, create_subprocess_exec
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import p2pcall
+from p2pcall.errors import ExitCode, P2PCallError
+
+HOST: Final = "127.0.0.1"
+START_TIMEOUT_S: Final = 20.0
+"""For it to say that it listens, on a slow machine under load."""
+STOP_TIMEOUT_S: Final = 5.0
+"""For it to end by itself; then it is killed."""
+
+
+class Person:
+    """The second process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.sas: tuple[str, ...] = ()
+        self._reader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, home: Path, name: str, environ: Mapping[str, str]) -> "Person":
+        """Start it: this same program, whatever lies in the current directory. P2PCallError if it cannot be."""
+        argv = [
+            sys.executable, "-P", "-m", "p2pcall", "listen", "--name", name, "--answer", "anyone",
+            "--announce", "public", "--bind", HOST, "--port", "0", "--audio-in", "song", "--video-in", "person",
+            "--audio-out", "none", "--video-out", "none", "--json", "--home", str(home),
+        ]  # fmt: skip
+        ours = str(Path(p2pcall.__file__).resolve().parent.parent)
+        others = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        env = {**environ, "PYTHONPATH": os.pathsep.join([ours, *others])}
+        try:
+            return cls(
+                await create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=env)
+            )
+        except OSError as error:
+            why = f"a second process cannot be started: {(error.strerror or str(error)).lower()}"
+            raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error
+
+    async def port(self) -> int:
+        """Where it listens; P2PCallError if it does not."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                event = await self._event("listening")
+        except TimeoutError as error:
+            why = f"the other process did not start within {START_TIMEOUT_S:.0f} seconds"
+            raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error
+        self._reader = asyncio.create_task(self._read_on())
+        return int(event["port"])
+
+    async def _event(self, name: str) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            event: dict[str, Any] = jsonlib.loads(line)
+            if event["event"] == name:
+                return event
+            if event["event"] == "error":
+                why = f"the other process ended: {event['text']}"
+                raise P2PCallError("demo", why, ExitCode(event["exit"]), event["hint"])
+        raise P2PCallError("demo", "the other process ended", ExitCode.BUG, "p2pcall listen --json")
+
+    async def _read_on(self) -> None:
+        with suppress(P2PCallError):
+            self.sas = tuple((await self._event("connected"))["sas"])
+            await self._event("never")
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._reader is not None:
+            self._reader.cancel()

@@ -1,0 +1,194 @@
+"""The call of the demo: a second process, real sockets and real codecs, and what is said of it at the end.
+
+The microphone and the camera of this machine are not touched. What came out of the speaker's end is held against
+the phrase that was sung; the exit code is 0 only if both sound and picture arrived. Leaves out the options, and
+what the picture is shown on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from p2pcall import events
+from p2pcall.demo.process import HOST, Person
+from p2pcall.demo.soundcheck import SoundCheck
+from p2pcall.device.factory import open_audio_sink, open_video_sink
+from p2pcall.device.outfile import OutFile
+from p2pcall.engine import run
+from p2pcall.engine.devices import SCREEN_MODES, WINDOW
+from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.ui import CallView, Ui
+from p2pcall.engine.windowcheck import WindowCheck
+from p2pcall.env import Env
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.discovery import find
+from p2pcall.store.home import Home
+
+FIND_TIMEOUT_S: Final = 4.0
+"""mDNS checks for 1.3 s that a name is free before it answers to it."""
+MIN_LIKENESS: Final = 0.5
+"""Least correlation of what was heard with what was sung: Opus at its rates gives 0.8 and more, noise 0.1."""
+
+
+class Stage(Ui, Protocol):
+    """Where the demo is told and shown."""
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+
+
+@dataclass(slots=True)
+class Witness:
+    """A stage that passes everything on and remembers what the summary needs."""
+
+    output: Stage
+    connected: events.Connected | None = None
+    first_audio: events.FirstAudio | None = None
+    first_video: events.FirstVideo | None = None
+
+    def emit(self, event: events.Event) -> None:
+        """Pass on and remember."""
+        match event:
+            case events.Connected():
+                self.connected = event
+            case events.FirstAudio():
+                self.first_audio = event
+            case events.FirstVideo():
+                self.first_video = event
+            case _:
+                pass
+        self.output.emit(event)
+
+    @property
+    def on_closed(self) -> Callable[[], None] | None:
+        """Nobody reads stdout any more."""
+        return self.output.on_closed
+
+    @on_closed.setter
+    def on_closed(self, call: Callable[[], None] | None) -> None:
+        self.output.on_closed = call
+
+    def progress(self, text: str) -> None:
+        """Pass on."""
+        self.output.progress(text)
+
+    def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
+        """Nobody calls a demo."""
+        return None
+
+    @property
+    def can_ask(self) -> bool:
+        """Nobody calls."""
+        return False
+
+    def ask_name(
+        self, claimed: str, fingerprint: str, offered: str, problem: str
+    ) -> Awaitable[str | None] | None:
+        """Nobody is kept."""
+        return None
+
+    def waiting(self) -> None:
+        """Nobody calls a demo."""
+
+    def load_view(self) -> None:
+        """Pass on."""
+        self.output.load_view()
+
+    def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
+        """Pass on."""
+        return self.output.open_view(mode, on_key)
+
+
+async def _check(env: Env, output: Stage, video_out: str) -> None:
+    """P2PCallError for a picture that goes nowhere, before anything is started."""
+    if video_out == WINDOW:
+        await WindowCheck(env.environ).result()
+    elif video_out not in (*SCREEN_MODES, "none"):
+        open_video_sink(video_out).close()
+        for text in OutFile(video_out).check():
+            output.emit(events.Warning("file-found", text))
+
+
+async def whole_call(
+    env: Env, output: Stage, folder: Path, settings: CallSettings, *, json: bool
+) -> ExitCode:
+    """Start the other side with its home in `folder`, call it, and print the summary on stdout (with `json` the call's
+    events instead). P2PCallError where the picture can go nowhere or the other side does not come.
+    """
+    await _check(env, output, settings.media.video_out)
+    name = f"demo-{env.entropy(2).hex()}"
+    witness, check = Witness(output), SoundCheck()
+    if not json:
+        output.say("starting a second p2pcall that listens on this machine")
+    person = await Person.start(folder / "person", name, env.environ)
+    try:
+        port = await person.port()
+        found = None
+        with suppress(P2PCallError):
+            found = await find(name, FIND_TIMEOUT_S, (HOST,))
+        settings = replace(settings, media=replace(settings.media, audio_out=_speaker()))
+        target = name if found else f"{HOST}:{port}"
+        home = Home.at(folder / "you")
+        outcome = await run.dial(env, settings, home, witness, target, on_playout=check.heard)
+    finally:
+        await person.stop()
+    if outcome.reason == "stdout-closed":
+        return ExitCode.OK  # nobody wants to know any more
+    if outcome.reason == "not-verified":
+        return outcome.exit  # somebody tried that key: no verdict on sound and picture
+    same_words = witness.connected is not None and witness.connected.sas == person.sas
+    likeness = check.likeness()
+    pictures = witness.first_video is not None and outcome.figures.frames_shown > 0
+    heard = outcome.exit is ExitCode.OK and same_words and likeness >= MIN_LIKENESS
+    good = heard and (pictures or settings.media.video_out == "none")
+    if not json:
+        found_by = "its name on the network (mDNS)" if found else "its address (no mDNS on this machine)"
+        env.stdout.write(_summary(witness, outcome.figures, found_by, likeness, same_words))
+        arrived = "sound and picture arrived" if pictures else "sound arrived, no picture was asked for"
+        env.stdout.write(f"{arrived if good else 'sound or picture did NOT arrive'}\n")
+    return ExitCode.OK if good else ExitCode.BUG
+
+
+def _speaker() -> str:
+    """The default speaker if there is one that works."""
+    try:
+        open_audio_sink("default", asyncio.get_running_loop()).stop()
+    except P2PCallError:
+        return "none"
+    return "default"
+
+
+def _summary(
+    witness: Witness, figures: events.Figures, found_by: str, likeness: float, same_words: bool
+) -> str:
+    connected = witness.connected
+    if connected is None:
+        return ""
+
+    def ms(value: float | None) -> str:
+        return "not measured" if value is None else f"{value:.1f} ms"
+
+    def after(value: float | None) -> str:
+        return "none came" if value is None else f"{value:.1f} ms after the answer"
+
+    first_audio = witness.first_audio.ms if witness.first_audio else None
+    first_video = witness.first_video.ms if witness.first_video else None
+    rows = {
+        "found by": found_by,
+        "protocol": connected.protocol,
+        "words": f"{' '.join(connected.sas)} ({'the same' if same_words else 'NOT the same'} on both sides)",
+        "set-up time": ms(connected.setup_ms),
+        "first sound": after(first_audio),
+        "first picture": after(first_video),
+        "round trip": ms(figures.rtt_ms),
+        "sound delay": f"{ms(figures.audio_delay_ms)}, capture to playout",
+        "sound heard": f"{likeness:.0%} like what was sung",
+        "frames shown": f"{figures.frames_shown}, {figures.video_size} pixels"
+        if figures.video_size
+        else "none",
+        "loss": f"{figures.loss:.1%} of the sound, made up {figures.concealed:.1%}",
+    }
+    return "".join(f"{label:<14} {value}\n" for label, value in rows.items())

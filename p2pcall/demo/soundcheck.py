@@ -1,0 +1,48 @@
+"""Did the sound arrive? What the speaker was given, held against the phrase that the other side sang."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pcall.device.drawn.song import song_pcm
+
+FRAMES_KEPT = 1500
+"""Thirty seconds of playout are enough to judge."""
+WINDOW_SAMPLES = 48_000
+"""One second of the phrase is searched in what was heard; the best match counts."""
+STEP_SAMPLES = 24_000
+
+
+class SoundCheck:
+    """Collects playout frames; `likeness` is the median of the best normalised correlations of one-second windows."""
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+
+    def heard(self, pcm: bytes) -> None:
+        """One frame that went to the speaker."""
+        if len(self._frames) < FRAMES_KEPT:
+            self._frames.append(pcm)
+
+    def likeness(self) -> float:
+        """0 (nothing of it) to 1 (the same samples). Codecs keep the wave at these rates, delay does not matter."""
+        heard = np.frombuffer(b"".join(self._frames), dtype="<i2").astype(np.float64)
+        sung = np.frombuffer(song_pcm(), dtype="<i2").astype(np.float64)
+        looped = np.concatenate([sung, sung])
+        found = [
+            _best_match(heard[start : start + WINDOW_SAMPLES], looped)
+            for start in range(0, heard.size - WINDOW_SAMPLES + 1, STEP_SAMPLES)
+        ]
+        return float(np.median(found)) if found else 0.0
+
+
+def _best_match(window: NDArray[np.float64], signal: NDArray[np.float64]) -> float:
+    """Highest normalised cross-correlation of `window` with any stretch of `signal` of its length."""
+    energy = float(np.sqrt(np.sum(window**2)))
+    if energy == 0.0:
+        return 0.0
+    size = 1 << (signal.size + window.size - 1).bit_length()
+    product = np.fft.rfft(signal, size) * np.conj(np.fft.rfft(window, size))
+    correlation = np.fft.irfft(product, size)[: signal.size - window.size + 1]
+    squares = np.concatenate([[0.0], np.cumsum(signal**2)])
+    norms = np.sqrt(np.maximum(squares[window.size :] - squares[: -window.size], 1.0))
+    return float(np.max(correlation / (norms * energy)))

@@ -1,0 +1,55 @@
+"""What a call needs on this side before it may ring: the libraries of the media, the devices, a window.
+
+Rules: the libraries take half a second to load and are loaded in a thread: whoever dials knocks and waits meanwhile.
+Nothing that is imported before `prepare` imports them. No device captures anything here. Leaves out when a call begins
+with it (`caller`, `run`).
+"""
+
+import gc
+from typing import TYPE_CHECKING
+
+from p2pcall import events
+from p2pcall.engine.aside import aside
+from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.ui import Ui
+from p2pcall.env import Env
+
+if TYPE_CHECKING:
+    from p2pcall.engine.devices import Devices
+
+
+async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
+    """Everything that `settings` names, looked for; what people should know of it is told.
+
+    P2PCallError with exit 6 or 2. Whoever takes the devices closes them.
+    """
+    await aside(lambda: _load(ui))
+    from p2pcall.engine.devices import WINDOW, look_for_devices
+    from p2pcall.engine.windowcheck import WindowCheck
+
+    shown_in_window = settings.media.video_out == WINDOW and not settings.echo
+    window = WindowCheck(env.environ) if shown_in_window else None
+    devices = None
+    try:
+        devices = await look_for_devices(settings, env)
+        if window is not None:
+            await window.result()
+    except BaseException:
+        if devices is not None:
+            devices.close()
+        raise
+    finally:
+        if window is not None:
+            window.close()
+    for warning in devices.warnings:
+        ui.emit(events.Warning(warning.slug, warning.text))
+    gc.enable()
+    gc.freeze()  # the libraries' objects are there to stay: looking through them holds the sound up for 50 ms
+    return devices
+
+
+def _load(ui: Ui) -> None:
+    """Whatever the call itself imports."""
+    from p2pcall.engine import live, verification, windowcheck  # noqa: F401
+
+    ui.load_view()

@@ -1,0 +1,171 @@
+"""The responder's side of all handshakes that are not yet lines. All of it is bounded.
+
+A knock gets a cookie, without memory and without DH, and the answer is shorter than the knock. An initiation
+costs hashes until its cookie shows that its sender receives at its address; then its first part is kept for a
+moment, then the source's share of handshakes is asked, and only then there is DH. A whole initiation that comes
+again gets the very same response again and costs nothing. Answered handshakes are kept for 5 s; a source that has
+many pushes out its own. A confirmation counts only from an address that an initiation came from, for that one is
+proven, and only a few times if it cannot be read.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from p2pcall.proto import constants as c
+from p2pcall.proto import wire
+from p2pcall.proto.admission.cookie import Cookies
+from p2pcall.proto.admission.limits import Source, SourceLimits, source_of, who_makes_way
+from p2pcall.proto.admission.partial import Halves
+from p2pcall.proto.admission.reach import Door
+from p2pcall.proto.handshake.exchange import Established, Initiation, Local, Responder, choose
+from p2pcall.proto.wire import Address, DropReason, Suites
+
+
+@dataclass(slots=True)
+class _HalfOpen:
+    index: int
+    initiation: bytes
+    addresses: list[Address]
+    source: Source
+    response: bytes
+    responder: Responder | None
+    expires: float
+    failures: int = 0
+
+
+class Admission:
+    """`knock` and `part` take first messages, `confirm` the last one. `door` says who may knock."""
+
+    def __init__(
+        self,
+        local: Local,
+        able: Suites,
+        new_index: Callable[[], int],
+        dropped: Counter[DropReason],
+        wall: Callable[[float], int],
+    ) -> None:
+        """`wall(now)` is the time of day: microseconds since the epoch."""
+        self.door = Door(local.static, wall)
+        self._local = local
+        self._choices = [choose(offered, able) for offered in range(c.MAX_U8 + 1)]
+        self._new_index = new_index
+        self._dropped = dropped
+        self._cookies = Cookies(local.entropy)
+        self._halves = Halves(dropped)
+        self._limits = SourceLimits()
+        self._by_initiation: dict[bytes, _HalfOpen] = {}
+        self._by_index: dict[int, _HalfOpen] = {}  # in order of age
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._by_index
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+    def knock(self, datagram: bytes, address: Address, now: float) -> bytes | DropReason:
+        """The cookie for a knock."""
+        knock = wire.parse_knock(datagram)
+        if isinstance(knock, DropReason):
+            return knock
+        reason = self.door.judge(knock, datagram, now)
+        if reason is not None:
+            return reason
+        chosen = self._choices[knock.offered]
+        if chosen is None:
+            return DropReason.SUITE
+        cookie = self._cookies.make(address, knock.pattern, knock.offered, chosen, knock.sender_index, now)
+        return wire.pack_cookie(chosen, knock.sender_index, knock.token, cookie)
+
+    def part(self, datagram: bytes, address: Address, now: float) -> bytes | DropReason | None:
+        """The response to the part that makes an initiation whole; None for the one that comes first."""
+        part = wire.parse_part(datagram)
+        if isinstance(part, DropReason):
+            return part
+        if not self.door.opens(part.pattern):
+            return DropReason.PATTERN
+        chosen = self._choices[part.offered]
+        if chosen is None:
+            return DropReason.SUITE
+        said = (part.pattern, part.offered, chosen, part.sender_index)
+        if not self._cookies.holds(part.cookie, address, *said, now):
+            return DropReason.COOKIE
+        source = source_of(address)
+        whole = self._halves.join(part, source, now)
+        if whole is None:
+            return None
+        initiation = Initiation(*said, whole[c.INITIATION_HEADER_BYTES :])
+        if not whole.startswith(initiation.header):
+            return DropReason.HEADER
+        digest = sha256(whole).digest()
+        known = self._by_initiation.get(digest)
+        if known is None:
+            return self._answer(initiation, digest, address, source, now)
+        if known.responder is not None and not known.responder.admitted(self.door.admits):
+            self._forget(known)
+            return DropReason.STRANGER
+        if address not in known.addresses and len(known.addresses) < c.MAX_INITIATIONS:
+            known.addresses.append(address)
+        return known.response
+
+    def confirm(self, confirmation: wire.Confirmation, address: Address) -> Established | DropReason:
+        """Finish the handshake that a confirmation belongs to. The response stays for late copies."""
+        half_open = self._by_index.get(confirmation.receiver_index)
+        if half_open is None:
+            return DropReason.INDEX
+        if half_open.responder is None:
+            return DropReason.DUPLICATE
+        if address not in half_open.addresses:
+            return DropReason.ADDRESS
+        established = half_open.responder.read_confirmation(confirmation.noise)
+        if isinstance(established, Established) and not self.door.admits(established.remote_static):
+            self._forget(half_open)  # it was a contact's, when it was answered
+            return DropReason.STRANGER
+        if isinstance(established, Established):
+            half_open.responder = None
+            return established
+        half_open.failures += 1
+        if half_open.failures == c.MAX_CONFIRMATION_FAILURES:
+            self._forget(half_open)
+        return established
+
+    def expire(self, now: float) -> None:
+        """Forget what is too old."""
+        self._halves.expire(now)
+        for half_open in list(self._by_index.values()):
+            if now < half_open.expires:
+                return
+            self._forget(half_open)
+
+    def next_timer(self) -> float:
+        """When the oldest goes; `inf`: there is none."""
+        at = self._halves.next_timer()
+        for half_open in self._by_index.values():
+            return min(at, half_open.expires)
+        return at
+
+    def _answer(
+        self, initiation: Initiation, digest: bytes, address: Address, source: Source, now: float
+    ) -> bytes | DropReason:
+        if not self._limits.take(source, now):
+            return DropReason.RATE
+        index = self._new_index()
+        responder = Responder.answer(self._local, index, initiation, self.door.admits)
+        if isinstance(responder, DropReason):
+            return responder
+        self._make_room(source)
+        expires = now + c.HANDSHAKE_TIMEOUT_S
+        half_open = _HalfOpen(index, digest, [address], source, responder.response, responder, expires)
+        self._by_initiation[digest] = self._by_index[index] = half_open
+        return responder.response
+
+    def _make_room(self, source: Source) -> None:
+        index = who_makes_way(self._by_index, source, c.MAX_HALF_OPEN_PER_SOURCE, c.MAX_HALF_OPEN)
+        if index is not None:
+            self._dropped[DropReason.HALF_OPEN] += 1
+            self._forget(self._by_index[index])
+
+    def _forget(self, half_open: _HalfOpen) -> None:
+        del self._by_index[half_open.index]
+        del self._by_initiation[half_open.initiation]

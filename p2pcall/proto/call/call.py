@@ -1,0 +1,106 @@
+"""One peer's call: the call table applied to our wishes and to the other side's messages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from p2pcall.proto.call import table
+from p2pcall.proto.call.table import Input, State, Tell, Transition
+from p2pcall.proto.handshake.sas import Exchange
+from p2pcall.proto.messages import (
+    ControlType,
+    Greeting,
+    Reason,
+    parse_accept,
+    parse_greeting,
+    parse_reason,
+    parse_reveal,
+    parse_ringing,
+)
+from p2pcall.proto.wire import DropReason
+
+_REMOTE: dict[int, tuple[Input, Callable[[bytes], Greeting | Reason | None]]] = {
+    ControlType.INVITE: (Input.R_INVITE, parse_greeting),
+    ControlType.RINGING: (Input.R_RINGING, parse_ringing),
+    ControlType.ACCEPT: (Input.R_ACCEPT, parse_accept),
+    ControlType.REVEAL: (Input.R_REVEAL, parse_reveal),
+    ControlType.DECLINE: (Input.R_DECLINE, lambda body: parse_reason(body, Reason.DECLINED)),
+    ControlType.HANGUP: (Input.R_HANGUP, lambda body: parse_reason(body, Reason.HUNG_UP)),
+}
+
+
+class Sender(Protocol):
+    """What brings the call's messages to the other side, reliably and in order."""
+
+    def send(self, kind: int, body: bytes, now: float, *, reserve: bool = False) -> None:
+        """Queue one; `reserve` opens the places that are kept for the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the other side has said, and the owner is to be told."""
+
+    tell: Tell
+    content: Greeting | Reason
+
+
+class Call:
+    """Where the call stands. `refused`: it ended by DECLINE, which nobody shall see from outside."""
+
+    __slots__ = ("_control", "_exchange", "refused", "state", "words")
+
+    def __init__(self, control: Sender, exchange: Exchange | None = None) -> None:
+        """`exchange` holds the nonces that the handshake has promised; None until it is done."""
+        self.state = State.IDLE
+        self.refused = False
+        self.words: tuple[str, ...] = ()
+        """Known once both sides have shown their nonces."""
+        self._control = control
+        self._exchange = exchange
+
+    def own(self, cause: Input, body: bytes, now: float) -> Transition:
+        """Do what we want; CallError if it makes no sense now, ControlFull, ValueError as `Control.send`."""
+        transition = table.own(self.state, cause)
+        if transition.send is not None:
+            self._control.send(transition.send, body, now, reserve=True)
+        self.state = transition.next
+        self.refused = self.refused or transition.send is ControlType.DECLINE
+        return transition
+
+    def accept(self, greeting: bytes, now: float) -> None:
+        """Answer, which shows our nonce; errors as `own`."""
+        table.own(self.state, Input.ACCEPT)  # raises for a dial that is over, which has no nonces
+        assert self._exchange is not None, "a call comes in by a line"
+        self.own(Input.ACCEPT, self._exchange.nonce + greeting, now)
+
+    def lost(self) -> None:
+        """It is over, whatever it was."""
+        self.state = table.own(self.state, Input.LOST).next
+
+    def hear(self, kind: int, body: bytes, now: float, *, dialled: bool) -> Heard | DropReason | None:
+        """Take a message of the other side: what the owner is to be told, if anything. Only who `dialled` invites.
+
+        COMMITMENT for a nonce that is not the promised one: nothing has changed, and the call must end.
+        """
+        if kind not in _REMOTE:
+            return DropReason.CONTROL
+        cause, parse = _REMOTE[kind]
+        content = parse(body)
+        if content is None:
+            return DropReason.CONTROL
+        transition = table.remote(self.state, cause)
+        if transition is None or (cause is Input.R_INVITE and dialled):
+            return DropReason.CALL
+        if isinstance(content, Greeting) and content.nonce:
+            assert self._exchange is not None, "messages come by a line"
+            words = self._exchange.words(content.nonce)
+            if words is None:
+                return DropReason.COMMITMENT
+            self.words = words
+            if transition.send is not None:
+                self._control.send(transition.send, self._exchange.nonce, now, reserve=True)
+        self.state = transition.next
+        if transition.tell is None:
+            return None
+        self.refused = self.refused or cause is Input.R_DECLINE
+        return Heard(transition.tell, content)

@@ -1,0 +1,242 @@
+"""One Noise handshake from either side, without timers or addresses: XXhfs or IKhfs, three messages.
+
+`Initiator` makes the initiation and reads responses; `Responder` reads an initiation, makes the response and
+reads confirmations. Both end in an `Established`. What does not fit is refused with a `DropReason` and leaves no
+trace.
+
+Pattern, offer and choice are agreed on by knock and cookie, in the clear. They are in the initiation's header,
+which is in the prologue beside the roles, and the responder makes the choice anew: whoever changes any of them on
+the path makes the handshake fail. XXhfs has three messages; IKhfs has two, so its third is nothing, sealed with the
+initiator's sending key under Noise's nonce 0. Either way the line of the responder begins with it, when the
+initiator has shown that it is there now. Both sides have committed to a nonce by then, and show it later (`sas`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from p2pcall.proto import constants as c
+from p2pcall.proto import wire
+from p2pcall.proto.handshake import kem, noise, sas
+from p2pcall.proto.handshake.kem import Encapsulate
+from p2pcall.proto.handshake.noise import (
+    Cipher,
+    CipherState,
+    Entropy,
+    HandshakeState,
+    KeyPair,
+    NoiseError,
+    Pattern,
+)
+from p2pcall.proto.wire import DropReason, PatternId, Suites
+
+StaticKey = KeyPair
+"""A long-term X25519 key pair: who somebody is."""
+
+CIPHERS: dict[Suites, Cipher] = {Suites.AESGCM: noise.AESGCM, Suites.CHACHAPOLY: noise.CHACHAPOLY}
+"""In the order of the responder's preference: AES is only offered where the CPU is quick at it."""
+
+PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IKHFS: noise.IKHFS}
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What this side brings to each handshake. `encapsulate` is ML-KEM's, unless the same bytes are wanted again."""
+
+    static: StaticKey
+    entropy: Entropy
+    encapsulate: Encapsulate = kem.encapsulate
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """What a finished handshake leaves. `confirmation` is the initiator's last datagram, to be sent."""
+
+    sending: CipherState
+    receiving: CipherState
+    remote_index: int
+    """What our datagrams bear."""
+    remote_static: bytes
+    handshake_hash: bytes
+    protocol_name: str
+    sas: sas.Exchange
+    confirmation: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChanged:
+    """The responder proved a key that is not the expected one; nothing of ours has been shown to it."""
+
+    remote_static: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Initiation:
+    """A whole initiation, both parts joined."""
+
+    pattern: PatternId
+    offered: int
+    chosen: Suites
+    sender_index: int
+    noise: bytes
+
+    @property
+    def header(self) -> bytes:
+        """What must stand before the Noise message, and is in the prologue."""
+        return wire.pack_initiation_header(self.pattern, self.offered, self.chosen, self.sender_index)
+
+
+def suites(aes: bool) -> Suites:
+    """What a side can do."""
+    return Suites.CHACHAPOLY | Suites.AESGCM if aes else Suites.CHACHAPOLY
+
+
+def choose(offered: int, able: Suites) -> Suites | None:
+    """The responder's choice; None if there is nothing in common."""
+    return next((suite for suite in CIPHERS if suite & able & offered), None)
+
+
+def _established(
+    state: HandshakeState,
+    keys: tuple[CipherState, CipherState],
+    remote_index: int,
+    nonce: bytes,
+    committed: bytes,
+    confirmation: bytes | None = None,
+) -> Established:
+    """`confirmation` is the initiator's, who makes it."""
+    initiator = confirmation is not None
+    return Established(
+        *keys,
+        remote_index,
+        state.remote_static,
+        state.handshake_hash,
+        state.protocol_name,
+        sas.Exchange(initiator, nonce, state.handshake_hash, committed, state.remote_static),
+        confirmation or b"",
+    )
+
+
+class Initiator:
+    """The dialling side of one pattern and one choice. Send `initiation`; what becomes of it, a response tells."""
+
+    def __init__(
+        self,
+        local: Local,
+        index: int,
+        pattern: PatternId,
+        offered: Suites,
+        chosen: Suites,
+        remote_static: bytes | None = None,
+    ) -> None:
+        """`remote_static` is needed for IKhfs, and is what XXhfs then has to show.
+
+        NoiseError if it is of low order.
+        """
+        header = wire.pack_initiation_header(pattern, offered, chosen, index)
+        known = remote_static if pattern is PatternId.IKHFS else None
+        self._state = HandshakeState(
+            PATTERNS[pattern],
+            CIPHERS[chosen],
+            True,
+            c.PROLOGUE_LABEL + header,
+            local.static,
+            entropy=local.entropy,
+            rs=known,
+        )
+        self._expected = remote_static
+        self._nonce = local.entropy(c.NONCE_BYTES)
+        committed = sas.commitment(self._nonce, local.static.public, initiator=True)
+        self.initiation = header + self._state.write_message(committed)
+
+    def read_response(self, message: bytes) -> Established | KeyChanged | DropReason:
+        """Judge message 2 of our pattern; after anything but an Established another one may follow."""
+        state = self._state
+        saved = state.checkpoint()
+        try:
+            payload = state.read_message(message)
+        except NoiseError:
+            return DropReason.HANDSHAKE
+        if self._expected not in (None, state.remote_static):
+            changed = KeyChanged(state.remote_static)
+            state.restore(saved)
+            return changed
+        committed = payload[: c.COMMITMENT_BYTES]
+        remote_index = int.from_bytes(payload[c.COMMITMENT_BYTES :], "big")
+        if state.finished:
+            keys = state.split()
+            last = keys[0].encrypt_with_ad(state.handshake_hash, b"")
+        else:
+            last = state.write_message(b"")
+            keys = state.split()
+        confirmation = wire.pack_confirmation_header(remote_index) + last
+        return _established(state, keys, remote_index, self._nonce, committed, confirmation)
+
+
+class Responder:
+    """The called side, half open: send `response` to whoever brings the same initiation."""
+
+    def __init__(
+        self,
+        state: HandshakeState,
+        initiation: Initiation,
+        committed: bytes,
+        nonce: bytes,
+        ours: bytes,
+        index: int,
+    ) -> None:
+        """Writes message 2, which costs the KEM and two DH; NoiseError if the initiator's keys are none.
+
+        `committed` is the initiator's commitment, `ours` the one to `nonce`.
+        """
+        self._state = state
+        self._remote_index = initiation.sender_index
+        self._committed = committed
+        self._nonce = nonce
+        message = state.write_message(ours + index.to_bytes(c.INDEX_BYTES, "big"))
+        self.response = wire.pack_response_header(initiation.sender_index) + message
+        self._keys = state.split() if state.finished else None
+
+    @classmethod
+    def answer(
+        cls,
+        local: Local,
+        index: int,
+        initiation: Initiation,
+        admits: Callable[[bytes], bool],
+    ) -> "Responder | DropReason":
+        """Answer a fresh initiation, under IKhfs only if `admits` says so of the initiator's key."""
+        state = HandshakeState(
+            PATTERNS[initiation.pattern],
+            CIPHERS[initiation.chosen],
+            False,
+            c.PROLOGUE_LABEL + initiation.header,
+            local.static,
+            entropy=local.entropy,
+            encapsulate=local.encapsulate,
+        )
+        try:
+            committed = state.read_message(initiation.noise)
+            if state.rs is not None and not admits(state.rs):
+                return DropReason.STRANGER
+            nonce = local.entropy(c.NONCE_BYTES)
+            ours = sas.commitment(nonce, local.static.public, initiator=False)
+            return cls(state, initiation, committed, nonce, ours, index)
+        except NoiseError:
+            return DropReason.HANDSHAKE
+
+    def admitted(self, admits: Callable[[bytes], bool]) -> bool:
+        """Whether the initiator may still open a line, as far as its key is known: under IKhfs."""
+        return self._keys is None or admits(self._state.remote_static)
+
+    def read_confirmation(self, message: bytes) -> Established | DropReason:
+        """Judge a confirmation that bears our index; after a refusal another one may follow."""
+        state = self._state
+        try:
+            if self._keys is None:
+                state.read_message(message)
+            else:
+                self._keys[1].decrypt_with_ad(state.handshake_hash, message)
+        except NoiseError:
+            return DropReason.HANDSHAKE
+        keys = self._keys or state.split()
+        return _established(state, keys, self._remote_index, self._nonce, self._committed)

@@ -1,0 +1,100 @@
+"""A dial whose devices take their time: it knocks at once, and rings when they are there."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calls import ALICE, BOB, FakeUi, listening, look, station
+from virtual import Network, run_virtual
+
+from p2pcall import events
+from p2pcall.engine.caller import AT_REST_S, Caller, Look
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.settings import Answer
+from p2pcall.engine.station import Station
+from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.address import parse_target
+from p2pcall.proto.constants import INVITE_TIMEOUT_S
+
+Scene = Callable[[Station, FakeUi], Coroutine[Any, Any, None]]
+
+
+def called(tmp_path: Path, scene: Scene) -> FakeUi:
+    """Runs `scene` with alice, who has bob to call; bob's events."""
+    ui = FakeUi()
+
+    async def whole() -> None:
+        network = Network()
+        bob = station(tmp_path, "bob", ui, network, BOB, 2, answer=Answer.ANYONE)
+        task = await listening(bob)
+        await scene(station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0), ui)
+        await asyncio.sleep(2 * INVITE_TIMEOUT_S)
+        task.cancel()
+
+    run_virtual(whole)
+    return ui
+
+
+def after(alice: Station, seconds: float) -> Look:
+    """Devices that take so long to be found."""
+
+    async def found() -> Devices:
+        await asyncio.sleep(seconds)
+        return await look(alice)()
+
+    return found
+
+
+async def dial(alice: Station, devices: Look) -> Outcome:
+    return await Caller(alice, devices, parse_target(BOB), BOB).run()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 4.0, 30.0])
+def test_nobody_is_rung_before_the_devices_are_there_and_then_they_are(
+    tmp_path: Path, seconds: float
+) -> None:
+    async def scene(alice: Station, bob: FakeUi) -> None:
+        begun = asyncio.get_running_loop().time()
+        call = asyncio.ensure_future(dial(alice, after(alice, seconds)))
+        await bob.wait(events.Incoming)
+        assert asyncio.get_running_loop().time() - begun >= seconds
+        assert (await call).exit is ExitCode.OK
+        (connected,) = alice.ui.of(events.Connected)
+        assert connected.setup_ms < 100, "what one's own devices took is not the line's"
+
+    assert len(called(tmp_path, scene).of(events.Incoming)) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_nobody_is_rung_by_a_call_without_its_devices(tmp_path: Path, seconds: float) -> None:
+    async def missing() -> Devices:
+        await asyncio.sleep(seconds)
+        raise P2PCallError("no-microphone", "there is no microphone", ExitCode.DEVICE)
+
+    async def scene(alice: Station, bob: FakeUi) -> None:
+        with pytest.raises(P2PCallError, match="no microphone"):
+            await dial(alice, missing)
+        assert not alice.ui.events, "what is wrong is told first"
+
+    assert not called(tmp_path, scene).of(events.Incoming)
+
+
+def test_the_devices_are_looked_for_while_nobody_answers(tmp_path: Path) -> None:
+    looked = []
+
+    async def scene() -> None:
+        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+
+        async def found() -> Devices:
+            looked.append(asyncio.get_running_loop().time() - begun)
+            return await look(alice)()
+
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(P2PCallError, match="nothing answers"):
+            await dial(alice, found)
+
+    run_virtual(scene)
+    assert looked == [pytest.approx(AT_REST_S)]

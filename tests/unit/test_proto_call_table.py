@@ -1,0 +1,106 @@
+"""The call table, over all states and all inputs."""
+
+from itertools import product
+
+import pytest
+
+from p2pcall.proto.call import table as calling
+from p2pcall.proto.call.table import TABLE, CallError, Input, State, Tell
+from p2pcall.proto.messages import ControlType
+
+NEXT = """
+          invite   ring     accept   decline hangup r-invite r-ringing r-accept r-reveal r-decline r-hangup lost
+idle      dialling -        -        ended   ended  incoming -         -        -        ended     ended    ended
+dialling  -        -        -        -       ended  -        ringing   active   -        ended     ended    ended
+ringing   -        -        -        -       ended  -        -         active   -        ended     ended    ended
+incoming  -        incoming answered ended   ended  -        -         -        -        -         ended    ended
+answered  -        -        -        -       ended  -        -         -        active   -         ended    ended
+active    -        -        -        -       ended  -        -         -        -        -         ended    ended
+ended     -        -        -        ended   ended  -        -         -        -        ended     ended    ended
+"""
+"""What the table must say, written down a second time."""
+
+
+def expected() -> dict[tuple[State, Input], str]:
+    header, *rows = [row.split() for row in NEXT.strip().splitlines()]
+    return {
+        (State(row[0]), Input(cause)): to for row in rows for cause, to in zip(header, row[1:], strict=True)
+    }
+
+
+EXPECTED = expected()
+
+
+def test_every_state_and_input_is_decided() -> None:
+    assert set(EXPECTED) == set(product(State, Input))
+
+
+@pytest.mark.parametrize(("state", "cause"), list(product(State, Input)))
+def test_table_says_what_was_agreed(state: State, cause: Input) -> None:
+    to = EXPECTED[state, cause]
+    remote = cause.startswith("r-")
+    if to != "-":
+        assert (calling.remote if remote else calling.own)(state, cause) == TABLE[state, cause]
+        assert TABLE[state, cause].next == to
+    elif remote:
+        assert calling.remote(state, cause) is None
+    else:
+        with pytest.raises(CallError, match=f"{cause} makes no sense while {state}"):
+            calling.own(state, cause)
+
+
+def test_end_is_told_exactly_once() -> None:
+    for (state, _), transition in TABLE.items():
+        ends = state is not State.ENDED and transition.next is State.ENDED
+        assert (transition.tell is Tell.ENDED) == ends
+
+
+def test_only_own_inputs_send_and_an_answer_that_is_answered_by_our_nonce() -> None:
+    sends = {
+        Input.R_ACCEPT: ControlType.REVEAL,
+        Input.INVITE: ControlType.INVITE,
+        Input.RING: ControlType.RINGING,
+        Input.ACCEPT: ControlType.ACCEPT,
+        Input.DECLINE: ControlType.DECLINE,
+        Input.HANGUP: ControlType.HANGUP,
+    }
+    for (state, cause), transition in TABLE.items():
+        assert transition.send == (None if state is State.ENDED else sends.get(cause))
+
+
+def test_each_side_shows_its_nonce_only_when_the_call_is_answered() -> None:
+    shows = {
+        (State.INCOMING, Input.ACCEPT),
+        (State.DIALLING, Input.R_ACCEPT),
+        (State.RINGING, Input.R_ACCEPT),
+    }
+    nonces = (ControlType.ACCEPT, ControlType.REVEAL)
+    assert {at for at, transition in TABLE.items() if transition.send in nonces} == shows
+
+
+def test_who_has_answered_is_active_only_by_the_callers_nonce() -> None:
+    ways = {
+        cause for (state, cause), to in TABLE.items() if state is State.ANSWERED and to.next is State.ACTIVE
+    }
+    assert ways == {Input.R_REVEAL}
+    assert {state for (state, _), to in TABLE.items() if to.next is State.ANSWERED} == {State.INCOMING}
+
+
+def test_every_state_can_be_lost_and_hung_up() -> None:
+    for state in State:
+        assert TABLE[state, Input.LOST].next is State.ENDED
+        assert TABLE[state, Input.HANGUP].next is State.ENDED
+
+
+def test_diagram_has_a_line_for_each_transition() -> None:
+    lines = calling.diagram().splitlines()
+    assert len(lines) == len(TABLE)
+    assert "idle      invite     dialling  sends INVITE" in lines
+    assert "active    hangup     ended     sends HANGUP, tells Ended" in lines
+    assert "ended     lost       ended" in lines
+
+
+def test_glare_has_the_same_winner_on_both_sides() -> None:
+    low, high = b"\1" * 32, b"\2" * 32
+    assert calling.glare_winner(low, high) == "ours"
+    assert calling.glare_winner(high, low) == "theirs"
