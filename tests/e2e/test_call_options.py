@@ -7,7 +7,7 @@ from pathlib import Path
 import picture
 import pytest
 import sound
-from pairs import Start, dialling, identity, in_call, knows, listening, media
+from pairs import Start, best_call, dialling, identity, in_call, knows, listening, media
 
 from p2pcall.store.identity import fingerprint
 
@@ -60,22 +60,28 @@ def test_never_is_never(p2p: Start) -> None:
     assert bob.all_events("incoming") == []
 
 
+@pytest.mark.apart
 def test_a_file_is_repeated(p2p: Start, tmp_path: Path) -> None:
     says = sound.speech(1.2)
     wav = sound.write_wav(tmp_path / "in.wav", says)
 
-    call = in_call(
-        p2p,
-        listen_media=media(audio_out=tmp_path / "out.wav"),
-        dial=["--loop", "--max-duration", "4"],
-        dial_media=media(wav),
-    )
-    assert call.alice.wait_exit() == 0
-    call.bob.wait_event("ended")
-    recording = sound.read_wav(tmp_path / "out.wav")
-    later = [sound.find(says, recording[int(begin * sound.RATE) :]).likeness for begin in (1.6, 2.2)]
-    likeness = sound.find(says, recording[: int(2.0 * sound.RATE)]).likeness, max(later)
-    assert min(likeness) > 0.6
+    def heard(start: Start, place: Path) -> tuple[float, float]:
+        call = in_call(
+            start,
+            listen_media=media(audio_out=place / "out.wav"),
+            dial=["--loop", "--max-duration", "4"],
+            dial_media=media(wav),
+        )
+        assert call.alice.wait_exit() == 0
+        call.bob.wait_event("ended")
+        recording = sound.read_wav(place / "out.wav")
+        later = [sound.find(says, recording[int(begin * sound.RATE) :]).likeness for begin in (1.6, 2.2)]
+        return sound.find(says, recording[: int(2.0 * sound.RATE)]).likeness, max(later)
+
+    def judge(likeness: tuple[float, float]) -> None:
+        assert min(likeness) > 0.6
+
+    best_call(p2p, tmp_path, heard, judge)
 
 
 def test_a_file_is_kept_for_each_call_of_a_listener(p2p: Start, tmp_path: Path) -> None:

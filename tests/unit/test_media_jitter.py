@@ -53,7 +53,7 @@ def test_silence_before_the_first_packet() -> None:
     bench = Bench()
     assert bench.pull() == Silence()
     assert bench.buffer.counters.silence == 1
-    assert bench.buffer.depth == 0
+    assert (bench.buffer.depth, bench.buffer.next_seq) == (0, 0)
 
 
 def test_first_sound_comes_soon_and_in_order() -> None:
