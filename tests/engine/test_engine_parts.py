@@ -5,7 +5,6 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from virtual import run_virtual
 
 from p2pcall.codec.video import key_frame_size
 from p2pcall.demo.soundcheck import SoundCheck
-from p2pcall.device import camera
 from p2pcall.device.drawn.song import song_pcm
 from p2pcall.engine import keys
 from p2pcall.engine.aside import aside
@@ -123,25 +121,6 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
 
     run_virtual(scene)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.wav", "out.wav"]
-
-
-def test_a_missing_default_camera_is_a_warning_and_a_named_one_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(camera, "open_camera", partial(camera.open_camera, platform="linux"))
-    monkeypatch.setattr(camera, "list_v4l2", list)
-
-    async def scene(video_in: str | None) -> list[str]:
-        settings = CallSettings("me", MediaSettings("silence", "none", video_in, "none"))
-        devices = open_devices(settings, fake_env())
-        devices.close()
-        return [warning.slug for warning in devices.warnings]
-
-    with pytest.raises(P2PCallError) as caught:
-        run_virtual(lambda: scene("camera:no such camera"))
-    assert caught.value.exit is ExitCode.DEVICE
-    assert run_virtual(lambda: scene(None)) == ["no-camera"]
-    assert run_virtual(lambda: scene("none")) == []
 
 
 @pytest.mark.parametrize("loop", [True, False])
