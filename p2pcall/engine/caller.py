@@ -88,7 +88,7 @@ class Caller:
         started_at = self._node.now()
         line = self._dial()
         self._untold = events.Dialling(self._target, format_address(self._found.addresses[0]))
-        station.interrupts.take = lambda what: self._tell("interrupted" if what == "signal" else what)
+        station.interrupts.tell(lambda what: self._tell("interrupted" if what == "signal" else what))
         ring_timer = self._loop.call_later(self._settings.ring_timeout_s, self._tell, "no-answer")
         try:
             answered = await self._until_answered(line)

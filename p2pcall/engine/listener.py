@@ -108,9 +108,7 @@ class Listener:
             )
         )
         announcer = self._announce()
-        station.interrupts.take = self._interrupted
-        if station.interrupts.what is not None:
-            self._interrupted(station.interrupts.what)
+        station.interrupts.tell(self._interrupted)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
         station.door.watch(self._let_in)

@@ -98,3 +98,27 @@ def test_the_devices_are_looked_for_while_nobody_answers(tmp_path: Path) -> None
 
     run_virtual(scene)
     assert looked == [pytest.approx(AT_REST_S)]
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_signal_ends_a_dial_from_its_beginning(tmp_path: Path, turns: int) -> None:
+    """Also where it comes at the very moment at which it is known where to dial."""
+
+    async def scene(alice: Station, bob: FakeUi) -> None:
+        loop = asyncio.get_running_loop()
+
+        def later(left: int) -> None:
+            if left:
+                loop.call_soon(later, left - 1)
+            else:
+                alice.interrupts._tell("signal")
+
+        begun = loop.time()
+        later(turns)
+        try:
+            reason = (await dial(alice, after(alice, 1.0))).reason
+        except P2PCallError as error:
+            reason = error.slug
+        assert (reason, loop.time()) == ("interrupted", begun)
+
+    assert not called(tmp_path, scene).of(events.Incoming)
