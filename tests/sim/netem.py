@@ -151,9 +151,7 @@ class World:
                 self.now = end
                 return until()
             rounds = rounds + 1 if at <= self.now else 0
-            assert rounds < MAX_ROUNDS, (
-                "what a timer is for has been done, and it is set for the same moment again"
-            )
+            assert rounds < MAX_ROUNDS, "a timer is set for the same moment again and again"
             self.now = max(self.now, at)
             for sent in self.network.arrivals(self.now):
                 for node in self.nodes:
