@@ -237,3 +237,18 @@ def test_no_timer_stands_still_while_an_answer_waits_for_the_words(before_s: flo
     assert world.run(c.REVEAL_TIMEOUT_S + 1, lambda: bool(pair.bob.of(Ended)))
     assert keys._previous is None
     assert pair.bob.of(Ended)[0].reason is Reason.LOST
+
+
+def test_the_answer_to_a_beginning_is_waited_for_from_when_it_has_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the way is, and however little else happens meanwhile."""
+    monkeypatch.setattr(Rekey, "receive", lambda self, body, now: DropReason.REKEY)
+    pair = call(conditions=Conditions(delay=0.7))
+    keys, control = pair.ours.line.keys, pair.ours.line.control
+    assert pair.world.run(c.REKEY_AFTER_S, lambda: keys._begun is not None)
+    first = keys._begun
+    assert pair.world.run(10, lambda: not control.unacked)
+    arrived_at = pair.world.now
+    assert pair.world.run(10, lambda: keys._begun is not first)
+    assert pair.world.now - arrived_at == pytest.approx(c.REKEY_RETRY_S)
