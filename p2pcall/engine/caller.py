@@ -216,7 +216,7 @@ class Caller:
                     self._invite(line)
                 case Told("ready"):
                     line = self._ready(line)
-                case Ended(reason=Reason.SILENT) if self._devices is None:
+                case Ended(reason=Reason.LOST) if self._devices is None:
                     pass  # it has waited for too long, and is dialled again
                 case RemoteRinging() if self._devices is not None:
                     self._devices.speaker.prepare()
@@ -331,9 +331,13 @@ class Caller:
         task.add_done_callback(self._tasks.discard)
 
     async def _hear_rival(self, rival: Line) -> None:
-        signal = await rival.signals.get()
-        while not isinstance(signal, Incoming | Ended):
+        try:
             signal = await rival.signals.get()
+            while not isinstance(signal, Incoming | Ended):
+                signal = await rival.signals.get()
+        except asyncio.CancelledError:  # it is decided, and this one has not even called yet
+            rival.drop()
+            raise
         if self._line is not None and isinstance(signal, Incoming):
             self._rivals.append((rival, signal))
             self._settle_rivals(self._line)
