@@ -157,3 +157,15 @@ def test_a_rival_that_has_not_called_yet_is_dropped_when_the_call_is_up(tmp_path
             await asyncio.gather(one, return_exceptions=True)
 
     run_virtual(scene)
+
+
+def test_a_rival_that_comes_together_with_the_answer_is_dropped_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        caller = Caller(alice, look(alice), parse_target(BOB), BOB)
+        caller._rival(alice.node.dial([(BOB, 51729)], None))
+        caller._forget_rivals()
+        assert not alice.node._lines
+        assert alice.node.endpoint.idle
+
+    run_virtual(scene)

@@ -65,3 +65,19 @@ def test_a_dial_of_a_host_where_nobody_listens_fails_soon(tmp_path: Path) -> Non
             assert took_s == pytest.approx(most_s, abs=0.1)
 
     run_virtual(scene)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_dial_that_is_given_up_knocks_no_more(tmp_path: Path, refused: bool) -> None:
+    """Nor does the process wait for it."""
+
+    async def scene() -> None:
+        network, loop = Network(), asyncio.get_running_loop()
+        timeout_s = HANDSHAKE_TIMEOUT_S if refused else HANDSHAKE_TIMEOUT_S / 2
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=timeout_s)
+        assert (await told(alice, at_s=0.0 if refused else 9.0))[0] == "unreachable"
+        sent, over_at = network.sent, loop.time()
+        await alice.node.close()
+        assert (network.sent, loop.time()) == (sent, over_at)
+
+    run_virtual(scene)
