@@ -66,7 +66,8 @@ class Caller:
         self._rivals: list[tuple[Line, Incoming]] = []
         self._refused: dict[Address, int] = {}
         self._line: Line | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: dict[asyncio.Task[None], Line] = {}
+        """Rivals that have not called yet, by who waits for it."""
 
     async def run(self) -> Outcome:
         """The whole call. P2PCallError when it never got as far as an answer by a person."""
@@ -88,7 +89,7 @@ class Caller:
         started_at = self._node.now()
         line = self._dial()
         self._untold = events.Dialling(self._target, format_address(self._found.addresses[0]))
-        station.interrupts.take = lambda what: self._tell("interrupted" if what == "signal" else what)
+        station.interrupts.tell(lambda what: self._tell("interrupted" if what == "signal" else what))
         ring_timer = self._loop.call_later(self._settings.ring_timeout_s, self._tell, "no-answer")
         try:
             answered = await self._until_answered(line)
@@ -204,8 +205,8 @@ class Caller:
             match signal:
                 case HandshakeFailed(reason="key-changed"):
                     raise self._key_changed(signal.remote_static)
-                case HandshakeFailed():
-                    raise self._nothing_answers()
+                case HandshakeFailed() | Told("refused"):
+                    raise self._given_up(line)
                 case HandshakeDone():
                     if line.peer.remote_static == self._station.identity.public:
                         line.drop()
@@ -216,7 +217,7 @@ class Caller:
                     self._invite(line)
                 case Told("ready"):
                     line = self._ready(line)
-                case Ended(reason=Reason.SILENT) if self._devices is None:
+                case Ended(reason=Reason.LOST) if self._devices is None:
                     pass  # it has waited for too long, and is dialled again
                 case RemoteRinging() if self._devices is not None:
                     self._devices.speaker.prepare()
@@ -229,10 +230,8 @@ class Caller:
                     return self._refused_by(line, signal)
                 case Told("glare"):
                     return self._take_rival(line)
-                case Told("refused"):
-                    raise self._nothing_answers()
                 case Told("no-answer") if not line.peer.established:
-                    raise self._nothing_answers()
+                    raise self._given_up(line)
                 case Told(what):
                     line.hang_up(Reason.NO_ANSWER if what == "no-answer" else Reason.HUNG_UP)
                     return Outcome(what, line.peer.call_id if line.peer.established else None)
@@ -282,6 +281,11 @@ class Caller:
         if not line.peer.answered:  # else somebody is there, whatever comes from elsewhere
             line.tell("refused")
 
+    def _given_up(self, line: Line) -> P2PCallError:
+        """Nobody is there in time: it is knocked no more."""
+        line.drop()
+        return self._nothing_answers()
+
     def _nothing_answers(self) -> P2PCallError:
         where = ", ".join(format_address(address) for address in self._found.addresses)
         if {self._refused.get(address) for address in self._found.addresses} <= NO_WAY:
@@ -326,9 +330,9 @@ class Caller:
         self._node.endpoint.accepting = True
 
     def _rival(self, line: Line) -> None:
-        task = asyncio.ensure_future(self._hear_rival(line))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._loop.create_task(self._hear_rival(line))
+        self._heard[task] = line
+        task.add_done_callback(lambda done: self._heard.pop(done, None))
 
     async def _hear_rival(self, rival: Line) -> None:
         signal = await rival.signals.get()
@@ -354,8 +358,9 @@ class Caller:
         """Nobody else is heard once it is decided which line is the call."""
         self._node.endpoint.accepting = False
         self._node.on_caller = None
-        for task in self._tasks:
-            task.cancel()
+        for task, rival in list(self._heard.items()):
+            if task.cancel():  # else it has called, and may be the one that was taken
+                rival.drop()
         for rival, _ in self._rivals:
             rival.drop()
         self._rivals.clear()

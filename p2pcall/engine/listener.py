@@ -108,9 +108,7 @@ class Listener:
             )
         )
         announcer = self._announce()
-        station.interrupts.take = self._interrupted
-        if station.interrupts.what is not None:
-            self._interrupted(station.interrupts.what)
+        station.interrupts.tell(self._interrupted)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
         station.door.watch(self._let_in)
@@ -188,6 +186,8 @@ class Listener:
             isinstance(error, P2PCallError) and not self._settings.once
         ):  # one caller's trouble is not the next one's
             self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            if self._station.interrupts.what is not None:  # it came while that one was served
+                self._interrupted(self._station.interrupts.what)
             self._tell_waiting()
         else:
             self._over.set_exception(error)

@@ -65,6 +65,12 @@ class Interrupts:
         for number in (*END_SIGNALS, signal.SIGWINCH):
             self._loop.remove_signal_handler(number)
 
+    def tell(self, take: Callable[[str], None]) -> None:
+        """`take` is told from now on, and at once what came while nobody took it."""
+        self.take = take
+        if self.what is not None:
+            take(self.what)
+
     def _fire(self, number: signal.Signals) -> None:
         if self.signal is not None:
             signal.signal(number, signal.SIG_DFL)
@@ -216,9 +222,7 @@ class Station:
 
     async def _until_active(self, line: Line) -> str | None:
         """Waits for the words; or why it ended before."""
-        self.interrupts.take = line.tell
-        if self.interrupts.what is not None:
-            line.tell(self.interrupts.what)
+        self.interrupts.tell(line.tell)
         try:
             while not line.peer.sas:
                 match await line.signals.get():

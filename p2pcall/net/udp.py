@@ -246,19 +246,22 @@ class Driver(Generic[E]):
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT
             return
-        # The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours. If it does so
-        # again the datagram is lost, as it might be on the way: who sends such errors does not move us.
-        for _ in range(SEND_TRIES):
+        # The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours, and it may be in
+        # no queue, for a socket that is flooded has no room for one. If it does so again the datagram is lost, as it
+        # might be on the way: who sends such errors does not move us.
+        for tries_left in reversed(range(SEND_TRIES)):
             try:
                 sock.sendmsg([data], ancillary, 0, address)
                 return
             except OSError as error:
                 code = error.errno or 0
-                if not self._read_errors(sock):
-                    if code not in _NOT_THE_WAY:
-                        self._routes.failed(address)
-                        self._failed[address] = code
+                if self._read_errors(sock):
+                    continue
+                if code in _NOT_THE_WAY:
                     break
+                if not tries_left:
+                    self._routes.failed(address)
+                    self._failed[address] = code
         self._count(code)
 
     def _read_errors(self, sock: socket.socket) -> bool:

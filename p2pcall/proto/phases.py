@@ -359,6 +359,7 @@ class Open(_OnLine):
     def handle_timer(self, now: float) -> None:
         """Give up a line that is silent or of no use; keep the keys fresh."""
         line, peer = self._line, self._peer
+        line.epochs.expire(now)  # also before a deadline: what is not done would be due for ever
         if now >= line.lost_at or line.epochs.spent(now):
             self._lose(Reason.LOST)
         elif self._deadline is not None:
@@ -369,7 +370,6 @@ class Open(_OnLine):
             else:
                 self._lose(Reason.LOST if peer.initiator else Reason.SILENT)
         else:
-            line.epochs.expire(now)
             line.keys.step(line.control, now)
             if line.liveness.breaks(now):
                 line.timing.silent(now)

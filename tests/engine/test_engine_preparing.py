@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, listening, look, station
+from calls import ALICE, BOB, FakeUi, beside, listening, look, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -17,7 +18,7 @@ from p2pcall.engine.settings import Answer
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
-from p2pcall.proto.constants import INVITE_TIMEOUT_S
+from p2pcall.proto.constants import INVITE_TIMEOUT_S, LOST_TIMEOUT_S
 
 Scene = Callable[[Station, FakeUi], Coroutine[Any, Any, None]]
 
@@ -98,3 +99,73 @@ def test_the_devices_are_looked_for_while_nobody_answers(tmp_path: Path) -> None
 
     run_virtual(scene)
     assert looked == [pytest.approx(AT_REST_S)]
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_signal_ends_a_dial_from_its_beginning(tmp_path: Path, turns: int) -> None:
+    """Also where it comes at the very moment at which it is known where to dial."""
+
+    async def scene(alice: Station, bob: FakeUi) -> None:
+        loop = asyncio.get_running_loop()
+
+        def later(left: int) -> None:
+            if left:
+                loop.call_soon(later, left - 1)
+            else:
+                alice.interrupts._tell("signal")
+
+        begun = loop.time()
+        later(turns)
+        try:
+            reason = (await dial(alice, after(alice, 1.0))).reason
+        except P2PCallError as error:
+            reason = error.slug
+        assert (reason, loop.time()) == ("interrupted", begun)
+
+    assert not called(tmp_path, scene).of(events.Incoming)
+
+
+def test_a_line_that_was_lost_while_the_devices_were_looked_for_is_dialled_anew(tmp_path: Path) -> None:
+    took_s = LOST_TIMEOUT_S + INVITE_TIMEOUT_S + 1
+
+    async def scene(alice: Station, bob: FakeUi) -> None:
+        alice.settings = replace(alice.settings, ring_timeout_s=2 * took_s)
+        assert (await dial(alice, after(alice, took_s))).exit is ExitCode.OK
+
+    assert len(called(tmp_path, scene).of(events.Incoming)) == 1
+
+
+def test_a_rival_that_has_not_called_yet_is_dropped_when_the_call_is_up(tmp_path: Path) -> None:
+    """A contact whose own devices take their time has a line to a dialler, who is answered by another one."""
+
+    async def scene() -> None:
+        network = Network()
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=9.0)
+        carol = station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
+        beside(lambda: alice.people.pin("carol", carol.identity.public, 0.0))
+        beside(lambda: carol.people.pin("alice", alice.identity.public, 0.0))
+        call = asyncio.ensure_future(dial(alice, look(alice)))
+        rival = asyncio.ensure_future(Caller(carol, after(carol, 3.0), parse_target(ALICE), ALICE).run())
+        await asyncio.sleep(1.0)
+        assert len(alice.node._lines) == 2
+        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        task = await listening(bob)
+        assert (await call).reason == "max-duration"
+        assert not alice.node._lines
+        for one in (rival, task):
+            one.cancel()
+            await asyncio.gather(one, return_exceptions=True)
+
+    run_virtual(scene)
+
+
+def test_a_rival_that_comes_together_with_the_answer_is_dropped_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        caller = Caller(alice, look(alice), parse_target(BOB), BOB)
+        caller._rival(alice.node.dial([(BOB, 51729)], None))
+        caller._forget_rivals()
+        assert not alice.node._lines
+        assert alice.node.endpoint.idle
+
+    run_virtual(scene)

@@ -5,11 +5,10 @@ from errno import ECONNREFUSED
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, listening, station
+from calls import ALICE, BOB, FakeUi, listening, look, station
 from virtual import Network, run_virtual
 
 from p2pcall.engine.caller import REFUSED_GRACE_S, Caller
-from p2pcall.engine.devices import open_devices
 from p2pcall.engine.settings import Answer
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
@@ -22,7 +21,7 @@ PORT = 51729
 async def told(side: Station, *, at_s: float = 0.0) -> tuple[str, float]:
     """What becomes of a dial of which it is said, again and again, that nothing listens; and how long it took."""
     loop = asyncio.get_running_loop()
-    devices, start = open_devices(side.settings, side.env), loop.time()
+    start = loop.time()
 
     async def lie() -> None:
         while True:
@@ -32,12 +31,11 @@ async def told(side: Station, *, at_s: float = 0.0) -> tuple[str, float]:
 
     liar = asyncio.ensure_future(lie())
     try:
-        outcome = await Caller(side, devices, parse_target(BOB), BOB).run()
+        outcome = await Caller(side, look(side), parse_target(BOB), BOB).run()
     except P2PCallError as error:
         return error.slug, loop.time() - start
     finally:
         liar.cancel()
-        devices.close()
     return outcome.reason, loop.time() - start
 
 
@@ -65,5 +63,21 @@ def test_a_dial_of_a_host_where_nobody_listens_fails_soon(tmp_path: Path) -> Non
             slug, took_s = await told(alice, at_s=at_s)
             assert slug == "unreachable"
             assert took_s == pytest.approx(most_s, abs=0.1)
+
+    run_virtual(scene)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_dial_that_is_given_up_knocks_no_more(tmp_path: Path, refused: bool) -> None:
+    """Nor does the process wait for it."""
+
+    async def scene() -> None:
+        network, loop = Network(), asyncio.get_running_loop()
+        timeout_s = HANDSHAKE_TIMEOUT_S if refused else HANDSHAKE_TIMEOUT_S / 2
+        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=timeout_s)
+        assert (await told(alice, at_s=0.0 if refused else 9.0))[0] == "unreachable"
+        sent, over_at = network.sent, loop.time()
+        await alice.node.close()
+        assert (network.sent, loop.time()) == (sent, over_at)
 
     run_virtual(scene)

@@ -9,8 +9,12 @@ from calls import ALICE, BOB, FakeUi, dial, listening, station
 from virtual import Network, run_virtual
 
 from p2pcall import events
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.listener import Listener
+from p2pcall.engine.node import Line
 from p2pcall.engine.settings import Answer, MediaSettings
 from p2pcall.engine.station import Station
+from p2pcall.errors import ExitCode, P2PCallError
 
 
 @pytest.mark.parametrize(("video_in", "camera"), [("test", True), ("none", False)])
@@ -79,4 +83,28 @@ def test_a_terminal_that_goes_at_the_question_ends_listen(tmp_path: Path, turns:
             assert (await task).reason == "signal"
 
     bob: Station
+    run_virtual(scene)
+
+
+def test_a_signal_that_comes_while_a_device_fails_ends_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to the call that is being made, which comes to nothing."""
+
+    async def failing(listener: Listener, line: Line) -> Devices:
+        bob.interrupts._tell("signal")
+        raise P2PCallError("no-microphone", "it was pulled out", ExitCode.DEVICE)
+
+    async def scene() -> None:
+        nonlocal bob
+        network = Network()
+        bob = station(tmp_path, "bob", FakeUi("audio"), network, BOB, 2)
+        task = await listening(bob)
+        call = asyncio.ensure_future(dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1)))
+        async with asyncio.timeout(60):
+            assert (await task).reason == "signal"
+        await call
+
+    bob: Station
+    monkeypatch.setattr(Listener, "_fresh_devices", failing)
     run_virtual(scene)

@@ -21,6 +21,9 @@ from p2pcall.proto.events import Incoming, ProtocolEvent
 from p2pcall.proto.handshake import kem
 from p2pcall.proto.wire import Address
 
+MAX_ROUNDS = 100
+"""So often something may happen at one moment of virtual time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -138,6 +141,7 @@ class World:
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Let time pass; True as soon as `until` holds, False if it never did."""
         end = self.now + seconds
+        rounds = 0
         while True:
             self.pump()
             if until():
@@ -146,6 +150,8 @@ class World:
             if at is None or at > end:
                 self.now = end
                 return until()
+            rounds = rounds + 1 if at <= self.now else 0
+            assert rounds < MAX_ROUNDS, "a timer is set for the same moment again and again"
             self.now = max(self.now, at)
             for sent in self.network.arrivals(self.now):
                 for node in self.nodes:

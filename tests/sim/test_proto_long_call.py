@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from netem import ALICE, BOB, Conditions, Pair, Sent, call
+from netem import ALICE, BOB, Conditions, Pair, Sent, call, line
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.call.table import State
@@ -220,3 +220,35 @@ def test_called_side_that_moves_while_keys_change_is_found() -> None:
     world.run(1)
     assert pair.ours.address == ("198.51.100.7", 4000)
     assert epoch(pair.theirs).index != pair.theirs.index
+
+
+@pytest.mark.parametrize("before_s", [1.0, 3.0])
+def test_no_timer_stands_still_while_an_answer_waits_for_the_words(before_s: float) -> None:
+    """The keys before the last are due to be wiped just when the answerer waits for a nonce that does not come."""
+    pair = line()
+    world, keys = pair.world, pair.theirs.line.epochs
+    pair.ours.invite("alice", True, True, world.now)
+    assert world.run(5, lambda: pair.theirs.state is State.INCOMING)
+    pair.theirs.ring("bob", world.now)
+    assert world.run(c.REKEY_AFTER_S, lambda: keys.current.index != pair.theirs.index)
+    world.run(c.PREVIOUS_EPOCH_S - before_s)
+    pair.theirs.accept("bob", True, True, world.now)
+    world.network.refuse = lambda sent: sent.source == ALICE
+    assert world.run(c.REVEAL_TIMEOUT_S + 1, lambda: bool(pair.bob.of(Ended)))
+    assert keys._previous is None
+    assert pair.bob.of(Ended)[0].reason is Reason.LOST
+
+
+def test_the_answer_to_a_beginning_is_waited_for_from_when_it_has_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the way is, and however little else happens meanwhile."""
+    monkeypatch.setattr(Rekey, "receive", lambda self, body, now: DropReason.REKEY)
+    pair = call(conditions=Conditions(delay=0.7))
+    keys, control = pair.ours.line.keys, pair.ours.line.control
+    assert pair.world.run(c.REKEY_AFTER_S, lambda: keys._begun is not None)
+    first = keys._begun
+    assert pair.world.run(10, lambda: not control.unacked)
+    arrived_at = pair.world.now
+    assert pair.world.run(10, lambda: keys._begun is not first)
+    assert pair.world.now - arrived_at == pytest.approx(c.REKEY_RETRY_S)

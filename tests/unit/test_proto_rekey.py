@@ -302,5 +302,6 @@ def test_rekeying_waits_for_its_answer_from_when_its_parts_have_arrived() -> Non
     assert alice.control.unacked, "the last parts are on their way, and get lost"
     later = DUE + 30.0
     deliver(later)
+    assert alice.frames(later) == []
     assert alice.control.unacked == 0
     assert alice.rekey.next_timer(alice.control) == later + c.REKEY_RETRY_S

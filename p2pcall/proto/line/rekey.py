@@ -93,8 +93,11 @@ class Rekey:
         """Hand parts to the control channel, few at a time."""
         while self._out and control.unacked < c.REKEY_IN_FLIGHT:
             control.send(ControlType.REKEY, self._out.popleft(), now)
-        if self._begun is not None and control.unacked:  # not delivered yet, maybe for all of an outage
-            self._retry_at = now + c.REKEY_RETRY_S
+        if self._begun is not None:
+            if control.unacked:  # not delivered yet, maybe for all of an outage
+                self._retry_at = inf
+            elif self._retry_at == inf:
+                self._retry_at = now + c.REKEY_RETRY_S
 
     def next_timer(self, control: Control) -> float:
         """When `step` has something to do; never while something of ours is on its way."""
@@ -152,7 +155,7 @@ class Rekey:
         if begun is None:
             return DropReason.REKEY
         remote_index = begun.state.read_message(message)
-        self._begun = None
+        self._begun, self._retry_at = None, -inf
         self.epochs.switch(_epoch(begun.state, begun.index, remote_index, begun.at))
         return None
 
