@@ -50,6 +50,19 @@ def test_what_lies_in_the_current_directory_is_not_run(
     assert not (tmp_path / "run").exists()
 
 
+def test_ctrl_c_in_the_demo_does_not_reach_the_second_process(tmp_path: Path) -> None:
+    """A terminal sends it to all of a group: then both hang up, and the other side may have been first."""
+
+    async def work() -> int:
+        person = await Person.start(tmp_path / "home", "demo-test", os.environ)
+        try:
+            return os.getpgid(person._process.pid)
+        finally:
+            await person.stop()
+
+    assert asyncio.run(work()) != os.getpgrp()
+
+
 def test_a_process_that_does_not_start_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "START_TIMEOUT_S", 0.05)
 
