@@ -53,10 +53,19 @@ def _run(argv: Sequence[str], env: Env) -> int:
 
 
 def _command(argv: Sequence[str]) -> str:
-    from p2pcall.cli.app import app
+    """The command, as far as `argv` names one."""
+    from p2pcall.cli.app import app, contacts
 
-    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    return f"p2pcall {argv[0]}" if argv and argv[0] in names else "p2pcall"
+    words, group = ["p2pcall"], app
+    for word in argv[:2]:
+        names = {one.name or getattr(one.callback, "__name__", "") for one in group.registered_commands}
+        if word not in names | {one.name for one in group.registered_groups}:
+            break
+        words.append(word)
+        if word in names:
+            break
+        group = contacts
+    return " ".join(words)
 
 
 def _tell(error: P2PCallError, argv: Sequence[str], env: Env) -> int:

@@ -5,6 +5,7 @@ asked about, and when the question is withdrawn (`engine.keeping`).
 """
 
 import asyncio
+from collections.abc import Callable
 
 from p2pcall.cli.options import check_dialable
 from p2pcall.errors import P2PCallError
@@ -18,8 +19,16 @@ LEAVE = frozenset({"n", "q", "d", "escape", "eof"})
 class NameQuestion:
     """Asks once; `offered` is the name that needs no typing, or empty. `typing`: the name before it would not do."""
 
-    def __init__(self, terminal: Terminal, offered: str, *, typing: bool = False) -> None:
-        self._terminal, self._offered = terminal, offered
+    def __init__(
+        self,
+        terminal: Terminal,
+        offered: str,
+        asks: Callable[[Terminal | None], None],
+        *,
+        typing: bool = False,
+    ) -> None:
+        """`asks` is told where the question stands, and then that its line ends."""
+        self._terminal, self._offered, self._asks = terminal, offered, asks
         self._typed: str | None = "" if typing else None
         """What there is of a name that is being typed."""
         self._answer: asyncio.Future[str | None]
@@ -37,12 +46,13 @@ class NameQuestion:
             terminal.write(b"[o] under another name  [n] no ")
         else:
             terminal.write(b"name: ")
+        self._asks(terminal)
         loop.add_reader(terminal.fd_in, self._readable)
         try:
             return await self._answer
         finally:
             loop.remove_reader(terminal.fd_in)
-            terminal.write(b"\r\n")
+            self._asks(None)
             terminal.leave()
 
     def _readable(self) -> None:

@@ -64,6 +64,8 @@ class Output:
         self.terminal = _terminal(env, json, sequences=sequences)
         self.on_closed: Callable[[], None] | None = None
         """stdout has no reader any more."""
+        self._asking: Terminal | None = None
+        """Where a question stands in a line that is not ended yet."""
         self._closed_down = False
 
     def __enter__(self) -> Self:
@@ -124,6 +126,7 @@ class Output:
 
         But for errors and hints: what is to be typed can be copied as it stands.
         """
+        self._asks(None)
         if not text.startswith("p2pcall: ") and (cells := _columns(self._env)):
             text = wrapped(text, cells)
         if self._closed_down or not _may_wait(self._env.stderr):
@@ -172,7 +175,7 @@ class Output:
             return None
         self.say(problem or f"keep {claimed} ({fingerprint}) as a contact?")
         self._settle()
-        return NameQuestion(self.terminal, offered, typing=bool(problem)).ask()
+        return NameQuestion(self.terminal, offered, self._asks, typing=bool(problem)).ask()
 
     async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()
@@ -189,6 +192,7 @@ class Output:
             return "decline"
         terminal.discard_typed()
         terminal.write(question)
+        self._asks(terminal)
         loop.add_reader(terminal.fd_in, readable)
         bell = loop.create_task(self._bell(terminal))
         try:
@@ -196,8 +200,14 @@ class Output:
         finally:
             bell.cancel()
             loop.remove_reader(terminal.fd_in)
-            terminal.write(b"\r\n")
+            self._asks(None)
             terminal.leave()
+
+    def _asks(self, terminal: Terminal | None) -> None:
+        """A question stands in the last line there; None: that line ends, if nothing was said beside it before."""
+        if self._asking is not None:
+            self._asking.write(b"\r\n")
+        self._asking = terminal
 
     async def _bell(self, terminal: Terminal) -> None:
         while True:

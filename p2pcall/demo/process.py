@@ -1,6 +1,7 @@
 """The second process of the demo: this same program, which shows a drawn person who sings a made-up phrase.
 
-It listens on the loopback address alone, so nobody else can call it, and is always ended with `stop`.
+It listens on the loopback address alone, so nobody else can call it, and is always ended with `stop`; where that does
+not come, it ends because nobody reads its events any more. Ctrl-C is not for it: who hangs up is the person.
 """
 
 import asyncio
@@ -43,9 +44,10 @@ class Person:
         others = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         env = {**environ, "PYTHONPATH": os.pathsep.join([ours, *others])}
         try:
-            return cls(
-                await create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=env)
+            process = await create_subprocess_exec(
+                *argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=env, process_group=0
             )
+            return cls(process)
         except OSError as error:
             why = f"a second process cannot be started: {(error.strerror or str(error)).lower()}"
             raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error

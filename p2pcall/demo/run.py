@@ -19,6 +19,7 @@ from p2pcall.device.factory import open_audio_sink, open_video_sink
 from p2pcall.device.outfile import OutFile
 from p2pcall.engine import run
 from p2pcall.engine.devices import SCREEN_MODES, WINDOW
+from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import CallView, Ui
 from p2pcall.engine.windowcheck import WindowCheck
@@ -38,6 +39,10 @@ class Stage(Ui, Protocol):
 
     def say(self, text: str) -> None:
         """A line for people."""
+
+
+JUDGED_S: Final = 2.0
+"""A call that lasts so long has a second of sound (`soundcheck`) and a picture, on a slow machine too."""
 
 
 @dataclass(slots=True)
@@ -147,9 +152,17 @@ async def whole_call(
     if not json:
         found_by = "its name on the network (mDNS)" if found else "its address (no mDNS on this machine)"
         env.stdout.write(_summary(witness, outcome.figures, found_by, likeness, same_words))
-        arrived = "sound and picture arrived" if pictures else "sound arrived, no picture was asked for"
-        env.stdout.write(f"{arrived if good else 'sound or picture did NOT arrive'}\n")
+        env.stdout.write(f"{_verdict(outcome, good=good, pictures=pictures)}\n")
     return ExitCode.OK if good else ExitCode.BUG
+
+
+def _verdict(outcome: Outcome, *, good: bool, pictures: bool) -> str:
+    """The last line for people."""
+    if good:
+        return "sound and picture arrived" if pictures else "sound arrived, no picture was asked for"
+    if outcome.by == "local" and outcome.duration_s < JUDGED_S:
+        return "hung up too soon to tell whether sound and picture arrive"
+    return "sound or picture did NOT arrive"
 
 
 def _speaker() -> str:

@@ -33,12 +33,13 @@ from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.view.probe import PICTURE_MODES
 
 REOPEN_EVERY_S = 3.0
 """Between two tries to get a lost sound device back."""
 WINDOW = "window"
 """The value of --video-out that draws in a window."""
-SCREEN_MODES = ("auto", "blocks", "ascii", WINDOW)
+SCREEN_MODES = ("auto", *PICTURE_MODES, WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
 STEADY_GAP_S = 0.1
 """A card that takes no frame for so long does not run (yet): some take a few at once and then pause for two seconds."""

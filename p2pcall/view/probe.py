@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Final
 
 
 class Mode(StrEnum):
@@ -18,6 +19,10 @@ class Mode(StrEnum):
     BLOCKS = "blocks"
     ASCII = "ascii"
     PLAIN = "plain"
+
+
+PICTURE_MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.PLAIN)
+"""The values of --video-out that draw in a terminal, besides `auto`."""
 
 
 class Colours(IntEnum):

@@ -117,6 +117,20 @@ def test_what_is_missing_or_is_none_is_told_in_our_words(argv: list[str], text: 
     assert run(*argv).err.splitlines()[0] == f"p2pcall: error: {text}"
 
 
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["frobnicate"], "p2pcall"),
+        (["dial"], "p2pcall dial"),
+        (["contacts"], "p2pcall contacts"),
+        (["contacts", "ad"], "p2pcall contacts"),
+        (["contacts", "add", "bob"], "p2pcall contacts add"),
+    ],
+)
+def test_the_hint_leads_to_the_help_of_the_command_that_was_meant(argv: list[str], command: str) -> None:
+    assert run(*argv).err.splitlines()[1] == f"p2pcall: hint: {command} --help"
+
+
 @pytest.mark.parametrize("target", WRONG_TARGETS.values(), ids=WRONG_TARGETS.keys())
 def test_a_target_that_is_none_is_told_with_a_hint(target: str) -> None:
     ran = run("dial", target, "--port", "0", *NO_MEDIA)

@@ -18,6 +18,8 @@ from p2pcall.cli.demo import DemoOutput
 from p2pcall.cli.output import Output
 from p2pcall.demo import process
 from p2pcall.demo.process import Person
+from p2pcall.demo.run import JUDGED_S, _verdict
+from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import CallSettings
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -48,6 +50,19 @@ def test_what_lies_in_the_current_directory_is_not_run(
 
     assert asyncio.run(work()) > 0
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_in_the_demo_does_not_reach_the_second_process(tmp_path: Path) -> None:
+    """A terminal sends it to all of a group: then both hang up, and the other side may have been first."""
+
+    async def work() -> int:
+        person = await Person.start(tmp_path / "home", "demo-test", os.environ)
+        try:
+            return os.getpgid(person._process.pid)
+        finally:
+            await person.stop()
+
+    assert asyncio.run(work()) != os.getpgrp()
 
 
 def test_a_process_that_does_not_start_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +130,20 @@ def test_the_picture_comes_also_where_lines_alone_are_shown(at_terminal: bool) -
 
     asyncio.run(work())
     window.close()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome("hung-up", duration_s=0.3, by="local"), "too soon to tell"),
+        (Outcome("hung-up", duration_s=0.3, by="remote"), "did NOT arrive"),
+        (Outcome("hung-up", duration_s=JUDGED_S, by="local"), "did NOT arrive"),
+        (Outcome("lost", duration_s=0.3), "did NOT arrive"),
+    ],
+    ids=["by oneself", "by the other side", "later", "lost"],
+)
+def test_who_hangs_up_at_once_is_not_told_that_nothing_arrived(outcome: Outcome, told: str) -> None:
+    assert told in _verdict(outcome, good=False, pictures=False)
 
 
 @pytest.mark.terminal

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,35 @@ def test_what_was_typed_after_one_question_does_not_answer_the_next(window: Wind
         output.terminal.close()
 
     run(work)
+
+
+@pytest.mark.terminal
+def test_what_is_said_beside_a_question_has_a_line_of_its_own(window: Window) -> None:
+    output = output_at(window)
+
+    async def work() -> None:
+        answer = asyncio.ensure_future(question(output))
+        await window.see(PROMPT)
+        answer.cancel()  # and at once, as when the caller gives up
+        output.say("missed call from bob")
+        output._settle()  # it is written before the question has found out
+        keep = output.ask_name("bob", "abcd", "bob", "")
+        assert keep is not None
+        asked = asyncio.ensure_future(keep)
+        await window.see(b"[n] no ")
+        output.say("bob is calling")
+        output._settle()
+        window.type(b"n")
+        assert await asked is None
+        output.say("waiting for calls")
+        await window.see(b"waiting for calls\r\n")
+        lines = re.sub(rb"\x1b\[\?2004[hl]|[\a\r]", b"", window.seen).split(b"\n")
+        assert {b"missed call from bob", b"bob is calling", b"waiting for calls"} <= set(lines)
+
+    run(work)
+    output.close()
+    assert output.terminal is not None
+    output.terminal.close()
 
 
 @pytest.mark.terminal

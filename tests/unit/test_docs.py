@@ -32,7 +32,7 @@ from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import KEYS
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.engine.settings import Announce, Answer, Reach
-from p2pcall.errors import ExitCode
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
@@ -153,6 +153,10 @@ def test_options_name_what_they_take() -> None:
     assert f"0 to {MAX_PORT};" in " ".join(described["--port"].body)
     picture = described["--video-out"].body
     assert set(SCREEN_MODES) <= marked(picture, "Cm")
+    with pytest.raises(P2PCallError) as wrong:
+        factory.open_video_sink("nonsense")
+    for told in (all_options()["--video-out"].help, wrong.value.hint):
+        assert set(SCREEN_MODES) <= set(re.findall(r"\w+", told or ""))
     assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
     assert set(PICTURE_SUFFIXES) == marked(picture, "Pa")
     assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")
