@@ -247,9 +247,13 @@ class Speaker:
                 self._is_steady()
 
     def stop(self) -> None:
-        """End playing; files are completed. It may play again."""
+        """End playing; a card may play again."""
         self._pull, self._since, self.steady = None, None, False
         self._keeper.stop()
+
+    def complete(self) -> None:
+        """After `stop`, not in the loop: complete the file. P2PCallError if it is not whole."""
+        self._keeper.device.complete()
 
     def _begin(self, sink: AudioSink) -> None:
         sink.on_error = self._keeper.failed
@@ -320,11 +324,22 @@ class Devices:
         return self.open_camera is not None
 
     def close(self) -> None:
-        """Stop whatever was started; files are completed."""
+        """Stop whatever was started, in the loop; what a call has written is still to be completed."""
         self.microphone.stop()
         self.speaker.stop()
-        if self.video_sink is not None:
-            self.video_sink.close()
+
+    def complete(self, on_failure: OnFailure) -> None:
+        """After `close`: complete the files, which may wait for a disk, so not in the loop.
+
+        `on_failure` is told here, in whichever thread, of sound that is not whole; a sink of pictures tells by itself.
+        """
+        try:
+            self.speaker.complete()
+        except P2PCallError as error:
+            on_failure(error)
+        finally:
+            if self.video_sink is not None:
+                self.video_sink.close()
 
 
 def open_devices(

@@ -3,12 +3,13 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from p2pcall import events
-from p2pcall.engine.aside import aside
+from p2pcall.engine.aside import aside, to_the_end
 from p2pcall.engine.node import Line, Node, Told
 from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
 from p2pcall.engine.people import People, Who
@@ -35,6 +36,7 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Ctrl-C, SIGTERM and SIGHUP: to whoever is in charge at the moment; a second one ends the process at once.
 
+    But not before what is being written is complete (`put_off`).
     What was ignored when the process began (`nohup`, a background job of a script) stays ignored.
     """
 
@@ -47,6 +49,9 @@ class Interrupts:
         """What was told last, for whoever takes over later."""
         self.crash: BaseException | None = None
         self.resized: Callable[[], None] | None = None
+        self._putting_off = False
+        self._second: signal.Signals | None = None
+        """Has come meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._thread_hook = threading.excepthook
 
@@ -66,12 +71,25 @@ class Interrupts:
             self._loop.remove_signal_handler(number)
 
     def _fire(self, number: signal.Signals) -> None:
-        if self.signal is not None:
+        if self.signal is None:
+            self.signal = number
+            self._tell("signal")
+        elif self._putting_off:
+            self._second = number
+        else:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-            return
-        self.signal = number
-        self._tell("signal")
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Until the end of this a second signal does not end the process; then it does."""
+        self._putting_off = True
+        try:
+            yield
+        finally:
+            self._putting_off = False
+            if self._second is not None:
+                self._fire(self._second)
 
     def closed(self) -> None:
         """Nobody reads stdout any more: the same as a signal, but quietly."""
@@ -110,6 +128,7 @@ class Station:
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.door = Door(self.node.endpoint, self.people, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
+        self._loop = asyncio.get_running_loop()
 
     def open(self) -> None:
         """Bind the port. A dialler whose default port is taken takes another: nobody needs to know it.
@@ -198,7 +217,10 @@ class Station:
         self.interrupts.take = line.tell
         self.interrupts.resized = live.resized
         try:
-            finished = await live.run()
+            try:
+                finished = await live.run()
+            finally:
+                await self._complete(devices)
         except P2PCallError:
             self.tell_end(end("device", sas=peer.sas))
             raise
@@ -213,6 +235,15 @@ class Station:
         )
         self.tell_end(outcome)
         return outcome
+
+    async def _complete(self, devices: "Devices") -> None:
+        """What the call has written: beside the loop, which goes on for the line and for other callers."""
+
+        def tell(error: P2PCallError) -> None:
+            self._loop.call_soon_threadsafe(self.ui.emit, events.Warning(error.slug, error.text))
+
+        with self.interrupts.put_off():
+            await to_the_end(lambda: devices.complete(tell))
 
     async def _until_active(self, line: Line) -> str | None:
         """Waits for the words; or why it ended before."""

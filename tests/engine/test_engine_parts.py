@@ -112,15 +112,19 @@ def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSou
 
 
 def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path) -> None:
+    failures: list[P2PCallError] = []
+
     async def scene() -> None:
         settings = CallSettings("me", MediaSettings("silence", str(tmp_path / "out.wav"), "none", "none"))
         for call in range(2):
             devices = open_devices(settings, fake_env(), call)
             devices.speaker.play(lambda: bytes(1920))
             devices.close()
+            devices.complete(failures.append)
 
     run_virtual(scene)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out-2.wav", "out.wav"]
+    assert not failures
 
 
 @pytest.mark.parametrize("loop", [True, False])
