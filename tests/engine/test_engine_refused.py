@@ -5,11 +5,10 @@ from errno import ECONNREFUSED
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, listening, station
+from calls import ALICE, BOB, FakeUi, listening, look, station
 from virtual import Network, run_virtual
 
 from p2pcall.engine.caller import REFUSED_GRACE_S, Caller
-from p2pcall.engine.devices import open_devices
 from p2pcall.engine.settings import Answer
 from p2pcall.engine.station import Station
 from p2pcall.errors import P2PCallError
@@ -22,7 +21,7 @@ PORT = 51729
 async def told(side: Station, *, at_s: float = 0.0) -> tuple[str, float]:
     """What becomes of a dial of which it is said, again and again, that nothing listens; and how long it took."""
     loop = asyncio.get_running_loop()
-    devices, start = open_devices(side.settings, side.env), loop.time()
+    start = loop.time()
 
     async def lie() -> None:
         while True:
@@ -32,12 +31,11 @@ async def told(side: Station, *, at_s: float = 0.0) -> tuple[str, float]:
 
     liar = asyncio.ensure_future(lie())
     try:
-        outcome = await Caller(side, devices, parse_target(BOB), BOB).run()
+        outcome = await Caller(side, look(side), parse_target(BOB), BOB).run()
     except P2PCallError as error:
         return error.slug, loop.time() - start
     finally:
         liar.cancel()
-        devices.close()
     return outcome.reason, loop.time() - start
 
 
