@@ -176,7 +176,6 @@ class Station:
         What a call needs is loaded by now where there were devices to look for (`preparing`).
         """
         from p2pcall.engine.live import LiveCall
-        from p2pcall.engine.verification import Verification
 
         peer = line.peer
         end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
@@ -200,20 +199,7 @@ class Station:
                 round(setup_ms, 1),
             )
         )
-        verification = Verification(
-            self.people, who, peer.remote_static, peer.call_id, self.ui.emit, self.env.clock.time
-        )
-        live = LiveCall(
-            self.node,
-            line,
-            devices,
-            self.ui,
-            self.settings,
-            who,
-            verification,
-            video=video,
-            remote_video=remote_video,
-        )
+        live = LiveCall(self, line, devices, who, video=video, remote_video=remote_video)
         self.interrupts.take = line.tell
         self.interrupts.resized = live.resized
         try:
