@@ -24,6 +24,7 @@ from p2pcall.engine.people import Who, own_key, poses
 from p2pcall.engine.ringtone import ring as ring_tone
 from p2pcall.engine.settings import Announce, Answer, Reach
 from p2pcall.engine.station import Station
+from p2pcall.engine.talk import talk
 from p2pcall.errors import P2PCallError
 from p2pcall.proto.admission.limits import RateLimit
 from p2pcall.proto.call.table import State
@@ -382,8 +383,14 @@ class Listener:
             return
         self._calls += 1
         setup_ms = (self._node.now() - ring.since) * 1000
-        ring.outcome = await self._station.talk(
-            line, devices, ring.who, video=video, remote_video=ring.incoming.video, setup_ms=setup_ms
+        ring.outcome = await talk(
+            self._station,
+            line,
+            devices,
+            ring.who,
+            video=video,
+            remote_video=ring.incoming.video,
+            setup_ms=setup_ms,
         )
 
     def _answers_by_itself(self, who: Who) -> bool:

@@ -3,7 +3,7 @@
 Everything here runs in the loop's thread. Capture starts in `run`, after both sides have agreed, and nowhere else.
 Leaves out how the call came about (`caller`, `listener`), what the exit code is (`outcome`), the person's keys
 (`controls`), what each side has on (`mediastate`), figures and reports (`reporting`), and completing what was recorded
-(`station`).
+(`talk`).
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
@@ -26,6 +26,7 @@ from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.people import Who
 from p2pcall.engine.reporting import Reporting
+from p2pcall.engine.station import Station
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.verification import Verification
 from p2pcall.engine.video import CaptureThread, PlayoutThread
@@ -39,9 +40,6 @@ from p2pcall.proto.events import Ended, Message, Reconnected, Reconnecting
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
-
-if TYPE_CHECKING:
-    from p2pcall.engine.station import Station
 
 TICK_S: Final = media.REPORT_INTERVAL_S
 RECONNECTING: Final = "not heard any more: reconnecting"
@@ -65,7 +63,7 @@ class LiveCall:
 
     def __init__(
         self,
-        station: "Station",
+        station: Station,
         line: Line,
         devices: Devices,
         who: Who,

@@ -5,7 +5,7 @@ often as an honest side asks. Leaves out the measuring (`figures`) and what the 
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from p2pcall import events
 from p2pcall.engine.audio import AudioReceive
@@ -13,15 +13,13 @@ from p2pcall.engine.board import Board
 from p2pcall.engine.devices import Speaker
 from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
 from p2pcall.engine.node import Line
+from p2pcall.engine.station import Station
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
 from p2pcall.media.packets import Feedback, Played, Report, pack_feedback
 from p2pcall.proto.wire import Channel
-
-if TYPE_CHECKING:
-    from p2pcall.engine.station import Station
 
 EARLY_REPORTS_S: Final = (0.03, 0.1, 0.3)
 """The first report says how many pixels are wanted, and nothing is filmed for us before it is there: it is sent
@@ -37,7 +35,7 @@ class Reporting:
 
     def __init__(
         self,
-        station: "Station",
+        station: Station,
         line: Line,
         board: Board,
         receive: AudioReceive,

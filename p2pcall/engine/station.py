@@ -1,18 +1,17 @@
-"""What `listen` and `dial` share: one's own identity and port, who is known, signals, and the call once it is up."""
+"""What `listen` and `dial` share: one's own identity and port, who is known, and signals."""
 
 import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from p2pcall import events
-from p2pcall.engine.aside import aside, to_the_end
-from p2pcall.engine.node import Line, Node, Told
-from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
-from p2pcall.engine.people import People, Who
+from p2pcall.engine.aside import aside
+from p2pcall.engine.node import Node
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.people import People
 from p2pcall.engine.reach import Door
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
@@ -20,14 +19,10 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.events import Ended
 from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
-
-if TYPE_CHECKING:
-    from p2pcall.engine.devices import Devices
 
 T = TypeVar("T")
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -128,7 +123,6 @@ class Station:
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.door = Door(self.node.endpoint, self.people, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
-        self._loop = asyncio.get_running_loop()
 
     def open(self) -> None:
         """Bind the port. A dialler whose default port is taken takes another: nobody needs to know it.
@@ -167,89 +161,6 @@ class Station:
             await aside(lambda: self.people.pin(name, public, self.env.clock.time(), host=host))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
-
-    async def talk(
-        self, line: Line, devices: "Devices", who: Who, *, video: bool, remote_video: bool, setup_ms: float
-    ) -> Outcome:
-        """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end.
-
-        What a call needs is loaded by now where there were devices to look for (`preparing`).
-        """
-        from p2pcall.engine.live import LiveCall
-
-        peer = line.peer
-        end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
-        gone = await self._until_active(line)
-        if gone is not None:
-            devices.close()
-            outcome = end(gone)
-            self.tell_end(outcome)
-            return outcome
-        video = video and devices.sends_video
-        self.ui.emit(
-            events.Connected(
-                peer.call_id,
-                who.name,
-                who.fingerprint,
-                who.known,
-                peer.protocol_name,
-                peer.sas,
-                devices.sends_audio,
-                video,
-                round(setup_ms, 1),
-            )
-        )
-        live = LiveCall(self, line, devices, who, video=video, remote_video=remote_video)
-        self.interrupts.take = line.tell
-        self.interrupts.resized = live.resized
-        try:
-            try:
-                finished = await live.run()
-            finally:
-                await self._complete(devices)
-        except P2PCallError:
-            self.tell_end(end("device", sas=peer.sas))
-            raise
-        finally:
-            self.interrupts.take = self.interrupts.resized = None
-        outcome = end(
-            finished.reason,
-            duration_s=finished.duration_s,
-            figures=finished.figures,
-            sas=peer.sas,
-            by=finished.by,
-        )
-        self.tell_end(outcome)
-        return outcome
-
-    async def _complete(self, devices: "Devices") -> None:
-        """What the call has written: beside the loop, which goes on for the line and for other callers."""
-
-        def tell(error: P2PCallError) -> None:
-            self._loop.call_soon_threadsafe(self.ui.emit, events.Warning(error.slug, error.text))
-
-        with self.interrupts.put_off():
-            await to_the_end(lambda: devices.complete(tell))
-
-    async def _until_active(self, line: Line) -> str | None:
-        """Waits for the words; or why it ended before."""
-        self.interrupts.take = line.tell
-        if self.interrupts.what is not None:
-            line.tell(self.interrupts.what)
-        try:
-            while not line.peer.sas:
-                match await line.signals.get():
-                    case Ended() as ended:
-                        reason = ended.reason.slug
-                        return reason if reason in GOODBYES else "missed"
-                    case Told(what) if what in WISHES:
-                        line.hang_up(WISHES[what])
-                        return what
-                    case _:
-                        pass
-            return None
-        finally:
-            self.interrupts.take = None
 
     def tell_end(self, outcome: Outcome) -> None:
         """The event `ended`."""
