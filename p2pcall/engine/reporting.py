@@ -10,9 +10,9 @@ from typing import Final
 from p2pcall import events
 from p2pcall.engine.audio import AudioReceive
 from p2pcall.engine.board import Board
-from p2pcall.engine.devices import Speaker
 from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
 from p2pcall.engine.node import Line
+from p2pcall.engine.sound import Speaker
 from p2pcall.engine.station import Station
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.video import PlayoutThread

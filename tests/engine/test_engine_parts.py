@@ -20,12 +20,13 @@ from p2pcall.device.drawn.song import song_pcm
 from p2pcall.engine import keys
 from p2pcall.engine.aside import aside
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
-from p2pcall.engine.devices import REOPEN_EVERY_S, Microphone, Speaker, open_devices
+from p2pcall.engine.devices import open_devices
 from p2pcall.engine.figures import media_drops
 from p2pcall.engine.outcome import ENDINGS, Outcome
 from p2pcall.engine.people import People
 from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import CallSettings, MediaSettings
+from p2pcall.engine.sound import REOPEN_EVERY_S, Microphone, Speaker
 from p2pcall.engine.station import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
 from p2pcall.errors import ExitCode, P2PCallError
