@@ -12,7 +12,8 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.net.address import format_address
-from p2pcall.net.discovery import Browser, LanPeer, browse
+from p2pcall.net.discovery import Browser, browse
+from p2pcall.net.lanpeer import LanPeer
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean

@@ -254,6 +254,9 @@ class Speaker:
             self._next.stop()
         self._stream.stop(drain=True)
 
+    def complete(self) -> None:
+        """Nothing is written."""
+
     def _open(self, latency_s: float = 0.0) -> None:
         self._stream = Stream(self._card, self._scheduler, self._failed, latency_s)
         self._depth.opening()

@@ -81,7 +81,12 @@ class AudioSink(Protocol):
         """Begins to play; `pull` is called in the loop's thread once per 20 ms of the device's clock."""
 
     def stop(self) -> None:
-        """Ends playing and completes what is written; no call comes after it."""
+        """Ends playing; no call comes after it."""
+
+    def complete(self) -> None:
+        """After `stop`: completes what is written. It may wait for a disk or a reader, so it is not for the loop; any
+        thread. Idempotent. P2PCallError if what is written is not whole.
+        """
 
 
 class VideoSource(Protocol):
@@ -114,7 +119,7 @@ class VideoSink(Protocol):
         """How many pixels can be made use of; (0, 0): send no picture."""
 
     def close(self) -> None:
-        """Completes what is written."""
+        """Completes what is written, which may wait for a disk or a reader: not for the loop."""
 
 
 class PictureOut(VideoSink, Protocol):

@@ -329,13 +329,14 @@ class PacedSink:
 
     def stop(self) -> None:
         self._ticker.stop()
-        writer = self._writer
+
+    def complete(self) -> None:
+        writer, self._writer = self._writer, None
         try:
             if writer is not None:
                 writer.close()
         except (OSError, av.FFmpegError) as error:
-            self._failed(error)
-        self._writer = None
+            raise self._failure(writer, error) from error
 
     def _tick(self, due: float) -> None:
         if self._pull is None:
@@ -355,5 +356,7 @@ class PacedSink:
             if writer is not None:
                 writer.close()
         if self.on_error is not None:
-            what = writer.file.name if isinstance(writer, FileWriter) else self._what
-            self.on_error(write_failure(error, what))
+            self.on_error(self._failure(writer, error))
+
+    def _failure(self, writer: Writer | None, error: OSError | av.FFmpegError) -> P2PCallError:
+        return write_failure(error, writer.file.name if isinstance(writer, FileWriter) else self._what)

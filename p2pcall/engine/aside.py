@@ -33,6 +33,20 @@ async def aside(work: Callable[[], T]) -> T:
     return await asyncio.wrap_future(done)
 
 
+async def to_the_end(work: Callable[[], T]) -> T:
+    """As `aside`, but it is waited for until the end: a cancellation that comes meanwhile is raised after it."""
+    task = asyncio.ensure_future(aside(work))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    return task.result()
+
+
 class Chores:
     """Coroutines that go on beside what started them; a bug in one is the loop's to tell, as that of a callback is."""
 

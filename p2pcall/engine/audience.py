@@ -3,7 +3,7 @@
 Rules: what has a beginning (a file, a pipe) waits until the other side says that its speaker runs, or for so long that
 it hardly will; an end is heard when the other side says so. A side whose first report comes without a word about its
 speaker has none to say: it is sent to as if it heard. Nothing is trusted further than that: every wait has a bound.
-Leaves out what says so on this side (`devices.Speaker`), and the wire (`media.packets`).
+Leaves out what says so on this side (`sound.Speaker`), and the wire (`media.packets`).
 """
 
 from collections.abc import Callable

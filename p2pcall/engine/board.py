@@ -4,6 +4,7 @@ Whatever comes anew is shown at once; what it covers comes back for the rest of 
 the next thing that happens. Leaves out where it is shown (`view`).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from typing import Any, Final
@@ -56,29 +57,30 @@ class Notices:
 class Board:
     """`state` as it was told last; each `tell` tells the view of it, if there is one."""
 
-    def __init__(self, state: HudState, since: float) -> None:
-        """`since` is when the call began, on the clock of all `now` here."""
+    def __init__(self, state: HudState, clock: Callable[[], float]) -> None:
+        """The call begins now."""
         self.state = state
         self.view: CallView | None = None
-        self._since = since
+        self._clock, self._since = clock, clock()
         self._notices = Notices()
 
-    def tell(self, now: float, **changes: Any) -> None:
+    def tell(self, **changes: Any) -> None:
         """Something has changed, if only the time."""
+        now = self._clock()
         notice = self._notices.showing(now)
         self.state = replace(self.state, elapsed_s=now - self._since, notice=notice, **changes)
         if self.view is not None:
             self.view.set_hud(self.state)
 
-    def say(self, text: str, now: float, *, lasting: bool = False) -> None:
+    def say(self, text: str, *, lasting: bool = False) -> None:
         """A notice; a `lasting` one until `unsay`."""
-        self._notices.say(text, now, lasting=lasting)
-        self.tell(now)
+        self._notices.say(text, self._clock(), lasting=lasting)
+        self.tell()
 
-    def unsay(self, text: str, now: float) -> None:
+    def unsay(self, text: str) -> None:
         """A notice that is not true any more."""
-        self._notices.end(text, now)
-        self.tell(now)
+        self._notices.end(text, self._clock())
+        self.tell()
 
 
 def no_camera(video_in: str | None) -> str:

@@ -19,6 +19,7 @@ from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import REFUSALS, Outcome
 from p2pcall.engine.people import Who, own_key
 from p2pcall.engine.station import Station
+from p2pcall.engine.talk import talk
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import Address, Target, format_address
 from p2pcall.net.udp import leads_here
@@ -109,8 +110,8 @@ class Caller:
         setup_ms = (self._node.now() - started_at - self._own_s) * 1000
         if self._found.name is not None:
             await station.pin(self._who.name, line.peer.remote_static, host=self._found.host)
-        outcome = await station.talk(
-            line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
+        outcome = await talk(
+            station, line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
         await ask_to_keep(station, self._who, line.peer.remote_static, outcome)
         return outcome

@@ -1,23 +1,17 @@
 """The devices of one call: looked for before it, started only once both sides have said yes.
 
-A sound device that fails while the call is up is replaced by silence (or nothing), told as a warning, and tried
-again every few seconds: a sound server that comes back brings the sound back.
+Leaves out what becomes of sound devices that fail in it (`sound`).
 """
 
 import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
-from typing import BinaryIO, Generic, Protocol, TypeVar
+from typing import BinaryIO
 
-from p2pcall.device.base import SILENCE, AudioSink, AudioSource, PictureOut, VideoSource
+from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
-    is_microphone,
-    is_speaker,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
@@ -31,254 +25,16 @@ from p2pcall.device.streams import is_stream
 from p2pcall.engine.aside import aside
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.settings import CallSettings, MediaSettings
+from p2pcall.engine.sound import Microphone, OnFailure, Speaker
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view.probe import PICTURE_MODES
 
-REOPEN_EVERY_S = 3.0
-"""Between two tries to get a lost sound device back."""
 WINDOW = "window"
 """The value of --video-out that draws in a window."""
 SCREEN_MODES = ("auto", *PICTURE_MODES, WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
-STEADY_GAP_S = 0.1
-"""A card that takes no frame for so long does not run (yet): some take a few at once and then pause for two seconds."""
-STEADY_S = 0.2
-"""After such a pause it runs when it has taken frames for so long without another,"""
-NEVER_PAUSED_S = 0.8
-"""and if there was none, for so long: it may still come."""
 STDIN = "/dev/stdin"
-WARN_AGAIN_S = 60.0
-"""A device that fails more often than this is told of once."""
-
-OnFrame = Callable[[bytes, float], None]
-Pull = Callable[[], bytes]
-OnFailure = Callable[[P2PCallError], None]
-D = TypeVar("D", bound="Stoppable")
-
-
-class Stoppable(Protocol):
-    """What sources and sinks of sound have in common."""
-
-    def stop(self) -> None:
-        """Ends it."""
-
-
-class Keeper(Generic[D]):
-    """Keeps a sound device going: a stand-in while it is away, the real one tried again every few seconds.
-
-    Only a sound card comes back; a file that failed (a full disk) is not begun anew over what it holds.
-    """
-
-    def __init__(
-        self,
-        device: D,
-        reopen: Callable[[str], D],
-        spec: str,
-        stand_in: str,
-        begin: Callable[[D], None],
-        *,
-        card: bool,
-    ) -> None:
-        self.device = device
-        self.on_failure: OnFailure | None = None
-        self._reopen, self._spec, self._stand_in, self._begin, self._card = (
-            reopen,
-            spec,
-            stand_in,
-            begin,
-            card,
-        )
-        self._running = False
-        self._lost = False
-        self._untold: P2PCallError | None = None
-        self._retry: asyncio.TimerHandle | None = None
-        self._told_at = -inf
-
-    def tell(self, on_failure: OnFailure | None) -> None:
-        """Whom to tell what fails from now on, and what has failed before anybody was there to be told."""
-        self.on_failure = on_failure
-        untold, self._untold = self._untold, None
-        if untold is not None and on_failure is not None:
-            on_failure(untold)
-
-    def start(self) -> None:
-        """Begin with the device; if it was lost before, with what stands in for it until it is back."""
-        self._running = True
-        self._begin(self.device)
-        if self._lost:
-            self._again()
-
-    def stop(self) -> None:
-        """End, whatever is in use."""
-        self._running = False
-        if self._retry is not None:
-            self._retry.cancel()
-        self.device.stop()
-
-    def failed(self, error: P2PCallError) -> None:
-        """The device in use has failed."""
-        self.device.stop()
-        if not self._running:
-            return
-        self.device = self._reopen(self._stand_in)
-        self._lost = self._card and error.exit is ExitCode.DEVICE
-        self._begin(self.device)
-        now = asyncio.get_running_loop().time()
-        if self.on_failure is None:
-            self._untold = error
-        elif now - self._told_at >= WARN_AGAIN_S:
-            self._told_at = now
-            self.on_failure(error)
-        if self._lost:
-            self._again()
-
-    def _again(self) -> None:
-        self._retry = asyncio.get_running_loop().call_later(REOPEN_EVERY_S, self._try)
-
-    def _try(self) -> None:
-        """Looks for the card in a thread: a sound server that hangs takes its time."""
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._look, args=(loop,), name="p2pcall-reopen", daemon=True).start()
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        device = None
-        with suppress(P2PCallError):
-            device = self._reopen(self._spec)
-        with suppress(RuntimeError):  # the loop is closed: the call is over
-            loop.call_soon_threadsafe(self._looked, device)
-
-    def _looked(self, device: D | None) -> None:
-        if not self._running:
-            return
-        if device is None:
-            self._again()
-            return
-        try:
-            self._begin(device)
-        except P2PCallError:
-            self._again()
-            return
-        self._lost = False
-        stand_in, self.device = self.device, device
-        stand_in.stop()
-
-
-class Microphone:
-    """The sound source of one call: silence while the device is away."""
-
-    def __init__(self, source: AudioSource, reopen: Callable[[str], AudioSource], spec: str) -> None:
-        self._keeper: Keeper[AudioSource] = Keeper(
-            source, reopen, spec, "silence", self._begin, card=is_microphone(spec)
-        )
-        self._on_frame: OnFrame | None = None
-        self.on_end: Callable[[], None] | None = None
-
-    @property
-    def endless(self) -> bool:
-        """It has no end of its own."""
-        return self._keeper.device.endless
-
-    def hold(self, held: bool = True) -> None:
-        """Silence in the place of what has an end, or no longer."""
-        self._keeper.device.held = held
-
-    def start(self, on_frame: OnFrame, on_failure: OnFailure) -> None:
-        """Begin to capture."""
-        self._on_frame = on_frame
-        self._keeper.tell(on_failure)
-        self._keeper.start()
-
-    def stop(self) -> None:
-        """End capture."""
-        self._keeper.stop()
-
-    def _begin(self, source: AudioSource) -> None:
-        assert self._on_frame is not None
-        source.on_end, source.on_error = self._ended, self._keeper.failed
-        source.start(self._on_frame)
-
-    def _ended(self) -> None:
-        if self.on_end is not None:
-            self.on_end()
-
-
-class Speaker:
-    """The sound sink of one call: nothing is heard while the device is away."""
-
-    def __init__(self, sink: AudioSink, reopen: Callable[[str], AudioSink], spec: str) -> None:
-        self._keeper: Keeper[AudioSink] = Keeper(
-            sink, reopen, spec, "none", self._begin, card=is_speaker(spec)
-        )
-        self._pull: Pull | None = None
-        self._card = is_speaker(spec)
-        self._since: float | None = None
-        self._last, self._paused = 0.0, False
-        self.steady = False
-        """It takes frames evenly: what it is given now is heard."""
-        self.on_steady: Callable[[], None] | None = None
-        self.on_playout: Callable[[bytes], None] | None = None
-        """Given every frame that is played."""
-
-    @property
-    def is_card(self) -> bool:
-        """Somebody hears it; not a file or a pipe."""
-        return self._card
-
-    @property
-    def latency_s(self) -> float:
-        """From pull to ear, now."""
-        return self._keeper.device.latency_s
-
-    def prepare(self) -> None:
-        """Have a sound card run before there is something to hear: it takes its time to start. Others are as they are.
-
-        If it fails, `play` tells.
-        """
-        if self._card and self._pull is None:
-            self.play(lambda: SILENCE)
-
-    def play(self, pull: Pull, on_failure: OnFailure | None = None) -> None:
-        """Play what `pull` gives from now on."""
-        running, self._pull = self._pull is not None, pull
-        self._keeper.tell(on_failure)
-        if not running:
-            self._keeper.start()
-            if not self._card:
-                self._is_steady()
-
-    def stop(self) -> None:
-        """End playing; files are completed. It may play again."""
-        self._pull, self._since, self.steady = None, None, False
-        self._keeper.stop()
-
-    def _begin(self, sink: AudioSink) -> None:
-        sink.on_error = self._keeper.failed
-        sink.start(self._next)
-
-    def _next(self) -> bytes:
-        if self._pull is None:
-            return SILENCE
-        if self._card:
-            self._count(asyncio.get_running_loop().time())
-        pcm = self._pull()
-        if self.on_playout is not None:
-            self.on_playout(pcm)
-        return pcm
-
-    def _count(self, now: float) -> None:
-        """Cards ask for some frames at once when they start, and then for a while for none."""
-        if self._since is None or now - self._last > STEADY_GAP_S:
-            self._paused = self._since is not None
-            self._since, self.steady = now, False
-        self._last = now
-        if not self.steady and now - self._since >= (STEADY_S if self._paused else NEVER_PAUSED_S):
-            self._is_steady()
-
-    def _is_steady(self) -> None:
-        self.steady = True
-        if self.on_steady is not None:
-            self.on_steady()
 
 
 class Notes:
@@ -321,11 +77,22 @@ class Devices:
         return self.open_camera is not None
 
     def close(self) -> None:
-        """Stop whatever was started; files are completed."""
+        """Stop whatever was started, in the loop; what a call has written is still to be completed."""
         self.microphone.stop()
         self.speaker.stop()
-        if self.video_sink is not None:
-            self.video_sink.close()
+
+    def complete(self, on_failure: OnFailure) -> None:
+        """After `close`: complete the files, which may wait for a disk, so not in the loop.
+
+        `on_failure` is told here, in whichever thread, of sound that is not whole; a sink of pictures tells by itself.
+        """
+        try:
+            self.speaker.complete()
+        except P2PCallError as error:
+            on_failure(error)
+        finally:
+            if self.video_sink is not None:
+                self.video_sink.close()
 
 
 def open_devices(

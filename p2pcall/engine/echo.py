@@ -58,6 +58,9 @@ class _EchoSink:
     def stop(self) -> None:
         self._clock.stop()
 
+    def complete(self) -> None:
+        """Nothing is written."""
+
 
 class EchoVideo:
     """A picture sink and source in one: `read` waits for what `show` was given, newest only."""

@@ -11,38 +11,32 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import SIGINT
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from p2pcall import events
 from p2pcall.device.base import SILENCE
-from p2pcall.engine.devices import Devices, Speaker, look_for_devices
+from p2pcall.engine.announcing import Announcing
+from p2pcall.engine.devices import Devices, look_for_devices
 from p2pcall.engine.keeping import ask_to_keep
 from p2pcall.engine.missed import Missed
 from p2pcall.engine.node import Line, Told
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.people import Who, own_key, poses
 from p2pcall.engine.ringtone import ring as ring_tone
-from p2pcall.engine.settings import Announce, Answer, Reach
+from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.sound import Speaker
 from p2pcall.engine.station import Station
+from p2pcall.engine.strangers import Strangers
+from p2pcall.engine.talk import talk
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.admission.limits import RateLimit
 from p2pcall.proto.call.table import State
 from p2pcall.proto.events import Ended, Incoming
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint
 
-if TYPE_CHECKING:
-    from p2pcall.net.discovery import Announcer
-
 ASK_TIMEOUT_S = 120.0
 """The question is withdrawn after so long: no caller lets it ring longer."""
-STRANGERS_PER_S: Final = 1.0
-"""So often strangers are asked about, and told as posing as somebody, in the long run: a person reads no faster."""
-STRANGERS_BURST: Final = 5
-"""So many of them may come at once: some friends who ring for the first time on one evening."""
-MAX_TOLD: Final = 256
-"""Keys that are remembered as told, the newest; what is told once more after so many others does no harm."""
 
 
 @dataclass(slots=True)
@@ -86,12 +80,9 @@ class Listener:
         """That stranger's line, after it has given way."""
         self._keeping: asyncio.Task[None] | None = None
         self._missed = Missed(station)
-        self._strangers = RateLimit(STRANGERS_PER_S, STRANGERS_BURST)
-        self._posers = RateLimit(STRANGERS_PER_S, STRANGERS_BURST)
-        self._told: dict[bytes, None] = {}
+        self._strangers = Strangers()
+        self._announcing = Announcing(station)
         self._calls = 0
-        self._told_name = ""
-        """Under which name others find us, as the user knows."""
 
     async def run(self) -> Outcome:
         """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
@@ -107,7 +98,7 @@ class Listener:
                 self._node.endpoint.reach,
             )
         )
-        announcer = self._announce()
+        self._announcing.start()
         station.interrupts.tell(self._interrupted)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
@@ -124,37 +115,7 @@ class Listener:
             self._missed.close()
             if self._devices is not None:
                 self._devices.close()
-            if announcer is not None:
-                await announcer.stop()
-
-    def _announce(self) -> "Announcer | None":
-        if self._settings.announce is Announce.OFF:
-            return None
-        from p2pcall.net.discovery import Announcer, announced_name, instance_label
-
-        self._told_name = announced_name(instance_label(self._settings.name))
-        announcer = Announcer(
-            self._settings.name,
-            self._node.driver.port,
-            self._station.env.entropy,
-            bound=self._settings.bind,
-            on_change=self._announced,
-        )
-        if announcer.name != self._settings.name:
-            text = f"the name is too long for the network: others find you as {announcer.name}"
-            self._station.ui.emit(events.Warning("name-changed", text))
-        announcer.start()
-        return announcer
-
-    def _announced(self, announcer: "Announcer") -> None:
-        from p2pcall.net.discovery import AnnounceState
-
-        if announcer.problem is not None:
-            self._station.ui.emit(events.Warning(announcer.problem.slug, announcer.problem.text))
-        elif announcer.state is AnnounceState.ANNOUNCED and announcer.name != self._told_name:
-            self._told_name = announcer.name
-            text = f"somebody here has that name already: others find you as {announcer.name}"
-            self._station.ui.emit(events.Warning("name-taken", text))
+            await self._announcing.stop()
 
     def _interrupted(self, what: str) -> None:
         if not self._over.done():
@@ -166,7 +127,7 @@ class Listener:
     def _caller(self, line: Line) -> None:
         if line.peer.remote_static == self._station.identity.public:
             line.drop()
-            if self._once(line.peer.remote_static):
+            if self._strangers.once(line.peer.remote_static):
                 self._station.ui.emit(events.Warning("own-key", own_key().text))
             return
         self._start(self._serve(line))
@@ -292,10 +253,9 @@ class Listener:
         if blocked:
             await self._leave_unheard(line)
             return None
-        if who.poses_as and key not in self._told and self._posers.take(self._node.now()) and self._once(key):
-            self._loop.call_soon(
-                self._station.ui.emit, poses(who)
-            )  # after what leaves now: it takes its time
+        if who.poses_as and self._strangers.may_tell_poser(key, self._node.now()):
+            # After what leaves now: it takes its time.
+            self._loop.call_soon(self._station.ui.emit, poses(who))
         refusal = self._refusal(who)
         if refusal is not None:
             reason, why = refusal
@@ -311,8 +271,8 @@ class Listener:
             return Reason.BUSY, "you were busy with another call"
         if self._settings.answer is Answer.NEVER:
             return Reason.DECLINED, "declined, as --answer says"
-        asked = who.known == "new" and not self._answers_by_itself(who)
-        if asked and not self._strangers.take(self._node.now()):
+        asked = who.known == "new" and not self._settings.answer.takes(who.known)
+        if asked and not self._strangers.may_ask(self._node.now()):
             return Reason.BUSY, "too many strangers rang at once"
         return None
 
@@ -320,15 +280,6 @@ class Listener:
         """Whether a stranger rings who is not answered yet, and somebody better known calls."""
         ringing = self._question is not None and not self._question.done()
         return ringing and not self._engaged_known and who.known != "new"
-
-    def _once(self, key: bytes) -> bool:
-        """Whether nothing was told of this key yet; it is, now."""
-        if key in self._told:
-            return False
-        self._told[key] = None
-        if len(self._told) > MAX_TOLD:
-            del self._told[next(iter(self._told))]
-        return True
 
     async def _leave_unheard(self, line: Line) -> None:
         """A blocked key gets what a stranger gets who is not answered; nobody here hears or reads of it."""
@@ -357,7 +308,7 @@ class Listener:
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
         self._station.ui.emit(ring.event)
-        if self._answers_by_itself(ring.who):
+        if self._settings.answer.takes(ring.who.known):
             answer = "video" if self._settings.media.video_in is not None or self._settings.echo else "audio"
         else:
             answer, ring.asked = await self._ask(ring), True
@@ -382,20 +333,15 @@ class Listener:
             return
         self._calls += 1
         setup_ms = (self._node.now() - ring.since) * 1000
-        ring.outcome = await self._station.talk(
-            line, devices, ring.who, video=video, remote_video=ring.incoming.video, setup_ms=setup_ms
+        ring.outcome = await talk(
+            self._station,
+            line,
+            devices,
+            ring.who,
+            video=video,
+            remote_video=ring.incoming.video,
+            setup_ms=setup_ms,
         )
-
-    def _answers_by_itself(self, who: Who) -> bool:
-        match self._settings.answer:
-            case Answer.ANYONE:
-                return True
-            case Answer.CONTACTS:
-                return who.known in ("contact", "verified")
-            case Answer.VERIFIED:
-                return who.known == "verified"
-            case _:
-                return False
 
     async def _ask(self, ring: _Ring) -> str:
         """The person's answer: audio, video, decline; "aside" if somebody comes first; "gone" when there is nobody to

@@ -20,7 +20,7 @@ from p2pcall.net.address import LOCALHOST, Address, Target, is_key_uri, resolve
 from p2pcall.store.contacts import as_typed
 
 if TYPE_CHECKING:
-    from p2pcall.net.discovery import LanPeer
+    from p2pcall.net.lanpeer import LanPeer
 
 FIND_TIMEOUT_S = 2.0
 """How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""

@@ -21,6 +21,18 @@ class Answer(StrEnum):
     ANYONE = "anyone"
     NEVER = "never"
 
+    def takes(self, known: str) -> bool:
+        """Whether somebody who is new, a contact or verified is answered without asking."""
+        match self:
+            case Answer.ANYONE:
+                return True
+            case Answer.CONTACTS:
+                return known in ("contact", "verified")
+            case Answer.VERIFIED:
+                return known == "verified"
+            case _:
+                return False
+
 
 class Reach(StrEnum):
     """Who can make this side ring."""

@@ -1,17 +1,17 @@
-"""What `listen` and `dial` share: one's own identity and port, who is known, signals, and the call once it is up."""
+"""What `listen` and `dial` share: one's own identity and port, who is known, and signals."""
 
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from p2pcall import events
 from p2pcall.engine.aside import aside
-from p2pcall.engine.node import Line, Node, Told
-from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
-from p2pcall.engine.people import People, Who
+from p2pcall.engine.node import Node
+from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.people import People
 from p2pcall.engine.reach import Door
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
@@ -19,14 +19,10 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.events import Ended
 from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
-
-if TYPE_CHECKING:
-    from p2pcall.engine.devices import Devices
 
 T = TypeVar("T")
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -35,6 +31,7 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Ctrl-C, SIGTERM and SIGHUP: to whoever is in charge at the moment; a second one ends the process at once.
 
+    But not before what is being written is complete (`put_off`).
     What was ignored when the process began (`nohup`, a background job of a script) stays ignored.
     """
 
@@ -47,6 +44,9 @@ class Interrupts:
         """What was told last, for whoever takes over later."""
         self.crash: BaseException | None = None
         self.resized: Callable[[], None] | None = None
+        self._putting_off = False
+        self._second: signal.Signals | None = None
+        """Has come meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._thread_hook = threading.excepthook
 
@@ -72,12 +72,25 @@ class Interrupts:
             take(self.what)
 
     def _fire(self, number: signal.Signals) -> None:
-        if self.signal is not None:
+        if self.signal is None:
+            self.signal = number
+            self._tell("signal")
+        elif self._putting_off:
+            self._second = number
+        else:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-            return
-        self.signal = number
-        self._tell("signal")
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Until the end of this a second signal does not end the process; then it does."""
+        self._putting_off = True
+        try:
+            yield
+        finally:
+            self._putting_off = False
+            if self._second is not None:
+                self._fire(self._second)
 
     def closed(self) -> None:
         """Nobody reads stdout any more: the same as a signal, but quietly."""
@@ -154,89 +167,6 @@ class Station:
             await aside(lambda: self.people.pin(name, public, self.env.clock.time(), host=host))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
-
-    async def talk(
-        self, line: Line, devices: "Devices", who: Who, *, video: bool, remote_video: bool, setup_ms: float
-    ) -> Outcome:
-        """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end.
-
-        What a call needs is loaded by now where there were devices to look for (`preparing`).
-        """
-        from p2pcall.engine.live import LiveCall
-        from p2pcall.engine.verification import Verification
-
-        peer = line.peer
-        end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
-        gone = await self._until_active(line)
-        if gone is not None:
-            devices.close()
-            outcome = end(gone)
-            self.tell_end(outcome)
-            return outcome
-        video = video and devices.sends_video
-        self.ui.emit(
-            events.Connected(
-                peer.call_id,
-                who.name,
-                who.fingerprint,
-                who.known,
-                peer.protocol_name,
-                peer.sas,
-                devices.sends_audio,
-                video,
-                round(setup_ms, 1),
-            )
-        )
-        verification = Verification(
-            self.people, who, peer.remote_static, peer.call_id, self.ui.emit, self.env.clock.time
-        )
-        live = LiveCall(
-            self.node,
-            line,
-            devices,
-            self.ui,
-            self.settings,
-            who,
-            verification,
-            video=video,
-            remote_video=remote_video,
-        )
-        self.interrupts.take = line.tell
-        self.interrupts.resized = live.resized
-        try:
-            finished = await live.run()
-        except P2PCallError:
-            self.tell_end(end("device", sas=peer.sas))
-            raise
-        finally:
-            self.interrupts.take = self.interrupts.resized = None
-        outcome = end(
-            finished.reason,
-            duration_s=finished.duration_s,
-            figures=finished.figures,
-            sas=peer.sas,
-            by=finished.by,
-        )
-        self.tell_end(outcome)
-        return outcome
-
-    async def _until_active(self, line: Line) -> str | None:
-        """Waits for the words; or why it ended before."""
-        self.interrupts.tell(line.tell)
-        try:
-            while not line.peer.sas:
-                match await line.signals.get():
-                    case Ended() as ended:
-                        reason = ended.reason.slug
-                        return reason if reason in GOODBYES else "missed"
-                    case Told(what) if what in WISHES:
-                        line.hang_up(WISHES[what])
-                        return what
-                    case _:
-                        pass
-            return None
-        finally:
-            self.interrupts.take = None
 
     def tell_end(self, outcome: Outcome) -> None:
         """The event `ended`."""

@@ -17,11 +17,8 @@ after the other.
 """
 
 import asyncio
-import ipaddress
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from types import MappingProxyType
 
 from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not have all that it documents
     BadTypeInNameException,
@@ -36,32 +33,27 @@ from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not h
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import Address, interleave, literal_address
-from p2pcall.net.interfaces import interfaces
+from p2pcall.net.lanpeer import (
+    MAX_LABEL_BYTES,
+    SERVICE_TYPE,
+    LanPeer,
+    announced_name,
+    instance_label,
+    person,
+    to_peer,
+)
 from p2pcall.net.link import FAILURES, Follower, Link, close_quietly, look, no_network, open_link
 
-SERVICE_TYPE = "_p2pcall._udp.local."
 TXT = {"v": "1"}
 TYPE_SRV = 33
 """RFC 2782."""
 TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
 """RFC 1035, sections 3.2.2, 3.2.4 and 4.1.1: the flags of a question."""
-MAX_LABEL_BYTES = 63
-"""A DNS label (RFC 1035, section 2.3.4)."""
-SUFFIX_BYTES = 4
-"""Room for `-2` to `-999` behind a name that is taken."""
-DEFAULT_LABEL = "p2pcall"
-"""Announced for a name of which nothing is left."""
-DOT = "\u2024"
-"""Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
 HOST_LABEL_BYTES = 6
 """Random bytes of the host name in SRV."""
 MAX_LISTED = 64
 """So many peers are listed; later ones are ignored until one goes."""
-MAX_TXT_ENTRIES = 16
-"""So many TXT entries of a peer are kept."""
 RESOLVE_MS = 3000
 """How long SRV, TXT and addresses of a name that was seen are asked for: questions at 0, 1 and 2 s."""
 REFRESH_S = 30.0
@@ -81,17 +73,6 @@ MAX_CONTESTS = 16
 """So many times a name is defended or given up; more often means on purpose, and it stays as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class LanPeer:
-    """Somebody who says to be on the link. `name` and `txt` are as they came: bounded, but not filtered."""
-
-    name: str
-    port: int
-    addresses: tuple[Address, ...]
-    txt: Mapping[str, str]
-    host: str
-
-
 class AnnounceState(StrEnum):
     """What has become of an announcement."""
 
@@ -99,17 +80,6 @@ class AnnounceState(StrEnum):
     ANNOUNCED = "announced"
     NO_NETWORK = "no-network"
     BLOCKED = "blocked"
-
-
-def instance_label(name: str, most: int = MAX_LABEL_BYTES - SUFFIX_BYTES) -> str:
-    """The name as a DNS-SD instance: tidy, printable, at most 59 bytes, with `DOT` for dots."""
-    text = names.tidy("".join(char if names.printable(char) else " " for char in name))
-    return names.shortened(text.replace(".", DOT), most) or DEFAULT_LABEL
-
-
-def announced_name(label: str) -> str:
-    """The name that a label on the wire stands for: what people are shown, and dial."""
-    return label.replace(DOT, ".")
 
 
 def _no_free_name(name: str) -> P2PCallError:
@@ -425,47 +395,3 @@ async def _request(zc: AsyncZeroconf, link: Link, key: str, timeout_ms: int) -> 
         return to_peer(info, link) if answered else None
     except FAILURES:
         return None
-
-
-def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
-    """An answer as a peer; None if it holds nothing to dial."""
-    addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
-    if not info.port or not addresses:
-        return None
-    txt = {
-        key: value or ""
-        for key, value in list(info.decoded_properties.items())[:MAX_TXT_ENTRIES]
-        if isinstance(key, str)
-    }
-    return LanPeer(
-        person(info.name), info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower()
-    )
-
-
-def person(instance: str) -> str:
-    """Whose instance that is."""
-    return announced_name(instance.removesuffix("." + SERVICE_TYPE))
-
-
-def _dialable(hosts: Sequence[str], port: int, link: Link) -> list[Address]:
-    """The addresses worth a try, those in our own networks first.
-
-    Not: groups, link-local ones without an interface, the loopback from afar, and our own addresses among
-    others' (each Docker host has 172.17.0.1; dialling that would reach ourselves).
-    """
-    here = [address for interface in interfaces() for address in interface.addresses]
-    own = {str(address.ip) for address in here}
-    good: list[tuple[bool, str]] = []
-    for host in hosts:
-        ip = ipaddress.ip_address(host)
-        scoped = isinstance(ip, ipaddress.IPv4Address) or not ip.is_link_local or ip.scope_id
-        if ip.is_multicast or ip.is_unspecified or not scoped or host == "255.255.255.255":
-            continue
-        if ip.is_loopback and not link.loopback:
-            continue
-        plain = ipaddress.ip_address(host.partition("%")[0])
-        near = any(plain in address.network for address in here) and not plain.is_link_local
-        good.append((not near, host))
-    others = [entry for entry in good if entry[1].partition("%")[0] not in own]
-    good = sorted(others or good, key=lambda entry: entry[0])
-    return interleave(literal_address(host, port) for _, host in good)

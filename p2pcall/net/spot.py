@@ -22,7 +22,7 @@ from zeroconf import (  # type: ignore[attr-defined]
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall import names
-from p2pcall.net.discovery import (
+from p2pcall.net.lanpeer import (
     MAX_LABEL_BYTES,
     SERVICE_TYPE,
     LanPeer,

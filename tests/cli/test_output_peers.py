@@ -12,7 +12,7 @@ from clirun import FULL, needs_full, run
 from p2pcall.cli import lan, main
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
-from p2pcall.net.discovery import LanPeer
+from p2pcall.net.lanpeer import LanPeer
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729), ("2001:db8::7", 51729, 0, 0)), {}, "bob.local.")
 

@@ -349,7 +349,7 @@ def crash(p2p: Start, tmp_path: Path, module: str, name: str, deed: str = RAISE)
 @pytest.mark.parametrize(
     "module,name",
     [
-        ("p2pcall.engine.live", "LiveCall._remote_media"),
+        ("p2pcall.engine.mediastate", "RemoteMedia.on_flags"),
         ("p2pcall.engine.live", "LiveCall._tick"),
         ("p2pcall.view.screen", "Screen.next_mode"),
     ],

@@ -11,10 +11,8 @@ from eavesdrop import Heard, Seen, opened
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine import listener
-from p2pcall.engine.devices import open_devices
-from p2pcall.engine.listener import MAX_TOLD, STRANGERS_BURST
 from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.strangers import MAX_TOLD, STRANGERS_BURST, Strangers
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.messages import ControlType, Reason
 
@@ -87,16 +85,14 @@ def test_the_owner_is_told_once_for_each_key_and_not_led_to_remove_the_contact(t
     run_virtual(scene)
 
 
-def test_what_is_told_once_is_bounded_in_number_and_in_time(tmp_path: Path) -> None:
-    async def scene() -> None:
-        bob = station(tmp_path, "bob", FakeUi(), Network(), BOB, 2)
-        made = listener.Listener(bob, open_devices(bob.settings, bob.env))
-        for number in range(2 * MAX_TOLD):
-            assert made._once(number.to_bytes(32, "big"))
-        assert len(made._told) == MAX_TOLD
-        assert sum(made._posers.take(bob.node.now()) for _ in range(100)) == STRANGERS_BURST
-
-    run_virtual(scene)
+def test_what_is_told_once_is_bounded_in_number_and_in_time() -> None:
+    strangers = Strangers()
+    keys = [number.to_bytes(32, "big") for number in range(2 * MAX_TOLD)]
+    for key in keys:
+        assert strangers.once(key)
+    assert len(strangers._told) == MAX_TOLD
+    assert not strangers.may_tell_poser(keys[-1], 5.0), "it was told"
+    assert sum(strangers.may_tell_poser(key, 5.0) for key in keys[:100]) == STRANGERS_BURST
 
 
 @pytest.mark.parametrize("answer", ["later", "audio"])

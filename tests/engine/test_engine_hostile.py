@@ -11,10 +11,11 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine import caller, listener
-from p2pcall.engine.devices import REOPEN_EVERY_S, Devices, Speaker
-from p2pcall.engine.live import MEDIA_EVERY_S
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.mediastate import MEDIA_EVERY_S
 from p2pcall.engine.node import Line, Node
 from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.sound import REOPEN_EVERY_S, Speaker
 from p2pcall.engine.station import Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target

@@ -18,7 +18,7 @@ from p2pcall.engine.station import Interrupts, Station
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import address, spot
 from p2pcall.net.address import Address, parse_target
-from p2pcall.net.discovery import LanPeer
+from p2pcall.net.lanpeer import LanPeer
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729),), MappingProxyType({}), "bob.local.")

@@ -11,10 +11,10 @@ from eavesdrop import Heard, Person, Seen, opened
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.listener import STRANGERS_BURST
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer, Reach
 from p2pcall.engine.station import Station
+from p2pcall.engine.strangers import STRANGERS_BURST
 from p2pcall.errors import ExitCode
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts

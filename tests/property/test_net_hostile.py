@@ -9,7 +9,7 @@ from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import format_address, interleave, literal_address, normalise, parse_target
-from p2pcall.net.discovery import MAX_LABEL_BYTES, MAX_TXT_ENTRIES, SERVICE_TYPE, instance_label, to_peer
+from p2pcall.net.lanpeer import MAX_LABEL_BYTES, MAX_TXT_ENTRIES, SERVICE_TYPE, instance_label, to_peer
 from p2pcall.net.link import Link
 
 LINK = Link(("10.0.0.1",), ("10.0.0.1",), loopback=False)

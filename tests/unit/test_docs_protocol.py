@@ -15,7 +15,7 @@ from p2pcall.codec import opus, video
 from p2pcall.media import constants as media
 from p2pcall.media import packets
 from p2pcall.media.redundancy import voice_payload_bytes
-from p2pcall.net import discovery
+from p2pcall.net import discovery, lanpeer
 from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.proto import constants as proto
 from p2pcall.proto import messages, phase, wire
@@ -244,7 +244,7 @@ def test_numbers_of_other_rooms_are_those_of_the_code() -> None:
     assert f"{opus.VOICE_BPS:,} bit/s ({opus.VOICE_BPS // 400} bytes a frame)" in sound
     assert f"{video.MAX_WIDTH} by {video.MAX_HEIGHT}" in " ".join(PROTOCOL["VIDEO"])
     found = " ".join(PROTOCOL["DISCOVERY"])
-    assert discovery.SERVICE_TYPE.removesuffix(".") in found
+    assert lanpeer.SERVICE_TYPE.removesuffix(".") in found
     assert [f".Li {key}={value} " in f"{found} " for key, value in discovery.TXT.items()] == [True]
     assert f"port is {DEFAULT_PORT}" in found
     assert FINGERPRINT_LABEL.decode() in running("Fingerprint")

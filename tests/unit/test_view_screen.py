@@ -351,13 +351,17 @@ def test_pictures_that_are_elsewhere_or_of_a_camera_that_is_off_are_not_drawn() 
 
 def test_a_notice_is_on_the_screen_for_its_time_though_each_second_tells_anew() -> None:
     terminal = FakeTerminal()
-    board = Board(CALL, 100.0)
+    now = 100.0
+    board = Board(CALL, lambda: now)
     board.view = on(terminal)
-    board.say("no camera found", 110.0)
+    now = 110.0
+    board.say("no camera found")
     for second in range(111, 116):
-        board.tell(float(second), delay_ms=float(second), remote_records=True)
+        now = float(second)
+        board.tell(delay_ms=float(second), remote_records=True)
         assert "no camera found" in terminal.line(23)
         assert "● other rec" in terminal.line(23)
-    board.tell(116.0)
+    now = 116.0
+    board.tell()
     assert "no camera found" not in terminal.line(23)
     assert "● other rec" in terminal.line(23)

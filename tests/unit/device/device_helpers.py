@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from p2pcall.device.base import AudioSink
+
 FRAME_BYTES = 1_920
 SILENCE = bytes(FRAME_BYTES)
 
@@ -110,3 +112,9 @@ def eventually(true: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError("it never came to be")
         pause.wait(0.001)
+
+
+def ended(sink: AudioSink) -> None:
+    """Stopped, and what it has written completed."""
+    sink.stop()
+    sink.complete()

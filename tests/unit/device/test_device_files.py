@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, loudest_hz, numbered, rms, tone
+from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, ended, loudest_hz, numbered, rms, tone
 
 from p2pcall.device import files, sound_in
 from p2pcall.device.base import AudioSink, AudioSource
@@ -197,8 +197,8 @@ def test_a_wav_is_valid_at_every_moment(tmp_path: Path) -> None:
     with wave.open(str(part)) as crashed:
         assert crashed.getnframes() == 2 * 48_000
     assert not path.exists(), "it has its name when it is complete"
-    sink.stop()
-    sink.stop()
+    ended(sink)
+    ended(sink)
     with wave.open(str(path)) as whole:
         assert (whole.getframerate(), whole.getnchannels(), whole.getsampwidth()) == (48_000, 1, 2)
         assert whole.readframes(10**7) == b"".join(numbered(n) for n in range(125))
@@ -209,7 +209,7 @@ def test_encoded_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     fed(sink, scheduler, files.cut(tone(1)), 1.0)
-    sink.stop()
+    ended(sink)
     frames = list(decoded_frames(Media(str(path))))
     assert 50 <= len(frames) <= 52
     assert loudest_hz(b"".join(frames[:50])) == pytest.approx(440, abs=3)
@@ -220,7 +220,7 @@ def test_an_ogg_after_a_crash_has_all_but_the_last_second(tmp_path: Path) -> Non
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     fed(sink, scheduler, files.cut(tone(5)), 5)
     (tmp_path / "crashed.ogg").write_bytes((tmp_path / "out.ogg.part").read_bytes())
-    sink.stop()
+    ended(sink)
     assert len(list(decoded_frames(Media(str(tmp_path / "crashed.ogg"))))) >= 200
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_cannot_be_made_when_it_begins_is_told_and_the_clock_goes_on
     scheduler.advance(1)
     assert [(error.slug, error.exit) for error in errors] == [("file-not-writable", ExitCode.USAGE)]
     assert next(pulls) == 50
-    sink.stop()
+    ended(sink)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux")
@@ -260,7 +260,7 @@ def test_a_full_disk_is_told_once_and_the_clock_goes_on(tmp_path: Path, suffix: 
 
     sink.start(pull)
     scheduler.advance(3)
-    sink.stop()
+    ended(sink)
     assert len(pulls) == 150
     assert [(error.slug, error.exit) for error in errors] == [("write-failed", ExitCode.DEVICE)]
     assert "no space left" in errors[0].text
@@ -280,7 +280,7 @@ def test_a_full_disk_names_the_file_that_is_written(tmp_path: Path, monkeypatch:
     sink.start(lambda: tone(0.02))
     monkeypatch.setattr(files.WavWriter, "write", full)
     scheduler.advance(1)
-    sink.stop()
+    ended(sink)
     show = open_video_sink(str(tmp_path / "call.y4m"))
     show.on_error = errors.append
     show.start()
@@ -313,7 +313,7 @@ def test_none_pulls_at_real_time() -> None:
 
     sink.start(pull)
     scheduler.advance(1)
-    sink.stop()
+    ended(sink)
     scheduler.advance(1)
     assert len(pulls) == 50
     assert sink.latency_s == 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
+from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, ended, eventually, numbered
 
 from p2pcall.device import pipes
 from p2pcall.device.base import AudioSource
@@ -138,7 +138,7 @@ def test_what_is_pulled_comes_out(pipe: tuple[io.FileIO, io.FileIO]) -> None:
         while len(got) < FRAME_BYTES:
             got += reader.read(FRAME_BYTES - len(got)) or b""
         assert got == numbered(n)
-    sink.stop()
+    ended(sink)
 
 
 def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io.FileIO, io.FileIO]) -> None:
@@ -148,7 +148,7 @@ def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io
     sink.start(lambda: numbered(1))
     scheduler.advance(4)
     assert out.dropped >= 200 - 65_536 // FRAME_BYTES - WRITE_QUEUE_FRAMES - 2
-    sink.stop()
+    ended(sink)
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(pipe: tuple[io.FileIO, io.FileIO]) -> None:
@@ -173,7 +173,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(pipe: tuple[io.FileIO, io.FileI
     before = len(pulls)
     scheduler.advance(0.1)
     assert len(pulls) == before + 5
-    sink.stop()
+    ended(sink)
     assert len(errors) == 1
 
 

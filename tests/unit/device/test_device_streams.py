@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, loudest_hz, numbered, tone
+from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, ended, eventually, loudest_hz, numbered, tone
 
 from p2pcall.device.base import AudioSource
 from p2pcall.device.factory import (
@@ -147,7 +147,7 @@ def test_raw_sound_of_another_kind_comes_in_and_goes_out(fifo: Path, tmp_path: P
     sink.start(lambda: next(said, SILENCE))
     got, thread = reading(fifo)
     scheduler.advance(0.4)
-    sink.stop()
+    ended(sink)
     thread.join(10)
     out = np.frombuffer(got[0], "<f4").reshape(-1, 2)
     assert len(out) == pytest.approx(0.4 * 44_100, abs=900)
@@ -193,7 +193,7 @@ def test_a_pipe_that_nobody_reads_costs_nothing_but_the_sound(tmp_path: Path, su
     pulls: list[int] = []
     sink.start(lambda: pulls.append(1) or SILENCE)  # type: ignore[func-returns-value]
     scheduler.advance(5)
-    sink.stop()
+    ended(sink)
     assert len(pulls) == 250
     assert list(tmp_path.iterdir()) == [path]
     eventually(lambda: not threads())
@@ -232,7 +232,7 @@ def test_a_reader_gets_what_the_suffix_says(tmp_path: Path, suffix: str, head: b
     sink.start(lambda: tone(0.02))
     for _ in range(25):
         scheduler.advance(0.02)
-    sink.stop()
+    ended(sink)
     thread.join(10)
     assert got[0].startswith(head)
     with av.open(io.BytesIO(got[0])) as container:
@@ -263,7 +263,7 @@ def test_a_reader_that_goes_away_from_a_named_pipe_is_told(fifo: Path) -> None:
     eventually(is_told)
     assert [(error.slug, error.exit) for error in errors] == [("write-failed", ExitCode.DEVICE)]
     assert "nobody reads it" in errors[0].text
-    sink.stop()
+    ended(sink)
 
 
 def test_a_socket_is_a_stream(tmp_path: Path) -> None:

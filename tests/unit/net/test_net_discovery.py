@@ -18,20 +18,18 @@ from zeroconf import (
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net import discovery
+from p2pcall.net import discovery, lanpeer
 from p2pcall.net import link as net_link
 from p2pcall.net.discovery import (
     MAX_CONTESTS,
     MAX_LISTED,
-    SERVICE_TYPE,
     TYPE_PTR,
     Announcer,
     AnnounceState,
     Browser,
-    LanPeer,
-    to_peer,
 )
 from p2pcall.net.interfaces import Interface, interfaces, local_links, reachable
+from p2pcall.net.lanpeer import SERVICE_TYPE, LanPeer, to_peer
 from p2pcall.net.link import Follower, Link, look, open_link
 
 LINK = Link(("192.0.2.1",), ("192.0.2.1",), loopback=False)
@@ -91,7 +89,7 @@ def test_the_loopback_is_dialled_when_it_is_all_there_is() -> None:
 
 
 def test_neighbours_come_first_and_what_is_our_own_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "interfaces", lambda: [ETHERNET, DOCKER])
+    monkeypatch.setattr(lanpeer, "interfaces", lambda: [ETHERNET, DOCKER])
     peer = answer("172.17.0.1", "203.0.113.5", "192.0.2.7")
     assert peer is not None
     assert peer.addresses == (("192.0.2.7", 9), ("203.0.113.5", 9))
@@ -114,7 +112,7 @@ def test_a_name_that_is_too_long_is_not_asked_for() -> None:
 def test_a_text_record_is_bounded() -> None:
     peer = answer("198.51.100.2", properties={f"k{i}": None for i in range(50)})
     assert peer is not None
-    assert len(peer.txt) == discovery.MAX_TXT_ENTRIES
+    assert len(peer.txt) == lanpeer.MAX_TXT_ENTRIES
     assert set(peer.txt.values()) == {""}
 
 
@@ -252,7 +250,7 @@ def test_an_answer_that_cannot_be_placed_is_none(monkeypatch: pytest.MonkeyPatch
     async def answered(*_: object) -> bool:
         return True
 
-    monkeypatch.setattr(discovery, "interfaces", refuse)
+    monkeypatch.setattr(lanpeer, "interfaces", refuse)
     monkeypatch.setattr(AsyncServiceInfo, "async_request", answered)
     zc: Any = Silent()
     assert asyncio.run(discovery._request(zc, LINK, f"bob.{SERVICE_TYPE}", 1)) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from p2pcall.net.discovery import MAX_LABEL_BYTES, announced_name, instance_label
+from p2pcall.net.lanpeer import MAX_LABEL_BYTES, announced_name, instance_label
 
 
 @pytest.mark.parametrize(

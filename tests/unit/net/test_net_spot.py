@@ -8,7 +8,7 @@ from zeroconf import DNSOutgoing, DNSPointer, NotRunningException, RecordUpdate 
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import spot as net_spot
-from p2pcall.net.discovery import SERVICE_TYPE, LanPeer
+from p2pcall.net.lanpeer import SERVICE_TYPE, LanPeer
 from p2pcall.net.link import Link
 from p2pcall.net.spot import MAX_SEEN, spot
 

@@ -1,0 +1,59 @@
+"""What `listen` tells the local network: that somebody by that name is here; and what people are told of that.
+
+Leaves out how it is told there (`net.discovery`, which is loaded where something is announced).
+"""
+
+from typing import TYPE_CHECKING
+
+from p2pcall import events
+from p2pcall.engine.settings import Announce
+from p2pcall.engine.station import Station
+
+if TYPE_CHECKING:
+    from p2pcall.net.discovery import Announcer
+
+
+class Announcing:
+    """Announces from `start` to `stop`, unless it is not wanted."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._announcer: Announcer | None = None
+        self._told_name = ""
+        """Under which name others find us, as the user knows."""
+
+    def start(self) -> None:
+        """Begin; it goes on by itself."""
+        station, settings = self._station, self._station.settings
+        if settings.announce is Announce.OFF:
+            return
+        from p2pcall.net.discovery import Announcer
+        from p2pcall.net.lanpeer import announced_name, instance_label
+
+        self._told_name = announced_name(instance_label(settings.name))
+        announcer = self._announcer = Announcer(
+            settings.name,
+            station.node.driver.port,
+            station.env.entropy,
+            bound=settings.bind,
+            on_change=self._announced,
+        )
+        if announcer.name != settings.name:
+            text = f"the name is too long for the network: others find you as {announcer.name}"
+            station.ui.emit(events.Warning("name-changed", text))
+        announcer.start()
+
+    async def stop(self) -> None:
+        """Take it back."""
+        if self._announcer is not None:
+            await self._announcer.stop()
+
+    def _announced(self, announcer: "Announcer") -> None:
+        from p2pcall.net.discovery import AnnounceState
+
+        if announcer.problem is not None:
+            self._station.ui.emit(events.Warning(announcer.problem.slug, announcer.problem.text))
+        elif announcer.state is AnnounceState.ANNOUNCED and announcer.name != self._told_name:
+            self._told_name = announcer.name
+            text = f"somebody here has that name already: others find you as {announcer.name}"
+            self._station.ui.emit(events.Warning("name-taken", text))

@@ -1,0 +1,100 @@
+"""What each side of a call has on and off: sound, picture, a recording. Told to the other side, to people and scripts.
+
+Leaves out who switches it (`controls`, `live`) and the media themselves.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from p2pcall import events
+from p2pcall.engine.audio import AudioSend
+from p2pcall.engine.board import Board
+from p2pcall.engine.devices import Devices
+from p2pcall.engine.node import Line
+from p2pcall.engine.timers import Timers
+from p2pcall.engine.ui import Ui
+from p2pcall.engine.videopath import VideoPath
+from p2pcall.proto.messages import ControlType, MediaFlags, media_flags
+
+MEDIA_EVERY_S: Final = 0.2
+"""Between two tellings of what the other side has on and off."""
+
+
+class LocalMedia:
+    """The microphone and the camera of this side: switched, and said so to both sides."""
+
+    def __init__(
+        self, line: Line, ui: Ui, board: Board, devices: Devices, send: AudioSend, *, video_on: bool
+    ) -> None:
+        self._line, self._ui, self._board = line, ui, board
+        self._devices, self._send = devices, send
+        self.video: VideoPath | None = None
+        self.video_on = video_on
+        self.on_film: Callable[[], None] | None = None
+        """Told when the camera was switched."""
+        self._told = True
+
+    @property
+    def can_film(self) -> bool:
+        """There is a camera to be switched."""
+        return self.video is not None and self._devices.sends_video
+
+    def toggle_mute(self) -> None:
+        """The microphone on or off."""
+        self._send.muted = not self._send.muted
+        self._board.tell(muted=self._send.muted)
+        self._tell()
+
+    def film(self, on: bool) -> None:
+        """The camera on or off."""
+        assert self.video is not None
+        self.video_on = on
+        self.video.film(on)
+        if not on and self._board.view is not None:
+            self._board.view.show_local(None)
+        self._board.tell(video_on=on)
+        self._tell()
+        if self.on_film is not None:
+            self.on_film()
+
+    def tell_again(self) -> None:
+        """If there was no room for it when it was to be told."""
+        if not self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        audio = self._devices.sends_audio and not self._send.muted
+        flags = bytes([media_flags(audio, self.video_on)])
+        self._told = self._line.send_control(ControlType.MEDIA, flags)
+        self._ui.emit(events.Media(self._line.peer.call_id, "local", audio, self.video_on, False))
+
+
+class RemoteMedia:
+    """What the other side says to have on; told here as often as people can press keys, however often it comes."""
+
+    def __init__(self, line: Line, ui: Ui, board: Board, timers: Timers, *, video: bool) -> None:
+        """`video`: it has said so before the call was up."""
+        self._peer, self._ui, self._board, self._timers = line.peer, ui, board, timers
+        self._flags = media_flags(True, video)
+        self._told: int | None = None
+
+    def on_flags(self, flags: int) -> None:
+        """A message of it."""
+        if flags == self._flags:
+            return
+        self._flags = flags
+        if not self._timers.waits("media"):
+            self._tell()
+
+    def _tell(self) -> None:
+        flags = self._flags
+        if flags == self._told:
+            return
+        self._told = flags
+        self._timers.after("media", MEDIA_EVERY_S, self._tell)
+        audio, video = bool(flags & MediaFlags.AUDIO), bool(flags & MediaFlags.VIDEO)
+        recording = bool(flags & MediaFlags.RECORDING)
+        self._ui.emit(events.Media(self._peer.call_id, "remote", audio, video, recording))
+        if not video and self._board.view is not None:
+            self._board.view.clear_remote()
+        self._board.tell(remote_muted=not audio, remote_video=video, remote_records=recording)

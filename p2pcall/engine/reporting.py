@@ -1,0 +1,132 @@
+"""What a call says of itself while it is up: figures to people and scripts, reports to the other side.
+
+The other side is told what has come here, how many pixels are wanted and how far the speaker is; it is answered as
+often as an honest side asks. Leaves out the measuring (`figures`) and what the other side's reports change (`live`).
+"""
+
+from collections import Counter
+from typing import Final
+
+from p2pcall import events
+from p2pcall.engine.audio import AudioReceive
+from p2pcall.engine.board import Board
+from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
+from p2pcall.engine.node import Line
+from p2pcall.engine.sound import Speaker
+from p2pcall.engine.station import Station
+from p2pcall.engine.timers import Timers
+from p2pcall.engine.video import PlayoutThread
+from p2pcall.engine.videopath import VideoPath
+from p2pcall.events import Figures
+from p2pcall.media.packets import Feedback, Played, Report, pack_feedback
+from p2pcall.proto.wire import Channel
+
+EARLY_REPORTS_S: Final = (0.03, 0.1, 0.3)
+"""The first report says how many pixels are wanted, and nothing is filmed for us before it is there: it is sent
+again, for it may be lost, or come before the other side's address is proven."""
+PLAYED_AGAIN_S: Final = (0.0, 0.1, 0.3)
+"""That the speaker runs is told so often: a message may be lost, and somebody waits for it."""
+ANSWER_EVERY_S: Final = 0.05
+"""Between two answers to how far the speaker is."""
+
+
+class Reporting:
+    """The reports of one call; it is connected when this is made."""
+
+    def __init__(
+        self,
+        station: Station,
+        line: Line,
+        board: Board,
+        receive: AudioReceive,
+        speaker: Speaker,
+        timers: Timers,
+    ) -> None:
+        self._node, self._ui = station.node, station.ui
+        self._line, self._peer, self._board, self._timers = line, line.peer, board, timers
+        self._receive, self._speaker = receive, speaker
+        self._connected_at = self._answer_at = self._node.now()
+        self._video: VideoPath | None = None
+        self._figures: FigureKeeper | None = None
+        receive.on_first_play = self._first_audio
+
+    def follow(self, video: VideoPath, playout: PlayoutThread | None) -> None:
+        """Measure from now on, this picture too. Before it comes."""
+        self._video = video
+        video.on_first_show = self._first_video
+        self._figures = FigureKeeper(
+            self._peer,
+            self._receive,
+            playout,
+            lambda: self._speaker.latency_s,
+            self._dropped,
+            self._connected_at,
+        )
+        self._speaker.on_steady = self._speaker_runs
+
+    def begin(self) -> None:
+        """The first reports."""
+        self.report()
+        for wait_s in EARLY_REPORTS_S:
+            self._timers.after(f"report {wait_s}", wait_s, self.report)
+
+    def second(self) -> None:
+        """The figures since the last time, to all who want them."""
+        assert self._figures is not None
+        figures = self._figures.second(self._node.now())
+        self._ui.emit(events.Stats(self._peer.call_id, figures))
+        self._board.tell(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
+        self._report(figures.loss)
+
+    def report(self) -> None:
+        """What the other side is to know now: something may have changed."""
+        self._report(0.0)
+
+    def total(self) -> tuple[float, Figures]:
+        """How long the call was up until now, and the figures of all of it."""
+        assert self._figures is not None
+        now = self._node.now()
+        return now - self._connected_at, self._figures.total(now)
+
+    def asked(self) -> None:
+        """How far the speaker is; told as often as an honest side asks."""
+        now = self._node.now()
+        if now >= self._answer_at:
+            self._answer_at = now + ANSWER_EVERY_S
+            self._tell_played()
+
+    def send(self, message: Feedback) -> None:
+        """To the other side."""
+        self._line.send(Channel.FEEDBACK, pack_feedback(message))
+
+    def _report(self, loss: float) -> None:
+        assert self._video is not None
+        width, height = self._video.view_size()
+        stats = self._receive.stats
+        report = Report(
+            stats.highest, stats.received, loss, stats.jitter_s * 1000, width, height, self._video.completed
+        )
+        self._tell_played()
+        self.send(report)
+
+    def _speaker_runs(self) -> None:
+        for wait_s in PLAYED_AGAIN_S:
+            self._timers.after(f"played {wait_s}", wait_s, self._tell_played)
+
+    def _tell_played(self) -> None:
+        speaker = self._speaker
+        ahead_ms = speaker.latency_s * 1000 if speaker.steady else None
+        self.send(Played(self._receive.buffer.next_seq, ahead_ms))
+
+    def _first_audio(self) -> None:
+        self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))
+
+    def _first_video(self) -> None:
+        self._ui.emit(events.FirstVideo(self._peer.call_id, self._since_connected_ms()))
+        self._board.tell(remote_video=True)
+
+    def _since_connected_ms(self) -> float:
+        return round((self._node.now() - self._connected_at) * 1000, 1)
+
+    def _dropped(self) -> Counter[str]:
+        return Counter[str](self._node.endpoint.dropped) + media_drops(self._receive, self._video)

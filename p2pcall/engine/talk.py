@@ -1,0 +1,111 @@
+"""A call that was answered, to its end: it becomes active, is told, runs (`live`); what it has recorded is completed.
+
+Leaves out how it was answered (`caller`, `listener`).
+"""
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2pcall import events
+from p2pcall.engine.aside import to_the_end
+from p2pcall.engine.node import Line, Told
+from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
+from p2pcall.engine.people import Who
+from p2pcall.engine.station import Station
+from p2pcall.errors import P2PCallError
+from p2pcall.proto.events import Ended
+
+if TYPE_CHECKING:
+    from p2pcall.engine.devices import Devices
+
+
+async def talk(
+    station: Station,
+    line: Line,
+    devices: "Devices",
+    who: Who,
+    *,
+    video: bool,
+    remote_video: bool,
+    setup_ms: float,
+) -> Outcome:
+    """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end.
+
+    What a call needs is loaded by now where there were devices to look for (`preparing`).
+    """
+    from p2pcall.engine.live import LiveCall
+
+    peer, interrupts = line.peer, station.interrupts
+    end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
+    gone = await _until_active(station, line)
+    if gone is not None:
+        devices.close()
+        outcome = end(gone)
+        station.tell_end(outcome)
+        return outcome
+    video = video and devices.sends_video
+    station.ui.emit(
+        events.Connected(
+            peer.call_id,
+            who.name,
+            who.fingerprint,
+            who.known,
+            peer.protocol_name,
+            peer.sas,
+            devices.sends_audio,
+            video,
+            round(setup_ms, 1),
+        )
+    )
+    live = LiveCall(station, line, devices, who, video=video, remote_video=remote_video)
+    interrupts.take, interrupts.resized = line.tell, live.resized
+    try:
+        try:
+            finished = await live.run()
+        finally:
+            await _complete(station, devices)
+    except P2PCallError:
+        station.tell_end(end("device", sas=peer.sas))
+        raise
+    finally:
+        interrupts.take = interrupts.resized = None
+    outcome = end(
+        finished.reason,
+        duration_s=finished.duration_s,
+        figures=finished.figures,
+        sas=peer.sas,
+        by=finished.by,
+    )
+    station.tell_end(outcome)
+    return outcome
+
+
+async def _complete(station: Station, devices: "Devices") -> None:
+    """What the call has written: beside the loop, which goes on for the line and for other callers."""
+    loop = asyncio.get_running_loop()
+
+    def tell(error: P2PCallError) -> None:
+        loop.call_soon_threadsafe(station.ui.emit, events.Warning(error.slug, error.text))
+
+    with station.interrupts.put_off():
+        await to_the_end(lambda: devices.complete(tell))
+
+
+async def _until_active(station: Station, line: Line) -> str | None:
+    """Waits for the words; or why it ended before."""
+    station.interrupts.tell(line.tell)
+    try:
+        while not line.peer.sas:
+            match await line.signals.get():
+                case Ended() as ended:
+                    reason = ended.reason.slug
+                    return reason if reason in GOODBYES else "missed"
+                case Told(what) if what in WISHES:
+                    line.hang_up(WISHES[what])
+                    return what
+                case _:
+                    pass
+        return None
+    finally:
+        station.interrupts.take = None

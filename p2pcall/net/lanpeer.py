@@ -1,0 +1,95 @@
+"""Somebody on the local link as DNS-SD tells it (RFC 6763): the name as a label, and an answer as what to dial.
+
+What comes in is hostile: names and texts are bounded, but not filtered; addresses not worth a try are left out. Leaves
+out asking and announcing (`discovery`, `spot`).
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from zeroconf.asyncio import AsyncServiceInfo
+
+from p2pcall import names
+from p2pcall.net.address import Address, interleave, literal_address
+from p2pcall.net.interfaces import interfaces
+from p2pcall.net.link import Link
+
+SERVICE_TYPE = "_p2pcall._udp.local."
+MAX_LABEL_BYTES = 63
+"""A DNS label (RFC 1035, section 2.3.4)."""
+SUFFIX_BYTES = 4
+"""Room for `-2` to `-999` behind a name that is taken."""
+DEFAULT_LABEL = "p2pcall"
+"""Announced for a name of which nothing is left."""
+DOT = "\u2024"
+"""Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
+MAX_TXT_ENTRIES = 16
+"""So many TXT entries of a peer are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanPeer:
+    """Somebody who says to be on the link. `name` and `txt` are as they came: bounded, but not filtered."""
+
+    name: str
+    port: int
+    addresses: tuple[Address, ...]
+    txt: Mapping[str, str]
+    host: str
+
+
+def instance_label(name: str, most: int = MAX_LABEL_BYTES - SUFFIX_BYTES) -> str:
+    """The name as a DNS-SD instance: tidy, printable, at most 59 bytes, with `DOT` for dots."""
+    text = names.tidy("".join(char if names.printable(char) else " " for char in name))
+    return names.shortened(text.replace(".", DOT), most) or DEFAULT_LABEL
+
+
+def announced_name(label: str) -> str:
+    """The name that a label on the wire stands for: what people are shown, and dial."""
+    return label.replace(DOT, ".")
+
+
+def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
+    """An answer as a peer; None if it holds nothing to dial."""
+    addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
+    if not info.port or not addresses:
+        return None
+    txt = {
+        key: value or ""
+        for key, value in list(info.decoded_properties.items())[:MAX_TXT_ENTRIES]
+        if isinstance(key, str)
+    }
+    return LanPeer(
+        person(info.name), info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower()
+    )
+
+
+def person(instance: str) -> str:
+    """Whose instance that is."""
+    return announced_name(instance.removesuffix("." + SERVICE_TYPE))
+
+
+def _dialable(hosts: Sequence[str], port: int, link: Link) -> list[Address]:
+    """The addresses worth a try, those in our own networks first.
+
+    Not: groups, link-local ones without an interface, the loopback from afar, and our own addresses among
+    others' (each Docker host has 172.17.0.1; dialling that would reach ourselves).
+    """
+    here = [address for interface in interfaces() for address in interface.addresses]
+    own = {str(address.ip) for address in here}
+    good: list[tuple[bool, str]] = []
+    for host in hosts:
+        ip = ipaddress.ip_address(host)
+        scoped = isinstance(ip, ipaddress.IPv4Address) or not ip.is_link_local or ip.scope_id
+        if ip.is_multicast or ip.is_unspecified or not scoped or host == "255.255.255.255":
+            continue
+        if ip.is_loopback and not link.loopback:
+            continue
+        plain = ipaddress.ip_address(host.partition("%")[0])
+        near = any(plain in address.network for address in here) and not plain.is_link_local
+        good.append((not near, host))
+    others = [entry for entry in good if entry[1].partition("%")[0] not in own]
+    good = sorted(others or good, key=lambda entry: entry[0])
+    return interleave(literal_address(host, port) for _, host in good)
