@@ -67,6 +67,8 @@ class Caller:
         self._rivals: list[tuple[Line, Incoming]] = []
         self._refused: dict[Address, int] = {}
         self._line: Line | None = None
+        self._doubted: Line | None = None
+        """That nobody is there has been said of this one; how often it is said changes nothing."""
         self._heard: dict[asyncio.Task[None], Line] = {}
         """Rivals that have not called yet, by who waits for it."""
 
@@ -275,7 +277,10 @@ class Caller:
         """Nobody is given up before we are ready: who is called may be starting just now, as we are."""
         line, ready = self._line, self._devices is not None
         everywhere = self._refused.keys() >= set(self._found.addresses)
-        if line is not None and ready and everywhere and not line.peer.established:
+        if line is None or line is self._doubted:
+            return
+        if ready and everywhere and not line.peer.established:
+            self._doubted = line
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: Line) -> None:

@@ -223,14 +223,14 @@ class _OnLine(_Alive):
             self._reconnected(silent_s, now)
         if self._confirmation is not None:
             self._confirmed()
+        frames = wire.parse_frames(plaintext)
+        if isinstance(frames, DropReason):
+            return frames
         path = line.path
         touched = address != path.address or path.candidate is not None
         asks = line.epochs.newest and not line.records.quiet and len(datagram) >= c.PROBE_DATAGRAM_BYTES
         if touched and asks:
             path.heard(address, now)
-        frames = wire.parse_frames(plaintext)
-        if isinstance(frames, DropReason):
-            return frames
         for channel, payload in frames:
             if channel >= c.FIRST_MEDIA_CHANNEL:
                 reason = self._receive_media(channel, payload)

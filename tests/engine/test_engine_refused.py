@@ -81,3 +81,17 @@ def test_a_dial_that_is_given_up_knocks_no_more(tmp_path: Path, refused: bool) -
         assert (network.sent, loop.time()) == (sent, over_at)
 
     run_virtual(scene)
+
+
+def test_refusals_are_waited_out_once_however_many_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubts: list[object] = []
+    monkeypatch.setattr(Caller, "_give_up", lambda caller, line: doubts.append(line))
+
+    async def scene() -> None:
+        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        assert (await told(alice))[0] == "unreachable"
+        assert len(doubts) == 1
+
+    run_virtual(scene)

@@ -10,7 +10,7 @@ from p2pcall.proto.events import Incoming, Payload
 from p2pcall.proto.line.path import Path
 from p2pcall.proto.line.timing import pack_ping
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, Channel, DatagramType, pack_frame
+from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason, pack_frame
 
 VICTIM: Address = ("203.0.113.9", 53)
 ELSEWHERE: Address = ("198.51.100.7", 4000)
@@ -124,6 +124,15 @@ def test_datagram_shorter_than_a_probe_brings_none() -> None:
     short = seal(pair, PING.ljust(c.RECORD_BYTES - 1, b"\0"))
     pair.bob.endpoint.receive_datagram(short, VICTIM, pair.world.now)
     assert not [to for _, to in pair.bob.endpoint.datagrams_to_send(pair.world.now) if to == VICTIM]
+
+
+def test_a_record_that_is_dropped_makes_no_address_a_candidate() -> None:
+    """Else a question would wait that nothing sends."""
+    pair = call()
+    broken = bytes([Channel.AUDIO]) + b"\xff" * (c.RECORD_BYTES - 1)
+    pair.world.network.send(seal(pair, broken), VICTIM, BOB, pair.world.now)
+    assert pair.world.run(1, lambda: pair.bob.endpoint.dropped == {DropReason.FRAME: 1})
+    assert pair.theirs.line.path.candidate is None
 
 
 def test_number_of_a_probe_cannot_be_guessed() -> None:
