@@ -28,7 +28,7 @@ from p2pcall.device.base import (
 from p2pcall.device.cards import Direction, find_card
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.pace import MediaClock
+from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
@@ -76,27 +76,33 @@ def sound_meaning(spec: str, direction: Direction) -> Meaning:
 
 
 def open_audio_source(
-    spec: str, scheduler: Scheduler, inputs: Inputs = DEFAULTS, *, stdin: BinaryIO | None = None
+    spec: str,
+    scheduler: Scheduler,
+    inputs: Inputs = DEFAULTS,
+    *,
+    stdin: BinaryIO | None = None,
+    ticker: Ticker | None = None,
 ) -> AudioSource:
     """The sound source of `--audio-in`: a device's name, `default`, a media file, a stream, `-`, `tone`, `silence`,
-    `none`, and `song` for the demo.
+    `none`, and `song` for the demo. What is no card goes by `ticker`, or one of its own.
     """
+    ticker = ticker or Ticker(scheduler)
     match spec:
         case "tone":
-            return files.PacedSource(files.tone_frames, scheduler)
+            return files.PacedSource(files.tone_frames, ticker)
         case "silence" | "none":
-            return files.PacedSource(lambda: repeat(SILENCE), scheduler)
+            return files.PacedSource(lambda: repeat(SILENCE), ticker)
         case "song":
             from p2pcall.device.drawn.song import song_pcm
 
             sung = files.cut(song_pcm())
-            return files.PacedSource(lambda: cycle(sung), scheduler)
+            return files.PacedSource(lambda: cycle(sung), ticker)
         case "-":
             fd = _fd(stdin)
-            return _stream_source(FdReader(lambda: fd), STDIN, scheduler, inputs)
+            return _stream_source(FdReader(lambda: fd), STDIN, ticker, inputs)
     found = sound_meaning(spec, "input")
     if found.kind == "stream":
-        return _stream_source(reader_of(spec, inputs.note), spec, scheduler, inputs)
+        return _stream_source(reader_of(spec, inputs.note), spec, ticker, inputs)
     if found.card is not None:
         from p2pcall.device.audio import Microphone
 
@@ -106,16 +112,16 @@ def open_audio_source(
     read = sound_in.repeated if inputs.loop else sound_in.decoded_frames
     frames = partial(read, media, together=inputs.clock is not None, note=inputs.note)
     fetch = partial(Prefetch, frames, prefetch.FILE_AHEAD, wait_s=prefetch.FILE_WAIT_S)
-    return files.PacedSource(fetch, scheduler, inputs.clock, endless=inputs.loop)
+    return files.PacedSource(fetch, ticker, inputs.clock, endless=inputs.loop)
 
 
-def _stream_source(reader: FdReader, name: str, scheduler: Scheduler, inputs: Inputs) -> AudioSource:
+def _stream_source(reader: FdReader, name: str, ticker: Ticker, inputs: Inputs) -> AudioSource:
     _load_pcm(inputs.raw)
     if inputs.raw is None:
         from p2pcall.device import decoding  # noqa: F401  (it may be anything)
     frames = partial(stream_frames, reader, name, inputs.raw, inputs.audio_track, inputs.note)
     fetch = partial(Prefetch, frames, prefetch.STREAM_AHEAD, wake=reader.close)
-    return files.PacedSource(fetch, scheduler, endless=False)
+    return files.PacedSource(fetch, ticker, endless=False)
 
 
 def _load_pcm(form: RawFormat | None) -> None:
@@ -131,16 +137,18 @@ def open_audio_sink(
     stdout: BinaryIO | None = None,
     file: OutFile | None = None,
     raw: RawFormat | None = None,
+    ticker: Ticker | None = None,
 ) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
-    name is not `spec`'s), a stream, `-`, `none`.
+    name is not `spec`'s), a stream, `-`, `none`. What is no card goes by `ticker`, or one of its own.
     """
+    ticker = ticker or Ticker(scheduler)
     if spec == "none":
-        return files.PacedSink(files.NullWriter, scheduler)
+        return files.PacedSink(files.NullWriter, ticker)
     if spec == "-":
         out = standard_output(_fd(stdout))
         _load_pcm(raw)
-        return files.PacedSink(lambda: StreamWriter(out, raw), scheduler)
+        return files.PacedSink(lambda: StreamWriter(out, raw), ticker)
     found = sound_meaning(spec, "output")
     if found.card is not None:
         from p2pcall.device.audio import Speaker
@@ -150,10 +158,10 @@ def open_audio_sink(
         target = file or OutFile(spec)
         if Path(spec).suffix.lower() != ".wav":
             from p2pcall.device import encoded  # noqa: F401
-        return files.PacedSink(lambda: files.FileWriter(target), scheduler, spec)
+        return files.PacedSink(lambda: files.FileWriter(target), ticker, spec)
     if found.kind == "stream":
         _load_pcm(raw)
-        return files.PacedSink(lambda: StreamWriter(partial(writer_to, spec), raw), scheduler, spec)
+        return files.PacedSink(lambda: StreamWriter(partial(writer_to, spec), raw), ticker, spec)
     hint = f"a file that ends in {', '.join(SOUND_SUFFIXES)}"
     raise P2PCallError("bad-audio-out", f"sound is not written to {spec!r}", ExitCode.USAGE, hint)
 

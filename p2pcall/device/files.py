@@ -1,6 +1,6 @@
 """Sound from files, streams and generators, and into files and streams, paced as a sound card would.
 
-Rules: one frame a tick of the scheduler, never faster than real time; nothing is read before `start`. A source that
+Rules: one frame a tick, never faster than real time; nothing is read before `start`. A source that
 ends says so once and silence goes on. A sink that can write no more says so once and goes on pulling, because it is the
 clock of playout. Leaves out decoding (`sound_in`), what comes in a stream (`streams`) and sound cards (`audio`).
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
-from p2pcall.device.base import NOTHING_YET, SILENCE, OnError, OnFrame, Scheduler
+from p2pcall.device.base import NOTHING_YET, SILENCE, OnError, OnFrame
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import write_error
@@ -54,7 +54,7 @@ class PacedSource:
     def __init__(
         self,
         frames: Callable[[], Iterator[bytes]],
-        scheduler: Scheduler,
+        ticker: Ticker,
         clock: MediaClock | None = None,
         *,
         endless: bool = True,
@@ -71,18 +71,18 @@ class PacedSource:
         self._ended = self._stopped = False
         self._clock = clock
         self._given = 0
-        self._ticker = Ticker(scheduler, self._tick)
+        self._ticker = ticker
 
     def start(self, on_frame: OnFrame) -> None:
         if self._frames is not None or self._stopped:
             return
         self._on_frame = on_frame
         self._frames = self._make()
-        self._ticker.start()
+        self._ticker.join(self._tick, first=True)
 
     def stop(self) -> None:
         self._stopped = True
-        self._ticker.stop()
+        self._ticker.leave(self._tick)
         if isinstance(self._frames, Prefetch):
             self._frames.close()
 
@@ -266,7 +266,7 @@ class PacedSink:
     """An AudioSink that pulls at real time and writes to a file, a pipe or nowhere."""
 
     def __init__(
-        self, open_writer: Callable[[], Writer], scheduler: Scheduler, what: str = "standard output"
+        self, open_writer: Callable[[], Writer], ticker: Ticker, what: str = "standard output"
     ) -> None:
         """`open_writer` is called by `start`; it may raise P2PCallError, which is told like a failure to write."""
         self.latency_s = 0.0
@@ -275,21 +275,21 @@ class PacedSink:
         self._writer: Writer | None = None
         self._what = what
         self._pull: Callable[[], bytes] | None = None
-        self._scheduler = scheduler
-        self._ticker = Ticker(scheduler, self._tick)
+        self._ticker = ticker
 
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
-        self._ticker.start()
+        self._ticker.join(self._tick)
         try:
             self._writer = self._open_writer()
         except P2PCallError as error:  # told a moment later: whoever starts it must have done so
             failure, tell = error, self.on_error
             if tell is not None:
-                self._scheduler.call_at(self._scheduler.time(), lambda: tell(failure))
+                scheduler = self._ticker.scheduler
+                scheduler.call_at(scheduler.time(), lambda: tell(failure))
 
     def stop(self) -> None:
-        self._ticker.stop()
+        self._ticker.leave(self._tick)
         writer = self._writer
         try:
             if writer is not None:

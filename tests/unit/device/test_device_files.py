@@ -15,6 +15,7 @@ from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, loudest_hz, numb
 from p2pcall.device import decoding, files
 from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source, open_video_sink
+from p2pcall.device.pace import Ticker
 from p2pcall.device.sound_in import decoded_frames
 from p2pcall.device.source import Media
 from p2pcall.device.y4m import Y4mWriter
@@ -248,7 +249,7 @@ def test_a_full_disk_is_told_once_and_the_clock_goes_on(tmp_path: Path, suffix: 
     if suffix == ".wav":
         writer: files.Writer = files.WavWriter(str(tmp_path / "real.wav"))
         os.dup2(os.open("/dev/full", os.O_WRONLY), writer._file.fileno())  # type: ignore[attr-defined]
-        sink: AudioSink = files.PacedSink(lambda: writer, scheduler := FakeScheduler(), str(path))
+        sink: AudioSink = files.PacedSink(lambda: writer, Ticker(scheduler := FakeScheduler()), str(path))
     else:
         path.symlink_to("/dev/full")
         sink = open_audio_sink(str(path), scheduler := FakeScheduler())
