@@ -91,6 +91,24 @@ def test_a_dial_of_an_address_without_cards_loads_no_library_of_cards_or_of_the_
     assert not found & {"sounddevice", "zeroconf", "sdl2", "rich", "livekit"}
 
 
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("p2pcall.device.audio", {"av", "numpy"}),
+        ("p2pcall.device.factory", HEAVY),
+        ("p2pcall.engine.live", HEAVY),
+        ("p2pcall.cli.views", HEAVY),
+        ("p2pcall.view.screen", {"av"}),
+    ],
+)
+def test_what_serves_a_voice_call_loads_no_library_of_pictures(module: str, without: set[str]) -> None:
+    program = f"import {module}, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert module in ran.stdout.split()
+    assert not without & set(ran.stdout.split())
+
+
 def write_wav(path: Path) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 48_000, 0, "NONE", ""))
