@@ -216,27 +216,31 @@ class Output:
 
     # --- the call's screen -------------------------------------------------------------------------------------
 
-    def load_view(self) -> None:
+    def load_view(self, mode: str) -> None:
         """As in `Ui`. Nothing that draws is imported before: a call is placed before there is a picture."""
         from p2pcall.cli import views  # noqa: F401
+
+        drawn = self.terminal is not None and not self._plain
+        if drawn:
+            from p2pcall.view import screen  # noqa: F401
+        if mode == "window" or (drawn and mode != "none"):
+            from p2pcall.cli import windowview  # noqa: F401
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> "CallView | None":
         """Take the terminal for a call, and open a window; `mode` is auto, blocks, ascii, window or none. None where
         there is nothing to show it on.
         """
-        from p2pcall.cli.views import ScreenView, WindowView
-        from p2pcall.view.window import may_open
-
         base = self._open_terminal(mode, on_key)
-        if mode == "window" or (
-            mode != "none" and isinstance(base, ScreenView) and may_open(self._env.environ)
-        ):
-            return WindowView(base, on_key, self._env.environ, open_now=mode == "window")
+        if mode == "window" or (mode != "none" and self._drawn):
+            from p2pcall.cli.windowview import WindowView
+            from p2pcall.view.window import may_open
+
+            if mode == "window" or may_open(self._env.environ):
+                return WindowView(base, on_key, self._env.environ, open_now=mode == "window")
         return base
 
     def _open_terminal(self, mode: str, on_key: Callable[[str], None]) -> "ScreenView | PlainView | None":
         from p2pcall.cli.views import PlainView, Quiet, ScreenView
-        from p2pcall.view.screen import Screen
 
         terminal = self.terminal if self.terminal is not None and self.terminal.available else None
         if self._json and (terminal is None or self._env.stdout.isatty()):
@@ -250,6 +254,8 @@ class Output:
         if self._plain or drawn is Mode.PLAIN:
             self._view = PlainView(self, terminal, on_key)
         else:
+            from p2pcall.view.screen import Screen
+
             self._settle()
             terminal.enter()
             terminal.discard_typed()

@@ -1,17 +1,17 @@
 """The libopus that FFmpeg codes sound with, called without FFmpeg around it.
 
-PyAV's wheels bring it as a file of its own, which is loaded when PyAV is. Called directly it gives the same packets
-and the same sound, byte for byte, for two thirds of the time: FFmpeg sends each frame through a graph of filters first.
+PyAV's wheels bring it as a file of its own. Called directly it gives the same packets and the same sound, byte for
+byte, for two thirds of the time: FFmpeg sends each frame through a graph of filters first; and FFmpeg is not loaded.
 A PyAV that was built otherwise has no such file, and then there is nothing here (`library` gives None). All buffers are
 this module's, and of the sizes that libopus is told. Spec: opus_encoder and opus_decoder of libopus' own documentation.
 """
 
 import ctypes
+import importlib.util
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-
-import av
 
 _VOIP: Final = 2048
 _SET_BITRATE, _SET_VBR, _SET_COMPLEXITY = 4002, 4006, 4010
@@ -21,26 +21,33 @@ _BYTES: Final = 2
 """Of a sample."""
 
 
+def _files() -> Iterator[Path]:
+    """Where it may be. PyAV is asked for its place only: to import it would load all of FFmpeg, 16 MiB."""
+    spec = importlib.util.find_spec("av")
+    if spec is None or spec.origin is None:
+        return
+    for place in _PLACES:
+        folder, _, name = place.rpartition("/")
+        yield from (Path(spec.origin).parent / folder).glob(name)
+
+
 @cache
 def library() -> Any:
     """The library, or None."""
-    package = Path(av.__file__).parent
-    for place in _PLACES:
-        folder, _, name = place.rpartition("/")
-        for path in (package / folder).glob(name):
-            try:
-                lib = ctypes.CDLL(str(path))
-                lib.opus_encoder_init.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int, ctypes.c_int]
-                lib.opus_encoder_ctl.argtypes = [ctypes.c_void_p, ctypes.c_int]
-                samples, size = ctypes.c_char_p, ctypes.c_int32
-                lib.opus_encode.argtypes = [ctypes.c_void_p, samples, ctypes.c_int, ctypes.c_void_p, size]
-                lib.opus_decoder_init.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int]
-                lib.opus_decode.argtypes = [
-                    *(ctypes.c_void_p, samples, size, ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
-                ]
-            except (OSError, AttributeError):
-                continue
-            return lib
+    for path in _files():
+        try:
+            lib = ctypes.CDLL(str(path))
+            lib.opus_encoder_init.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int, ctypes.c_int]
+            lib.opus_encoder_ctl.argtypes = [ctypes.c_void_p, ctypes.c_int]
+            samples, size = ctypes.c_char_p, ctypes.c_int32
+            lib.opus_encode.argtypes = [ctypes.c_void_p, samples, ctypes.c_int, ctypes.c_void_p, size]
+            lib.opus_decoder_init.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int]
+            lib.opus_decode.argtypes = [
+                *(ctypes.c_void_p, samples, size, ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
+            ]
+        except (OSError, AttributeError):
+            continue
+        return lib
     return None
 
 

@@ -1,17 +1,13 @@
-"""Opus voice through libopus in PyAV: one 20 ms frame in, one packet out, and back.
+"""Opus voice through PyAV's libopus: one 20 ms frame in, one packet out, and back.
 
 PCM is signed 16-bit little-endian mono at 48 kHz, one frame 960 samples (1,920 bytes). Constant bit rate
 and no discontinuous transmission: packet sizes tell nothing of what is said. The encoder's only delay is
 libopus' own look-ahead of 6.5 ms (312 samples).
 
-Concealment: FFmpeg has no "packet lost" call, but libopus takes a packet of a lone TOC byte, the last
-packet's with its two low bits cleared, for a lost one. This holds for the codec `libopus`, not for FFmpeg's
-own `opus`. Where libopus can be called without FFmpeg (`libopus`) it is, with the same outcome. Leaves out in-band FEC:
-FFmpeg cannot decode it, redundancy is done in packets. Spec: RFC 6716, section 3.
+Concealment: libopus takes a packet of a lone TOC byte, the last packet's with its two low bits cleared, for a lost one.
+Where libopus can be called without FFmpeg (`libopus`) it is, and FFmpeg is not loaded; else through it (`ffmpeg_opus`),
+with the same outcome. Leaves out in-band FEC: redundancy is done in packets. Spec: RFC 6716, section 3.
 """
-
-import av
-from av.audio.codeccontext import AudioCodecContext
 
 from p2pcall.codec import libopus
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -54,6 +50,12 @@ _ONE_FRAME = frozenset(toc for toc in range(0, 256, 4) if packet_samples(bytes((
 """First bytes of packets of exactly one frame of 20 ms: what nearly all are, and the encoder's all."""
 
 
+def load() -> None:
+    """Have the library there before a coder is wanted: it takes a moment."""
+    if not libopus.library():
+        from p2pcall.codec import ffmpeg_opus  # noqa: F401
+
+
 class OpusEncoder:
     """Encodes frames in their order; one packet each, all of one size (`bitrate_bps` / 400 bytes)."""
 
@@ -62,43 +64,15 @@ class OpusEncoder:
         if direct and libopus.library():
             self._encode = libopus.Encoder(SAMPLE_RATE_HZ, bitrate_bps, COMPLEXITY, MAX_PACKET_BYTES).encode
         else:
-            self._encode = FFmpegEncoder(bitrate_bps).encode
+            from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
+
+            self._encode = FFmpegEncoder(bitrate_bps, COMPLEXITY).encode
 
     def encode(self, pcm: bytes) -> bytes:
         """The packet of one frame. Raises ValueError unless `pcm` is exactly one frame."""
         if len(pcm) != FRAME_BYTES:
             raise ValueError(f"one frame is {FRAME_BYTES} bytes, not {len(pcm)}")
         return self._encode(pcm)
-
-
-class FFmpegEncoder:
-    """The encoder as PyAV has it."""
-
-    def __init__(self, bitrate_bps: int) -> None:
-        context = AudioCodecContext.create("libopus", "w")
-        context.sample_rate = SAMPLE_RATE_HZ
-        context.layout = "mono"
-        context.format = "s16"
-        context.bit_rate = bitrate_bps
-        context.options = {
-            "application": "voip",
-            "vbr": "off",
-            "frame_duration": "20",
-            "compression_level": str(COMPLEXITY),
-        }
-        context.open()
-        self._context = context
-        self._pts = 0
-
-    def encode(self, pcm: bytes) -> bytes:
-        """The packet of one frame."""
-        frame = av.AudioFrame("s16", "mono", FRAME_SAMPLES)
-        frame.planes[0].update(pcm)
-        frame.sample_rate = SAMPLE_RATE_HZ
-        frame.pts = self._pts
-        self._pts += FRAME_SAMPLES
-        (packet,) = self._context.encode(frame)
-        return bytes(packet)
 
 
 class OpusDecoder:
@@ -110,6 +84,8 @@ class OpusDecoder:
         if direct and libopus.library():
             self._decode = libopus.Decoder(SAMPLE_RATE_HZ, FRAME_SAMPLES).decode
         else:
+            from p2pcall.codec.ffmpeg_opus import FFmpegDecoder
+
             self._decode = FFmpegDecoder().decode
 
     def decode(self, data: bytes) -> bytes:
@@ -129,32 +105,3 @@ class OpusDecoder:
         if self._toc is None:
             return SILENCE
         return self._decode(bytes((self._toc,))) or SILENCE
-
-
-class FFmpegDecoder:
-    """The decoder as PyAV has it."""
-
-    def __init__(self) -> None:
-        self._context = self._open()
-
-    def decode(self, packet: bytes) -> bytes | None:
-        """The frame of a packet; None for what is no such packet."""
-        try:
-            frames = self._context.decode(av.Packet(packet))
-        except av.FFmpegError:
-            # libopus' state is as before, but FFmpeg may take some errors for the end of the stream:
-            # start again.
-            self._context = self._open()
-            return None
-        if len(frames) != 1 or frames[0].samples != FRAME_SAMPLES:
-            return None
-        return bytes(memoryview(frames[0].planes[0])[:FRAME_BYTES])
-
-    @staticmethod
-    def _open() -> AudioCodecContext:
-        context = AudioCodecContext.create("libopus", "r")
-        context.sample_rate = SAMPLE_RATE_HZ
-        context.layout = "mono"
-        context.format = "s16"
-        context.open()
-        return context

@@ -98,9 +98,9 @@ class Witness:
     def waiting(self) -> None:
         """Nobody calls a demo."""
 
-    def load_view(self) -> None:
+    def load_view(self, mode: str) -> None:
         """Pass on."""
-        self.output.load_view()
+        self.output.load_view(mode)
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """Pass on."""

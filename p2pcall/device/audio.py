@@ -11,19 +11,18 @@ closing take a thread of their own (a server that hangs takes for ever); failure
 
 import contextlib
 import threading
+from array import array
 from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any
-
-import numpy as np
 
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Scheduler, Timer, device_error
 from p2pcall.device.depth import Depth
 from p2pcall.device.ring import Ring
 from p2pcall.errors import P2PCallError
-from p2pcall.media.constants import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 BLOCK_SAMPLES = 240
 """5 ms a callback. PortAudio buffers in blocks, so 10 ms would cost 20 ms more from mouth to ear, and saves
@@ -49,6 +48,9 @@ WARM_S = 0.03
 """After its first blocks, which a stream takes at once, it plays when it asks again so much later."""
 _lazy_cards: set[str] = set()
 """Names of cards that were found to be lazy: they are so in the next call, too."""
+_SIGNS = int.from_bytes(b"\0\x80" * FRAME_SAMPLES, "little")
+_LOWEST = int.from_bytes(b"\1\0" * FRAME_SAMPLES, "little")
+"""These bits of each sample of a frame."""
 CLOCK_GAIN = 0.05
 CLOCK_JUMP_S = 0.05
 """Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
@@ -372,10 +374,18 @@ class Speaker:
 
 
 def _to_mono(pcm: bytes) -> bytes:
-    pairs = np.frombuffer(pcm, dtype="<i2").reshape(-1, 2).astype(np.int32)
-    mono: bytes = (pairs.sum(axis=1) // 2).astype("<i2").tobytes()
-    return mono
+    """The mean of each pair, rounded down: all of a frame at once, in numbers of 1,920 bytes.
+
+    With the sign's bit turned samples have no sign, and (a & b) + ((a ^ b) >> 1) is the mean of two of them. It carries
+    nothing over to the next if the lowest bit of each is left out of the shift. As quick as numpy, which is 12 MiB.
+    """
+    both = array("h", pcm)
+    a, b = (int.from_bytes(both[channel::2], "little") ^ _SIGNS for channel in range(2))
+    mean = (a & b) + (((a ^ b) & ~_LOWEST) >> 1)
+    return (mean ^ _SIGNS).to_bytes(FRAME_BYTES, "little")
 
 
 def _to_stereo(pcm: bytes) -> bytes:
-    return np.repeat(np.frombuffer(pcm, dtype="<i2"), 2).tobytes()
+    one, both = array("h", pcm), array("h", bytes(2 * len(pcm)))
+    both[::2] = both[1::2] = one
+    return both.tobytes()

@@ -8,10 +8,9 @@ players take is taken (the default one; a cover is no film) unless a number is g
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import av
 from av.container import InputContainer
@@ -19,6 +18,7 @@ from av.format import Flags
 from av.stream import Disposition, Stream
 
 from p2pcall.device.base import media_file_error
+from p2pcall.device.source import Media, check_is_file
 from p2pcall.device.stamps import MAX_BROKEN_PAUSE_S, MAX_PAUSE_S, Joins
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_S
@@ -39,25 +39,6 @@ MAX_READ_ERRORS = 50
 """So many in a row are the end of a file."""
 
 
-class Reader(Protocol):
-    """A stream that is read as it comes."""
-
-    def read(self, count: int) -> bytes:
-        """Up to `count` bytes, at least one; none at the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """Something to read sound or picture from: a file by its path, or a stream that `reader` gives."""
-
-    name: str
-    reader: Reader | None = None
-    track: int | None = None
-    """Counted from 1 among the tracks of a kind; None for the one that players take."""
-    head: bytes = b""
-    """What a stream begins with, as far as it has been looked at; `reader` gives it again."""
-
-
 def file_url(path: str, mode: Literal["rb", "wb"] = "rb") -> Any:
     """What to give the library for a path: a URL that means this very name, or an open file where no URL can."""
     try:
@@ -67,14 +48,9 @@ def file_url(path: str, mode: Literal["rb", "wb"] = "rb") -> Any:
     return f"file:{path}"
 
 
-def check_is_file(path: str) -> None:
-    """Raises P2PCallError unless `path` can be read as a file (a URL cannot)."""
-    try:
-        with Path(path).open("rb"):
-            pass
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise media_file_error(path, reason, "name a file that exists and can be read") from error
+def system_error(error: OSError | av.FFmpegError) -> OSError:
+    """The same as an error of the system: some of the library's are, some its own."""
+    return error if isinstance(error, OSError) else OSError(str(error))
 
 
 def open_media(media: Media, kind: Kind, fps: int | None = None) -> InputContainer:

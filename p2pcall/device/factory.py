@@ -2,8 +2,8 @@
 
 Rules: a factory may block for a moment and raises P2PCallError for what cannot be used; it captures nothing
 (that begins with `start` or the first `read`), and of a stream it reads nothing. Leaves out `auto` and the other ways
-to draw on a terminal, which are the view's. The sound card's driver is imported when asked for: a call from files needs
-no PortAudio.
+to draw on a terminal, which are the view's. What takes memory and time is imported when it is asked for, and then here,
+before the call, and not in the middle of it: a call from files needs no PortAudio, one without picture no FFmpeg.
 """
 
 import time
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, repeat
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from p2pcall.device import camera, files, names, prefetch, sound_in, video_files, video_in
+from p2pcall.device import files, names, prefetch, sound_in
 from p2pcall.device.base import (
     SILENCE,
     AudioSink,
@@ -26,14 +26,13 @@ from p2pcall.device.base import (
     VideoSource,
 )
 from p2pcall.device.cards import Direction, find_card
-from p2pcall.device.container import Media
-from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, Meaning
+from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.pace import MediaClock
-from p2pcall.device.picture_file import PictureFile
+from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
+from p2pcall.device.source import Media
 from p2pcall.device.streams import (
     MakeWriter,
     StreamWriter,
@@ -43,9 +42,11 @@ from p2pcall.device.streams import (
     stream_frames,
     writer_to,
 )
-from p2pcall.device.y4m import StreamedY4m, Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import VIDEO_FPS
+
+if TYPE_CHECKING:
+    from p2pcall.device.video_in import Timed
 
 STDIN = "standard input"
 
@@ -75,27 +76,33 @@ def sound_meaning(spec: str, direction: Direction) -> Meaning:
 
 
 def open_audio_source(
-    spec: str, scheduler: Scheduler, inputs: Inputs = DEFAULTS, *, stdin: BinaryIO | None = None
+    spec: str,
+    scheduler: Scheduler,
+    inputs: Inputs = DEFAULTS,
+    *,
+    stdin: BinaryIO | None = None,
+    ticker: Ticker | None = None,
 ) -> AudioSource:
     """The sound source of `--audio-in`: a device's name, `default`, a media file, a stream, `-`, `tone`, `silence`,
-    `none`, and `song` for the demo.
+    `none`, and `song` for the demo. What is no card goes by `ticker`, or one of its own.
     """
+    ticker = ticker or Ticker(scheduler)
     match spec:
         case "tone":
-            return files.PacedSource(files.tone_frames, scheduler)
+            return files.PacedSource(files.tone_frames, ticker)
         case "silence" | "none":
-            return files.PacedSource(lambda: repeat(SILENCE), scheduler)
+            return files.PacedSource(lambda: repeat(SILENCE), ticker)
         case "song":
             from p2pcall.device.drawn.song import song_pcm
 
             sung = files.cut(song_pcm())
-            return files.PacedSource(lambda: cycle(sung), scheduler)
+            return files.PacedSource(lambda: cycle(sung), ticker)
         case "-":
             fd = _fd(stdin)
-            return _stream_source(FdReader(lambda: fd), STDIN, scheduler, inputs)
+            return _stream_source(FdReader(lambda: fd), STDIN, ticker, inputs)
     found = sound_meaning(spec, "input")
     if found.kind == "stream":
-        return _stream_source(reader_of(spec, inputs.note), spec, scheduler, inputs)
+        return _stream_source(reader_of(spec, inputs.note), spec, ticker, inputs)
     if found.card is not None:
         from p2pcall.device.audio import Microphone
 
@@ -105,13 +112,22 @@ def open_audio_source(
     read = sound_in.repeated if inputs.loop else sound_in.decoded_frames
     frames = partial(read, media, together=inputs.clock is not None, note=inputs.note)
     fetch = partial(Prefetch, frames, prefetch.FILE_AHEAD, wait_s=prefetch.FILE_WAIT_S)
-    return files.PacedSource(fetch, scheduler, inputs.clock, endless=inputs.loop)
+    return files.PacedSource(fetch, ticker, inputs.clock, endless=inputs.loop)
 
 
-def _stream_source(reader: FdReader, name: str, scheduler: Scheduler, inputs: Inputs) -> AudioSource:
+def _stream_source(reader: FdReader, name: str, ticker: Ticker, inputs: Inputs) -> AudioSource:
+    _load_pcm(inputs.raw)
+    if inputs.raw is None:
+        from p2pcall.device import decoding  # noqa: F401  (it may be anything)
     frames = partial(stream_frames, reader, name, inputs.raw, inputs.audio_track, inputs.note)
     fetch = partial(Prefetch, frames, prefetch.STREAM_AHEAD, wake=reader.close)
-    return files.PacedSource(fetch, scheduler, endless=False)
+    return files.PacedSource(fetch, ticker, endless=False)
+
+
+def _load_pcm(form: RawFormat | None) -> None:
+    """What makes our sound of another form, or back."""
+    if form not in (None, RawFormat()):
+        from p2pcall.device import pcm  # noqa: F401
 
 
 def open_audio_sink(
@@ -121,15 +137,18 @@ def open_audio_sink(
     stdout: BinaryIO | None = None,
     file: OutFile | None = None,
     raw: RawFormat | None = None,
+    ticker: Ticker | None = None,
 ) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
-    name is not `spec`'s), a stream, `-`, `none`.
+    name is not `spec`'s), a stream, `-`, `none`. What is no card goes by `ticker`, or one of its own.
     """
+    ticker = ticker or Ticker(scheduler)
     if spec == "none":
-        return files.PacedSink(files.NullWriter, scheduler)
+        return files.PacedSink(files.NullWriter, ticker)
     if spec == "-":
         out = standard_output(_fd(stdout))
-        return files.PacedSink(lambda: StreamWriter(out, raw), scheduler)
+        _load_pcm(raw)
+        return files.PacedSink(lambda: StreamWriter(out, raw), ticker)
     found = sound_meaning(spec, "output")
     if found.card is not None:
         from p2pcall.device.audio import Speaker
@@ -137,9 +156,12 @@ def open_audio_sink(
         return Speaker(found.card, scheduler)
     if Path(spec).suffix.lower() in SOUND_SUFFIXES:
         target = file or OutFile(spec)
-        return files.PacedSink(lambda: files.FileWriter(target), scheduler, spec)
+        if Path(spec).suffix.lower() != ".wav":
+            from p2pcall.device import encoded  # noqa: F401
+        return files.PacedSink(lambda: files.FileWriter(target), ticker, spec)
     if found.kind == "stream":
-        return files.PacedSink(lambda: StreamWriter(partial(writer_to, spec), raw), scheduler, spec)
+        _load_pcm(raw)
+        return files.PacedSink(lambda: StreamWriter(partial(writer_to, spec), raw), ticker, spec)
     hint = f"a file that ends in {', '.join(SOUND_SUFFIXES)}"
     raise P2PCallError("bad-audio-out", f"sound is not written to {spec!r}", ExitCode.USAGE, hint)
 
@@ -150,9 +172,11 @@ def open_video_source(
     """The picture source of `--video-in`: `camera`, `camera:NAME`, `screen`, a media or picture file, a stream,
     `test`, `-`, and `person` for the demo; None for `none`. At most `fps` pictures a second.
     """
+    if spec == "none":
+        return None
+    from p2pcall.device import camera, video_in
+
     match spec:
-        case "none":
-            return None
         case "-":
             fd = _fd(stdin)
             return _stream_video(FdReader(lambda: fd), STDIN, inputs, fps)
@@ -177,7 +201,7 @@ def open_video_source(
     size, still = video_in.check_pictures(media)
     clock = inputs.clock
 
-    def pictures() -> Iterator[video_in.Timed]:
+    def pictures() -> "Iterator[Timed]":
         """From where the sound is: the camera may be switched on at any time."""
         skip = 0.0 if clock is None else clock.position(time.monotonic())
         together = clock is not None
@@ -189,35 +213,41 @@ def open_video_source(
 
 
 def _stream_video(reader: FdReader, name: str, inputs: Inputs, fps: int) -> VideoSource:
+    from p2pcall.device import video_in
+
     pictures = partial(video_in.file_pictures, fps=inputs.fps, note=inputs.note)
     return video_in.StreamVideo(reader, name, inputs.video_track, pictures, fps)
 
 
 def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile | None = None) -> PictureOut:
-    """The picture sink of `--video-out` for a file (`file`, if there is more to say of it), a stream, `-`, `none`."""
-    if spec == "none":
-        return video_files.NullVideo()
+    """The picture sink of `--video-out` for a file (`file`, if there is more to say of it), a stream, `-`."""
     if spec == "-":
         return _streamed(standard_output(_fd(stdout)), STDOUT)
     suffix = Path(spec).suffix.lower()
     stream = is_stream(spec)
-    if stream and suffix not in video_files.VIDEO_SUFFIXES:
+    if stream and suffix not in VIDEO_SUFFIXES:
         return _streamed(partial(writer_to, spec), spec)
     if suffix not in PICTURE_SUFFIXES:
         hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(PICTURE_SUFFIXES)}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
+    from p2pcall.device.picture_file import PictureFile
+    from p2pcall.device.video_files import FilmWriter
+    from p2pcall.device.y4m import Y4mWriter
+
     target = file or OutFile(spec)
-    return PictureFile(target, Y4mWriter if suffix == ".y4m" else video_files.FilmWriter)
+    return PictureFile(target, Y4mWriter if suffix == ".y4m" else FilmWriter)
 
 
 def _streamed(make: MakeWriter, what: str) -> PictureOut:
     from p2pcall.device.canvas import VIEW, Canvas
+    from p2pcall.device.y4m import StreamedY4m
 
     return StreamedY4m(make, VIEW, Canvas(*VIEW).fit, what)
 
 
 def list_devices() -> list[Device]:
     """Microphones, speakers and cameras of this machine, as the names that options take."""
+    from p2pcall.device import camera
     from p2pcall.device.cards import list_cards
 
     return [*list_cards(), *camera.list_cameras()]

@@ -1,6 +1,6 @@
 """Sound from files, streams and generators, and into files and streams, paced as a sound card would.
 
-Rules: one frame a tick of the scheduler, never faster than real time; nothing is read before `start`. A source that
+Rules: one frame a tick, never faster than real time; nothing is read before `start`. A source that
 ends says so once and silence goes on. A sink that can write no more says so once and goes on pulling, because it is the
 clock of playout. Leaves out decoding (`sound_in`), what comes in a stream (`streams`) and sound cards (`audio`).
 """
@@ -12,15 +12,9 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import ClassVar, Protocol, cast
+from typing import Protocol
 
-import av
-import numpy as np
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
-
-from p2pcall.device.base import NOTHING_YET, SILENCE, OnError, OnFrame, Scheduler, device_error
-from p2pcall.device.container import file_url
+from p2pcall.device.base import NOTHING_YET, SILENCE, OnError, OnFrame
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import write_error
@@ -43,9 +37,10 @@ WAV_UNKNOWN = MAX_U32
 
 def tone_frames() -> Iterator[bytes]:
     """A soft tone of 440 Hz without end; its period fits a whole number of frames."""
-    samples = np.arange(TONE_FRAMES * FRAME_SAMPLES)
-    wave = TONE_LEVEL * PCM_MAX * np.sin(2 * math.pi * TONE_HZ * samples / SAMPLE_RATE_HZ)
-    return itertools.cycle(cut(wave.astype("<i2").tobytes()))
+    count = TONE_FRAMES * FRAME_SAMPLES
+    turns = (TONE_HZ * sample / SAMPLE_RATE_HZ for sample in range(count))
+    wave = (int(TONE_LEVEL * PCM_MAX * math.sin(2 * math.pi * turn)) for turn in turns)
+    return itertools.cycle(cut(struct.pack(f"<{count}h", *wave)))
 
 
 def cut(pcm: bytes) -> list[bytes]:
@@ -59,7 +54,7 @@ class PacedSource:
     def __init__(
         self,
         frames: Callable[[], Iterator[bytes]],
-        scheduler: Scheduler,
+        ticker: Ticker,
         clock: MediaClock | None = None,
         *,
         endless: bool = True,
@@ -76,18 +71,18 @@ class PacedSource:
         self._ended = self._stopped = False
         self._clock = clock
         self._given = 0
-        self._ticker = Ticker(scheduler, self._tick)
+        self._ticker = ticker
 
     def start(self, on_frame: OnFrame) -> None:
         if self._frames is not None or self._stopped:
             return
         self._on_frame = on_frame
         self._frames = self._make()
-        self._ticker.start()
+        self._ticker.join(self._tick, first=True)
 
     def stop(self) -> None:
         self._stopped = True
-        self._ticker.stop()
+        self._ticker.leave(self._tick)
         if isinstance(self._frames, Prefetch):
             self._frames.close()
 
@@ -121,7 +116,7 @@ class Writer(Protocol):
     """Where a PacedSink puts its frames."""
 
     def write(self, pcm: bytes) -> None:
-        """Takes one frame. Raises OSError or av.FFmpegError when it can write no more."""
+        """Takes one frame. Raises OSError when it can write no more."""
 
     def close(self) -> None:
         """Completes what is written; raises the same."""
@@ -224,47 +219,6 @@ def wav_header(data_bytes: int) -> bytes:
     return b"RIFF" + struct.pack("<I", min(WAV_UNKNOWN, len(body) + data_bytes)) + body
 
 
-class EncodedWriter:
-    """An .ogg (Opus) or .flac file through FFmpeg; each packet is flushed, so that a crash costs the last
-    second.
-    """
-
-    CODECS: ClassVar = {".ogg": "libopus", ".flac": "flac"}
-    OPTIONS: ClassVar = {".ogg": {"page_duration": "200000"}}
-    """Microseconds: what a page of Ogg holds back."""
-
-    def __init__(self, to: "str | StreamFile", suffix: str) -> None:
-        options = {"flush_packets": "1", **self.OPTIONS.get(suffix, {})}
-        form = suffix.removeprefix(".")
-        where = to if isinstance(to, StreamFile) else file_url(to, "wb")
-        self._container: OutputContainer = av.open(where, "w", format=form, container_options=options)
-        stream = self._container.add_stream(self.CODECS[suffix], rate=SAMPLE_RATE_HZ, layout="mono")
-        self._stream = cast(AudioStream, stream)
-        self._stream.format = "s16"
-        self._pts = 0
-
-    def write(self, pcm: bytes) -> None:
-        samples = np.frombuffer(pcm, dtype="<i2").reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        frame.pts = self._pts
-        self._pts += FRAME_SAMPLES
-        self._container.mux(self._stream.encode(frame))
-
-    def close(self) -> None:
-        try:
-            self._container.mux(self._stream.encode(None))
-        finally:
-            self._container.close()
-
-
-def write_failure(error: OSError | av.FFmpegError, what: str) -> P2PCallError:
-    """What it means that a file took no more; some of FFmpeg's errors are the system's, some its own."""
-    if isinstance(error, OSError):
-        return write_error(error, what)
-    return device_error("write-failed", f"{what}: {str(error).lower()}")
-
-
 class FileWriter:
     """A .wav, .ogg or .flac file, which has its name when it is closed; or the same on a pipe."""
 
@@ -272,21 +226,21 @@ class FileWriter:
         """Makes the file; raises P2PCallError when it cannot."""
         self.file = file
         suffix = file.path.suffix.lower()
+        wav = suffix == ".wav"
         self._stream = None if file.is_plain else StreamFile(str(file.path))
         path = file.begin()
         try:
             if self._stream is not None:
-                wav = suffix == ".wav"
                 stream = self._stream
-                self._writer: Writer = WavStreamWriter(stream) if wav else EncodedWriter(stream, suffix)
+                self._writer: Writer = WavStreamWriter(stream) if wav else _encoded(stream, suffix)
             else:
-                self._writer = WavWriter(path) if suffix == ".wav" else EncodedWriter(path, suffix)
-        except (OSError, av.FFmpegError) as error:
+                self._writer = WavWriter(path) if wav else _encoded(path, suffix)
+        except OSError as error:
             with suppress(OSError):
                 if self._stream is not None:
                     self._stream.close()
                 file.finish()
-            raise write_failure(error, file.name) from error
+            raise write_error(error, file.name) from error
 
     def write(self, pcm: bytes) -> None:
         if self._stream is None or not self._stream.behind:
@@ -301,11 +255,18 @@ class FileWriter:
             self.file.finish()  # also where the disk is full: what there is, is kept
 
 
+def _encoded(to: str | StreamFile, suffix: str) -> Writer:
+    """What needs a library, which `factory` has loaded before the call."""
+    from p2pcall.device.encoded import EncodedWriter
+
+    return EncodedWriter(to, suffix)
+
+
 class PacedSink:
     """An AudioSink that pulls at real time and writes to a file, a pipe or nowhere."""
 
     def __init__(
-        self, open_writer: Callable[[], Writer], scheduler: Scheduler, what: str = "standard output"
+        self, open_writer: Callable[[], Writer], ticker: Ticker, what: str = "standard output"
     ) -> None:
         """`open_writer` is called by `start`; it may raise P2PCallError, which is told like a failure to write."""
         self.latency_s = 0.0
@@ -314,28 +275,28 @@ class PacedSink:
         self._writer: Writer | None = None
         self._what = what
         self._pull: Callable[[], bytes] | None = None
-        self._scheduler = scheduler
-        self._ticker = Ticker(scheduler, self._tick)
+        self._ticker = ticker
 
     def start(self, pull: Callable[[], bytes]) -> None:
         self._pull = pull
-        self._ticker.start()
+        self._ticker.join(self._tick)
         try:
             self._writer = self._open_writer()
         except P2PCallError as error:  # told a moment later: whoever starts it must have done so
             failure, tell = error, self.on_error
             if tell is not None:
-                self._scheduler.call_at(self._scheduler.time(), lambda: tell(failure))
+                scheduler = self._ticker.scheduler
+                scheduler.call_at(scheduler.time(), lambda: tell(failure))
 
     def stop(self) -> None:
-        self._ticker.stop()
+        self._ticker.leave(self._tick)
 
     def complete(self) -> None:
         writer, self._writer = self._writer, None
         try:
             if writer is not None:
                 writer.close()
-        except (OSError, av.FFmpegError) as error:
+        except OSError as error:
             raise self._failure(writer, error) from error
 
     def _tick(self, due: float) -> None:
@@ -346,17 +307,17 @@ class PacedSink:
         try:
             if writer is not None:
                 writer.write(pcm)
-        except (OSError, av.FFmpegError) as error:
+        except OSError as error:
             self._failed(error)
 
-    def _failed(self, error: OSError | av.FFmpegError) -> None:
+    def _failed(self, error: OSError) -> None:
         """Told once; it ends the writing, not the ticking."""
         writer, self._writer = self._writer, None
-        with suppress(OSError, av.FFmpegError):
+        with suppress(OSError):
             if writer is not None:
                 writer.close()
         if self.on_error is not None:
             self.on_error(self._failure(writer, error))
 
-    def _failure(self, writer: Writer | None, error: OSError | av.FFmpegError) -> P2PCallError:
-        return write_failure(error, writer.file.name if isinstance(writer, FileWriter) else self._what)
+    def _failure(self, writer: Writer | None, error: OSError) -> P2PCallError:
+        return write_error(error, writer.file.name if isinstance(writer, FileWriter) else self._what)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from p2pcall.device.container import Media, Reader, check_is_file
+from p2pcall.device.source import Media, Reader, check_is_file
 
 OGG: Final = b"OggS"
 FLAC: Final = b"fLaC"

@@ -12,9 +12,11 @@ from typing import Literal
 
 from p2pcall.device.cards import WORD, Card, Direction
 from p2pcall.device.streams import is_stream
-from p2pcall.device.video_files import VIDEO_SUFFIXES
 from p2pcall.errors import P2PCallError
 
+FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
+"""FFmpeg's name of the format that a file's name asks for."""
+VIDEO_SUFFIXES = tuple(FORMATS)
 SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
 """Files that sound is written to."""
 PICTURE_SUFFIXES = (*VIDEO_SUFFIXES, ".y4m")

@@ -19,14 +19,18 @@ MAX_CATCH_UP_S = 0.2
 """
 LOOK_AGAIN_S = 0.05
 """Between two looks at a clock that somebody else moves."""
+Tick = Callable[[float], None]
+"""Given the time that it was due."""
 
 
 class Ticker:
-    """Calls `tick(due)` in the loop's thread every 20 ms, the first time 20 ms after `start`."""
+    """Calls all that have joined every 20 ms in the loop's thread, in one turn of it: to wake up costs more than to do
+    what is due. Sources come first, so that when a packet leaves does not depend on what is played.
+    """
 
-    def __init__(self, scheduler: Scheduler, tick: Callable[[float], None]) -> None:
-        self._scheduler = scheduler
-        self._tick = tick
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self._members: list[Tick] = []
         self._timer: Timer | None = None
         self._origin = self._due = 0.0
         self._count = 0
@@ -36,22 +40,30 @@ class Ticker:
     def running(self) -> bool:
         return self._timer is not None
 
-    def start(self) -> None:
-        """Starts the clock; without effect while it runs."""
+    def join(self, tick: Tick, *, first: bool = False) -> None:
+        """Call it, with the time that was due, from now on: after 20 ms if it is alone, else when the others are.
+
+        Without effect if it has joined.
+        """
+        if tick in self._members:
+            return
+        self._members.insert(0 if first else len(self._members), tick)
         if self._timer is None:
-            self._origin = self._scheduler.time()
+            self._origin = self.scheduler.time()
             self._count = 1
             self._due = self._origin + FRAME_S
-            self._timer = self._scheduler.call_at(self._due, self._fire)
+            self._timer = self.scheduler.call_at(self._due, self._fire)
 
-    def stop(self) -> None:
-        """No tick comes after this."""
-        if self._timer is not None:
+    def leave(self, tick: Tick) -> None:
+        """It is not called any more. Without effect if it has not joined."""
+        if tick in self._members:
+            self._members.remove(tick)
+        if self._timer is not None and not self._members:
             self._timer.cancel()
             self._timer = None
 
     def _fire(self) -> None:
-        now = self._scheduler.time()
+        now = self.scheduler.time()
         if now - self._due > MAX_CATCH_UP_S:
             missed = int((now - self._due) / FRAME_S)
             self._count += missed
@@ -60,12 +72,14 @@ class Ticker:
             due = self._origin + self._count * FRAME_S
             self._count += 1
             self._due = self._origin + self._count * FRAME_S
-            self._tick(due)
-            if self._timer is None:
+            for tick in tuple(self._members):
+                if tick in self._members:  # nobody before it has ended it
+                    tick(due)
+            if not self._members:
                 return
             if self._due > now:
                 break
-        self._timer = self._scheduler.call_at(self._due, self._fire)
+        self._timer = self.scheduler.call_at(self._due, self._fire)
 
 
 class MediaClock:

@@ -15,8 +15,9 @@ import av
 
 from p2pcall.device.base import OnError
 from p2pcall.device.canvas import VIEW, Canvas
-from p2pcall.device.files import write_failure
+from p2pcall.device.container import system_error
 from p2pcall.device.outfile import OutFile
+from p2pcall.device.pipes import write_error
 from p2pcall.errors import P2PCallError
 
 
@@ -94,6 +95,8 @@ class PictureFile:
             self._writer.abandon()
         with suppress(OSError):
             self._file.finish()  # what there is, is kept
-        told = error if isinstance(error, P2PCallError) else write_failure(error, self._file.name)
+        told = error
+        if not isinstance(told, P2PCallError):
+            told = write_error(system_error(told), self._file.name)
         if self.on_error is not None:
             self.on_error(told)

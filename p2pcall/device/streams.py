@@ -14,15 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import av
-import numpy as np
-
 from p2pcall.device.base import Frames, Note, media_file_error
-from p2pcall.device.container import Media
 from p2pcall.device.pipes import FdReader, FdWriter, Peeked
-from p2pcall.device.raw import SAMPLES, RawFormat
-from p2pcall.device.sound_in import Sound, decoded_frames
-from p2pcall.media.constants import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ
+from p2pcall.device.raw import RawFormat
+from p2pcall.device.sound_in import decoded_frames
+from p2pcall.device.source import Media
+from p2pcall.media.constants import FRAME_BYTES
 
 TS_BYTES = 188
 """A packet of an MPEG transport stream."""
@@ -112,20 +109,9 @@ def _raw(reader: Peeked, form: RawFormat) -> Frames:
         while pcm := reader.exactly(FRAME_BYTES):
             yield pcm.ljust(FRAME_BYTES, b"\0")
         return
-    fmt, dtype = SAMPLES[form.samples]
-    one = np.dtype(dtype).itemsize * form.channels
-    piece = one * max(1, round(form.rate_hz * FRAME_S))
-    sound = Sound()
-    sound.begin(None)
-    while pcm := reader.exactly(piece):
-        samples = np.frombuffer(pcm[: len(pcm) // one * one], dtype).reshape(-1, form.channels)
-        if not len(samples):
-            break
-        mono = samples.astype(np.float32).mean(axis=1).astype(dtype)
-        frame = av.AudioFrame.from_ndarray(mono[np.newaxis], format=fmt, layout="mono")
-        frame.sample_rate = form.rate_hz
-        yield from sound.add(frame, after_skip=False)
-    yield from sound.end()
+    from p2pcall.device.pcm import frames_of
+
+    yield from frames_of(reader, form)
 
 
 def is_container(peeked: Peeked) -> bool:
@@ -186,8 +172,7 @@ class StreamWriter:
         """`make` is given the limit and whom to tell a failure; the thread begins with the first frame."""
         self._failure: OSError | None = None
         self._make = make
-        self._form = form or RawFormat()
-        self._resampler: av.AudioResampler | None = None
+        self._convert = None if form in (None, RawFormat()) else _converter(form)
         self._writer: FdWriter | None = None
 
     @property
@@ -200,27 +185,21 @@ class StreamWriter:
             raise self._failure
         if self._writer is None:
             self._writer = self._make(WRITE_QUEUE_FRAMES, self._failed)
-        self._writer.put(pcm if self._form == RawFormat() else self._converted(pcm))
+        self._writer.put(pcm if self._convert is None else self._convert(pcm))
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.stop()
 
-    def _converted(self, pcm: bytes) -> bytes:
-        fmt, dtype = SAMPLES[self._form.samples]
-        if self._resampler is None:
-            self._resampler = av.AudioResampler(fmt, "mono", self._form.rate_hz)
-        frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm, "<i2")[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        pieces = [
-            np.frombuffer(bytes(out.planes[0])[: out.samples * np.dtype(dtype).itemsize], dtype)
-            for out in self._resampler.resample(frame)
-        ]
-        mono = np.concatenate(pieces) if pieces else np.empty(0, dtype)
-        return np.repeat(mono, self._form.channels).tobytes()
-
     def _failed(self, error: OSError) -> None:
         self._failure = error
+
+
+def _converter(form: RawFormat) -> Callable[[bytes], bytes]:
+    """What needs a library, which `factory` has loaded before the call."""
+    from p2pcall.device.pcm import Converter
+
+    return Converter(form)
 
 
 def standard_output(fd: int) -> MakeWriter:

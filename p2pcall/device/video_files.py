@@ -1,4 +1,4 @@
-"""Pictures into films, and into nothing.
+"""Pictures into films.
 
 Leaves out size, time and failures (`picture_file`), sound, y4m (`y4m`), where pictures come from (`video_in`).
 """
@@ -12,23 +12,20 @@ from av.container import OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from p2pcall.device.base import OnError
 from p2pcall.device.canvas import Canvas
 from p2pcall.device.container import file_url
 from p2pcall.device.files import StreamFile
+from p2pcall.device.names import FORMATS
 from p2pcall.device.outfile import OutFile
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import VIDEO_FPS
 
-FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
-"""FFmpeg's name of the format that a file's name asks for."""
 KEY_EVERY_FRAMES = 30
 """Where one can begin to play: two seconds."""
 MILLISECOND = Fraction(1, 1000)
 """The unit of a picture's time in the file."""
 FILE_BPS = 1_500_000
 """For the codecs that cannot be asked for a quality."""
-VIDEO_SUFFIXES = tuple(FORMATS)
 _CLUSTERS = {"cluster_time_limit": "500"}
 _FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
 CRASH_OPTIONS = {".mkv": _CLUSTERS, ".webm": _CLUSTERS, ".mp4": _FRAGMENTS, ".mov": _FRAGMENTS}
@@ -99,21 +96,3 @@ class FilmWriter:
             if codec == "libvpx":
                 stream.options = {"deadline": "realtime", "cpu-used": "-6"}
         return container, stream
-
-
-class NullVideo:
-    """`--video-out none`."""
-
-    on_error: OnError | None = None
-
-    def start(self) -> None:
-        pass
-
-    def show(self, frame: av.VideoFrame) -> None:
-        pass
-
-    def view_size(self) -> tuple[int, int]:
-        return (0, 0)
-
-    def close(self) -> None:
-        pass

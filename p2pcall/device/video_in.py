@@ -17,11 +17,12 @@ import numpy as np
 
 from p2pcall.device.base import Note, media_file_error
 from p2pcall.device.canvas import VIEW
-from p2pcall.device.container import Media, choose, loop_length, open_media, packets, zero_of
+from p2pcall.device.container import choose, loop_length, open_media, packets, zero_of
 from p2pcall.device.exif import orientation
 from p2pcall.device.pace import MediaClock, Pacer
 from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, Developer, Turn, is_hdr, turn_of
 from p2pcall.device.pipes import FdReader, Peeked
+from p2pcall.device.source import Media
 from p2pcall.device.stamps import Stamps
 from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
 

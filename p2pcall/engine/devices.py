@@ -20,7 +20,7 @@ from p2pcall.device.factory import (
 )
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_read_once, is_there, of_picture
 from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
-from p2pcall.device.pace import MediaClock
+from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.streams import is_stream
 from p2pcall.engine.aside import aside
 from p2pcall.engine.echo import EchoAudio, EchoVideo
@@ -108,12 +108,12 @@ def open_devices(
     media = settings.media
     stdin = env.stdin.buffer if "-" in (media.audio_in, media.video_in) else None
     stdout = _stdout(env) if "-" in (media.audio_out, media.video_out) else None
-
     notes = Notes()
     inputs = _inputs(media, notes)
+    ticker = Ticker(loop)  # of both: one wake-up
 
     def source(spec: str) -> AudioSource:
-        return open_audio_source(spec, loop, inputs, stdin=stdin)
+        return open_audio_source(spec, loop, inputs, stdin=stdin, ticker=ticker)
 
     warnings = _meanings(media)
     written = {"--audio-out": media.audio_out, "--video-out": media.video_out}
@@ -128,7 +128,9 @@ def open_devices(
         warnings += [P2PCallError("file-found", text, ExitCode.OK) for text in file.check()]
 
     def sink(spec: str) -> AudioSink:
-        return open_audio_sink(spec, loop, stdout=stdout, file=files.get("--audio-out"), raw=media.raw)
+        return open_audio_sink(
+            spec, loop, stdout=stdout, file=files.get("--audio-out"), raw=media.raw, ticker=ticker
+        )
 
     heard, played = _sound(lambda: source(media.audio_in), lambda: sink(media.audio_out))
     microphone = Microphone(heard, source, media.audio_in)

@@ -1,13 +1,17 @@
 """The echo service of `listen --echo`: what comes goes back, sound and picture, one frame later."""
 
+from __future__ import annotations
+
 import asyncio
 import threading
 from collections.abc import Callable
-
-import av
+from typing import TYPE_CHECKING
 
 from p2pcall.device.factory import open_audio_sink
 from p2pcall.errors import P2PCallError
+
+if TYPE_CHECKING:
+    import av
 
 VIEW_SIZE = (320, 240)
 """What an echo asks to be sent: enough to see oneself."""
@@ -74,7 +78,7 @@ class EchoVideo:
         self._frame: av.VideoFrame | None = None
         self._closed = False
 
-    def reopened(self) -> "EchoVideo":
+    def reopened(self) -> EchoVideo:
         """The source, after it may have been closed."""
         with self._changed:
             self._closed = False

@@ -158,7 +158,9 @@ class LiveCall:
         if view is not None:
             view.on_error, view.on_resized = self._sink_failed, self._reporting.report
             self._board.tell()
-        sink: VideoSink | None = devices.video_sink or view
+        sink: VideoSink | None = devices.video_sink
+        if sink is None and view is not None and (mode != "none" or all(view.view_size())):
+            sink = view
         playout = PlayoutThread(sink, post) if sink is not None else None
         capture = None
         if devices.open_camera is not None:

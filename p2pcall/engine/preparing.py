@@ -1,8 +1,9 @@
 """What a call needs on this side before it may ring: the libraries of the media, the devices, a window.
 
 Rules: the libraries take half a second to load and are loaded in a thread: whoever dials knocks and waits meanwhile.
-Nothing that is imported before `prepare` imports them. No device captures anything here. Leaves out when a call begins
-with it (`caller`, `run`).
+Nothing that is imported before `prepare` imports them, and what this call can't need is not loaded at all: for voice
+alone neither FFmpeg nor numpy (30 MiB). No device captures anything here. Leaves out when a call begins with it
+(`caller`, `run`).
 """
 
 import gc
@@ -23,12 +24,14 @@ async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
 
     P2PCallError with exit 6 or 2. Whoever takes the devices closes them.
     """
-    await aside(lambda: _load(ui))
+    await aside(lambda: _load(settings, ui))
     from p2pcall.engine.devices import WINDOW, look_for_devices
-    from p2pcall.engine.windowcheck import WindowCheck
 
-    shown_in_window = settings.media.video_out == WINDOW and not settings.echo
-    window = WindowCheck(env.environ) if shown_in_window else None
+    window = None
+    if settings.media.video_out == WINDOW and not settings.echo:
+        from p2pcall.engine.windowcheck import WindowCheck
+
+        window = WindowCheck(env.environ)
     devices = None
     try:
         devices = await look_for_devices(settings, env)
@@ -48,8 +51,12 @@ async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
     return devices
 
 
-def _load(ui: Ui) -> None:
-    """Whatever the call itself imports."""
-    from p2pcall.engine import live, verification, windowcheck  # noqa: F401
+def _load(settings: CallSettings, ui: Ui) -> None:
+    """Whatever the call itself imports. The devices' own libraries come with them."""
+    from p2pcall.codec import opus
+    from p2pcall.engine import live, verification  # noqa: F401
 
-    ui.load_view()
+    opus.load()
+    if settings.echo or {settings.media.video_in, settings.media.video_out} != {"none"}:
+        from p2pcall.codec import video  # noqa: F401
+    ui.load_view(settings.media.video_out)

@@ -73,8 +73,10 @@ class Ui(Protocol):
     def waiting(self) -> None:
         """A call is over, and the next is waited for."""
 
-    def load_view(self) -> None:
-        """Import what `open_view` needs, in any thread: it takes a moment, and a call that comes up has none."""
+    def load_view(self, mode: str) -> None:
+        """Import what `open_view` needs for `mode`, in any thread: it takes a moment, and a call that comes up has
+        none.
+        """
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
         """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in one of its own) or

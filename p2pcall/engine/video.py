@@ -4,22 +4,28 @@ Three threads of this room's own: `CaptureThread` has one for the camera and one
 for the decoder and the view. They talk with the loop by `call_soon_threadsafe` and one bounded slot or queue each. A
 frame that finds the way out still taken is not encoded at all, so that the chain of references never breaks on purpose.
 The newest picture stays, and is coded again for whoever comes late, asks for a key frame, or may have lost it. An error
-that is no device's ends its thread, and with it the call (`station.Interrupts`).
+that is no device's ends its thread, and with it the call (`station.Interrupts`). The codec is imported by the threads,
+for a call without a picture has none; where there may be one, `preparing` has loaded it.
 """
+
+from __future__ import annotations
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import av
-
-from p2pcall.codec.video import VideoDecoder, VideoEncoder
 from p2pcall.device.base import VideoSink, VideoSource
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import VIDEO_FPS
 from p2pcall.media.ladder import encode_size, video_bitrate
+
+if TYPE_CHECKING:
+    import av
+
+    from p2pcall.codec.video import VideoEncoder
 
 MAX_QUEUED_FRAMES = 60
 """Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
@@ -158,6 +164,8 @@ class CaptureThread:
 
     def _code(self, run: _Run) -> None:
         """The thread of the coder: each new picture, or the last one again: a new size, a key frame, a quiet time."""
+        from p2pcall.codec.video import VideoEncoder
+
         encoder: VideoEncoder | None = None
         while (due := self._due(run, encoder)) is not None:
             (frame, captured_at), size, key = due
@@ -245,6 +253,8 @@ class PlayoutThread:
             self._post(self.on_broken)
 
     def _run(self) -> None:
+        from p2pcall.codec.video import VideoDecoder
+
         decoder = VideoDecoder()
         while True:
             with self._wake:

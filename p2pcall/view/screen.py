@@ -7,14 +7,14 @@ terminal has not taken what it got: frames are skipped then. Every draw looks at
 out: keys, and what `HudState` means.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from . import layout as lay
 from .cells import MAX_SIDE, Canvas, Painter
@@ -23,6 +23,10 @@ from .layout import OWN_ALONE_S, Layout, Pixels, Rect, Span
 from .probe import Ability, Mode
 from .terminal import Terminal
 from .theme import CANVAS, render
+
+if TYPE_CHECKING:
+    import av
+    from av.video.reformatter import VideoReformatter
 
 _SYNC_ON, _SYNC_OFF = b"\x1b[?2026h", b"\x1b[?2026l"
 _CLEAR: Final = b"\x1b[0m\x1b[2J"
@@ -54,7 +58,7 @@ class Screen:
         self._own: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
         self._own_rect: Rect | None = None
         self._remote_at = -OWN_ALONE_S
-        self._remote_scaler, self._own_scaler, self._draw_scaler = (VideoReformatter() for _ in range(3))
+        self._remote_scaler, self._own_scaler, self._draw_scaler = (_Scaler() for _ in range(3))
         self._drawing = threading.Lock()
         self._dirty = threading.Event()
         self._again = threading.Event()
@@ -72,7 +76,7 @@ class Screen:
         layout = self._layout
         rect = layout.remote(frame.width, frame.height)
         if layout.canvas_rows:
-            self._remote = (frame, layout, rect, _scaled(self._remote_scaler, frame, rect))
+            self._remote = (frame, layout, rect, self._remote_scaler.scaled(frame, rect))
         self._remote_at = self._clock()
         self._pump()
         self._terminal.flush(_DRAIN_S)
@@ -85,7 +89,7 @@ class Screen:
         if frame is None or rect is None:
             self._own = None
         else:
-            self._own = (frame, layout, rect, _scaled(self._own_scaler, frame, rect)[:, ::-1])
+            self._own = (frame, layout, rect, self._own_scaler.scaled(frame, rect)[:, ::-1])
         if frame is None or self._clock() - self._remote_at >= OWN_ALONE_S:
             self._pump()
 
@@ -202,7 +206,7 @@ class Screen:
             frame, made_for, rect, pixels = remote
             if made_for != layout:
                 rect = layout.remote(frame.width, frame.height)
-                pixels = _scaled(self._draw_scaler, frame, rect)
+                pixels = self._draw_scaler.scaled(frame, rect)
             lay.put(canvas, rect, pixels)
         elif self._backdrop is None:
             lay.draw_avatar(canvas, layout)
@@ -240,13 +244,25 @@ class Screen:
         )
 
 
-def _scaled(scaler: VideoReformatter, frame: av.VideoFrame, rect: Rect) -> Pixels:
-    """The frame in the pixels of `rect`, (2·h, w, 4) RGBA; swscale averages areas and holds no lock."""
-    w, h = rect.w, 2 * rect.h
-    shrinks = frame.width >= w and frame.height >= h
-    how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
-    # One thread: faster for so few pixels, and swscale's threads write over each other's first pixels in a row.
-    small = scaler.reformat(frame, width=w, height=h, format="rgba", interpolation=how, threads=1)
-    pixels: Pixels = np.asarray(small.to_ndarray(), np.uint8)
-    pixels[..., 3] = 255
-    return pixels
+class _Scaler:
+    """Makes pictures small, for one thread; loads no library before there is one."""
+
+    def __init__(self) -> None:
+        self._reformatter: VideoReformatter | None = None
+
+    def scaled(self, frame: av.VideoFrame, rect: Rect) -> Pixels:
+        """The frame in the pixels of `rect`, (2·h, w, 4) RGBA; swscale averages areas and holds no lock."""
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        if self._reformatter is None:
+            self._reformatter = VideoReformatter()
+        w, h = rect.w, 2 * rect.h
+        shrinks = frame.width >= w and frame.height >= h
+        how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+        # One thread: faster for so few pixels, and swscale's threads write over each other's first pixels in a row.
+        small = self._reformatter.reformat(
+            frame, width=w, height=h, format="rgba", interpolation=how, threads=1
+        )
+        pixels: Pixels = np.asarray(small.to_ndarray(), np.uint8)
+        pixels[..., 3] = 255
+        return pixels

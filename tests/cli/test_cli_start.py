@@ -1,8 +1,12 @@
 """What is loaded by when: counted by what is in `sys.modules`, for a clock would measure the machine."""
 
+import json
+import os
 import socket
+import struct
 import subprocess
 import sys
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +37,26 @@ try:
 finally:
     print(*sys.modules, sep=chr(10))
 """
+A_WHOLE_CALL = """
+import json, sys
+from p2pcall.cli import run
+from p2pcall.engine.node import Line
+
+before = set()
+
+def watched(call):
+    def wrapper(*args):
+        before.update(sys.modules)
+        return call(*args)
+    return wrapper
+
+Line.invite, Line.accept = watched(Line.invite), watched(Line.accept)
+try:
+    run()
+finally:
+    print(json.dumps({"event": "modules", "all": [*sys.modules], "late": [*set(sys.modules) - before]}))
+"""
+"""Tells, at its end, which modules it has loaded, and which of them after it rang, or said yes."""
 
 
 def loaded(program: str, options: Sequence[str], home: Path) -> set[str]:
@@ -65,3 +89,103 @@ def test_a_dial_of_an_address_without_cards_loads_no_library_of_cards_or_of_the_
         found = loaded(IN_THE_CALL, options, tmp_path)
     assert "p2pcall.engine.live" in found, "all that a call needs was loaded"
     assert not found & {"sounddevice", "zeroconf", "sdl2", "rich", "livekit"}
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("p2pcall.device.audio", {"av", "numpy"}),
+        ("p2pcall.device.factory", HEAVY),
+        ("p2pcall.engine.live", HEAVY),
+        ("p2pcall.cli.views", HEAVY),
+        ("p2pcall.view.screen", {"av"}),
+    ],
+)
+def test_what_serves_a_voice_call_loads_no_library_of_pictures(module: str, without: set[str]) -> None:
+    program = f"import {module}, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert module in ran.stdout.split()
+    assert not without & set(ran.stdout.split())
+
+
+def write_wav(path: Path) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(struct.pack("<48000h", *range(-24_000, 24_000)))
+    return path
+
+
+def a_call(folder: Path, listener: str, caller: str) -> list[tuple[set[str], set[str]]]:
+    """A short call: what the side that listens and the one that dials have loaded, and what of it after they rang."""
+    write_wav(folder / "in.wav")
+    program = [sys.executable, "-c", A_WHOLE_CALL]
+    common = ["--json", "--bind", "127.0.0.1", "--port", "0"]
+    listen = [
+        *program,
+        "listen",
+        *common,
+        "--answer",
+        "anyone",
+        "--announce",
+        "off",
+        "--once",
+        *listener.split(),
+    ]
+    dial = [*program, "dial", *common, "--max-duration", "0.3", *caller.split()]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    listen, dial = [*listen, "--home", str(folder / "listens")], [*dial, "--home", str(folder / "dials")]
+    with subprocess.Popen(listen, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as side:
+        assert side.stdout is not None
+        port = next(event["port"] for event in map(json.loads, side.stdout) if event["event"] == "listening")
+        dial.append(f"127.0.0.1:{port}")
+        dialled = subprocess.run(
+            dial, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60
+        )
+        found = []
+        for told in (side.communicate(timeout=60)[0], dialled.stdout):
+            events = [json.loads(line) for line in told.splitlines()]
+            assert "connected" in {event["event"] for event in events}, dialled.stderr
+            found.append((set(events[-1]["all"]), set(events[-1]["late"])))
+    return found
+
+
+def of_weight(modules: set[str]) -> set[str]:
+    """What should not be loaded in the middle of a call. (Parts that a library loads itself are few and small.)"""
+    return {name for name in modules if name in HEAVY or name.startswith("p2pcall.")}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("--audio-in tone --audio-out none", "--audio-in silence --audio-out none"),
+        ("--audio-in in.wav --audio-out none", "--audio-in in.wav --audio-out out.wav"),
+    ],
+)
+def test_a_voice_call_loads_no_library_of_pictures(tmp_path: Path, one: str, other: str) -> None:
+    for everything, late in a_call(tmp_path, f"{one} --no-video", f"{other} --no-video"):
+        assert {"p2pcall.engine.live", "p2pcall.codec.libopus"} <= everything
+        assert not everything & (HEAVY | {"livekit"})
+        assert not of_weight(late)
+
+
+@pytest.mark.parametrize(
+    ("options", "libraries"),
+    [
+        (
+            "--audio-in in.wav --audio-track 1 --audio-out call.ogg --no-video",
+            {"p2pcall.device.decoding", "p2pcall.device.encoded"},
+        ),
+        (
+            "--audio-in silence --audio-out none --video-in test --video-out seen.mkv",
+            {"p2pcall.codec.video", "p2pcall.device.video_files"},
+        ),
+    ],
+)
+def test_whatever_a_call_needs_is_loaded_before_it_rings(
+    tmp_path: Path, options: str, libraries: set[str]
+) -> None:
+    ours = "--audio-in silence --audio-out none --video-in test --video-out none"
+    for everything, late in a_call(tmp_path, ours, options)[1:]:
+        assert libraries <= everything
+        assert not of_weight(late)

@@ -74,7 +74,7 @@ class FakeUi:
     def waiting(self) -> None:
         self.waits += 1
 
-    def load_view(self) -> None:
+    def load_view(self, mode: str) -> None:
         pass
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> None:

@@ -1,22 +1,23 @@
 """Opus: one packet a frame, all of one size; no bytes raise; concealment is libopus' own and not silence."""
 
+import importlib.util
 import math
 import struct
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pcall.codec import libopus, opus
+from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
 from p2pcall.codec.opus import (
     FRAME_BYTES,
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
     SILENCE,
-    FFmpegEncoder,
     OpusDecoder,
     OpusEncoder,
     packet_samples,
@@ -128,7 +129,7 @@ def test_lengths_of_all_configurations() -> None:
 
 def test_every_option_that_is_set_is_taken() -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
-    assert not FFmpegEncoder(opus.VOICE_BPS)._context.options
+    assert not FFmpegEncoder(opus.VOICE_BPS, opus.COMPLEXITY)._context.options
     with pytest.raises(ValueError, match="libopus"):
         libopus.Encoder(SAMPLE_RATE_HZ, -5, opus.COMPLEXITY, opus.MAX_PACKET_BYTES)
     with pytest.raises(ValueError, match="libopus"):
@@ -156,7 +157,8 @@ def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
 
 
 def test_without_a_libopus_of_its_own_ffmpeg_codes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(av, "__file__", str(tmp_path / "av" / "__init__.py"))
+    place = ModuleSpec("av", None, origin=str(tmp_path / "av" / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: place)
     libopus.library.cache_clear()
     try:
         assert libopus.library() is None
@@ -167,5 +169,8 @@ def test_without_a_libopus_of_its_own_ffmpeg_codes(monkeypatch: pytest.MonkeyPat
         (tmp_path / "av").mkdir()
         libopus.library.cache_clear()
         assert libopus.library() is None
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        libopus.library.cache_clear()
+        assert libopus.library() is None, "a folder that we are in by chance is not searched"
     finally:
         libopus.library.cache_clear()

@@ -1,8 +1,9 @@
 """Sound cards through a sounddevice of our own: found by name, opened at `start` only, told when they go."""
 
 import importlib
+import struct
 import threading
-from itertools import pairwise
+from itertools import chain, cycle, islice, pairwise, product
 
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
@@ -195,6 +196,21 @@ def test_a_stereo_card_is_mixed_down_and_up(sound: FakeSound) -> None:
     assert out.play() == numbered(5)[: audio.BLOCK_BYTES] * 2
     mic.stop()
     speaker.stop()
+
+
+def test_two_channels_become_their_mean_sample_by_sample(sound: FakeSound) -> None:
+    sound.mono = False
+    scheduler, got = FakeScheduler(), []
+    mic = open_audio_source("Webcam mic", scheduler)
+    stream = started(mic, lambda pcm, at: got.append(pcm), sound)
+    edges = (-32_768, -32_767, -2, -1, 0, 1, 2, 32_766, 32_767)
+    pairs = [*islice(cycle(product(edges, edges)), FRAME_BYTES // 2)]
+    stream.capture(struct.pack(f"<{FRAME_BYTES}h", *chain(*pairs)))
+    scheduler.run_posted()
+    assert struct.unpack(f"<{FRAME_BYTES // 2}h", got[0]) == tuple(
+        (left + right) // 2 for left, right in pairs
+    )
+    mic.stop()
 
 
 def test_a_card_that_takes_neither_mono_nor_stereo(sound: FakeSound) -> None:

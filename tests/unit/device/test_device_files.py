@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, ended, loudest_hz, numbered, rms, tone
 
-from p2pcall.device import files, sound_in
+from p2pcall.device import decoding, files
 from p2pcall.device.base import AudioSink, AudioSource
-from p2pcall.device.container import Media
 from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source, open_video_sink
+from p2pcall.device.pace import Ticker
 from p2pcall.device.sound_in import decoded_frames
+from p2pcall.device.source import Media
 from p2pcall.device.y4m import Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -180,7 +181,7 @@ def test_a_wav_of_our_own_kind_is_read_without_a_decoder_and_sounds_the_same(
 ) -> None:
     path = write_wav(tmp_path / "a.wav", tone(0.5) + b"\x11\x11" * 10)
     decoded = list(filter(None, decoded_frames(Media(str(path), track=1))))
-    monkeypatch.setattr(sound_in, "open_media", None)
+    monkeypatch.setattr(decoding, "open_media", None)
     assert list(decoded_frames(Media(str(path)))) == decoded
     assert decoded[-1] == (b"\x11\x11" * 10).ljust(FRAME_BYTES, b"\0")
 
@@ -248,7 +249,7 @@ def test_a_full_disk_is_told_once_and_the_clock_goes_on(tmp_path: Path, suffix: 
     if suffix == ".wav":
         writer: files.Writer = files.WavWriter(str(tmp_path / "real.wav"))
         os.dup2(os.open("/dev/full", os.O_WRONLY), writer._file.fileno())  # type: ignore[attr-defined]
-        sink: AudioSink = files.PacedSink(lambda: writer, scheduler := FakeScheduler(), str(path))
+        sink: AudioSink = files.PacedSink(lambda: writer, Ticker(scheduler := FakeScheduler()), str(path))
     else:
         path.symlink_to("/dev/full")
         sink = open_audio_sink(str(path), scheduler := FakeScheduler())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pcall.device.container import Media
 from p2pcall.device.links import FlacLinks, OggLinks, links
+from p2pcall.device.source import Media
 
 
 class Pieces:

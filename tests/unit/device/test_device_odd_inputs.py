@@ -14,7 +14,6 @@ import pytest
 from device_helpers import FRAME_BYTES, FakeScheduler, loudest_hz, tone
 
 from p2pcall.device.base import VideoSource
-from p2pcall.device.container import Media
 from p2pcall.device.factory import Inputs, open_audio_source, open_video_source
 from p2pcall.device.files import PacedSource
 from p2pcall.device.names import is_there
@@ -24,6 +23,7 @@ from p2pcall.device.picture_file import PictureFile
 from p2pcall.device.pipes import FdReader
 from p2pcall.device.raw import RawFormat
 from p2pcall.device.sound_in import decoded_frames
+from p2pcall.device.source import Media
 from p2pcall.device.streams import stream_frames
 from p2pcall.device.video_in import PacedVideo, StreamVideo, Timed, file_pictures
 from p2pcall.device.y4m import OUTPUT_FPS, Header, Y4mWriter

@@ -1,18 +1,21 @@
 """Deadlines are absolute, lateness is caught up to a bound, and waiting can be ended."""
 
 import threading
+from itertools import repeat
 
 import pytest
 from device_helpers import FakeScheduler
 
+from p2pcall.device.base import SILENCE
+from p2pcall.device.files import NullWriter, PacedSink, PacedSource
 from p2pcall.device.pace import MAX_CATCH_UP_S, Pacer, Ticker
 
 
 def test_fifty_ticks_a_second_without_drift() -> None:
     scheduler, due = FakeScheduler(), []
-    ticker = Ticker(scheduler, due.append)
-    ticker.start()
-    ticker.start()
+    ticker, tick = Ticker(scheduler), due.append
+    ticker.join(tick)
+    ticker.join(tick)
     for _ in range(100):
         scheduler.advance(0.1003)
     assert len(due) == int(10.03 / 0.02)
@@ -21,8 +24,8 @@ def test_fifty_ticks_a_second_without_drift() -> None:
 
 def test_a_late_loop_is_caught_up() -> None:
     scheduler, due = FakeScheduler(), []
-    ticker = Ticker(scheduler, due.append)
-    ticker.start()
+    ticker = Ticker(scheduler)
+    ticker.join(due.append)
     scheduler.jump(0.09)
     scheduler.advance(0)
     assert len(due) == 4
@@ -31,8 +34,8 @@ def test_a_late_loop_is_caught_up() -> None:
 
 def test_a_very_late_loop_leaves_out_what_it_missed() -> None:
     scheduler, due = FakeScheduler(), []
-    ticker = Ticker(scheduler, due.append)
-    ticker.start()
+    ticker = Ticker(scheduler)
+    ticker.join(due.append)
     scheduler.jump(60)
     scheduler.advance(0)
     assert len(due) <= 2
@@ -47,15 +50,43 @@ def test_no_tick_after_stop_even_out_of_a_tick() -> None:
 
     def tick(at: float) -> None:
         due.append(at)
-        ticker.stop()
+        ticker.leave(tick)
 
-    ticker = Ticker(scheduler, tick)
-    ticker.start()
+    ticker = Ticker(scheduler)
+    ticker.join(tick)
     scheduler.jump(0.09)
     scheduler.advance(1)
     assert len(due) == 1
     assert not ticker.running
-    ticker.stop()
+    ticker.leave(tick)
+
+
+def test_all_that_is_paced_ticks_in_one_turn_sources_first() -> None:
+    scheduler = FakeScheduler()
+    ticker = Ticker(scheduler)
+    told: list[tuple[str, float]] = []
+    played = PacedSink(NullWriter, ticker)
+    heard = PacedSource(lambda: repeat(SILENCE), ticker)
+    played.start(lambda: told.append(("sink", scheduler.now)) or SILENCE)  # type: ignore[func-returns-value]
+    scheduler.jump(0.007)
+    heard.start(lambda pcm, due: told.append(("source", due)))
+    scheduler.advance(0.03)
+    assert told == [("source", 100.02), ("sink", 100.02)]
+    heard.stop()
+    scheduler.advance(0.02)
+    assert told[2:] == [("sink", 100.04)]
+    played.stop()
+    assert not ticker.running
+
+
+def test_who_is_ended_in_a_tick_by_another_is_not_called_in_it() -> None:
+    scheduler, due = FakeScheduler(), []
+    ticker, last = Ticker(scheduler), due.append
+    ticker.join(last)
+    ticker.join(lambda at: ticker.leave(last), first=True)
+    scheduler.advance(0.1)
+    assert not due
+    assert ticker.running
 
 
 class Clock:

@@ -13,6 +13,7 @@ from p2pcall.device import pipes
 from p2pcall.device.base import AudioSource
 from p2pcall.device.factory import open_audio_sink, open_audio_source
 from p2pcall.device.files import PacedSink, PacedSource
+from p2pcall.device.pace import Ticker
 from p2pcall.device.prefetch import STREAM_AHEAD, Prefetch
 from p2pcall.device.streams import WRITE_QUEUE_FRAMES, StreamWriter, standard_output
 from p2pcall.errors import ExitCode, P2PCallError
@@ -144,7 +145,7 @@ def test_what_is_pulled_comes_out(pipe: tuple[io.FileIO, io.FileIO]) -> None:
 def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io.FileIO, io.FileIO]) -> None:
     _, writer = pipe
     out = StreamWriter(standard_output(writer.fileno()))
-    sink = PacedSink(lambda: out, scheduler := FakeScheduler())
+    sink = PacedSink(lambda: out, Ticker(scheduler := FakeScheduler()))
     sink.start(lambda: numbered(1))
     scheduler.advance(4)
     assert out.dropped >= 200 - 65_536 // FRAME_BYTES - WRITE_QUEUE_FRAMES - 2

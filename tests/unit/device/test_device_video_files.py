@@ -11,9 +11,10 @@ import pytest
 
 from p2pcall.device.canvas import VIEW, Canvas, fit_within, plane_pixels
 from p2pcall.device.factory import Inputs, open_video_sink, open_video_source
+from p2pcall.device.names import VIDEO_SUFFIXES
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.picture_file import PictureFile
-from p2pcall.device.video_files import VIDEO_SUFFIXES, FilmWriter
+from p2pcall.device.video_files import FilmWriter
 from p2pcall.device.video_in import PacedVideo, Timed
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -260,13 +261,6 @@ def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
         sink.show(av.VideoFrame.from_ndarray(noise, format="rgb24"))
     sink.close()
     assert [(error.slug, error.exit) for error in errors] == [("write-failed", ExitCode.DEVICE)]
-
-
-def test_none_wants_no_picture() -> None:
-    sink = open_video_sink("none")
-    sink.show(plain(1))
-    assert sink.view_size() == (0, 0)
-    sink.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""What sound or picture is read from: a file, or a stream that is read as it comes. Light: no library reads it yet."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from p2pcall.device.base import media_file_error
+
+
+class Reader(Protocol):
+    """A stream that is read as it comes."""
+
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes, at least one; none at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Something to read sound or picture from: a file by its path, or a stream that `reader` gives."""
+
+    name: str
+    reader: Reader | None = None
+    track: int | None = None
+    """Counted from 1 among the tracks of a kind; None for the one that players take."""
+    head: bytes = b""
+    """What a stream begins with, as far as it has been looked at; `reader` gives it again."""
+
+
+def check_is_file(path: str) -> None:
+    """Raises P2PCallError unless `path` can be read as a file (a URL cannot)."""
+    try:
+        with Path(path).open("rb"):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise media_file_error(path, reason, "name a file that exists and can be read") from error
