@@ -2,7 +2,7 @@
 
 - `proto` and `media` are functions of (state, input, now): no clock, chance, socket, thread, await, logging.
 - Whatever number is on the wire or in a timer is in `proto/constants.py` or `media/constants.py`.
-- A file has at most 500 lines, a function 60 without its docstring, a class 15 public methods.
+- A file has at most 450 lines (of the tests 500), a function 60 without its docstring, a class 15 public methods.
 - Imports point down; rooms beside each other do not import one another; each room has its libraries.
 - `--version` and `--help` load none of the heavy libraries.
 - Whatever library is imported is declared in `pyproject.toml`; none comes in as another one's.
@@ -100,7 +100,8 @@ CHANCE = frozenset(
 )
 """Names by which randomness comes in through the back door (`nacl` and `cryptography` have their own)."""
 
-MAX_FILE_LINES = 500
+MAX_FILE_LINES = 450
+MAX_TEST_LINES = 500
 MAX_FUNCTION_LINES = 60
 MAX_PUBLIC_METHODS = 15
 
@@ -229,7 +230,7 @@ def public_methods(node: ast.ClassDef) -> list[str]:
 def breaches_of_size(source: Source) -> list[str]:
     found = []
     lines = source.text.count("\n")
-    if lines > MAX_FILE_LINES:
+    if lines > (MAX_TEST_LINES if source.path.startswith("tests/") else MAX_FILE_LINES):
         found.append(f"{source.path}: {lines} lines")
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -370,7 +371,8 @@ BAD: list[tuple[str, str, str, str]] = [
     ("purity", "media/x.py", "async def f():\n    await g()", "asynchronous"),
     ("purity", "media/x.py", "print(1)", "uses print"),
     ("purity", "media/x.py", "def f():\n    global n\n    n = 1", "global"),
-    ("size", "cli/x.py", "x = 1\n" * (MAX_FILE_LINES + 1), "501 lines"),
+    ("size", "cli/x.py", "x = 1\n" * (MAX_FILE_LINES + 1), "451 lines"),
+    ("size", "tests/test_x.py", "x = 1\n" * (MAX_TEST_LINES + 1), "501 lines"),
     ("size", "cli/x.py", "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES, "f has 61 lines"),
     (
         "size",
@@ -403,6 +405,7 @@ GOOD: list[tuple[str, str, str]] = [
         "cli/x.py",
         "class A:\n" + "".join(f"    @property\n    def f{i}(self): ...\n" for i in range(16)),
     ),
+    ("size", "tests/test_x.py", "x = 1\n" * MAX_TEST_LINES),
     ("heads", "cli/__init__.py", ""),
 ]
 

@@ -199,6 +199,7 @@ def test_the_terminal_is_as_it_was_however_the_call_ends(p2p: Start, how: signal
     assert alice.screen is not None
     alice.wait_screen("bob")
     alice.wait_until(lambda: ALTERNATE_ON in alice.terminal_output, "screen of its own")
+    alice.wait_screen("hang up")  # what was typed before that is forgotten
     if isinstance(how, str):
         alice.send(how)
     else:
