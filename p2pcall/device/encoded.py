@@ -7,7 +7,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
 from p2pcall.device.container import file_url, system_error
-from p2pcall.device.files import StreamFile
+from p2pcall.device.streamfile import StreamFile
 from p2pcall.media.constants import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 

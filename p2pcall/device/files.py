@@ -5,7 +5,6 @@ ends says so once and silence goes on. A sink that can write no more says so onc
 clock of playout. Leaves out decoding (`sound_in`), what comes in a stream (`streams`) and sound cards (`audio`).
 """
 
-import errno
 import io
 import itertools
 import math
@@ -19,7 +18,7 @@ from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import write_error
 from p2pcall.device.prefetch import Prefetch
-from p2pcall.device.streams import writer_to
+from p2pcall.device.streamfile import StreamFile
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, MAX_U32, PCM_MAX, SAMPLE_RATE_HZ
 
@@ -28,8 +27,6 @@ TONE_FRAMES = 5
 """Its period fits so many frames."""
 TONE_LEVEL = 0.1
 """-20 dB of full scale: clear, and no fright in a headset."""
-STREAM_BLOCKS = 64
-"""What a slow reader of a pipe may be behind: blocks of a container, up to 32 kB each."""
 PCM_BITS = 16
 WAV_UNKNOWN = MAX_U32
 """The length of a WAV that is written as it comes."""
@@ -130,36 +127,6 @@ class NullWriter:
 
     def close(self) -> None:
         pass
-
-
-class StreamFile:
-    """What the library, or `WavWriter`, writes to where it is no ordinary file: blocks for a thread to write."""
-
-    def __init__(self, path: str) -> None:
-        self._failure: OSError | None = None
-        self._writer = writer_to(path, STREAM_BLOCKS, self._failed)
-
-    @property
-    def behind(self) -> bool:
-        """Its reader is slow: a frame more would be too much."""
-        return self._writer.behind
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Takes all of it. Raises the OSError that the thread met."""
-        if self._failure is not None:
-            raise self._failure
-        if not self._writer.put(bytes(data)):
-            raise OSError(errno.EAGAIN, "its reader is too slow")
-        return len(data)
-
-    def close(self) -> None:
-        """Raises as `write` does."""
-        self._writer.stop()
-        if self._failure is not None:
-            raise self._failure
-
-    def _failed(self, error: OSError) -> None:
-        self._failure = error
 
 
 class WavStreamWriter:

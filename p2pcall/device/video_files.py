@@ -14,9 +14,9 @@ from av.video.stream import VideoStream
 
 from p2pcall.device.canvas import Canvas
 from p2pcall.device.container import file_url
-from p2pcall.device.files import StreamFile
 from p2pcall.device.names import FORMATS
 from p2pcall.device.outfile import OutFile
+from p2pcall.device.streamfile import StreamFile
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import VIDEO_FPS
 

@@ -77,9 +77,19 @@ class Caller:
         later = self._loop.call_later(AT_REST_S, self._prepare)
         try:
             return await self._call()
+        except P2PCallError as error:
+            if error.exit is ExitCode.NOT_FOUND:
+                await self._own_faults_first()
+            raise
         finally:
             later.cancel()
             self._let_go()
+
+    async def _own_faults_first(self) -> None:
+        """Nobody was found: P2PCallError for what is wrong on this side, which comes first wherever both are."""
+        self._prepare()
+        assert self._looking is not None
+        await self._station.unless_interrupted(self._looking)
 
     async def _call(self) -> Outcome:
         station = self._station

@@ -3,9 +3,9 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from p2pcall import events
 from p2pcall.engine.aside import aside
@@ -144,7 +144,7 @@ class Station:
         """Tell the line who may knock (`reach`). P2PCallError if that cannot be read."""
         self.door.let_in()
 
-    async def unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
+    async def unless_interrupted(self, work: Awaitable[T]) -> T:
         """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
         task = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self.interrupts.fired.wait())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from math import inf
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import phases, wire
+from p2pcall.proto import wire
 from p2pcall.proto.admission.admission import Admission
 from p2pcall.proto.admission.dial import Dial
 from p2pcall.proto.admission.reach import Reach
@@ -25,6 +25,8 @@ from p2pcall.proto.handshake.kem import Encapsulate
 from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
+from p2pcall.proto.phases.connecting import connect
+from p2pcall.proto.phases.open import answer
 from p2pcall.proto.state import EndpointState
 from p2pcall.proto.wire import Address, DatagramType, DropReason
 
@@ -104,7 +106,7 @@ class Endpoint:
         dial = Dial(
             self._state.local, index, self._suites, addresses, now, self._timestamp, expected_static, known
         )
-        return phases.connect(self._state, index, addresses[0], dial, now)
+        return connect(self._state, index, addresses[0], dial, now)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
         """Take a datagram from the network, whatever it is. True: it is genuine, and from where its line goes to.
@@ -208,7 +210,7 @@ class Endpoint:
             return established
         if spare is not None:
             self._close(spare)
-        phases.answer(self._state, confirmation.receiver_index, address, established, now)
+        answer(self._state, confirmation.receiver_index, address, established, now)
         return None
 
     @property

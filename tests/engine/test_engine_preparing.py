@@ -169,3 +169,20 @@ def test_a_rival_that_comes_together_with_the_answer_is_dropped_too(tmp_path: Pa
         assert alice.node.endpoint.idle
 
     run_virtual(scene)
+
+
+def test_what_is_wrong_on_this_side_is_told_before_that_nobody_is_there(tmp_path: Path) -> None:
+    """Whoever runs it again with the fault mended should not have to learn of the next one then."""
+
+    async def missing() -> Devices:
+        await asyncio.sleep(1.0)
+        raise P2PCallError("same-file", "one file twice", ExitCode.USAGE)
+
+    async def scene() -> None:
+        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        own = f"{ALICE}:{alice.node.driver.port}"
+        with pytest.raises(P2PCallError) as caught:
+            await Caller(alice, missing, parse_target(own), own).run()
+        assert caught.value.slug == "same-file"
+
+    run_virtual(scene)

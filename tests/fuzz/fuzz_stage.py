@@ -19,7 +19,7 @@ from random import Random
 from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import phases, wire
+from p2pcall.proto import wire
 from p2pcall.proto.call.table import State
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.events import Incoming
@@ -27,6 +27,7 @@ from p2pcall.proto.handshake import kem
 from p2pcall.proto.handshake.exchange import CIPHERS, Established
 from p2pcall.proto.handshake.noise import CipherState
 from p2pcall.proto.handshake.sas import Exchange, commitment
+from p2pcall.proto.phases.open import answer
 from p2pcall.proto.wire import Address, DatagramType, DropReason, Suites
 
 MAX_POOL = 64
@@ -134,11 +135,11 @@ class Stage:
 
         peer.phase._establish(established(ours, theirs, index), theirs.address, self.now)
         line = established(theirs, ours, peer.index)
-        answer = phases.answer(theirs.endpoint._state, index, ours.address, line, self.now)
+        answered = answer(theirs.endpoint._state, index, ours.address, line, self.now)
         ours.peers.append(peer)
-        theirs.peers.append(answer)
+        theirs.peers.append(answered)
         ours.had_line = theirs.had_line = True
-        return peer, answer
+        return peer, answered
 
     def call(self, one: int, other: int) -> tuple[Peer, Peer]:
         """The same with a call that is up."""

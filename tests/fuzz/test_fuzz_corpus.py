@@ -10,7 +10,7 @@ from fuzz_run import CORPUS, MAX_CORPUS_BYTES, NAMES, ROOT
 from fuzz_stage import Source, Stage
 from fuzz_targets import MAX_INPUT_BYTES, TARGETS
 
-from p2pcall.proto.phases import Open
+from p2pcall.proto.phases.open import Open
 from p2pcall.proto.wire import Address, DropReason
 
 LEAST_INPUTS = 20

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto import phases, wire
+from p2pcall.proto import wire
 from p2pcall.proto.admission.dial import Dial
 from p2pcall.proto.call.table import TABLE, Input, State
 from p2pcall.proto.endpoint import Endpoint, StaticKey
@@ -32,6 +32,8 @@ from p2pcall.proto.handshake.exchange import Established, Local
 from p2pcall.proto.handshake.noise import AESGCM, CipherState
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
+from p2pcall.proto.phases.connecting import connect
+from p2pcall.proto.phases.open import answer
 from p2pcall.proto.wire import Address, Channel, Suites
 
 OURS, THEIRS = (StaticKey.from_private(bytes([number]) * c.KEY_BYTES) for number in (1, 2))
@@ -120,10 +122,10 @@ class Side:
         ciphers = CipherState(AESGCM, ONE), CipherState(AESGCM, TWO)
         line = Established(*ciphers, 7, THEIRS.public, HASH, "Noise", exchange)
         if initiator:
-            self.peer = phases.connect(there._state, there._new_index(), THERE, dial(), NOW)
+            self.peer = connect(there._state, there._new_index(), THERE, dial(), NOW)
             self.peer.phase._establish(line, THERE, NOW)
         else:
-            self.peer = phases.answer(there._state, there._new_index(), THERE, line, NOW)
+            self.peer = answer(there._state, there._new_index(), THERE, line, NOW)
         self.told()
 
     def hear(self, said: Sequence[Said], how: str = "each in its record") -> None:

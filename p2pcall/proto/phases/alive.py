@@ -1,0 +1,44 @@
+"""What all phases of a peer that is not gone have in common: they post datagrams, tell events, and can vanish."""
+
+from p2pcall.proto.events import (
+    ProtocolEvent,
+)
+from p2pcall.proto.peer import Peer
+from p2pcall.proto.phase import Move, Phase
+from p2pcall.proto.state import EndpointState
+from p2pcall.proto.wire import Address
+
+
+class Alive(Phase):
+    """A peer that is not gone."""
+
+    __slots__ = ("_endpoint", "_peer")
+
+    def __init__(self, endpoint: EndpointState, peer: Peer) -> None:
+        self._endpoint = endpoint
+        self._peer = peer
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is until it is over."""
+        return False
+
+    def close(self) -> None:
+        """Vanish without a word."""
+        self._vanish(Move.CLOSED)
+
+    def _vanish(self, move: Move) -> None:
+        """Forget the keys and leave the endpoint."""
+        peer = self._peer
+        if peer.line is not None:
+            peer.line.call.lost()
+            peer.line.epochs.wipe()
+        peer.enter(move, Phase())
+        self._endpoint.forget(peer)
+
+    def _tell(self, event: ProtocolEvent) -> None:
+        self._endpoint.events.append(event)
+
+    def _post(self, datagram: bytes, address: Address) -> None:
+        self._peer.tx_bytes += len(datagram)
+        self._endpoint.post(datagram, address)

@@ -1,0 +1,117 @@
+"""The handshake of a dial, until the line is open."""
+
+from p2pcall.proto import constants as c
+from p2pcall.proto import wire
+from p2pcall.proto.admission.dial import Dial
+from p2pcall.proto.backoff import Backoff
+from p2pcall.proto.call.table import Input, State
+from p2pcall.proto.events import (
+    Ended,
+    HandshakeDone,
+    HandshakeFailed,
+)
+from p2pcall.proto.handshake.exchange import Established
+from p2pcall.proto.messages import Reason
+from p2pcall.proto.peer import Peer
+from p2pcall.proto.phase import Move, PhaseName
+from p2pcall.proto.phases.alive import Alive
+from p2pcall.proto.phases.open import Open, line_of
+from p2pcall.proto.state import EndpointState
+from p2pcall.proto.wire import Address, DropReason
+
+
+def connect(state: EndpointState, index: int, address: Address, dial: Dial, now: float) -> Peer:
+    """A peer that is dialled; `address` is where it is looked for first."""
+    peer = Peer(index, address, initiator=True, now=now)
+    peer.phase = Connecting(state, peer, dial)
+    state.add(peer)
+    return peer
+
+
+class Connecting(Alive):
+    """A handshake of ours is on its way; there are no keys, and nobody is known."""
+
+    __slots__ = ("_dial",)
+    name = PhaseName.CONNECTING
+
+    def __init__(self, endpoint: EndpointState, peer: Peer, dial: Dial) -> None:
+        super().__init__(endpoint, peer)
+        self._dial = dial
+
+    @property
+    def state(self) -> State:
+        """There is no call yet."""
+        return State.IDLE
+
+    @property
+    def answered(self) -> bool:
+        """A cookie is enough."""
+        return self._dial.answered
+
+    def own(self, cause: Input, body: bytes, now: float) -> None:
+        """Too early: RuntimeError."""
+        raise _too_early()
+
+    def accept(self, greeting: bytes, now: float) -> None:
+        """Too early: RuntimeError."""
+        raise _too_early()
+
+    def send(self, channel: int, payload: bytes, padded_to: int, now: float) -> None:
+        """Too early: RuntimeError."""
+        raise _too_early()
+
+    def send_control(self, kind: int, body: bytes, now: float) -> None:
+        """Too early: RuntimeError."""
+        raise _too_early()
+
+    def leave(self, cause: Input, reason: Reason, now: float) -> None:
+        """Give the dial up; there is nobody to be told."""
+        self._vanish(Move.UNREACHED)
+        self._tell(Ended(self._peer, reason, remote=False))
+
+    def receive_cookie(self, cookie: wire.Cookie, now: float) -> DropReason | None:
+        """The answer to a knock."""
+        reason = self._dial.receive_cookie(cookie, now)
+        if reason is None:
+            self._endpoint.touch(self._peer)
+        return reason
+
+    def receive_response(self, response: wire.Response, address: Address, now: float) -> DropReason | None:
+        """The other side's part of the handshake: with a good one the line is open."""
+        outcome = self._dial.receive_response(response, address, now)
+        if not isinstance(outcome, DropReason):
+            self._establish(*outcome, now)
+            return None
+        if outcome is DropReason.KEY:
+            self._endpoint.touch(self._peer)  # there is less time now
+        return outcome
+
+    def handle_timer(self, now: float) -> None:
+        """Nobody has answered, or nobody with the right key."""
+        if now >= self._dial.deadline:
+            wrong_key = self._dial.wrong_key
+            self._vanish(Move.UNREACHED)
+            self._tell(HandshakeFailed(self._peer, "key-changed" if wrong_key else "timeout", wrong_key))
+
+    def flush(self, now: float) -> None:
+        """Knocks and initiations."""
+        for datagram, address in self._dial.take_due(now):
+            self._post(datagram, address)
+
+    def next_timer(self) -> float | None:
+        """The next of them, or the end."""
+        return self._dial.next_timer()
+
+    def _establish(self, done: Established, address: Address, now: float) -> None:
+        """The line is open, and its confirmation is on its way."""
+        endpoint, peer = self._endpoint, self._peer
+        peer.address = address
+        line = line_of(endpoint, peer, done, now)
+        deadline = now + c.HANDSHAKE_TIMEOUT_S
+        peer.enter(Move.ESTABLISHED, Open(endpoint, peer, line, deadline, (done.confirmation, Backoff(now))))
+        endpoint.touch(peer)
+        self._tell(HandshakeDone(peer))
+
+
+def _too_early() -> RuntimeError:
+    return RuntimeError("the handshake is not done")

@@ -1,0 +1,200 @@
+"""The line is up and carries a call."""
+
+from p2pcall.proto import constants as c
+from p2pcall.proto.backoff import Backoff
+from p2pcall.proto.call.call import Heard
+from p2pcall.proto.call.table import Input, State, Tell
+from p2pcall.proto.events import (
+    Accepted,
+    Ended,
+    HandshakeDone,
+    Incoming,
+    Message,
+    ProtocolEvent,
+    Reconnecting,
+    RemoteRinging,
+    Revealed,
+)
+from p2pcall.proto.handshake.exchange import Established
+from p2pcall.proto.line.line import Line
+from p2pcall.proto.messages import ControlType, Greeting, Reason
+from p2pcall.proto.peer import Peer
+from p2pcall.proto.phase import Move, PhaseName
+from p2pcall.proto.phases.lingering import Lingering, OnLine, is_owners
+from p2pcall.proto.state import EndpointState
+from p2pcall.proto.wire import Address, DropReason
+
+
+def answer(state: EndpointState, index: int, address: Address, done: Established, now: float) -> Peer:
+    """A peer that has dialled us; it has INVITE_TIMEOUT_S to invite."""
+    peer = Peer(index, address, initiator=False, now=now)
+    line = line_of(state, peer, done, now)
+    peer.phase = Open(state, peer, line, now + c.INVITE_TIMEOUT_S)
+    state.add(peer)
+    state.events.append(HandshakeDone(peer))
+    return peer
+
+
+def line_of(state: EndpointState, peer: Peer, done: Established, now: float) -> Line:
+    line = Line(
+        done,
+        peer.index,
+        peer.address,
+        state.local,
+        lambda: state.claim(peer),
+        state.release,
+        state.dropped,
+        now,
+        dialled=peer.initiator,
+    )
+    peer.know(done, line, now)
+    return line
+
+
+class Open(OnLine):
+    """The line is up and carries a call, or will: until `_deadline` if there is one, else as long as it is heard."""
+
+    __slots__ = ()
+    name = PhaseName.OPEN
+    answered = True
+
+    def __init__(
+        self,
+        endpoint: EndpointState,
+        peer: Peer,
+        line: Line,
+        deadline: float,
+        confirmation: tuple[bytes, Backoff] | None = None,
+    ) -> None:
+        """`confirmation` is repeated until the other side is heard, on the side that dialled."""
+        super().__init__(endpoint, peer, line)
+        self._confirmation = confirmation
+        self._deadline = deadline
+
+    def accept(self, greeting: bytes, now: float) -> None:
+        """Answer; the caller has REVEAL_TIMEOUT_S to show its nonce."""
+        self._line.call.accept(greeting, now)
+        self._deadline = now + c.REVEAL_TIMEOUT_S
+        self._endpoint.touch(self._peer)
+
+    def leave(self, cause: Input, reason: Reason, now: float) -> None:
+        """Say goodbye."""
+        self._leave(cause, reason, now, told=reason)
+
+    def send(self, channel: int, payload: bytes, padded_to: int, now: float) -> None:
+        """One frame of media, sealed and on its way."""
+        if not c.FIRST_MEDIA_CHANNEL <= channel <= c.MAX_U8:
+            raise ValueError(f"channel {channel} is not for payloads")
+        length = max(len(payload), padded_to)
+        if length > c.MAX_PAYLOAD_BYTES:
+            raise ValueError(f"a payload has at most {c.MAX_PAYLOAD_BYTES} bytes, not {length}")
+        line = self._line
+        if not line.path.lapsed:
+            plaintext = line.records.payload(channel, payload, padded_to, now)
+            if plaintext is None:  # it waits to ride along
+                self._endpoint.touch(self._peer)
+            else:
+                self._seal(plaintext, self._peer.address, now)
+
+    def send_control(self, kind: int, body: bytes, now: float) -> None:
+        """One message of the owner's."""
+        self._line.control.send(kind, body, now)
+        self._endpoint.touch(self._peer)
+
+    def nudge(self, now: float) -> None:
+        """Ask at once."""
+        self._line.timing.nudge(now)
+        self._endpoint.touch(self._peer)
+
+    def handle_timer(self, now: float) -> None:
+        """Give up a line that is silent or of no use; keep the keys fresh."""
+        line, peer = self._line, self._peer
+        line.epochs.expire(now)  # also before a deadline: what is not done would be due for ever
+        if now >= line.lost_at or line.epochs.spent(now):
+            self._lose(Reason.LOST)
+        elif self._deadline is not None:
+            if now < self._deadline:
+                return
+            if self.state is State.ANSWERED:
+                self._leave(Input.HANGUP, Reason.FAILED, now, told=Reason.LOST)
+            else:
+                self._lose(Reason.LOST if peer.initiator else Reason.SILENT)
+        else:
+            line.keys.step(line.control, now)
+            if line.liveness.breaks(now):
+                line.timing.silent(now)
+                self._tell(Reconnecting(peer))
+
+    def flush(self, now: float) -> None:
+        """The confirmation, parts of new keys, and what else is due."""
+        if self._confirmation is not None and self._confirmation[1].take(now):
+            self._post(self._confirmation[0], self._peer.address)
+        self._line.keys.feed(self._line.control, now)
+        self._flush_records(now)
+
+    def next_timer(self) -> float | None:
+        """The earliest of all concerns."""
+        line = self._line
+        use = line.liveness.next_timer() if self._deadline is None else self._deadline
+        at = min(line.next_due(), line.next_timer(), use)
+        return at if self._confirmation is None else min(at, self._confirmation[1].due)
+
+    def _receive_message(self, kind: int, body: bytes, now: float) -> DropReason | None:
+        line = self._line
+        if line.call.state is State.ENDED:  # by a frame before, in the same datagram
+            return super()._receive_message(kind, body, now)
+        if is_owners(kind, body):
+            self._tell(Message(self._peer, kind, body))
+            return None
+        if kind == ControlType.REKEY:
+            return line.keys.receive(body, now)
+        heard = line.call.hear(kind, body, now, dialled=self._peer.initiator)
+        if heard is DropReason.COMMITMENT:
+            self._leave(Input.HANGUP, Reason.FAILED, now, told=Reason.BROKEN_PROMISE)
+        elif isinstance(heard, Heard):
+            self._take(heard, now)
+            return None
+        return heard
+
+    def _take(self, heard: Heard, now: float) -> None:
+        """Tell the owner what the other side has said."""
+        peer, said = self._peer, heard.content
+        if isinstance(said, Reason):
+            self._line.control.abandon()
+            self._linger(Ended(peer, said, remote=True), now)
+            return
+        self._deadline = None
+        self._tell(_event(peer, heard.tell, said))
+
+    def _leave(self, cause: Input, reason: Reason, now: float, *, told: Reason) -> None:
+        """Say `reason` to the other side, and `told` to the owner."""
+        call = self._line.call
+        call.own(cause, bytes([reason]), now)
+        if not call.refused:
+            self._line.control.hurry(now)
+        copies = 1 if call.refused else c.GOODBYE_COPIES
+        self._linger(Ended(self._peer, told, remote=False), now, copies)
+
+    def _linger(self, ended: Ended, now: float, copies: int = 0) -> None:
+        """Tell it; from here on the line is there for the sake of the goodbye, as if it were ringing if refused."""
+        if not self._line.call.refused:
+            self._line.records.hang_up()
+        after = Lingering(self._endpoint, self._peer, self._line, now + c.LINGER_S, copies)
+        self._peer.enter(Move.GOODBYE, after)
+        self._endpoint.touch(self._peer)
+        self._tell(ended)
+
+    def _lose(self, reason: Reason) -> None:
+        """The end without a goodbye."""
+        self._vanish(Move.LOST)
+        self._tell(Ended(self._peer, reason, remote=False))
+
+
+def _event(peer: Peer, tell: Tell, said: Greeting) -> ProtocolEvent:
+    """What the owner is told of what the other side has said."""
+    if tell is Tell.REMOTE_RINGING:
+        return RemoteRinging(peer, said.name)
+    if tell is Tell.REVEALED:
+        return Revealed(peer)
+    make = Incoming if tell is Tell.INCOMING else Accepted
+    return make(peer, said.name, said.audio, said.video)
