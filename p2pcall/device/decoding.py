@@ -14,8 +14,7 @@ import numpy as np
 from p2pcall.device.base import NOTHING_YET, Frames, Note
 from p2pcall.device.container import choose, open_media, packets, zero_of
 from p2pcall.device.links import links
-from p2pcall.device.sound_in import FRAMES_AT_ONCE
-from p2pcall.device.source import Media
+from p2pcall.device.source import FRAMES_AT_ONCE, Media
 from p2pcall.device.stamps import MAX_PAUSE_S
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ

@@ -7,14 +7,10 @@ looks whether there is sound in a file (`check_sound`): before anybody is rung. 
 
 import wave
 from collections.abc import Iterator
-from typing import Final
 
 from p2pcall.device.base import SILENCE, Frames, Note, media_file_error
-from p2pcall.device.source import Media
+from p2pcall.device.source import FRAMES_AT_ONCE, Media
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
-
-FRAMES_AT_ONCE: Final = 5
-"""Read, or resampled, at one go: a fifth of the work of single frames, and still too little to be late by."""
 
 
 def decoded_frames(media: Media, *, together: bool = False, note: Note | None = None) -> Frames:
