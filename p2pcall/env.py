@@ -6,13 +6,11 @@ Nothing below `engine` and `cli` reads a clock or the system's randomness; they 
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TextIO, cast
 
-Entropy = Callable[[int], bytes]
-"""`entropy(n)` gives n unpredictable bytes."""
-
+from p2pcall.types import Entropy
 
 BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 """The clock that goes on while the machine sleeps, where there is one: Linux. `time.monotonic` stands still."""

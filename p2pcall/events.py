@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-VERSION = 1
+EVENTS_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class Error(Event):
 
 def to_dict(event: Event, t: float) -> dict[str, Any]:
     """The event as a JSON-ready dict; `figures` are laid flat beside the other fields."""
-    out: dict[str, Any] = {"v": VERSION, "event": event.event, "t": round(t, 3)}
+    out: dict[str, Any] = {"v": EVENTS_VERSION, "event": event.event, "t": round(t, 3)}
     for one in dataclasses.fields(event):
         value = getattr(event, one.name)
         if isinstance(value, Figures):

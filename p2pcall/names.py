@@ -50,7 +50,7 @@ def _chars(*ranges: tuple[int, int]) -> frozenset[str]:
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACE_CATEGORIES = frozenset({"Zs", "Zl", "Zp"})
 _SPACE_CONTROLS = frozenset("\t\n\v\f\r\x85")
-MARKS = frozenset({"Mn", "Me"})
+COMBINING_MARKS = frozenset({"Mn", "Me"})
 _MAX_MARKS_PER_LETTER = 2
 
 # Assigned, graphic by category, and yet invisible, of disputed width, or many cells wide.
@@ -90,7 +90,7 @@ def visible(text: str) -> str:
             char = " "
             if last in ("", " "):
                 continue
-        elif category in MARKS:
+        elif category in COMBINING_MARKS:
             marks += 1
             if marks > _MAX_MARKS_PER_LETTER or last in ("", " "):
                 continue

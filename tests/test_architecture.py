@@ -31,14 +31,15 @@ PACKAGE = ROOT / "p2pcall"
 
 PURE_ROOMS = ("proto", "media")
 BELOW_ENGINE = (*PURE_ROOMS, "codec", "device", "net", "view", "store")
-FOR_ALL = ("errors", "events", "names")
+FOR_ALL = ("errors", "events", "names", "types")
 
 ROOMS_BELOW: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(BELOW_ENGINE, FOR_ALL),
     "errors": (),
     "events": (),
     "names": (),
-    "env": (),
+    "types": (),
+    "env": ("types",),
     "engine": (*FOR_ALL, "env", *BELOW_ENGINE),
     "demo": (*FOR_ALL, "env", "engine", "net", "device", "store"),
     "cli": (*FOR_ALL, "env", "engine", "demo", "net", "device", "view", "store"),

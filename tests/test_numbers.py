@@ -25,7 +25,7 @@ OTHERS_UNITS = UNITS | {60, 100, 1024, 3600, 1_000_000_000}
 COUNTS = frozenset({3, 4, 255})
 """Few enough to be seen: planes, channels, a part of three; and the largest sample of eight bits."""
 
-DRAWINGS = ("device/drawn/", "view/cells.py", "view/layout.py", "view/sixteen.py")
+DRAWINGS = ("device/drawn/", "view/cells.py", "view/layout.py", "view/ansi16.py")
 FORMATS = ("device/exif.py", "device/streams.py")
 """Readers of formats that others have laid out: each number is a place or a length of the standard named there."""
 

@@ -69,14 +69,14 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def _tell(error: P2PCallError, argv: Sequence[str], env: Env) -> int:
-    from p2pcall.cli import words
+    from p2pcall.cli import event_text
     from p2pcall.events import Error, to_json
 
     hint = error.hint
     if hint is None and error.exit is ExitCode.USAGE:
         hint = f"{_command(argv)} --help"
     event = Error(error.slug, error.text, hint, int(error.exit))
-    say(env, words.line(event) or "")
+    say(env, event_text.event_line(event) or "")
     with suppress(StdoutClosed, P2PCallError, ValueError):
         if "--json" in argv:
             env.stdout.write(to_json(event, env.clock.time()) + "\n")

@@ -104,11 +104,11 @@ def listen(
     settings = opt.call_settings(ctx.params)
     import asyncio
 
-    from p2pcall.cli.output import Output
+    from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
-    with Output(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
-        return int(asyncio.run(run.listen(ctx.obj, settings, _home(ctx), output)).exit)
+    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+        return int(asyncio.run(run.run_listen(ctx.obj, settings, _home(ctx), output)).exit)
 
 
 @app.command()
@@ -149,11 +149,11 @@ def dial(
     settings = opt.call_settings(ctx.params)
     import asyncio
 
-    from p2pcall.cli.output import Output
+    from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
-    with Output(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
-        return int(asyncio.run(run.dial(ctx.obj, settings, _home(ctx), output, target)).exit)
+    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+        return int(asyncio.run(run.run_dial(ctx.obj, settings, _home(ctx), output, target)).exit)
 
 
 @app.command()
@@ -168,7 +168,7 @@ def peers(
 
     from p2pcall.cli import lan
 
-    return int(asyncio.run(lan.peers(ctx.obj, _home(ctx), watch=watch, json=json)))
+    return int(asyncio.run(lan.list_peers(ctx.obj, _home(ctx), watch=watch, json=json)))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from p2pcall.cli.options import check_video_out
-from p2pcall.cli.output import Output
+from p2pcall.cli.output import CommandOutput
 from p2pcall.cli.values import usage
 from p2pcall.cli.views import PlainView
 from p2pcall.demo.process import HOST
@@ -25,8 +25,8 @@ MAX_SECONDS: Final = 600.0
 """Longer than anybody watches: the call ends by itself."""
 
 
-class DemoOutput(Output):
-    """An `Output` where the picture always comes; without a terminal that draws it is decoded and counted all the
+class DemoOutput(CommandOutput):
+    """A `CommandOutput` where the picture always comes; without a terminal that draws it is decoded and counted all the
     same.
     """
 

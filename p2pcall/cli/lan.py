@@ -5,9 +5,9 @@ import gc
 from collections.abc import Callable
 
 from p2pcall import events
-from p2pcall.cli.lines import LineWriter
+from p2pcall.cli.line_writer import LineWriter
 from p2pcall.cli.stdout import StdoutClosed, say
-from p2pcall.engine.aside import aside
+from p2pcall.engine.offload import offload
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.events import Event, to_json
@@ -18,11 +18,11 @@ from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean
 
-LOOK_S = 1.0
+NETWORK_POLL_S = 1.0
 """So often a missing network is looked for while watching."""
 
 
-async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
+async def list_peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
     """List them once, or with `watch` tell who comes and goes until interrupted."""
     gc.enable()  # all is loaded (`cli.run`)
     contacts = Contacts(home)
@@ -58,7 +58,7 @@ async def peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
             await _once(env, found)
     finally:
         if lines is not None:
-            await aside(lines.close)
+            await offload(lines.close)
     if lines is not None and lines.failure is not None:
         raise lines.failure
     return ExitCode.OK
@@ -95,7 +95,7 @@ async def _watch(
     told: P2PCallError | None = None
     try:
         while not broken.done():
-            await asyncio.wait({broken}, timeout=LOOK_S)
+            await asyncio.wait({broken}, timeout=NETWORK_POLL_S)
             if browser.problem is not None and told is None:
                 say(env, f"p2pcall: warning: {browser.problem.text}")
             told = browser.problem

@@ -1,7 +1,7 @@
 """The question after a call: under which name to keep whom it was with. Answered by keys, a new name by a line.
 
 Only keys that are offered answer it, and what was typed before it does not. Nothing moves the cursor. Left out: who is
-asked about, and when the question is withdrawn (`engine.keeping`).
+asked about, and when the question is withdrawn (`engine.key_pinning`).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.store.contacts import normalise_name
 from p2pcall.view.terminal import Terminal
 
-LEAVE = frozenset({"n", "q", "d", "escape", "eof"})
+SKIP_KEYS = frozenset({"n", "q", "d", "escape", "eof"})
 
 
 class NameQuestion:
@@ -65,7 +65,7 @@ class NameQuestion:
                 self._answer.set_result(self._offered)
             elif key == "o":
                 self._begin("")
-            elif key in LEAVE:
+            elif key in SKIP_KEYS:
                 self._answer.set_result(None)
 
     def _begin(self, typed: str) -> None:

@@ -10,18 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from p2pcall import names
-from p2pcall.cli.values import one_of, seconds, usage, whole, words
+from p2pcall.cli.values import choice_metavar, one_of, seconds, usage, whole
 from p2pcall.device.raw import RawFormat
-from p2pcall.engine.settings import (
-    RING_TIMEOUT_S,
-    Announce,
-    Answer,
-    CallSettings,
-    MediaSettings,
-    Reach,
-)
+from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer, CallSettings, MediaSettings
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
+from p2pcall.types import Reach
 
 AudioIn = Annotated[
     str,
@@ -120,13 +114,15 @@ Timeout = Annotated[
 WhoIsAnswered = Annotated[
     Answer,
     typer.Option(
-        metavar=words(Answer), parser=one_of("--answer", Answer), help="Who is answered without asking."
+        metavar=choice_metavar(Answer),
+        parser=one_of("--answer", Answer),
+        help="Who is answered without asking.",
     ),
 ]
 WhoCanRing = Annotated[
     Reach | None,
     typer.Option(
-        metavar=words(Reach),
+        metavar=choice_metavar(Reach),
         parser=one_of("--reach", Reach),
         show_default="contacts, once there are any",
         help="Who can make this side ring; to all others the port is silent.",
@@ -135,7 +131,7 @@ WhoCanRing = Annotated[
 ToldTo = Annotated[
     Announce,
     typer.Option(
-        metavar=words(Announce),
+        metavar=choice_metavar(Announce),
         parser=one_of("--announce", Announce),
         help="Tell the local network that you can be called.",
     ),

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from p2pcall import events
-from p2pcall.cli import stdout, words
-from p2pcall.cli.lines import CLOSE_WAIT_S, LineWriter
+from p2pcall.cli import event_text, stdout
+from p2pcall.cli.line_writer import CLOSE_WAIT_S, LineWriter
 from p2pcall.cli.naming import NameQuestion
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 MAX_HELD: Final = 200
 """Lines that wait for the end of a call, the newest: what somebody reads who comes back to the terminal."""
-SETTLE_S: Final = 0.2
+FLUSH_WAIT_S: Final = 0.2
 """So long what was said gets to be out before the terminal is used for something else; mostly it is out at once."""
 BELL_EVERY_S = 3.0
 """Between two bells of the terminal while it rings."""
 QUESTION = b"answer? [a] sound only  [v] with camera  [d] decline "
 QUESTION_WITHOUT_CAMERA = b"answer? [a] yes  [d] decline "
-ANSWERS = {
+RING_ANSWERS = {
     "a": "audio",
     "y": "audio",
     "enter": "audio",
@@ -47,7 +47,7 @@ ANSWERS = {
 }
 
 
-class Output:
+class CommandOutput:
     """One command's way to tell what happens; also the engine's `Ui`. `with` it, or `close` it at the end."""
 
     def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
@@ -104,7 +104,7 @@ class Output:
                 self._lines = LineWriter(self._env.stdout, self._closed)
             line = to_json(event, now)
             self._lines.put(line, droppable=isinstance(event, events.Stats | events.Missed))
-        text = words.line(event, time.strftime("%H:%M", time.localtime(now)))
+        text = event_text.event_line(event, time.strftime("%H:%M", time.localtime(now)))
         if text is None or (self._quiet and not isinstance(event, events.Error)):
             return
         if self._json and not isinstance(event, events.Error | events.Warning):
@@ -139,7 +139,7 @@ class Output:
     def _settle(self) -> None:
         """What was said comes before what is drawn or asked."""
         if self._told is not None:
-            self._told.settle(SETTLE_S)
+            self._told.settle(FLUSH_WAIT_S)
 
     def waiting(self) -> None:
         """A line for people alone: whoever reads events knows it from them."""
@@ -159,7 +159,7 @@ class Output:
         if self.terminal is None or not self.can_ask:
             return None
         if self._quiet or self._json:  # whoever is asked must know who calls
-            self.say(words.line(incoming) or "")
+            self.say(event_text.event_line(incoming) or "")
         return self._question(self.terminal, QUESTION if camera else QUESTION_WITHOUT_CAMERA)
 
     @property
@@ -183,8 +183,8 @@ class Output:
 
         def readable() -> None:
             for key in terminal.read_keys():
-                if key in ANSWERS and not answer.done():
-                    answer.set_result(ANSWERS[key])
+                if key in RING_ANSWERS and not answer.done():
+                    answer.set_result(RING_ANSWERS[key])
 
         self._settle()
         terminal.enter(alternate=False)
@@ -240,7 +240,7 @@ class Output:
         return base
 
     def _open_terminal(self, mode: str, on_key: Callable[[str], None]) -> "ScreenView | PlainView | None":
-        from p2pcall.cli.views import PlainView, Quiet, ScreenView
+        from p2pcall.cli.views import PlainView, ScreenView, StderrSilencer
 
         terminal = self.terminal if self.terminal is not None and self.terminal.available else None
         if self._json and (terminal is None or self._env.stdout.isatty()):
@@ -260,7 +260,7 @@ class Output:
             terminal.enter()
             terminal.discard_typed()
             screen = Screen(terminal, drawn, ability=ability)
-            quiet = Quiet(self._env.stderr)
+            quiet = StderrSilencer(self._env.stderr)
             self._view = ScreenView(self, screen, terminal, on_key, quiet, picture=mode != "none")
             self._drawn = True
         return self._view

@@ -20,7 +20,7 @@ URI_CELLS: Final = 80
 """So much of a URI that is none is said again: a line."""
 
 if TYPE_CHECKING:
-    from p2pcall.engine.people import People
+    from p2pcall.engine.trust import TrustStore
 
 PIPE_COLUMNS = 200
 """Where nobody looks at the width, lines are not broken."""
@@ -52,7 +52,7 @@ def _rows(env: Env, rows: list[dict[str, object]]) -> None:
 def show_identity(env: Env, home: Home, *, json: bool) -> ExitCode:
     """`p2pcall id`."""
     identity = load_or_create(home, env.entropy)
-    uri = _people(env, home).own_uri()
+    uri = _trust_store(env, home).own_uri()
     if json:
         _rows(env, [{"name": own_name(None), "fingerprint": identity.fingerprint, "uri": uri}])
     else:
@@ -146,9 +146,9 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     contact = contacts.by_name(name)
     if contact is None:
         raise _no_such_contact(name)
-    people = _people(env, home)
-    number = people.safety_number(contact.public)
-    uri = people.safety_uri(number)
+    trust = _trust_store(env, home)
+    number = trust.safety_number(contact.public)
+    uri = trust.safety_uri(number)
     printed = fingerprint(contact.public)
     if json:
         row = {
@@ -177,10 +177,10 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _people(env: Env, home: Home) -> "People":
-    from p2pcall.engine.people import People
+def _trust_store(env: Env, home: Home) -> "TrustStore":
+    from p2pcall.engine.trust import TrustStore
 
-    return People(Contacts(home), load_or_create(home, env.entropy).public)
+    return TrustStore(Contacts(home), load_or_create(home, env.entropy).public)
 
 
 def _no_such_contact(name: str) -> P2PCallError:
@@ -255,7 +255,7 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
     check_dialable(name, "a contact called")
     contacts = Contacts(home)
     try:
-        public = _people(env, home).key_in(uri)
+        public = _trust_store(env, home).key_in(uri)
     except ValueError as error:
         hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
         raise usage(f"{clean(uri, URI_CELLS)} is nobody's URI: {error}", hint) from error
@@ -287,9 +287,9 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
             "whether the numbers are the same is asked at a terminal, and there is none here",
             f"p2pcall contacts show {as_typed(contact.name)}",
         )
-    people = _people(env, home)
-    number = people.safety_number(contact.public)
-    show_qr(env, people.safety_uri(number))
+    trust = _trust_store(env, home)
+    number = trust.safety_number(contact.public)
+    show_qr(env, trust.safety_uri(number))
     half = len(number) // 2  # below the code: on a small terminal what came before has scrolled away
     _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
     them = clean(contact.name)

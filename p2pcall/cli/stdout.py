@@ -15,7 +15,7 @@ from typing import Any, TextIO, TypeVar, cast
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class StdoutClosed(Exception):
@@ -23,7 +23,7 @@ class StdoutClosed(Exception):
 
 
 class _Stdout:
-    """A text stream whose errors are `write_error`'s; in all else the stream itself."""
+    """A text stream whose errors are `stdout_error`'s; in all else the stream itself."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -35,14 +35,14 @@ class _Stdout:
     def flush(self) -> None:
         self._do(self._stream.flush)
 
-    def _do(self, work: Callable[[], T]) -> T:
+    def _do(self, work: Callable[[], _T]) -> _T:
         if self._failure is not None:
             raise self._failure
         try:
             return work()
         except OSError as error:
             silence(self._stream)
-            self._failure = write_error(error)
+            self._failure = stdout_error(error)
             raise self._failure from error
 
     def __getattr__(self, name: str) -> Any:
@@ -54,7 +54,7 @@ def checked(stream: TextIO) -> TextIO:
     return cast(TextIO, _Stdout(stream))
 
 
-def write_error(error: OSError) -> StdoutClosed | P2PCallError:
+def stdout_error(error: OSError) -> StdoutClosed | P2PCallError:
     """What it means that stdout took no more."""
     if isinstance(error, BrokenPipeError):
         return StdoutClosed("nobody reads standard output any more")

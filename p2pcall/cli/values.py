@@ -13,7 +13,7 @@ from typing import TypeVar
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view.sanitize import clean
 
-E = TypeVar("E", bound=StrEnum)
+_E = TypeVar("_E", bound=StrEnum)
 MOST_SHOWN = 40
 """Characters of a wrong value that are shown again."""
 
@@ -58,11 +58,11 @@ def seconds(option: str) -> Callable[[object], float]:
     return parse
 
 
-def one_of(option: str, values: type[E]) -> Callable[[object], E]:
+def one_of(option: str, values: type[_E]) -> Callable[[object], _E]:
     """One of some words. P2PCallError (usage) for all else."""
     *all_but_last, last = values
 
-    def parse(given: object) -> E:
+    def parse(given: object) -> _E:
         for value in values:
             if value == given:
                 return value
@@ -71,7 +71,7 @@ def one_of(option: str, values: type[E]) -> Callable[[object], E]:
     return parse
 
 
-def words(values: type[StrEnum]) -> str:
+def choice_metavar(values: type[StrEnum]) -> str:
     """How help names them."""
     return f"<{'|'.join(values)}>"
 

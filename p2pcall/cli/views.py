@@ -63,7 +63,7 @@ class _Keys:
             self._later = self._loop.call_later(ESCAPE_WAIT_S, lambda: self._readable(settled=True))
 
 
-class Quiet:
+class StderrSilencer:
     """Until `close`, what others write to stderr goes nowhere if that is a terminal: there is a picture on it.
 
     PortAudio tells of every failing card there, from C, each time it is tried.
@@ -96,7 +96,7 @@ class ScreenView:
         screen: Screen,
         terminal: Terminal,
         on_key: Callable[[str], None],
-        quiet: Quiet,
+        quiet: StderrSilencer,
         *,
         picture: bool,
     ) -> None:

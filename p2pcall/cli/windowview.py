@@ -14,7 +14,7 @@ from p2pcall.cli.views import PlainView, ScreenView
 from p2pcall.device.base import OnError
 from p2pcall.errors import P2PCallError
 from p2pcall.view.hud import HudState
-from p2pcall.view.window import OPEN_WAIT_S, Window, may_open, stuck, window_error
+from p2pcall.view.window import WINDOW_OPEN_WAIT_S, Window, may_open, stuck, window_error
 from p2pcall.view.window_link import Drawn, Failed, Key, Note, Ready, Size
 
 
@@ -60,7 +60,7 @@ class WindowView:
             return
         self._window = window
         self._loop.add_reader(window.fileno(), self._happened, window)
-        self._late = self._loop.call_later(OPEN_WAIT_S, self._stuck)
+        self._late = self._loop.call_later(WINDOW_OPEN_WAIT_S, self._stuck)
 
     def _stuck(self) -> None:
         if not self._shown:

@@ -12,7 +12,7 @@ with the same outcome. Leaves out in-band FEC: redundancy is done in packets. Sp
 from p2pcall.codec import libopus
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-SILENCE = bytes(FRAME_BYTES)
+CONCEALED_SILENCE = bytes(FRAME_BYTES)
 VOICE_BPS = 40_000
 """100 bytes a frame. PESQ-WB of espeak-ng voices, codec alone: 3.9 to 4.3; at 32 kb/s the worst one fell to
 3.46.
@@ -103,5 +103,5 @@ class OpusDecoder:
     def conceal(self) -> bytes:
         """A frame made up from the ones before, for one that is lost; silence before the first packet."""
         if self._toc is None:
-            return SILENCE
-        return self._decode(bytes((self._toc,))) or SILENCE
+            return CONCEALED_SILENCE
+        return self._decode(bytes((self._toc,))) or CONCEALED_SILENCE

@@ -24,7 +24,7 @@ STOP_TIMEOUT_S: Final = 5.0
 """For it to end by itself; then it is killed."""
 
 
-class Person:
+class CalleeProcess:
     """The second process."""
 
     def __init__(self, process: Process) -> None:
@@ -33,7 +33,7 @@ class Person:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, home: Path, name: str, environ: Mapping[str, str]) -> "Person":
+    async def start(cls, home: Path, name: str, environ: Mapping[str, str]) -> "CalleeProcess":
         """Start it: this same program, whatever lies in the current directory. P2PCallError if it cannot be."""
         argv = [
             sys.executable, "-P", "-m", "p2pcall", "listen", "--name", name, "--answer", "anyone",

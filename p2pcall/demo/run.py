@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from p2pcall import events
-from p2pcall.demo.process import HOST, Person
+from p2pcall.demo.process import HOST, CalleeProcess
 from p2pcall.demo.soundcheck import SoundCheck
 from p2pcall.device.factory import open_audio_sink, open_video_sink
 from p2pcall.device.outfile import OutFile
@@ -25,10 +25,10 @@ from p2pcall.engine.ui import CallView, Ui
 from p2pcall.engine.windowcheck import WindowCheck
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.discovery import find
+from p2pcall.net.discovery import find_peer
 from p2pcall.store.home import Home
 
-FIND_TIMEOUT_S: Final = 4.0
+DEMO_FIND_TIMEOUT_S: Final = 4.0
 """mDNS checks for 1.3 s that a name is free before it answers to it."""
 MIN_LIKENESS: Final = 0.5
 """Least correlation of what was heard with what was sung: Opus at its rates gives 0.8 and more, noise 0.1."""
@@ -128,16 +128,16 @@ async def whole_call(
     witness, check = Witness(output), SoundCheck()
     if not json:
         output.say("starting a second p2pcall that listens on this machine")
-    person = await Person.start(folder / "person", name, env.environ)
+    person = await CalleeProcess.start(folder / "person", name, env.environ)
     try:
         port = await person.port()
         found = None
         with suppress(P2PCallError):
-            found = await find(name, FIND_TIMEOUT_S, (HOST,))
+            found = await find_peer(name, DEMO_FIND_TIMEOUT_S, (HOST,))
         settings = replace(settings, media=replace(settings.media, audio_out=_speaker()))
         target = name if found else f"{HOST}:{port}"
         home = Home.at(folder / "you")
-        outcome = await run.dial(env, settings, home, witness, target, on_playout=check.heard)
+        outcome = await run.run_dial(env, settings, home, witness, target, on_playout=check.heard)
     finally:
         await person.stop()
     if outcome.reason == "stdout-closed":

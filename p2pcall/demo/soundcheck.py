@@ -9,7 +9,7 @@ FRAMES_KEPT = 1500
 """Thirty seconds of playout are enough to judge."""
 WINDOW_SAMPLES = 48_000
 """One second of the phrase is searched in what was heard; the best match counts."""
-STEP_SAMPLES = 24_000
+CHECK_STEP_SAMPLES = 24_000
 
 
 class SoundCheck:
@@ -30,7 +30,7 @@ class SoundCheck:
         looped = np.concatenate([sung, sung])
         found = [
             _best_match(heard[start : start + WINDOW_SAMPLES], looped)
-            for start in range(0, heard.size - WINDOW_SAMPLES + 1, STEP_SAMPLES)
+            for start in range(0, heard.size - WINDOW_SAMPLES + 1, CHECK_STEP_SAMPLES)
         ]
         return float(np.median(found)) if found else 0.0
 

@@ -4,7 +4,7 @@ Rules: PortAudio's callbacks copy and signal; everything with a thought in it ru
 microphone is opened by `start`, not before. The speaker is the clock of playout: the loop pulls one frame when
 the ring behind the callback runs low. How low grows by one block after an underrun and shrinks again in quiet
 times. A callback that comes ahead of time waits for the loop while the card has sound left; a card whose buffer is
-too shallow for this machine, or too deep, is opened anew; a lazy one (see `depth`) while it still runs. Opening and
+too shallow for this machine, or too deep, is opened anew; a lazy one (`buffer_depth`) while it still runs. Opening and
 closing take a thread of their own (a server that hangs takes for ever); failures, then and later, come through
 `on_error` once. Leaves out echo cancellation and choosing another device.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Scheduler, Timer, device_error
-from p2pcall.device.depth import Depth
+from p2pcall.device.buffer_depth import BufferDepth
 from p2pcall.device.ring import Ring
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -35,9 +35,9 @@ RING_FRAMES = 10
 RESERVE_BLOCKS = 1
 MAX_RESERVE_BLOCKS = 12
 """Blocks left in the speaker's ring when the loop is asked for more: 5 ms for it to answer, up to 60 ms."""
-CALM_S = 10.0
+RESERVE_SHRINK_S = 10.0
 """Without underrun for so long: one block less in reserve."""
-WATCH_S = 1.0
+STALL_CHECK_S = 1.0
 STALLED_S = 4.0
 """No callback for so long: the card is gone or its server hangs."""
 MAX_WAITED_S = 0.2
@@ -83,7 +83,7 @@ class Stream:
         name = f"p2pcall-open-{self._card.direction}"
         threading.Thread(target=self._open, args=(callback,), name=name, daemon=True).start()
         self._seen = (0, self._scheduler.time())
-        self._timer = self._scheduler.call_at(self._scheduler.time() + WATCH_S, self._watch)
+        self._timer = self._scheduler.call_at(self._scheduler.time() + STALL_CHECK_S, self._watch)
 
     def stop(self, *, drain: bool = False) -> None:
         """Closes the card soon, without waiting for it; callbacks may come until then, and mean nothing.
@@ -151,7 +151,7 @@ class Stream:
             hint = "restart the sound server, or take another of `p2pcall devices`"
             self._failed(device_error("device-stalled", f"the {word} {self._card.name} stands still", hint))
             return
-        self._timer = self._scheduler.call_at(now + WATCH_S, self._watch)
+        self._timer = self._scheduler.call_at(now + STALL_CHECK_S, self._watch)
 
 
 class Microphone:
@@ -233,7 +233,7 @@ class Speaker:
         self._reserve_blocks = RESERVE_BLOCKS
         self._seen_underruns = 0
         self._calm_since = 0.0
-        self._depth = Depth(lazy=card.name in _lazy_cards)
+        self._depth = BufferDepth(lazy=card.name in _lazy_cards)
         self._next: Stream | None = None
         """Another stream on the same card, which takes over when it plays."""
         self._warm_at = inf
@@ -360,7 +360,7 @@ class Speaker:
             if self._depth.settled(now):
                 self._reserve_blocks = min(MAX_RESERVE_BLOCKS, self._reserve_blocks + 1)
             self._calm_since = now
-        elif now - self._calm_since > CALM_S and self._reserve_blocks > RESERVE_BLOCKS:
+        elif now - self._calm_since > RESERVE_SHRINK_S and self._reserve_blocks > RESERVE_BLOCKS:
             self._reserve_blocks -= 1
             self._calm_since = now
         wanted = self._depth.change(now, self._stream.latency_s)

@@ -19,7 +19,7 @@ from p2pcall.media.constants import FRAME_BYTES
 if TYPE_CHECKING:
     import av
 
-SILENCE: Final = bytes(FRAME_BYTES)
+SILENT_FRAME: Final = bytes(FRAME_BYTES)
 """One frame of sound: 20 ms, signed 16-bit little-endian mono."""
 NOTHING_YET: Final = b""
 """Given in place of a frame by what has none in time, or worked without making one."""
@@ -46,7 +46,7 @@ Frames = Generator[bytes, None, None]
 OnFrame = Callable[[bytes, float], None]
 """`(pcm, captured)`: one frame, and when its last sample was captured, on the scheduler's clock."""
 OnError = Callable[[P2PCallError], None]
-Note = Callable[[str], None]
+OnNote = Callable[[str], None]
 """Told, in any thread, what people should know and nothing depends on."""
 
 

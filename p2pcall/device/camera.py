@@ -18,11 +18,11 @@ from typing import Any, Final
 import av
 
 from p2pcall.device.base import Device, device_error
-from p2pcall.device.canvas import VIEW
+from p2pcall.device.letterbox import VIEW
 from p2pcall.errors import P2PCallError
 
 SIZE: Final = VIEW
-EARLY: Final = 1 / 3
+CAMERA_EARLY_SHARE: Final = 1 / 3
 """Of the time between two pictures: so much sooner one may come, for cameras are uneven."""
 V4L2_CLASS = Path("/sys/class/video4linux")
 MAX_BAD_FRAMES = 30
@@ -77,7 +77,7 @@ class CaptureSource:
     def _is_due(self) -> bool:
         """Thins out a device that is faster than it was told; a third of a step is left to its jitter."""
         now = self._clock()
-        if now < self._next_at - self._step * EARLY:
+        if now < self._next_at - self._step * CAMERA_EARLY_SHARE:
             return False
         self._next_at = max(now, self._next_at + self._step) if self._next_at else now + self._step
         return True

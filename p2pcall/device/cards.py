@@ -26,7 +26,7 @@ from p2pcall.media.constants import SAMPLE_RATE_HZ
 Direction = Literal["input", "output"]
 WORD = {"input": "microphone", "output": "speaker"}
 OPTION = {"input": "--audio-in", "output": "--audio-out"}
-MAX_LISTED = 6
+MAX_CARDS_NAMED = 6
 """So many names are in a hint; a machine with a sound server may have dozens."""
 MENDS = {
     "linux": "`apt-get install libportaudio2` (Fedora: `dnf install portaudio`), or call with `{option} none`",
@@ -41,7 +41,7 @@ _say_nothing: Any = _ALSA_SAYS(lambda *_: None)
 """For `_hush_alsa`; lives as long as the module, because libasound keeps the pointer."""
 
 
-OPEN_WAIT_S: Final = 5.0
+CARD_OPEN_WAIT_S: Final = 5.0
 """For PortAudio to come to an end with what it does, where a thread waits: cards take a second or two to open."""
 BUSY_WAIT_S: Final = 1.0
 """The same for what the loop waits for. Closing takes some 30 ms."""
@@ -70,7 +70,7 @@ class Card:
     """Its callbacks come before the sound is needed, from a thread that may wait (ALSA's do)."""
 
 
-def load(direction: Direction = "output") -> Any:
+def load_portaudio(direction: Direction = "output") -> Any:
     """The module `sounddevice`; raises P2PCallError when it or PortAudio itself is missing."""
     option = OPTION[direction]
     try:
@@ -117,7 +117,7 @@ def find_card(spec: str, direction: Direction) -> Card:
 
 def _search(spec: str, direction: Direction) -> Card:
     with _exclusive(direction, BUSY_WAIT_S):
-        sd = load(direction)
+        sd = load_portaudio(direction)
         try:
             return _find(sd, spec, direction)
         except P2PCallError:
@@ -165,12 +165,12 @@ def _restart(sd: Any) -> bool:
 def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: Any) -> Any:
     """Opens and starts a stream of the class `make` on `card`; end it by `close_stream`. Raises P2PCallError.
 
-    May block for `OPEN_WAIT_S`, and as long as the sound server likes; None if it is not `wanted` any more by then.
+    May block for `CARD_OPEN_WAIT_S`, and as long as the sound server likes; None if it is not `wanted` any more.
     """
-    sd = load(card.direction)
+    sd = load_portaudio(card.direction)
     stream = None
     try:
-        with _exclusive(card.direction, OPEN_WAIT_S):
+        with _exclusive(card.direction, CARD_OPEN_WAIT_S):
             if not wanted():
                 return None
             numbers = [row["index"] for row in _rows(sd, card.direction) if row["name"] == card.name]
@@ -219,7 +219,7 @@ def _end(sd: Any) -> None:
 
 def list_cards() -> list[Device]:
     """Microphones, then speakers; raises P2PCallError without PortAudio."""
-    sd = load()
+    sd = load_portaudio()
     out = []
     for direction, word in WORD.items():
         try:
@@ -276,7 +276,7 @@ def _no_such(spec: str, rows: list[Any], direction: Direction) -> P2PCallError:
     here = sorted({row["name"] for row in rows})
     if not here:
         return device_error(f"no-{word}", f"{text}, nor any other", _none_at_all(direction).hint)
-    listed = ", ".join(here[:MAX_LISTED]) + (", ..." if len(here) > MAX_LISTED else "")
+    listed = ", ".join(here[:MAX_CARDS_NAMED]) + (", ..." if len(here) > MAX_CARDS_NAMED else "")
     return device_error("no-such-device", text, f"there is {listed}; `p2pcall devices` lists all names")
 
 

@@ -3,7 +3,7 @@
 Rules: a name is a name: FFmpeg sees no protocol, number pattern or option in it. Nothing is sent of a file that was not
 named: lists of other files are refused. What is read as a stream is read once, from its first byte on. The track that
 players take is taken (the default one; a cover is no film) unless a number is given. Time stamps come out as one line
-(`stamps`). Leaves out decoding.
+(`timestamps`). Leaves out decoding.
 """
 
 import shlex
@@ -18,8 +18,8 @@ from av.format import Flags
 from av.stream import Disposition, Stream
 
 from p2pcall.device.base import media_file_error
-from p2pcall.device.source import Media, check_is_file
-from p2pcall.device.stamps import MAX_BROKEN_PAUSE_S, MAX_PAUSE_S, Joins
+from p2pcall.device.source import MediaInput, check_is_file
+from p2pcall.device.timestamps import MAX_BROKEN_PAUSE_S, MAX_PAUSE_S, Joins
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_S
 
@@ -53,7 +53,7 @@ def system_error(error: OSError | av.FFmpegError) -> OSError:
     return error if isinstance(error, OSError) else OSError(str(error))
 
 
-def open_media(media: Media, kind: Kind, fps: int | None = None) -> InputContainer:
+def open_media(media: MediaInput, kind: Kind, fps: int | None = None) -> InputContainer:
     """The opened file or stream, which has a track of `kind`; raises P2PCallError if it has none.
 
     `fps` is the rate of pictures in a format that has no time stamps.
@@ -74,14 +74,14 @@ def open_media(media: Media, kind: Kind, fps: int | None = None) -> InputContain
     try:
         if set(container.format.name.split(",")) & PLAYLISTS:
             raise media_file_error(media.name, "a list of other files", "name the file itself")
-        choose(container, media, kind)
+        choose_track(container, media, kind)
     except P2PCallError:
         container.close()
         raise
     return container
 
 
-def choose(container: InputContainer, media: Media, kind: Kind) -> Any:
+def choose_track(container: InputContainer, media: MediaInput, kind: Kind) -> Any:
     """The track to take: a stream of the library, of `kind`."""
     tracks = [stream for stream in container.streams if stream.type == kind]
     if not tracks:
@@ -155,7 +155,7 @@ def zero_of(container: InputContainer) -> float:
     return (container.start_time or 0) / 1_000_000
 
 
-def loop_length(media: Media, kind: Kind) -> float | None:
+def loop_length(media: MediaInput, kind: Kind) -> float | None:
     """Seconds after which all tracks begin anew in a loop: whole frames of sound; None where it is not known.
 
     P2PCallError as `open_media`.

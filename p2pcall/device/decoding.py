@@ -11,11 +11,11 @@ from typing import cast
 import av
 import numpy as np
 
-from p2pcall.device.base import NOTHING_YET, Frames, Note
-from p2pcall.device.container import choose, open_media, packets, zero_of
-from p2pcall.device.links import links
-from p2pcall.device.source import FRAMES_AT_ONCE, Media
-from p2pcall.device.stamps import MAX_PAUSE_S
+from p2pcall.device.base import NOTHING_YET, Frames, OnNote
+from p2pcall.device.chained import links
+from p2pcall.device.container import choose_track, open_media, packets, zero_of
+from p2pcall.device.source import FRAMES_AT_ONCE, MediaInput
+from p2pcall.device.timestamps import MAX_PAUSE_S
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -29,7 +29,7 @@ WORTH_TELLING_BYTES = 1_000
 """Less is a header between two joined files."""
 
 
-def decoded(media: Media, *, together: bool, note: Note | None) -> Frames:
+def decoded(media: MediaInput, *, together: bool, note: OnNote | None) -> Frames:
     """As `sound_in.decoded_frames`, whatever is in the file."""
     sound, skipped = Sound(), _Skipped(media.name, note)
     for number, link in enumerate(links(media)):
@@ -42,7 +42,7 @@ def decoded(media: Media, *, together: bool, note: Note | None) -> Frames:
             continue
         with container:
             sound.begin(zero_of(container) if together else None)
-            track = choose(container, link, "audio")
+            track = choose_track(container, link, "audio")
             for packet in packets(container, track):
                 try:
                     for frame in packet.decode():
@@ -58,7 +58,7 @@ def decoded(media: Media, *, together: bool, note: Note | None) -> Frames:
 class _Skipped:
     """What could not be decoded: told when it is over, and once more at the end if there was more."""
 
-    def __init__(self, name: str, note: Note | None) -> None:
+    def __init__(self, name: str, note: OnNote | None) -> None:
         self._name, self._note = name, note
         self._total = self._told = 0
         self._open = False

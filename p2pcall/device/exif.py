@@ -8,7 +8,7 @@ EXIF orientation, so it is read here. Leaves out all else that EXIF has. Specs: 
 import struct
 from collections.abc import Iterator
 
-UPRIGHT = 1
+EXIF_UPRIGHT = 1
 _ORIENTATION_TAG = 0x112
 _EXIF = b"Exif\0\0"
 _MAX_ENTRIES = 512
@@ -20,7 +20,7 @@ def orientation(data: bytes) -> int:
         found = _from_tiff(tiff)
         if found is not None:
             return found
-    return UPRIGHT
+    return EXIF_UPRIGHT
 
 
 def _tiffs(data: bytes) -> Iterator[bytes]:
@@ -68,5 +68,5 @@ def _from_tiff(tiff: bytes) -> int | None:
             return None
         tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, at)
         if tag == _ORIENTATION_TAG and kind == 3:
-            return value if 1 <= value <= 8 else UPRIGHT
+            return value if 1 <= value <= 8 else EXIF_UPRIGHT
     return None

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from p2pcall.device import files, names, prefetch, sound_in
 from p2pcall.device.base import (
-    SILENCE,
+    SILENT_FRAME,
     AudioSink,
     AudioSource,
     Device,
-    Note,
+    OnNote,
     PictureOut,
     Scheduler,
     VideoSource,
@@ -32,7 +32,7 @@ from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
-from p2pcall.device.source import Media
+from p2pcall.device.source import MediaInput
 from p2pcall.device.streams import (
     MakeWriter,
     StreamWriter,
@@ -48,7 +48,7 @@ from p2pcall.media.constants import VIDEO_FPS
 if TYPE_CHECKING:
     from p2pcall.device.video_in import Timed
 
-STDIN = "standard input"
+STDIN_NAME = "standard input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Inputs:
     """The rate of pictures that bear no times."""
     clock: MediaClock | None = None
     """Sound and picture are of one file, and keep together."""
-    note: Note | None = None
+    note: OnNote | None = None
 
 
 DEFAULTS = Inputs()
@@ -91,7 +91,7 @@ def open_audio_source(
         case "tone":
             return files.PacedSource(files.tone_frames, ticker)
         case "silence" | "none":
-            return files.PacedSource(lambda: repeat(SILENCE), ticker)
+            return files.PacedSource(lambda: repeat(SILENT_FRAME), ticker)
         case "song":
             from p2pcall.device.drawn.song import song_pcm
 
@@ -99,7 +99,7 @@ def open_audio_source(
             return files.PacedSource(lambda: cycle(sung), ticker)
         case "-":
             fd = _fd(stdin)
-            return _stream_source(FdReader(lambda: fd), STDIN, ticker, inputs)
+            return _stream_source(FdReader(lambda: fd), STDIN_NAME, ticker, inputs)
     found = sound_meaning(spec, "input")
     if found.kind == "stream":
         return _stream_source(reader_of(spec, inputs.note), spec, ticker, inputs)
@@ -107,7 +107,7 @@ def open_audio_source(
         from p2pcall.device.audio import Microphone
 
         return Microphone(found.card, scheduler)
-    media = Media(spec, track=inputs.audio_track)
+    media = MediaInput(spec, track=inputs.audio_track)
     sound_in.check_sound(media)
     read = sound_in.repeated if inputs.loop else sound_in.decoded_frames
     frames = partial(read, media, together=inputs.clock is not None, note=inputs.note)
@@ -179,13 +179,13 @@ def open_video_source(
     match spec:
         case "-":
             fd = _fd(stdin)
-            return _stream_video(FdReader(lambda: fd), STDIN, inputs, fps)
+            return _stream_video(FdReader(lambda: fd), STDIN_NAME, inputs, fps)
         case "test" | "person":
             from p2pcall.device.drawn import HEIGHT, WIDTH
-            from p2pcall.device.drawn.person import Person
+            from p2pcall.device.drawn.person import DrawnPerson
             from p2pcall.device.drawn.testcard import TestCard
 
-            draw = (TestCard() if spec == "test" else Person()).draw
+            draw = (TestCard() if spec == "test" else DrawnPerson()).draw
             return video_in.PacedVideo(
                 lambda: video_in.generated(draw, fps), (WIDTH, HEIGHT), fps, endless=True
             )
@@ -197,7 +197,7 @@ def open_video_source(
         return camera.open_camera(spec.removeprefix("camera:"), fps)
     if names.of_picture(spec).kind == "stream":
         return _stream_video(reader_of(spec, inputs.note), spec, inputs, fps)
-    media = Media(spec, track=inputs.video_track)
+    media = MediaInput(spec, track=inputs.video_track)
     size, still = video_in.check_pictures(media)
     clock = inputs.clock
 
@@ -239,10 +239,10 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile 
 
 
 def _streamed(make: MakeWriter, what: str) -> PictureOut:
-    from p2pcall.device.canvas import VIEW, Canvas
+    from p2pcall.device.letterbox import VIEW, Letterbox
     from p2pcall.device.y4m import StreamedY4m
 
-    return StreamedY4m(make, VIEW, Canvas(*VIEW).fit, what)
+    return StreamedY4m(make, VIEW, Letterbox(*VIEW).fit, what)
 
 
 def list_devices() -> list[Device]:

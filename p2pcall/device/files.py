@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
-from p2pcall.device.base import NOTHING_YET, SILENCE, OnError, OnFrame
+from p2pcall.device.base import NOTHING_YET, SILENT_FRAME, OnError, OnFrame
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import write_error
@@ -93,7 +93,7 @@ class PacedSource:
             self._clock.tell(self._given * FRAME_S, due - FRAME_S)
         self._given += bool(pcm)
         if self._on_frame is not None:
-            self._on_frame(pcm or SILENCE, due)
+            self._on_frame(pcm or SILENT_FRAME, due)
         if failure is not None and self.on_error is not None:
             self.on_error(failure)
         elif pcm is None and not self._ended:

@@ -19,7 +19,7 @@ from pathlib import Path
 from p2pcall.errors import ExitCode, P2PCallError
 
 PART = ".part"
-MODE = 0o600
+OUTFILE_MODE = 0o600
 HEADER_BYTES = 44
 """A WAV file without a sample in it has as much: nothing was said."""
 
@@ -106,7 +106,7 @@ class OutFile:
                 continue
             part = Path(f"{name}{PART}")
             try:
-                fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+                fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OUTFILE_MODE)
             except FileExistsError:
                 continue
             with suppress(OSError):  # a file system without locks

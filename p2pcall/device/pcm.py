@@ -8,12 +8,12 @@ import numpy as np
 
 from p2pcall.device.base import Frames
 from p2pcall.device.decoding import Sound
-from p2pcall.device.pipes import Peeked
+from p2pcall.device.pipes import PeekedReader
 from p2pcall.device.raw import SAMPLES, RawFormat
 from p2pcall.media.constants import FRAME_S, SAMPLE_RATE_HZ
 
 
-def frames_of(reader: Peeked, form: RawFormat) -> Frames:
+def frames_of(reader: PeekedReader, form: RawFormat) -> Frames:
     """Frames of ours, of all that `reader` gives."""
     fmt, dtype = SAMPLES[form.samples]
     one = np.dtype(dtype).itemsize * form.channels

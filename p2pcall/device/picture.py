@@ -16,7 +16,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from p2pcall.device.canvas import VIEW, fit_within, plane_pixels
+from p2pcall.device.letterbox import VIEW, fit_within, plane_pixels
 
 MOST: Final = VIEW
 """Where the sizes that are sent end; larger pictures are made smaller once, here."""
@@ -78,7 +78,7 @@ def is_hdr(frame: av.VideoFrame) -> str | None:
     return HDR_CURVES.get(int(frame.color_trc))
 
 
-class Developer:
+class PictureConverter:
     """Makes pictures of one source fit to be sent; keeps swscale's context between them."""
 
     def __init__(self) -> None:

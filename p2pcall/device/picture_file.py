@@ -14,8 +14,8 @@ from typing import Protocol
 import av
 
 from p2pcall.device.base import OnError
-from p2pcall.device.canvas import VIEW, Canvas
 from p2pcall.device.container import system_error
+from p2pcall.device.letterbox import VIEW, Letterbox
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pipes import write_error
 from p2pcall.errors import P2PCallError
@@ -44,7 +44,7 @@ class PictureFile:
     def __init__(
         self,
         file: OutFile,
-        make: Callable[[OutFile, Canvas], PictureWriter],
+        make: Callable[[OutFile, Letterbox], PictureWriter],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Makes nothing yet: `make` is called with the first picture. The file's time begins with `start`."""
@@ -52,7 +52,7 @@ class PictureFile:
         self._file, self._make, self._clock = file, make, clock
         self._lock = threading.Lock()
         self._closed = False
-        self._canvas: Canvas | None = None
+        self._canvas: Letterbox | None = None
         self._writer: PictureWriter | None = None
         self._began = clock()
 
@@ -65,7 +65,7 @@ class PictureFile:
                 return
             try:
                 if self._canvas is None or self._writer is None:
-                    self._canvas = Canvas.like(frame)
+                    self._canvas = Letterbox.like(frame)
                     self._writer = self._make(self._file, self._canvas)
                 if not self._writer.behind:  # else a slow reader: the next picture may find room
                     at = self._clock() - self._began

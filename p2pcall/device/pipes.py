@@ -100,7 +100,7 @@ class FdReader:
             self._fd = -1
 
 
-class Peeked:
+class PeekedReader:
     """A reader whose beginning can be looked at first."""
 
     def __init__(self, reader: FdReader) -> None:

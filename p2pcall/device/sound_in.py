@@ -8,12 +8,12 @@ looks whether there is sound in a file (`check_sound`): before anybody is rung. 
 import wave
 from collections.abc import Iterator
 
-from p2pcall.device.base import SILENCE, Frames, Note, media_file_error
-from p2pcall.device.source import FRAMES_AT_ONCE, Media
+from p2pcall.device.base import SILENT_FRAME, Frames, OnNote, media_file_error
+from p2pcall.device.source import FRAMES_AT_ONCE, MediaInput
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 
-def decoded_frames(media: Media, *, together: bool = False, note: Note | None = None) -> Frames:
+def decoded_frames(media: MediaInput, *, together: bool = False, note: OnNote | None = None) -> Frames:
     """The sound as whole frames, the last one filled up with silence; `NOTHING_YET` in between.
 
     `together`: it keeps its place in time, with the picture of the same file. `note` is told what was left out.
@@ -28,7 +28,7 @@ def decoded_frames(media: Media, *, together: bool = False, note: Note | None = 
     yield from decoded(media, together=together, note=note)
 
 
-def _plain(media: Media) -> Iterator[bytes] | None:
+def _plain(media: MediaInput) -> Iterator[bytes] | None:
     """The frames of a WAV whose sound is as ours is: there is nothing to decode. None for all else.
 
     The library takes 50 ms to open it, for it looks whether such sound is something else in disguise.
@@ -52,7 +52,7 @@ def _read(sound: wave.Wave_read) -> Iterator[bytes]:
                 yield pcm[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
 
 
-def check_sound(media: Media) -> None:
+def check_sound(media: MediaInput) -> None:
     """Raises P2PCallError unless there is sound that can be decoded."""
     for frame in decoded_frames(media):
         if frame:
@@ -60,7 +60,7 @@ def check_sound(media: Media) -> None:
     raise media_file_error(media.name, "there is no sound in it that can be decoded")
 
 
-def repeated(media: Media, *, together: bool = False, note: Note | None = None) -> Frames:
+def repeated(media: MediaInput, *, together: bool = False, note: OnNote | None = None) -> Frames:
     """The sound over and over; ends if the file has become empty.
 
     `together`: each time as long as sound and picture of the file are, so that they begin anew at once.
@@ -76,10 +76,10 @@ def repeated(media: Media, *, together: bool = False, note: Note | None = None) 
         if not count:
             return
         for _ in range(count, frames or 0):
-            yield SILENCE
+            yield SILENT_FRAME
 
 
-def _frames_of_all(media: Media) -> int | None:
+def _frames_of_all(media: MediaInput) -> int | None:
     """How long sound and picture of the file are together; None where it is not known."""
     from p2pcall.device.container import loop_length
 

@@ -18,7 +18,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class MediaInput:
     """Something to read sound or picture from: a file by its path, or a stream that `reader` gives."""
 
     name: str

@@ -14,18 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from p2pcall.device.base import Frames, Note, media_file_error
-from p2pcall.device.pipes import FdReader, FdWriter, Peeked
+from p2pcall.device.base import Frames, OnNote, media_file_error
+from p2pcall.device.pipes import FdReader, FdWriter, PeekedReader
 from p2pcall.device.raw import RawFormat
 from p2pcall.device.sound_in import decoded_frames
-from p2pcall.device.source import Media
+from p2pcall.device.source import MediaInput
 from p2pcall.media.constants import FRAME_BYTES
 
 TS_BYTES = 188
 """A packet of an MPEG transport stream."""
 MPEG_LOOK_BYTES = 2_400
 """Room for the longest frame of MPEG audio and the header of the next."""
-WRITE_QUEUE_FRAMES = 25
+SOUND_QUEUE_FRAMES = 25
 """Half a second of output that a reader may be behind before frames are dropped."""
 OWN_FD = re.compile(r"(?:/dev/fd|/proc/self/fd)/(\d+)")
 STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
@@ -42,7 +42,7 @@ def is_stream(path: str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
-def reader_of(path: str, note: Note | None = None) -> FdReader:
+def reader_of(path: str, note: OnNote | None = None) -> FdReader:
     """The stream at `path`, opened when it is first read; `note` is told if nothing comes."""
 
     def waiting() -> None:
@@ -83,14 +83,14 @@ def stream_frames(
     name: str,
     form: RawFormat | None = None,
     track: int | None = None,
-    note: Note | None = None,
+    note: OnNote | None = None,
 ) -> Frames:
     """The sound of a stream as whole frames, the last one filled up with silence. P2PCallError for what is none."""
-    peeked = Peeked(reader)
+    peeked = PeekedReader(reader)
     try:
         if form is None and is_container(peeked):
             heard = False
-            for frame in decoded_frames(Media(name, peeked, track, peeked.peek(4)), note=note):
+            for frame in decoded_frames(MediaInput(name, peeked, track, peeked.peek(4)), note=note):
                 heard = heard or bool(frame)
                 yield frame
             if not heard:
@@ -104,7 +104,7 @@ def stream_frames(
         reader.release()
 
 
-def _raw(reader: Peeked, form: RawFormat) -> Frames:
+def _raw(reader: PeekedReader, form: RawFormat) -> Frames:
     if form == RawFormat():
         while pcm := reader.exactly(FRAME_BYTES):
             yield pcm.ljust(FRAME_BYTES, b"\0")
@@ -114,7 +114,7 @@ def _raw(reader: Peeked, form: RawFormat) -> Frames:
     yield from frames_of(reader, form)
 
 
-def is_container(peeked: Peeked) -> bool:
+def is_container(peeked: PeekedReader) -> bool:
     """Whether a stream begins as a media file does; looks no further than it must."""
     head = peeked.peek(1)
     if head == b"\xff":
@@ -126,10 +126,10 @@ def is_container(peeked: Peeked) -> bool:
         return False
     head = peeked.peek(12)
     riff = head[:4] in (b"RIFF", b"RF64") and head[8:] in (b"WAVE", b"AVI ")
-    return head.startswith(MARKS) or head[4:8] in QUICKTIME or riff
+    return head.startswith(CONTAINER_MAGIC) or head[4:8] in QUICKTIME or riff
 
 
-MARKS: Final = (
+CONTAINER_MAGIC: Final = (
     *(b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"ID3", b"FORM", b"caff\0\1", b".snd\0\0", b"#!AMR", b"FLV\1"),
     *(b"riff\x2e\x91\xcf\x11", b"wvpk", b"0&\xb2u\x8ef\xcf\x11", b"\0\0\1\xba"),
 )
@@ -184,7 +184,7 @@ class StreamWriter:
         if self._failure is not None:
             raise self._failure
         if self._writer is None:
-            self._writer = self._make(WRITE_QUEUE_FRAMES, self._failed)
+            self._writer = self._make(SOUND_QUEUE_FRAMES, self._failed)
         self._writer.put(pcm if self._convert is None else self._convert(pcm))
 
     def close(self) -> None:

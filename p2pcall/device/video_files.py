@@ -12,8 +12,8 @@ from av.container import OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from p2pcall.device.canvas import Canvas
 from p2pcall.device.container import file_url
+from p2pcall.device.letterbox import Letterbox
 from p2pcall.device.names import FORMATS
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.streamfile import StreamFile
@@ -35,7 +35,7 @@ CRASH_OPTIONS = {".mkv": _CLUSTERS, ".webm": _CLUSTERS, ".mp4": _FRAGMENTS, ".mo
 class FilmWriter:
     """A film in a file or a pipe: H.264 where FFmpeg has it, VP8 for .webm."""
 
-    def __init__(self, file: OutFile, canvas: Canvas) -> None:
+    def __init__(self, file: OutFile, canvas: Letterbox) -> None:
         """Begins it. OSError, FFmpegError or P2PCallError if it cannot be."""
         self._container: OutputContainer | None = None
         self._to: StreamFile | None = None
@@ -76,7 +76,7 @@ class FilmWriter:
         if self._container is not None:
             self._container.mux(self._stream.encode(picture))
 
-    def _open(self, file: OutFile, canvas: Canvas) -> tuple[OutputContainer, VideoStream]:
+    def _open(self, file: OutFile, canvas: Letterbox) -> tuple[OutputContainer, VideoStream]:
         suffix = file.path.suffix.lower()
         options = {"flush_packets": "1", **CRASH_OPTIONS.get(suffix, {})}
         self._to = None if file.is_plain else StreamFile(str(file.path))

@@ -1,9 +1,9 @@
 """Pictures from files, streams and generators.
 
 Rules: a source gives a picture when it is due on its own time line, at most `fps` a second; what is overdue is left
-out, but never the first one. Pictures come upright and ready to be sent (`picture`), at times that move on (`stamps`).
-The picture of a file whose sound is sent too keeps to the sound's clock. Leaves out sound, y4m (`y4m`), cameras
-(`camera`).
+out, but never the first one. Pictures come upright and ready to be sent (`picture`), at times that move on
+(`timestamps`). The picture of a file whose sound is sent too keeps to the sound's clock. Leaves out sound, y4m
+(`y4m`), cameras (`camera`).
 """
 
 import itertools
@@ -15,20 +15,20 @@ from functools import partial
 import av
 import numpy as np
 
-from p2pcall.device.base import Note, media_file_error
-from p2pcall.device.canvas import VIEW
-from p2pcall.device.container import choose, loop_length, open_media, packets, zero_of
+from p2pcall.device.base import OnNote, media_file_error
+from p2pcall.device.container import choose_track, loop_length, open_media, packets, zero_of
 from p2pcall.device.exif import orientation
+from p2pcall.device.letterbox import VIEW
 from p2pcall.device.pace import MediaClock, Pacer
-from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, Developer, Turn, is_hdr, turn_of
-from p2pcall.device.pipes import FdReader, Peeked
-from p2pcall.device.source import Media
-from p2pcall.device.stamps import Stamps
+from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, PictureConverter, Turn, is_hdr, turn_of
+from p2pcall.device.pipes import FdReader, PeekedReader
+from p2pcall.device.source import MediaInput
+from p2pcall.device.timestamps import Timestamps
 from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
 
 STILL_FPS = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
-EARLY = 0.1
+STAMP_EARLY_SHARE = 0.1
 """Of the time between two pictures: so much sooner one may be, for stamps of a file of the same rate are rounded."""
 LATE_S = 0.05
 """A picture of a file that is later than this is left out,"""
@@ -73,7 +73,7 @@ class PacedVideo:
             first = self._next_at is None
             if self._pacer.closed:
                 break
-            if self._next_at is not None and at < self._next_at - self._step * EARLY:
+            if self._next_at is not None and at < self._next_at - self._step * STAMP_EARLY_SHARE:
                 continue
             late = self._pacer.wait_for(at)
             if late is None:
@@ -105,7 +105,7 @@ class StreamVideo:
         reader: FdReader,
         name: str,
         track: int | None,
-        pictures: Callable[[Media], Iterator[Timed]],
+        pictures: Callable[[MediaInput], Iterator[Timed]],
         fps: int,
     ) -> None:
         """`pictures` makes pictures of a container, of which `track` is taken."""
@@ -141,10 +141,10 @@ class StreamVideo:
         return frame
 
     def _begin(self) -> "Y4mVideo | PacedVideo":
-        peeked = Peeked(self._reader)
+        peeked = PeekedReader(self._reader)
         if peeked.peek(len(Y4M_MARK)) in (Y4M_MARK, b""):
             return Y4mVideo(peeked, self._name)
-        media = Media(self._name, peeked, self._track)
+        media = MediaInput(self._name, peeked, self._track)
         return PacedVideo(lambda: self._pictures(media), self.size, self._fps)
 
     def close(self) -> None:
@@ -168,7 +168,7 @@ def _drawn(draw: Callable[[int], np.ndarray], n: int) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(draw(n), format="rgb24")
 
 
-def check_pictures(media: Media) -> tuple[tuple[int, int], bool]:
+def check_pictures(media: MediaInput) -> tuple[tuple[int, int], bool]:
     """Width and height as they are shown, and whether there is but one. P2PCallError unless one can be decoded."""
     pictures = [picture for _, picture in itertools.islice(file_pictures(media), 2)]
     if not pictures:
@@ -178,12 +178,12 @@ def check_pictures(media: Media) -> tuple[tuple[int, int], bool]:
 
 
 def file_pictures(
-    media: Media,
+    media: MediaInput,
     *,
     fps: int | None = None,
     together: bool = False,
     skip: float = 0.0,
-    note: Note | None = None,
+    note: OnNote | None = None,
 ) -> Iterator[Timed]:
     """The pictures of a file or stream once; times begin with 0 and always move on.
 
@@ -192,15 +192,15 @@ def file_pictures(
     """
     container = open_media(media, "video", fps)
     with container:
-        track = choose(container, media, "video")
+        track = choose_track(container, media, "video")
         track.codec_context.thread_type = "AUTO"
         rate = fps or float(track.average_rate or UNSTAMPED_FPS)
         zero = zero_of(container) if together else None
-        stamps = Stamps(1 / rate, zero, begin=skip)
+        stamps = Timestamps(1 / rate, zero, begin=skip)
         if zero is not None and skip > WORTH_SKIPPING_S:
             with suppress(av.FFmpegError):  # what cannot be skipped is decoded
                 container.seek(round((zero + skip) * 1_000_000))
-        developer, told, turn = Developer(), note is None, UPRIGHT
+        developer, told, turn = PictureConverter(), note is None, UPRIGHT
         for packet in packets(container, track):
             try:
                 frames = packet.decode()
@@ -225,13 +225,13 @@ def _may_have_exif(codec: str) -> bool:
 
 
 def repeated_pictures(
-    media: Media,
+    media: MediaInput,
     loop: bool,
     *,
     fps: int | None = None,
     together: bool = False,
     skip: float = 0.0,
-    note: Note | None = None,
+    note: OnNote | None = None,
 ) -> Iterator[Timed]:
     """The pictures of a file; over and over with `loop`; a file of one picture is repeated in any case.
 

@@ -17,25 +17,25 @@ import numpy as np
 from av.video.reformatter import ColorRange
 
 from p2pcall.device.base import OnError, media_file_error
-from p2pcall.device.canvas import BLACK_LUMA, NO_COLOUR, VIEW, Canvas, plane_pixels
+from p2pcall.device.letterbox import BLACK_LUMA, NO_COLOUR, VIEW, Letterbox, plane_pixels
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
-from p2pcall.device.picture import Developer
-from p2pcall.device.pipes import STDOUT, FdWriter, Peeked, write_error
+from p2pcall.device.picture import PictureConverter
+from p2pcall.device.pipes import STDOUT, FdWriter, PeekedReader, write_error
 from p2pcall.device.streams import MakeWriter
 from p2pcall.media.constants import MAX_FPS, VIDEO_FPS
 
 Y4M_MARK = b"YUV4MPEG2"
-MAX_LINE_BYTES = 256
-MAX_SIDE = 4_096
+Y4M_HEADER_MAX_BYTES = 256
+Y4M_MAX_SIDE = 4_096
 MIN_FPS: Final = Fraction(1, 60)
 """Slower or faster is no film but a broken header."""
-WRITE_QUEUE_FRAMES = 1
+PICTURE_QUEUE_FRAMES = 1
 OUTPUT_FPS: Final = VIDEO_FPS
-FRAME = b"FRAME\n"
+Y4M_FRAME_MARK = b"FRAME\n"
 MOST_REPEATS = 2 * OUTPUT_FPS
 """Of one picture in a file: written at one go, 14 MB at most."""
-FORMATS = {
+COLOUR_SPACES = {
     "420": ("yuv420p", 2, 2),
     "422": ("yuv422p", 2, 1),
     "444": ("yuv444p", 1, 1),
@@ -53,7 +53,7 @@ class Header:
             raise ValueError("no YUV4MPEG2 stream")
         values = {field[0]: field[1:] for field in fields[1:]}
         self.width, self.height = int(values.get("W", "0")), int(values.get("H", "0"))
-        if not (0 < self.width <= MAX_SIDE and 0 < self.height <= MAX_SIDE):
+        if not (0 < self.width <= Y4M_MAX_SIDE and 0 < self.height <= Y4M_MAX_SIDE):
             raise ValueError(f"a picture of {self.width}x{self.height}")
         above, _, below = values.get("F", "15:1").partition(":")
         self.fps = Fraction(int(above), int(below or "1")) if int(below or "1") else Fraction(0)
@@ -61,9 +61,11 @@ class Header:
             raise ValueError("no rate")
         colours = values.get("C", "420jpeg")
         name = "mono" if colours == "mono" else colours[:3]
-        if name not in FORMATS or (name != "mono" and colours[3:] not in ("", "jpeg", "paldv", "mpeg2")):
+        if name not in COLOUR_SPACES or (
+            name != "mono" and colours[3:] not in ("", "jpeg", "paldv", "mpeg2")
+        ):
             raise ValueError(f"colours {colours}")
-        self.format, across, down = FORMATS[name]
+        self.format, across, down = COLOUR_SPACES[name]
         self.full_range = "XCOLORRANGE=FULL" in fields
         wide, _, high = values.get("A", "0:0").partition(":")
         shape = int(wide), int(high or "0")
@@ -108,12 +110,12 @@ class Y4mVideo:
     size = VIEW
     endless = False
 
-    def __init__(self, reader: Peeked, name: str = "standard input") -> None:
+    def __init__(self, reader: PeekedReader, name: str = "standard input") -> None:
         self._reader, self._name = reader, name
         self._pacer = Pacer()
         self._header: Header | None = None
         self._count = 0
-        self._developer = Developer()
+        self._developer = PictureConverter()
 
     def read(self) -> av.VideoFrame | None:
         """The next picture when it is due; None at the end. Raises P2PCallError for what is no y4m."""
@@ -148,7 +150,7 @@ class Y4mVideo:
             if byte == b"\n":
                 return bytes(line)
             line += byte
-            if len(line) > MAX_LINE_BYTES:
+            if len(line) > Y4M_HEADER_MAX_BYTES:
                 raise ValueError("no YUV4MPEG2 stream")
         return b""
 
@@ -183,9 +185,9 @@ class StreamedY4m:
         if self._failure is not None:
             self._tell(self._failure)
             return
-        data = FRAME + frame_bytes(self._fit(frame))
+        data = Y4M_FRAME_MARK + frame_bytes(self._fit(frame))
         if self._writer is None:
-            self._writer = self._make(WRITE_QUEUE_FRAMES, self._failed)
+            self._writer = self._make(PICTURE_QUEUE_FRAMES, self._failed)
             data = header(self._size) + data
         self._writer.put(data)
 
@@ -214,10 +216,10 @@ class Y4mWriter:
 
     behind = False
 
-    def __init__(self, file: OutFile, canvas: Canvas) -> None:
+    def __init__(self, file: OutFile, canvas: Letterbox) -> None:
         """Begins the file, black until the first picture."""
         self._out = io.FileIO(file.begin(), "w")
-        self._last = FRAME + _black(canvas.width, canvas.height)
+        self._last = Y4M_FRAME_MARK + _black(canvas.width, canvas.height)
         self._count = 0
         try:
             self._all(header((canvas.width, canvas.height)))
@@ -227,7 +229,7 @@ class Y4mWriter:
 
     def write(self, picture: av.VideoFrame, at: float) -> None:
         self._fill(at)
-        self._last = FRAME + frame_bytes(picture)
+        self._last = Y4M_FRAME_MARK + frame_bytes(picture)
 
     def close(self, at: float) -> None:
         with self._out:

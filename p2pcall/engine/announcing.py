@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2pcall import events
 from p2pcall.engine.settings import Announce
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 
 if TYPE_CHECKING:
     from p2pcall.net.discovery import Announcer
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 class Announcing:
     """Announces from `start` to `stop`, unless it is not wanted."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, agent: UserAgent) -> None:
+        self._agent = agent
         self._announcer: Announcer | None = None
         self._told_name = ""
         """Under which name others find us, as the user knows."""
 
     def start(self) -> None:
         """Begin; it goes on by itself."""
-        station, settings = self._station, self._station.settings
+        agent, settings = self._agent, self._agent.settings
         if settings.announce is Announce.OFF:
             return
         from p2pcall.net.discovery import Announcer
@@ -33,14 +33,14 @@ class Announcing:
         self._told_name = announced_name(instance_label(settings.name))
         announcer = self._announcer = Announcer(
             settings.name,
-            station.node.driver.port,
-            station.env.entropy,
+            agent.node.driver.port,
+            agent.env.entropy,
             bound=settings.bind,
             on_change=self._announced,
         )
         if announcer.name != settings.name:
             text = f"the name is too long for the network: others find you as {announcer.name}"
-            station.ui.emit(events.Warning("name-changed", text))
+            agent.ui.emit(events.Warning("name-changed", text))
         announcer.start()
 
     async def stop(self) -> None:
@@ -52,8 +52,8 @@ class Announcing:
         from p2pcall.net.discovery import AnnounceState
 
         if announcer.problem is not None:
-            self._station.ui.emit(events.Warning(announcer.problem.slug, announcer.problem.text))
+            self._agent.ui.emit(events.Warning(announcer.problem.slug, announcer.problem.text))
         elif announcer.state is AnnounceState.ANNOUNCED and announcer.name != self._told_name:
             self._told_name = announcer.name
             text = f"somebody here has that name already: others find you as {announcer.name}"
-            self._station.ui.emit(events.Warning("name-taken", text))
+            self._agent.ui.emit(events.Warning("name-taken", text))

@@ -10,15 +10,15 @@ from struct import Struct
 from typing import Final
 
 from p2pcall.codec.opus import OpusDecoder, OpusEncoder
+from p2pcall.device.base import SILENT_FRAME
 from p2pcall.media import constants as media
-from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Output, Play, Silence
+from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, PlayoutAction, Silence
 from p2pcall.media.packets import parse_audio
 from p2pcall.media.pauses import Pauses
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
 from p2pcall.media.stretch import merge
 
-SILENT_FRAME = bytes(media.FRAME_BYTES)
 LOUDNESS_SAMPLES: Final = media.FRAME_SAMPLES // media.MERGE_SEARCH_STEP
 _EVERY_FOURTH: Final = Struct("<" + f"h{2 * (media.MERGE_SEARCH_STEP - 1)}x" * LOUDNESS_SAMPLES)
 """Samples enough to tell how loud a frame is. (numpy takes all of them in 80 µs where its code is in no cache, as it is
@@ -114,7 +114,7 @@ class AudioReceive:
         self._pauses.played(_rms(pcm))
         return pcm
 
-    def _render(self, step: Output) -> bytes:
+    def _render(self, step: PlayoutAction) -> bytes:
         match step:
             case Play():
                 self._played(step.capture_ms)

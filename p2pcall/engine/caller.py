@@ -13,21 +13,29 @@ from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pcall import events
-from p2pcall.engine.keeping import ask_to_keep
-from p2pcall.engine.locate import Found, locate
-from p2pcall.engine.node import Line, Told
+from p2pcall.engine.key_pinning import ask_to_keep
+from p2pcall.engine.locate import Location, locate
+from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import REFUSALS, Outcome
-from p2pcall.engine.people import Who, own_key
-from p2pcall.engine.station import Station
 from p2pcall.engine.talk import talk
+from p2pcall.engine.trust import PeerIdentity, own_key
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import Address, Target, format_address
+from p2pcall.net.address import Target, format_address
 from p2pcall.net.udp import leads_here
 from p2pcall.proto.call.table import glare_winner
-from p2pcall.proto.events import Accepted, Ended, HandshakeDone, HandshakeFailed, Incoming, RemoteRinging
+from p2pcall.proto.events import (
+    Accepted,
+    CallEnded,
+    HandshakeDone,
+    HandshakeFailed,
+    IncomingCall,
+    RemoteRinging,
+)
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
 from p2pcall.store.identity import fingerprint
+from p2pcall.types import Address, Reach
 
 if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
@@ -49,9 +57,9 @@ Look = Callable[[], "Coroutine[Any, Any, Devices]"]
 class Caller:
     """One outgoing call, from the target's name to the end."""
 
-    def __init__(self, station: Station, look: Look, where: Target, target: str) -> None:
+    def __init__(self, agent: UserAgent, look: Look, where: Target, target: str) -> None:
         """`look` finds the devices, which are closed by the call or at its end. `target` is `where` as it was typed."""
-        self._station, self._look, self._where, self._target = station, look, where, target
+        self._agent, self._look, self._where, self._target = agent, look, where, target
         self._looking: asyncio.Task[Devices] | None = None
         self._devices: Devices | None = None
         self._up_at: float | None = None
@@ -60,16 +68,16 @@ class Caller:
         """For how long a line waited for the devices."""
         self._untold: events.Dialling | None = None
         """Told when the devices are there: what is wrong with them comes first, though a knock has gone out."""
-        self._node, self._settings = station.node, station.settings
+        self._node, self._settings = agent.node, agent.settings
         self._loop = asyncio.get_running_loop()
-        self._found = Found([], None, None)
-        self._who: Who | None = None
-        self._rivals: list[tuple[Line, Incoming]] = []
+        self._found = Location([], None, None)
+        self._who: PeerIdentity | None = None
+        self._rivals: list[tuple[PeerConnection, IncomingCall]] = []
         self._refused: dict[Address, int] = {}
-        self._line: Line | None = None
-        self._doubted: Line | None = None
+        self._line: PeerConnection | None = None
+        self._doubted: PeerConnection | None = None
         """That nobody is there has been said of this one; how often it is said changes nothing."""
-        self._heard: dict[asyncio.Task[None], Line] = {}
+        self._heard: dict[asyncio.Task[None], PeerConnection] = {}
         """Rivals that have not called yet, by who waits for it."""
 
     async def run(self) -> Outcome:
@@ -89,11 +97,11 @@ class Caller:
         """Nobody was found: P2PCallError for what is wrong on this side, which comes first wherever both are."""
         self._prepare()
         assert self._looking is not None
-        await self._station.unless_interrupted(self._looking)
+        await self._agent.unless_interrupted(self._looking)
 
     async def _call(self) -> Outcome:
-        station = self._station
-        self._found = await station.unless_interrupted(locate(station, self._where))
+        agent = self._agent
+        self._found = await agent.unless_interrupted(locate(agent, self._where))
         self._leave_out_oneself()
         self._leave_out_families()
         expected = self._found.expected_key
@@ -102,37 +110,37 @@ class Caller:
         started_at = self._node.now()
         line = self._dial()
         self._untold = events.Dialling(self._target, format_address(self._found.addresses[0]))
-        station.interrupts.tell(lambda what: self._tell("interrupted" if what == "signal" else what))
+        agent.interrupts.tell(lambda what: self._tell("interrupted" if what == "signal" else what))
         ring_timer = self._loop.call_later(self._settings.ring_timeout_s, self._tell, "no-answer")
         try:
             answered = await self._until_answered(line)
         finally:
             self._tell_dialling()
             ring_timer.cancel()
-            station.interrupts.take = None
+            agent.interrupts.take = None
             self._forget_rivals()
         if isinstance(answered, Outcome):
             if self._who is not None:
                 answered = replace(answered, name=self._who.name, fingerprint=self._who.fingerprint)
-            station.tell_end(answered)
+            agent.tell_end(answered)
             return answered
         line, remote_video = answered
         assert self._who is not None
         assert self._devices is not None
         setup_ms = (self._node.now() - started_at - self._own_s) * 1000
         if self._found.name is not None:
-            await station.pin(self._who.name, line.peer.remote_static, host=self._found.host)
+            await agent.pin(self._who.name, line.peer.remote_static, host=self._found.host)
         outcome = await talk(
-            station, line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
+            agent, line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
         )
-        await ask_to_keep(station, self._who, line.peer.remote_static, outcome)
+        await ask_to_keep(agent, self._who, line.peer.remote_static, outcome)
         return outcome
 
     def _known(self) -> list[bytes]:
         """Who may be there, if it is not known who is."""
-        return list(self._station.people.let_in())
+        return list(self._agent.trust.let_in())
 
-    def _dial(self) -> Line:
+    def _dial(self) -> PeerConnection:
         """Knock. What had been ready before is told now."""
         expected = self._found.expected_key
         known = self._known() if expected is None else []
@@ -158,7 +166,7 @@ class Caller:
             looking.exception()  # it is raised where "ready" is heard, if that still matters
             self._tell("ready")
 
-    def _ready(self, line: Line) -> Line:
+    def _ready(self, line: PeerConnection) -> PeerConnection:
         """Ring by this line, or begin with a new one if it has waited for too long. P2PCallError without a device."""
         assert self._looking is not None
         try:
@@ -183,7 +191,7 @@ class Caller:
     def _tell_dialling(self) -> None:
         event, self._untold = self._untold, None
         if event is not None:
-            self._station.ui.emit(event)
+            self._agent.ui.emit(event)
 
     def _let_go(self) -> None:
         """The devices are closed; a look at them that still goes on is left alone."""
@@ -212,46 +220,46 @@ class Caller:
             )
         self._found = replace(found, addresses=others)
 
-    async def _until_answered(self, line: Line) -> tuple[Line, bool] | Outcome:
+    async def _until_answered(self, line: PeerConnection) -> tuple[PeerConnection, bool] | Outcome:
         while True:
             signal = await line.signals.get()
             match signal:
                 case HandshakeFailed(reason="key-changed"):
                     raise self._key_changed(signal.remote_static)
-                case HandshakeFailed() | Told("refused"):
+                case HandshakeFailed() | LocalSignal("refused"):
                     raise self._given_up(line)
                 case HandshakeDone():
-                    if line.peer.remote_static == self._station.identity.public:
+                    if line.peer.remote_static == self._agent.identity.public:
                         line.drop()
                         raise own_key()
                     self._only_rivals_of(line)
                     self._up_at = self._node.now()
                     self._prepare()
                     self._invite(line)
-                case Told("ready"):
+                case LocalSignal("ready"):
                     line = self._ready(line)
-                case Ended(reason=Reason.LOST) if self._devices is None:
+                case CallEnded(reason=Reason.LOST) if self._devices is None:
                     pass  # it has waited for too long, and is dialled again
                 case RemoteRinging() if self._devices is not None:
                     self._devices.speaker.prepare()
                     self._identify(line, signal.name)
-                    self._station.ui.emit(events.Ringing(line.peer.call_id))
+                    self._agent.ui.emit(events.Ringing(line.peer.call_id))
                 case Accepted():
                     self._identify(line, signal.name)
                     return line, signal.video
-                case Ended():
+                case CallEnded():
                     return self._refused_by(line, signal)
-                case Told("glare"):
+                case LocalSignal("glare"):
                     return self._take_rival(line)
-                case Told("no-answer") if not line.peer.established:
+                case LocalSignal("no-answer") if not line.peer.established:
                     raise self._given_up(line)
-                case Told(what):
+                case LocalSignal(what):
                     line.hang_up(Reason.NO_ANSWER if what == "no-answer" else Reason.HUNG_UP)
                     return Outcome(what, line.peer.call_id if line.peer.established else None)
                 case _:
                     pass
 
-    def _refused_by(self, line: Line, end: Ended) -> Outcome:
+    def _refused_by(self, line: PeerConnection, end: CallEnded) -> Outcome:
         """The line ended before an answer: what is that to us?"""
         if end.reason is Reason.BROKEN_PROMISE:
             return Outcome(end.reason.slug, line.peer.call_id)
@@ -262,17 +270,17 @@ class Caller:
         reason = end.reason.slug
         return Outcome(reason if reason in REFUSALS else "declined", line.peer.call_id)
 
-    def _invite(self, line: Line) -> None:
+    def _invite(self, line: PeerConnection) -> None:
         """Ring, if the devices are there: nobody is rung by who has none."""
         devices = self._devices
         if devices is not None:
             line.invite(self._settings.name, devices.sends_audio, devices.sends_video)
             self._settle_rivals(line)
 
-    def _identify(self, line: Line, claimed: str) -> None:
-        people, key = self._station.people, line.peer.remote_static
+    def _identify(self, line: PeerConnection, claimed: str) -> None:
+        trust, key = self._agent.trust, line.peer.remote_static
         try:
-            self._who = people.identify(key, self._found.name or claimed)
+            self._who = trust.identify(key, self._found.name or claimed)
         except P2PCallError:
             line.hang_up(Reason.HUNG_UP)  # the reason is nobody's business
             raise
@@ -293,11 +301,11 @@ class Caller:
             self._doubted = line
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
-    def _give_up(self, line: Line) -> None:
+    def _give_up(self, line: PeerConnection) -> None:
         if not line.peer.answered:  # else somebody is there, whatever comes from elsewhere
             line.tell("refused")
 
-    def _given_up(self, line: Line) -> P2PCallError:
+    def _given_up(self, line: PeerConnection) -> P2PCallError:
         """Nobody is there in time: it is knocked no more."""
         line.drop()
         return self._nothing_answers()
@@ -336,32 +344,32 @@ class Caller:
         """The one who is called may be calling us, and is one of these: to all others the port is silent."""
         endpoint = self._node.endpoint
         endpoint.contacts(keys)
-        endpoint.reach = "contacts"
+        endpoint.reach = Reach.CONTACTS
         endpoint.accepting = bool(keys)
         self._node.on_caller = self._rival
 
-    def _only_rivals_of(self, line: Line) -> None:
+    def _only_rivals_of(self, line: PeerConnection) -> None:
         """Our line is up: who is called is known, and has seen our key as we have seen theirs."""
         self._node.endpoint.contacts([line.peer.remote_static])
         self._node.endpoint.accepting = True
 
-    def _rival(self, line: Line) -> None:
+    def _rival(self, line: PeerConnection) -> None:
         task = self._loop.create_task(self._hear_rival(line))
         self._heard[task] = line
         task.add_done_callback(lambda done: self._heard.pop(done, None))
 
-    async def _hear_rival(self, rival: Line) -> None:
+    async def _hear_rival(self, rival: PeerConnection) -> None:
         signal = await rival.signals.get()
-        while not isinstance(signal, Incoming | Ended):
+        while not isinstance(signal, IncomingCall | CallEnded):
             signal = await rival.signals.get()
-        if self._line is not None and isinstance(signal, Incoming):
+        if self._line is not None and isinstance(signal, IncomingCall):
             self._rivals.append((rival, signal))
             self._settle_rivals(self._line)
 
-    def _settle_rivals(self, line: Line) -> None:
+    def _settle_rivals(self, line: PeerConnection) -> None:
         if not line.peer.established or self._devices is None:
             return
-        ours = self._station.identity.public
+        ours = self._agent.identity.public
         for rival, _ in list(self._rivals):
             same = rival.peer.remote_static == line.peer.remote_static
             if same and glare_winner(ours, rival.peer.remote_static) == "theirs":
@@ -382,7 +390,7 @@ class Caller:
         self._rivals.clear()
         self._line = None
 
-    def _take_rival(self, line: Line) -> tuple[Line, bool]:
+    def _take_rival(self, line: PeerConnection) -> tuple[PeerConnection, bool]:
         assert self._devices is not None
         rival, incoming = self._rivals.pop(0)
         self._identify(rival, incoming.name)

@@ -7,10 +7,10 @@ asks for what (`keys`) and how it looks (`view`).
 from collections.abc import Callable
 
 from p2pcall.engine import keys
-from p2pcall.engine.aside import Chores
-from p2pcall.engine.board import Board, no_camera
+from p2pcall.engine.call_status import CallStatus, no_camera
 from p2pcall.engine.mediastate import LocalMedia
-from p2pcall.engine.node import Line
+from p2pcall.engine.node import PeerConnection
+from p2pcall.engine.offload import BackgroundTasks
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.verification import Verification
 
@@ -20,25 +20,25 @@ class Controls:
 
     def __init__(
         self,
-        line: Line,
+        line: PeerConnection,
         settings: CallSettings,
-        board: Board,
+        status: CallStatus,
         local: LocalMedia,
         verification: Verification,
         report: Callable[[], None],
     ) -> None:
         """`report` tells the other side that another number of pixels can be shown."""
-        self._line, self._settings, self._board = line, settings, board
+        self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
-        self._chores = Chores()
+        self._tasks = BackgroundTasks()
         self._closed = False
 
     def on_key(self, key: str) -> None:
         """The person has pressed it."""
-        board, state, view = self._board, self._board.state, self._board.view
+        status, state, view = self._status, self._status.state, self._status.view
         match None if self._closed else self._meaning(key):
             case keys.LEAVE if self._settings.confirm:
-                board.tell(show_confirm=True, show_verify=False, show_help=False, show_stats=False)
+                status.tell(show_confirm=True, show_verify=False, show_help=False, show_stats=False)
             case keys.LEAVE | keys.HANGUP:
                 self._line.tell("hung-up")
             case keys.MUTE:
@@ -46,30 +46,30 @@ class Controls:
             case keys.VIDEO if self._local.can_film:
                 self._local.film(not self._local.video_on)
             case keys.VIDEO:
-                board.say(no_camera(self._settings.media.video_in))
+                status.say(no_camera(self._settings.media.video_in))
             case keys.STATS:
-                board.tell(show_stats=not state.show_stats, show_help=False)
+                status.tell(show_stats=not state.show_stats, show_help=False)
             case keys.HELP:
-                board.tell(show_help=not state.show_help, show_stats=False)
+                status.tell(show_help=not state.show_help, show_stats=False)
             case keys.CLOSE:
-                board.tell(show_help=False, show_stats=False)
+                status.tell(show_help=False, show_stats=False)
             case keys.VERIFY:
                 number = self._verification.safety_number
-                board.tell(show_verify=True, safety=number, show_help=False, show_stats=False)
+                status.tell(show_verify=True, safety=number, show_help=False, show_stats=False)
             case keys.MODE if view is not None:
                 view.next_mode()
                 self._report()
             case keys.REDRAW if view is not None:
                 view.refresh()
             case keys.SAME:
-                board.tell(show_verify=False)
-                self._chores.do(self._same())
+                status.tell(show_verify=False)
+                self._tasks.do(self._same())
             case keys.DIFFERENT:
-                board.tell(show_verify=False)
-                self._chores.do(self._verification.different())
+                status.tell(show_verify=False)
+                self._tasks.do(self._verification.different())
                 self._line.tell("not-verified")
             case keys.LATER:
-                board.tell(show_verify=False, show_confirm=False)
+                status.tell(show_verify=False, show_confirm=False)
 
     def close(self) -> None:
         """No key counts any more."""
@@ -77,15 +77,15 @@ class Controls:
 
     async def done(self) -> None:
         """When all that keys have begun is done."""
-        await self._chores.done()
+        await self._tasks.done()
 
     def _meaning(self, key: str) -> str | None:
         """What a key asks for: an answer, while a question is there."""
-        if self._board.state.show_confirm:
+        if self._status.state.show_confirm:
             return keys.confirmation(key)
-        return keys.answer(key) if self._board.state.show_verify else keys.wish(key)
+        return keys.verify_answer(key) if self._status.state.show_verify else keys.call_wish(key)
 
     async def _same(self) -> None:
         notice = await self._verification.same()
-        self._board.tell(known=self._verification.known)
-        self._board.say(notice)
+        self._status.tell(known=self._verification.known)
+        self._status.say(notice)

@@ -22,10 +22,10 @@ from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_read_once,
 from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.streams import is_stream
-from p2pcall.engine.aside import aside
 from p2pcall.engine.echo import EchoAudio, EchoVideo
+from p2pcall.engine.offload import offload
 from p2pcall.engine.settings import CallSettings, MediaSettings
-from p2pcall.engine.sound import Microphone, OnFailure, Speaker
+from p2pcall.engine.sound import OnFailure, SupervisedSink, SupervisedSource
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view.probe import PICTURE_MODES
@@ -34,10 +34,10 @@ WINDOW = "window"
 """The value of --video-out that draws in a window."""
 SCREEN_MODES = ("auto", *PICTURE_MODES, WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
-STDIN = "/dev/stdin"
+STDIN_PATH = "/dev/stdin"
 
 
-class Notes:
+class NoteRelay:
     """From whichever thread reads an input to whoever tells people."""
 
     def __init__(self) -> None:
@@ -55,16 +55,16 @@ class Devices:
     Without sound of our own the microphone is a silence that is sent like sound, so that nobody sees from outside.
     """
 
-    microphone: Microphone
+    microphone: SupervisedSource
     sends_audio: bool
     """There is something to say."""
-    speaker: Speaker
+    speaker: SupervisedSink
     open_camera: Callable[[], VideoSource] | None
     video_sink: PictureOut | None
     warnings: list[P2PCallError] = field(default_factory=list)
     files: list[OutFile] = field(default_factory=list)
     """What is written."""
-    notes: Notes = field(default_factory=Notes)
+    notes: NoteRelay = field(default_factory=NoteRelay)
     """What inputs have to say while they are read."""
     finite_video: bool = False
     """The picture has an end of its own."""
@@ -108,7 +108,7 @@ def open_devices(
     media = settings.media
     stdin = env.stdin.buffer if "-" in (media.audio_in, media.video_in) else None
     stdout = _stdout(env) if "-" in (media.audio_out, media.video_out) else None
-    notes = Notes()
+    notes = NoteRelay()
     inputs = _inputs(media, notes)
     ticker = Ticker(loop)  # of both: one wake-up
 
@@ -133,8 +133,8 @@ def open_devices(
         )
 
     heard, played = _sound(lambda: source(media.audio_in), lambda: sink(media.audio_out))
-    microphone = Microphone(heard, source, media.audio_in)
-    speaker = Speaker(played, sink, media.audio_out)
+    microphone = SupervisedSource(heard, source, media.audio_in)
+    speaker = SupervisedSink(played, sink, media.audio_out)
     camera, finite = _camera(media, env, inputs, warnings)
     show = None
     if media.video_out not in (*SCREEN_MODES, "none"):
@@ -151,12 +151,12 @@ async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> D
     loop = asyncio.get_running_loop()
     if settings.echo:
         return open_devices(settings, env)
-    return await aside(lambda: open_devices(settings, env, call, loop=loop))
+    return await offload(lambda: open_devices(settings, env, call, loop=loop))
 
 
-def _inputs(media: MediaSettings, notes: Notes) -> Inputs:
+def _inputs(media: MediaSettings, notes: NoteRelay) -> Inputs:
     """P2PCallError (exit 2) if one stream is to be read twice."""
-    heard, seen = (STDIN if spec == "-" else spec or "" for spec in (media.audio_in, media.video_in))
+    heard, seen = (STDIN_PATH if spec == "-" else spec or "" for spec in (media.audio_in, media.video_in))
     if is_stream(heard) and is_stream(seen) and same_file(Path(heard), Path(seen)):
         text = f"{media.audio_in} can be read once: as sound or as picture"
         raise P2PCallError("same-file", text, ExitCode.USAGE, "write it to a file first, or use two pipes")
@@ -262,6 +262,6 @@ def _camera(
 
 def _echo_devices() -> Devices:
     audio, video = EchoAudio(), EchoVideo()
-    microphone = Microphone(audio, lambda _: audio, "echo")
-    speaker = Speaker(audio.sink, lambda _: audio.sink, "none")
+    microphone = SupervisedSource(audio, lambda _: audio, "echo")
+    speaker = SupervisedSink(audio.sink, lambda _: audio.sink, "none")
     return Devices(microphone, True, speaker, video.reopened, video)

@@ -16,7 +16,7 @@ SAME: Final = "same"
 DIFFERENT: Final = "different"
 LATER: Final = "later"
 
-KEYS: Final[dict[str, str]] = {
+CALL_KEYS: Final[dict[str, str]] = {
     "m": MUTE,
     "v": VIDEO,
     "s": STATS,
@@ -34,7 +34,7 @@ KEYS: Final[dict[str, str]] = {
 for people are the view's. `LEAVE` hangs up too, but may be asked about first.
 """
 
-ANSWERS: Final[dict[str, str]] = {
+VERIFY_ANSWERS: Final[dict[str, str]] = {
     "y": SAME,
     "n": DIFFERENT,
     "closed": LEAVE,
@@ -57,14 +57,14 @@ means it, and need not see the question.
 """
 
 
-def wish(key: str) -> str | None:
+def call_wish(key: str) -> str | None:
     """What a key asks for; None for a key that does nothing."""
-    return KEYS.get(key)
+    return CALL_KEYS.get(key)
 
 
-def answer(key: str) -> str:
+def verify_answer(key: str) -> str:
     """What a key says to the question whether the words are the same."""
-    return ANSWERS.get(key, LATER)
+    return VERIFY_ANSWERS.get(key, LATER)
 
 
 def confirmation(key: str) -> str:

@@ -14,26 +14,27 @@ from signal import SIGINT
 from typing import Any
 
 from p2pcall import events
-from p2pcall.device.base import SILENCE
+from p2pcall.device.base import SILENT_FRAME
 from p2pcall.engine.announcing import Announcing
 from p2pcall.engine.devices import Devices, look_for_devices
-from p2pcall.engine.keeping import ask_to_keep
-from p2pcall.engine.missed import Missed
-from p2pcall.engine.node import Line, Told
+from p2pcall.engine.key_pinning import ask_to_keep
+from p2pcall.engine.missed_calls import MissedCalls
+from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.people import Who, own_key, poses
 from p2pcall.engine.ringtone import ring as ring_tone
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.engine.sound import Speaker
-from p2pcall.engine.station import Station
+from p2pcall.engine.settings import Answer
+from p2pcall.engine.sound import SupervisedSink
 from p2pcall.engine.strangers import Strangers
 from p2pcall.engine.talk import talk
+from p2pcall.engine.trust import PeerIdentity, own_key, poses
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Ended, Incoming
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import CallEnded, IncomingCall
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint
+from p2pcall.types import Reach
 
 ASK_TIMEOUT_S = 120.0
 """The question is withdrawn after so long: no caller lets it ring longer."""
@@ -43,9 +44,9 @@ ASK_TIMEOUT_S = 120.0
 class _Ring:
     """A call from the moment at which it may ring."""
 
-    line: Line
-    incoming: Incoming
-    who: Who
+    line: PeerConnection
+    incoming: IncomingCall
+    who: PeerIdentity
     event: events.Incoming
     since: float
     timer: asyncio.TimerHandle | None = None
@@ -58,51 +59,51 @@ class _Ring:
 class Listener:
     """Answers calls until a signal, or after one call with `--once`."""
 
-    def __init__(self, station: Station, devices: Devices) -> None:
-        self._station, self._settings, self._node = station, station.settings, station.node
+    def __init__(self, agent: UserAgent, devices: Devices) -> None:
+        self._agent, self._settings, self._node = agent, agent.settings, agent.node
         self._devices: Devices | None = devices
         self._camera = devices.sends_video
         """There was one when the devices were looked for last."""
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[Outcome] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._engaged: Line | None = None
+        self._engaged: PeerConnection | None = None
         """Whose turn it is: to ring, or to talk."""
         self._engaged_known = False
         """That is a contact."""
-        self._unheard: Line | None = None
+        self._unheard: PeerConnection | None = None
         """The turn of a blocked key, as it looks to strangers; contacts do not wait for it."""
         self._floor = asyncio.Lock()
         """Held by whoever rings or talks, so that a question is withdrawn before the next is there."""
         self._question: asyncio.Future[str] | None = None
         """About a stranger, who gives way to contacts until it is answered."""
-        self._aside: Line | None = None
+        self._aside: PeerConnection | None = None
         """That stranger's line, after it has given way."""
         self._keeping: asyncio.Task[None] | None = None
-        self._missed = Missed(station)
+        self._missed = MissedCalls(agent)
         self._strangers = Strangers()
-        self._announcing = Announcing(station)
+        self._announcing = Announcing(agent)
         self._calls = 0
 
     async def run(self) -> Outcome:
         """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
-        station = self._station
-        station.let_in()
-        station.ui.emit(
+        agent = self._agent
+        agent.let_in()
+        agent.ui.emit(
             events.Listening(
                 self._node.driver.port,
                 tuple(self._node.driver.addresses()),
-                station.identity.fingerprint,
+                agent.identity.fingerprint,
                 str(self._settings.announce),
                 self._settings.name,
                 self._node.endpoint.reach,
             )
         )
         self._announcing.start()
-        station.interrupts.tell(self._interrupted)
+        agent.interrupts.tell(self._interrupted)
         self._node.on_caller = self._caller
         self._node.endpoint.accepting = True
-        station.door.watch(self._let_in)
+        agent.reach_policy.watch(self._let_in)
         try:
             return await self._over
         finally:
@@ -111,7 +112,7 @@ class Listener:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await station.door.close()
+            await agent.reach_policy.close()
             self._missed.close()
             if self._devices is not None:
                 self._devices.close()
@@ -119,16 +120,16 @@ class Listener:
 
     def _interrupted(self, what: str) -> None:
         if not self._over.done():
-            idle_ctrl_c = self._station.interrupts.signal is SIGINT and not self._calls
+            idle_ctrl_c = self._agent.interrupts.signal is SIGINT and not self._calls
             self._over.set_result(Outcome("interrupted" if idle_ctrl_c else what))
 
     # --- one caller --------------------------------------------------------------------------------------------
 
-    def _caller(self, line: Line) -> None:
-        if line.peer.remote_static == self._station.identity.public:
+    def _caller(self, line: PeerConnection) -> None:
+        if line.peer.remote_static == self._agent.identity.public:
             line.drop()
             if self._strangers.once(line.peer.remote_static):
-                self._station.ui.emit(events.Warning("own-key", own_key().text))
+                self._agent.ui.emit(events.Warning("own-key", own_key().text))
             return
         self._start(self._serve(line))
 
@@ -146,18 +147,18 @@ class Listener:
         if (
             isinstance(error, P2PCallError) and not self._settings.once
         ):  # one caller's trouble is not the next one's
-            self._station.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
-            if self._station.interrupts.what is not None:  # it came while that one was served
-                self._interrupted(self._station.interrupts.what)
+            self._agent.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
+            if self._agent.interrupts.what is not None:  # it came while that one was served
+                self._interrupted(self._agent.interrupts.what)
             self._tell_waiting()
         else:
             self._over.set_exception(error)
 
-    async def _serve(self, line: Line) -> None:
+    async def _serve(self, line: PeerConnection) -> None:
         signal = await line.signals.get()
-        while not isinstance(signal, Incoming | Ended):
+        while not isinstance(signal, IncomingCall | CallEnded):
             signal = await line.signals.get()
-        if isinstance(signal, Ended):
+        if isinstance(signal, CallEnded):
             return
         who = await self._admit(line, signal)
         if who is None:
@@ -173,7 +174,7 @@ class Listener:
             while await self._hold(ring) == "aside" and await self._stands_aside(ring):
                 pass
         except asyncio.CancelledError:  # this side stops
-            if line.peer.state is State.INCOMING:
+            if line.peer.state is CallState.INCOMING:
                 self._decline(line, Reason.DECLINED)
                 self._ended(event, "declined")
             raise
@@ -189,7 +190,7 @@ class Listener:
             async with self._floor:
                 return await self._ring(ring)
         finally:
-            self._station.interrupts.take = self._interrupted
+            self._agent.interrupts.take = self._interrupted
             if self._engaged is ring.line:
                 self._engaged = None
                 if self._aside is not None:
@@ -206,14 +207,14 @@ class Listener:
 
     async def _afterwards(self, ring: _Ring) -> None:
         """After the last word: listen on, or not. Whoever was answered by a person may be kept by one."""
-        stop = self._station.interrupts.fired.is_set()
+        stop = self._agent.interrupts.fired.is_set()
         if ring.outcome is not None and (self._settings.once or stop):
             self._engaged = ring.line  # nobody else is answered any more
             await self._keep(ring)
             if not self._over.done():
                 self._over.set_result(ring.outcome)
-        elif stop and self._station.interrupts.what is not None:  # it came together with the answer
-            self._interrupted(self._station.interrupts.what)
+        elif stop and self._agent.interrupts.what is not None:  # it came together with the answer
+            self._interrupted(self._agent.interrupts.what)
         elif self._engaged is self._aside is None:
             self._tell_waiting()
             if ring.outcome is not None:
@@ -221,41 +222,43 @@ class Listener:
 
     async def _keep(self, ring: _Ring) -> None:
         if ring.asked and ring.outcome is not None:
-            await ask_to_keep(self._station, ring.who, ring.line.peer.remote_static, ring.outcome)
+            await ask_to_keep(self._agent, ring.who, ring.line.peer.remote_static, ring.outcome)
             self._let_in()
 
     def _tell_waiting(self) -> None:
         """For people: that call is over, and the next may come."""
         if not self._settings.once and not self._over.done():
-            self._station.ui.waiting()
+            self._agent.ui.waiting()
 
     def _let_in(self) -> None:
         """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
         try:
-            self._station.let_in()
+            self._agent.let_in()
         except P2PCallError as error:
-            self._station.ui.emit(events.Warning(error.slug, error.text))
+            self._agent.ui.emit(events.Warning(error.slug, error.text))
 
-    async def _admit(self, line: Line, incoming: Incoming) -> Who | None:
+    async def _admit(self, line: PeerConnection, incoming: IncomingCall) -> PeerIdentity | None:
         """Who is calling, if they may make this side ring."""
-        people, key = self._station.people, line.peer.remote_static
+        trust, key = self._agent.trust, line.peer.remote_static
         try:
-            if self._node.endpoint.reach == Reach.CONTACTS.value and not people.is_contact(key):
+            if self._node.endpoint.reach == Reach.CONTACTS and not trust.is_contact(key):
                 line.drop()
                 return None
-            blocked = people.is_blocked(key)
-            who = people.introduce(key, incoming.name)
+            blocked = trust.is_blocked(key)
+            who = trust.introduce(key, incoming.name)
         except P2PCallError as error:
             self._decline(line, Reason.FAILED)
             printed = fingerprint(key)
-            self._missed.note(Who(printed[:SHORT_FINGERPRINT], printed, "new"), error.text, error.slug)
+            self._missed.note(
+                PeerIdentity(printed[:SHORT_FINGERPRINT], printed, "new"), error.text, error.slug
+            )
             return None
         if blocked:
             await self._leave_unheard(line)
             return None
         if who.poses_as and self._strangers.may_tell_poser(key, self._node.now()):
             # After what leaves now: it takes its time.
-            self._loop.call_soon(self._station.ui.emit, poses(who))
+            self._loop.call_soon(self._agent.ui.emit, poses(who))
         refusal = self._refusal(who)
         if refusal is not None:
             reason, why = refusal
@@ -264,7 +267,7 @@ class Listener:
             return None
         return who
 
-    def _refusal(self, who: Who) -> tuple[Reason, str] | None:
+    def _refusal(self, who: PeerIdentity) -> tuple[Reason, str] | None:
         """Why somebody is not even asked about, for them and for us."""
         taken = self._engaged is not None or (self._unheard is not None and who.known == "new")
         if taken and not self._gives_way(who):
@@ -276,14 +279,14 @@ class Listener:
             return Reason.BUSY, "too many strangers rang at once"
         return None
 
-    def _gives_way(self, who: Who) -> bool:
+    def _gives_way(self, who: PeerIdentity) -> bool:
         """Whether a stranger rings who is not answered yet, and somebody better known calls."""
         ringing = self._question is not None and not self._question.done()
         return ringing and not self._engaged_known and who.known != "new"
 
-    async def _leave_unheard(self, line: Line) -> None:
+    async def _leave_unheard(self, line: PeerConnection) -> None:
         """A blocked key gets what a stranger gets who is not answered; nobody here hears or reads of it."""
-        alone = self._settings.answer is not Answer.ANYONE and not self._station.ui.can_ask
+        alone = self._settings.answer is not Answer.ANYONE and not self._agent.ui.can_ask
         if self._engaged is not None or self._unheard is not None:
             self._decline(line, Reason.BUSY)
         elif self._settings.answer is Answer.NEVER or alone:
@@ -294,7 +297,7 @@ class Listener:
             timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
             reason = Reason.DECLINED  # where this side stops
             try:
-                while not isinstance(await line.signals.get(), Ended | Told):
+                while not isinstance(await line.signals.get(), CallEnded | LocalSignal):
                     pass
                 reason = Reason.NO_ANSWER
             finally:
@@ -307,7 +310,7 @@ class Listener:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
-        self._station.ui.emit(ring.event)
+        self._agent.ui.emit(ring.event)
         if self._settings.answer.takes(ring.who.known):
             answer = "video" if self._settings.media.video_in is not None or self._settings.echo else "audio"
         else:
@@ -334,7 +337,7 @@ class Listener:
         self._calls += 1
         setup_ms = (self._node.now() - ring.since) * 1000
         ring.outcome = await talk(
-            self._station,
+            self._agent,
             line,
             devices,
             ring.who,
@@ -348,7 +351,7 @@ class Listener:
         answer to any more.
         """
         line, event = ring.line, ring.event
-        question = self._station.ui.ask(event, camera=self._camera)
+        question = self._agent.ui.ask(event, camera=self._camera)
         if question is None:
             self._decline(line, Reason.DECLINED)
             why = "there is no terminal to ask at (--answer says who is answered without asking)"
@@ -359,7 +362,7 @@ class Listener:
             line.ring(self._settings.name)
             ring.timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
         given, speaker = "gone", None
-        self._station.interrupts.take = line.tell
+        self._agent.interrupts.take = line.tell
         answer = asyncio.ensure_future(question)
         answer.add_done_callback(lambda done: None if done.cancelled() else line.tell("answered"))
         self._question = answer if ring.who.known == "new" else None
@@ -372,17 +375,17 @@ class Listener:
             self._question = None
             answer.cancel()
             if speaker is not None and given in ("audio", "video"):
-                speaker.play(lambda: SILENCE)  # it runs on: a card takes its time to start
+                speaker.play(lambda: SILENT_FRAME)  # it runs on: a card takes its time to start
             elif speaker is not None:
                 speaker.stop()
             await asyncio.gather(answer, return_exceptions=True)  # then the terminal is free
         return given
 
-    async def _ringing_speaker(self) -> Speaker | None:
+    async def _ringing_speaker(self) -> SupervisedSink | None:
         """The speaker of the call, if there is one that somebody hears: without one the bell rings."""
         if self._devices is None:
             with suppress(P2PCallError):  # told when the call is answered
-                self._devices = await look_for_devices(self._settings, self._station.env, self._calls)
+                self._devices = await look_for_devices(self._settings, self._agent.env, self._calls)
                 self._camera = self._devices.sends_video
         devices = self._devices
         return devices.speaker if devices is not None and devices.speaker.is_card else None
@@ -393,30 +396,30 @@ class Listener:
         while True:
             signal = await line.signals.get()
             match signal:
-                case Told("answered") if answer is None or not answer.done():
+                case LocalSignal("answered") if answer is None or not answer.done():
                     pass  # a question of before
-                case Told("answered"):
+                case LocalSignal("answered"):
                     assert answer is not None
                     if answer.result() == "decline":
                         self._decline(line, Reason.DECLINED)
                         self._ended(event, "declined")
                     return answer.result()
-                case Told("aside") if answer is not None:
+                case LocalSignal("aside") if answer is not None:
                     return "aside"
-                case Told("again") if answer is None and self._engaged is None:
+                case LocalSignal("again") if answer is None and self._engaged is None:
                     return "again"
-                case Told("aside" | "again"):
+                case LocalSignal("aside" | "again"):
                     pass
-                case Told("no-answer"):
+                case LocalSignal("no-answer"):
                     self._decline(line, Reason.NO_ANSWER)
                     self._ended(event, "no-answer")
                     return "gone"
-                case Told(what):
+                case LocalSignal(what):
                     self._decline(line, Reason.DECLINED)
                     self._ended(event, "declined")
                     self._interrupted(what)
                     return "gone"
-                case Ended():
+                case CallEnded():
                     self._ended(event, "lost" if signal.reason is Reason.LOST else "missed")
                     return "gone"
                 case _:
@@ -424,21 +427,21 @@ class Listener:
 
     def _ended(self, event: events.Incoming, reason: str) -> None:
         """Every call that was told as `incoming` is told as ended, too."""
-        self._station.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
+        self._agent.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
 
-    async def _fresh_devices(self, line: Line) -> Devices:
+    async def _fresh_devices(self, line: PeerConnection) -> Devices:
         """The devices opened beforehand, or for a later call opened now."""
         devices, self._devices = self._devices, None
         if devices is not None:
             return devices
         try:
-            devices = await look_for_devices(self._settings, self._station.env, self._calls)
+            devices = await look_for_devices(self._settings, self._agent.env, self._calls)
         except P2PCallError:
             self._decline(line, Reason.FAILED)
             raise
         self._camera = devices.sends_video
         return devices
 
-    def _decline(self, line: Line, reason: Reason) -> None:
+    def _decline(self, line: PeerConnection, reason: Reason) -> None:
         line.peer.decline(reason, self._node.now())
         self._node.pump()

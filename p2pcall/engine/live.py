@@ -15,19 +15,19 @@ from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
-from p2pcall.engine.audience import Audience
 from p2pcall.engine.audio import AudioReceive, AudioSend
-from p2pcall.engine.board import Board, unshown
-from p2pcall.engine.cadence import Cadence
+from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
-from p2pcall.engine.node import Line, Told
+from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import GOODBYES, WISHES
-from p2pcall.engine.people import Who
+from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.reporting import Reporting
-from p2pcall.engine.station import Station
+from p2pcall.engine.send_pacer import SendPacer
 from p2pcall.engine.timers import Timers
+from p2pcall.engine.trust import PeerIdentity
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.engine.verification import Verification
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.engine.videopath import VideoPath
@@ -36,7 +36,7 @@ from p2pcall.events import Figures
 from p2pcall.media import constants as media
 from p2pcall.media.packets import Ask, KeyRequest, Nack, Played, Report, parse_feedback
 from p2pcall.proto.constants import SILENT_S
-from p2pcall.proto.events import Ended, Message, Reconnected, Reconnecting
+from p2pcall.proto.events import CallEnded, LineInterrupted, LineResumed, Message
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
@@ -48,7 +48,7 @@ EOF_DRAIN_S: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedCall:
     """How a call that was up ended."""
 
     reason: str
@@ -63,22 +63,22 @@ class LiveCall:
 
     def __init__(
         self,
-        station: Station,
-        line: Line,
+        agent: UserAgent,
+        line: PeerConnection,
         devices: Devices,
-        who: Who,
+        who: PeerIdentity,
         *,
         video: bool,
         remote_video: bool,
     ) -> None:
         """`video` and `remote_video`: whether each side begins with a picture."""
-        self._node, self._ui, self._settings = station.node, station.ui, station.settings
+        self._node, self._ui, self._settings = agent.node, agent.ui, agent.settings
         self._line, self._peer, self._devices = line, line.peer, devices
-        peer, ui, now = line.peer, station.ui, station.node.now
+        peer, ui, now = line.peer, agent.ui, agent.node.now
         self._loop = asyncio.get_running_loop()
         self._timers = timers = Timers()
-        self._cadence = Cadence(partial(line.send, Channel.AUDIO))
-        self._send = AudioSend(self._cadence.put, self._session_ms)
+        self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
+        self._send = AudioSend(self._pacer.put, self._session_ms)
         self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
@@ -91,28 +91,28 @@ class LiveCall:
             remote_video=remote_video,
             unshown=unshown(self._settings),
         )
-        self._board = board = Board(hud, now)
-        self._reporting = Reporting(station, line, board, self._receive, devices.speaker, timers)
-        self._remote = RemoteMedia(line, ui, board, timers, video=remote_video)
-        self._local = LocalMedia(line, ui, board, devices, self._send, video_on=video_on)
+        self._status = status = CallStatus(hud, now)
+        self._reporting = Reporting(agent, line, status, self._receive, devices.speaker, timers)
+        self._remote = RemoteMedia(line, ui, status, timers, video=remote_video)
+        self._local = LocalMedia(line, ui, status, devices, self._send, video_on=video_on)
         self._local.on_film = self._hang_up_at_the_end
         verification = Verification(
-            station.people, who, peer.remote_static, peer.call_id, ui.emit, station.env.clock.time
+            agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
         self._controls = Controls(
-            line, self._settings, board, self._local, verification, self._reporting.report
+            line, self._settings, status, self._local, verification, self._reporting.report
         )
-        self._audience = Audience(self._reporting.send, now, timers.after)
+        self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
         self._heard = devices.microphone.endless and not devices.finite_video  # there is no end to be heard
 
-    async def run(self) -> Finished:
+    async def run(self) -> FinishedCall:
         """Media on, until either side ends it. Whatever happens, devices are closed and the terminal restored."""
         try:
             self._open()
             reason, by = await self._follow()
-            return Finished(reason, by, *self._reporting.total())
+            return FinishedCall(reason, by, *self._reporting.total())
         except BaseException:
             self._line.hang_up(Reason.FAILED)
             raise
@@ -121,8 +121,8 @@ class LiveCall:
 
     def resized(self) -> None:
         """The terminal has another size: draw anew, and tell the other side how many pixels that is."""
-        if self._board.view is not None:
-            self._board.view.resized()
+        if self._status.view is not None:
+            self._status.view.resized()
             self._reporting.report()
 
     # --- starting ----------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class LiveCall:
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
             devices.microphone.hold()
-            self._audience.begin(lambda: devices.microphone.hold(False))
+            self._playout.begin(lambda: devices.microphone.hold(False))
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
         self._reporting.begin()
@@ -154,10 +154,10 @@ class LiveCall:
         """The view, if there is one, and both directions of the picture; nothing is filmed yet."""
         devices, post = self._devices, self._loop.call_soon_threadsafe
         mode = self._settings.media.video_out if devices.video_sink is None else "none"
-        view = self._board.view = self._ui.open_view(mode, self._controls.on_key)
+        view = self._status.view = self._ui.open_view(mode, self._controls.on_key)
         if view is not None:
             view.on_error, view.on_resized = self._sink_failed, self._reporting.report
-            self._board.tell()
+            self._status.tell()
         sink: VideoSink | None = devices.video_sink
         if sink is None and view is not None and (mode != "none" or all(view.view_size())):
             sink = view
@@ -178,10 +178,10 @@ class LiveCall:
         self._timers.cancel()
         self._line.on_payload = None
         with ExitStack() as last:  # the terminal is restored whatever the devices do
-            if self._board.view is not None:
-                last.callback(self._board.view.close)
+            if self._status.view is not None:
+                last.callback(self._status.view.close)
             last.callback(self._devices.close)
-            last.callback(self._cadence.close)
+            last.callback(self._pacer.close)
             if self._video is not None:
                 await self._video.stop()
         await self._controls.done()
@@ -193,7 +193,7 @@ class LiveCall:
         while True:
             signal = await self._line.signals.get()
             match signal:
-                case Ended():
+                case CallEnded():
                     if signal.remote and self._settings.media.hangup_on_eof and not self._heard:
                         return "unheard", "remote"
                     reason = signal.reason.slug
@@ -201,15 +201,15 @@ class LiveCall:
                     return reason if reason in GOODBYES else "hung-up", by
                 case Message(kind=ControlType.MEDIA):
                     self._remote.on_flags(signal.body[0])
-                case Reconnecting():
+                case LineInterrupted():
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
                     self._reconnecting = True
-                    self._board.say(RECONNECTING, lasting=True)
-                case Reconnected() if self._reconnecting:
+                    self._status.say(RECONNECTING, lasting=True)
+                case LineResumed() if self._reconnecting:
                     self._ui.emit(events.Reconnected(self._peer.call_id, round(signal.seconds * 1000)))
                     self._reconnecting = False
-                    self._board.unsay(RECONNECTING)
-                case Told(what) if what in WISHES:
+                    self._status.unsay(RECONNECTING)
+                case LocalSignal(what) if what in WISHES:
                     self._line.hang_up(WISHES[what])
                     return what, "local"
                 case _:
@@ -224,7 +224,7 @@ class LiveCall:
 
     def _captured(self, pcm: bytes, captured_at: float) -> None:
         """A frame of the microphone, whose clock is the loop's."""
-        self._cadence.came()
+        self._pacer.came()
         self._send.on_frame(pcm, self._node.at(captured_at))
 
     def _on_payload(self, channel: int, data: bytes) -> None:
@@ -247,9 +247,9 @@ class LiveCall:
             case Report():
                 self._send.on_loss(message.loss)
                 video.set_remote_view(message.view_width, message.view_height)
-                self._audience.on_report()
+                self._playout.on_report()
             case Played():
-                self._audience.on_played(message)
+                self._playout.on_played(message)
             case Ask():
                 self._reporting.asked()
             case None:
@@ -272,7 +272,7 @@ class LiveCall:
         if not self._settings.media.hangup_on_eof or (filmed and self._ended_sources != {"audio", "video"}):
             return
         if "audio" in self._ended_sources:
-            self._audience.end(self._send.next_seq, self._end_heard)
+            self._playout.end(self._send.next_seq, self._end_heard)
         else:
             self._end_heard(True)
 
@@ -296,7 +296,7 @@ class LiveCall:
 
     def _warn(self, slug: str, text: str) -> None:
         self._ui.emit(events.Warning(slug, text))
-        self._board.say(text)
+        self._status.say(text)
 
     def _sink_failed(self, error: P2PCallError) -> None:
         """Called by the playout thread, or by a view that cannot show the picture any more."""

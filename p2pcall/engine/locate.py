@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import LOCALHOST, Address, Target, is_key_uri, resolve
+from p2pcall.net.address import LOCALHOST, Target, is_key_uri, resolve
 from p2pcall.store.contacts import as_typed
+from p2pcall.types import Address
 
 if TYPE_CHECKING:
     from p2pcall.net.lanpeer import LanPeer
@@ -32,7 +33,7 @@ CONTACT_TIMEOUT_S = 1.4
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Location:
     """Where a target is, and what is known of it beforehand."""
 
     addresses: list[Address]
@@ -43,47 +44,47 @@ class Found:
     """It is a host's name, and the resolver knew it."""
 
 
-async def find(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
-    """`discovery.find`, which is loaded where a name is looked for on the network, and nowhere else."""
+async def find_on_link(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
+    """`discovery.find_peer`, which is loaded where a name is looked for on the network, and nowhere else."""
     from p2pcall.net import discovery
 
-    return await discovery.find(name, timeout_s, bound)
+    return await discovery.find_peer(name, timeout_s, bound)
 
 
-async def spot(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
-    """`spot.spot`, loaded as `find` is."""
-    from p2pcall.net import spot
+async def find_on_link_privately(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
+    """`private_lookup.look_up_privately`, loaded as that is."""
+    from p2pcall.net import private_lookup
 
-    return await spot.spot(name, timeout_s, bound)
+    return await private_lookup.look_up_privately(name, timeout_s, bound)
 
 
-async def locate(station: Station, target: Target) -> Found:
+async def locate(agent: UserAgent, target: Target) -> Location:
     """Addresses for a target, and the key that must be there. P2PCallError (not found) if nobody knows any."""
     name = target.host if target.kind == "name" and target.word is None else target.word
-    pinned = None if name is None else station.people.expected_key(name)
-    if name is not None and pinned is not None and (name == LOCALHOST or station.people.is_host(name)):
-        return Found(await _host(station, target), pinned, name)
+    pinned = None if name is None else agent.trust.expected_key(name)
+    if name is not None and pinned is not None and (name == LOCALHOST or agent.trust.is_host(name)):
+        return Location(await _host(agent, target), pinned, name)
     if name is not None and pinned is not None:
-        return Found(await _contact(station, name, target), pinned, name)
-    key, known = (None, None) if target.who is None else _whose(station, target.who)
+        return Location(await _contact(agent, name, target), pinned, name)
+    key, known = (None, None) if target.who is None else _whose(agent, target.who)
     if target.kind == "key":
         if known is None:
             text = "that key is no contact's: it is not known where to look for it"
             hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}"
             raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
-        return Found(await _contact(station, known, target), key, known)
+        return Location(await _contact(agent, known, target), key, known)
     if target.kind == "literal":
-        return Found(await resolve(target), key, known)
+        return Location(await resolve(target), key, known)
     if target.who is not None:
-        return Found(await _host(station, target), key, known)
-    addresses, host = await _anybody(station, target)
-    return Found(addresses, None, target.host, host)
+        return Location(await _host(agent, target), key, known)
+    addresses, host = await _anybody(agent, target)
+    return Location(addresses, None, target.host, host)
 
 
-def _whose(station: Station, who: str) -> tuple[bytes, str | None]:
+def _whose(agent: UserAgent, who: str) -> tuple[bytes, str | None]:
     """The key that must be proven, and our name for its owner, if there is one. P2PCallError if there is no key."""
-    people = station.people
-    key = people.expected_key(who)
+    trust = agent.trust
+    key = trust.expected_key(who)
     if key is not None:
         return key, who
     if not is_key_uri(who):
@@ -91,19 +92,19 @@ def _whose(station: Station, who: str) -> tuple[bytes, str | None]:
         hint = "p2pcall contacts list; p2pcall dial HOST, to call whoever is there"
         raise P2PCallError("no-such-contact", text, ExitCode.NOT_FOUND, hint)
     try:
-        key = people.key_in(who)
+        key = trust.key_in(who)
     except ValueError as error:
         raise P2PCallError("bad-target", f"{who!r} is no target: {error}", ExitCode.USAGE) from error
-    whose = people.identify(key, "")
+    whose = trust.identify(key, "")
     return key, whose.name if whose.known != "new" else None
 
 
-async def _contact(station: Station, name: str, target: Target) -> list[Address]:
+async def _contact(agent: UserAgent, name: str, target: Target) -> list[Address]:
     """On the local network, and nowhere else; at another port if one is given."""
-    bound = station.settings.bind
-    station.ui.progress(f"looking for {name} on this network ...")
+    bound = agent.settings.bind
+    agent.ui.progress(f"looking for {name} on this network ...")
     try:
-        peer = await spot(name, CONTACT_TIMEOUT_S, bound)
+        peer = await find_on_link_privately(name, CONTACT_TIMEOUT_S, bound)
     except P2PCallError:
         peer = None  # no network, or no mDNS here
     if peer is None:
@@ -116,23 +117,23 @@ async def _contact(station: Station, name: str, target: Target) -> list[Address]
     return [(address[0], target.port, *address[2:]) for address in peer.addresses]
 
 
-async def _host(station: Station, target: Target) -> list[Address]:
+async def _host(agent: UserAgent, target: Target) -> list[Address]:
     """A host, which only the system's resolver is asked for."""
     if target.host.casefold() != LOCALHOST:
-        station.ui.progress(f"looking up {target.host} ...")
+        agent.ui.progress(f"looking up {target.host} ...")
     try:
         return await resolve(target)
     except P2PCallError as error:
-        raise _not_found(target, error, station.settings.bind, on_lan=False) from error
+        raise _not_found(target, error, agent.settings.bind, on_lan=False) from error
 
 
-async def _anybody(station: Station, target: Target) -> tuple[list[Address], bool]:
+async def _anybody(agent: UserAgent, target: Target) -> tuple[list[Address], bool]:
     """A name that is no contact's; and whether it is a host's."""
     if target.explicit_port or target.host.casefold() == LOCALHOST:
-        return await _host(station, target), True
-    bound = station.settings.bind
+        return await _host(agent, target), True
+    bound = agent.settings.bind
     resolving = asyncio.ensure_future(resolve(target))
-    station.ui.progress(f"looking for {target.host} on this network ...")
+    agent.ui.progress(f"looking for {target.host} on this network ...")
     try:
         return await _either(target.host, bound, resolving)
     except P2PCallError as error:
@@ -158,7 +159,7 @@ async def _seen(
     name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]", timeout_s: float
 ) -> "LanPeer | None":
     """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
-    finding = asyncio.ensure_future(find(name, timeout_s, bound))
+    finding = asyncio.ensure_future(find_on_link(name, timeout_s, bound))
     try:
         both: set[asyncio.Future[Any]] = {finding, resolving}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -8,9 +8,9 @@ from typing import Final
 
 from p2pcall import events
 from p2pcall.engine.audio import AudioSend
-from p2pcall.engine.board import Board
+from p2pcall.engine.call_status import CallStatus
 from p2pcall.engine.devices import Devices
-from p2pcall.engine.node import Line
+from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.ui import Ui
 from p2pcall.engine.videopath import VideoPath
@@ -24,9 +24,16 @@ class LocalMedia:
     """The microphone and the camera of this side: switched, and said so to both sides."""
 
     def __init__(
-        self, line: Line, ui: Ui, board: Board, devices: Devices, send: AudioSend, *, video_on: bool
+        self,
+        line: PeerConnection,
+        ui: Ui,
+        status: CallStatus,
+        devices: Devices,
+        send: AudioSend,
+        *,
+        video_on: bool,
     ) -> None:
-        self._line, self._ui, self._board = line, ui, board
+        self._line, self._ui, self._status = line, ui, status
         self._devices, self._send = devices, send
         self.video: VideoPath | None = None
         self.video_on = video_on
@@ -42,7 +49,7 @@ class LocalMedia:
     def toggle_mute(self) -> None:
         """The microphone on or off."""
         self._send.muted = not self._send.muted
-        self._board.tell(muted=self._send.muted)
+        self._status.tell(muted=self._send.muted)
         self._tell()
 
     def film(self, on: bool) -> None:
@@ -50,9 +57,9 @@ class LocalMedia:
         assert self.video is not None
         self.video_on = on
         self.video.film(on)
-        if not on and self._board.view is not None:
-            self._board.view.show_local(None)
-        self._board.tell(video_on=on)
+        if not on and self._status.view is not None:
+            self._status.view.show_local(None)
+        self._status.tell(video_on=on)
         self._tell()
         if self.on_film is not None:
             self.on_film()
@@ -72,9 +79,11 @@ class LocalMedia:
 class RemoteMedia:
     """What the other side says to have on; told here as often as people can press keys, however often it comes."""
 
-    def __init__(self, line: Line, ui: Ui, board: Board, timers: Timers, *, video: bool) -> None:
+    def __init__(
+        self, line: PeerConnection, ui: Ui, status: CallStatus, timers: Timers, *, video: bool
+    ) -> None:
         """`video`: it has said so before the call was up."""
-        self._peer, self._ui, self._board, self._timers = line.peer, ui, board, timers
+        self._peer, self._ui, self._status, self._timers = line.peer, ui, status, timers
         self._flags = media_flags(True, video)
         self._told: int | None = None
 
@@ -95,6 +104,6 @@ class RemoteMedia:
         audio, video = bool(flags & MediaFlags.AUDIO), bool(flags & MediaFlags.VIDEO)
         recording = bool(flags & MediaFlags.RECORDING)
         self._ui.emit(events.Media(self._peer.call_id, "remote", audio, video, recording))
-        if not video and self._board.view is not None:
-            self._board.view.clear_remote()
-        self._board.tell(remote_muted=not audio, remote_video=video, remote_records=recording)
+        if not video and self._status.view is not None:
+            self._status.view.clear_remote()
+        self._status.tell(remote_muted=not audio, remote_video=video, remote_records=recording)

@@ -1,6 +1,6 @@
-"""One UDP port and the peers behind it: happenings of the secure line go to the coroutine that waits for them.
+"""One UDP port and the peers behind it: events of the secure line go to the coroutine that waits for them.
 
-`Node` joins `proto.Endpoint` and `net.Driver`. Each peer gets a `Line`: signalling is a queue to await, media
+`Node` joins `proto.Endpoint` and `net.Driver`. Each peer gets a `PeerConnection`: signalling is a queue to await, media
 payloads go straight to a callback. A line that nobody claims is closed at once.
 """
 
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from p2pcall.engine.reach import WatchedEndpoint
-from p2pcall.env import Clock, Entropy
+from p2pcall.env import Clock
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import StaticKey
-from p2pcall.proto.events import Ended, HandshakeDone, HandshakeFailed, Message, Payload, ProtocolEvent
+from p2pcall.proto.events import CallEnded, HandshakeDone, HandshakeFailed, Message, Payload, ProtocolEvent
 from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.wire import ANSWERS, Address
+from p2pcall.proto.wire import UNPROVEN_ANSWERS
+from p2pcall.types import Address, Entropy
 
 MAX_SIGNALS: Final = 256
 """What may wait in a line's queue before messages of the other side are dropped: more than it can send while a person
@@ -27,23 +28,23 @@ MAX_EARLY: Final = 32
 """Payloads kept between the moment at which a call is active and that at which somebody takes them: half a second."""
 SLEEP_S = 1.0
 """Less sleep than that is made up for when there has been more."""
-LOOK_EVERY_S: Final = 0.01
+GOODBYE_POLL_S: Final = 0.01
 """Between two looks whether all goodbyes are acknowledged."""
 GOODBYE_WAIT_S = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LocalSignal:
     """Something this side wants: a key, a signal, the end of a file. Queued among the line's signals."""
 
     what: str
 
 
-Signal = ProtocolEvent | Told
+Signal = ProtocolEvent | LocalSignal
 
 
-class Line:
+class PeerConnection:
     """One peer: signals to await, payloads to a callback."""
 
     def __init__(self, node: "Node", peer: Peer) -> None:
@@ -79,7 +80,7 @@ class Line:
 
     def tell(self, what: str) -> None:
         """Queue a wish of this side behind what has happened."""
-        self.signals.put_nowait(Told(what))
+        self.signals.put_nowait(LocalSignal(what))
 
     def send(self, channel: int, payload: bytes, padded_to: int = 0) -> None:
         """Send one media payload now, as if it had at least `padded_to` bytes; nothing once the session is over."""
@@ -147,10 +148,10 @@ class Node:
         self.endpoint.accepting = False
         self._clock = clock
         self._asleep_s = clock.asleep()
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, PeerConnection] = {}
         self._driver: Driver[ProtocolEvent] | None = None
         self._loop = asyncio.get_running_loop()
-        self.on_caller: Callable[[Line], None] | None = None
+        self.on_caller: Callable[[PeerConnection], None] | None = None
         """A stranger finished a handshake with us; without a taker it is dropped."""
         self.on_unreachable: Callable[[Address, int], None] | None = None
         """The system says that nothing listens at an address (not authenticated)."""
@@ -164,7 +165,7 @@ class Node:
             self._dispatch,
             on_unreachable=self._unreachable,
             on_moved=self._moved,
-            answers=ANSWERS,
+            answers=UNPROVEN_ANSWERS,
             on_wake=self.wake,
         )
 
@@ -196,7 +197,7 @@ class Node:
             self.drain()
 
     def pump(self) -> None:
-        """After any call into the endpoint or a peer: datagrams out, happenings to their lines, timer armed."""
+        """After any call into the endpoint or a peer: datagrams out, events to their lines, timer armed."""
         self.wake()
         self.drain()
 
@@ -207,17 +208,17 @@ class Node:
 
     def dial(
         self, addresses: Sequence[Address], expected_static: bytes | None, known: Sequence[bytes] = ()
-    ) -> Line:
+    ) -> PeerConnection:
         """Start a handshake; the line's first signal is `HandshakeDone` or `HandshakeFailed`.
 
         `known` are the keys of those who may be there when it is not known who is.
         """
         peer = self.endpoint.dial(addresses, self.now(), expected_static, known)
-        line = self._lines[peer.index] = Line(self, peer)
+        line = self._lines[peer.index] = PeerConnection(self, peer)
         self.pump()
         return line
 
-    def forget(self, line: Line) -> None:
+    def forget(self, line: PeerConnection) -> None:
         """Close a peer silently and drop its line."""
         self._lines.pop(line.peer.index, None)
         line.peer.close()
@@ -227,7 +228,7 @@ class Node:
         """Let goodbyes out (bounded), then close the sockets."""
         deadline = self.now() + GOODBYE_WAIT_S
         while not self.endpoint.idle and self.now() < deadline:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(GOODBYE_POLL_S)
         if self._driver is not None:
             self._driver.close()
 
@@ -240,19 +241,19 @@ class Node:
         if self.on_unreachable is not None:
             self.on_unreachable(address, errno)
 
-    def _dispatch(self, happening: ProtocolEvent) -> None:
-        line = self._lines.get(happening.peer.index)
-        if line is not None and isinstance(happening, Payload):
-            line.take_payload(happening.channel, happening.data)
+    def _dispatch(self, event: ProtocolEvent) -> None:
+        line = self._lines.get(event.peer.index)
+        if line is not None and isinstance(event, Payload):
+            line.take_payload(event.channel, event.data)
             return
         if line is None:
-            if not isinstance(happening, HandshakeDone) or self.on_caller is None:
-                happening.peer.close()
+            if not isinstance(event, HandshakeDone) or self.on_caller is None:
+                event.peer.close()
                 return
-            line = self._lines[happening.peer.index] = Line(self, happening.peer)
+            line = self._lines[event.peer.index] = PeerConnection(self, event.peer)
             self.on_caller(line)
-        if isinstance(happening, Ended | HandshakeFailed):
-            del self._lines[happening.peer.index]
-        if isinstance(happening, Message) and line.signals.qsize() >= MAX_SIGNALS:
+        if isinstance(event, CallEnded | HandshakeFailed):
+            del self._lines[event.peer.index]
+        if isinstance(event, Message) and line.signals.qsize() >= MAX_SIGNALS:
             return
-        line.signals.put_nowait(happening)
+        line.signals.put_nowait(event)

@@ -10,7 +10,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from p2pcall import events
-from p2pcall.engine.aside import aside
+from p2pcall.engine.offload import offload
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
 from p2pcall.env import Env
@@ -24,7 +24,7 @@ async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
 
     P2PCallError with exit 6 or 2. Whoever takes the devices closes them.
     """
-    await aside(lambda: _load(settings, ui))
+    await offload(lambda: _load(settings, ui))
     from p2pcall.engine.devices import WINDOW, look_for_devices
 
     window = None

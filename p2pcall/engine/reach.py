@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from p2pcall import events
-from p2pcall.engine.aside import Chores, aside
-from p2pcall.engine.people import People
-from p2pcall.engine.settings import Reach
+from p2pcall.engine.offload import BackgroundTasks, offload
+from p2pcall.engine.trust import TrustStore
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
 from p2pcall.proto.admission.limits import RateLimit
-from p2pcall.proto.endpoint import Address, Endpoint
+from p2pcall.proto.endpoint import Endpoint
 from p2pcall.proto.wire import DatagramType
 from p2pcall.store.choices import keep_reach, kept_reach
 from p2pcall.store.home import Home
+from p2pcall.types import Address, Reach
 
-LOOK_S: Final = 1.0
+CONTACTS_POLL_S: Final = 1.0
 """So often the contacts are looked at, to tell what has changed; a knock does not wait for it."""
 LOOKS_PER_S: Final = 100.0
 """Looks for knocks, in the long run: a look takes 10 us, so a flood has a thousandth of a processor for it, and in a
@@ -56,48 +56,48 @@ class WatchedEndpoint(Endpoint):
         return super().receive_datagram(data, address, now)
 
 
-class Door:
+class ReachPolicy:
     """`let_in` once, then `watch` while calls are awaited, and `close`."""
 
     def __init__(
         self,
         endpoint: WatchedEndpoint,
-        people: People,
+        trust: TrustStore,
         home: Home,
         given: Reach | None,
         emit: Callable[[Event], None],
     ) -> None:
-        self._endpoint, self._people, self._home, self._emit = endpoint, people, home, emit
+        self._endpoint, self._trust, self._home, self._emit = endpoint, trust, home, emit
         self._given, self._chosen = given, given
         self._names: dict[bytes, str] | None = None
         """Who was let in last."""
         self._stamp: object = None
         self._timer: asyncio.TimerHandle | None = None
-        self._chores = Chores()
+        self._tasks = BackgroundTasks()
 
     def let_in(self) -> None:
         """Tell the line who may knock from now on, and the user what is new in it.
 
         P2PCallError if that cannot be read; then all is as before.
         """
-        self._stamp = self._people.stamp()
-        names = self._people.let_in()
+        self._stamp = self._trust.stamp()
+        names = self._trust.let_in()
         self._endpoint.contacts(list(names))  # whatever else there is: who was removed is out
         kept = kept_reach(self._home)
         before, self._names = self._names, names
-        was_open = self._endpoint.reach == Reach.ANYONE.value
+        was_open = self._endpoint.reach == Reach.ANYONE
         undecided = self._chosen is None
         if undecided and (kept or names):
-            self._chosen = Reach(kept or Reach.CONTACTS)
+            self._chosen = kept or Reach.CONTACTS
         reach = self._chosen or Reach.ANYONE
-        if self._chosen is not None and (undecided or before is None) and kept != reach.value:
-            self._chores.do(self._keep(reach))
-        self._endpoint.reach = reach.value
+        if self._chosen is not None and (undecided or before is None) and kept != reach:
+            self._tasks.do(self._keep(reach))
+        self._endpoint.reach = reach
         if before is not None:
             self._tell_gone(before[key] for key in before.keys() - names.keys())
             if was_open and reach is Reach.CONTACTS:
                 self._tell_direction(reach)
-        elif self._given is not None and kept != reach.value:
+        elif self._given is not None and kept != reach:
             self._tell_direction(reach)
         if reach is Reach.CONTACTS and not names and before != {}:
             text = "nobody can ring here: only contacts can, and there are none (`--reach anyone` lets others ring)"
@@ -109,12 +109,12 @@ class Door:
         """
 
         def look() -> None:
-            if self._people.stamp() != self._stamp:
+            if self._trust.stamp() != self._stamp:
                 renew()
 
         def look_again() -> None:
             look()
-            self._timer = asyncio.get_running_loop().call_later(LOOK_S, look_again)
+            self._timer = asyncio.get_running_loop().call_later(CONTACTS_POLL_S, look_again)
 
         self._endpoint.look = look
         look_again()
@@ -124,11 +124,11 @@ class Door:
         self._endpoint.look = None
         if self._timer is not None:
             self._timer.cancel()
-        await self._chores.done()
+        await self._tasks.done()
 
     async def _keep(self, reach: Reach) -> None:
         try:
-            await aside(lambda: keep_reach(self._home, reach.value))
+            await offload(lambda: keep_reach(self._home, reach))
         except P2PCallError as error:
             text = f"who can ring is not kept for later: {error.text}"
             self._emit(events.Warning(error.slug, text))

@@ -9,12 +9,12 @@ from typing import Final
 
 from p2pcall import events
 from p2pcall.engine.audio import AudioReceive
-from p2pcall.engine.board import Board
-from p2pcall.engine.figures import FigureKeeper, in_words, media_drops
-from p2pcall.engine.node import Line
-from p2pcall.engine.sound import Speaker
-from p2pcall.engine.station import Station
+from p2pcall.engine.call_stats import StatsCollector, in_words, media_drops
+from p2pcall.engine.call_status import CallStatus
+from p2pcall.engine.node import PeerConnection
+from p2pcall.engine.sound import SupervisedSink
 from p2pcall.engine.timers import Timers
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
@@ -35,26 +35,26 @@ class Reporting:
 
     def __init__(
         self,
-        station: Station,
-        line: Line,
-        board: Board,
+        agent: UserAgent,
+        line: PeerConnection,
+        status: CallStatus,
         receive: AudioReceive,
-        speaker: Speaker,
+        speaker: SupervisedSink,
         timers: Timers,
     ) -> None:
-        self._node, self._ui = station.node, station.ui
-        self._line, self._peer, self._board, self._timers = line, line.peer, board, timers
+        self._node, self._ui = agent.node, agent.ui
+        self._line, self._peer, self._status, self._timers = line, line.peer, status, timers
         self._receive, self._speaker = receive, speaker
         self._connected_at = self._answer_at = self._node.now()
         self._video: VideoPath | None = None
-        self._figures: FigureKeeper | None = None
+        self._stats: StatsCollector | None = None
         receive.on_first_play = self._first_audio
 
     def follow(self, video: VideoPath, playout: PlayoutThread | None) -> None:
         """Measure from now on, this picture too. Before it comes."""
         self._video = video
         video.on_first_show = self._first_video
-        self._figures = FigureKeeper(
+        self._stats = StatsCollector(
             self._peer,
             self._receive,
             playout,
@@ -72,10 +72,10 @@ class Reporting:
 
     def second(self) -> None:
         """The figures since the last time, to all who want them."""
-        assert self._figures is not None
-        figures = self._figures.second(self._node.now())
+        assert self._stats is not None
+        figures = self._stats.second(self._node.now())
         self._ui.emit(events.Stats(self._peer.call_id, figures))
-        self._board.tell(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
+        self._status.tell(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
         self._report(figures.loss)
 
     def report(self) -> None:
@@ -84,9 +84,9 @@ class Reporting:
 
     def total(self) -> tuple[float, Figures]:
         """How long the call was up until now, and the figures of all of it."""
-        assert self._figures is not None
+        assert self._stats is not None
         now = self._node.now()
-        return now - self._connected_at, self._figures.total(now)
+        return now - self._connected_at, self._stats.total(now)
 
     def asked(self) -> None:
         """How far the speaker is; told as often as an honest side asks."""
@@ -123,7 +123,7 @@ class Reporting:
 
     def _first_video(self) -> None:
         self._ui.emit(events.FirstVideo(self._peer.call_id, self._since_connected_ms()))
-        self._board.tell(remote_video=True)
+        self._status.tell(remote_video=True)
 
     def _since_connected_ms(self) -> float:
         return round((self._node.now() - self._connected_at) * 1000, 1)

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from p2pcall.engine.aside import aside
 from p2pcall.engine.caller import Caller
+from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.preparing import prepare
 from p2pcall.engine.settings import CallSettings
-from p2pcall.engine.station import Station
 from p2pcall.engine.ui import Ui
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
 
 
-async def dial(
+async def run_dial(
     env: Env,
     settings: CallSettings,
     home: Home,
@@ -41,37 +41,37 @@ async def dial(
         devices.speaker.on_playout = on_playout
         return devices
 
-    async with _station(env, settings, home, ui, any_port=True) as station:
-        station.open()
-        return await Caller(station, look, where, target).run()
+    async with _agent(env, settings, home, ui, any_port=True) as agent:
+        agent.open()
+        return await Caller(agent, look, where, target).run()
 
 
-async def listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcome:
+async def run_listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcome:
     """Answer calls until told to stop."""
-    async with _station(env, settings, home, ui, any_port=False) as station:
-        devices = await station.unless_interrupted(prepare(settings, env, ui))
+    async with _agent(env, settings, home, ui, any_port=False) as agent:
+        devices = await agent.unless_interrupted(prepare(settings, env, ui))
         try:
             from p2pcall.engine.listener import Listener
 
-            station.open()
-            return await Listener(station, devices).run()
+            agent.open()
+            return await Listener(agent, devices).run()
         finally:
             devices.close()
 
 
 @asynccontextmanager
-async def _station(
+async def _agent(
     env: Env, settings: CallSettings, home: Home, ui: Ui, *, any_port: bool
-) -> AsyncIterator[Station]:
+) -> AsyncIterator[UserAgent]:
     """This side, with its signals caught; a bug that a callback or a thread met is raised at the end."""
-    identity = await aside(lambda: load_or_create(home, env.entropy))
-    station = Station(env, settings, home, identity, ui, any_port=any_port)
-    station.interrupts.install()
-    ui.on_closed = station.interrupts.closed
+    identity = await offload(lambda: load_or_create(home, env.entropy))
+    agent = UserAgent(env, settings, home, identity, ui, any_port=any_port)
+    agent.interrupts.install()
+    ui.on_closed = agent.interrupts.closed
     try:
-        yield station
-        if station.interrupts.crash is not None:
-            raise station.interrupts.crash
+        yield agent
+        if agent.interrupts.crash is not None:
+            raise agent.interrupts.crash
     finally:
-        await asyncio.shield(station.node.close())
-        station.interrupts.remove()
+        await asyncio.shield(agent.node.close())
+        agent.interrupts.remove()

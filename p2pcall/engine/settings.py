@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from p2pcall.device.raw import RawFormat
+from p2pcall.types import Reach
 
 RING_TIMEOUT_S = 45.0
 """How long `dial` lets it ring, as telephones do."""
@@ -32,13 +33,6 @@ class Answer(StrEnum):
                 return known == "verified"
             case _:
                 return False
-
-
-class Reach(StrEnum):
-    """Who can make this side ring."""
-
-    CONTACTS = "contacts"
-    ANYONE = "anyone"
 
 
 class Announce(StrEnum):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
-from p2pcall.device.base import SILENCE, AudioSink, AudioSource
+from p2pcall.device.base import SILENT_FRAME, AudioSink, AudioSource, OnFrame
 from p2pcall.device.factory import is_microphone, is_speaker
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -26,10 +26,9 @@ NEVER_PAUSED_S = 0.8
 WARN_AGAIN_S = 60.0
 """A device that fails more often than this is told of once."""
 
-OnFrame = Callable[[bytes, float], None]
 Pull = Callable[[], bytes]
 OnFailure = Callable[[P2PCallError], None]
-D = TypeVar("D", bound="Stoppable")
+_D = TypeVar("_D", bound="Stoppable")
 
 
 class Stoppable(Protocol):
@@ -39,7 +38,7 @@ class Stoppable(Protocol):
         """Ends it."""
 
 
-class Keeper(Generic[D]):
+class DeviceSupervisor(Generic[_D]):
     """Keeps a sound device going: a stand-in while it is away, the real one tried again every few seconds.
 
     Only a sound card comes back; a file that failed (a full disk) is not begun anew over what it holds.
@@ -47,11 +46,11 @@ class Keeper(Generic[D]):
 
     def __init__(
         self,
-        device: D,
-        reopen: Callable[[str], D],
+        device: _D,
+        reopen: Callable[[str], _D],
         spec: str,
         stand_in: str,
-        begin: Callable[[D], None],
+        begin: Callable[[_D], None],
         *,
         card: bool,
     ) -> None:
@@ -123,7 +122,7 @@ class Keeper(Generic[D]):
         with suppress(RuntimeError):  # the loop is closed: the call is over
             loop.call_soon_threadsafe(self._looked, device)
 
-    def _looked(self, device: D | None) -> None:
+    def _looked(self, device: _D | None) -> None:
         if not self._running:
             return
         if device is None:
@@ -139,11 +138,11 @@ class Keeper(Generic[D]):
         stand_in.stop()
 
 
-class Microphone:
+class SupervisedSource:
     """The sound source of one call: silence while the device is away."""
 
     def __init__(self, source: AudioSource, reopen: Callable[[str], AudioSource], spec: str) -> None:
-        self._keeper: Keeper[AudioSource] = Keeper(
+        self._supervisor: DeviceSupervisor[AudioSource] = DeviceSupervisor(
             source, reopen, spec, "silence", self._begin, card=is_microphone(spec)
         )
         self._on_frame: OnFrame | None = None
@@ -152,25 +151,25 @@ class Microphone:
     @property
     def endless(self) -> bool:
         """It has no end of its own."""
-        return self._keeper.device.endless
+        return self._supervisor.device.endless
 
     def hold(self, held: bool = True) -> None:
         """Silence in the place of what has an end, or no longer."""
-        self._keeper.device.held = held
+        self._supervisor.device.held = held
 
     def start(self, on_frame: OnFrame, on_failure: OnFailure) -> None:
         """Begin to capture."""
         self._on_frame = on_frame
-        self._keeper.tell(on_failure)
-        self._keeper.start()
+        self._supervisor.tell(on_failure)
+        self._supervisor.start()
 
     def stop(self) -> None:
         """End capture."""
-        self._keeper.stop()
+        self._supervisor.stop()
 
     def _begin(self, source: AudioSource) -> None:
         assert self._on_frame is not None
-        source.on_end, source.on_error = self._ended, self._keeper.failed
+        source.on_end, source.on_error = self._ended, self._supervisor.failed
         source.start(self._on_frame)
 
     def _ended(self) -> None:
@@ -178,11 +177,11 @@ class Microphone:
             self.on_end()
 
 
-class Speaker:
+class SupervisedSink:
     """The sound sink of one call: nothing is heard while the device is away."""
 
     def __init__(self, sink: AudioSink, reopen: Callable[[str], AudioSink], spec: str) -> None:
-        self._keeper: Keeper[AudioSink] = Keeper(
+        self._supervisor: DeviceSupervisor[AudioSink] = DeviceSupervisor(
             sink, reopen, spec, "none", self._begin, card=is_speaker(spec)
         )
         self._pull: Pull | None = None
@@ -203,7 +202,7 @@ class Speaker:
     @property
     def latency_s(self) -> float:
         """From pull to ear, now."""
-        return self._keeper.device.latency_s
+        return self._supervisor.device.latency_s
 
     def prepare(self) -> None:
         """Have a sound card run before there is something to hear: it takes its time to start. Others are as they are.
@@ -211,33 +210,33 @@ class Speaker:
         If it fails, `play` tells.
         """
         if self._card and self._pull is None:
-            self.play(lambda: SILENCE)
+            self.play(lambda: SILENT_FRAME)
 
     def play(self, pull: Pull, on_failure: OnFailure | None = None) -> None:
         """Play what `pull` gives from now on."""
         running, self._pull = self._pull is not None, pull
-        self._keeper.tell(on_failure)
+        self._supervisor.tell(on_failure)
         if not running:
-            self._keeper.start()
+            self._supervisor.start()
             if not self._card:
                 self._is_steady()
 
     def stop(self) -> None:
         """End playing; a card may play again."""
         self._pull, self._since, self.steady = None, None, False
-        self._keeper.stop()
+        self._supervisor.stop()
 
     def complete(self) -> None:
         """After `stop`, not in the loop: complete the file. P2PCallError if it is not whole."""
-        self._keeper.device.complete()
+        self._supervisor.device.complete()
 
     def _begin(self, sink: AudioSink) -> None:
-        sink.on_error = self._keeper.failed
+        sink.on_error = self._supervisor.failed
         sink.start(self._next)
 
     def _next(self) -> bytes:
         if self._pull is None:
-            return SILENCE
+            return SILENT_FRAME
         if self._card:
             self._count(asyncio.get_running_loop().time())
         pcm = self._pull()

@@ -8,23 +8,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2pcall import events
-from p2pcall.engine.aside import to_the_end
-from p2pcall.engine.node import Line, Told
+from p2pcall.engine.node import LocalSignal, PeerConnection
+from p2pcall.engine.offload import to_the_end
 from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
-from p2pcall.engine.people import Who
-from p2pcall.engine.station import Station
+from p2pcall.engine.trust import PeerIdentity
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.events import Ended
+from p2pcall.proto.events import CallEnded
 
 if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
 
 
 async def talk(
-    station: Station,
-    line: Line,
+    agent: UserAgent,
+    line: PeerConnection,
     devices: "Devices",
-    who: Who,
+    who: PeerIdentity,
     *,
     video: bool,
     remote_video: bool,
@@ -36,16 +36,16 @@ async def talk(
     """
     from p2pcall.engine.live import LiveCall
 
-    peer, interrupts = line.peer, station.interrupts
+    peer, interrupts = line.peer, agent.interrupts
     end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
-    gone = await _until_active(station, line)
+    gone = await _until_active(agent, line)
     if gone is not None:
         devices.close()
         outcome = end(gone)
-        station.tell_end(outcome)
+        agent.tell_end(outcome)
         return outcome
     video = video and devices.sends_video
-    station.ui.emit(
+    agent.ui.emit(
         events.Connected(
             peer.call_id,
             who.name,
@@ -58,15 +58,15 @@ async def talk(
             round(setup_ms, 1),
         )
     )
-    live = LiveCall(station, line, devices, who, video=video, remote_video=remote_video)
+    live = LiveCall(agent, line, devices, who, video=video, remote_video=remote_video)
     interrupts.take, interrupts.resized = line.tell, live.resized
     try:
         try:
             finished = await live.run()
         finally:
-            await _complete(station, devices)
+            await _complete(agent, devices)
     except P2PCallError:
-        station.tell_end(end("device", sas=peer.sas))
+        agent.tell_end(end("device", sas=peer.sas))
         raise
     finally:
         interrupts.take = interrupts.resized = None
@@ -77,35 +77,35 @@ async def talk(
         sas=peer.sas,
         by=finished.by,
     )
-    station.tell_end(outcome)
+    agent.tell_end(outcome)
     return outcome
 
 
-async def _complete(station: Station, devices: "Devices") -> None:
+async def _complete(agent: UserAgent, devices: "Devices") -> None:
     """What the call has written: beside the loop, which goes on for the line and for other callers."""
     loop = asyncio.get_running_loop()
 
     def tell(error: P2PCallError) -> None:
-        loop.call_soon_threadsafe(station.ui.emit, events.Warning(error.slug, error.text))
+        loop.call_soon_threadsafe(agent.ui.emit, events.Warning(error.slug, error.text))
 
-    with station.interrupts.put_off():
+    with agent.interrupts.put_off():
         await to_the_end(lambda: devices.complete(tell))
 
 
-async def _until_active(station: Station, line: Line) -> str | None:
+async def _until_active(agent: UserAgent, line: PeerConnection) -> str | None:
     """Waits for the words; or why it ended before."""
-    station.interrupts.tell(line.tell)
+    agent.interrupts.tell(line.tell)
     try:
         while not line.peer.sas:
             match await line.signals.get():
-                case Ended() as ended:
+                case CallEnded() as ended:
                     reason = ended.reason.slug
                     return reason if reason in GOODBYES else "missed"
-                case Told(what) if what in WISHES:
+                case LocalSignal(what) if what in WISHES:
                     line.hang_up(WISHES[what])
                     return what
                 case _:
                     pass
         return None
     finally:
-        station.interrupts.take = None
+        agent.interrupts.take = None

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import cached_property
 
 from p2pcall import events
-from p2pcall.engine.aside import aside
-from p2pcall.engine.people import People, Who
+from p2pcall.engine.offload import offload
+from p2pcall.engine.trust import PeerIdentity, TrustStore
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
 
@@ -21,14 +21,14 @@ class Verification:
 
     def __init__(
         self,
-        people: People,
-        who: Who,
+        trust: TrustStore,
+        who: PeerIdentity,
         public: bytes,
         call: str,
         emit: Callable[[Event], None],
         epoch: Callable[[], float],
     ) -> None:
-        self._people, self._who, self._public, self._call = people, who, public, call
+        self._trust, self._who, self._public, self._call = trust, who, public, call
         self._emit, self._epoch = emit, epoch
         self._turn = asyncio.Lock()
         """What is said later is kept later."""
@@ -37,14 +37,14 @@ class Verification:
     @cached_property
     def safety_number(self) -> tuple[str, ...]:
         """To show beside the words; takes some milliseconds the first time."""
-        return self._people.safety_number(self._public)
+        return self._trust.safety_number(self._public)
 
     async def same(self) -> str:
         """The person says that the words are the same; a short sentence for them."""
         try:
             async with self._turn:
-                contact = await aside(
-                    lambda: self._people.verify(self._who.name, self._public, self._epoch())
+                contact = await offload(
+                    lambda: self._trust.verify(self._who.name, self._public, self._epoch())
                 )
         except P2PCallError as error:
             self._emit(events.Warning(error.slug, f"{self._who.name} could not be marked: {error.text}"))
@@ -61,7 +61,7 @@ class Verification:
         was_new = self._who.known == "new"
         try:
             async with self._turn:
-                contact = await aside(lambda: self._people.distrust(self._public, forget=was_new))
+                contact = await offload(lambda: self._trust.distrust(self._public, forget=was_new))
         except P2PCallError as error:
             self._emit(events.Warning(error.slug, f"{name} could not be unmarked: {error.text}"))
             return

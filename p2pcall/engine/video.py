@@ -4,7 +4,7 @@ Three threads of this room's own: `CaptureThread` has one for the camera and one
 for the decoder and the view. They talk with the loop by `call_soon_threadsafe` and one bounded slot or queue each. A
 frame that finds the way out still taken is not encoded at all, so that the chain of references never breaks on purpose.
 The newest picture stays, and is coded again for whoever comes late, asks for a key frame, or may have lost it. An error
-that is no device's ends its thread, and with it the call (`station.Interrupts`). The codec is imported by the threads,
+that is no device's ends its thread, and with it the call (`Interrupts`). The codec is imported by the threads,
 for a call without a picture has none; where there may be one, `preparing` has loaded it.
 """
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from p2pcall.device.base import VideoSink
-from p2pcall.engine.aside import aside
-from p2pcall.engine.node import Line
+from p2pcall.engine.node import PeerConnection
+from p2pcall.engine.offload import offload
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.media import constants as media
 from p2pcall.media.packets import Nack, pack_fragment, parse_fragment, split_frame, video_payload_bytes
@@ -18,7 +18,7 @@ class VideoPath:
 
     def __init__(
         self,
-        line: Line,
+        line: PeerConnection,
         clock: Callable[[], float],
         session_ms: Callable[[float], int],
         capture: CaptureThread | None,
@@ -67,7 +67,7 @@ class VideoPath:
         if self._poll is not None:
             self._poll.cancel()
         if self._capture is not None or self._playout is not None:
-            await aside(self._stop_threads)
+            await offload(self._stop_threads)
 
     def _stop_threads(self) -> None:
         if self._capture is not None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from p2pcall.view.window import OPEN_WAIT_S, Window, stuck, window_error
+from p2pcall.view.window import WINDOW_OPEN_WAIT_S, Window, stuck, window_error
 from p2pcall.view.window_link import Failed, Ready
 
 
@@ -17,7 +17,7 @@ class WindowCheck:
         self._window = Window(environ)
         self._loop = asyncio.get_running_loop()
 
-    async def result(self, seconds: float = OPEN_WAIT_S) -> Ready:
+    async def result(self, seconds: float = WINDOW_OPEN_WAIT_S) -> Ready:
         """The way to the display. P2PCallError (exit 6) if there is none, or nothing is said in time."""
         readable = asyncio.Event()
         self._loop.add_reader(self._window.fileno(), readable.set)

@@ -47,11 +47,11 @@ class Silence:
     """Nothing to play: not begun yet, or missing for so long that concealment would drone."""
 
 
-Output = Play | Merge | Conceal | Silence
+PlayoutAction = Play | Merge | Conceal | Silence
 
 
 @dataclass(slots=True)
-class Counters:
+class JitterCounters:
     """Totals of the call, in frames (`merged`: in merges; `rejected`: in packets)."""
 
     played: int = 0
@@ -76,7 +76,7 @@ class JitterBuffer:
     """One direction of one call's sound."""
 
     def __init__(self, slack_s: float = c.JITTER_SLACK_S) -> None:
-        self.counters = Counters()
+        self.counters = JitterCounters()
         self.delay_s = 0.0
         """How long after the fastest possible moment the frame of the last pull was played."""
         self._slack_s = slack_s
@@ -131,7 +131,7 @@ class JitterBuffer:
         if len(self._held) > c.JITTER_MAX_FRAMES:
             self._drop_before(min(self._held) + 1)
 
-    def pull(self, now: float, *, quiet: bool) -> Output:
+    def pull(self, now: float, *, quiet: bool) -> PlayoutAction:
         """What the speaker plays next; call it once for each 20 ms that it takes.
 
         `quiet`: what was played last was a pause, so a merge now is least likely to be heard.
@@ -210,7 +210,7 @@ class JitterBuffer:
         self._run = self._waited = self._deep_ticks = 0
         return True
 
-    def _play(self, excess_s: float, *, quiet: bool) -> Output:
+    def _play(self, excess_s: float, *, quiet: bool) -> PlayoutAction:
         frame, capture_ms, recovered = self._held.pop(self._next)
         self._next += 1
         self._run = self._waited = 0
@@ -247,7 +247,7 @@ class JitterBuffer:
             del self._missed[next(iter(self._missed))]
         self._next += 1
 
-    def _fill(self, excess_s: float) -> Output:
+    def _fill(self, excess_s: float) -> PlayoutAction:
         """Nothing for this tick: go past the frame if later ones are there, else wait for it."""
         self._run += 1
         if self._run > c.JITTER_CONCEAL_RUN:

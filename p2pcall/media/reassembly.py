@@ -26,7 +26,7 @@ class CompleteFrame:
 
 
 @dataclass(slots=True)
-class Counters:
+class ReassemblyCounters:
     """Totals of the call."""
 
     released: int = 0
@@ -65,7 +65,7 @@ class Reassembler:
     """The receiver's side: `insert` each fragment, send what `poll` gives when `next_poll` says so."""
 
     def __init__(self) -> None:
-        self.counters = Counters()
+        self.counters = ReassemblyCounters()
         self.rtt_s = c.VIDEO_DEFAULT_RTT_S
         """The round trip; whoever measures it sets it."""
         self._frames: dict[int, _Partial] = {}

@@ -2,7 +2,7 @@
 
 Rules: counts first copies only (a frame that came along with a later one is still a lost packet, which is
 what the sender's redundancy needs to know); a single wild seq does not spoil the figures. Leaves out what
-the listener hears (`jitter.Counters`). Spec: RFC 3550, 6.4.1 and A.8 for jitter, A.1 and A.3 for loss.
+the listener hears (`jitter.JitterCounters`). Spec: RFC 3550, 6.4.1 and A.8 for jitter, A.1 and A.3 for loss.
 """
 
 from dataclasses import dataclass

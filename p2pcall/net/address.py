@@ -22,6 +22,7 @@ from typing import Any, Literal
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import MAX_U16
+from p2pcall.types import Address
 
 DEFAULT_PORT = 51729
 """UDP port where calls are awaited: unassigned by IANA and in the dynamic range (RFC 6335)."""
@@ -40,8 +41,6 @@ RESOLVE_TIMEOUT_S = 10.0
 LOCALHOST = "localhost"
 """Everybody's name for the own machine: nobody else can be called so (RFC 6761, section 6.3)."""
 
-Address = tuple[Any, ...]
-"""A socket address as Python has it: `(host, port)`, or `(host, port, flowinfo, scope_id)` for IPv6."""
 _KEY_URI = re.compile(r"p2pcall:[a-z]+/", re.IGNORECASE)
 """How the URI of a key begins; no host and port do, for a port is a number."""
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -43,7 +43,7 @@ from p2pcall.net.lanpeer import (
     person,
     to_peer,
 )
-from p2pcall.net.link import FAILURES, Follower, Link, close_quietly, look, no_network, open_link
+from p2pcall.net.link import FAILURES, Link, LinkFollower, close_quietly, look_for_link, no_network, open_link
 
 TXT = {"v": "1"}
 TYPE_SRV = 33
@@ -52,13 +52,13 @@ TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
 """RFC 1035, sections 3.2.2, 3.2.4 and 4.1.1: the flags of a question."""
 HOST_LABEL_BYTES = 6
 """Random bytes of the host name in SRV."""
-MAX_LISTED = 64
+MAX_LAN_PEERS = 64
 """So many peers are listed; later ones are ignored until one goes."""
 RESOLVE_MS = 3000
 """How long SRV, TXT and addresses of a name that was seen are asked for: questions at 0, 1 and 2 s."""
 REFRESH_S = 30.0
 """So often a listed peer is looked up again: its records live for 120 s, then it answers or is gone."""
-SETTLE_S = 1.5
+RECORDS_SETTLE_S = 1.5
 """After a change the old records live for another second (RFC 6762, section 10.2): then it is looked up again."""
 BROWSE_S = 2.5
 """Enough for two questions, a second apart, and for the slowest answer that RFC 6762 allows: a record that was just
@@ -145,7 +145,7 @@ class Announcer:
         self._info: AsyncServiceInfo | None = None
         self._settled = asyncio.Event()
         self._contests = 0
-        self._follower = Follower(bound, self._move)
+        self._follower = LinkFollower(bound, self._move)
 
     def start(self) -> None:
         """Begins, in a task of its own. It takes about 1.3 s until the name is known to be free."""
@@ -242,7 +242,7 @@ class Browser:
         self._settling: dict[str, asyncio.TimerHandle] = {}
         self._link: Link | None = None
         self._zc: AsyncZeroconf | None = None
-        self._follower = Follower((), self._move)
+        self._follower = LinkFollower((), self._move)
         self._refresh: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -311,11 +311,11 @@ class Browser:
     ) -> None:
         if state_change is ServiceStateChange.Removed:
             self._lose(name)
-        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_LISTED:
+        elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_LAN_PEERS:
             self._look_up(name)
             if name in self._peers and name not in self._settling:
                 loop = asyncio.get_running_loop()
-                self._settling[name] = loop.call_later(SETTLE_S, self._settle, name)
+                self._settling[name] = loop.call_later(RECORDS_SETTLE_S, self._settle, name)
 
     def _settle(self, key: str) -> None:
         self._settling.pop(key, None)
@@ -372,12 +372,12 @@ async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
     return browser.peers()
 
 
-async def find(name: str, timeout_s: float = FIND_S, bound: Sequence[str] = ()) -> LanPeer | None:
-    """Who answers to `name` on the link; None if nobody. `bound` as for `look`: on these addresses' links alone.
+async def find_peer(name: str, timeout_s: float = FIND_S, bound: Sequence[str] = ()) -> LanPeer | None:
+    """Who answers to `name`; None if nobody. `bound` as for `look_for_link`: on these addresses' links alone.
 
     Raises `P2PCallError` (not found) without a network.
     """
-    link = look(bound)
+    link = look_for_link(bound)
     if link is None:
         raise no_network()
     zc = open_link(link)

@@ -24,7 +24,7 @@ _IFF_POINTOPOINT = 0x10
 _IFF_RUNNING = 0x40
 _IFF_MULTICAST = 0x8000 if sys.platform == "darwin" else 0x1000
 
-WATCH_S = 1.0
+ADDRESS_POLL_S = 1.0
 """So often the addresses are looked at (0.5 ms each time): a call that has moved shall not wait for its next ping."""
 
 OwnAddresses = frozenset[bytes]
@@ -118,14 +118,14 @@ class AddressWatch:
     ) -> None:
         self._loop, self._on_change, self._look = loop, on_change, look
         self._last = look()
-        self._timer = loop.call_later(WATCH_S, self._again)
+        self._timer = loop.call_later(ADDRESS_POLL_S, self._again)
 
     def stop(self) -> None:
         """Look no more."""
         self._timer.cancel()
 
     def _again(self) -> None:
-        self._timer = self._loop.call_later(WATCH_S, self._again)
+        self._timer = self._loop.call_later(ADDRESS_POLL_S, self._again)
         now, before = self._look(), self._last
         self._last = now
         if now != before:

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall import names
-from p2pcall.net.address import Address, interleave, literal_address
+from p2pcall.net.address import interleave, literal_address
 from p2pcall.net.interfaces import interfaces
 from p2pcall.net.link import Link
+from p2pcall.types import Address
 
 SERVICE_TYPE = "_p2pcall._udp.local."
 MAX_LABEL_BYTES = 63

@@ -1,6 +1,6 @@
 """Multicast DNS sockets on the interfaces that there are now, and again when they change.
 
-`look` says on what to speak and what to tell there; `open_link` opens it; `Follower` runs a task that does
+`look_for_link` says on what to speak and what to tell there; `open_link` opens it; `LinkFollower` runs a task that does
 both anew when the answer changes. Meant for `discovery` alone.
 """
 
@@ -16,7 +16,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import WILDCARDS
 from p2pcall.net.interfaces import Interface, interfaces, local_links, usable_ipv6
 
-WATCH_S = 3.0
+LINK_POLL_S = 3.0
 """So often the interfaces are looked at (0.5 ms each time)."""
 MAX_ADDRESSES_TOLD = 8
 """More addresses than that are of no use to anybody, and make the answer outgrow a packet."""
@@ -33,7 +33,7 @@ class Link:
     loopback: bool
 
 
-def look(bound: Sequence[str] = ()) -> Link | None:
+def look_for_link(bound: Sequence[str] = ()) -> Link | None:
     """The link as it is now, or None if there is no network or the system does not tell.
 
     `bound`: what calls can be taken on (`Driver.bound`); only these addresses are told, and only on their
@@ -103,7 +103,7 @@ async def close_quietly(zc: AsyncZeroconf) -> None:
         await zc.async_close()
 
 
-class Follower:
+class LinkFollower:
     """A task that calls `move(link)` at start and whenever the link has changed; `wake()` hurries it."""
 
     def __init__(self, bound: Sequence[str], move: Callable[[Link | None], Awaitable[None]]) -> None:
@@ -132,7 +132,7 @@ class Follower:
             return
         while not task.done():  # again, for zeroconf may swallow a cancellation
             task.cancel()
-            await asyncio.wait({task}, timeout=WATCH_S)
+            await asyncio.wait({task}, timeout=LINK_POLL_S)
         if not task.cancelled():
             task.result()
 
@@ -140,12 +140,12 @@ class Follower:
         last: Link | None = None
         first = True
         while True:
-            link = look(self._bound)
+            link = look_for_link(self._bound)
             if first or self._retry or link != last:
                 first, self._retry, last = False, False, link
                 await self._move(link)
             with contextlib.suppress(TimeoutError):
                 # Before Python 3.12 `wait_for` may not see that it is cancelled when it is woken at the same time.
-                async with asyncio.timeout(WATCH_S):
+                async with asyncio.timeout(LINK_POLL_S):
                     await self._wake.wait()
             self._wake.clear()

@@ -9,13 +9,13 @@ Left out: the timer itself and what carries the datagrams, which differ.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from p2pcall.net.address import Address
+from p2pcall.types import Address
 
-E = TypeVar("E")
-E_co = TypeVar("E_co", covariant=True)
+_E = TypeVar("_E")
+_E_co = TypeVar("_E_co", covariant=True)
 
 
-class Line(Protocol[E_co]):
+class SansIOEndpoint(Protocol[_E_co]):
     """The five verbs of a sans-IO endpoint.
 
     `receive_datagram` says whether it was genuine and from where that line goes to; None: genuine, from elsewhere.
@@ -29,14 +29,14 @@ class Line(Protocol[E_co]):
 
     def next_timer(self) -> float | None: ...
 
-    def next_event(self) -> E_co | None: ...
+    def next_event(self) -> _E_co | None: ...
 
 
 def pump(
-    line: Line[E],
+    line: SansIOEndpoint[_E],
     clock: Callable[[], float],
     send: Callable[[bytes, Address, float], None],
-    tell: Callable[[E], None],
+    tell: Callable[[_E], None],
 ) -> None:
     """Tells and sends until there is nothing more to tell or send; the clock is read before each round of sending."""
     event = line.next_event()

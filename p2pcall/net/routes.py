@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from p2pcall.net.address import Address
+from p2pcall.types import Address
 
 ROUTES_KEPT = 256
 """So many remote addresses are remembered."""

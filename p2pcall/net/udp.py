@@ -20,10 +20,11 @@ from math import inf
 from typing import Generic, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, Address, literal_address, normalise
+from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, literal_address, normalise
 from p2pcall.net.interfaces import AddressWatch, OwnAddresses, interfaces, reachable
-from p2pcall.net.pump import Line, pump
+from p2pcall.net.pump import SansIOEndpoint, pump
 from p2pcall.net.routes import IP_PKTINFO, Routes
+from p2pcall.types import Address
 
 RECEIVE_BYTES = 2048
 """Longer than any datagram of ours (1232), so that the endpoint sees, drops and counts the longer ones."""
@@ -49,10 +50,10 @@ _SO_EE_ORIGIN_ICMP = (2, 3)
 _NOT_THE_WAY = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.EMSGSIZE})
 """Errors of sending that say nothing about whether the other side can be reached."""
 
-E = TypeVar("E")
+_E = TypeVar("_E")
 
 
-class Driver(Generic[E]):
+class Driver(Generic[_E]):
     """Owns the sockets: `open`, `start` with an endpoint, `pump` after each own call into it, `close`."""
 
     def __init__(self, sockets: Sequence[socket.socket], port: int) -> None:
@@ -60,13 +61,13 @@ class Driver(Generic[E]):
         routes = self._routes = Routes(self._sockets)
         self._learn = {True: routes.heard, None: routes.followed, False: routes.asked}
         self._failed: dict[Address, int] = {}
-        self._endpoint: Line[E] | None = None
+        self._endpoint: SansIOEndpoint[_E] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._armed_at: float | None = None
         self._read_at = -inf
         self._pumping = self._closed = False
-        self._on_event: Callable[[E], None] | None = None
+        self._on_event: Callable[[_E], None] | None = None
         self._on_unreachable: Callable[[Address, int], None] | None = None
         self._watch: AddressWatch | None = None
         self._answers: Collection[int] = frozenset()
@@ -80,7 +81,7 @@ class Driver(Generic[E]):
     @classmethod
     def open(
         cls, bind: Sequence[str] = (), port: int = DEFAULT_PORT, *, fallback_any: bool = False
-    ) -> "Driver[E]":
+    ) -> "Driver[_E]":
         """Binds one socket for each of `bind` (IP addresses), or all addresses of both families, on one port.
 
         Port 0, or a taken one with `fallback_any`: any free port. Raises `P2PCallError` (usage).
@@ -99,8 +100,8 @@ class Driver(Generic[E]):
 
     def start(
         self,
-        endpoint: Line[E],
-        on_event: Callable[[E], None],
+        endpoint: SansIOEndpoint[_E],
+        on_event: Callable[[_E], None],
         *,
         on_unreachable: Callable[[Address, int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
@@ -177,7 +178,7 @@ class Driver(Generic[E]):
         assert self._loop is not None
         return self._loop.time() + self.asleep_s
 
-    def _tell(self, event: E) -> None:
+    def _tell(self, event: _E) -> None:
         if not self._closed:  # by an earlier event
             assert self._on_event is not None
             self._on_event(event)

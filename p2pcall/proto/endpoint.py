@@ -16,19 +16,18 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission.admission import Admission
 from p2pcall.proto.admission.dial import Dial
-from p2pcall.proto.admission.reach import Reach
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Ended, ProtocolEvent
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import CallEnded, ProtocolEvent
 from p2pcall.proto.handshake import kem, noise
 from p2pcall.proto.handshake.exchange import Local, StaticKey, suites
 from p2pcall.proto.handshake.kem import Encapsulate
-from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.phases.connecting import connect
-from p2pcall.proto.phases.open import answer
+from p2pcall.proto.phases.connecting import connecting_peer
+from p2pcall.proto.phases.open import answering_peer
 from p2pcall.proto.state import EndpointState
-from p2pcall.proto.wire import Address, DatagramType, DropReason
+from p2pcall.proto.wire import DatagramType, DropReason
+from p2pcall.types import Address, Entropy, Reach
 
 _DATA = bytes([DatagramType.DATA])
 
@@ -63,15 +62,15 @@ class Endpoint:
     @property
     def reach(self) -> Reach:
         """Who may knock: "anyone", or the "contacts" alone, to whom all others get not one byte."""
-        return self._admission.door.reach
+        return self._admission.knock_filter.reach
 
     @reach.setter
     def reach(self, reach: Reach) -> None:
-        self._admission.door.reach = reach
+        self._admission.knock_filter.reach = reach
 
     def contacts(self, publics: Collection[bytes]) -> None:
         """Whose knocks are answered under `reach` "contacts" from now on; ValueError above `MAX_CONTACTS`."""
-        self._admission.door.set_contacts(publics)
+        self._admission.knock_filter.set_contacts(publics)
 
     @property
     def dropped(self) -> Counter[DropReason]:
@@ -106,7 +105,7 @@ class Endpoint:
         dial = Dial(
             self._state.local, index, self._suites, addresses, now, self._timestamp, expected_static, known
         )
-        return connect(self._state, index, addresses[0], dial, now)
+        return connecting_peer(self._state, index, addresses[0], dial, now)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
         """Take a datagram from the network, whatever it is. True: it is genuine, and from where its line goes to.
@@ -210,7 +209,7 @@ class Endpoint:
             return established
         if spare is not None:
             self._close(spare)
-        answer(self._state, confirmation.receiver_index, address, established, now)
+        answering_peer(self._state, confirmation.receiver_index, address, established, now)
         return None
 
     @property
@@ -221,16 +220,16 @@ class Endpoint:
     def _without_call(self) -> Peer | None:
         """The oldest line that carries no call: it is over, or the other side has not invited us yet."""
         for peer in self._state.everyone:
-            if peer.state is State.ENDED or (peer.state is State.IDLE and not peer.initiator):
+            if peer.state is CallState.ENDED or (peer.state is CallState.IDLE and not peer.initiator):
                 return peer
         return None
 
     def _close(self, peer: Peer) -> None:
         """Make room: what was not told to be over is told now."""
-        over = peer.state is State.ENDED
+        over = peer.state is CallState.ENDED
         peer.close()
         if not over:
-            self._state.events.append(Ended(peer, Reason.SILENT, remote=False))
+            self._state.events.append(CallEnded(peer, Reason.SILENT, remote=False))
 
     def _new_index(self) -> int:
         """An index that nobody can guess and that no line or handshake of ours bears."""

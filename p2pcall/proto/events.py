@@ -30,7 +30,7 @@ class HandshakeFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingCall:
     """An invitation came: `ring`, `accept` or `decline` next. `audio` and `video` are what the caller
     offers."""
 
@@ -66,14 +66,14 @@ class Revealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Reconnecting:
+class LineInterrupted:
     """The other side has not been heard for SILENT_S; it may come back by itself until the line is lost."""
 
     peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
-class Reconnected:
+class LineResumed:
     """The other side is heard again, after so many seconds."""
 
     peer: Peer
@@ -81,7 +81,7 @@ class Reconnected:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallEnded:
     """The call is over, by the other side if `remote`; the peer lingers by itself and then is gone."""
 
     peer: Peer
@@ -110,13 +110,13 @@ class Payload:
 ProtocolEvent = (
     HandshakeDone
     | HandshakeFailed
-    | Incoming
+    | IncomingCall
     | RemoteRinging
     | Accepted
     | Revealed
-    | Reconnecting
-    | Reconnected
-    | Ended
+    | LineInterrupted
+    | LineResumed
+    | CallEnded
     | Message
     | Payload
 )

@@ -7,12 +7,12 @@ misuse raises at once; nothing from the network does.
 from __future__ import annotations
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import CallError, Input, State
+from p2pcall.proto.call.table import CallError, CallInput, CallState
 from p2pcall.proto.handshake.exchange import Established
 from p2pcall.proto.line.line import Line
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
-from p2pcall.proto.phase import TABLE, Move, Phase, PhaseName
-from p2pcall.proto.wire import Address
+from p2pcall.proto.phase import PHASE_TABLE, Move, Phase, PhaseName
+from p2pcall.types import Address
 
 
 class Peer:
@@ -37,7 +37,7 @@ class Peer:
 
     def enter(self, move: Move, phase: Phase) -> None:
         """The next phase; KeyError and AssertionError for a move that the table does not have."""
-        after = TABLE[self.phase.name, move]
+        after = PHASE_TABLE[self.phase.name, move]
         assert after is phase.name, f"{move} leads to {after}"
         self.phase = phase
 
@@ -56,7 +56,7 @@ class Peer:
         return self.phase.name is PhaseName.OPEN
 
     @property
-    def state(self) -> State:
+    def state(self) -> CallState:
         """Where the call stands."""
         return self.phase.state
 
@@ -91,11 +91,11 @@ class Peer:
         """Call: only the side that dialled, once the handshake is done. ValueError for a name too long."""
         if not self.initiator:
             raise CallError("only the side that dialled invites")
-        self.phase.own(Input.INVITE, pack_greeting(name, audio, video), now)
+        self.phase.own(CallInput.INVITE, pack_greeting(name, audio, video), now)
 
     def ring(self, name: str, now: float) -> None:
         """Tell the caller that it rings here."""
-        self.phase.own(Input.RING, pack_name(name), now)
+        self.phase.own(CallInput.RING, pack_name(name), now)
 
     def accept(self, name: str, audio: bool, video: bool, now: float) -> None:
         """Answer: the call is active with `Revealed`, when the caller has shown its nonce for ours."""
@@ -103,11 +103,11 @@ class Peer:
 
     def decline(self, reason: Reason, now: float) -> None:
         """Refuse an incoming call; nothing if it is over already."""
-        self._leave(Input.DECLINE, reason, now)
+        self._leave(CallInput.DECLINE, reason, now)
 
     def hangup(self, reason: Reason, now: float) -> None:
         """End the call or the dial, in whatever state; nothing if it is over already."""
-        self._leave(Input.HANGUP, reason, now)
+        self._leave(CallInput.HANGUP, reason, now)
 
     def send(self, channel: int, payload: bytes, now: float, *, padded_to: int = 0) -> None:
         """Send one frame, unreliably: at once, as if it had `padded_to` bytes if it has fewer (see `records`).
@@ -138,7 +138,7 @@ class Peer:
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    def _leave(self, cause: Input, reason: Reason, now: float) -> None:
+    def _leave(self, cause: CallInput, reason: Reason, now: float) -> None:
         if reason.local:
             raise ValueError(f"{reason.slug} is not for sending")
         self.phase.leave(cause, reason, now)

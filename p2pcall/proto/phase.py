@@ -9,9 +9,10 @@ from typing import ClassVar, Final
 
 from p2pcall.proto import wire
 from p2pcall.proto.call import table
-from p2pcall.proto.call.table import Input, State
+from p2pcall.proto.call.table import CallInput, CallState
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, DropReason
+from p2pcall.proto.wire import DropReason
+from p2pcall.types import Address
 
 
 class PhaseName(StrEnum):
@@ -34,7 +35,7 @@ class Move(StrEnum):
     CLOSED = "closed"
 
 
-TABLE: Final[dict[tuple[PhaseName, Move], PhaseName]] = {
+PHASE_TABLE: Final[dict[tuple[PhaseName, Move], PhaseName]] = {
     (PhaseName.CONNECTING, Move.ESTABLISHED): PhaseName.OPEN,
     (PhaseName.CONNECTING, Move.UNREACHED): PhaseName.GONE,
     (PhaseName.CONNECTING, Move.CLOSED): PhaseName.GONE,
@@ -48,9 +49,9 @@ TABLE: Final[dict[tuple[PhaseName, Move], PhaseName]] = {
 """The only moves that there are; a line begins as open on the side that did not dial."""
 
 
-def diagram() -> str:
+def phase_diagram() -> str:
     """The table as text, one line a move, for the manual."""
-    return "\n".join(f"{phase:<11} {move:<12} {after}" for (phase, move), after in TABLE.items())
+    return "\n".join(f"{phase:<11} {move:<12} {after}" for (phase, move), after in PHASE_TABLE.items())
 
 
 class Phase:
@@ -60,9 +61,9 @@ class Phase:
     name: ClassVar[PhaseName] = PhaseName.GONE
 
     @property
-    def state(self) -> State:
+    def state(self) -> CallState:
         """Where the call stands."""
-        return State.ENDED
+        return CallState.ENDED
 
     @property
     def settled(self) -> bool:
@@ -74,15 +75,15 @@ class Phase:
         """Whether anything has come back from a dial."""
         return False
 
-    def own(self, cause: Input, body: bytes, now: float) -> None:
+    def own(self, cause: CallInput, body: bytes, now: float) -> None:
         """An input of our own for the call, with the body of its message; CallError if it makes no sense."""
-        table.own(State.ENDED, cause)
+        table.own(CallState.ENDED, cause)
 
     def accept(self, greeting: bytes, now: float) -> None:
         """Answer an incoming call."""
-        table.own(State.ENDED, Input.ACCEPT)
+        table.own(CallState.ENDED, CallInput.ACCEPT)
 
-    def leave(self, cause: Input, reason: Reason, now: float) -> None:
+    def leave(self, cause: CallInput, reason: Reason, now: float) -> None:
         """Refuse, or hang up."""
 
     def send(self, channel: int, payload: bytes, padded_to: int, now: float) -> None:

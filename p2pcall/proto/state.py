@@ -11,7 +11,8 @@ from p2pcall.proto import constants as c
 from p2pcall.proto.events import ProtocolEvent
 from p2pcall.proto.handshake.exchange import Local
 from p2pcall.proto.peer import Peer
-from p2pcall.proto.wire import Address, DropReason
+from p2pcall.proto.wire import DropReason
+from p2pcall.types import Address
 
 
 @dataclass(slots=True)

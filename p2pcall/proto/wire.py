@@ -8,12 +8,9 @@ business. The layout is described for a second implementation in p2pcall-protoco
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 from struct import Struct
-from typing import Any, Final
+from typing import Final
 
 from p2pcall.proto import constants as c
-
-Address = tuple[Any, ...]
-"""A socket address as the sockets give it; only compared, hashed and handed back."""
 
 
 class DatagramType(IntEnum):
@@ -31,7 +28,7 @@ GENUINE: Final = frozenset({DatagramType.RESPONSE, DatagramType.CONFIRMATION, Da
 """What is taken only with a proof of its keys; all else anybody can send from anywhere."""
 RECEIVER: Final = Struct(">4xI")
 """The index of their line, which these have at the same place."""
-ANSWERS: Final = frozenset({DatagramType.COOKIE, DatagramType.RESPONSE})
+UNPROVEN_ANSWERS: Final = frozenset({DatagramType.COOKIE, DatagramType.RESPONSE})
 """What leaves at once, as the answer to something that proves nothing."""
 
 
@@ -150,7 +147,7 @@ _CONFIRMATION = Struct(">B3sI")
 RESERVED = b"\0\0\0"
 DATA = Struct(">B3sIQ")
 """type, reserved, receiver index, counter: read with `unpack_from` on the hot path."""
-FRAME = Struct(">BH")
+FRAME_HEADER = Struct(">BH")
 """channel, length."""
 
 INITIATION_BYTES = {
@@ -223,7 +220,7 @@ def pack_confirmation_header(receiver_index: int) -> bytes:
 
 
 def parse_knock(data: bytes) -> Knock | DropReason:
-    """A knock whose first byte was seen to be right; its tag is for `door` to judge."""
+    """A knock whose first byte was seen to be right; its tag is for `knock_filter` to judge."""
     if len(data) != c.KNOCK_BYTES:
         return DropReason.LENGTH
     _, version, pattern, offered, sender_index, token, nonce, hidden_time, padding = _KNOCK.unpack_from(data)
@@ -289,7 +286,7 @@ def parse_confirmation(data: bytes) -> Confirmation | DropReason:
 
 def pack_frame(channel: int, payload: bytes) -> bytes:
     """One frame of a record's plaintext."""
-    return FRAME.pack(channel, len(payload)) + payload
+    return FRAME_HEADER.pack(channel, len(payload)) + payload
 
 
 def parse_frames(plaintext: bytes) -> list[tuple[int, bytes]] | DropReason:
@@ -299,7 +296,7 @@ def parse_frames(plaintext: bytes) -> list[tuple[int, bytes]] | DropReason:
     """
     end = len(plaintext)
     if end >= c.FRAME_HEADER_BYTES:  # nearly every record is one frame and padding
-        channel, length = FRAME.unpack_from(plaintext)
+        channel, length = FRAME_HEADER.unpack_from(plaintext)
         body = c.FRAME_HEADER_BYTES + length
         if channel and (body == end or (body < end and not plaintext[body])):
             return [(channel, plaintext[c.FRAME_HEADER_BYTES : body])]
@@ -309,7 +306,7 @@ def parse_frames(plaintext: bytes) -> list[tuple[int, bytes]] | DropReason:
         body = position + c.FRAME_HEADER_BYTES
         if body > end:
             return DropReason.FRAME
-        channel, length = FRAME.unpack_from(plaintext, position)
+        channel, length = FRAME_HEADER.unpack_from(plaintext, position)
         position = body + length
         if position > end:
             return DropReason.FRAME

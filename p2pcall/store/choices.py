@@ -6,13 +6,12 @@ error and stays as it is.
 """
 
 import json
-from typing import Final, Literal
+from typing import Final
 
 from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
+from p2pcall.types import Reach
 
-Reach = Literal["anyone", "contacts"]
-REACHES: Final[tuple[Reach, ...]] = ("anyone", "contacts")
-VERSION: Final = 1
+CHOICES_VERSION: Final = 1
 """Of the file's form."""
 
 
@@ -22,8 +21,8 @@ def kept_reach(home: Home) -> Reach | None:
     data = read(path)
     if data is None:
         return None
-    document = parsed(data, path, VERSION)
-    for reach in REACHES:
+    document = parsed(data, path, CHOICES_VERSION)
+    for reach in Reach:
         if document.get("reach") == reach:
             return reach
     raise damaged(path, "it does not say who can ring")
@@ -36,12 +35,12 @@ def keep_reach(home: Home, reach: Reach) -> None:
             _write(home, reach)
 
 
-def close_door(home: Home) -> None:
+def close_to_strangers(home: Home) -> None:
     """There is a contact: contacts alone from now on, unless something else was chosen. The caller holds the lock."""
     if kept_reach(home) is None:
-        _write(home, "contacts")
+        _write(home, Reach.CONTACTS)
 
 
 def _write(home: Home, reach: Reach) -> None:
-    text = json.dumps({"version": VERSION, "reach": reach})
+    text = json.dumps({"version": CHOICES_VERSION, "reach": reach})
     write_atomic(home.settings_path, text.encode() + b"\n")

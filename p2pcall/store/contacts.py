@@ -20,11 +20,11 @@ from typing import Any
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
-from p2pcall.store.choices import close_door
+from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
 from p2pcall.store.identity import fingerprint, read_fingerprint
 
-VERSION = 1
+CONTACTS_VERSION = 1
 BLOCKING_VERSION = 2
 """Of a file with blocks in it, so that a program that knows none of them refuses it, rather than let them ring."""
 SHORT_FINGERPRINT = 9
@@ -143,7 +143,7 @@ class Contacts:
             book = self._load()
             contact = _named(book, name)
             if contact is not None:
-                close_door(self._home)
+                close_to_strangers(self._home)
                 book.contacts.remove(contact)
                 self._save(book)
             return contact
@@ -196,7 +196,7 @@ class Contacts:
 
     def _save(self, book: Book) -> None:
         if book.contacts:
-            close_door(self._home)
+            close_to_strangers(self._home)
         rows = [
             {
                 "name": contact.name,
@@ -207,7 +207,7 @@ class Contacts:
             }
             for contact in book.contacts
         ]
-        document: dict[str, Any] = {"version": VERSION, "contacts": rows}
+        document: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
         if book.blocked:
             document["version"] = BLOCKING_VERSION
             document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
@@ -258,7 +258,7 @@ def as_typed(*names: str) -> str:
 
 def parse(data: bytes, path: Path) -> Book:
     """What the bytes of a file hold. Raises `P2PCallError` (config) if it is not all whole."""
-    document = parsed(data, path, VERSION, BLOCKING_VERSION)
+    document = parsed(data, path, CONTACTS_VERSION, BLOCKING_VERSION)
     if not isinstance(document.get("contacts"), list):
         raise damaged(path, "it holds no list of contacts")
     if len(document["contacts"]) > MAX_CONTACTS:
@@ -287,7 +287,7 @@ def _told_apart(contacts: list[Contact]) -> list[Contact]:
 
 
 def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
-    if document["version"] == VERSION:
+    if document["version"] == CONTACTS_VERSION:
         return {}
     if not isinstance(document.get("blocked"), list):
         raise damaged(path, "it holds no list of blocked keys")

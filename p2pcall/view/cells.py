@@ -7,7 +7,7 @@ alpha always 255: one pixel is half a cell.
 
 How bytes are made: every changed cell gets a record of fixed length (move, colours, glyph) in which parts
 that are not needed are NUL, then all NULs are squeezed out. Follows ECMA-48 CUP, CUF, SGR, and xterm's SGR
-38/48; 16 colours as `sixteen` has them. Leaves out: text (`screen`).
+38/48; 16 colours as `ansi16` has them. Leaves out: text (`screen`).
 """
 
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from . import sixteen
+from . import ansi16
 from .probe import Ability, Colours, Mode
 
 Canvas = NDArray[np.uint8]
@@ -23,7 +23,7 @@ Cells = NDArray[np.bool_]
 _Words = NDArray[np.uint32]
 _Index = NDArray[np.intp]
 
-MAX_SIDE: Final = 999
+MAX_CELLS_SIDE: Final = 999
 """Rows and columns beyond this are not drawn on: numbers in a record have three digits."""
 
 _THRESHOLD = {Colours.TRUE: 5, Colours.C256: 12, Colours.C16: 12, Colours.NONE: 10}
@@ -63,8 +63,8 @@ def _words(texts: list[bytes], length: int = 4) -> _Words:
     return np.frombuffer(joined, np.dtype("<u4")).reshape(len(texts), -1)
 
 
-_NUMBER = _words([b"%d" % n for n in range(MAX_SIDE + 1)])[:, 0]
-_NUMBER_SEMICOLON = _words([b"%d;" % n for n in range(MAX_SIDE + 1)])[:, 0]
+_NUMBER = _words([b"%d" % n for n in range(MAX_CELLS_SIDE + 1)])[:, 0]
+_NUMBER_SEMICOLON = _words([b"%d;" % n for n in range(MAX_CELLS_SIDE + 1)])[:, 0]
 _DIGITS = _words([b"%03d" % n for n in range(256)])[:, 0]
 _CSI = np.uint32(int.from_bytes(b"\x1b[", "little"))
 _CUP_END, _CUF_END, _SGR_END = (np.uint32(ord(c) << 24) for c in "HCm")
@@ -82,9 +82,9 @@ _GROUND = {
 }
 _LUMA = np.array([77, 150, 29], np.uint16)  # Rec. 601, sums to 256
 _BLOCK_GLYPHS = _words(["▄".encode(), b" "])[:, 0]
-_GLYPHS_16 = _words([glyph.encode() for glyph in sixteen.GLYPHS])[:, 0]
-_INK_16 = _words([b"%d" % code for code in sixteen.INK_CODES])[:, 0]
-_GROUND_16 = _words([b"%d" % code for code in sixteen.GROUND_CODES])[:, 0]
+_GLYPHS_16 = _words([glyph.encode() for glyph in ansi16.GLYPHS])[:, 0]
+_INK_16 = _words([b"%d" % code for code in ansi16.INK_CODES])[:, 0]
+_GROUND_16 = _words([b"%d" % code for code in ansi16.GROUND_CODES])[:, 0]
 _ASCII_GLYPHS = np.frombuffer("".join(_RAMP).encode("ascii"), np.uint8).astype("<u4")
 
 
@@ -117,11 +117,11 @@ def _palette() -> NDArray[np.uint8]:
     return nearest
 
 
-class Painter:
+class CellRenderer:
     """What a terminal of cols × rows cells shows, and the bytes that bring it from canvas to canvas."""
 
     def __init__(self, cols: int, rows: int, mode: Mode, ability: Ability) -> None:
-        self.cols, self.rows = min(cols, MAX_SIDE), min(rows, MAX_SIDE)
+        self.cols, self.rows = min(cols, MAX_CELLS_SIDE), min(rows, MAX_CELLS_SIDE)
         self._colours = ability.colours
         self._blocks = mode is Mode.BLOCKS
         if self._blocks and not ability.colours:
@@ -135,7 +135,7 @@ class Painter:
         self._buffer = np.empty((self.rows * self.cols, 14 if ability.colours is Colours.TRUE else 10), "<u4")
         tiles = (2 * self.rows // 4 + 1, self.cols // 4 + 1)
         self._dither = np.tile(_BAYER, tiles)[: 2 * self.rows, : self.cols].reshape(-1)
-        tables = {Colours.C256: _palette, Colours.C16: sixteen.nearest}
+        tables = {Colours.C256: _palette, Colours.C16: ansi16.nearest}
         self._nearest = tables[ability.colours]() if ability.colours in tables else None
 
     def blank_canvas(self, rgb: tuple[int, int, int] = (0, 0, 0)) -> Canvas:
@@ -190,8 +190,8 @@ class Painter:
         threshold[settling] = 0
         moved = (np.maximum(pixels, self._shown) - np.minimum(pixels, self._shown)) > threshold
         threshold[settling] = usual
-        halves = moved.view("<u4")[..., 0] != 0
-        cells = halves[:, 0] | halves[:, 1] | self._unknown
+        changed = moved.view("<u4")[..., 0] != 0
+        cells = changed[:, 0] | changed[:, 1] | self._unknown
         if covered is not None:
             cells &= ~covered
         return np.flatnonzero(cells)
@@ -221,7 +221,7 @@ class Painter:
         The lower one: many fonts draw the upper one a little into the cell above.
         """
         if self._colours is Colours.C16:
-            numbers, ink, ground, inked = sixteen.halves(top.astype(np.intp), bottom.astype(np.intp))
+            numbers, ink, ground, inked = ansi16.split_cells(top.astype(np.intp), bottom.astype(np.intp))
             return self._inked(_GLYPHS_16[numbers], ink.astype("<u4"), ground.astype("<u4"), inked)
         inked = top != bottom
         return self._inked(_BLOCK_GLYPHS[(~inked).view(np.uint8)], bottom, top, inked)
@@ -308,7 +308,7 @@ class Painter:
         assert self._nearest is not None
         channels = colours.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
         if places is not None and self._colours is Colours.C16:
-            channels = sixteen.spread(channels, self._dither[places])
+            channels = ansi16.spread(channels, self._dither[places])
         elif places is not None:
             channels = np.clip(channels + (channels * self._dither[places][:, None] >> 8), 0, 255)
         red, green, blue = (channels[:, i] >> 3 for i in range(3))

@@ -21,7 +21,7 @@ printf "$2"
 _WAIT_S = 1.0
 
 
-class Guard:
+class TerminalGuard:
     """Watches from `start` to `stop`; does nothing where there is no shell."""
 
     def __init__(self) -> None:

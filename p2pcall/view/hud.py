@@ -37,7 +37,7 @@ class Segment(NamedTuple):
     role: Role = Role.TEXT
 
 
-Line = tuple[Segment, ...]
+TextLine = tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class HudState:
     notice: str = ""
 
 
-KEYS: Final = (
+KEY_HELP: Final = (
     ("m", "mute", "microphone on or off"),
     ("v", "camera", "camera on or off"),
     ("s", "figures", "figures of the call"),
@@ -167,7 +167,7 @@ def shown(text: str, limit: int, unicode: bool) -> str:
     return safe if unicode else clean(safe.encode("ascii", "replace").decode(), limit)
 
 
-def joined(lines: Sequence[Line], separator: str) -> Line:
+def joined(lines: Sequence[TextLine], separator: str) -> TextLine:
     """The lines that are not empty in one, the separator between them."""
     out: list[Segment] = []
     for line in lines:
@@ -177,12 +177,12 @@ def joined(lines: Sequence[Line], separator: str) -> Line:
     return tuple(out)
 
 
-def line_width(line: Line) -> int:
+def line_width(line: TextLine) -> int:
     """Cells that a line takes."""
     return sum(width(segment.text) for segment in line)
 
 
-def fill(line: Line, cells: int, role: Role = Role.TEXT) -> Line:
+def fill(line: TextLine, cells: int, role: Role = Role.TEXT) -> TextLine:
     """`line` cut or padded with spaces to exactly `cells`."""
     out: list[Segment] = []
     used = 0
@@ -198,7 +198,7 @@ def fill(line: Line, cells: int, role: Role = Role.TEXT) -> Line:
 
 def middle_box(
     state: HudState, cells: int, rows: int, unicode: bool = True, *, window: bool = False
-) -> list[Line]:
+) -> list[TextLine]:
     """The box in the middle, framed, at most `cells` × `rows`: a question, else the keys; [] if there is none."""
     if state.show_confirm:
         keys = _flow([Segment(text, Role.KEY) for text in CONFIRM_QUESTION], 2, cells - _FRAME_CELLS)
@@ -208,14 +208,14 @@ def middle_box(
     return help_box(cells, rows, unicode, window=window) if state.show_help else []
 
 
-def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = False) -> list[Line]:
+def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = False) -> list[TextLine]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
-    keys = [(key, meaning) for key, _, meaning in KEYS] + list(WINDOW_KEYS if window else ())
+    keys = [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
     lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
     return _box("keys", lines, cells, rows, unicode)
 
 
-def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[Line]:
+def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
     """The figures, the protocol and the words to compare, framed, at most `cells` × `rows`."""
     figures = state.stats.items()
     pairs = [
@@ -227,13 +227,13 @@ def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> l
         words = [shown(word, WORD_CELLS, unicode) for word in state.words]
         pairs += [("words", " ".join(words[:2])), ("", " ".join(words[2:]))]
     column = max((width(label) for label, _ in pairs), default=0) + 2
-    lines: list[Line] = []
+    lines: list[TextLine] = []
     for label, value in pairs:
         lines.append((Segment(label + " " * (column - width(label)), Role.DIM), Segment(value)))
     return _box("figures", lines, cells, rows, unicode)
 
 
-def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[Line]:
+def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
     """What people compare and the question whether it is the same, framed, at most `cells` × `rows`.
 
     Where there is little room the words and the question stay longest.
@@ -243,7 +243,7 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
     label_cells = _VERIFY_LABEL_CELLS if wide else 0
     value_cells = inner - label_cells
 
-    def part(label: str, role: Role, pieces: Sequence[str], gap: int, most: int) -> list[Line]:
+    def part(label: str, role: Role, pieces: Sequence[str], gap: int, most: int) -> list[TextLine]:
         lines = _flow([Segment(piece, role) for piece in pieces], gap, value_cells, most)
         labels = [label] + [""] * len(lines)
         return [
@@ -274,7 +274,7 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
     return _box(title, lines[:-1] if airy else lines, cells, rows, unicode)
 
 
-def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = sys.maxsize) -> list[Line]:
+def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = sys.maxsize) -> list[TextLine]:
     """Pieces in lines of at most `cells` and `most` pieces; one that is wider than a line has a line of its own."""
     lines: list[list[Segment]] = []
     counts: list[int] = []
@@ -290,7 +290,7 @@ def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = sys.maxsi
     return [tuple(line) for line in lines]
 
 
-def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]:
+def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[TextLine]:
     """What stands where there is no picture: who it is and why there is none; lines of at most `cells`."""
     ellipsis = signs(unicode).ellipsis
     name = clip(shown(state.name, NAME_CELLS, unicode), cells, ellipsis)
@@ -305,14 +305,14 @@ def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[Line]
     return [(Segment(name, Role.NAME),), (Segment(clip(why, cells, ellipsis), Role.DIM),)]
 
 
-def frame_lines(cells: int, rows: int, unicode: bool = True) -> list[Line]:
+def frame_lines(cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
     """An empty frame around `cells` × `rows`: its upper edge, its lower edge, and the bar for both sides."""
     top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
     texts = (top_left + across * cells + top_right, bottom_left + across * cells + bottom_right, down)
     return [(Segment(text, Role.EDGE),) for text in texts]
 
 
-def _box(title: str, lines: Sequence[Line], cells: int, rows: int, unicode: bool) -> list[Line]:
+def _box(title: str, lines: Sequence[TextLine], cells: int, rows: int, unicode: bool) -> list[TextLine]:
     """Lines in a frame that carries a title; lines that do not fit are left out at the end."""
     top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
     lines = lines[: max(0, rows - 2)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .cells import Canvas, Cells, fit
 from .hud import (
     HudState,
-    Line,
+    TextLine,
     frame_lines,
     line_width,
     middle_box,
@@ -50,7 +50,7 @@ class Span(NamedTuple):
 
     row: int
     col: int
-    line: Line
+    line: TextLine
     ground: Ground
 
 
@@ -114,7 +114,7 @@ def texts(
     return spans
 
 
-def _centred(row: int, cols: int, lines: list[Line], ground: Ground) -> list[Span]:
+def _centred(row: int, cols: int, lines: list[TextLine], ground: Ground) -> list[Span]:
     return [Span(row + i, (cols - line_width(line)) // 2, line, ground) for i, line in enumerate(lines)]
 
 

@@ -7,7 +7,7 @@ said.
 
 from typing import Final
 
-from .hud import KEYS, VERIFY_WHY, HudState, cipher, clock, percent, trust
+from .hud import KEY_HELP, VERIFY_WHY, HudState, cipher, clock, percent, trust
 from .sanitize import GROUP_CELLS, LINE_CELLS, NAME_CELLS, PHASE_CELLS, WORD_CELLS, clean, width
 
 _INDENT: Final = "  "
@@ -53,7 +53,7 @@ def wrapped(text: str, cells: int) -> str:
 
 def plain_help() -> str:
     """The keys that do something where no picture is."""
-    return "keys: " + ", ".join(f"{key} {meaning}" for key, _, meaning in KEYS if key != "w")
+    return "keys: " + ", ".join(f"{key} {meaning}" for key, _, meaning in KEY_HELP if key != "w")
 
 
 def plain_confirm() -> str:

@@ -12,7 +12,7 @@ keys, not read for identity).
 import unicodedata
 from typing import Final
 
-from p2pcall.names import JOINERS, MARKS, settled, visible
+from p2pcall.names import COMBINING_MARKS, JOINERS, settled, visible
 
 TEXT_CELLS: Final = 64
 """What is shown of a remote text of no certain kind; of the kinds below, as much as they need."""
@@ -58,6 +58,6 @@ def clip(text: str, cells: int, ellipsis: str = "") -> str:
 def _char_width(char: str) -> int:
     if char < "\u0300":
         return 1
-    if unicodedata.category(char) in MARKS or char in JOINERS:
+    if unicodedata.category(char) in COMBINING_MARKS or char in JOINERS:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

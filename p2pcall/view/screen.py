@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from . import layout as lay
-from .cells import MAX_SIDE, Canvas, Painter
+from .cells import MAX_CELLS_SIDE, Canvas, CellRenderer
 from .hud import HudState
 from .layout import OWN_ALONE_S, Layout, Pixels, Rect, Span
 from .probe import Ability, Mode
@@ -167,11 +167,11 @@ class Screen:
 
     def _measured(self) -> Layout:
         cols, rows = self._terminal.size()
-        return Layout(min(cols, MAX_SIDE), min(rows, MAX_SIDE), self._terminal.cell_aspect())
+        return Layout(min(cols, MAX_CELLS_SIDE), min(rows, MAX_CELLS_SIDE), self._terminal.cell_aspect())
 
     def _start_over(self) -> None:
         """Forgets what the terminal shows."""
-        self._painter = Painter(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
+        self._painter = CellRenderer(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
         self._canvas = self._painter.blank_canvas()
         self._backdrop: Canvas | None = None
         self._spans: list[Span] = []

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .hud import (
-    KEYS,
+    KEY_HELP,
     HudState,
-    Line,
     Role,
     Segment,
     Signs,
+    TextLine,
     cipher,
     clock,
     fill,
@@ -31,8 +31,8 @@ from .sanitize import clip
 _LEFT: Final = (
     *("rec", "name", "trust", "cipher", "phase", "time", "delay", "loss", "muted", "camera", "other"),
 )
-"""Parts on the left, in reading order; those on the right are the notice and the keys, in the order of `KEYS`."""
-_RIGHT: Final = ("notice", *(key for key, _, _ in KEYS))
+"""Parts on the left, in reading order; those on the right are the notice and the keys, in the order of `KEY_HELP`."""
+_RIGHT: Final = ("notice", *(key for key, _, _ in KEY_HELP))
 _GAP: Final = "  "
 _MIN_NAME_CELLS: Final = 6
 _NAME_CELLS: Final = 32
@@ -43,13 +43,13 @@ _LOSS_WORTH_TELLING: Final = 0.005
 _LOSS_BAD: Final = 0.03
 _DELAY_BAD_MS: Final = 300
 
-_Step = tuple[str, Line]
+_Step = tuple[str, TextLine]
 
 
-def status_line(state: HudState, cells: int, unicode: bool = True) -> Line:
+def status_line(state: HudState, cells: int, unicode: bool = True) -> TextLine:
     """The status line, exactly `cells` wide."""
     sign = signs(unicode)
-    taken: dict[str, Line] = {}
+    taken: dict[str, TextLine] = {}
     widths: dict[str, int] = {}
     for part, form in _steps(state, sign, unicode):
         before, widths[part] = widths.get(part, 0), line_width(form)
@@ -161,9 +161,9 @@ def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:
 
 
 def _key(key: str) -> _Step:
-    name = next(name for other, name, _ in KEYS if other == key)
+    name = next(name for other, name, _ in KEY_HELP if other == key)
     return key, (Segment(key, Role.KEY), Segment(f" {name}", Role.DIM))
 
 
-def _text(role: Role, text: str) -> Line:
+def _text(role: Role, text: str) -> TextLine:
     return (Segment(text, role),) if text else ()

@@ -22,7 +22,7 @@ from fcntl import ioctl
 from types import FrameType
 from typing import Any, Final
 
-from .guard import Guard
+from .guard import TerminalGuard
 from .keys import KeyParser
 from .sanitize import clean
 
@@ -81,7 +81,7 @@ class Terminal:
         self._answers = self._unanswered = 0
         self._resume_as = (False, False)
         self._handlers: dict[signal.Signals, Any] = {}
-        self._guard = Guard() if guard else None
+        self._guard = TerminalGuard() if guard else None
         self._paste = (_PASTE_ON, _PASTE_OFF) if sequences else (b"", b"")
 
     @property
@@ -261,7 +261,7 @@ class Terminal:
             return False
         try:
             saved = termios.tcgetattr(self._fd)
-            text = Guard.saved_mode(self._fd) if self._guard else ""
+            text = TerminalGuard.saved_mode(self._fd) if self._guard else ""
             ours = [*saved[:6], list(saved[6])]
             ours[0] &= ~termios.IXON
             ours[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)

@@ -7,7 +7,7 @@ where there are no colours, the terminal's own stay and the bar is reversed.
 from enum import StrEnum
 from typing import Final
 
-from .hud import Line, Role
+from .hud import Role, TextLine
 from .probe import Colours, Mode
 
 Rgb = tuple[int, int, int]
@@ -79,7 +79,7 @@ def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     return f"\x1b[{';'.join(codes)}m".encode()
 
 
-def render(line: Line, ground: Ground, colours: Colours, mode: Mode) -> bytes:
+def render(line: TextLine, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     """The bytes of a line where the cursor is; colours are reset at its end."""
     out: list[bytes] = []
     last: Role | None = None

@@ -26,10 +26,10 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from p2pcall.errors import ExitCode, P2PCallError
 
 from .hud import HudState, trust
-from .latest import Area, attach, layout, share
 from .layout import OWN_ALONE_S
 from .panes import FIRST_SIZE, fit_box
 from .sanitize import NAME_CELLS, clean
+from .shared_latest import SharedLatest, area_offsets, attach, share
 from .window_link import (
     AREAS,
     INSTEAD,
@@ -47,11 +47,11 @@ from .window_link import (
 )
 
 LIBRARY: Final = "sdl2"
-END_WAIT_S: Final = 1.0
+WINDOW_END_WAIT_S: Final = 1.0
 """A window that was told to end is ended after so long."""
-OPEN_WAIT_S: Final = 8.0
+WINDOW_OPEN_WAIT_S: Final = 8.0
 """The window is there, or SDL knows that there is a display: 0.2 s on a quiet machine."""
-MAX_LINE_BYTES: Final = 4096
+MAX_EVENT_BYTES: Final = 4096
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 _BOOT: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
@@ -65,8 +65,10 @@ def window_error(slug: str, text: str, hint: str | None = INSTEAD) -> P2PCallErr
 
 
 def stuck() -> P2PCallError:
-    """The window did not come within `OPEN_WAIT_S`."""
-    return window_error("window-stuck", f"the display has not answered within {OPEN_WAIT_S:.0f} seconds")
+    """The window did not come within `WINDOW_OPEN_WAIT_S`."""
+    return window_error(
+        "window-stuck", f"the display has not answered within {WINDOW_OPEN_WAIT_S:.0f} seconds"
+    )
 
 
 def check_library() -> None:
@@ -114,7 +116,7 @@ class Window:
         self._remote_at = -OWN_ALONE_S
         self._own_shown = False
         self.closed = False
-        self._areas: list[Area] = []
+        self._areas: list[SharedLatest] = []
         try:
             self._process = self._start(command, environ)
         except OSError as error:
@@ -129,7 +131,7 @@ class Window:
             wakes, self._wake = _pipe(theirs, ours)
             end, self._end = _pipe(theirs, ours)
             self._events, events = _pipe(ours, theirs)
-            memory = share(layout(AREAS)[1])
+            memory = share(area_offsets(AREAS)[1])
             theirs.callback(os.close, memory)
             self._areas = attach(memory, AREAS)
             os.set_blocking(self._wake, False)
@@ -162,7 +164,7 @@ class Window:
         except OSError:
             data = b""
         *lines, partial = (self._partial + data).split(b"\n")
-        self._partial = partial[-MAX_LINE_BYTES:]
+        self._partial = partial[-MAX_EVENT_BYTES:]
         for line in lines:
             event = parse_event(line)
             if event is not None:
@@ -235,11 +237,11 @@ class Window:
 
     def _see_off(self) -> None:
         try:
-            self._process.wait(END_WAIT_S)
+            self._process.wait(WINDOW_END_WAIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(END_WAIT_S)
+                self._process.wait(WINDOW_END_WAIT_S)
 
     def _put(
         self,

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from .hud import HudState, Line, Role, Segment, line_width, middle_box, placeholder, stats_box
-from .latest import Area, attach
+from .hud import HudState, Role, Segment, TextLine, line_width, middle_box, placeholder, stats_box
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .sanitize import ERROR_CELLS, clean
+from .shared_latest import SharedLatest, attach
 from .statusline import status_line
 from .theme import CANVAS, Ground
 from .window_link import (
@@ -38,12 +38,12 @@ from .window_link import (
     WindowState,
     pack_event,
 )
-from .window_picture import Picture, Seen
+from .window_picture import Picture, ShownStats
 from .window_sdl import (
     environment,
     key_name,
-    load,
-    load_text,
+    load_sdl,
+    load_sdl_ttf,
     make_renderer,
     no_display,
     renderer_name,
@@ -54,9 +54,9 @@ from .window_text import Text, find_font
 STILL_SENT: Final = "your picture is hidden here, and still sent"
 SIZE_EVERY_S: Final = 0.25
 """Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
-LOOK_EVERY_S: Final = 0.04
+INPUT_POLL_S: Final = 0.04
 """Between two looks for keys and the mouse when no picture comes; nobody feels that."""
-LOOK_HIDDEN_S: Final = 0.25
+HIDDEN_POLL_S: Final = 0.25
 """The same while nobody sees the window."""
 DEAF_S: Final = 0.5
 """Keys count so long after the window first had the keyboard: it may open while somebody types elsewhere."""
@@ -77,7 +77,7 @@ class App:
     def __init__(
         self,
         sdl: Any,
-        areas: list[Area],
+        areas: list[SharedLatest],
         base: int,
         tell: Callable[[WindowEvent], None],
         beside: "Background",
@@ -107,7 +107,7 @@ class App:
         self._size_told_at = -SIZE_EVERY_S
         self._fade = Fade(time.monotonic())
         self._bar_alpha = -1
-        self._seen = Seen(time.monotonic())
+        self._seen = ShownStats(time.monotonic())
         self._came = 0
         """Pictures of the other side since the last one that was drawn."""
 
@@ -139,7 +139,7 @@ class App:
 
         SDL can wait for both only by way of the X server, which takes as much of the processor as the drawing.
         """
-        patience = None if self._window is None else LOOK_EVERY_S if self._visible else LOOK_HIDDEN_S
+        patience = None if self._window is None else INPUT_POLL_S if self._visible else HIDDEN_POLL_S
         if select.select([0], [], [], patience)[0]:
             self._over = not os.read(0, READ_BYTES)
             self._news = True
@@ -224,7 +224,7 @@ class App:
         before, self._visible = self._visible, not sdl.SDL_GetWindowFlags(self._window) & hidden
         self._dirty = True
         if self._visible and not before:
-            self._news, self._came, self._seen = True, 0, Seen(now)
+            self._news, self._came, self._seen = True, 0, ShownStats(now)
         if what == sdl.SDL_WINDOWEVENT_SIZE_CHANGED:
             self._touched = self._touched or self._points() != FIRST_SIZE
         elif what == sdl.SDL_WINDOWEVENT_FOCUS_GAINED and self._keys_from is None:
@@ -327,7 +327,7 @@ class App:
             return None
         if not self._text_tried and self._beside.font_looked_for:
             self._text_tried = True
-            if self._beside.font is None or not text.start(load_text(), self._beside.font):
+            if self._beside.font is None or not text.start(load_sdl_ttf(), self._beside.font):
                 self._tell(NO_FONT)
         dense = max(1.0, self._size()[1] / max(1, self._points()[1]))
         least, most = (round(points * dense) for points in LETTER_POINTS)
@@ -357,7 +357,7 @@ class App:
             self._box(text, stats_box(hud, columns, rows - 1), 1, 1, left)
 
     @staticmethod
-    def _box(text: Text, box: list[Line], column: int, row: int, left: int) -> None:
+    def _box(text: Text, box: list[TextLine], column: int, row: int, left: int) -> None:
         if not box:
             return
         x, y = left + column * text.cell[0], row * text.cell[1]
@@ -431,7 +431,7 @@ def main(memory: int, end: int) -> None:
 
 
 def _run(memory: int, beside: Background, tell: Callable[[WindowEvent], None]) -> Failed | None:
-    sdl2 = load()
+    sdl2 = load_sdl()
     driver = start(sdl2, os.environ)
     if isinstance(driver, Failed):
         return driver

@@ -6,15 +6,15 @@ What the call says of a picture is checked before any of it is read. Leaves out 
 import ctypes
 from typing import Any
 
-from .latest import Area, Found
 from .panes import Box
+from .shared_latest import SharedLatest, Snapshot
 from .window_link import MAX_PICTURE, Drawn
 
 
 class Picture:
     """One of the two pictures: the newest in its area, as a texture."""
 
-    def __init__(self, sdl: Any, area: Area, base: int) -> None:
+    def __init__(self, sdl: Any, area: SharedLatest, base: int) -> None:
         self._sdl, self._area, self._base = sdl, area, base
         self._renderer: Any = None
         self._software = True
@@ -38,7 +38,7 @@ class Picture:
             found = self._area.look(before) if self._area.overtaken(found.number) else None
         return self.number - before
 
-    def _load(self, found: Found) -> None:
+    def _load(self, found: Snapshot) -> None:
         width, height = found.meta
         self.number, self.at_ns = found.number, found.at_ns
         even = width % 2 == height % 2 == 0
@@ -72,7 +72,7 @@ class Picture:
         self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, self._sdl.SDL_Rect(*box))
 
 
-class Seen:
+class ShownStats:
     """How many pictures were shown in the running second, and how late."""
 
     def __init__(self, now: float) -> None:

@@ -43,12 +43,12 @@ KEY_NAMES: Final = {
 """SDL's names of keys that write nothing -> the terminal's; F11 is what desktops have for `f`."""
 
 
-def load() -> Any:
+def load_sdl() -> Any:
     """The library's bindings."""
     return _bindings("sdl2")
 
 
-def load_text() -> Any:
+def load_sdl_ttf() -> Any:
     """The bindings of SDL_ttf."""
     return _bindings("sdl2.sdlttf")
 

@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from .hud import Line, Role
+from .hud import Role, TextLine
 from .sanitize import width
-from .theme import Ground, ground_colour, ink
+from .theme import Ground, Rgb, ground_colour, ink
 
 FONT_WAIT_S: Final = 5.0
 """fontconfig reads every font of the system when it runs for the first time."""
@@ -38,8 +38,6 @@ _MOST_QUESTIONS: Final = 8
 _MOST_TEXTURES: Final = 300
 _LINE_ROOM: Final = 1.25
 _GROUND_ALPHA: Final = 225
-
-Rgb = tuple[int, int, int]
 
 
 def find_font(pattern: str = "monospace", platform: str = sys.platform) -> str | None:
@@ -109,7 +107,7 @@ class Text:
             self._sdl.SDL_DestroyTexture(texture)
         self._textures.clear()
 
-    def lines(self, lines: list[Line], x: int, y: int, ground: Ground, alpha: int = 255) -> None:
+    def lines(self, lines: list[TextLine], x: int, y: int, ground: Ground, alpha: int = 255) -> None:
         """Lines below each other from this pixel on, each on its ground."""
         for number, line in enumerate(lines):
             self._line(line, x, y + number * self.cell[1], ground, alpha)
@@ -123,7 +121,7 @@ class Text:
         self._colour(ink(Role.EDGE), 255)
         self._sdl.SDL_RenderDrawRect(self._renderer, box)
 
-    def _line(self, line: Line, x: int, y: int, ground: Ground, alpha: int) -> None:
+    def _line(self, line: TextLine, x: int, y: int, ground: Ground, alpha: int) -> None:
         cells = sum(width(segment.text) for segment in line)
         self._colour(ground_colour(ground), alpha * _GROUND_ALPHA // 255 if ground is Ground.BAR else alpha)
         area = self._sdl.SDL_Rect(x, y, cells * self.cell[0], self.cell[1])

@@ -16,11 +16,12 @@ from random import Random
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.endpoint import Address, Endpoint, StaticKey
+from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.handshake import noise
 from p2pcall.proto.handshake.noise import CipherState
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DatagramType, PatternId
+from p2pcall.types import Address
 
 HERE: Address = ("192.0.2.1", 51729)
 THERE: Address = ("192.0.2.2", 51729)

@@ -15,9 +15,9 @@ from window import Window, output_at
 
 from p2pcall.cli import demo
 from p2pcall.cli.demo import DemoOutput
-from p2pcall.cli.output import Output
+from p2pcall.cli.output import CommandOutput
 from p2pcall.demo import process
-from p2pcall.demo.process import Person
+from p2pcall.demo.process import CalleeProcess
 from p2pcall.demo.run import JUDGED_S, _verdict
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import CallSettings
@@ -42,7 +42,7 @@ def test_what_lies_in_the_current_directory_is_not_run(
         environ["PYTHONPATH"] = python_path
 
     async def work() -> int:
-        person = await Person.start(tmp_path / "home", "demo-test", environ)
+        person = await CalleeProcess.start(tmp_path / "home", "demo-test", environ)
         try:
             return await person.port()
         finally:
@@ -56,7 +56,7 @@ def test_ctrl_c_in_the_demo_does_not_reach_the_second_process(tmp_path: Path) ->
     """A terminal sends it to all of a group: then both hang up, and the other side may have been first."""
 
     async def work() -> int:
-        person = await Person.start(tmp_path / "home", "demo-test", os.environ)
+        person = await CalleeProcess.start(tmp_path / "home", "demo-test", os.environ)
         try:
             return os.getpgid(person._process.pid)
         finally:
@@ -71,7 +71,7 @@ def test_a_process_that_does_not_start_in_time_is_told(monkeypatch: pytest.Monke
     async def work() -> None:
         silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
         child = await create_subprocess_exec(*silent, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-        person = Person(child)
+        person = CalleeProcess(child)
         try:
             await person.port()
         finally:
@@ -85,7 +85,7 @@ def test_a_process_that_does_not_start_in_time_is_told(monkeypatch: pytest.Monke
 def test_a_process_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no python here"))
     with pytest.raises(P2PCallError, match="cannot be started: no such file"):
-        asyncio.run(Person.start(tmp_path, "demo-test", {}))
+        asyncio.run(CalleeProcess.start(tmp_path, "demo-test", {}))
 
 
 @pytest.mark.parametrize("word", ["nonsense", "window", "sixel", "-"])
@@ -103,7 +103,9 @@ def test_nothing_is_started_for_a_picture_that_goes_nowhere(
 def test_the_demo_asks_before_it_hangs_up_if_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
-    async def work(env: Env, output: Output, folder: Path, settings: CallSettings, *, json: bool) -> ExitCode:
+    async def work(
+        env: Env, output: CommandOutput, folder: Path, settings: CallSettings, *, json: bool
+    ) -> ExitCode:
         seen.append(settings.confirm)
         return ExitCode.OK
 

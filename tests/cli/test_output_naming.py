@@ -6,19 +6,19 @@ import pytest
 from fakeenv import fake_env
 from window import Window, output_at, run
 
-from p2pcall.cli.output import Output
+from p2pcall.cli.output import CommandOutput
 
 pytestmark = pytest.mark.terminal
 LAST = b"[n] no "
 
 
-async def close(output: Output) -> None:
+async def close(output: CommandOutput) -> None:
     await asyncio.to_thread(output.close)
     assert output.terminal is not None
     output.terminal.close()
 
 
-async def asked(output: Output, offered: str = "carol", problem: str = "") -> str | None:
+async def asked(output: CommandOutput, offered: str = "carol", problem: str = "") -> str | None:
     question = output.ask_name("carol", "abcd", offered, problem)
     assert question is not None
     return await question
@@ -90,10 +90,10 @@ def test_a_question_that_is_withdrawn_gives_the_terminal_back(window: Window) ->
 def test_who_wants_quiet_or_events_is_not_asked(window: Window) -> None:
     async def work() -> None:
         for options in ({"quiet": True}, {"json": True}):
-            output = Output(window.env(), **options)
+            output = CommandOutput(window.env(), **options)
             assert output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
-        with Output(fake_env()) as output:
+        with CommandOutput(fake_env()) as output:
             assert not output.can_ask
             assert output.ask_name("carol", "abcd", "carol", "") is None
 

@@ -12,7 +12,7 @@ import pytest
 from window import PATIENCE_S, Window, output_at, run
 
 from p2pcall import events
-from p2pcall.cli.output import ANSWERS, Output
+from p2pcall.cli.output import RING_ANSWERS, CommandOutput
 from p2pcall.engine.ui import CallView
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,7 +27,7 @@ TYPED = {
 }
 
 
-async def question(output: Output) -> str:
+async def question(output: CommandOutput) -> str:
     asked = output.ask(INCOMING, camera=True)
     assert asked is not None
     return await asked
@@ -83,7 +83,7 @@ def test_what_was_typed_after_one_question_does_not_answer_the_next(window: Wind
             answer = asyncio.ensure_future(question(output))
             await window.see(PROMPT, number)
             window.type(typed)
-            assert await answer == ANSWERS[typed[:1].decode()]
+            assert await answer == RING_ANSWERS[typed[:1].decode()]
         assert output.terminal is not None
         output.terminal.close()
 
@@ -162,7 +162,7 @@ def test_escape_alone_is_a_key_and_needs_no_other_after_it(window: Window, plain
 JOB = """
 import asyncio, os, traceback
 from p2pcall import events
-from p2pcall.cli.output import Output
+from p2pcall.cli.output import CommandOutput
 from p2pcall.cli.views import PlainView
 from p2pcall.env import Env
 
@@ -170,14 +170,14 @@ incoming = events.Incoming("00000000", "bob", "abcd", "new", True, True)
 
 async def main():
     for json in (False, True):
-        output = Output(Env.system(), json=json)
+        output = CommandOutput(Env.system(), json=json)
         assert output.terminal is not None
         asked = output.ask(incoming, camera=True)
         assert asked is None, asked
         assert output.open_view("auto", print) is None
         output.terminal.enter()
         assert not output.terminal.entered
-    output = Output(Env.system(), plain=True)
+    output = CommandOutput(Env.system(), plain=True)
     view = output.open_view("auto", print)
     assert isinstance(view, PlainView)
     assert not output.terminal.entered

@@ -9,13 +9,13 @@ import pytest
 from window import Window, output_at, run
 
 from p2pcall import events
-from p2pcall.cli.output import Output
+from p2pcall.cli.output import CommandOutput
 
 pytestmark = pytest.mark.terminal
 COMPLAINT = b"Expression 'err' failed in 'pa_linux_alsa.c'"
 
 
-def in_a_call(output: Output, stderr: int) -> None:
+def in_a_call(output: CommandOutput, stderr: int) -> None:
     """A picture comes and goes; a library complains and we warn while it is there."""
     view = output.open_view("auto", print)
     assert view is not None

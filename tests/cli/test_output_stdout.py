@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from clirun import FULL, needs_full
 
-from p2pcall.cli.lines import LineWriter
+from p2pcall.cli.line_writer import LineWriter
 from p2pcall.cli.stdout import StdoutClosed
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home

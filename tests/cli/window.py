@@ -9,7 +9,7 @@ from typing import TextIO
 
 from fakeenv import fake_env
 
-from p2pcall.cli.output import Output
+from p2pcall.cli.output import CommandOutput
 from p2pcall.env import Env
 from p2pcall.view.terminal import Terminal
 
@@ -60,8 +60,12 @@ class Window:
 
 
 def output_at(
-    window: Window, kind: type[Output] = Output, *, plain: bool = False, stderr: TextIO | None = None
-) -> Output:
+    window: Window,
+    kind: type[CommandOutput] = CommandOutput,
+    *,
+    plain: bool = False,
+    stderr: TextIO | None = None,
+) -> CommandOutput:
     """With a terminal that has no guard: to start that process takes a moment, in which the loop stands still."""
     env = window.env()
     env.stderr = stderr or env.stderr

@@ -21,7 +21,8 @@ from pathlib import Path
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.handshake.kem import KemPair
-from p2pcall.proto.wire import Address, PatternId, Suites
+from p2pcall.proto.wire import PatternId, Suites
+from p2pcall.types import Address
 
 PAUSE_S = 0.002
 MOST_AT_ONCE = 256

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from p2pcall.proto.endpoint import Endpoint, Peer
 from p2pcall.proto.events import (
     Accepted,
-    Ended,
+    CallEnded,
     HandshakeDone,
     HandshakeFailed,
-    Incoming,
+    IncomingCall,
     Message,
     Payload,
     ProtocolEvent,
@@ -40,7 +40,7 @@ class Between:
 
     caller: Peer
     listener: Peer
-    invitation: Incoming | None = None
+    invitation: IncomingCall | None = None
     ready: bool = False
     payloads: list[int] = field(default_factory=lambda: [0, 0])
     """Of sound and picture, in the clear: from the caller, from the listener."""
@@ -72,14 +72,14 @@ class Middle:
                     data, address = self._socket.recvfrom(RECEIVE_BYTES)
                     self._endpoint.receive_datagram(data, address, time.monotonic())
             self._endpoint.handle_timer(time.monotonic())
-            while (happening := self._endpoint.next_event()) is not None:
-                self._take(happening, time.monotonic())
+            while (event := self._endpoint.next_event()) is not None:
+                self._take(event, time.monotonic())
             for data, address in self._endpoint.datagrams_to_send(time.monotonic()):
                 self._socket.sendto(data, address)
 
-    def _take(self, happening: ProtocolEvent, now: float) -> None:
-        peer = happening.peer
-        if isinstance(happening, HandshakeDone) and not peer.initiator:
+    def _take(self, event: ProtocolEvent, now: float) -> None:
+        peer = event.peer
+        if isinstance(event, HandshakeDone) and not peer.initiator:
             self._callers.add(peer.remote_static)
             self._endpoint.contacts(self._callers)  # who has called may know the key here next time
             listener = self._endpoint.dial([self._target], now, self._key)
@@ -89,12 +89,12 @@ class Middle:
         if pair is None:
             return
         other = pair.other(peer)
-        match happening:
+        match event:
             case HandshakeDone():
                 pair.ready = True
                 self._invite(pair, now)
-            case Incoming():
-                pair.invitation = happening
+            case IncomingCall():
+                pair.invitation = event
                 self._invite(pair, now)
             case RemoteRinging(name=name):
                 other.ring(name, now)
@@ -105,7 +105,7 @@ class Middle:
                 other.send(channel, data, now)
             case Message(kind=kind, body=body):
                 other.send_control(kind, body, now)
-            case Ended(reason=reason):
+            case CallEnded(reason=reason):
                 self._end(pair, other, reason, now)
             case HandshakeFailed():
                 self._end(pair, other, Reason.FAILED, now)

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TELL = """
 import asyncio, json, os, sys
 from p2pcall.errors import P2PCallError
-from p2pcall.net.discovery import Announcer, Browser, browse, find
-from p2pcall.net.spot import spot
+from p2pcall.net.discovery import Announcer, Browser, browse, find_peer
+from p2pcall.net.private_lookup import look_up_privately
 
 def tell(**what):
     print(json.dumps(what), flush=True)
@@ -69,13 +69,13 @@ async def main():
 FIND = """
 async def main():
     try:
-        it = await find(sys.argv[1])
+        it = await find_peer(sys.argv[1])
         tell(found=it and peer(it))
     except P2PCallError as error:
         tell(slug=error.slug, exit=error.exit)
 """
 
-SPOT = FIND.replace("find(sys.argv[1])", "spot(sys.argv[1], 2.5)")
+SPOT = FIND.replace("find_peer(sys.argv[1])", "look_up_privately(sys.argv[1], 2.5)")
 
 BROWSE = """
 async def main():

@@ -15,7 +15,7 @@ from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
@@ -98,20 +98,20 @@ def beside(work: Callable[[], T]) -> T:
         return pool.submit(work).result()
 
 
-def station(
+def agent(
     home: Path, name: str, ui: FakeUi, network: Network, host: str, seed: int, **settings: Any
-) -> Station:
+) -> UserAgent:
     """One side, its port open on the network in memory."""
     settings.setdefault("media", VOICE)
     settings.setdefault("announce", Announce.OFF)
     env, own = fake_env(seed=seed), Home.at(home / name)
     identity = beside(lambda: load_or_create(own, env.entropy))
-    made = Station(env, CallSettings(name, **settings), own, identity, ui, any_port=False)
+    made = UserAgent(env, CallSettings(name, **settings), own, identity, ui, any_port=False)
     made.node.attach(network.driver(host))
     return made
 
 
-async def listening(side: Station) -> "asyncio.Task[Outcome]":
+async def listening(side: UserAgent) -> "asyncio.Task[Outcome]":
     """`listen` in a task, ready for calls."""
     devices = open_devices(side.settings, side.env)
     task = asyncio.ensure_future(Listener(side, devices).run())
@@ -119,7 +119,7 @@ async def listening(side: Station) -> "asyncio.Task[Outcome]":
     return task
 
 
-def look(side: Station) -> Callable[[], Coroutine[Any, Any, Devices]]:
+def look(side: UserAgent) -> Callable[[], Coroutine[Any, Any, Devices]]:
     """How a caller of that side finds its devices: at once."""
 
     async def found() -> Devices:
@@ -128,6 +128,6 @@ def look(side: Station) -> Callable[[], Coroutine[Any, Any, Devices]]:
     return found
 
 
-async def dial(side: Station, host: str = BOB) -> Outcome:
+async def dial(side: UserAgent, host: str = BOB) -> Outcome:
     """`dial` to its end."""
     return await Caller(side, look(side), parse_target(host), host).run()

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from calls import VOICE, FakeUi, dial, listening, station
+from calls import VOICE, FakeUi, agent, dial, listening
 
 from p2pcall import events
 from p2pcall.engine.settings import Answer
@@ -95,10 +95,10 @@ def count_calls(folder: Path) -> Counts:
     async def scene() -> None:
         sockets: Any = _Sockets()
         ui = FakeUi()
-        bob = station(folder, "bob", FakeUi(), sockets, HOST, 2, answer=Answer.ANYONE, once=True, media=VOICE)
+        bob = agent(folder, "bob", FakeUi(), sockets, HOST, 2, answer=Answer.ANYONE, once=True, media=VOICE)
         port = sockets.port
         seconds = WARM_S + COUNTED_S + 1.0
-        alice = station(folder, "alice", ui, sockets, HOST, 1, max_duration_s=seconds, media=VOICE)
+        alice = agent(folder, "alice", ui, sockets, HOST, 1, max_duration_s=seconds, media=VOICE)
         listens = await listening(bob)
         call = asyncio.ensure_future(dial(alice, f"{HOST}:{port}"))
         await ui.wait(events.Connected)

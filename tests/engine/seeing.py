@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import av
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.device.base import OnError
-from p2pcall.engine.node import Line
+from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.store.contacts import Contact, Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.hud import HudState
@@ -77,10 +77,10 @@ class Pair:
         network = self.network = Network()
         self.folder = folder
         self.alice_ui, self.bob_ui = SeeingUi(), SeeingUi()
-        self.bob: Station = station(
+        self.bob: UserAgent = agent(
             folder, "bob", self.bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True
         )
-        self.alice: Station = station(folder, "alice", self.alice_ui, network, ALICE, 1, **settings)
+        self.alice: UserAgent = agent(folder, "alice", self.alice_ui, network, ALICE, 1, **settings)
 
     async def up(self) -> "asyncio.Task[Outcome]":
         """Until the call is up on both sides; bob's `listen`."""
@@ -94,7 +94,7 @@ class Pair:
         """Until both sides know that it is over."""
         return await self.calling, await self.listen
 
-    def bob_line(self) -> Line:
+    def bob_line(self) -> PeerConnection:
         """Bob's line to alice."""
         (line,) = self.bob.node._lines.values()
         return line

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer, MediaSettings, Reach
+from p2pcall.engine.settings import Answer, MediaSettings
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.proto.constants import LOST_TIMEOUT_S, SILENT_S
+from p2pcall.types import Reach
 
 OUTAGES = (events.Reconnecting, events.Reconnected)
 
@@ -23,8 +24,8 @@ def test_a_call_connects_carries_sound_and_ends_on_both_sides(tmp_path: Path) ->
     async def scene() -> None:
         network = Network()
         alice_ui, bob_ui = FakeUi(), FakeUi()
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0)
         task = await listening(bob)
         outcome = await dial(alice)
         assert outcome.exit is ExitCode.OK
@@ -49,10 +50,8 @@ def test_same_seed_same_event_log(tmp_path: Path) -> None:
         async def scene() -> list[str]:
             network = Network(seed=7, loss=0.1, jitter_s=0.02)
             ui = FakeUi()
-            bob = station(
-                tmp_path / folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True
-            )
-            alice = station(tmp_path / folder, "alice", ui, network, ALICE, 1, max_duration_s=10.0)
+            bob = agent(tmp_path / folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+            alice = agent(tmp_path / folder, "alice", ui, network, ALICE, 1, max_duration_s=10.0)
             task = await listening(bob)
             await dial(alice)
             await task
@@ -71,9 +70,9 @@ def test_asked_and_declined_is_exit_4(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
         bob_ui = FakeUi("decline")
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2)
         task = await listening(bob)
-        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        outcome = await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1))
         assert (outcome.reason, outcome.exit) == ("declined", ExitCode.REFUSED)
         task.cancel()
 
@@ -84,9 +83,9 @@ def test_nothing_is_captured_before_the_answer(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
         bob_ui, alice_ui = FakeUi("later"), FakeUi()
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2)
         task = await listening(bob)
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=10.0)
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=10.0)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing)
         before = network.sent
@@ -113,8 +112,8 @@ def test_a_call_that_nobody_was_asked_about_is_told_with_whose_it_was_and_why(
     async def scene() -> None:
         network = Network()
         bob_ui = FakeUi(None)
-        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2, **settings))
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1)
+        task = await listening(agent(tmp_path, "bob", bob_ui, network, BOB, 2, **settings))
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1)
         assert (await dial(alice)).reason == "declined"
         key = alice.identity.fingerprint
         (warning,) = bob_ui.of(events.Warning)
@@ -129,9 +128,9 @@ def test_every_incoming_call_is_told_as_ended_with_whose_it_was(tmp_path: Path, 
     async def scene() -> None:
         network = Network()
         bob_ui, alice_ui = FakeUi(answer), FakeUi()
-        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2))
+        task = await listening(agent(tmp_path, "bob", bob_ui, network, BOB, 2))
         calling = asyncio.ensure_future(
-            dial(station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=1))
+            dial(agent(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=1))
         )
         incoming = await bob_ui.wait(events.Incoming)
         if answer == "later":
@@ -152,10 +151,10 @@ def test_reach_contacts_drops_strangers_before_they_ring(tmp_path: Path) -> None
     async def scene() -> None:
         network = Network()
         bob_ui = FakeUi("audio")
-        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2, reach=Reach.CONTACTS))
+        task = await listening(agent(tmp_path, "bob", bob_ui, network, BOB, 2, reach=Reach.CONTACTS))
         said = network.sent
         with pytest.raises(P2PCallError) as caught:
-            await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+            await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1))
         assert caught.value.exit is ExitCode.NOT_FOUND
         assert network.sent - said == 11, "her knocks and nothing else"
         assert not bob_ui.of(events.Incoming)
@@ -168,11 +167,11 @@ def test_a_second_caller_hears_busy(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
         bob_ui, alice_ui = FakeUi(), FakeUi()
-        task = await listening(station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE))
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0)
+        task = await listening(agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE))
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0)
         first = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Connected)
-        outcome = await dial(station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3))
+        outcome = await dial(agent(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3))
         assert (outcome.reason, outcome.exit) == ("busy", ExitCode.REFUSED)
         assert (await first).exit is ExitCode.OK
         task.cancel()
@@ -183,7 +182,7 @@ def test_a_second_caller_hears_busy(tmp_path: Path) -> None:
 def test_nobody_there_is_exit_3(tmp_path: Path) -> None:
     async def scene() -> None:
         with pytest.raises(P2PCallError) as caught:
-            await dial(station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1))
+            await dial(agent(tmp_path, "alice", FakeUi(), Network(), ALICE, 1))
         assert caught.value.exit is ExitCode.NOT_FOUND
         assert caught.value.hint
 
@@ -195,10 +194,10 @@ def test_a_network_that_comes_back_brings_the_call_back(tmp_path: Path) -> None:
         network = Network()
         alice_ui, bob_ui = FakeUi(), FakeUi()
         task = await listening(
-            station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+            agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
         )
         calling = asyncio.ensure_future(
-            dial(station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=60.0))
+            dial(agent(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=60.0))
         )
         await alice_ui.wait(events.FirstAudio)
         loop = asyncio.get_running_loop()
@@ -225,8 +224,8 @@ def test_other_side_is_asked_at_once_when_own_addresses_have_changed(tmp_path: P
     async def scene() -> None:
         network = Network()
         ui = FakeUi()
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
-        alice = station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=3.0)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+        alice = agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=3.0)
         task = await listening(bob)
         calling = asyncio.ensure_future(dial(alice))
         await ui.wait(events.FirstAudio)
@@ -248,11 +247,11 @@ def test_silence_is_sent_like_sound_where_there_is_none_to_send(tmp_path: Path) 
         async def scene() -> Counter[int]:
             network = Network()
             media = MediaSettings(audio_in, "none", "none", "none")
-            bob = station(
+            bob = agent(
                 tmp_path / audio_in, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True
             )
             ui = FakeUi()
-            alice = station(
+            alice = agent(
                 tmp_path / audio_in, "alice", ui, network, ALICE, 1, media=media, max_duration_s=5.0
             )
             task = await listening(bob)
@@ -271,9 +270,9 @@ def test_a_network_that_goes_away_for_good_is_lost_and_exit_7(tmp_path: Path) ->
         network = Network()
         ui = FakeUi()
         task = await listening(
-            station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+            agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
         )
-        calling = asyncio.ensure_future(dial(station(tmp_path, "alice", ui, network, ALICE, 1)))
+        calling = asyncio.ensure_future(dial(agent(tmp_path, "alice", ui, network, ALICE, 1)))
         await ui.wait(events.FirstAudio)
         network.up = False
         outcome = await calling
@@ -292,8 +291,8 @@ def test_a_side_that_dies_without_a_word_is_noticed_and_lost_within_the_time_of_
 
     async def scene() -> None:
         network, ui, loop = Network(), FakeUi(), asyncio.get_running_loop()
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
-        alice = station(tmp_path, "alice", ui, network, ALICE, 1)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        alice = agent(tmp_path, "alice", ui, network, ALICE, 1)
         dying, calling = await listening(bob), asyncio.ensure_future(dial(alice))
         await ui.wait(events.FirstAudio)
         died_at = loop.time()
@@ -315,16 +314,16 @@ def test_a_side_that_dies_without_a_word_is_noticed_and_lost_within_the_time_of_
 def test_a_changed_key_for_a_pinned_name_is_a_hard_stop(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
-        task = await listening(station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE))
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
+        task = await listening(agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE))
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
         await dial(alice)
         task.cancel()
         await asyncio.wait([task])
         impostor_ui = FakeUi()
-        other = station(tmp_path / "elsewhere", "bob", impostor_ui, network, BOB, 9, answer=Answer.ANYONE)
+        other = agent(tmp_path / "elsewhere", "bob", impostor_ui, network, BOB, 9, answer=Answer.ANYONE)
         task = await listening(other)
         with pytest.raises(P2PCallError) as caught:
-            await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 4, max_duration_s=1.0))
+            await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 4, max_duration_s=1.0))
         assert caught.value.exit is ExitCode.UNTRUSTED
         assert "contacts remove" in (caught.value.hint or "")
         task.cancel()
@@ -336,10 +335,10 @@ def test_what_is_thrown_away_is_told_by_its_reason(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
         alice_ui, bob_ui = FakeUi(), FakeUi()
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
         task = await listening(bob)
         calling = asyncio.ensure_future(
-            dial(station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0))
+            dial(agent(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=5.0))
         )
         await bob_ui.wait(events.Connected)
         for data in (b"", b"\xff" * 100, b"\xff" * 100):
@@ -357,9 +356,9 @@ def test_mute_sends_silence_at_the_same_cadence_and_tells_the_other_side(tmp_pat
     async def scene() -> None:
         network = Network()
         alice_ui, bob_ui = FakeUi(), FakeUi()
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True)
         task = await listening(bob)
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=6.0)
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, max_duration_s=6.0)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Stats, 2)
         alice_ui.press("m")

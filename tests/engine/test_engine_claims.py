@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from eavesdrop import Heard, Seen, opened
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.settings import Answer
 from p2pcall.engine.strangers import MAX_TOLD, STRANGERS_BURST, Strangers
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.messages import ControlType, Reason
+from p2pcall.types import Reach
 
 MUM = bytes(range(32))
 """The key of a contact who is not here."""
@@ -35,12 +36,10 @@ def a_caller_who_claims(folder: Path, contact: str, answer: str | None, rule: An
 
     async def scene() -> tuple[Seen, str, int]:
         network, her_ui = Heard(), FakeUi()
-        bob = station(
-            folder / contact, "bob", FakeUi(answer), network, BOB, 2, answer=rule, reach=Reach.ANYONE
-        )
-        beside(partial(bob.people.pin, contact, MUM, 0.0))
+        bob = agent(folder / contact, "bob", FakeUi(answer), network, BOB, 2, answer=rule, reach=Reach.ANYONE)
+        beside(partial(bob.trust.pin, contact, MUM, 0.0))
         task = await listening(bob)
-        her = station(
+        her = agent(
             folder / contact, "mum", her_ui, network, ALICE, 1, ring_timeout_s=5.0, max_duration_s=2.0
         )
         outcome = await dial(her)
@@ -65,11 +64,11 @@ def test_whoever_claims_a_contacts_name_gets_exactly_what_any_stranger_gets(
 def test_the_owner_is_told_once_for_each_key_and_not_led_to_remove_the_contact(tmp_path: Path) -> None:
     async def scene() -> None:
         network, ui = Network(), FakeUi("decline")
-        bob = station(tmp_path, "bob", ui, network, BOB, 2, reach=Reach.ANYONE)
-        beside(partial(bob.people.pin, "mum", MUM, 0.0))
+        bob = agent(tmp_path, "bob", ui, network, BOB, 2, reach=Reach.ANYONE)
+        beside(partial(bob.trust.pin, "mum", MUM, 0.0))
         task = await listening(bob)
         for host, home, seed in (("10.0.1.1", "one", 3), ("10.0.1.2", "one", 3), ("10.0.1.3", "other", 4)):
-            side = station(tmp_path / home, "mum", FakeUi(), network, host, seed)
+            side = agent(tmp_path / home, "mum", FakeUi(), network, host, seed)
             assert (await dial(side)).reason == "declined"
         first, second = (one for one in ui.of(events.Warning) if one.slug != "anyone")
         for warning, incoming in ((first, ui.of(events.Incoming)[0]), (second, ui.of(events.Incoming)[2])):
@@ -102,9 +101,9 @@ def test_a_callee_who_claims_a_contacts_name_is_a_hard_stop_and_reads_no_reason(
     async def scene() -> None:
         network, ui = Network(), FakeUi()
         mum_ui = FakeUi(answer)
-        task = await listening(station(tmp_path, "mum", mum_ui, network, BOB, 2))
-        alice = station(tmp_path, "alice", ui, network, ALICE, 1)
-        beside(partial(alice.people.pin, "mum", MUM, 0.0))
+        task = await listening(agent(tmp_path, "mum", mum_ui, network, BOB, 2))
+        alice = agent(tmp_path, "alice", ui, network, ALICE, 1)
+        beside(partial(alice.trust.pin, "mum", MUM, 0.0))
         with pytest.raises(P2PCallError) as caught:
             await dial(alice)
         assert (caught.value.slug, caught.value.exit) == ("key-changed", ExitCode.UNTRUSTED)

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.device.files import WavWriter
 from p2pcall.device.picture_file import PictureFile
-from p2pcall.engine.aside import to_the_end
+from p2pcall.engine.offload import to_the_end
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer, MediaSettings
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 
 RECORDED = {"sound": (WavWriter, "call.wav", "none"), "picture": (PictureFile, "none", "call.y4m")}
@@ -43,16 +43,16 @@ class Slow:
         monkeypatch.setattr(kind, "close", slow)
 
 
-def recording(folder: Path, ui: FakeUi, network: Network, what: str = "sound") -> Station:
+def recording(folder: Path, ui: FakeUi, network: Network, what: str = "sound") -> UserAgent:
     """A side that records."""
     sound, picture = (name if name == "none" else str(folder / name) for name in RECORDED[what][1:])
     media = MediaSettings("tone", sound, "none", picture)
-    return station(folder, "alice", ui, network, ALICE, 1, max_duration_s=1.0, media=media)
+    return agent(folder, "alice", ui, network, ALICE, 1, max_duration_s=1.0, media=media)
 
 
-async def call_from(alice: Station, folder: Path, network: Network) -> "asyncio.Task[Outcome]":
+async def call_from(alice: UserAgent, folder: Path, network: Network) -> "asyncio.Task[Outcome]":
     """She dials bob, who listens on until that task is cancelled."""
-    bob = station(folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+    bob = agent(folder, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
     answering = await listening(bob)
     calling = asyncio.ensure_future(dial(alice))
     calling.add_done_callback(lambda _: answering.cancel())

@@ -7,15 +7,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine import caller
 from p2pcall.engine import reach as engine_reach
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.engine.station import Station
+from p2pcall.engine.settings import Answer
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, Target
 from p2pcall.proto.endpoint import StaticKey
@@ -23,6 +23,7 @@ from p2pcall.proto.wire import DatagramType
 from p2pcall.store.choices import kept_reach
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.types import Reach
 
 CAROL = "10.0.0.3"
 OTHER = bytes(range(32))
@@ -32,8 +33,8 @@ OTHER = bytes(range(32))
 def keyed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever dials has Bob's key, and so his very first knock shows who it is."""
 
-    async def locate(side: Station, target: Target) -> caller.Found:
-        return caller.Found([(target.host, DEFAULT_PORT)], side.people.expected_key("bob"), "bob")
+    async def locate(side: UserAgent, target: Target) -> caller.Location:
+        return caller.Location([(target.host, DEFAULT_PORT)], side.trust.expected_key("bob"), "bob")
 
     monkeypatch.setattr(caller, "locate", locate)
 
@@ -59,23 +60,23 @@ class House:
         self.ui = FakeUi()
         self.alice = self.side("alice", ALICE, max_duration_s=1.0)
 
-    def side(self, name: str, host: str, ui: FakeUi | None = None, **settings: object) -> Station:
-        made = station(self._place, name, ui or FakeUi(), self.network, host, sum(map(ord, name)), **settings)
+    def side(self, name: str, host: str, ui: FakeUi | None = None, **settings: object) -> UserAgent:
+        made = agent(self._place, name, ui or FakeUi(), self.network, host, sum(map(ord, name)), **settings)
         if name != "bob":
             key = self._bob_key
-            beside(lambda: made.people.pin("bob", key, 0.0))
+            beside(lambda: made.trust.pin("bob", key, 0.0))
         return made
 
     @property
     def _bob_key(self) -> bytes:
-        return station(self._place, "bob", FakeUi(), Network(), BOB, sum(map(ord, "bob"))).identity.public
+        return agent(self._place, "bob", FakeUi(), Network(), BOB, sum(map(ord, "bob"))).identity.public
 
     async def listens(self, **settings: object) -> "asyncio.Task[Outcome]":
         """Bob begins to listen, as a process of its own that knows what is on the disk."""
         self.ui = FakeUi("decline")
         return await listening(self.side("bob", BOB, self.ui, answer=Answer.CONTACTS, **settings))
 
-    async def rings(self, side: Station, host: str = BOB) -> bool:
+    async def rings(self, side: UserAgent, host: str = BOB) -> bool:
         """Whether whoever dials is let in; else they get not one byte."""
         said = self.network.sent
         try:

@@ -5,14 +5,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.settings import Answer
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import HANDSHAKE_TIMEOUT_S
+from p2pcall.types import Reach
 
 CAROL = "10.0.0.3"
 OTHER = bytes(range(32))
@@ -25,17 +26,17 @@ def test_dialling_opens_no_door(tmp_path: Path, known: tuple[str, ...], there: b
 
     async def scene() -> None:
         network, alice_ui = Network(), FakeUi()
-        bob = station(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
+        bob = agent(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
         for name in known:
-            beside(partial(alice.people.pin, name, bob.identity.public if name == "bob" else OTHER, 0.0))
+            beside(partial(alice.trust.pin, name, bob.identity.public if name == "bob" else OTHER, 0.0))
         task = await listening(bob) if there else None
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing if there else events.Dialling)
-        carol = station(tmp_path, "carol", FakeUi(), network, CAROL, 3)
+        carol = agent(tmp_path, "carol", FakeUi(), network, CAROL, 3)
         stranger = asyncio.ensure_future(dial(carol, ALICE))
-        knowing = station(tmp_path, "dave", FakeUi(), network, "10.0.0.4", 4)
-        beside(partial(knowing.people.pin, "alice", alice.identity.public, 0.0))
+        knowing = agent(tmp_path, "dave", FakeUi(), network, "10.0.0.4", 4)
+        beside(partial(knowing.trust.pin, "alice", alice.identity.public, 0.0))
         acquainted = asyncio.ensure_future(dial(knowing, ALICE))
         for tried in (stranger, acquainted):
             with pytest.raises(P2PCallError) as caught:
@@ -53,10 +54,10 @@ def test_dialling_opens_no_door(tmp_path: Path, known: tuple[str, ...], there: b
 def test_contacts_who_dial_each_others_address_have_one_call(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
-        beside(partial(alice.people.pin, "bob", bob.identity.public, 0.0))
-        beside(partial(bob.people.pin, "alice", alice.identity.public, 0.0))
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2)
+        beside(partial(alice.trust.pin, "bob", bob.identity.public, 0.0))
+        beside(partial(bob.trust.pin, "alice", alice.identity.public, 0.0))
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
         assert outcomes[0].call == outcomes[1].call
@@ -70,8 +71,8 @@ def test_strangers_who_dial_each_other_at_once_find_nobody(tmp_path: Path) -> No
 
     async def scene() -> None:
         network = Network()
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1)
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2)
         begun = asyncio.get_running_loop().time()
         ends = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE), return_exceptions=True)
         assert [end.exit for end in ends if isinstance(end, P2PCallError)] == [ExitCode.NOT_FOUND] * 2
@@ -84,13 +85,13 @@ def test_strangers_who_dial_each_other_at_once_find_nobody(tmp_path: Path) -> No
 def test_while_a_contact_is_dialled_the_port_is_silent_to_all_others(tmp_path: Path) -> None:
     async def scene() -> None:
         network, alice_ui = Network(), FakeUi()
-        bob = station(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
-        beside(partial(alice.people.pin, BOB, bob.identity.public, 0.0))
+        bob = agent(tmp_path, "bob", FakeUi("later"), network, BOB, 2)
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=20.0)
+        beside(partial(alice.trust.pin, BOB, bob.identity.public, 0.0))
         task = await listening(bob)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing)
-        carol = station(tmp_path, "carol", FakeUi(), network, CAROL, 3)
+        carol = agent(tmp_path, "carol", FakeUi(), network, CAROL, 3)
         with pytest.raises(P2PCallError) as caught:
             await dial(carol, ALICE)
         assert caught.value.exit is ExitCode.NOT_FOUND
@@ -105,10 +106,10 @@ def test_while_a_contact_is_dialled_the_port_is_silent_to_all_others(tmp_path: P
 def test_contacts_who_dial_each_other_at_once_have_one_call(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2)
-        beside(partial(alice.people.pin, BOB, bob.identity.public, 0.0))
-        beside(partial(bob.people.pin, ALICE, alice.identity.public, 0.0))
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2)
+        beside(partial(alice.trust.pin, BOB, bob.identity.public, 0.0))
+        beside(partial(bob.trust.pin, ALICE, alice.identity.public, 0.0))
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
         assert outcomes[0].call == outcomes[1].call
@@ -122,8 +123,8 @@ def test_contacts_who_dial_each_other_at_once_have_one_call(tmp_path: Path) -> N
 async def mirror(folder: Path, answer: Answer) -> tuple[FakeUi, P2PCallError | Outcome]:
     """Whoever dials is led to a `listen` with the same key, as by a router that sends back what it gets."""
     network, ui = Network(), FakeUi("audio")
-    there = station(folder, "me", ui, network, BOB, 2, answer=answer, reach=Reach.ANYONE)
-    here = station(folder, "me", FakeUi(), network, ALICE, 3, max_duration_s=1.0)
+    there = agent(folder, "me", ui, network, BOB, 2, answer=answer, reach=Reach.ANYONE)
+    here = agent(folder, "me", FakeUi(), network, ALICE, 3, max_duration_s=1.0)
     assert there.identity == here.identity
     task = await listening(there)
     try:
@@ -153,7 +154,7 @@ def test_ones_own_datagrams_that_come_back_are_no_call(tmp_path: Path) -> None:
 
     async def scene() -> None:
         network = Network()
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1)
         carry = network.carry
         network.carry = lambda data, source, target: carry(data, (BOB, 51729), (ALICE, 51729))  # type: ignore[method-assign]
         with pytest.raises(P2PCallError) as caught:

@@ -14,17 +14,18 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from calls import BOB, FakeUi, beside, station
+from calls import BOB, FakeUi, agent, beside
 from virtual import Network, run_virtual
 
 from p2pcall import events, names
 from p2pcall.engine.devices import open_devices
 from p2pcall.engine.listener import Listener
-from p2pcall.engine.node import MAX_SIGNALS, Line, Node
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Ended, HandshakeDone, Incoming, Message
+from p2pcall.engine.node import MAX_SIGNALS, Node, PeerConnection
+from p2pcall.engine.settings import Answer
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import CallEnded, HandshakeDone, IncomingCall, Message
 from p2pcall.proto.messages import ControlType, Reason
+from p2pcall.types import Reach
 
 RINGS_PER_S = 116
 """What the line lets through: handshakes answered in a second, over all sources."""
@@ -57,13 +58,13 @@ class Stranger:
     def __init__(self, node: Node, number: int) -> None:
         self.index, self.call_id = number, f"{number:08x}"
         self.remote_static = (number // 3).to_bytes(32, "big")
-        self.established, self.state = True, State.INCOMING
-        self.line = Line(node, cast(Any, self))
+        self.established, self.state = True, CallState.INCOMING
+        self.line = PeerConnection(node, cast(Any, self))
 
     def _over(self, reason: Reason, remote: bool) -> None:
-        if self.state is not State.ENDED:
-            self.established, self.state = False, State.ENDED
-            self.line.signals.put_nowait(Ended(cast(Any, self), reason, remote))
+        if self.state is not CallState.ENDED:
+            self.established, self.state = False, CallState.ENDED
+            self.line.signals.put_nowait(CallEnded(cast(Any, self), reason, remote))
 
     def ring(self, name: str, now: float) -> None:
         """It hears it ring, and gives up at once."""
@@ -73,7 +74,7 @@ class Stranger:
         self._over(reason, False)
 
     def close(self, now: float) -> None:
-        self.state = State.ENDED
+        self.state = CallState.ENDED
 
 
 def blocks() -> int:
@@ -89,10 +90,10 @@ def flood(folder: Path, answer: str | None, rule: Answer) -> tuple[CountingUi, i
 
     async def scene() -> tuple[CountingUi, int, int]:
         ui = CountingUi(answer)
-        bob = station(folder, "bob", ui, Network(), BOB, 2, answer=rule, reach=Reach.ANYONE)
-        beside(partial(bob.people.pin, "mum", MUM, 0.0))
-        book = bob.people._contacts._load()
-        bob.people._contacts._load = lambda: book  # type: ignore[method-assign]
+        bob = agent(folder, "bob", ui, Network(), BOB, 2, answer=rule, reach=Reach.ANYONE)
+        beside(partial(bob.trust.pin, "mum", MUM, 0.0))
+        book = bob.trust._contacts._load()
+        bob.trust._contacts._load = lambda: book  # type: ignore[method-assign]
         made = Listener(bob, open_devices(bob.settings, bob.env))
         task = asyncio.ensure_future(made.run())
         await asyncio.sleep(0)
@@ -103,7 +104,7 @@ def flood(folder: Path, answer: str | None, rule: Answer) -> tuple[CountingUi, i
             stranger = Stranger(bob.node, rung)
             name = "mum" if rung % 2 else f"caller {rung}"
             made._caller(stranger.line)
-            stranger.line.signals.put_nowait(Incoming(cast(Any, stranger), name, True, False))
+            stranger.line.signals.put_nowait(IncomingCall(cast(Any, stranger), name, True, False))
             rung += 1
             await asyncio.sleep(1 / RINGS_PER_S)
             if not before and loop.time() > begun + HOUR_S / 3:
@@ -137,15 +138,15 @@ def test_every_list_on_the_way_to_a_person_is_bounded(tmp_path: Path) -> None:
     """A caller may send what it likes while nobody reads its line."""
 
     async def scene() -> None:
-        node = station(tmp_path, "bob", FakeUi(), Network(), BOB, 2).node
-        lines: list[Line] = []
+        node = agent(tmp_path, "bob", FakeUi(), Network(), BOB, 2).node
+        lines: list[PeerConnection] = []
         node.on_caller = lines.append
         stranger = SimpleNamespace(index=1, remote_static=MUM)
         node._dispatch(HandshakeDone(cast(Any, stranger)))
         for _ in range(10 * MAX_SIGNALS):
             node._dispatch(Message(cast(Any, stranger), ControlType.MEDIA, b"\x01"))
         assert lines[0].signals.qsize() == MAX_SIGNALS
-        node._dispatch(Ended(cast(Any, stranger), Reason.HUNG_UP, True))
+        node._dispatch(CallEnded(cast(Any, stranger), Reason.HUNG_UP, True))
         assert lines[0].signals.qsize() == MAX_SIGNALS + 1, "the end is never left out"
 
     run_virtual(scene)

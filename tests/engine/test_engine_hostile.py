@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, look, station
+from calls import ALICE, BOB, FakeUi, agent, dial, listening, look
 from test_engine_parts import GONE, Bench, FakeSink
 from virtual import Network, run_virtual
 
@@ -13,30 +13,31 @@ from p2pcall import events
 from p2pcall.engine import caller, listener
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.mediastate import MEDIA_EVERY_S
-from p2pcall.engine.node import Line, Node
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.engine.sound import REOPEN_EVERY_S, Speaker
-from p2pcall.engine.station import Station
+from p2pcall.engine.node import Node, PeerConnection
+from p2pcall.engine.settings import Answer
+from p2pcall.engine.sound import REOPEN_EVERY_S, SupervisedSink
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
-from p2pcall.proto.events import Accepted, HandshakeDone, Incoming
+from p2pcall.proto.events import Accepted, HandshakeDone, IncomingCall
 from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import ControlType, Reason
+from p2pcall.types import Reach
 
 PLAYING: list["asyncio.Future[None]"] = []
 """Keeps the tasks alive."""
-Play = Callable[[Node, Line], Awaitable[None]]
+Play = Callable[[Node, PeerConnection], Awaitable[None]]
 
 
 def hostile(folder: Path, name: str, network: Network, host: str, seed: int, play: Play) -> Node:
     """A node that answers handshakes and then does what `play` says."""
-    side = station(folder, name, FakeUi(), network, host, seed)
+    side = agent(folder, name, FakeUi(), network, host, seed)
     side.node.on_caller = lambda line: PLAYING.append(asyncio.ensure_future(play(side.node, line)))
     side.node.endpoint.accepting = True
     return side.node
 
 
-async def until(line: Line, kind: type) -> object:
+async def until(line: PeerConnection, kind: type) -> object:
     """The next signal of a kind."""
     while not isinstance(signal := await line.signals.get(), kind):
         pass
@@ -54,15 +55,15 @@ async def until(line: Line, kind: type) -> object:
 def test_a_refusal_is_exit_4_whatever_reason_the_other_side_gives(
     tmp_path: Path, reason: Reason, told: str, code: ExitCode
 ) -> None:
-    async def refuse(node: Node, line: Line) -> None:
-        await until(line, Incoming)
+    async def refuse(node: Node, line: PeerConnection) -> None:
+        await until(line, IncomingCall)
         line.peer.decline(reason, node.now())
         node.pump()
 
     async def scene() -> None:
         network = Network()
         hostile(tmp_path, "bob", network, BOB, 2, refuse)
-        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        outcome = await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1))
         assert (outcome.reason, outcome.exit) == (told, code)
 
     run_virtual(scene)
@@ -72,8 +73,8 @@ def test_a_refusal_is_exit_4_whatever_reason_the_other_side_gives(
 def test_the_end_of_a_call_that_was_up_is_exit_0_whatever_reason_the_other_side_gives(
     tmp_path: Path, reason: Reason
 ) -> None:
-    async def answer_and_leave(node: Node, line: Line) -> None:
-        await until(line, Incoming)
+    async def answer_and_leave(node: Node, line: PeerConnection) -> None:
+        await until(line, IncomingCall)
         line.accept("bob", True, False)
         await asyncio.sleep(2)
         line.hang_up(reason)
@@ -81,7 +82,7 @@ def test_the_end_of_a_call_that_was_up_is_exit_0_whatever_reason_the_other_side_
     async def scene() -> None:
         network = Network()
         hostile(tmp_path, "bob", network, BOB, 2, answer_and_leave)
-        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+        outcome = await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1))
         assert (outcome.reason, outcome.exit) == ("hung-up", ExitCode.OK)
 
     run_virtual(scene)
@@ -91,8 +92,8 @@ def test_the_end_of_a_call_that_was_up_is_exit_0_whatever_reason_the_other_side_
 def test_a_second_line_from_the_other_side_after_the_answer_changes_nothing(
     tmp_path: Path, seed: int
 ) -> None:
-    async def answer_and_dial_back(node: Node, line: Line) -> None:
-        await until(line, Incoming)
+    async def answer_and_dial_back(node: Node, line: PeerConnection) -> None:
+        await until(line, IncomingCall)
         line.peer.ring("bob", node.now())
         node.pump()
         second = node.dial([(ALICE, 51729)], line.peer.remote_static)
@@ -104,15 +105,15 @@ def test_a_second_line_from_the_other_side_after_the_answer_changes_nothing(
     async def scene() -> None:
         network = Network()
         hostile(tmp_path, "bob", network, BOB, seed, answer_and_dial_back)
-        outcome = await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0))
+        outcome = await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=3.0))
         assert outcome.exit is ExitCode.OK
 
     run_virtual(scene)
 
 
 def test_a_flood_of_media_messages_is_told_a_few_times_a_second(tmp_path: Path) -> None:
-    async def flood(node: Node, line: Line) -> None:
-        await until(line, Incoming)
+    async def flood(node: Node, line: PeerConnection) -> None:
+        await until(line, IncomingCall)
         line.accept("bob", True, False)
         for n in range(2000):
             try:
@@ -124,7 +125,7 @@ def test_a_flood_of_media_messages_is_told_a_few_times_a_second(tmp_path: Path) 
     async def scene() -> None:
         network, ui = Network(), FakeUi()
         hostile(tmp_path, "bob", network, BOB, 2, flood)
-        outcome = await dial(station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=5.0))
+        outcome = await dial(agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=5.0))
         assert outcome.exit is ExitCode.OK
         assert len(ui.of(events.Media)) <= 5.0 / MEDIA_EVERY_S + 2
 
@@ -134,9 +135,9 @@ def test_a_flood_of_media_messages_is_told_a_few_times_a_second(tmp_path: Path) 
 def test_mute_survives_an_other_side_that_takes_no_control_messages(tmp_path: Path) -> None:
     async def scene() -> None:
         network, ui = Network(), FakeUi()
-        task = await listening(station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE))
+        task = await listening(agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE))
         calling = asyncio.ensure_future(
-            dial(station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=8.0))
+            dial(agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=8.0))
         )
         await ui.wait(events.FirstAudio)
         network.up = False
@@ -153,10 +154,10 @@ def test_mute_survives_an_other_side_that_takes_no_control_messages(tmp_path: Pa
 def test_a_caller_who_is_dropped_in_silence_is_told_that_nothing_answers(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
-        bob = station(tmp_path, "bob", FakeUi("audio"), network, BOB, 2, reach=Reach.CONTACTS)
+        bob = agent(tmp_path, "bob", FakeUi("audio"), network, BOB, 2, reach=Reach.CONTACTS)
         task = await listening(bob)
         with pytest.raises(P2PCallError) as caught:
-            await dial(station(tmp_path, "alice", FakeUi(), network, ALICE, 1))
+            await dial(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1))
         assert caught.value.exit is ExitCode.NOT_FOUND
         task.cancel()
 
@@ -166,14 +167,14 @@ def test_a_caller_who_is_dropped_in_silence_is_told_that_nothing_answers(tmp_pat
 def test_a_key_is_pinned_under_the_name_that_was_dialled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def found(station: Station, target: object) -> caller.Found:
-        return caller.Found([(BOB, 51729)], station.people.expected_key("box.example"), "box.example")
+    async def found(agent: UserAgent, target: object) -> caller.Location:
+        return caller.Location([(BOB, 51729)], agent.trust.expected_key("box.example"), "box.example")
 
     async def scene(seed: int, claimed: str) -> None:
         network = Network()
-        bob = station(tmp_path / str(seed), claimed, FakeUi(), network, BOB, seed, answer=Answer.ANYONE)
+        bob = agent(tmp_path / str(seed), claimed, FakeUi(), network, BOB, seed, answer=Answer.ANYONE)
         task = await listening(bob)
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
         try:
             await caller.Caller(alice, look(alice), parse_target("box.example"), "box.example").run()
         finally:
@@ -189,7 +190,7 @@ def test_a_key_is_pinned_under_the_name_that_was_dialled(
 def test_a_file_that_could_not_be_written_is_not_begun_anew(tmp_path: Path) -> None:
     async def scene() -> None:
         bench = Bench(FakeSink)
-        speaker = Speaker(bench(str(tmp_path / "out.wav")), bench, str(tmp_path / "out.wav"))
+        speaker = SupervisedSink(bench(str(tmp_path / "out.wav")), bench, str(tmp_path / "out.wav"))
         speaker.play(lambda: b"")
         assert bench.opened[0].on_error is not None
         bench.opened[0].on_error(GONE)
@@ -203,9 +204,9 @@ def test_a_file_that_could_not_be_written_is_not_begun_anew(tmp_path: Path) -> N
 def test_one_callers_trouble_does_not_end_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         network, bob_ui = Network(), FakeUi()
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
-        first = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
+        first = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0)
         assert (await dial(first)).exit is ExitCode.OK
         await bob_ui.wait(events.Ended)
 
@@ -214,10 +215,10 @@ def test_one_callers_trouble_does_not_end_listen(tmp_path: Path, monkeypatch: py
 
         with monkeypatch.context() as broken:
             broken.setattr(listener, "look_for_devices", refuse)
-            second = station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
+            second = agent(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
             assert (await dial(second)).exit is ExitCode.REFUSED
         assert bob_ui.of(events.Error)[0].slug == GONE.slug
-        third = station(tmp_path, "dave", FakeUi(), network, "10.0.0.4", 4, max_duration_s=1.0)
+        third = agent(tmp_path, "dave", FakeUi(), network, "10.0.0.4", 4, max_duration_s=1.0)
         assert (await dial(third)).exit is ExitCode.OK
         task.cancel()
 
@@ -227,9 +228,9 @@ def test_one_callers_trouble_does_not_end_listen(tmp_path: Path, monkeypatch: py
 def test_a_bug_in_a_callback_ends_the_call_with_a_word_to_the_other_side(tmp_path: Path) -> None:
     async def scene() -> None:
         network, alice_ui, bob_ui = Network(), FakeUi(), FakeUi()
-        bob = station(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", bob_ui, network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
-        alice = station(tmp_path, "alice", alice_ui, network, ALICE, 1)
+        alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.FirstAudio)
         alice.interrupts.crashed(ZeroDivisionError())
@@ -244,10 +245,10 @@ def test_a_bug_in_a_callback_ends_the_call_with_a_word_to_the_other_side(tmp_pat
 def test_the_answer_of_the_dialled_side_ends_the_wait(tmp_path: Path) -> None:
     async def scene() -> None:
         network = Network()
-        side = station(tmp_path, "alice", FakeUi(), network, ALICE, 1)
+        side = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1)
 
-        async def accept_late(node: Node, line: Line) -> None:
-            await until(line, Incoming)
+        async def accept_late(node: Node, line: PeerConnection) -> None:
+            await until(line, IncomingCall)
             line.accept("bob", True, True)
 
         hostile(tmp_path, "bob", network, BOB, 2, accept_late)

@@ -5,30 +5,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.engine.station import Station
+from p2pcall.engine.settings import Answer
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.handshake.safety_number import identity_uri
+from p2pcall.types import Reach
 
 EVE = bytes(range(32))
 
 
-def called(tmp_path: Path, pin: str | None, target: str, **settings: Any) -> tuple[events.Connected, Station]:
+def called(
+    tmp_path: Path, pin: str | None, target: str, **settings: Any
+) -> tuple[events.Connected, UserAgent]:
     """Alice dials bob at his address. She has `pin` among her contacts, with bob's key for bob and eve's for eve."""
 
-    async def scene() -> tuple[events.Connected, Station]:
+    async def scene() -> tuple[events.Connected, UserAgent]:
         network, ui = Network(), FakeUi()
         settings.setdefault("answer", Answer.ANYONE)
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, **settings)
-        alice = station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0)
-        beside(lambda: bob.people.pin("alice", alice.identity.public, 1.0))
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, **settings)
+        alice = agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0)
+        beside(lambda: bob.trust.pin("alice", alice.identity.public, 1.0))
         if pin is not None:
             key = bob.identity.public if pin == "bob" else EVE
-            beside(lambda: alice.people.pin(pin, key, 1.0))
+            beside(lambda: alice.trust.pin(pin, key, 1.0))
         task = await listening(bob)
         try:
             text = target.format(bob=identity_uri(bob.identity.public), eve=identity_uri(EVE), at=BOB)
@@ -55,7 +58,7 @@ def test_a_key_that_is_no_contacts_is_not_kept_unasked_under_the_name_that_its_o
     connected, alice = called(tmp_path, None, "{bob}@{at}")
     assert (connected.name, connected.known) == ("bob", "new")
     assert "IKhfs" in connected.protocol
-    assert alice.people.expected_key("bob") is None
+    assert alice.trust.expected_key("bob") is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from p2pcall import events
 from p2pcall.engine import devices
 from p2pcall.engine.settings import MediaSettings
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.view.hud import Line, placeholder
+from p2pcall.view.hud import TextLine, placeholder
 from p2pcall.view.statusline import status_line
 
 
@@ -80,7 +80,7 @@ def test_who_wants_no_picture_does_not_wait_for_one(
     with_a_call(tmp_path, scene, media=MediaSettings("silence", "none", "none", video_out))
 
 
-def plain(line: Line) -> str:
+def plain(line: TextLine) -> str:
     return "".join(text for text, _ in line)
 
 

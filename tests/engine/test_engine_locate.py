@@ -12,14 +12,15 @@ from typing import Any, cast
 import pytest
 
 from p2pcall.engine import locate as engine_locate
-from p2pcall.engine.locate import Found, locate
-from p2pcall.engine.people import Who
-from p2pcall.engine.station import Interrupts, Station
+from p2pcall.engine.locate import Location, locate
+from p2pcall.engine.trust import PeerIdentity
+from p2pcall.engine.user_agent import Interrupts, UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net import address, spot
-from p2pcall.net.address import Address, parse_target
+from p2pcall.net import address, private_lookup
+from p2pcall.net.address import parse_target
 from p2pcall.net.lanpeer import LanPeer
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri
+from p2pcall.types import Address
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729),), MappingProxyType({}), "bob.local.")
 Happens = Callable[[], None]
@@ -40,16 +41,16 @@ class Race:
         self.spotted: list[str] = []
         key = b"k" * 32 if contact else None
         self.is_host = False
-        people = SimpleNamespace(expected_key=lambda name: key, is_host=lambda name: self.is_host)
-        self._target, self.people = target, cast(Any, people)
+        trust = SimpleNamespace(expected_key=lambda name: key, is_host=lambda name: self.is_host)
+        self._target, self.trust = target, cast(Any, trust)
         loop = asyncio.get_running_loop()
         self._lan: asyncio.Future[LanPeer] = loop.create_future()
         self._system: asyncio.Future[list[Address]] = loop.create_future()
         self._interrupts = Interrupts()
         self._unheard: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: self._unheard.append(context))
-        monkeypatch.setattr(engine_locate, "find", self._find)
-        monkeypatch.setattr(engine_locate, "spot", self._spot)
+        monkeypatch.setattr(engine_locate, "find_on_link", self._find)
+        monkeypatch.setattr(engine_locate, "find_on_link_privately", self._spot)
         monkeypatch.setattr(address, "_getaddrinfo", self._getaddrinfo)
 
     def _getaddrinfo(self, host: str, port: int) -> "asyncio.Future[list[Address]]":
@@ -88,17 +89,17 @@ class Race:
         """A signal, or nobody reads any more."""
         self._interrupts.closed()
 
-    async def run(self, first: Happens, then: Sequence[Happens], apart: int) -> Found:
+    async def run(self, first: Happens, then: Sequence[Happens], apart: int) -> Location:
         """What is found when one happens and, so many turns of the loop later, the others."""
         fake = SimpleNamespace(
-            people=self.people,
+            trust=self.trust,
             ui=SimpleNamespace(progress=self.said.append),
             settings=SimpleNamespace(bind=self.bound),
             interrupts=self._interrupts,
         )
-        station = cast(Station, fake)
-        locating = locate(station, parse_target(self._target))
-        found = asyncio.ensure_future(Station.unless_interrupted(station, locating))
+        agent = cast(UserAgent, fake)
+        locating = locate(agent, parse_target(self._target))
+        found = asyncio.ensure_future(UserAgent.unless_interrupted(agent, locating))
         await turns(5)
         first()
         await turns(apart)
@@ -233,7 +234,7 @@ def test_a_contact_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch,
 
 def test_nobody_is_kept_waiting_for_a_contact() -> None:
     """The numbers themselves: about a second, in which the network is asked three times."""
-    assert max(spot.ASK_AT_S) + 0.3 <= engine_locate.CONTACT_TIMEOUT_S <= 1.5
+    assert max(private_lookup.ASK_AT_S) + 0.3 <= engine_locate.CONTACT_TIMEOUT_S <= 1.5
 
 
 def test_with_a_port_only_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,12 +252,12 @@ URI = identity_uri(b"b" * 32)
 STRANGER = identity_uri(b"s" * 32)
 
 
-def with_key(monkeypatch: pytest.MonkeyPatch, target: str, *happens: str) -> tuple[Found, Race]:
+def with_key(monkeypatch: pytest.MonkeyPatch, target: str, *happens: str) -> tuple[Location, Race]:
     """What is found for a target by somebody who knows `KEYS`."""
 
-    async def story() -> tuple[Found, Race]:
+    async def story() -> tuple[Location, Race]:
         race = Race(monkeypatch, target)
-        race.people = Known()
+        race.trust = Known()
         told = [cast(Happens, getattr(race, name)) for name in happens] or [lambda: None]
         return await race.run(told[0], told[1:], 0), race
 
@@ -264,7 +265,7 @@ def with_key(monkeypatch: pytest.MonkeyPatch, target: str, *happens: str) -> tup
 
 
 class Known:
-    """In the place of `People`."""
+    """In the place of `TrustStore`."""
 
     def expected_key(self, name: str) -> bytes | None:
         return KEYS.get(name)
@@ -275,9 +276,9 @@ class Known:
     def key_in(self, uri: str) -> bytes:
         return identity_key(uri)
 
-    def identify(self, public: bytes, claimed: str) -> Who:
+    def identify(self, public: bytes, claimed: str) -> PeerIdentity:
         name = next((name for name, key in KEYS.items() if key == public), claimed)
-        return Who(name, "", "contact" if public in KEYS.values() else "new")
+        return PeerIdentity(name, "", "contact" if public in KEYS.values() else "new")
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ def test_an_address_is_dialled_with_a_key(
     monkeypatch: pytest.MonkeyPatch, target: str, address: Address, key: bytes, name: str | None
 ) -> None:
     found, race = with_key(monkeypatch, target)
-    assert found == Found([address], key * 32, name)
+    assert found == Location([address], key * 32, name)
     assert (race.asked, race.spotted, race.hosts) == ([], [], [])
 
 
@@ -312,7 +313,7 @@ def test_behind_the_at_stands_a_host_and_only_that_is_looked_up(
 
 def test_a_contact_whose_own_name_has_an_at_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     found, race = with_key(monkeypatch, "me@work", "bob")
-    assert (found, race.spotted, race.hosts) == (Found(BOB_AT, b"m" * 32, "me@work"), ["me@work"], [])
+    assert (found, race.spotted, race.hosts) == (Location(BOB_AT, b"m" * 32, "me@work"), ["me@work"], [])
 
 
 def test_who_is_no_contact_is_told_and_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,7 +327,7 @@ def test_a_key_alone_is_looked_for_under_its_owners_name_if_we_have_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found, race = with_key(monkeypatch, URI, "bob")
-    assert (found, race.spotted) == (Found(BOB_AT, b"b" * 32, "bob"), ["bob"])
+    assert (found, race.spotted) == (Location(BOB_AT, b"b" * 32, "bob"), ["bob"])
     with pytest.raises(P2PCallError) as caught:
         with_key(monkeypatch, STRANGER, "bob", "host")
     assert (caught.value.slug, caught.value.exit) == ("no-such-peer", ExitCode.NOT_FOUND)

@@ -14,15 +14,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, dial, listening
 from test_engine_hostile import hostile, until
 from virtual import Network, run_virtual
 
-from p2pcall.engine.node import MAX_EARLY, Line, Node
-from p2pcall.engine.settings import Answer, Reach
+from p2pcall.engine.node import MAX_EARLY, Node, PeerConnection
+from p2pcall.engine.settings import Answer
 from p2pcall.errors import P2PCallError
-from p2pcall.proto.events import HandshakeDone, Incoming, Payload
+from p2pcall.proto.events import HandshakeDone, IncomingCall, Payload
 from p2pcall.proto.messages import ControlType, Reason, media_flags, pack_greeting, pack_name
+from p2pcall.types import Reach
 
 Message = tuple[str, ControlType | int, bytes]
 NAME = pack_name("eve")
@@ -47,7 +48,7 @@ TRIPLES = Random(11).sample(list(product(MESSAGES, repeat=3)), 200 if NIGHTLY el
 LAST: Message = ("hangup", ControlType.HANGUP, BYE)
 
 
-def put(line: Line, order: tuple[Message, ...], node: Node, *, at_once: bool) -> None:
+def put(line: PeerConnection, order: tuple[Message, ...], node: Node, *, at_once: bool) -> None:
     """Send them past our own table."""
     peer = line.peer
     for _, kind, body in order:
@@ -64,8 +65,8 @@ def put(line: Line, order: tuple[Message, ...], node: Node, *, at_once: bool) ->
 @pytest.mark.parametrize("at_once", [True, False], ids=["one batch", "several"])
 def test_no_order_of_answers_crashes_the_dialler(tmp_path: Path, at_once: bool) -> None:
     async def scene(order: tuple[Message, ...]) -> None:
-        async def play(node: Node, line: Line) -> None:
-            await until(line, Incoming)
+        async def play(node: Node, line: PeerConnection) -> None:
+            await until(line, IncomingCall)
             put(line, order, node, at_once=at_once)
             await asyncio.sleep(0.2)
             put(line, (LAST,), node, at_once=True)
@@ -74,7 +75,7 @@ def test_no_order_of_answers_crashes_the_dialler(tmp_path: Path, at_once: bool) 
 
         network = Network()
         hostile(tmp_path, "eve", network, BOB, 2, play)
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=5.0)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=5.0)
         with contextlib.suppress(P2PCallError):  # a plain error is an end that is told
             assert (await dial(alice)).reason
 
@@ -91,11 +92,11 @@ def test_no_order_of_messages_of_a_caller_ends_the_listener(
 
     async def scene() -> None:
         network = Network()
-        bob = station(tmp_path, "bob", FakeUi("audio"), network, BOB, 2, answer=answer, reach=Reach.ANYONE)
+        bob = agent(tmp_path, "bob", FakeUi("audio"), network, BOB, 2, answer=answer, reach=Reach.ANYONE)
         listener = await listening(bob)
         for number, order in enumerate((*PAIRS, *TRIPLES)):
             host = f"10.0.{1 + number // 250}.{1 + number % 250}"
-            eve = station(tmp_path, f"eve{number % 8}", FakeUi(), network, host, 10 + number % 8)
+            eve = agent(tmp_path, f"eve{number % 8}", FakeUi(), network, host, 10 + number % 8)
             line = eve.node.dial([(BOB, 51729)], None)
             await until(line, HandshakeDone)
             put(line, order, eve.node, at_once=at_once)
@@ -114,8 +115,8 @@ def test_media_that_comes_as_the_call_becomes_active_is_not_lost(tmp_path: Path)
     """It comes in one batch with what makes the call active, before anybody takes it; and it has a bound."""
 
     async def scene() -> None:
-        node = station(tmp_path, "bob", FakeUi(), Network(), BOB, 2).node
-        lines: list[Line] = []
+        node = agent(tmp_path, "bob", FakeUi(), Network(), BOB, 2).node
+        lines: list[PeerConnection] = []
         node.on_caller = lines.append
         peer = SimpleNamespace(index=1)
         node._dispatch(HandshakeDone(cast(Any, peer)))

@@ -16,13 +16,13 @@ from p2pcall.demo.soundcheck import SoundCheck
 from p2pcall.device.drawn.song import song_pcm
 from p2pcall.engine import keys
 from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
+from p2pcall.engine.call_stats import media_drops
 from p2pcall.engine.devices import open_devices
-from p2pcall.engine.figures import media_drops
 from p2pcall.engine.outcome import ENDINGS, Outcome
-from p2pcall.engine.people import People
 from p2pcall.engine.ringtone import ring
 from p2pcall.engine.settings import CallSettings, MediaSettings
-from p2pcall.engine.sound import REOPEN_EVERY_S, Microphone, Speaker
+from p2pcall.engine.sound import REOPEN_EVERY_S, SupervisedSink, SupervisedSource
+from p2pcall.engine.trust import TrustStore
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, JITTER_SHRINK_LOUD, JITTER_SHRINK_TICKS
 from p2pcall.media.packets import parse_audio
@@ -79,11 +79,11 @@ def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSou
         bench = Bench(kind)
         told: list[P2PCallError] = []
         if kind is FakeSource:
-            microphone = Microphone(bench("usb"), bench, "usb")
+            microphone = SupervisedSource(bench("usb"), bench, "usb")
             microphone.start(lambda pcm, at: None, told.append)
             stop = microphone.stop
         else:
-            speaker = Speaker(bench("usb"), bench, "usb")
+            speaker = SupervisedSink(bench("usb"), bench, "usb")
             speaker.play(lambda: b"", told.append)
             stop = speaker.stop
         bench.broken = True
@@ -144,18 +144,18 @@ def test_every_reason_of_the_line_has_an_ending_and_an_exit_code() -> None:
 
 
 def test_a_name_that_is_pinned_to_another_key_is_a_hard_stop(tmp_path: Path) -> None:
-    people = People(Contacts(Home.at(tmp_path)), bytes(32))
-    people.pin("bob", b"b" * 32, 0.0)
-    assert people.identify(b"b" * 32, "robert").name == "bob"
-    assert people.introduce(b"c" * 32, "carol").known == "new"
+    trust = TrustStore(Contacts(Home.at(tmp_path)), bytes(32))
+    trust.pin("bob", b"b" * 32, 0.0)
+    assert trust.identify(b"b" * 32, "robert").name == "bob"
+    assert trust.introduce(b"c" * 32, "carol").known == "new"
     with pytest.raises(P2PCallError) as caught:
-        people.identify(b"x" * 32, "BOB")
+        trust.identify(b"x" * 32, "BOB")
     assert caught.value.exit is ExitCode.UNTRUSTED
 
 
 def test_somebody_without_a_name_is_called_by_the_fingerprint(tmp_path: Path) -> None:
-    people = People(Contacts(Home.at(tmp_path)), b"m" * 32)
-    who = people.introduce(b"n" * 32, "  ")
+    trust = TrustStore(Contacts(Home.at(tmp_path)), b"m" * 32)
+    who = trust.introduce(b"n" * 32, "  ")
     assert who.fingerprint.startswith(who.name)
     assert who.nameless
 
@@ -182,8 +182,8 @@ def test_the_sound_check_knows_the_song_from_noise() -> None:
 
 
 def test_keys_of_the_contract_are_there() -> None:
-    assert {"m", "v", "s", "w", "q", "?"} <= set(keys.KEYS)
-    assert keys.wish("x") is None
+    assert {"m", "v", "s", "w", "q", "?"} <= set(keys.CALL_KEYS)
+    assert keys.call_wish("x") is None
 
 
 # --- the numbers of voice frames -------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from p2pcall.codec.video import key_frame_size
-from p2pcall.engine.aside import aside
-from p2pcall.engine.station import Interrupts
+from p2pcall.engine.offload import offload
+from p2pcall.engine.user_agent import Interrupts
 from p2pcall.engine.video import MAX_QUEUED_FRAMES, CaptureThread, PlayoutThread
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -243,10 +243,10 @@ def test_a_bug_in_a_thread_of_the_picture_ends_what_is_up(fails: Callable[[], Ca
         interrupts.take = told.put_nowait
         before = threading.excepthook
         interrupts.install()
-        stop = await aside(fails)
+        stop = await offload(fails)
         assert await told.get() == "failed"
         assert isinstance(interrupts.crash, ZeroDivisionError)
-        await aside(stop)
+        await offload(stop)
         interrupts.remove()
         assert threading.excepthook is before
 

@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from eavesdrop import Heard, Person, Seen, opened
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.engine.station import Station
+from p2pcall.engine.settings import Answer
 from p2pcall.engine.strangers import STRANGERS_BURST
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.types import Reach
 
 CAROL, DAVE = "10.0.0.3", "10.0.0.4"
 
@@ -28,13 +29,13 @@ class Evening:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder, self.network, self.bob_ui, self.carol_ui = folder, Network(), Person(), FakeUi()
-        self.bob = station(folder, "bob", self.bob_ui, self.network, BOB, 2, reach=Reach.ANYONE, **settings)
+        self.bob = agent(folder, "bob", self.bob_ui, self.network, BOB, 2, reach=Reach.ANYONE, **settings)
         self.alice = self.side("alice", ALICE, 1, max_duration_s=20.0)
-        beside(partial(self.bob.people.pin, "alice", self.alice.identity.public, 0.0))
+        beside(partial(self.bob.trust.pin, "alice", self.alice.identity.public, 0.0))
         self.carol = self.side("carol", CAROL, 3, self.carol_ui, ring_timeout_s=45.0, max_duration_s=1.0)
 
-    def side(self, name: str, host: str, seed: int, ui: FakeUi | None = None, **settings: Any) -> Station:
-        return station(self.folder, name, ui or FakeUi(), self.network, host, seed, **settings)
+    def side(self, name: str, host: str, seed: int, ui: FakeUi | None = None, **settings: Any) -> UserAgent:
+        return agent(self.folder, name, ui or FakeUi(), self.network, host, seed, **settings)
 
     async def begin(self) -> None:
         self.task = await listening(self.bob)
@@ -113,7 +114,7 @@ def test_a_stranger_who_was_answered_or_a_contact_gives_way_to_nobody(tmp_path: 
         assert (await evening.stranger).exit is ExitCode.OK
         again = asyncio.ensure_future(dial(evening.side("alice", "10.0.1.1", 1, max_duration_s=1.0)))
         question = await evening.asked(2)
-        beside(partial(evening.bob.people.pin, "dave", dave.identity.public, 0.0))
+        beside(partial(evening.bob.trust.pin, "dave", dave.identity.public, 0.0))
         assert (await dial(evening.side("dave", "10.0.1.4", 4))).reason == "busy"
         question.set_result("audio")
         assert (await again).exit is ExitCode.OK
@@ -163,8 +164,8 @@ def a_caller(folder: Path, blocked: bool, answer: str | None, rule: Answer) -> t
 
     async def scene() -> tuple[Seen, Outcome, list[events.Event]]:
         network, ui = Heard(), FakeUi(answer)
-        bob = station(folder / str(blocked), "bob", ui, network, BOB, 2, answer=rule, reach=Reach.ANYONE)
-        carol = station(folder / str(blocked), "carol", FakeUi(), network, CAROL, 3, ring_timeout_s=200.0)
+        bob = agent(folder / str(blocked), "bob", ui, network, BOB, 2, answer=rule, reach=Reach.ANYONE)
+        carol = agent(folder / str(blocked), "carol", FakeUi(), network, CAROL, 3, ring_timeout_s=200.0)
         if blocked:
             beside(partial(Contacts(Home.at(folder / "True" / "bob")).block, carol.identity.fingerprint, 0.0))
         task = await listening(bob)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, listening, look, station
+from calls import ALICE, BOB, FakeUi, agent, beside, listening, look
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -15,12 +15,12 @@ from p2pcall.engine.caller import AT_REST_S, Caller, Look
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
 from p2pcall.proto.constants import INVITE_TIMEOUT_S, LOST_TIMEOUT_S
 
-Scene = Callable[[Station, FakeUi], Coroutine[Any, Any, None]]
+Scene = Callable[[UserAgent, FakeUi], Coroutine[Any, Any, None]]
 
 
 def called(tmp_path: Path, scene: Scene) -> FakeUi:
@@ -29,9 +29,9 @@ def called(tmp_path: Path, scene: Scene) -> FakeUi:
 
     async def whole() -> None:
         network = Network()
-        bob = station(tmp_path, "bob", ui, network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", ui, network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
-        await scene(station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0), ui)
+        await scene(agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0), ui)
         await asyncio.sleep(2 * INVITE_TIMEOUT_S)
         task.cancel()
 
@@ -39,7 +39,7 @@ def called(tmp_path: Path, scene: Scene) -> FakeUi:
     return ui
 
 
-def after(alice: Station, seconds: float) -> Look:
+def after(alice: UserAgent, seconds: float) -> Look:
     """Devices that take so long to be found."""
 
     async def found() -> Devices:
@@ -49,7 +49,7 @@ def after(alice: Station, seconds: float) -> Look:
     return found
 
 
-async def dial(alice: Station, devices: Look) -> Outcome:
+async def dial(alice: UserAgent, devices: Look) -> Outcome:
     return await Caller(alice, devices, parse_target(BOB), BOB).run()
 
 
@@ -57,7 +57,7 @@ async def dial(alice: Station, devices: Look) -> Outcome:
 def test_nobody_is_rung_before_the_devices_are_there_and_then_they_are(
     tmp_path: Path, seconds: float
 ) -> None:
-    async def scene(alice: Station, bob: FakeUi) -> None:
+    async def scene(alice: UserAgent, bob: FakeUi) -> None:
         begun = asyncio.get_running_loop().time()
         call = asyncio.ensure_future(dial(alice, after(alice, seconds)))
         await bob.wait(events.Incoming)
@@ -75,7 +75,7 @@ def test_nobody_is_rung_by_a_call_without_its_devices(tmp_path: Path, seconds: f
         await asyncio.sleep(seconds)
         raise P2PCallError("no-microphone", "there is no microphone", ExitCode.DEVICE)
 
-    async def scene(alice: Station, bob: FakeUi) -> None:
+    async def scene(alice: UserAgent, bob: FakeUi) -> None:
         with pytest.raises(P2PCallError, match="no microphone"):
             await dial(alice, missing)
         assert not alice.ui.events, "what is wrong is told first"
@@ -87,7 +87,7 @@ def test_the_devices_are_looked_for_while_nobody_answers(tmp_path: Path) -> None
     looked = []
 
     async def scene() -> None:
-        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        alice = agent(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
 
         async def found() -> Devices:
             looked.append(asyncio.get_running_loop().time() - begun)
@@ -105,7 +105,7 @@ def test_the_devices_are_looked_for_while_nobody_answers(tmp_path: Path) -> None
 def test_a_signal_ends_a_dial_from_its_beginning(tmp_path: Path, turns: int) -> None:
     """Also where it comes at the very moment at which it is known where to dial."""
 
-    async def scene(alice: Station, bob: FakeUi) -> None:
+    async def scene(alice: UserAgent, bob: FakeUi) -> None:
         loop = asyncio.get_running_loop()
 
         def later(left: int) -> None:
@@ -128,7 +128,7 @@ def test_a_signal_ends_a_dial_from_its_beginning(tmp_path: Path, turns: int) -> 
 def test_a_line_that_was_lost_while_the_devices_were_looked_for_is_dialled_anew(tmp_path: Path) -> None:
     took_s = LOST_TIMEOUT_S + INVITE_TIMEOUT_S + 1
 
-    async def scene(alice: Station, bob: FakeUi) -> None:
+    async def scene(alice: UserAgent, bob: FakeUi) -> None:
         alice.settings = replace(alice.settings, ring_timeout_s=2 * took_s)
         assert (await dial(alice, after(alice, took_s))).exit is ExitCode.OK
 
@@ -140,15 +140,15 @@ def test_a_rival_that_has_not_called_yet_is_dropped_when_the_call_is_up(tmp_path
 
     async def scene() -> None:
         network = Network()
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=9.0)
-        carol = station(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
-        beside(lambda: alice.people.pin("carol", carol.identity.public, 0.0))
-        beside(lambda: carol.people.pin("alice", alice.identity.public, 0.0))
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=9.0)
+        carol = agent(tmp_path, "carol", FakeUi(), network, "10.0.0.3", 3)
+        beside(lambda: alice.trust.pin("carol", carol.identity.public, 0.0))
+        beside(lambda: carol.trust.pin("alice", alice.identity.public, 0.0))
         call = asyncio.ensure_future(dial(alice, look(alice)))
         rival = asyncio.ensure_future(Caller(carol, after(carol, 3.0), parse_target(ALICE), ALICE).run())
         await asyncio.sleep(1.0)
         assert len(alice.node._lines) == 2
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
         assert (await call).reason == "max-duration"
         assert not alice.node._lines
@@ -161,7 +161,7 @@ def test_a_rival_that_has_not_called_yet_is_dropped_when_the_call_is_up(tmp_path
 
 def test_a_rival_that_comes_together_with_the_answer_is_dropped_too(tmp_path: Path) -> None:
     async def scene() -> None:
-        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        alice = agent(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
         caller = Caller(alice, look(alice), parse_target(BOB), BOB)
         caller._rival(alice.node.dial([(BOB, 51729)], None))
         caller._forget_rivals()
@@ -179,7 +179,7 @@ def test_what_is_wrong_on_this_side_is_told_before_that_nobody_is_there(tmp_path
         raise P2PCallError("same-file", "one file twice", ExitCode.USAGE)
 
     async def scene() -> None:
-        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        alice = agent(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
         own = f"{ALICE}:{alice.node.driver.port}"
         with pytest.raises(P2PCallError) as caught:
             await Caller(alice, missing, parse_target(own), own).run()

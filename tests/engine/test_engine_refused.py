@@ -5,12 +5,12 @@ from errno import ECONNREFUSED
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, listening, look, station
+from calls import ALICE, BOB, FakeUi, agent, listening, look
 from virtual import Network, run_virtual
 
 from p2pcall.engine.caller import REFUSED_GRACE_S, Caller
 from p2pcall.engine.settings import Answer
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
 from p2pcall.net.address import parse_target
 from p2pcall.proto.constants import HANDSHAKE_TIMEOUT_S
@@ -18,7 +18,7 @@ from p2pcall.proto.constants import HANDSHAKE_TIMEOUT_S
 PORT = 51729
 
 
-async def told(side: Station, *, at_s: float = 0.0) -> tuple[str, float]:
+async def told(side: UserAgent, *, at_s: float = 0.0) -> tuple[str, float]:
     """What becomes of a dial of which it is said, again and again, that nothing listens; and how long it took."""
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -45,9 +45,9 @@ def test_forged_refusals_end_no_dial_that_is_answered(tmp_path: Path, way_s: flo
 
     async def scene() -> None:
         network = Network(delay_s=way_s)
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1)
         assert (await told(alice))[0] == "max-duration"
         task.cancel()
 
@@ -59,7 +59,7 @@ def test_a_dial_of_a_host_where_nobody_listens_fails_soon(tmp_path: Path) -> Non
         for number, (at_s, most_s) in enumerate(
             [(0.0, REFUSED_GRACE_S), (0.2, 0.2 + REFUSED_GRACE_S), (9.0, HANDSHAKE_TIMEOUT_S)]
         ):
-            alice = station(tmp_path, "alice", FakeUi(), Network(), f"10.0.1.{number}", 1)
+            alice = agent(tmp_path, "alice", FakeUi(), Network(), f"10.0.1.{number}", 1)
             slug, took_s = await told(alice, at_s=at_s)
             assert slug == "unreachable"
             assert took_s == pytest.approx(most_s, abs=0.1)
@@ -74,7 +74,7 @@ def test_a_dial_that_is_given_up_knocks_no_more(tmp_path: Path, refused: bool) -
     async def scene() -> None:
         network, loop = Network(), asyncio.get_running_loop()
         timeout_s = HANDSHAKE_TIMEOUT_S if refused else HANDSHAKE_TIMEOUT_S / 2
-        alice = station(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=timeout_s)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=timeout_s)
         assert (await told(alice, at_s=0.0 if refused else 9.0))[0] == "unreachable"
         sent, over_at = network.sent, loop.time()
         await alice.node.close()
@@ -90,7 +90,7 @@ def test_refusals_are_waited_out_once_however_many_come(
     monkeypatch.setattr(Caller, "_give_up", lambda caller, line: doubts.append(line))
 
     async def scene() -> None:
-        alice = station(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
+        alice = agent(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
         assert (await told(alice))[0] == "unreachable"
         assert len(doubts) == 1
 

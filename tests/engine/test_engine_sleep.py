@@ -5,15 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, dial, listening
 from fakeenv import FakeClock
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.node import Line
+from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import Answer
-from p2pcall.engine.station import Station
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.proto.messages import Reason
@@ -23,7 +23,7 @@ from p2pcall.proto.wire import Channel
 A_MINUTE_S = LOST_TIMEOUT_S + 0.5
 
 
-def sleep(side: Station, seconds: float) -> None:
+def sleep(side: UserAgent, seconds: float) -> None:
     """What the machine's clocks tell afterwards; the loop's has not moved."""
     clock = side.env.clock
     assert isinstance(clock, FakeClock)
@@ -37,8 +37,8 @@ class Call:
         self.network = Network()
         self.ui, self.bob_ui = FakeUi(), FakeUi()
         answer = Answer.ANYONE
-        self.bob = station(place, "bob", self.bob_ui, self.network, BOB, 2, answer=answer, once=True)
-        self.alice = station(place, "alice", self.ui, self.network, ALICE, 1, max_duration_s=20.0)
+        self.bob = agent(place, "bob", self.bob_ui, self.network, BOB, 2, answer=answer, once=True)
+        self.alice = agent(place, "alice", self.ui, self.network, ALICE, 1, max_duration_s=20.0)
 
     async def talk(self) -> "asyncio.Task[Outcome]":
         self.listening = await listening(self.bob)
@@ -49,7 +49,7 @@ class Call:
         return dialling
 
     @staticmethod
-    def _line(side: Station) -> Line:
+    def _line(side: UserAgent) -> PeerConnection:
         [line] = side.node._lines.values()
         return line
 

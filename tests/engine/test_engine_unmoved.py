@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fingerprint import fingerprint
 
-from p2pcall.engine.node import Line, Node
+from p2pcall.engine.node import Node, PeerConnection
 from p2pcall.env import Clock
 from p2pcall.net.udp import Driver
 from p2pcall.proto.endpoint import Endpoint, StaticKey
@@ -64,11 +64,11 @@ async def answer_to(sock: socket.socket) -> tuple[bytes, str]:
     return data, source[0]
 
 
-async def in_line() -> tuple[Node, Node, Line]:
+async def in_line() -> tuple[Node, Node, PeerConnection]:
     """Bob has a line with alice, who has dialled him at one of his addresses; and her end of it."""
     bob, alice = node(), node("127.0.0.1")
     bob.endpoint.accepting = True
-    called: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
+    called: asyncio.Future[PeerConnection] = asyncio.get_running_loop().create_future()
     bob.on_caller = called.set_result
     line = alice.dial([(DIALLED, bob.driver.port)], None)
     while not isinstance(await line.signals.get(), HandshakeDone):
@@ -131,9 +131,9 @@ def test_what_is_forged_to_come_from_the_other_side_moves_no_line() -> None:
     run(story)
 
 
-async def knocked_at(bob: Node, who: Node) -> tuple[Line, Line]:
+async def knocked_at(bob: Node, who: Node) -> tuple[PeerConnection, PeerConnection]:
     """A line with bob, who is dialled at one of his addresses: its two ends."""
-    called: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
+    called: asyncio.Future[PeerConnection] = asyncio.get_running_loop().create_future()
     bob.on_caller = called.set_result
     line = who.dial([(DIALLED, bob.driver.port)], None)
     while not isinstance(await line.signals.get(), HandshakeDone):

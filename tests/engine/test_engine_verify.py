@@ -9,7 +9,7 @@ from seeing import Pair, with_a_call
 
 from p2pcall import events
 from p2pcall.engine import keys
-from p2pcall.engine.people import People
+from p2pcall.engine.trust import TrustStore
 from p2pcall.engine.verification import Verification
 from p2pcall.errors import ExitCode
 from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts
@@ -178,13 +178,13 @@ def test_a_store_that_cannot_be_written_is_told_and_marks_nobody(tmp_path: Path)
 # ---- the parts
 
 
-def people(folder: Path) -> tuple[People, Contacts]:
+def trust(folder: Path) -> tuple[TrustStore, Contacts]:
     contacts = Contacts(Home.at(folder))
-    return People(contacts, OWN), contacts
+    return TrustStore(contacts, OWN), contacts
 
 
 def question(folder: Path, public: bytes, claimed: str) -> tuple[Verification, list[events.Event]]:
-    known, _ = people(folder)
+    known, _ = trust(folder)
     told: list[events.Event] = []
     who = known.identify(public, claimed)
     return Verification(known, who, public, "00000000", told.append, lambda: 5.0), told
@@ -199,7 +199,7 @@ def test_nobody_is_kept_under_a_name_that_cannot_be_dialled(tmp_path: Path, clai
     asked, told = question(tmp_path, KEY, claimed)
     begin = fingerprint(KEY)[:SHORT_FINGERPRINT]
     assert said(asked) == f"{begin} is verified"
-    assert [(one.name, one.public, one.verified) for one in people(tmp_path)[1].all()] == [(begin, KEY, True)]
+    assert [(one.name, one.public, one.verified) for one in trust(tmp_path)[1].all()] == [(begin, KEY, True)]
     assert [event.name for event in told if isinstance(event, events.Verified)] == [begin]
 
 
@@ -210,11 +210,11 @@ def test_words_that_differ_after_all_take_back_what_was_said_before(tmp_path: Pa
     asyncio.run(asked.different())
     assert asked.known == "new"
     assert [event.known for event in told if isinstance(event, events.Verified)] == ["verified", "new"]
-    assert people(tmp_path)[1].all() == []
+    assert trust(tmp_path)[1].all() == []
 
 
 def test_a_key_that_somebody_removed_meanwhile_is_kept_again_when_it_is_verified(tmp_path: Path) -> None:
-    known, contacts = people(tmp_path)
+    known, contacts = trust(tmp_path)
     known.pin("bob", KEY, 1.0)
     asked, _ = question(tmp_path, KEY, "bob")
     contacts.remove("bob")
@@ -223,7 +223,7 @@ def test_a_key_that_somebody_removed_meanwhile_is_kept_again_when_it_is_verified
 
 
 def test_a_name_that_got_another_key_meanwhile_is_not_marked(tmp_path: Path) -> None:
-    known, contacts = people(tmp_path)
+    known, contacts = trust(tmp_path)
     known.pin("bob", KEY, 1.0)
     asked, told = question(tmp_path, KEY, "bob")
     contacts.remove("bob")
@@ -234,12 +234,12 @@ def test_a_name_that_got_another_key_meanwhile_is_not_marked(tmp_path: Path) -> 
 
 
 def test_keys_while_the_question_is_there() -> None:
-    assert keys.wish("i") == keys.VERIFY
-    assert {key: keys.answer(key) for key in ("y", "n", "ctrl-c", "eof")} == {
+    assert keys.call_wish("i") == keys.VERIFY
+    assert {key: keys.verify_answer(key) for key in ("y", "n", "ctrl-c", "eof")} == {
         "y": keys.SAME,
         "n": keys.DIFFERENT,
         "ctrl-c": keys.HANGUP,
         "eof": keys.HANGUP,
     }
-    assert {keys.answer(key) for key in "iqmvsw? Y"} == {keys.LATER}
-    assert set(keys.KEYS.values()).isdisjoint({keys.SAME, keys.DIFFERENT, keys.LATER})
+    assert {keys.verify_answer(key) for key in "iqmvsw? Y"} == {keys.LATER}
+    assert set(keys.CALL_KEYS.values()).isdisjoint({keys.SAME, keys.DIFFERENT, keys.LATER})

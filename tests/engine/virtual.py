@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, TypeVar
 
-from p2pcall.engine import aside
-from p2pcall.net.address import Address
+from p2pcall.engine import offload
 from p2pcall.net.pump import pump
+from p2pcall.types import Address
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 def _beside() -> bool:
-    return any(thread.name == aside.NAME for thread in threading.enumerate())
+    return any(thread.name == offload.THREAD_NAME for thread in threading.enumerate())
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

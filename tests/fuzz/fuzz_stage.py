@@ -20,20 +20,21 @@ from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.events import Incoming
+from p2pcall.proto.events import IncomingCall
 from p2pcall.proto.handshake import kem
 from p2pcall.proto.handshake.exchange import CIPHERS, Established
 from p2pcall.proto.handshake.noise import CipherState
 from p2pcall.proto.handshake.sas import Exchange, commitment
-from p2pcall.proto.phases.open import answer
-from p2pcall.proto.wire import Address, DatagramType, DropReason, Suites
+from p2pcall.proto.phases.open import answering_peer
+from p2pcall.proto.wire import DatagramType, DropReason, Suites
+from p2pcall.types import Address
 
 MAX_POOL = 64
 MAX_DIALS = 6
 MAX_EVENTS = c.MAX_EVENTS + c.MAX_DATAGRAM_BYTES
-"""Happenings that may wait: payloads stop at the bound, a datagram's messages come on top."""
+"""Events that may wait: payloads stop at the bound, a datagram's messages come on top."""
 EVICTIONS = (DropReason.HALF, DropReason.HALF_OPEN)
 """Reasons that count what makes way for a datagram, not the datagram."""
 STATICS = [StaticKey.from_private(bytes([number]) * c.KEY_BYTES) for number in range(1, 4)]
@@ -135,7 +136,7 @@ class Stage:
 
         peer.phase._establish(established(ours, theirs, index), theirs.address, self.now)
         line = established(theirs, ours, peer.index)
-        answered = answer(theirs.endpoint._state, index, ours.address, line, self.now)
+        answered = answering_peer(theirs.endpoint._state, index, ours.address, line, self.now)
         ours.peers.append(peer)
         theirs.peers.append(answered)
         ours.had_line = theirs.had_line = True
@@ -149,7 +150,7 @@ class Stage:
         theirs.ring("other", self.now)
         theirs.accept("other", True, True, self.now)
         self.exchange()
-        assert ours.state is State.ACTIVE is theirs.state
+        assert ours.state is CallState.ACTIVE is theirs.state
         assert ours.sas == theirs.sas != ()
         return ours, theirs
 
@@ -192,10 +193,10 @@ class Stage:
         if not end.had_line and not end.peers:
             for address, said in end.said.items():
                 assert said <= end.heard[address], "told more than was said"
-        while (happening := end.endpoint.next_event()) is not None:
-            if isinstance(happening, Incoming):
+        while (event := end.endpoint.next_event()) is not None:
+            if isinstance(event, IncomingCall):
                 end.had_line = True
-            peer = happening.peer
+            peer = event.peer
             if peer not in end.peers:
                 end.had_line = True
                 end.peers.append(peer)
@@ -222,7 +223,7 @@ class Stage:
         assert len(shared.outbox) <= c.MAX_OUTBOX_DATAGRAMS
         assert len(shared.events) <= MAX_EVENTS
         assert len(admission) <= c.MAX_HALF_OPEN
-        assert len(admission._halves) <= c.MAX_HALVES
+        assert len(admission._partial) <= c.MAX_HALVES
         assert max(len(admission._limits), len(admission._limits._sites)) <= c.MAX_SOURCES
         assert all(one.failures < c.MAX_CONFIRMATION_FAILURES for one in admission._by_index.values())
         for peer in shared.everyone:
@@ -234,8 +235,8 @@ class Stage:
             assert all(seq < control._expected + c.CONTROL_WINDOW for seq in control._early)
             assert len(peer.line.keys._in) < c.REKEY_FIRST_BYTES
             assert peer.line.timing.next_ping <= self.now + c.PING_INTERVAL_S
-            assert peer.sas or peer.state is not State.ACTIVE, "a call whose words are not known"
-            assert not peer.sas or peer.state in (State.ACTIVE, State.ENDED)
+            assert peer.sas or peer.state is not CallState.ACTIVE, "a call whose words are not known"
+            assert not peer.sas or peer.state in (CallState.ACTIVE, CallState.ENDED)
         endpoint.next_timer()
         for peer in shared.everyone:
             at = peer.phase.next_timer()

@@ -12,7 +12,7 @@ from fuzz_stage import Source
 from fuzz_verbs import Game
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.events import HandshakeDone, HandshakeFailed
 
 MAX_INPUT_BYTES = 2048
@@ -84,10 +84,10 @@ def dialler(data: bytes) -> None:
     stage.now += 200.0
     for _ in range(3):
         endpoint.handle_timer(stage.now)
-        while (happening := endpoint.next_event()) is not None:
-            assert isinstance(happening, HandshakeDone | HandshakeFailed) or happening.peer in seen
+        while (event := endpoint.next_event()) is not None:
+            assert isinstance(event, HandshakeDone | HandshakeFailed) or event.peer in seen
         stage.now += 200.0
-    assert all(peer.state is State.ENDED for peer in seen), "a dial that never ends"
+    assert all(peer.state is CallState.ENDED for peer in seen), "a dial that never ends"
 
 
 def line(data: bytes) -> None:
@@ -136,7 +136,7 @@ def control(data: bytes) -> None:
         ]
     )
     assert answer.rx_bytes == heard
-    assert honest.state is State.ACTIVE is answer.state
+    assert honest.state is CallState.ACTIVE is answer.state
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

@@ -18,7 +18,8 @@ from p2pcall.proto.handshake.noise import IKHFS, HandshakeState
 from p2pcall.proto.line.control import ControlFull
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.phase import PhaseName
-from p2pcall.proto.wire import Address, Channel
+from p2pcall.proto.wire import Channel
+from p2pcall.types import Address
 
 STEPS_S = (0.0, 0.001, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 60.0, 115.0, 120.0, 180.0, 0.06)
 """Times that may pass at once: the protocol's own timers and less."""

@@ -11,7 +11,8 @@ from fuzz_stage import Source, Stage
 from fuzz_targets import MAX_INPUT_BYTES, TARGETS
 
 from p2pcall.proto.phases.open import Open
-from p2pcall.proto.wire import Address, DropReason
+from p2pcall.proto.wire import DropReason
+from p2pcall.types import Address
 
 LEAST_INPUTS = 20
 """Of each target: fewer would reach hardly anything."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
-from p2pcall.proto.call.table import TABLE, Input, State, remote
+from p2pcall.proto.call.table import CALL_TABLE, CallInput, CallState, remote
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.line.replay import ReplayWindow
 from p2pcall.proto.messages import pack_greeting, parse_greeting
@@ -87,26 +87,26 @@ def test_endpoint_never_raises_and_never_says_more_than_it_hears(data: list[byte
         assert endpoint.next_event() is None
 
 
-@given(st.lists(st.sampled_from([cause for cause in Input if cause.startswith("r-")]), max_size=30))
-def test_remote_side_alone_never_makes_a_call_active_that_was_not_dialled(causes: list[Input]) -> None:
-    state = State.IDLE
+@given(st.lists(st.sampled_from([cause for cause in CallInput if cause.startswith("r-")]), max_size=30))
+def test_remote_side_alone_never_makes_a_call_active_that_was_not_dialled(causes: list[CallInput]) -> None:
+    state = CallState.IDLE
     for cause in causes:
         transition = remote(state, cause)
         state = transition.next if transition else state
-        assert state in (State.IDLE, State.INCOMING, State.ENDED)
+        assert state in (CallState.IDLE, CallState.INCOMING, CallState.ENDED)
 
 
-@given(st.lists(st.sampled_from([cause for cause in Input if cause.startswith("r-")]), max_size=30))
-def test_remote_side_alone_makes_an_answered_call_active_only_by_its_nonce(causes: list[Input]) -> None:
-    state = State.ANSWERED
+@given(st.lists(st.sampled_from([cause for cause in CallInput if cause.startswith("r-")]), max_size=30))
+def test_remote_side_alone_makes_an_answered_call_active_only_by_its_nonce(causes: list[CallInput]) -> None:
+    state = CallState.ANSWERED
     for cause in causes:
         transition = remote(state, cause)
         before, state = state, transition.next if transition else state
-        assert state in (State.ANSWERED, State.ACTIVE, State.ENDED)
-        assert before is state or state is not State.ACTIVE or cause is Input.R_REVEAL
+        assert state in (CallState.ANSWERED, CallState.ACTIVE, CallState.ENDED)
+        assert before is state or state is not CallState.ACTIVE or cause is CallInput.R_REVEAL
 
 
 def test_end_is_final() -> None:
-    assert {transition.next for (state, _), transition in TABLE.items() if state is State.ENDED} == {
-        State.ENDED
+    assert {transition.next for (state, _), transition in CALL_TABLE.items() if state is CallState.ENDED} == {
+        CallState.ENDED
     }

@@ -17,12 +17,12 @@ import pytest
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission.dial import Dial
-from p2pcall.proto.call.table import TABLE, Input, State
+from p2pcall.proto.call.table import CALL_TABLE, CallInput, CallState
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.events import (
     Accepted,
-    Ended,
-    Incoming,
+    CallEnded,
+    IncomingCall,
     ProtocolEvent,
     RemoteRinging,
     Revealed,
@@ -32,9 +32,10 @@ from p2pcall.proto.handshake.exchange import Established, Local
 from p2pcall.proto.handshake.noise import AESGCM, CipherState
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
-from p2pcall.proto.phases.connecting import connect
-from p2pcall.proto.phases.open import answer
-from p2pcall.proto.wire import Address, Channel, Suites
+from p2pcall.proto.phases.connecting import connecting_peer
+from p2pcall.proto.phases.open import answering_peer
+from p2pcall.proto.wire import Channel, Suites
+from p2pcall.types import Address
 
 OURS, THEIRS = (StaticKey.from_private(bytes([number]) * c.KEY_BYTES) for number in (1, 2))
 THERE: Address = ("192.0.2.2", 2)
@@ -50,7 +51,7 @@ class Said:
 
     kind: int
     body: bytes
-    cause: Input | None = None
+    cause: CallInput | None = None
     broken: bool = False
 
     def __str__(self) -> str:
@@ -59,14 +60,14 @@ class Said:
 
 GREETING = pack_greeting("they", True, True)
 GOOD = [
-    Said(ControlType.INVITE, GREETING, Input.R_INVITE),
-    Said(ControlType.RINGING, pack_name("they"), Input.R_RINGING),
-    Said(ControlType.ACCEPT, THEIR_NONCE + GREETING, Input.R_ACCEPT),
-    Said(ControlType.ACCEPT, WRONG_NONCE + GREETING, Input.R_ACCEPT, broken=True),
-    Said(ControlType.REVEAL, THEIR_NONCE, Input.R_REVEAL),
-    Said(ControlType.REVEAL, WRONG_NONCE, Input.R_REVEAL, broken=True),
-    Said(ControlType.DECLINE, bytes([Reason.BUSY]), Input.R_DECLINE),
-    Said(ControlType.HANGUP, bytes([Reason.BROKEN_PROMISE]), Input.R_HANGUP),
+    Said(ControlType.INVITE, GREETING, CallInput.R_INVITE),
+    Said(ControlType.RINGING, pack_name("they"), CallInput.R_RINGING),
+    Said(ControlType.ACCEPT, THEIR_NONCE + GREETING, CallInput.R_ACCEPT),
+    Said(ControlType.ACCEPT, WRONG_NONCE + GREETING, CallInput.R_ACCEPT, broken=True),
+    Said(ControlType.REVEAL, THEIR_NONCE, CallInput.R_REVEAL),
+    Said(ControlType.REVEAL, WRONG_NONCE, CallInput.R_REVEAL, broken=True),
+    Said(ControlType.DECLINE, bytes([Reason.BUSY]), CallInput.R_DECLINE),
+    Said(ControlType.HANGUP, bytes([Reason.BROKEN_PROMISE]), CallInput.R_HANGUP),
 ]
 BAD = [
     Said(ControlType.INVITE, b""),
@@ -122,10 +123,10 @@ class Side:
         ciphers = CipherState(AESGCM, ONE), CipherState(AESGCM, TWO)
         line = Established(*ciphers, 7, THEIRS.public, HASH, "Noise", exchange)
         if initiator:
-            self.peer = connect(there._state, there._new_index(), THERE, dial(), NOW)
+            self.peer = connecting_peer(there._state, there._new_index(), THERE, dial(), NOW)
             self.peer.phase._establish(line, THERE, NOW)
         else:
-            self.peer = answer(there._state, there._new_index(), THERE, line, NOW)
+            self.peer = answering_peer(there._state, there._new_index(), THERE, line, NOW)
         self.told()
 
     def hear(self, said: Sequence[Said], how: str = "each in its record") -> None:
@@ -149,9 +150,9 @@ class Side:
     def told(self) -> list[ProtocolEvent]:
         """What the owner is told, all of it about this peer; and what leaves, leaves."""
         there, out = endpoint(), []
-        while (happening := there.next_event()) is not None:
-            assert happening.peer is self.peer
-            out.append(happening)
+        while (event := there.next_event()) is not None:
+            assert event.peer is self.peer
+            out.append(event)
         if self.sealed:
             there.datagrams_to_send(NOW)
             there.next_timer()
@@ -201,50 +202,50 @@ def at(place: str, *, sealed: bool = True) -> Side:
 
 
 PLACES = {
-    "caller idle": State.IDLE,
-    "caller dialling": State.DIALLING,
-    "caller ringing": State.RINGING,
-    "caller active": State.ACTIVE,
-    "caller hung-up": State.ENDED,
-    "caller declined": State.ENDED,
-    "called idle": State.IDLE,
-    "called incoming": State.INCOMING,
-    "called answered": State.ANSWERED,
-    "called active": State.ACTIVE,
-    "called hung-up": State.ENDED,
-    "called declining": State.ENDED,
-    "called left": State.ENDED,
+    "caller idle": CallState.IDLE,
+    "caller dialling": CallState.DIALLING,
+    "caller ringing": CallState.RINGING,
+    "caller active": CallState.ACTIVE,
+    "caller hung-up": CallState.ENDED,
+    "caller declined": CallState.ENDED,
+    "called idle": CallState.IDLE,
+    "called incoming": CallState.INCOMING,
+    "called answered": CallState.ANSWERED,
+    "called active": CallState.ACTIVE,
+    "called hung-up": CallState.ENDED,
+    "called declining": CallState.ENDED,
+    "called left": CallState.ENDED,
 }
-TELLS = {"Incoming": Incoming, "RemoteRinging": RemoteRinging, "Accepted": Accepted, "Revealed": Revealed}
+TELLS = {"Incoming": IncomingCall, "RemoteRinging": RemoteRinging, "Accepted": Accepted, "Revealed": Revealed}
 HOWS = ("each in its record", "all in one record", "the last one first")
 
 
-def expected(initiator: bool, state: State, said: Sequence[Said]) -> tuple[State, list[str]]:
+def expected(initiator: bool, state: CallState, said: Sequence[Said]) -> tuple[CallState, list[str]]:
     """Where the call must stand then, and what of the call must have been told."""
     told: list[str] = []
     for one in said:
-        transition = TABLE.get((state, one.cause)) if one.cause else None
-        if transition is None or (one.cause is Input.R_INVITE and initiator):
+        transition = CALL_TABLE.get((state, one.cause)) if one.cause else None
+        if transition is None or (one.cause is CallInput.R_INVITE and initiator):
             continue
         if one.broken:
-            state = State.ENDED
+            state = CallState.ENDED
             told.append("Ended BROKEN_PROMISE")
             continue
         state = transition.next
         if transition.tell == "Ended":
-            told.append("Ended BUSY" if one.cause is Input.R_DECLINE else "Ended HUNG_UP")
+            told.append("Ended BUSY" if one.cause is CallInput.R_DECLINE else "Ended HUNG_UP")
         elif transition.tell:
             told.append(str(transition.tell))
     return state, told
 
 
 def names(told: list[ProtocolEvent]) -> Iterator[str]:
-    for happening in told:
-        match happening:
-            case Ended(_, reason, _):
+    for event in told:
+        match event:
+            case CallEnded(_, reason, _):
                 yield f"Ended {reason.name}"
-            case Incoming() | RemoteRinging() | Accepted() | Revealed():
-                yield type(happening).__name__
+            case IncomingCall() | RemoteRinging() | Accepted() | Revealed():
+                yield next(tell for tell, kind in TELLS.items() if isinstance(event, kind))
 
 
 def play(place: str, said: Sequence[Said], how: str, *, sealed: bool) -> None:
@@ -256,7 +257,7 @@ def play(place: str, said: Sequence[Said], how: str, *, sealed: bool) -> None:
     assert list(names(side.told())) == told
     shown = bool({"Accepted", "Revealed"} & set(told))
     assert bool(peer.sas) == bool(words) or (shown and not words), "words come by a nonce alone"
-    assert peer.sas or state is not State.ACTIVE
+    assert peer.sas or state is not CallState.ACTIVE
     side.close()
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from p2pcall.env import Clock, Entropy, Env
+from p2pcall.env import Clock, Env
+from p2pcall.types import Entropy
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
 from p2pcall.proto.events import Message, Payload
-from p2pcall.proto.wire import Address, Channel, DatagramType
+from p2pcall.proto.wire import Channel, DatagramType
+from p2pcall.types import Address
 
 STRANGER: Address = ("203.0.113.66", 6666)
 EVE = StaticKey.from_private(bytes(range(32)))

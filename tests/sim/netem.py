@@ -17,9 +17,9 @@ import mlkem
 
 from p2pcall.net.pump import pump
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.events import Incoming, ProtocolEvent
+from p2pcall.proto.events import IncomingCall, ProtocolEvent
 from p2pcall.proto.handshake import kem
-from p2pcall.proto.wire import Address
+from p2pcall.types import Address
 
 MAX_ROUNDS = 100
 """So often something may happen at one moment of virtual time."""
@@ -101,11 +101,11 @@ class Node:
     address: Address
     static: StaticKey
     told: list[ProtocolEvent] = field(default_factory=list)
-    on_event: Callable[[ProtocolEvent, float], None] = lambda happening, now: None
+    on_event: Callable[[ProtocolEvent, float], None] = lambda event, now: None
 
     def of(self, kind: type[Any]) -> list[Any]:
         """What was told of one kind."""
-        return [happening for happening in self.told if isinstance(happening, kind)]
+        return [event for event in self.told if isinstance(event, kind)]
 
 
 class World:
@@ -207,7 +207,7 @@ def call(
     """Two nodes in an active call."""
     pair = line(seed, conditions, aes, exact=exact)
     pair.ours.invite("alice", True, True, pair.world.now)
-    assert pair.world.run(5, lambda: bool(pair.bob.of(Incoming)))
+    assert pair.world.run(5, lambda: bool(pair.bob.of(IncomingCall)))
     pair.theirs.ring("bob", pair.world.now)
     pair.theirs.accept("bob", True, False, pair.world.now)
     assert pair.world.run(5, lambda: pair.ours.state == pair.theirs.state == "active")

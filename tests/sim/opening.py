@@ -9,7 +9,8 @@ from fingerprint import fingerprint
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.wire import CONFIRMATION_BYTES, Address, DatagramType, PatternId
+from p2pcall.proto.wire import CONFIRMATION_BYTES, DatagramType, PatternId
+from p2pcall.types import Address
 
 IN_A_KNOCK = {*range(3, 40), *range(c.KNOCK_TAGGED_BYTES, c.KNOCK_BYTES)}
 """Bytes of a stranger's knock that may be any: offer, index, token, and what only a contact's means something by."""

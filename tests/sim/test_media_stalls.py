@@ -6,7 +6,7 @@ A sender that stood still leaves numbers out for the frames that it never captur
 import pytest
 
 from p2pcall.media import constants as c
-from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Output, Play, Silence
+from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, PlayoutAction, Silence
 from p2pcall.media.packets import parse_audio
 from p2pcall.media.redundancy import Redundancy
 
@@ -35,7 +35,7 @@ def ticks(first: float, stall: Stall) -> list[tuple[int, float]]:
     return served
 
 
-def call(sender: Stall, receiver: Stall) -> tuple[list[Output], JitterBuffer]:
+def call(sender: Stall, receiver: Stall) -> tuple[list[PlayoutAction], JitterBuffer]:
     """What the speaker got, and the buffer."""
     redundancy = Redundancy()
     happens = [(at, 2, b"") for _, at in ticks(0.011, receiver)]
@@ -54,7 +54,7 @@ def call(sender: Stall, receiver: Stall) -> tuple[list[Output], JitterBuffer]:
     return outputs, buffer
 
 
-def unheard(outputs: list[Output]) -> int:
+def unheard(outputs: list[PlayoutAction]) -> int:
     """Ticks without sound of the sender's, after the first."""
     kinds = [isinstance(output, Conceal | Silence) for output in outputs]
     return sum(kinds[kinds.index(False) :])

@@ -12,9 +12,10 @@ from opening import Opening
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.endpoint import Endpoint
-from p2pcall.proto.events import Ended
+from p2pcall.proto.events import CallEnded
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
+from p2pcall.proto.wire import Channel, DatagramType, DropReason
+from p2pcall.types import Address
 
 VICTIM: Address = ("203.0.113.9", 53)
 SOUND = bytes(400)
@@ -148,14 +149,14 @@ def test_address_that_goes_silent_gets_no_media_after_30_s_and_nothing_after_75_
     world.network.refuse = refuse
     for _ in range(100):
         talk(pair, 1)
-        if pair.bob.of(Ended):
+        if pair.bob.of(CallEnded):
             break
     ended_at = world.now
     talk(pair, 60)
     there = [sent for sent in world.network.log if sent.destination == ALICE and sent.at >= silent_at]
     media = [sent.at - silent_at for sent in there if len(sent.data) > RECORD_BYTES]
     asked = [sent for sent in there if sent.at - silent_at > c.CONSENT_LAPSES_S]
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.LOST, remote=False)]
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.LOST, remote=False)]
     assert ended_at - silent_at <= c.CONSENT_S + c.LOST_TIMEOUT_S + 1 == 76
     assert max(media) <= c.CONSENT_LAPSES_S == 30
     assert {len(sent.data) for sent in asked} == {RECORD_BYTES}

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from netem import BOB, CLEAN, Conditions, call, two
 
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.constants import LOST_TIMEOUT_S
-from p2pcall.proto.events import Ended, HandshakeDone, Incoming, Message, Payload
+from p2pcall.proto.events import CallEnded, HandshakeDone, IncomingCall, Message, Payload
 from p2pcall.proto.messages import Reason
 
 bad_conditions = st.builds(
@@ -50,10 +50,10 @@ def test_call_is_set_up_and_ends_on_both_sides(seed: int, conditions: Conditions
     if not world.run(5.1, lambda: bool(alice.of(HandshakeDone)) and bool(bob.of(HandshakeDone))):
         return  # a handshake may fail at such loss; that it then ends cleanly is tested elsewhere
     ours.invite("alice", True, True, world.now)
-    assert world.run(20, lambda: bool(bob.of(Incoming)))
-    theirs = bob.of(Incoming)[0].peer
+    assert world.run(20, lambda: bool(bob.of(IncomingCall)))
+    theirs = bob.of(IncomingCall)[0].peer
     theirs.accept("bob", True, True, world.now)
-    assert world.run(20, lambda: ours.state is State.ACTIVE)
+    assert world.run(20, lambda: ours.state is CallState.ACTIVE)
     for number in range(20):
         ours.send(3, bytes([number]), world.now)
         world.run(0.02)
@@ -62,8 +62,8 @@ def test_call_is_set_up_and_ends_on_both_sides(seed: int, conditions: Conditions
     assert len(heard) == len(set(heard))
     theirs.hangup(Reason.HUNG_UP, world.now)
     world.run(LOST_TIMEOUT_S + 2)
-    assert [ended.remote for ended in bob.of(Ended)] == [False]
-    assert [ended.reason in (Reason.HUNG_UP, Reason.LOST) for ended in alice.of(Ended)] == [True]
+    assert [ended.remote for ended in bob.of(CallEnded)] == [False]
+    assert [ended.reason in (Reason.HUNG_UP, Reason.LOST) for ended in alice.of(CallEnded)] == [True]
     assert alice.endpoint.next_timer() is None and bob.endpoint.next_timer() is None
     assert alice.endpoint.idle and bob.endpoint.idle
 
@@ -73,7 +73,7 @@ def test_call_stays_up_at_ten_per_cent_loss(seed: int) -> None:
     pair = call(seed)
     pair.world.network.conditions = Conditions(loss=0.1, delay=0.03, jitter=0.02)
     pair.world.run(60)
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
     pair.world.network.conditions = CLEAN
     pair.world.run(20)
     assert pair.ours.rtt is not None and pair.ours.rtt < 0.05

@@ -4,13 +4,13 @@ import pytest
 from netem import ALICE, BOB, Conditions, Network, Pair, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import CallError, State, glare_winner
+from p2pcall.proto.call.table import CallError, CallState, glare_winner
 from p2pcall.proto.events import (
     Accepted,
-    Ended,
+    CallEnded,
     HandshakeDone,
     HandshakeFailed,
-    Incoming,
+    IncomingCall,
     Message,
     Payload,
     RemoteRinging,
@@ -48,14 +48,14 @@ def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
     assert (ours.address, theirs.address) == (BOB, ALICE)
     ours.invite("alice", True, True, world.now)
     world.run(0.1)
-    assert pair.bob.told[1:] == [Incoming(theirs, "alice", True, True)]
+    assert pair.bob.told[1:] == [IncomingCall(theirs, "alice", True, True)]
     theirs.ring("bob", world.now)
     world.run(0.1)
     theirs.accept("bob", True, False, world.now)
     world.run(0.1)
     assert pair.alice.told[1:] == [RemoteRinging(ours, "bob"), Accepted(ours, "bob", True, False)]
     assert pair.bob.told[2:] == [Revealed(theirs)]
-    assert ours.state is theirs.state is State.ACTIVE
+    assert ours.state is theirs.state is CallState.ACTIVE
     assert ours.sas == theirs.sas != ()
     ours.send(Channel.AUDIO, b"a" * c.MAX_PAYLOAD_BYTES, world.now)
     theirs.send(Channel.VIDEO, b"v", world.now)
@@ -73,8 +73,8 @@ def test_call_from_dial_to_hangup(aes: bool, name: str) -> None:
     assert not pair.alice.endpoint.dropped and not pair.bob.endpoint.dropped
     ours.hangup(Reason.HUNG_UP, world.now)
     world.run(2)
-    assert pair.alice.told[-1] == Ended(ours, Reason.HUNG_UP, remote=False)
-    assert pair.bob.told[-1] == Ended(theirs, Reason.HUNG_UP, remote=True)
+    assert pair.alice.told[-1] == CallEnded(ours, Reason.HUNG_UP, remote=False)
+    assert pair.bob.told[-1] == CallEnded(theirs, Reason.HUNG_UP, remote=True)
     assert gone(pair)
 
 
@@ -115,8 +115,8 @@ def test_declined_call_ends_on_both_sides_with_its_reason(reason: Reason) -> Non
     pair.world.run(0.1)
     pair.theirs.decline(reason, pair.world.now)
     pair.world.run(2)
-    assert pair.bob.told[-1] == Ended(pair.theirs, reason, remote=False)
-    assert pair.alice.told[-1] == Ended(pair.ours, reason, remote=True)
+    assert pair.bob.told[-1] == CallEnded(pair.theirs, reason, remote=False)
+    assert pair.alice.told[-1] == CallEnded(pair.ours, reason, remote=True)
     assert gone(pair)
 
 
@@ -124,7 +124,7 @@ def test_blocked_caller_can_be_declined_before_the_invitation() -> None:
     pair = line()
     pair.theirs.decline(Reason.DECLINED, pair.world.now)
     pair.world.run(2)
-    assert pair.alice.told[-1] == Ended(pair.ours, Reason.DECLINED, remote=True)
+    assert pair.alice.told[-1] == CallEnded(pair.ours, Reason.DECLINED, remote=True)
 
 
 def test_caller_can_give_up_while_it_rings() -> None:
@@ -135,7 +135,7 @@ def test_caller_can_give_up_while_it_rings() -> None:
     pair.world.run(0.1)
     pair.ours.hangup(Reason.NO_ANSWER, pair.world.now)
     pair.world.run(2)
-    assert pair.bob.told[-1] == Ended(pair.theirs, Reason.NO_ANSWER, remote=True)
+    assert pair.bob.told[-1] == CallEnded(pair.theirs, Reason.NO_ANSWER, remote=True)
 
 
 def test_goodbyes_may_cross() -> None:
@@ -143,8 +143,8 @@ def test_goodbyes_may_cross() -> None:
     pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
     pair.theirs.hangup(Reason.HUNG_UP, pair.world.now)
     pair.world.run(2)
-    assert pair.alice.of(Ended) == [Ended(pair.ours, Reason.HUNG_UP, remote=False)]
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.HUNG_UP, remote=False)]
+    assert pair.alice.of(CallEnded) == [CallEnded(pair.ours, Reason.HUNG_UP, remote=False)]
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.HUNG_UP, remote=False)]
     assert gone(pair)
 
 
@@ -166,7 +166,7 @@ def test_goodbye_is_repeated_until_it_is_acknowledged() -> None:
     pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
     assert not pair.alice.endpoint.idle
     assert pair.world.run(1, lambda: pair.alice.endpoint.idle)
-    assert pair.bob.of(Ended)
+    assert pair.bob.of(CallEnded)
 
 
 def test_goodbye_that_nobody_hears_is_given_up_after_a_second() -> None:
@@ -200,7 +200,7 @@ def test_nothing_is_sent_or_told_after_the_end() -> None:
     pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
     pair.ours.send(3, b"late", pair.world.now)
     pair.ours.send_control(64, b"late", pair.world.now)
-    assert pair.alice.endpoint.next_event() == Ended(pair.ours, Reason.HUNG_UP, remote=False)
+    assert pair.alice.endpoint.next_event() == CallEnded(pair.ours, Reason.HUNG_UP, remote=False)
     assert pair.alice.endpoint.next_event() is None
     assert len(pair.alice.endpoint.datagrams_to_send(pair.world.now)) == 2
     with pytest.raises(CallError):
@@ -222,10 +222,10 @@ def test_what_the_other_side_sends_after_our_goodbye_is_dropped() -> None:
 def test_line_is_lost_after_silence() -> None:
     pair = call()
     silence(pair.world.network)
-    assert not pair.world.run(c.LOST_TIMEOUT_S - 1.1, lambda: bool(pair.alice.of(Ended)))
-    assert pair.world.run(1.2, lambda: bool(pair.alice.of(Ended)) and bool(pair.bob.of(Ended)))
-    assert pair.alice.told[-1] == Ended(pair.ours, Reason.LOST, remote=False)
-    assert pair.ours.state is State.ENDED
+    assert not pair.world.run(c.LOST_TIMEOUT_S - 1.1, lambda: bool(pair.alice.of(CallEnded)))
+    assert pair.world.run(1.2, lambda: bool(pair.alice.of(CallEnded)) and bool(pair.bob.of(CallEnded)))
+    assert pair.alice.told[-1] == CallEnded(pair.ours, Reason.LOST, remote=False)
+    assert pair.ours.state is CallState.ENDED
     assert gone(pair)
     assert pair.alice.endpoint.idle
 
@@ -233,23 +233,23 @@ def test_line_is_lost_after_silence() -> None:
 def test_quiet_call_is_kept_alive() -> None:
     pair = call()
     pair.world.run(600)
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
 
 
 def test_line_without_an_invitation_is_given_up() -> None:
     pair = line()
     pair.world.run(c.INVITE_TIMEOUT_S + 1)
-    assert pair.bob.told[-1] == Ended(pair.theirs, Reason.SILENT, remote=False)
+    assert pair.bob.told[-1] == CallEnded(pair.theirs, Reason.SILENT, remote=False)
     pair.world.run(c.LOST_TIMEOUT_S)
-    assert pair.alice.told[-1] == Ended(pair.ours, Reason.LOST, remote=False)
+    assert pair.alice.told[-1] == CallEnded(pair.ours, Reason.LOST, remote=False)
 
 
 def test_ringing_may_last() -> None:
     pair = line()
     pair.ours.invite("alice", True, True, pair.world.now)
     pair.world.run(60)
-    assert pair.theirs.state is State.INCOMING
-    assert pair.ours.state is State.DIALLING
+    assert pair.theirs.state is CallState.INCOMING
+    assert pair.ours.state is CallState.DIALLING
 
 
 def test_closed_peer_vanishes_without_a_word() -> None:
@@ -276,14 +276,14 @@ def test_both_may_dial_at_once_and_agree_whose_call_stays() -> None:
     from_alice.invite("alice", True, True, world.now)
     from_bob.invite("bob", True, True, world.now)
     world.run(0.1)
-    at_alice, at_bob = alice.of(Incoming)[0].peer, bob.of(Incoming)[0].peer
+    at_alice, at_bob = alice.of(IncomingCall)[0].peer, bob.of(IncomingCall)[0].peer
     assert at_alice.remote_static == from_alice.remote_static
     kept, loser = (at_bob, at_alice) if winner == "ours" else (at_alice, at_bob)
     loser.decline(Reason.BUSY, world.now)
     kept.accept("me", True, True, world.now)
     world.run(2)
     states = {from_alice.state, from_bob.state}
-    assert states == {State.ACTIVE, State.ENDED}
+    assert states == {CallState.ACTIVE, CallState.ENDED}
 
 
 def test_endpoint_can_call_itself() -> None:
@@ -308,7 +308,7 @@ def test_misuse_by_our_own_code_raises() -> None:
     ):
         with pytest.raises(RuntimeError):
             misuse()
-    assert peer.state is State.IDLE
+    assert peer.state is CallState.IDLE
     pair = call()
     for channel in (-1, 0, 1, 2, 256):
         with pytest.raises(ValueError, match="channel"):
@@ -326,7 +326,7 @@ def test_misuse_by_our_own_code_raises() -> None:
         pair.theirs.invite("bob", True, True, world.now)
     with pytest.raises(CallError):
         pair.ours.decline(Reason.DECLINED, world.now)
-    assert pair.ours.state is State.ACTIVE
+    assert pair.ours.state is CallState.ACTIVE
 
 
 def test_hanging_up_a_dial_ends_it_at_once() -> None:
@@ -334,7 +334,7 @@ def test_hanging_up_a_dial_ends_it_at_once() -> None:
     peer = alice.endpoint.dial([BOB], world.now)
     peer.hangup(Reason.HUNG_UP, world.now)
     world.run(6)
-    assert alice.told == [Ended(peer, Reason.HUNG_UP, remote=False)]
+    assert alice.told == [CallEnded(peer, Reason.HUNG_UP, remote=False)]
     assert not alice.of(HandshakeFailed)
     assert bob.told == []
     assert alice.endpoint.idle
@@ -348,5 +348,5 @@ def test_call_can_be_hung_up_with_a_full_control_window() -> None:
         pair.ours.send_control(64, bytes(c.CONTROL_BODY_BYTES), pair.world.now)
     pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
     pair.world.run(0.1)
-    assert pair.bob.told[-1] == Ended(pair.theirs, Reason.HUNG_UP, remote=True)
+    assert pair.bob.told[-1] == CallEnded(pair.theirs, Reason.HUNG_UP, remote=True)
     assert len(pair.bob.of(Message)) == c.CONTROL_WINDOW

@@ -13,7 +13,8 @@ from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.events import HandshakeDone
 from p2pcall.proto.handshake import noise
 from p2pcall.proto.handshake.kem import KemPair
-from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId, Suites
+from p2pcall.proto.wire import DatagramType, DropReason, PatternId, Suites
+from p2pcall.types import Address
 
 EVE = StaticKey.from_private(bytes(range(32)))
 ELSEWHERE: Address = ("203.0.113.66", 6666)

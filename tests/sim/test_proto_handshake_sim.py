@@ -9,11 +9,12 @@ from opening import Opening
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission.cookie import Mac, hide_time, pair_key
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.events import Ended, HandshakeDone, HandshakeFailed, Incoming, Payload
+from p2pcall.proto.events import CallEnded, HandshakeDone, HandshakeFailed, IncomingCall, Payload
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, DatagramType, DropReason
+from p2pcall.proto.wire import DatagramType, DropReason
+from p2pcall.types import Address
 
 ELSEWHERE = ("198.51.100.7", 4000)
 V6 = ("2001:db8::2", 51729, 0, 0)
@@ -49,7 +50,7 @@ def test_lost_handshake_message_is_repeated(lost: DatagramType, within: float, k
     peer = alice.endpoint.dial([BOB], world.now, bob.static.public if known else None)
     assert world.run(within, lambda: bool(bob.of(HandshakeDone)) and bool(alice.of(HandshakeDone)))
     peer.invite("alice", True, True, world.now)
-    assert world.run(0.5, lambda: bool(bob.of(Incoming)))
+    assert world.run(0.5, lambda: bool(bob.of(IncomingCall)))
     assert not left
 
 
@@ -74,7 +75,7 @@ def test_knock_is_repeated_in_the_agreed_rhythm_and_given_up() -> None:
     assert len({sent.data for sent in world.network.log}) == 11
     assert alice.told == [HandshakeFailed(peer, "timeout")]
     assert alice.endpoint.next_timer() is None
-    assert peer.state is State.ENDED
+    assert peer.state is CallState.ENDED
 
 
 def test_initiation_is_repeated_until_it_is_answered() -> None:
@@ -111,7 +112,7 @@ def test_confirmation_that_is_never_answered_is_given_up() -> None:
     world.network.refuse = lambda sent: sent.data[0] in (DatagramType.CONFIRMATION, DatagramType.DATA)
     peer = alice.endpoint.dial([BOB], world.now)
     world.run(c.HANDSHAKE_TIMEOUT_S + 0.1)
-    assert alice.told == [HandshakeDone(peer), Ended(peer, Reason.LOST, remote=False)]
+    assert alice.told == [HandshakeDone(peer), CallEnded(peer, Reason.LOST, remote=False)]
     assert alice.endpoint.idle
 
 
@@ -348,10 +349,10 @@ def test_silent_handshakes_do_not_keep_a_caller_out() -> None:
     assert len(silent) == c.MAX_PEERS
     ours = alice.endpoint.dial([BOB], world.now)
     world.run(0.1)
-    assert bob.of(Ended) == [Ended(silent[0], Reason.SILENT, remote=False)], "the oldest makes way"
+    assert bob.of(CallEnded) == [CallEnded(silent[0], Reason.SILENT, remote=False)], "the oldest makes way"
     assert len(bob.endpoint._state.peers) == c.MAX_PEERS
     ours.invite("alice", True, True, world.now)
-    assert world.run(0.1, lambda: bool(bob.of(Incoming)))
+    assert world.run(0.1, lambda: bool(bob.of(IncomingCall)))
     assert DropReason.FULL not in bob.endpoint.dropped
 
 
@@ -365,14 +366,14 @@ def test_line_with_a_call_does_not_make_way() -> None:
         for data, _ in caller.datagrams_to_send(world.now):
             bob.endpoint.receive_datagram(data, (f"stranger {number}", 1), world.now)
     world.pump()
-    assert len(bob.of(Incoming)) == c.MAX_PEERS
+    assert len(bob.of(IncomingCall)) == c.MAX_PEERS
     alice.endpoint.dial([BOB], world.now)
     world.run(0.1)
     assert bob.endpoint.dropped == {DropReason.FULL: 1}
-    assert not alice.told and not bob.of(Ended)
-    bob.of(Incoming)[5].peer.decline(Reason.BUSY, world.now)
+    assert not alice.told and not bob.of(CallEnded)
+    bob.of(IncomingCall)[5].peer.decline(Reason.BUSY, world.now)
     assert world.run(0.5, lambda: len(bob.of(HandshakeDone)) > c.MAX_PEERS), "a call that is over makes way"
-    assert len(bob.of(Ended)) == 1
+    assert len(bob.of(CallEnded)) == 1
 
 
 def test_index_already_taken_is_not_given_again() -> None:
@@ -398,7 +399,7 @@ def test_undrained_outbox_drops_its_oldest() -> None:
     assert told == Payload(pair.theirs, 3, (10).to_bytes(2, "big"))
 
 
-def test_undrained_happenings_drop_payloads_but_no_goodbye() -> None:
+def test_undrained_events_drop_payloads_but_no_goodbye() -> None:
     pair = call()
     for _ in range(c.MAX_EVENTS + 5):
         pair.ours.send(3, b"", pair.world.now)
@@ -409,9 +410,9 @@ def test_undrained_happenings_drop_payloads_but_no_goodbye() -> None:
     for data, _ in pair.alice.endpoint.datagrams_to_send(pair.world.now):
         pair.bob.endpoint.receive_datagram(data, ALICE, pair.world.now)
     told = []
-    while (happening := pair.bob.endpoint.next_event()) is not None:
-        told.append(happening)
-    assert told[-1] == Ended(pair.theirs, Reason.HUNG_UP, remote=True)
+    while (event := pair.bob.endpoint.next_event()) is not None:
+        told.append(event)
+    assert told[-1] == CallEnded(pair.theirs, Reason.HUNG_UP, remote=True)
 
 
 def test_handshake_takes_two_and_a_half_round_trips() -> None:

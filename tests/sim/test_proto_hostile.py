@@ -7,8 +7,8 @@ from opening import damage
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Incoming, Message
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import IncomingCall, Message
 from p2pcall.proto.wire import Channel, DropReason
 
 
@@ -75,7 +75,7 @@ def test_malformed_record_of_an_authentic_peer_is_dropped(plaintext: bytes, reas
     inject(pair, plaintext)
     assert pair.bob.endpoint.dropped == {reason: 1}
     assert len(pair.bob.told) == told
-    assert pair.theirs.state is State.ACTIVE
+    assert pair.theirs.state is CallState.ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_message_malformed_or_out_of_place_is_dropped(kind: int, body: bytes, re
     pair = call()
     control(pair, kind, body)
     assert pair.bob.endpoint.dropped == {reason: 1}
-    assert pair.theirs.state is State.ACTIVE
+    assert pair.theirs.state is CallState.ACTIVE
     assert pair.bob.endpoint.next_event() is None
     control(pair, 64, b"goes on")
     assert pair.bob.endpoint.next_event() == Message(pair.theirs, 64, b"goes on")
@@ -112,14 +112,14 @@ def test_responder_cannot_invite() -> None:
     frame = wire.pack_frame(Channel.CONTROL, b"\0" + bytes(8) + b"\1" + b"\3\3bob")
     pair.alice.endpoint.receive_datagram(seal(pair.theirs, frame, pair.world.now), BOB, pair.world.now)
     assert pair.alice.endpoint.dropped == {DropReason.CALL: 1}
-    assert pair.ours.state is State.IDLE
+    assert pair.ours.state is CallState.IDLE
 
 
 def test_sound_before_the_answer_is_dropped() -> None:
     pair = line()
     pair.ours.invite("alice", True, True, pair.world.now)
     pair.world.run(0.1)
-    assert isinstance(pair.bob.told[-1], Incoming)
+    assert isinstance(pair.bob.told[-1], IncomingCall)
     pair.ours.send(3, b"too early", pair.world.now)
     pair.world.run(0.1)
     assert pair.bob.endpoint.dropped == {DropReason.INACTIVE: 1}

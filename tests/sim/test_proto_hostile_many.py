@@ -34,10 +34,11 @@ from opening import Opening, damage, flips, plain_damage
 from p2pcall.media.packets import parse_fragment
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.endpoint import Endpoint, Peer
-from p2pcall.proto.events import HandshakeDone, Incoming, Message, Payload
-from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
+from p2pcall.proto.events import HandshakeDone, IncomingCall, Message, Payload
+from p2pcall.proto.wire import Channel, DatagramType, DropReason
+from p2pcall.types import Address
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
 MASKS = (*(1 << bit for bit in range(8)), 0xFF) if NIGHTLY else (0x01, 0x80, 0xFF)
@@ -207,10 +208,12 @@ def three_calls() -> tuple[World, list[tuple[Peer, Peer]], list[tuple[Endpoint, 
         ours = node.endpoint.dial([BOB], world.now)
         assert world.run(1, lambda ours=ours: ours.established)
         ours.invite("another", True, False, world.now)
-        assert world.run(1, lambda told=told: any(isinstance(one, Incoming) for one in pair.bob.told[told:]))
-        theirs = next(one.peer for one in pair.bob.told[told:] if isinstance(one, Incoming))
+        assert world.run(
+            1, lambda told=told: any(isinstance(one, IncomingCall) for one in pair.bob.told[told:])
+        )
+        theirs = next(one.peer for one in pair.bob.told[told:] if isinstance(one, IncomingCall))
         theirs.accept("bob", True, False, world.now)
-        assert world.run(1, lambda ours=ours: ours.state is State.ACTIVE)
+        assert world.run(1, lambda ours=ours: ours.state is CallState.ACTIVE)
         peers.append((ours, theirs))
     ends = [(pair.alice.endpoint, ALICE), (pair.bob.endpoint, BOB), (carol.endpoint, CAROL)]
     return world, peers, ends
@@ -243,7 +246,7 @@ def test_records_of_one_session_are_nothing_to_another() -> None:
     for ours, theirs in peers:
         ours.send_control(64, b"still here", world.now)
         assert world.run(1, lambda ours=ours: ours.line.control.settled)
-        assert theirs.state is State.ACTIVE
+        assert theirs.state is CallState.ACTIVE
 
 
 @known_or_not
@@ -321,7 +324,7 @@ def heard_over_a_bad_network(forged_each: int) -> tuple[list[bytes], list[bytes]
             pair.ours.send_control(70, bytes([number]), pair.world.now)
         pair.world.run(0.02)
     pair.world.run(4)
-    assert pair.ours.state is State.ACTIVE is pair.theirs.state
+    assert pair.ours.state is CallState.ACTIVE is pair.theirs.state
     return [told.body for told in pair.bob.of(Message)], [told.data for told in pair.bob.of(Payload)], forged
 
 
@@ -370,7 +373,7 @@ def test_hostile_peer_does_no_harm_with_what_it_seals() -> None:
     for seed in range(10):
         pair = call(seed)
         handed += play_sealed(pair, Random(seed), 2000)
-        assert pair.theirs.state is State.ACTIVE
+        assert pair.theirs.state is CallState.ACTIVE
         assert set(pair.bob.endpoint.dropped) <= {
             *(DropReason.FRAME, DropReason.CONTROL, DropReason.TIMING, DropReason.REKEY, DropReason.CALL),
             *(DropReason.INACTIVE, DropReason.QUEUE),
@@ -394,12 +397,12 @@ def test_hostile_peer_does_not_touch_another_line_at_the_same_end() -> None:
     bob.receive_datagram(
         seal(hostile, message(victim.line.control._expected, 5, b"\1"), world.now), ALICE, world.now
     )
-    assert victim.state is State.ENDED
+    assert victim.state is CallState.ENDED
     assert untouched() == before
     for ours, theirs in honest:
         ours.send_control(64, b"still here", world.now)
         assert world.run(1, lambda ours=ours: ours.line.control.settled)
-        assert theirs.state is State.ACTIVE
+        assert theirs.state is CallState.ACTIVE
 
 
 def test_hostile_datagrams_take_no_memory() -> None:

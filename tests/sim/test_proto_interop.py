@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from netem import ALICE, BOB, Node, two
 
-from p2pcall.proto.events import Accepted, HandshakeDone, Incoming, Revealed
+from p2pcall.proto.events import Accepted, HandshakeDone, IncomingCall, Revealed
 from p2pcall.proto.handshake.sas import EVEN, ODD
 
 STATIC = X25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -241,7 +241,7 @@ def cookie_for_a_knock(bob: Node, pattern: int, suite: int, now: float) -> bytes
         at = int(now * 1_000_000)
         nonce = hints(key, at)[OUR_INDEX % 4] + nonce[4:]
         time = hide(key, nonce, at.to_bytes(8, "big"))
-        assert bob.endpoint._admission.door._trials.take(now, 8192), "nothing is left for trying keys"
+        assert bob.endpoint._admission.knock_filter._trials.take(now, 8192), "nothing is left for trying keys"
     knock = struct.pack(">BBBBI8s16s8s28x", 1, 3, pattern, suite, OUR_INDEX, b"my token", nonce, time)
     knock += mac(key, knock) if pattern == 2 else b"random it may be"
     (answer,) = exchange(bob, knock, ALICE, now)
@@ -284,7 +284,7 @@ def test_second_implementation_dials_and_invites(pattern: int, suite: int) -> No
     assert frames(unseal(suite, receiving, 0, first[0][16:]))[0] == (2, b"\1" + bytes(8))
     invite = struct.pack(">BQB", 0, 0, 1) + b"\3" + b"\5carol"
     exchange(bob, record(suite, sending, their_index, count, (1, invite)), ALICE, world.now)
-    assert bob.endpoint.next_event() == Incoming(done.peer, "carol", True, True)
+    assert bob.endpoint.next_event() == IncomingCall(done.peer, "carol", True, True)
     done.peer.accept("bob", True, False, world.now)
     ((accept, _),) = bob.endpoint.datagrams_to_send(world.now)
     told = [

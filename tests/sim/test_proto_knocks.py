@@ -11,9 +11,10 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.events import Ended, HandshakeDone
+from p2pcall.proto.events import CallEnded, HandshakeDone
 from p2pcall.proto.handshake.exchange import Responder
-from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId
+from p2pcall.proto.wire import DatagramType, DropReason, PatternId
+from p2pcall.types import Address
 
 STRANGER: Address = ("203.0.113.66", 6666)
 START = 1000.0
@@ -167,7 +168,7 @@ def test_a_recorded_handshake_costs_one_in_5_s_and_dies_with_its_cookie(
     assert len(again) <= 2 * c.COOKIE_SECRET_S / c.HANDSHAKE_TIMEOUT_S, (
         "the same one is kept as long as it can be"
     )
-    assert isinstance(bob.next_event(), Ended), "the other contact's line, on which nobody invited"
+    assert isinstance(bob.next_event(), CallEnded), "the other contact's line, on which nobody invited"
     assert bob.next_event() is None
 
 
@@ -178,7 +179,7 @@ EPOCH = float(c.KNOCK_EPOCH_S)
 def test_clocks_may_differ_by_ten_minutes_in_a_flood(ahead_s: float) -> None:
     for moment in range(0, round(EPOCH), 50):
         bob, now = callee(3), START + moment
-        bob._admission.door._trials.take(now, c.TAG_TRIAL_BURST)
+        bob._admission.knock_filter._trials.take(now, c.TAG_TRIAL_BURST)
         assert take(bob, first_knock(dialler(1, clock_ahead_s=ahead_s), now), STRANGER, now), moment
 
 

@@ -8,8 +8,8 @@ import pytest
 from netem import ALICE, BOB, Conditions, Pair, Sent, call, line
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Ended, Payload, Reconnected, Reconnecting
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import CallEnded, LineInterrupted, LineResumed, Payload
 from p2pcall.proto.handshake.noise import CipherState
 from p2pcall.proto.line.epochs import Epoch
 from p2pcall.proto.line.rekey import Rekey
@@ -66,8 +66,8 @@ class Wire:
                         self.lost += 1
                     else:
                         other.endpoint.receive_datagram(data, address, world.now)
-                while (happening := node.endpoint.next_event()) is not None:
-                    self.told.append(happening)
+                while (event := node.endpoint.next_event()) is not None:
+                    self.told.append(event)
 
 
 def test_ten_hours_with_new_keys_every_two_minutes_have_no_gap() -> None:
@@ -84,11 +84,11 @@ def test_ten_hours_with_new_keys_every_two_minutes_have_no_gap() -> None:
         epochs.setdefault(epoch(pair.ours).index, pair.world.now)
         for peer in (pair.ours, pair.theirs):
             assert pair.world.now - epoch(peer).born < c.REKEY_AFTER_S + 10
-    heard = sum(isinstance(happening, Payload) for happening in wire.told)
+    heard = sum(isinstance(event, Payload) for event in wire.told)
     assert 2 * sent - heard <= wire.lost < 0.03 * sent * 8
     assert len(epochs) >= 36_000 / c.REKEY_AFTER_S
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
-    assert not [happening for happening in wire.told if isinstance(happening, Ended | Reconnecting)]
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
+    assert not [event for event in wire.told if isinstance(event, CallEnded | LineInterrupted)]
     for node in (pair.alice, pair.bob):
         assert node.endpoint.dropped == {}
         assert len(node.endpoint._state.peers) <= 3, "its own index, the running epoch's, the previous one's"
@@ -156,9 +156,9 @@ def test_no_epoch_seals_or_opens_after_its_end(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Rekey, "receive", lambda self, body, now: DropReason.REKEY)
     pair = call()
     born = epoch(pair.ours).born
-    pair.world.run(c.REJECT_AFTER_S + 5, lambda: bool(pair.alice.of(Ended)))
+    pair.world.run(c.REJECT_AFTER_S + 5, lambda: bool(pair.alice.of(CallEnded)))
     assert pair.world.now == pytest.approx(born + c.REJECT_AFTER_S, abs=0.1)
-    assert pair.alice.told[-1] == Ended(pair.ours, Reason.LOST, remote=False)
+    assert pair.alice.told[-1] == CallEnded(pair.ours, Reason.LOST, remote=False)
     last = [sent for sent in pair.world.network.log if sent.source == ALICE][-1]
     assert last.at < born + c.REJECT_AFTER_S
 
@@ -216,7 +216,7 @@ def test_called_side_that_moves_while_keys_change_is_found() -> None:
     world.run(30)
     pair.bob.address = ("198.51.100.7", 4000)
     world.network.refuse = lambda sent: False
-    assert world.run(2, lambda: bool(pair.alice.of(Reconnected)))
+    assert world.run(2, lambda: bool(pair.alice.of(LineResumed)))
     world.run(1)
     assert pair.ours.address == ("198.51.100.7", 4000)
     assert epoch(pair.theirs).index != pair.theirs.index
@@ -228,15 +228,15 @@ def test_no_timer_stands_still_while_an_answer_waits_for_the_words(before_s: flo
     pair = line()
     world, keys = pair.world, pair.theirs.line.epochs
     pair.ours.invite("alice", True, True, world.now)
-    assert world.run(5, lambda: pair.theirs.state is State.INCOMING)
+    assert world.run(5, lambda: pair.theirs.state is CallState.INCOMING)
     pair.theirs.ring("bob", world.now)
     assert world.run(c.REKEY_AFTER_S, lambda: keys.current.index != pair.theirs.index)
     world.run(c.PREVIOUS_EPOCH_S - before_s)
     pair.theirs.accept("bob", True, True, world.now)
     world.network.refuse = lambda sent: sent.source == ALICE
-    assert world.run(c.REVEAL_TIMEOUT_S + 1, lambda: bool(pair.bob.of(Ended)))
+    assert world.run(c.REVEAL_TIMEOUT_S + 1, lambda: bool(pair.bob.of(CallEnded)))
     assert keys._previous is None
-    assert pair.bob.of(Ended)[0].reason is Reason.LOST
+    assert pair.bob.of(CallEnded)[0].reason is Reason.LOST
 
 
 def test_the_answer_to_a_beginning_is_waited_for_from_when_it_has_arrived(

@@ -7,10 +7,11 @@ import pytest
 from netem import ALICE, BOB, Node, Sent, World, two
 from opening import Opening
 
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.events import Accepted, HandshakeDone, HandshakeFailed, Incoming, Message
-from p2pcall.proto.wire import Address, DatagramType
+from p2pcall.proto.events import Accepted, HandshakeDone, HandshakeFailed, IncomingCall, Message
+from p2pcall.proto.wire import DatagramType
+from p2pcall.types import Address
 
 MALLORY: Address = ("203.0.113.1", 1)
 
@@ -38,18 +39,18 @@ class Middle:
                     mallory.receive_datagram(data, node.address, now)
                 for data, _ in mallory.datagrams_to_send(now):
                     node.endpoint.receive_datagram(data, there, now)
-                while (happening := node.endpoint.next_event()) is not None:
-                    node.told.append(happening)
+                while (event := node.endpoint.next_event()) is not None:
+                    node.told.append(event)
             self._say_on()
 
     def _say_on(self) -> None:
         for side, endpoint in (("alice", self.to_alice), ("bob", self.to_bob)):
-            while (happening := endpoint.next_event()) is not None:
+            while (event := endpoint.next_event()) is not None:
                 other = self.towards.get("bob" if side == "alice" else "alice")
-                match happening:
+                match event:
                     case HandshakeDone(peer):
                         self.towards[side] = peer
-                    case Incoming(_, name, audio, video) if other is not None:
+                    case IncomingCall(_, name, audio, video) if other is not None:
                         other.invite(name, audio, video, self.world.now)
                     case Accepted(_, name, audio, video) if other is not None:
                         other.accept(name, audio, video, self.world.now)
@@ -73,11 +74,11 @@ def test_words_differ_when_somebody_relays_with_keys_of_his_own() -> None:
     between.relay(0.5)
     ours.send_control(64, b"between friends", between.world.now)
     between.relay(0.5)
-    theirs = between.bob.of(Incoming)[0].peer
+    theirs = between.bob.of(IncomingCall)[0].peer
     assert not any(peer.sas for peer in (ours, theirs, *between.towards.values())), "nobody has answered"
     theirs.accept("bob", True, True, between.world.now)
     between.relay(0.5)
-    assert ours.state is theirs.state is State.ACTIVE
+    assert ours.state is theirs.state is CallState.ACTIVE
     assert [message.body for message in between.bob.of(Message)] == [b"between friends"], "she can relay"
     assert ours.sas != theirs.sas
     assert ours.sas == between.towards["alice"].sas

@@ -4,10 +4,11 @@ import pytest
 from netem import ALICE, BOB, Conditions, Pair, call, line
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Ended, Message, Payload, Reconnected, Reconnecting
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import CallEnded, LineInterrupted, LineResumed, Message, Payload
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, Channel
+from p2pcall.proto.wire import Channel
+from p2pcall.types import Address
 
 ELSEWHERE: Address = ("198.51.100.7", 4000)
 VOICE = bytes(215)
@@ -38,14 +39,14 @@ def test_silence_is_told_once_and_so_is_its_end() -> None:
     talk(pair, 1)
     down(pair)
     talk(pair, c.SILENT_S - 0.1)
-    assert not pair.alice.of(Reconnecting)
+    assert not pair.alice.of(LineInterrupted)
     talk(pair, 5)
     up(pair)
     talk(pair, 1)
     for node, peer in ((pair.alice, pair.ours), (pair.bob, pair.theirs)):
-        assert node.of(Reconnecting) == [Reconnecting(peer)]
-        assert node.of(Reconnected) == [Reconnected(peer, pytest.approx(7.9, abs=0.2))]
-    assert not both(pair, Ended)
+        assert node.of(LineInterrupted) == [LineInterrupted(peer)]
+        assert node.of(LineResumed) == [LineResumed(peer, pytest.approx(7.9, abs=0.2))]
+    assert not both(pair, CallEnded)
 
 
 @pytest.mark.parametrize("outage_s", [29.0, 31.0, 58.9])
@@ -63,12 +64,12 @@ def test_call_resumes_soon_after_an_outage(outage_s: float, voice: bool, moved: 
     up(pair)
     heard = len(pair.alice.of(Payload)), len(pair.bob.of(Payload))
     pass_time(pair, 2.0)
-    assert both(pair, Reconnected)
+    assert both(pair, LineResumed)
     assert pair.theirs.address == (ELSEWHERE if moved else ALICE)
     assert pair.bob.of(Message) == [Message(pair.theirs, 64, b"said just before")]
     talk(pair, 0.1)
     assert len(pair.alice.of(Payload)) > heard[0] and len(pair.bob.of(Payload)) > heard[1]
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
 
 
 def test_outage_of_more_than_a_minute_is_the_end() -> None:
@@ -79,7 +80,7 @@ def test_outage_of_more_than_a_minute_is_the_end() -> None:
     up(pair)
     pair.world.run(5)
     for node, peer in ((pair.alice, pair.ours), (pair.bob, pair.theirs)):
-        assert node.told[-1] == Ended(peer, Reason.LOST, remote=False)
+        assert node.told[-1] == CallEnded(peer, Reason.LOST, remote=False)
 
 
 def test_outage_in_the_middle_of_a_rekeying_does_not_end_the_call() -> None:
@@ -96,7 +97,7 @@ def test_outage_in_the_middle_of_a_rekeying_does_not_end_the_call() -> None:
     pair.world.run(5)
     assert pair.ours.line.keys.epochs.current.born > born
     pair.world.run(300)
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
 
 
 def test_pings_while_silent_go_to_the_last_address_alone_and_get_fewer() -> None:
@@ -159,14 +160,14 @@ def test_line_that_rings_waits_for_the_network_too() -> None:
     pair.world.run(20)
     up(pair)
     pair.world.run(2)
-    assert both(pair, Reconnected)
+    assert both(pair, LineResumed)
     pair.theirs.accept("bob", True, True, pair.world.now)
-    assert pair.world.run(1, lambda: pair.ours.state is State.ACTIVE)
+    assert pair.world.run(1, lambda: pair.ours.state is CallState.ACTIVE)
 
 
 def test_line_that_was_never_of_use_does_not_reconnect() -> None:
     pair = line()
     down(pair)
     pair.world.run(20)
-    assert not pair.bob.of(Reconnecting)
-    assert pair.bob.told[-1] == Ended(pair.theirs, Reason.SILENT, remote=False)
+    assert not pair.bob.of(LineInterrupted)
+    assert pair.bob.told[-1] == CallEnded(pair.theirs, Reason.SILENT, remote=False)

@@ -5,12 +5,13 @@ from random import Random
 from netem import ALICE, BOB, Pair, Sent, World, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Incoming, Payload
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import IncomingCall, Payload
 from p2pcall.proto.line.path import Path
 from p2pcall.proto.line.timing import pack_ping
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason, pack_frame
+from p2pcall.proto.wire import Channel, DatagramType, DropReason, pack_frame
+from p2pcall.types import Address
 
 VICTIM: Address = ("203.0.113.9", 53)
 ELSEWHERE: Address = ("198.51.100.7", 4000)
@@ -98,11 +99,11 @@ def test_media_is_never_sent_to_a_first_address_that_did_not_answer() -> None:
     world.network.refuse = forge_all
     assert world.run(1, lambda: ours.established)
     ours.invite("alice", True, True, world.now)
-    assert world.run(1, lambda: bool(bob.of(Incoming)))
-    pair = Pair(world, alice, bob, ours, bob.of(Incoming)[0].peer)
+    assert world.run(1, lambda: bool(bob.of(IncomingCall)))
+    pair = Pair(world, alice, bob, ours, bob.of(IncomingCall)[0].peer)
     pair.theirs.accept("bob", True, True, world.now)
     talk(pair, 10)
-    assert pair.theirs.state is State.ACTIVE
+    assert pair.theirs.state is CallState.ACTIVE
     assert pair.theirs.address == ALICE, "which has brought a cookie back"
     assert not media(sent_to(world, VICTIM))
     expect_no_more_than_came(world, VICTIM)
@@ -160,7 +161,7 @@ def test_call_roams_to_an_address_that_answers() -> None:
     pair.world.run(0.1)
     assert [payload.data for payload in pair.alice.of(Payload)] == [b"back"]
     pair.world.run(30)
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
 
 
 def test_media_follows_a_round_trip_after_the_move() -> None:
@@ -197,7 +198,7 @@ def test_first_probe_may_be_lost() -> None:
     started_at = world.now
     world.network.refuse = lambda sent: sent.data[0] == DatagramType.DATA and sent.at < started_at + 0.1
     ours.invite("alice", True, True, world.now)
-    assert world.run(1, lambda: bool(pair.bob.of(Incoming)))
+    assert world.run(1, lambda: bool(pair.bob.of(IncomingCall)))
     theirs.accept("bob", True, True, world.now)
     talk(pair, 1)
     for node in (pair.alice, pair.bob):

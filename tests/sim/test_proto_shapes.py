@@ -13,7 +13,7 @@ from p2pcall.media.packets import pack_fragment as pack
 from p2pcall.media.packets import split_frame, video_payload_bytes
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.proto import constants as c
-from p2pcall.proto.events import Incoming, Message
+from p2pcall.proto.events import IncomingCall, Message
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel, DatagramType
 
@@ -115,7 +115,7 @@ def answered(answer: Callable[[Pair], None]) -> Shape:
     pair = line()
     pair.world.run(0.5)
     start, since = len(pair.world.network.log), pair.world.now
-    pair.bob.on_event = lambda happening, now: answer(pair) if isinstance(happening, Incoming) else None
+    pair.bob.on_event = lambda event, now: answer(pair) if isinstance(event, IncomingCall) else None
     pair.ours.invite("alice", True, True, pair.world.now)
     pair.world.run(c.LINGER_S)
     return shape(pair.world.network, start, since)
@@ -133,7 +133,7 @@ def test_ringing_and_refusals_look_alike(reason: Reason) -> None:
 def test_process_lingers_as_long_as_it_pretends_to_ring() -> None:
     pair = line()
     pair.ours.invite("alice", True, True, pair.world.now)
-    assert pair.world.run(1, lambda: bool(pair.bob.of(Incoming)))
+    assert pair.world.run(1, lambda: bool(pair.bob.of(IncomingCall)))
     pair.theirs.decline(Reason.BUSY, pair.world.now)
     assert not pair.world.run(c.LINGER_S - 0.1, lambda: pair.alice.endpoint.idle or pair.bob.endpoint.idle)
     assert pair.world.run(0.2, lambda: pair.alice.endpoint.idle and pair.bob.endpoint.idle)

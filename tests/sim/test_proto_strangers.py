@@ -13,9 +13,10 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.endpoint import Endpoint, StaticKey
-from p2pcall.proto.events import HandshakeDone, Incoming
+from p2pcall.proto.events import HandshakeDone, IncomingCall
 from p2pcall.proto.handshake import noise
-from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId
+from p2pcall.proto.wire import DatagramType, DropReason, PatternId
+from p2pcall.types import Address
 
 STRANGER: Address = ("203.0.113.66", 6666)
 EVE = StaticKey.from_private(bytes(range(32)))
@@ -131,7 +132,7 @@ def test_contact_gets_through_under_reach_contacts() -> None:
     ours = alice.endpoint.dial([BOB], world.now, bob.static.public)
     assert world.run(0.1, lambda: bool(bob.of(HandshakeDone)))
     ours.invite("alice", True, True, world.now)
-    assert world.run(0.5, lambda: bool(bob.of(Incoming)))
+    assert world.run(0.5, lambda: bool(bob.of(IncomingCall)))
 
 
 def test_contact_of_whom_the_key_is_gone_is_a_stranger() -> None:
@@ -228,12 +229,12 @@ def test_no_memory_for_half_a_message_from_an_unproven_address(known: bool) -> N
     honest = opening(world, alice, bob, known).get_cookie().get_parts()
     bob.endpoint.receive_datagram(honest.parts[0], STRANGER, world.now)
     bob.endpoint.receive_datagram(honest.parts[1], ("192.0.2.1", 1), world.now)
-    assert len(bob.endpoint._admission._halves) == 0
+    assert len(bob.endpoint._admission._partial) == 0
     bob.endpoint.receive_datagram(honest.parts[1], ALICE, world.now)
-    assert len(bob.endpoint._admission._halves) == 1
+    assert len(bob.endpoint._admission._partial) == 1
     assert bob.endpoint.next_timer() == world.now + c.HALF_TIMEOUT_S
     bob.endpoint.handle_timer(world.now + c.HALF_TIMEOUT_S)
-    assert len(bob.endpoint._admission._halves) == 0
+    assert len(bob.endpoint._admission._partial) == 0
 
 
 @known_or_not

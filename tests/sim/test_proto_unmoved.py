@@ -14,8 +14,8 @@ from hostile import STRANGER, opened, talk
 from netem import ALICE, BOB, CLEAN, Node, Pair, World, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import State
-from p2pcall.proto.events import Incoming, Reconnecting
+from p2pcall.proto.call.table import CallState
+from p2pcall.proto.events import IncomingCall, LineInterrupted
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import DatagramType
 
@@ -37,7 +37,7 @@ def both(pair: Pair) -> At:
 def ringing() -> At:
     pair = line()
     pair.ours.invite("alice", True, True, pair.world.now)
-    assert pair.world.run(5, lambda: bool(pair.bob.of(Incoming)))
+    assert pair.world.run(5, lambda: bool(pair.bob.of(IncomingCall)))
     pair.theirs.ring("bob", pair.world.now)
     pair.world.run(0.5)
     return both(pair)
@@ -55,7 +55,7 @@ def silent() -> At:
     pair.world.run(0.1)
     arrived = len(network.log)
     network.refuse = lambda sent: True
-    assert pair.world.run(10, lambda: bool(pair.bob.of(Reconnecting) and pair.alice.of(Reconnecting)))
+    assert pair.world.run(10, lambda: bool(pair.bob.of(LineInterrupted) and pair.alice.of(LineInterrupted)))
     del network.log[arrived:]
     return both(pair)
 
@@ -73,9 +73,9 @@ def over(reason: Reason) -> Callable[[], At]:
             pair.ours.hangup(reason, pair.world.now)
         else:
             pair.ours.invite("alice", True, True, pair.world.now)
-            assert pair.world.run(5, lambda: bool(pair.bob.of(Incoming)))
+            assert pair.world.run(5, lambda: bool(pair.bob.of(IncomingCall)))
             pair.theirs.decline(reason, pair.world.now)
-        assert pair.world.run(5, lambda: State.ENDED in (pair.ours.state, pair.theirs.state))
+        assert pair.world.run(5, lambda: CallState.ENDED in (pair.ours.state, pair.theirs.state))
         return both(pair)
 
     return end

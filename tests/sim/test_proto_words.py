@@ -14,12 +14,13 @@ import pytest
 from netem import BOB
 
 from p2pcall.proto.admission.limits import SourceLimits, source_of
-from p2pcall.proto.call.table import State
+from p2pcall.proto.call.table import CallState
 from p2pcall.proto.endpoint import Endpoint, Peer, StaticKey
-from p2pcall.proto.events import HandshakeDone, Incoming
+from p2pcall.proto.events import HandshakeDone, IncomingCall
 from p2pcall.proto.line.epochs import Epochs
 from p2pcall.proto.messages import Reason
-from p2pcall.proto.wire import Address, DropReason
+from p2pcall.proto.wire import DropReason
+from p2pcall.types import Address
 
 SECONDS = 45.0
 TRIES_PER_S = 10
@@ -63,7 +64,7 @@ class Grinding:
         assert peer.established, self.bob.dropped
         peer.invite("alice", True, True, now)
         self._exchange(mallory, self.bob, home, BOB, now)
-        assert (peer.sas != ()) == (peer.state is State.ACTIVE)
+        assert (peer.sas != ()) == (peer.state is CallState.ACTIVE)
         peer.hangup(Reason.HUNG_UP, now)
         self._exchange(mallory, self.bob, home, BOB, now)
 
@@ -101,12 +102,12 @@ class Grinding:
             pass
 
     def _react(self, called: Endpoint, now: float) -> None:
-        while (happening := called.next_event()) is not None:
-            peer = happening.peer
-            if called is self.bob and isinstance(happening, HandshakeDone):
+        while (event := called.next_event()) is not None:
+            peer = event.peer
+            if called is self.bob and isinstance(event, HandshakeDone):
                 assert peer.line.call._exchange is not None
                 self.nonces["bob"].append(peer.line.call._exchange.nonce)
-            if isinstance(happening, Incoming):
+            if isinstance(event, IncomingCall):
                 self._answer(peer, now, at_bob=called is self.bob)
 
     def _answer(self, peer: Peer, now: float, *, at_bob: bool) -> None:
@@ -118,7 +119,9 @@ class Grinding:
         elif at_bob and self.owner == "declines":
             peer.decline(Reason.DECLINED, now)
         elif at_bob and self.owner == "rule":
-            talking = any(one.state in (State.ANSWERED, State.ACTIVE) for one in self.bob._state.everyone)
+            talking = any(
+                one.state in (CallState.ANSWERED, CallState.ACTIVE) for one in self.bob._state.everyone
+            )
             if talking:
                 peer.decline(Reason.BUSY, now)
             else:

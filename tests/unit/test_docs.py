@@ -23,20 +23,21 @@ from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, t
 from p2pcall import __version__, events
 from p2pcall.cli import main, options
 from p2pcall.cli.app import app
-from p2pcall.cli.values import words
+from p2pcall.cli.values import choice_metavar
 from p2pcall.device import factory
 from p2pcall.device.base import Device
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES
-from p2pcall.engine.board import NOTICE_S
+from p2pcall.engine.call_status import NOTICE_S
 from p2pcall.engine.devices import SCREEN_MODES
-from p2pcall.engine.keys import KEYS
+from p2pcall.engine.keys import CALL_KEYS
 from p2pcall.engine.outcome import ENDINGS
-from p2pcall.engine.settings import Announce, Answer, Reach
+from p2pcall.engine.settings import Announce, Answer
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.types import Reach
 from p2pcall.view.hud import WINDOW_KEYS
 
 # ---- p2pcall(1): the command line
@@ -129,7 +130,9 @@ def test_every_option_is_described_and_nothing_else() -> None:
     for name, param in all_options().items():
         head = documented[name].head
         assert (len(head) == 2) == param.is_flag, name
-        assert param.metavar in ([words(CHOICES[name])] if name in CHOICES else [None, *head[3:4]]), name
+        assert param.metavar in (
+            [choice_metavar(CHOICES[name])] if name in CHOICES else [None, *head[3:4]]
+        ), name
 
 
 @pytest.mark.parametrize("name", sorted(all_options()))
@@ -166,13 +169,13 @@ def test_options_name_what_they_take() -> None:
 
 
 def test_every_key_is_described_and_nothing_else() -> None:
-    assert [item.head[1] for item in items(page("p2pcall.1")["KEYS"])] == list(KEYS)
+    assert [item.head[1] for item in items(page("p2pcall.1")["KEYS"])] == list(CALL_KEYS)
 
 
 def test_the_keys_of_the_window_are_described() -> None:
     told = "\n".join(page("p2pcall.1")["WINDOW"])
     assert all(f".Ic {key}" in told for key, _ in WINDOW_KEYS)
-    assert not {key for key, _ in WINDOW_KEYS} & set(KEYS), "a key means one thing"
+    assert not {key for key, _ in WINDOW_KEYS} & set(CALL_KEYS), "a key means one thing"
 
 
 def test_every_event_and_its_fields_are_described_and_nothing_else() -> None:
@@ -348,7 +351,7 @@ def test_readme_names_options_that_there_are() -> None:
 def test_readme_names_the_keys_that_there_are() -> None:
     line = re.search(r"In a call: (.*?)\. ", readme(), re.DOTALL)
     assert line is not None
-    assert set(re.findall(r"`(.+?)`", line[1])) <= set(KEYS)
+    assert set(re.findall(r"`(.+?)`", line[1])) <= set(CALL_KEYS)
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:

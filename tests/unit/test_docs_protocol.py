@@ -225,12 +225,12 @@ def test_numbered_names_are_those_of_the_code() -> None:
 
 def test_the_call_table_is_that_of_the_code() -> None:
     table, _ = literals(PROTOCOL["CALLS"])
-    assert table == calls.diagram().splitlines()
+    assert table == calls.call_diagram().splitlines()
 
 
 def test_the_table_of_phases_is_that_of_the_code() -> None:
     (table,) = literals(SUBSECTIONS["Phases"])
-    assert table == phase.diagram().splitlines()
+    assert table == phase.phase_diagram().splitlines()
 
 
 def test_word_lists_are_those_of_the_code() -> None:

@@ -10,8 +10,8 @@ from math import log2
 from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
-from p2pcall.engine.cadence import HOLD_S
 from p2pcall.engine.caller import REFUSED_GRACE_S
+from p2pcall.engine.send_pacer import HOLD_S
 from p2pcall.engine.settings import RING_TIMEOUT_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
@@ -82,7 +82,7 @@ FACTS = (
     f"none any more {proto.CONSENT_LAPSES_S:g} s after it has answered last",
     f"larger than {video.MAX_WIDTH} by {video.MAX_HEIGHT}",
     f"{proto.CONTROL_WINDOW} control messages of {proto.CONTROL_BODY_BYTES} bytes that came early, "
-    f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_EVENTS} happenings",
+    f"{media.VIDEO_MAX_HELD_BYTES // 1024} KiB of pictures, {proto.MAX_EVENTS} events",
     f"more than once in {proto.REKEY_LEAST_S:g} s, or one fragment of a picture sent again more than "
     f"{media.STORE_RESENDS} times",
     # the words

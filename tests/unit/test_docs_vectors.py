@@ -22,15 +22,15 @@ from p2pcall.proto.handshake.exchange import (
     Local,
     Responder,
     StaticKey,
-    choose,
+    choose_suite,
     suites,
 )
-from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import PatternId, Suites
 from p2pcall.store.identity import fingerprint
+from p2pcall.types import Entropy
 
 Given = Mapping[str, str]
 GIVEN = (
@@ -96,7 +96,7 @@ def knocks(given: Given, pattern: PatternId, offered: Suites) -> dict[str, bytes
     hidden = cookie.hide_time(mac, nonce, bytes.fromhex(given["time"])) if known else TIME
     knock = wire.pack_knock(pattern, offered, INDEXES[0], token, nonce, hidden)
     tag = mac(knock) if known else TAG
-    chosen = choose(offered, offered)
+    chosen = choose_suite(offered, offered)
     assert chosen is not None
     answer = wire.pack_cookie(chosen, INDEXES[0], token, bytes.fromhex(given["cookie"]))
     made = {"knock": knock + tag, "cookie datagram": answer}
@@ -116,7 +116,7 @@ def handshake(given: Given, pattern: PatternId, offered: Suites) -> dict[str, st
     """Everything that follows from what is given, by the code."""
     raw = {name: bytes.fromhex(given[name]) for name in GIVEN}
     alice, bob = statics(given)
-    chosen = choose(offered, offered)
+    chosen = choose_suite(offered, offered)
     assert chosen is not None
     entropy = fixed(*(raw[f"initiator {what}"] for what in ("nonce", "ephemeral private key", "ML-KEM seed")))
     initiator = Initiator(Local(alice, entropy), INDEXES[0], pattern, offered, chosen, bob.public)

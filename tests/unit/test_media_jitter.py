@@ -5,7 +5,7 @@ from collections.abc import Container
 import pytest
 
 from p2pcall.media import constants as c
-from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Output, Play, Silence
+from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, PlayoutAction, Silence
 from p2pcall.media.lateness import Lateness
 
 TICK = c.FRAME_S
@@ -23,7 +23,7 @@ class Bench:
         at = seq * TICK + ANCHOR + late_s
         self.buffer.insert(seq, b"%d" % seq, seq * 20, at, recovered)
 
-    def pull(self, *, quiet: bool = True) -> Output:
+    def pull(self, *, quiet: bool = True) -> PlayoutAction:
         self.tick += 1
         return self.buffer.pull(self.tick * TICK, quiet=quiet)
 
@@ -41,7 +41,7 @@ class Bench:
         return self.tick
 
 
-def seqs(output: Output) -> list[int]:
+def seqs(output: PlayoutAction) -> list[int]:
     if isinstance(output, Play):
         return [int(output.frame)]
     if isinstance(output, Merge):

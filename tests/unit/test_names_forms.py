@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from p2pcall import names
-from p2pcall.engine.people import People
+from p2pcall.engine.trust import TrustStore
 from p2pcall.errors import P2PCallError
 from p2pcall.net.address import parse_target, undialable
 from p2pcall.proto.constants import NAME_BYTES
@@ -54,7 +54,7 @@ def forms(name: str) -> Iterator[str]:
             yield changed
 
 
-def pinned(people: People, contacts: Contacts, name: str, way: str) -> str:
+def pinned(people: TrustStore, contacts: Contacts, name: str, way: str) -> str:
     """The name under which the key is kept, when somebody of that name is dialled, calls, or is added."""
     if way == "added":
         kept = normalise_name(name)
@@ -69,7 +69,7 @@ def pinned(people: People, contacts: Contacts, name: str, way: str) -> str:
 def check(name: str, way: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         contacts = Contacts(Home.at(Path(place)))
-        people = People(contacts, OWN)
+        people = TrustStore(contacts, OWN)
         kept = pinned(people, contacts, name, way)
         assert [contact.name for contact in contacts.all()] == [kept]
         assert people.identify(KEY, "whatever it calls itself").name == kept

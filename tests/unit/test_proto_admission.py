@@ -12,10 +12,10 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.admission import Admission
-from p2pcall.proto.admission.reach import Reach
 from p2pcall.proto.handshake import noise
 from p2pcall.proto.handshake.exchange import Established, Initiator, Local, StaticKey, suites
-from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
+from p2pcall.proto.wire import DropReason, PatternId, Suites
+from p2pcall.types import Address, Reach
 
 BOB = StaticKey.from_private(Random(2).randbytes(32))
 STRANGER = StaticKey.from_private(Random(9).randbytes(32))
@@ -32,7 +32,7 @@ def admission(able: Suites = CHACHA) -> Admission:
         Counter(),
         lambda now: round(now * 1e6),
     )
-    made.door.set_contacts([STRANGER.public])
+    made.knock_filter.set_contacts([STRANGER.public])
     return made
 
 
@@ -120,7 +120,7 @@ def test_no_dh_and_no_memory_before_the_cookie(pattern: PatternId, work: list[st
         for part in ours.parts_with(bytes([port]) * 16):
             assert door.part(part, ("192.0.2.9", port), 0.0) is DropReason.COOKIE
     assert len(work) == made
-    assert (len(door), len(door._halves), len(door._limits), door.next_timer()) == (0, 0, 0, inf)
+    assert (len(door), len(door._partial), len(door._limits), door.next_timer()) == (0, 0, 0, inf)
 
 
 def test_a_line_begins_at_an_address_that_has_agreed_less_than_25_s_ago() -> None:
@@ -149,7 +149,7 @@ def test_cookie_of_another_address_proves_nothing(work: list[str]) -> None:
     made = len(work)
     for part in ours.parts(door):
         assert door.part(part, ("192.0.2.1", 1), 0.0) is DropReason.COOKIE
-    assert len(work) == made and len(door._halves) == 0
+    assert len(work) == made and len(door._partial) == 0
 
 
 @pytest.mark.parametrize("pattern", list(PatternId))
@@ -159,7 +159,7 @@ def test_first_part_costs_no_dh_and_gets_no_answer(pattern: PatternId, work: lis
     for part in ours.parts(door)[::-1][:1] * 3:
         assert door.part(part, HOME, 0.0) is None
     assert len(work) == made
-    assert len(door._halves) == 1
+    assert len(door._partial) == 1
 
 
 def test_copy_of_an_initiation_gets_the_same_response_without_dh(work: list[str]) -> None:
@@ -220,7 +220,7 @@ def test_every_flipped_byte_before_the_message_is_dropped_and_the_honest_one_sti
             bad = part[:at] + bytes([part[at] ^ 1]) + part[at + 1 :]
             if at not in (0, 2):  # the type is judged before, the other part's number is as good
                 assert isinstance(door.part(bad, HOME, 0.0), DropReason), (number, at)
-    assert (len(door), len(door._halves)) == (0, 0)
+    assert (len(door), len(door._partial)) == (0, 0)
     assert door.part(parts[0], HOME, 0.0) is None
     assert isinstance(door.part(parts[1], HOME, 0.0), bytes)
 
@@ -391,12 +391,12 @@ def test_initiations_are_silent_where_only_contacts_may_knock() -> None:
     door, stranger, contact = admission(), Dialler(), Dialler(2, IK)
     parts, response = stranger.parts(door), opened(door, Dialler(3))
     assert isinstance(response, bytes)
-    door.door.reach = "contacts"
+    door.knock_filter.reach = "contacts"
     assert door.knock(stranger.knock(), HOME, 0.0) is DropReason.PATTERN
     assert [door.part(part, HOME, 0.0) for part in parts] == [DropReason.PATTERN] * 2, (
         "even with a good cookie"
     )
-    assert len(door._halves) == 0
+    assert len(door._partial) == 0
     assert isinstance(door.confirm(contact.confirmation(opened(door, contact)), HOME), Established)
 
 
@@ -404,8 +404,8 @@ def test_initiations_are_silent_where_only_contacts_may_knock() -> None:
 def test_ik_of_nobody_who_is_a_contact_is_silent(reach: Reach) -> None:
     door, contact = admission(), Dialler(pattern=IK)
     parts = contact.parts(door)
-    door.door.reach = reach
-    door.door.set_contacts([])
+    door.knock_filter.reach = reach
+    door.knock_filter.set_contacts([])
     assert door.knock(contact.knock(), HOME, 0.0) is DropReason.TAG
     if reach == "contacts":
         assert door.part(parts[0], HOME, 0.0) is None
@@ -430,8 +430,8 @@ def test_who_is_no_contact_any_more_gets_no_answer_and_no_line_in_mid_handshake(
     response = [door.part(part, HOME, 0.0) for part in parts][-1]
     assert isinstance(response, bytes)
     confirmation = dialler.confirmation(response)
-    door.door.reach = "contacts"
-    door.door.set_contacts([])
+    door.knock_filter.reach = "contacts"
+    door.knock_filter.set_contacts([])
     again = [door.part(part, HOME, 0.1) for part in parts][-1]
     assert again is (DropReason.STRANGER if pattern is IK else DropReason.PATTERN)
     assert door.confirm(confirmation, HOME) is (DropReason.INDEX if pattern is IK else DropReason.STRANGER)
@@ -442,7 +442,7 @@ def test_who_is_no_contact_any_more_gets_no_line_by_a_confirmation_alone() -> No
     door, dialler = admission(), Dialler(pattern=IK)
     response = [door.part(part, HOME, 0.0) for part in dialler.parts(door)][-1]
     assert isinstance(response, bytes)
-    door.door.reach = "contacts"
-    door.door.set_contacts([])
+    door.knock_filter.reach = "contacts"
+    door.knock_filter.set_contacts([])
     assert door.confirm(dialler.confirmation(response), HOME) is DropReason.STRANGER
     assert len(door) == 0

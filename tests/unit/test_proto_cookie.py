@@ -11,7 +11,8 @@ from p2pcall.proto import constants as c
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.cookie import Cookies, Mac
 from p2pcall.proto.handshake.noise import KeyPair, NoiseError, dh
-from p2pcall.proto.wire import Address, PatternId, Suites
+from p2pcall.proto.wire import PatternId, Suites
+from p2pcall.types import Address
 
 ALICE, BOB = (KeyPair.from_private(Random(seed).randbytes(32)) for seed in (1, 2))
 PAIR_KEY = cookie.pair_key(BOB, ALICE.public, initiator=False)

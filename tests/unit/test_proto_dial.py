@@ -11,7 +11,8 @@ from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.dial import Dial
 from p2pcall.proto.backoff import Backoff
 from p2pcall.proto.handshake.exchange import Initiation, Local, Responder, StaticKey, suites
-from p2pcall.proto.wire import Address, DatagramType, DropReason, PatternId, Suites
+from p2pcall.proto.wire import DatagramType, DropReason, PatternId, Suites
+from p2pcall.types import Address
 
 ALICE, BOB, CAROL = (StaticKey.from_private(Random(seed).randbytes(32)) for seed in (1, 2, 3))
 HERE: Address = ("192.0.2.2", 51729)

@@ -18,7 +18,7 @@ from p2pcall.proto.handshake.exchange import (
     Local,
     Responder,
     StaticKey,
-    choose,
+    choose_suite,
     suites,
 )
 from p2pcall.proto.handshake.noise import AESGCM, XXHFS, HandshakeState, NoiseError
@@ -132,7 +132,7 @@ def test_nonce_of_the_confirmation_is_not_used_again(pattern: PatternId, first: 
     ],
 )
 def test_aes_is_chosen_where_both_can(offered: int, able: Suites, chosen: Suites | None) -> None:
-    assert choose(offered, able) is chosen
+    assert choose_suite(offered, able) is chosen
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_no_words_before_an_answer(pattern: PatternId) -> None:
     words = left.sas.words(shown)
     assert words is not None
     tries = {left.handshake_hash, left.sas.committed, nonce, bytes(16), b"", *held}
-    assert words not in {sas.words(left.handshake_hash, nonce, one) for one in tries}
+    assert words not in {sas.sas_words(left.handshake_hash, nonce, one) for one in tries}
     assert {left.sas.words(one) for one in tries} == {None}
 
 
@@ -326,7 +326,7 @@ def test_words_are_open_until_the_responder_shows_its_nonce(pattern: PatternId) 
     """The same transcript to the byte, but for the commitment, has as many words as there are nonces."""
     left, _ = finished(pattern)
     guesses = [Random(seed).randbytes(c.NONCE_BYTES) for seed in range(10_000, 12_000)]
-    made = {sas.words(left.handshake_hash, left.sas.nonce, one) for one in guesses}
+    made = {sas.sas_words(left.handshake_hash, left.sas.nonce, one) for one in guesses}
     assert len(made) == len(guesses)
     assert {left.sas.words(one) for one in guesses} == {None}, "and each guess can only be tried on the hash"
 

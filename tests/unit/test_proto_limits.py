@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.admission.limits import RateLimit, Source, SourceLimits, source_of, who_makes_way
-from p2pcall.proto.wire import Address
+from p2pcall.proto.admission.limits import RateLimit, Source, SourceLimits, eviction_candidate, source_of
+from p2pcall.types import Address
 
 
 def test_rate_refills_up_to_the_burst() -> None:
@@ -208,30 +208,30 @@ class Kept:
 
 def test_nobody_makes_way_while_there_is_room() -> None:
     kept = {number: Kept(alone(f"source {number}")) for number in range(9)}
-    assert who_makes_way(kept, alone("new"), 2, 10) is None
-    assert who_makes_way({}, alone("new"), 2, 10) is None
+    assert eviction_candidate(kept, alone("new"), 2, 10) is None
+    assert eviction_candidate({}, alone("new"), 2, 10) is None
 
 
 def test_network_with_all_that_it_may_have_pushes_out_its_own_oldest() -> None:
     kept = {1: Kept(alone("honest")), 2: Kept(Source("one", "site")), 3: Kept(Source("one", "site"))}
-    assert who_makes_way(kept, Source("one", "site"), 2, 10) == 2
-    assert who_makes_way(kept, Source("two", "site"), 2, 10) is None
+    assert eviction_candidate(kept, Source("one", "site"), 2, 10) == 2
+    assert eviction_candidate(kept, Source("two", "site"), 2, 10) is None
 
 
 def test_oldest_of_the_site_with_the_most_makes_way() -> None:
     sites = ["honest", "flood", "another", "flood", "flood", "another"]
     kept = {number: Kept(Source(f"network {number}", site)) for number, site in enumerate(sites)}
-    assert who_makes_way(kept, alone("new"), 8, len(kept)) == 1
-    assert who_makes_way(kept, Source("network 9", "flood"), 8, len(kept)) == 1
+    assert eviction_candidate(kept, alone("new"), 8, len(kept)) == 1
+    assert eviction_candidate(kept, Source("network 9", "flood"), 8, len(kept)) == 1
     del kept[1]
-    assert who_makes_way(kept, alone("new"), 8, len(kept)) == 2, "of as many, the oldest"
+    assert eviction_candidate(kept, alone("new"), 8, len(kept)) == 2, "of as many, the oldest"
 
 
 def test_sites_with_few_are_not_pushed_out_by_one_with_many_networks() -> None:
     kept = {number: Kept(alone(f"honest {number}")) for number in range(20)}
     for number in range(20, 1000):
         source = Source(f"network {number}", "flood")
-        out = who_makes_way(kept, source, 8, 64)
+        out = eviction_candidate(kept, source, 8, 64)
         if out is not None:
             del kept[out]
         kept[number] = Kept(source)

@@ -8,7 +8,7 @@ import pytest
 from p2pcall.proto import constants as c
 from p2pcall.proto.line.path import Path
 from p2pcall.proto.line.timing import Timing, pack_ping, parse_pong
-from p2pcall.proto.wire import Address
+from p2pcall.types import Address
 
 HERE: Address = ("192.0.2.1", 1)
 THERE: Address = ("198.51.100.2", 2)

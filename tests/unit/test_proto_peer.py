@@ -6,11 +6,12 @@ import pytest
 from netem import ALICE, BOB, Pair, Sent, call, line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import CallError, State
+from p2pcall.proto.call.table import CallError, CallState
 from p2pcall.proto.endpoint import Peer
-from p2pcall.proto.events import Accepted, Ended, Incoming, Message, Payload, Revealed
+from p2pcall.proto.events import Accepted, CallEnded, IncomingCall, Message, Payload, Revealed
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting
-from p2pcall.proto.wire import Address, Channel, DatagramType, DropReason
+from p2pcall.proto.wire import Channel, DatagramType, DropReason
+from p2pcall.types import Address
 
 ELSEWHERE: Address = ("198.51.100.7", 4000)
 SOUND = bytes(400)
@@ -20,14 +21,14 @@ def invited(seed: int = 0) -> Pair:
     """A line whose call has come in."""
     pair = line(seed)
     pair.ours.invite("alice", True, True, pair.world.now)
-    assert pair.world.run(5, lambda: bool(pair.bob.of(Incoming)))
+    assert pair.world.run(5, lambda: bool(pair.bob.of(IncomingCall)))
     return pair
 
 
 def answered(pair: Pair) -> Pair:
     """The call is answered, and nothing of that has arrived."""
     pair.theirs.accept("bob", True, True, pair.world.now)
-    assert pair.theirs.state is State.ANSWERED
+    assert pair.theirs.state is CallState.ANSWERED
     return pair
 
 
@@ -58,21 +59,21 @@ def test_nobody_has_words_before_the_call_is_answered() -> None:
     pair = invited()
     pair.theirs.ring("bob", pair.world.now)
     pair.world.run(1)
-    assert (pair.ours.state, pair.theirs.state) == (State.RINGING, State.INCOMING)
+    assert (pair.ours.state, pair.theirs.state) == (CallState.RINGING, CallState.INCOMING)
     assert pair.ours.sas == pair.theirs.sas == ()
 
 
 def test_who_answers_has_no_words_before_the_caller_has_shown_its_nonce() -> None:
     pair = answered(invited())
     assert pair.world.run(1, lambda: bool(pair.alice.of(Accepted)))
-    assert (pair.theirs.state, pair.theirs.sas) == (State.ANSWERED, ())
-    assert pair.ours.state is State.ACTIVE
+    assert (pair.theirs.state, pair.theirs.sas) == (CallState.ANSWERED, ())
+    assert pair.ours.state is CallState.ACTIVE
     assert len(pair.ours.sas) == c.SAS_WORDS
     assert pair.world.run(1, lambda: bool(pair.bob.of(Revealed)))
-    assert (pair.theirs.state, pair.theirs.sas) == (State.ACTIVE, pair.ours.sas)
+    assert (pair.theirs.state, pair.theirs.sas) == (CallState.ACTIVE, pair.ours.sas)
     assert pair.bob.of(Revealed) == [Revealed(pair.theirs)]
     assert pair.world.run(3 * c.REVEAL_TIMEOUT_S) is False
-    assert not pair.bob.of(Ended), "the time to show it is over with it"
+    assert not pair.bob.of(CallEnded), "the time to show it is over with it"
 
 
 def test_nonce_that_is_lost_is_shown_again() -> None:
@@ -96,9 +97,9 @@ def test_answer_with_another_nonce_than_the_promised_one_ends_the_call(ringing: 
     if ringing:
         pair.theirs.ring("bob", pair.world.now)
     lies(pair.theirs, ControlType.ACCEPT, b"w" * c.NONCE_BYTES, pair)
-    assert pair.world.run(2, lambda: bool(pair.bob.of(Ended)))
-    assert pair.alice.of(Ended) == [Ended(pair.ours, Reason.BROKEN_PROMISE, remote=False)]
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.FAILED, remote=True)]
+    assert pair.world.run(2, lambda: bool(pair.bob.of(CallEnded)))
+    assert pair.alice.of(CallEnded) == [CallEnded(pair.ours, Reason.BROKEN_PROMISE, remote=False)]
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.FAILED, remote=True)]
     assert not pair.alice.of(Accepted)
     assert pair.ours.sas == pair.theirs.sas == ()
     assert pair.alice.endpoint.dropped == {DropReason.COMMITMENT: 1}
@@ -132,9 +133,9 @@ def test_nonce_that_the_caller_has_not_promised_ends_the_answered_call() -> None
     no_reveal(pair)
     assert pair.world.run(1, lambda: bool(pair.alice.of(Accepted)))
     lies(pair.ours, ControlType.REVEAL, b"w" * c.NONCE_BYTES, pair)
-    assert pair.world.run(2, lambda: bool(pair.alice.of(Ended)))
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.BROKEN_PROMISE, remote=False)]
-    assert pair.alice.of(Ended) == [Ended(pair.ours, Reason.FAILED, remote=True)]
+    assert pair.world.run(2, lambda: bool(pair.alice.of(CallEnded)))
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.BROKEN_PROMISE, remote=False)]
+    assert pair.alice.of(CallEnded) == [CallEnded(pair.ours, Reason.FAILED, remote=True)]
     assert not pair.bob.of(Revealed)
     assert pair.theirs.sas == ()
     assert pair.bob.endpoint.dropped == {DropReason.COMMITMENT: 1}
@@ -149,19 +150,19 @@ def test_broken_promise_is_told_once_whatever_follows() -> None:
     for nonce in (b"w" * 16, good.nonce, b"v" * 16):
         lies(pair.ours, ControlType.REVEAL, nonce, pair)
     pair.world.run(3)
-    assert [ended.reason for ended in pair.bob.of(Ended)] == [Reason.BROKEN_PROMISE]
-    assert (pair.theirs.state, pair.theirs.sas) == (State.ENDED, ())
+    assert [ended.reason for ended in pair.bob.of(CallEnded)] == [Reason.BROKEN_PROMISE]
+    assert (pair.theirs.state, pair.theirs.sas) == (CallState.ENDED, ())
 
 
 def test_caller_that_does_not_show_its_nonce_is_hung_up_on() -> None:
     pair = answered(invited())
     no_reveal(pair)
     start = pair.world.now
-    assert pair.world.run(10, lambda: bool(pair.bob.of(Ended)))
+    assert pair.world.run(10, lambda: bool(pair.bob.of(CallEnded)))
     assert pair.world.now == pytest.approx(start + c.REVEAL_TIMEOUT_S)
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.LOST, remote=False)]
-    assert pair.world.run(1, lambda: bool(pair.alice.of(Ended)))
-    assert pair.alice.of(Ended) == [Ended(pair.ours, Reason.FAILED, remote=True)]
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.LOST, remote=False)]
+    assert pair.world.run(1, lambda: bool(pair.alice.of(CallEnded)))
+    assert pair.alice.of(CallEnded) == [CallEnded(pair.ours, Reason.FAILED, remote=True)]
     pair.world.run(5)
     assert not pair.bob.endpoint._state.peers
 
@@ -173,7 +174,7 @@ def test_what_else_the_caller_says_does_not_give_it_more_time() -> None:
     for _ in range(100):
         pair.ours.send_control(c.FIRST_ENGINE_MESSAGE, b"", pair.world.now)
         pair.ours.send(Channel.AUDIO, SOUND, pair.world.now)
-        if pair.world.run(0.1, lambda: bool(pair.bob.of(Ended))):
+        if pair.world.run(0.1, lambda: bool(pair.bob.of(CallEnded))):
             break
     assert pair.world.now == pytest.approx(start + c.REVEAL_TIMEOUT_S, abs=0.1)
     assert pair.bob.of(Message) and not pair.bob.of(Payload)
@@ -201,19 +202,19 @@ def test_what_makes_no_sense_once_answered_is_refused_and_changes_nothing(
     pair.world.run(3)
     with pytest.raises(CallError):
         wish(pair.theirs, pair.world.now)
-    assert pair.theirs.state is State.ANSWERED
-    assert pair.world.run(10, lambda: bool(pair.bob.of(Ended)))
+    assert pair.theirs.state is CallState.ANSWERED
+    assert pair.world.run(10, lambda: bool(pair.bob.of(CallEnded)))
     assert pair.world.now == pytest.approx(start + c.REVEAL_TIMEOUT_S), "nor does it give more time"
 
 
 def test_who_has_answered_can_hang_up_at_once() -> None:
     pair = answered(invited())
     pair.theirs.hangup(Reason.HUNG_UP, pair.world.now)
-    assert pair.world.run(2, lambda: bool(pair.alice.of(Ended)))
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.HUNG_UP, remote=False)]
-    assert pair.alice.of(Ended) == [Ended(pair.ours, Reason.HUNG_UP, remote=True)]
+    assert pair.world.run(2, lambda: bool(pair.alice.of(CallEnded)))
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.HUNG_UP, remote=False)]
+    assert pair.alice.of(CallEnded) == [CallEnded(pair.ours, Reason.HUNG_UP, remote=True)]
     pair.world.run(3)
-    assert len(pair.bob.of(Ended)) == len(pair.alice.of(Ended)) == 1
+    assert len(pair.bob.of(CallEnded)) == len(pair.alice.of(CallEnded)) == 1
 
 
 def test_who_has_answered_may_send_and_vanish() -> None:
@@ -224,7 +225,7 @@ def test_who_has_answered_may_send_and_vanish() -> None:
     pair.theirs.nudge(now)
     assert pair.world.run(1, lambda: bool(pair.alice.of(Message)))
     pair.theirs.close()
-    assert pair.theirs.state is State.ENDED
+    assert pair.theirs.state is CallState.ENDED
     assert not pair.bob.endpoint._state.peers
 
 
@@ -232,8 +233,8 @@ def test_caller_may_hang_up_while_its_nonce_is_on_its_way() -> None:
     pair = answered(invited())
     assert pair.world.run(1, lambda: bool(pair.alice.of(Accepted)))
     pair.ours.hangup(Reason.HUNG_UP, pair.world.now)
-    assert pair.world.run(2, lambda: bool(pair.bob.of(Ended)))
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.HUNG_UP, remote=True)]
+    assert pair.world.run(2, lambda: bool(pair.bob.of(CallEnded)))
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.HUNG_UP, remote=True)]
 
 
 def test_dial_that_is_over_cannot_be_answered() -> None:
@@ -253,7 +254,7 @@ def talk(pair: Pair, seconds: float) -> None:
     """Both send sound, 50 a second."""
     for _ in range(round(seconds * 50)):
         for peer in (pair.ours, pair.theirs):
-            if peer.state is State.ACTIVE:
+            if peer.state is CallState.ACTIVE:
                 peer.send(Channel.AUDIO, SOUND, pair.world.now)
         pair.world.run(0.02)
 
@@ -272,7 +273,7 @@ def moved(pair: Pair) -> None:
 def test_address_that_agrees_gets_media_for_ever() -> None:
     pair = call()
     talk(pair, 100)
-    assert pair.ours.state is pair.theirs.state is State.ACTIVE
+    assert pair.ours.state is pair.theirs.state is CallState.ACTIVE
     assert len(pair.alice.of(Payload)) == len(pair.bob.of(Payload)) == 5000
 
 
@@ -305,7 +306,7 @@ def test_media_comes_back_with_the_agreement_of_that_address() -> None:
     talk(pair, 3)
     assert len([sent for sent in sent_by_bob(pair, start) if len(sent.data) > len(SOUND)]) > 50
     talk(pair, 80)
-    assert pair.theirs.state is State.ACTIVE
+    assert pair.theirs.state is CallState.ACTIVE
 
 
 def test_line_is_lost_after_seventy_five_seconds_whatever_comes_from_elsewhere() -> None:
@@ -313,11 +314,11 @@ def test_line_is_lost_after_seventy_five_seconds_whatever_comes_from_elsewhere()
     talk(pair, 1)
     agreed = pair.theirs.line.path.lost_at - 75.0
     moved(pair)
-    while pair.theirs.state is State.ACTIVE and pair.world.now < agreed + 100:
+    while pair.theirs.state is CallState.ACTIVE and pair.world.now < agreed + 100:
         pair.ours.line.liveness.heard(pair.world.now)  # Alice, who hears nothing, would leave before
         pair.ours.line.path._agreed(pair.world.now)
         talk(pair, 1)
-    assert pair.bob.of(Ended) == [Ended(pair.theirs, Reason.LOST, remote=False)]
+    assert pair.bob.of(CallEnded) == [CallEnded(pair.theirs, Reason.LOST, remote=False)]
     assert agreed + 75.0 <= pair.world.now <= agreed + 76.5
     lost = pair.world.now
     talk(pair, 5)
@@ -337,7 +338,7 @@ def test_answer_from_elsewhere_is_no_agreement_of_the_address_in_use() -> None:
     pair.world.network.refuse = overheard
     start = pair.world.now
     talk(pair, c.CONSENT_LAPSES_S + c.CONSENT_S)
-    assert pair.theirs.address == ALICE and pair.theirs.state is State.ACTIVE
+    assert pair.theirs.address == ALICE and pair.theirs.state is CallState.ACTIVE
     assert pair.bob.endpoint.dropped[DropReason.TIMING] > 10, "its answers to the questions"
     media = [sent.at for sent in sent_by_bob(pair, start) if len(sent.data) > len(SOUND)]
     assert media and max(media) <= start + c.CONSENT_LAPSES_S

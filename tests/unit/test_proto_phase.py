@@ -7,10 +7,10 @@ import pytest
 from netem import line, two
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.call.table import CallError, State
+from p2pcall.proto.call.table import CallError, CallState
 from p2pcall.proto.endpoint import Endpoint, StaticKey
 from p2pcall.proto.messages import ControlType, Reason
-from p2pcall.proto.phase import TABLE, Move, Phase, PhaseName, diagram
+from p2pcall.proto.phase import PHASE_TABLE, Move, Phase, PhaseName, phase_diagram
 from p2pcall.proto.wire import Channel, DropReason
 
 ADDRESS = ("192.0.2.1", 51729)
@@ -30,7 +30,7 @@ def test_a_peer_moves_as_the_table_says_and_in_no_other_way(
     endpoint = Endpoint(StaticKey.from_private(Random(1).randbytes(32)), Random(2).randbytes)
     peer = endpoint.dial([ADDRESS], 0.0)
     peer.phase, there = Another(phase), Another(after)
-    if TABLE.get((phase, move)) is after:
+    if PHASE_TABLE.get((phase, move)) is after:
         peer.enter(move, there)
         assert peer.phase is there
     else:
@@ -40,9 +40,9 @@ def test_a_peer_moves_as_the_table_says_and_in_no_other_way(
 
 
 def test_every_phase_is_left_and_nothing_comes_after_the_last() -> None:
-    assert {phase for phase, _ in TABLE} == set(PhaseName)
-    assert {after for (phase, _), after in TABLE.items() if phase is PhaseName.GONE} == {PhaseName.GONE}
-    assert len(diagram().splitlines()) == len(TABLE)
+    assert {phase for phase, _ in PHASE_TABLE} == set(PhaseName)
+    assert {after for (phase, _), after in PHASE_TABLE.items() if phase is PhaseName.GONE} == {PhaseName.GONE}
+    assert len(phase_diagram().splitlines()) == len(PHASE_TABLE)
 
 
 def test_a_peer_that_is_gone_does_nothing_any_more() -> None:
@@ -50,7 +50,7 @@ def test_a_peer_that_is_gone_does_nothing_any_more() -> None:
     peer, now = pair.ours, pair.world.now
     peer.close()
     assert peer.phase.name is PhaseName.GONE
-    assert (peer.state, peer.settled, peer.established) == (State.ENDED, True, False)
+    assert (peer.state, peer.settled, peer.established) == (CallState.ENDED, True, False)
     peer.send(Channel.AUDIO, b"x", now)
     peer.send_control(c.FIRST_ENGINE_MESSAGE, b"x", now)
     peer.nudge(now)
@@ -83,7 +83,7 @@ def test_a_dial_can_only_be_given_up() -> None:
     world, alice, _ = two()
     peer = alice.endpoint.dial([ADDRESS], world.now)
     peer.nudge(world.now)
-    assert (peer.phase.name, peer.state, peer.settled) == (PhaseName.CONNECTING, State.IDLE, False)
+    assert (peer.phase.name, peer.state, peer.settled) == (PhaseName.CONNECTING, CallState.IDLE, False)
     assert (peer.line, peer.sas, peer.rtt, peer.clock_offset) == (None, (), None, None)
     for wish in (
         lambda: peer.invite("x", True, True, world.now),

@@ -32,18 +32,18 @@ def test_words_known_from_elsewhere_are_right() -> None:
 
 
 def test_words_alternate_between_the_lists() -> None:
-    words = sas.words(H, NI, NR)
+    words = sas.sas_words(H, NI, NR)
     assert len(words) == 4
     assert [word in (sas.EVEN, sas.ODD)[at % 2] for at, word in enumerate(words)] == [True] * 4
 
 
 def test_words_depend_on_the_handshake_and_on_both_nonces() -> None:
     variants = {
-        sas.words(H, NI, NR),
-        sas.words(NI, NI, NR),
-        sas.words(H, NR, NR),
-        sas.words(H, NI, NI),
-        sas.words(H, NR, NI),
+        sas.sas_words(H, NI, NR),
+        sas.sas_words(NI, NI, NR),
+        sas.sas_words(H, NR, NR),
+        sas.sas_words(H, NI, NI),
+        sas.sas_words(H, NR, NI),
     }
     assert len(variants) == 5
 
@@ -79,7 +79,7 @@ def exchanges() -> tuple[Exchange, Exchange]:
 
 def test_both_sides_have_the_same_words_when_both_have_shown_their_nonces() -> None:
     initiator, responder = exchanges()
-    assert initiator.words(NR) == responder.words(NI) == sas.words(H, NI, NR)
+    assert initiator.words(NR) == responder.words(NI) == sas.sas_words(H, NI, NR)
 
 
 def test_nonce_that_was_not_promised_makes_no_words() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pcall.view import sixteen
-from p2pcall.view.cells import Canvas, Painter, fit
+from p2pcall.view import ansi16
+from p2pcall.view.cells import Canvas, CellRenderer, fit
 from p2pcall.view.hud import Role
 from p2pcall.view.probe import Ability, Colours, Mode
 from p2pcall.view.theme import Ground, style
@@ -65,14 +65,14 @@ def error(seen: Canvas, wanted: Canvas) -> int:
 
 
 def test_blocks_show_the_canvas() -> None:
-    painter, terminal = Painter(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
+    painter, terminal = CellRenderer(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
     for seed in range(4):
         terminal.feed(painter.paint(noise(seed)))
         assert error(terminal.picture(), noise(seed)) <= 8
 
 
 def test_after_a_while_nothing_is_left_of_the_threshold() -> None:
-    painter, terminal = Painter(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
+    painter, terminal = CellRenderer(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
     first, second = painter.blank_canvas((100, 100, 100)), painter.blank_canvas((104, 104, 104))
     terminal.feed(painter.paint(first))
     for _ in range(20):
@@ -85,7 +85,7 @@ def test_after_a_while_nothing_is_left_of_the_threshold() -> None:
 def test_only_what_changed_is_drawn_and_it_is_the_same_as_all(mode: Mode, ability: Ability) -> None:
     """A screen drawn in steps looks like one drawn at once."""
     chance = np.random.default_rng(3)
-    painter, terminal = Painter(COLS, ROWS, mode, ability), Emulator()
+    painter, terminal = CellRenderer(COLS, ROWS, mode, ability), Emulator()
     canvas = noise(1)
     for _ in range(6):
         where = chance.random(canvas.shape[:2]) < 0.1
@@ -93,13 +93,13 @@ def test_only_what_changed_is_drawn_and_it_is_the_same_as_all(mode: Mode, abilit
         terminal.feed(painter.paint(canvas))
     shown = painter._shown.reshape(canvas.shape)
     whole = Emulator()
-    whole.feed(Painter(COLS, ROWS, mode, ability).paint(shown))
+    whole.feed(CellRenderer(COLS, ROWS, mode, ability).paint(shown))
     assert terminal.cells() == whole.cells()
 
 
 @MODES
 def test_a_still_picture_costs_nothing(mode: Mode, ability: Ability) -> None:
-    painter = Painter(COLS, ROWS, mode, ability)
+    painter = CellRenderer(COLS, ROWS, mode, ability)
     first = painter.paint(noise(1))
     assert len(first) >= COLS * ROWS
     assert b"\0" not in first
@@ -107,19 +107,19 @@ def test_a_still_picture_costs_nothing(mode: Mode, ability: Ability) -> None:
 
 
 def test_small_changes_are_not_drawn() -> None:
-    painter = Painter(80, 24, Mode.BLOCKS, Ability())
+    painter = CellRenderer(80, 24, Mode.BLOCKS, Ability())
     painter.paint(painter.blank_canvas((100, 100, 100)))
     drawn = len(painter.paint(painter.blank_canvas((105, 105, 105))))
     assert drawn < 24 * 80  # two of 24 rows settle in a frame, not all
 
 
 def test_flat_runs_are_short() -> None:
-    painter = Painter(120, 39, Mode.BLOCKS, Ability())
+    painter = CellRenderer(120, 39, Mode.BLOCKS, Ability())
     assert len(painter.paint(painter.blank_canvas((12, 12, 16)))) < 120 * 39 * 1.2
 
 
 def test_covered_cells_are_left_alone_and_come_back() -> None:
-    painter, terminal = Painter(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
+    painter, terminal = CellRenderer(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
     covered = np.zeros((ROWS, COLS), np.bool_)
     covered[4, 5:20] = True
     terminal.feed(b"\x1b[5;6Hhello there, bob")
@@ -131,14 +131,14 @@ def test_covered_cells_are_left_alone_and_come_back() -> None:
 
 
 def test_forget_draws_all() -> None:
-    painter = Painter(COLS, ROWS, Mode.BLOCKS, Ability())
+    painter = CellRenderer(COLS, ROWS, Mode.BLOCKS, Ability())
     first = painter.paint(noise(1))
     painter.forget()
     assert painter.paint(noise(1)) == first
 
 
 def test_nothing_scrolls_and_nothing_runs_over_the_edge() -> None:
-    painter, terminal = Painter(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
+    painter, terminal = CellRenderer(COLS, ROWS, Mode.BLOCKS, Ability()), Emulator()
     canvas = painter.blank_canvas((50, 60, 70))
     terminal.feed(painter.paint(canvas))
     canvas[:, -1] = (255, 0, 0, 255)
@@ -148,28 +148,28 @@ def test_nothing_scrolls_and_nothing_runs_over_the_edge() -> None:
 
 
 def test_characters_follow_brightness() -> None:
-    painter, terminal = Painter(16, 1, Mode.ASCII, Ability(Colours.NONE)), Emulator(16, 1)
+    painter, terminal = CellRenderer(16, 1, Mode.ASCII, Ability(Colours.NONE)), Emulator(16, 1)
     canvas = painter.blank_canvas()
     canvas[:, :, :3] = (np.arange(16) * 17)[None, :, None]
     terminal.feed(painter.paint(canvas))
     line = terminal.screen.display[0]
     assert line[0] == " "
     assert line[-1] == "@"
-    light = Painter(16, 1, Mode.ASCII, Ability(Colours.NONE, light=True))
+    light = CellRenderer(16, 1, Mode.ASCII, Ability(Colours.NONE, light=True))
     inked = Emulator(16, 1)
     inked.feed(light.paint(canvas))
     assert inked.screen.display[0][0] == "@"
 
 
 def test_characters_of_no_colour_are_ascii_alone() -> None:
-    painter = Painter(COLS, ROWS, Mode.ASCII, Ability(Colours.NONE))
+    painter = CellRenderer(COLS, ROWS, Mode.ASCII, Ability(Colours.NONE))
     data = painter.paint(noise(2))
     assert data.isascii()
     assert re.search(rb"\x1b\[[0-9;]*m", data) is None
 
 
 def test_256_colours_are_near() -> None:
-    painter = Painter(3, 1, Mode.BLOCKS, Ability(Colours.C256))
+    painter = CellRenderer(3, 1, Mode.BLOCKS, Ability(Colours.C256))
     canvas = painter.blank_canvas()
     canvas[:, 0], canvas[:, 1], canvas[:, 2] = (255, 0, 0, 255), (0, 0, 0, 255), (255, 255, 255, 255)
     terminal = Emulator(3, 1)
@@ -183,10 +183,10 @@ DIM_AND_BRIGHT = ("black", "red", "green", "brown", "blue", "magenta", "cyan", "
 def test_sixteen_colours_are_the_consoles_own() -> None:
     """Each in an upper and a lower half, also beside itself; a bright colour is never a ground."""
     pairs = [(upper, lower) for upper in range(16) for lower in range(16)]
-    painter = Painter(len(pairs), 1, Mode.BLOCKS, Ability(Colours.C16))
+    painter = CellRenderer(len(pairs), 1, Mode.BLOCKS, Ability(Colours.C16))
     canvas = painter.blank_canvas()
     for col, (upper, lower) in enumerate(pairs):
-        canvas[0, col, :3], canvas[1, col, :3] = sixteen.PALETTE[upper], sixteen.PALETTE[lower]
+        canvas[0, col, :3], canvas[1, col, :3] = ansi16.PALETTE[upper], ansi16.PALETTE[lower]
     painter._dither[:] = 0
     terminal = Emulator(len(pairs), 1)
     terminal.feed(painter.paint(canvas))
@@ -210,7 +210,7 @@ def number_of(colour: str) -> int:
 @given(st.integers(0, 2**32 - 1))
 def test_what_a_console_gets_has_its_codes_alone(seed: int) -> None:
     for mode in (Mode.BLOCKS, Mode.ASCII):
-        data = Painter(COLS, ROWS, mode, Ability(Colours.C16)).paint(noise(seed))
+        data = CellRenderer(COLS, ROWS, mode, Ability(Colours.C16)).paint(noise(seed))
         assert console_codes(data)
 
 
@@ -231,7 +231,7 @@ def test_texts_on_a_console_have_its_codes_alone() -> None:
 
 def test_blocks_need_colours() -> None:
     with pytest.raises(ValueError, match="colours"):
-        Painter(2, 2, Mode.BLOCKS, Ability(Colours.NONE))
+        CellRenderer(2, 2, Mode.BLOCKS, Ability(Colours.NONE))
 
 
 @given(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from p2pcall.view.hud import (
     HudState,
-    Line,
     Role,
+    TextLine,
     cipher,
     clock,
     fill,
@@ -60,7 +60,7 @@ STATES = {
 }
 
 
-def plain(line: Line) -> str:
+def plain(line: TextLine) -> str:
     return "".join(text for text, _ in line)
 
 

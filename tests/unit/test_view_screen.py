@@ -9,7 +9,7 @@ import numpy as np
 import pyte
 import pytest
 
-from p2pcall.engine.board import Board
+from p2pcall.engine.call_status import CallStatus
 from p2pcall.view.hud import HudState
 from p2pcall.view.probe import Ability, Colours, Mode
 from p2pcall.view.screen import Screen
@@ -352,7 +352,7 @@ def test_pictures_that_are_elsewhere_or_of_a_camera_that_is_off_are_not_drawn() 
 def test_a_notice_is_on_the_screen_for_its_time_though_each_second_tells_anew() -> None:
     terminal = FakeTerminal()
     now = 100.0
-    board = Board(CALL, lambda: now)
+    board = CallStatus(CALL, lambda: now)
     board.view = on(terminal)
     now = 110.0
     board.say("no camera found")

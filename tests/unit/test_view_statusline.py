@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pcall.view.hud import HudState, Line, Role, line_width
+from p2pcall.view.hud import HudState, Role, TextLine, line_width
 from p2pcall.view.statusline import status_line
 
 CALL = HudState(
@@ -50,7 +50,7 @@ THERE_FROM = [
 """A state of a call, what is told of it, and the narrowest line that does; the name is longer than the least of it."""
 
 
-def plain(line: Line) -> str:
+def plain(line: TextLine) -> str:
     return "".join(text for text, _ in line)
 
 

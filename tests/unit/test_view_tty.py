@@ -12,7 +12,7 @@ from struct import pack
 
 import pytest
 
-from p2pcall.view.guard import Guard
+from p2pcall.view.guard import TerminalGuard
 from p2pcall.view.terminal import Terminal
 
 
@@ -358,7 +358,7 @@ def test_a_guard_that_is_slow_to_go_is_not_waited_for_and_collected_later(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     monkeypatch.setattr("p2pcall.view.guard._SCRIPT", f"read -r word; read -r word <{gate}; exit 3")
-    guard = Guard()
+    guard = TerminalGuard()
     guard.start(tty.slave, "saved", b"")
     process = guard._process
     assert process

@@ -19,8 +19,8 @@ import pytest
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view import window as windows
 from p2pcall.view.hud import HudState
-from p2pcall.view.latest import Found
 from p2pcall.view.panes import FIRST_SIZE
+from p2pcall.view.shared_latest import Snapshot
 from p2pcall.view.window import Window, check_library, may_open, title
 from p2pcall.view.window_link import (
     AREAS,
@@ -75,7 +75,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def found(window: Window, area: int) -> Found:
+def found(window: Window, area: int) -> Snapshot:
     seen = window._areas[area].look()
     assert seen is not None
     return seen

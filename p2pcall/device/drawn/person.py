@@ -38,7 +38,7 @@ NOTE: Colour = (255, 244, 214)
 At = Callable[[float, float, float], tuple[float, float]]
 
 
-class Painter:
+class Rasteriser:
     """Draws soft-edged shapes into a picture of three planes, (3, height, width) float32."""
 
     def __init__(self, planes: np.ndarray) -> None:
@@ -128,7 +128,7 @@ class Painter:
             plane += change
 
 
-class Person:
+class DrawnPerson:
     """Draws picture number `n` of the person (15 a second)."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class Person:
     def draw(self, n: int) -> np.ndarray:
         """The picture as RGB, (240, 320, 3) uint8."""
         t = n / FPS
-        painter = Painter(self._room.copy())
+        painter = Rasteriser(self._room.copy())
         at, turn, tilt = _pose(t)
         _notes(painter, t)
         painter.ellipse(*at(0, -6, -5), 66, 76, HAIR)
@@ -156,7 +156,7 @@ def _room() -> np.ndarray:
     light = np.exp(-(((x - 70) / 190) ** 2 + ((y - 60) / 150) ** 2))
     dark, lit = np.array((38, 58, 92), np.float32), np.array((64, 74, 70), np.float32)
     wall: np.ndarray = dark[:, None, None] + lit[:, None, None] * light
-    painter = Painter(wall)
+    painter = Rasteriser(wall)
     lights: tuple[tuple[int, int, int, Colour], ...] = (
         (34, 52, 22, (255, 196, 120)), (82, 26, 12, (255, 150, 110)), (286, 44, 26, (150, 200, 255)),
         (250, 96, 12, (255, 214, 150)), (24, 128, 14, (130, 210, 200)), (300, 130, 16, (240, 150, 180)),
@@ -167,7 +167,7 @@ def _room() -> np.ndarray:
     return wall
 
 
-def _notes(painter: Painter, t: float) -> None:
+def _notes(painter: Rasteriser, t: float) -> None:
     """Notes of music that rise beside the head."""
     for n, (side, begin) in enumerate(((-1, 0.0), (1, 1.3), (-1, 2.6), (1, 3.9))):
         age = ((t + begin) % 5.2) / 5.2
@@ -183,7 +183,7 @@ def _notes(painter: Painter, t: float) -> None:
         )
 
 
-def _body(painter: Painter, t: float) -> None:
+def _body(painter: Rasteriser, t: float) -> None:
     breath = 1.5 * math.sin(1.6 * t)
     lean = 3 * math.sin(0.55 * t)
     painter.ellipse(160 + lean, 262 + breath, 104, 68, JUMPER_SHADE)
@@ -210,7 +210,7 @@ def _pose(t: float) -> tuple[At, float, float]:
     return at, turn, tilt
 
 
-def _head(painter: Painter, t: float, at: At, turn: float, tilt: float) -> None:
+def _head(painter: Rasteriser, t: float, at: At, turn: float, tilt: float) -> None:
     painter.ellipse(*at(0, 8, 0), 55, 66, SKIN_SHADE, turn=tilt)
     painter.ellipse(*at(-1.5, 5, 0.5), 53, 63, SKIN, turn=tilt)
     painter.ellipse(*at(-22, -53, 6), 40, 20, HAIR, turn=-0.5 + tilt)
@@ -220,7 +220,7 @@ def _head(painter: Painter, t: float, at: At, turn: float, tilt: float) -> None:
     _headphones(painter, at, turn)
 
 
-def _headphones(painter: Painter, at: At, turn: float) -> None:
+def _headphones(painter: Rasteriser, at: At, turn: float) -> None:
     middle_x, middle_y = at(0, -6, -1)
     painter.ring(middle_x, middle_y, 70, 7, PHONES, above=middle_y + 4)
     for side in (-1, 1):
@@ -233,7 +233,7 @@ def _headphones(painter: Painter, at: At, turn: float) -> None:
     painter.ellipse(*end, 7, 5, DARK)
 
 
-def _face(painter: Painter, t: float, at: At, turn: float) -> None:
+def _face(painter: Rasteriser, t: float, at: At, turn: float) -> None:
     mouth_open, roundness = mouth_at(t)
     gaze_x, gaze_y = 3.2 * math.sin(0.47 * t + 1) + 2 * turn, 1.4 * math.sin(0.71 * t)
     lid = _lid(t)
@@ -260,7 +260,7 @@ def _lid(t: float) -> float:
     return 0.0
 
 
-def _eye(painter: Painter, x: float, y: float, gaze_x: float, gaze_y: float, lid: float) -> None:
+def _eye(painter: Rasteriser, x: float, y: float, gaze_x: float, gaze_y: float, lid: float) -> None:
     if lid > 0.75:
         painter.stroke(x - 12, y + 2, x + 12, y + 2, 3.4, DARK, bend=5)
         return
@@ -274,7 +274,7 @@ def _eye(painter: Painter, x: float, y: float, gaze_x: float, gaze_y: float, lid
     painter.ellipse(x + gaze_x + 3, y + gaze_y + 3.4, 1.5, 1.5, WHITE, opacity=0.8, **edge)
 
 
-def _mouth(painter: Painter, x: float, y: float, mouth_open: float, roundness: float) -> None:
+def _mouth(painter: Rasteriser, x: float, y: float, mouth_open: float, roundness: float) -> None:
     if mouth_open < 0.12:
         painter.stroke(x - 17, y - 2, x + 17, y - 2, 4, LIPS, bend=9)
         return
@@ -288,7 +288,7 @@ def _mouth(painter: Painter, x: float, y: float, mouth_open: float, roundness: f
         painter.ellipse(x, y, wide - 2, tall, WHITE, below=top, above=top + 0.28 * tall + 1)
 
 
-def _wave(painter: Painter, t: float) -> None:
+def _wave(painter: Rasteriser, t: float) -> None:
     """A hand that comes up at the right and waves, for three of every eleven seconds."""
     since = (t % 11.0) - 1.5
     if not 0 <= since < 3:

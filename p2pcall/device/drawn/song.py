@@ -18,7 +18,7 @@ from p2pcall.media.constants import FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 BEAT_S = 0.42
 PEAK = 0.5
 """Of full scale: as loud as a close voice, 6 dB below the end."""
-STEP_SAMPLES = 240
+SYNTHESIS_STEP_SAMPLES = 240
 """Pitch and vowel are worked out every 5 ms and interpolated."""
 TOP_HZ = 5_500
 """Partials above are left out; it sounds like a voice on a good line."""
@@ -38,7 +38,7 @@ MOUTHS = {"a": (1.0, 0.3), "e": (0.6, 0.0), "i": (0.35, 0.0), "o": (0.75, 0.9), 
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Syllable:
     """One syllable: consonant (`h`, `l`, `n` or none), vowel, semitones above C4, beats; no vowel: a rest."""
 
     consonant: str
@@ -48,23 +48,23 @@ class Note:
 
 
 MELODY = (
-    Note("h", "e", 7, 0.5),
-    Note("l", "o", 12, 1.5),
-    Note("h", "e", 9, 0.5),
-    Note("l", "o", 7, 1.0),
-    Note("", "", 0, 0.5),
-    Note("n", "a", 4, 0.5),
-    Note("n", "a", 5, 0.5),
-    Note("n", "a", 7, 0.5),
-    Note("l", "u", 9, 0.5),
-    Note("l", "a", 7, 1.5),
-    Note("", "", 0, 0.5),
-    Note("h", "e", 9, 0.5),
-    Note("l", "o", 7, 1.0),
-    Note("l", "a", 5, 0.5),
-    Note("l", "i", 2, 0.5),
-    Note("l", "u", 0, 1.5),
-    Note("", "", 0, 0.5),
+    Syllable("h", "e", 7, 0.5),
+    Syllable("l", "o", 12, 1.5),
+    Syllable("h", "e", 9, 0.5),
+    Syllable("l", "o", 7, 1.0),
+    Syllable("", "", 0, 0.5),
+    Syllable("n", "a", 4, 0.5),
+    Syllable("n", "a", 5, 0.5),
+    Syllable("n", "a", 7, 0.5),
+    Syllable("l", "u", 9, 0.5),
+    Syllable("l", "a", 7, 1.5),
+    Syllable("", "", 0, 0.5),
+    Syllable("h", "e", 9, 0.5),
+    Syllable("l", "o", 7, 1.0),
+    Syllable("l", "a", 5, 0.5),
+    Syllable("l", "i", 2, 0.5),
+    Syllable("l", "u", 0, 1.5),
+    Syllable("", "", 0, 0.5),
 )
 BASS = ((0, 4.0, (0, 4, 7)), (4.0, 4.0, (5, 9, 12)), (8.0, 2.5, (-5, 2, 7)), (10.5, 2.0, (0, 4, 7)))
 """Plucked chords under it: first beat, beats, semitones above C4."""
@@ -102,8 +102,8 @@ def song_pcm() -> bytes:
 
 def _score(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Per step: pitch in Hz, level of the voice, level of the breath, formants (step, 4) in Hz."""
-    steps = count // STEP_SAMPLES + 1
-    times = np.arange(steps) * STEP_SAMPLES / SAMPLE_RATE_HZ
+    steps = count // SYNTHESIS_STEP_SAMPLES + 1
+    times = np.arange(steps) * SYNTHESIS_STEP_SAMPLES / SAMPLE_RATE_HZ
     pitch = np.zeros(steps)
     level, breath = np.zeros(steps), np.zeros(steps)
     formants = np.tile(np.array(FORMANTS_HZ["a"], dtype=float), (steps, 1))
@@ -139,7 +139,7 @@ def _smooth(curve: np.ndarray, width: int) -> np.ndarray:
 
 
 def _voice(count: int, pitch_hz: np.ndarray, level: np.ndarray, formants: np.ndarray) -> np.ndarray:
-    at, every = np.arange(count, dtype=np.float32), np.arange(len(pitch_hz)) * STEP_SAMPLES
+    at, every = np.arange(count, dtype=np.float32), np.arange(len(pitch_hz)) * SYNTHESIS_STEP_SAMPLES
     pitch = np.interp(at, every, pitch_hz)
     phase = np.cumsum(pitch) * (math.tau / SAMPLE_RATE_HZ)
     phase = np.mod(phase, math.tau).astype(np.float32)
@@ -162,7 +162,7 @@ def _resonance(hz: np.ndarray, formants: np.ndarray) -> np.ndarray:
 def _breath(count: int, level: np.ndarray) -> np.ndarray:
     white = np.random.Generator(np.random.PCG64(7)).standard_normal(count)
     noise: np.ndarray = white - 0.6 * np.roll(white, 1) + 0.3 * np.roll(white, 9)
-    noise *= np.interp(np.arange(count), np.arange(len(level)) * STEP_SAMPLES, level)
+    noise *= np.interp(np.arange(count), np.arange(len(level)) * SYNTHESIS_STEP_SAMPLES, level)
     return noise
 
 

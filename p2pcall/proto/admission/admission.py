@@ -16,11 +16,12 @@ from hashlib import sha256
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission.cookie import Cookies
-from p2pcall.proto.admission.limits import Source, SourceLimits, source_of, who_makes_way
-from p2pcall.proto.admission.partial import Halves
-from p2pcall.proto.admission.reach import Door
-from p2pcall.proto.handshake.exchange import Established, Initiation, Local, Responder, choose
-from p2pcall.proto.wire import Address, DropReason, Suites
+from p2pcall.proto.admission.knock_filter import KnockFilter
+from p2pcall.proto.admission.limits import Source, SourceLimits, eviction_candidate, source_of
+from p2pcall.proto.admission.partial import PartialInitiations
+from p2pcall.proto.handshake.exchange import Established, Initiation, Local, Responder, choose_suite
+from p2pcall.proto.wire import DropReason, Suites
+from p2pcall.types import Address
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class _HalfOpen:
 
 
 class Admission:
-    """`knock` and `part` take first messages, `confirm` the last one. `door` says who may knock."""
+    """`knock` and `part` take first messages, `confirm` the last one. `knock_filter` says who may knock."""
 
     def __init__(
         self,
@@ -47,13 +48,13 @@ class Admission:
         wall: Callable[[float], int],
     ) -> None:
         """`wall(now)` is the time of day: microseconds since the epoch."""
-        self.door = Door(local.static, wall)
+        self.knock_filter = KnockFilter(local.static, wall)
         self._local = local
-        self._choices = [choose(offered, able) for offered in range(c.MAX_U8 + 1)]
+        self._choices = [choose_suite(offered, able) for offered in range(c.MAX_U8 + 1)]
         self._new_index = new_index
         self._dropped = dropped
         self._cookies = Cookies(local.entropy)
-        self._halves = Halves(dropped)
+        self._partial = PartialInitiations(dropped)
         self._limits = SourceLimits()
         self._by_initiation: dict[bytes, _HalfOpen] = {}
         self._by_index: dict[int, _HalfOpen] = {}  # in order of age
@@ -69,7 +70,7 @@ class Admission:
         knock = wire.parse_knock(datagram)
         if isinstance(knock, DropReason):
             return knock
-        reason = self.door.judge(knock, datagram, now)
+        reason = self.knock_filter.judge(knock, datagram, now)
         if reason is not None:
             return reason
         chosen = self._choices[knock.offered]
@@ -83,7 +84,7 @@ class Admission:
         part = wire.parse_part(datagram)
         if isinstance(part, DropReason):
             return part
-        if not self.door.opens(part.pattern):
+        if not self.knock_filter.opens(part.pattern):
             return DropReason.PATTERN
         chosen = self._choices[part.offered]
         if chosen is None:
@@ -92,7 +93,7 @@ class Admission:
         if not self._cookies.holds(part.cookie, address, *said, now):
             return DropReason.COOKIE
         source = source_of(address)
-        whole = self._halves.join(part, source, now)
+        whole = self._partial.join(part, source, now)
         if whole is None:
             return None
         initiation = Initiation(*said, whole[c.INITIATION_HEADER_BYTES :])
@@ -102,7 +103,7 @@ class Admission:
         known = self._by_initiation.get(digest)
         if known is None:
             return self._answer(initiation, digest, address, source, now)
-        if known.responder is not None and not known.responder.admitted(self.door.admits):
+        if known.responder is not None and not known.responder.admitted(self.knock_filter.admits):
             self._forget(known)
             return DropReason.STRANGER
         if address not in known.addresses and len(known.addresses) < c.MAX_INITIATIONS:
@@ -119,7 +120,7 @@ class Admission:
         if address not in half_open.addresses:
             return DropReason.ADDRESS
         established = half_open.responder.read_confirmation(confirmation.noise)
-        if isinstance(established, Established) and not self.door.admits(established.remote_static):
+        if isinstance(established, Established) and not self.knock_filter.admits(established.remote_static):
             self._forget(half_open)  # it was a contact's, when it was answered
             return DropReason.STRANGER
         if isinstance(established, Established):
@@ -132,7 +133,7 @@ class Admission:
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""
-        self._halves.expire(now)
+        self._partial.expire(now)
         for half_open in list(self._by_index.values()):
             if now < half_open.expires:
                 return
@@ -140,7 +141,7 @@ class Admission:
 
     def next_timer(self) -> float:
         """When the oldest goes; `inf`: there is none."""
-        at = self._halves.next_timer()
+        at = self._partial.next_timer()
         for half_open in self._by_index.values():
             return min(at, half_open.expires)
         return at
@@ -151,7 +152,7 @@ class Admission:
         if not self._limits.take(source, now):
             return DropReason.RATE
         index = self._new_index()
-        responder = Responder.answer(self._local, index, initiation, self.door.admits)
+        responder = Responder.answer(self._local, index, initiation, self.knock_filter.admits)
         if isinstance(responder, DropReason):
             return responder
         self._make_room(source)
@@ -161,7 +162,7 @@ class Admission:
         return responder.response
 
     def _make_room(self, source: Source) -> None:
-        index = who_makes_way(self._by_index, source, c.MAX_HALF_OPEN_PER_SOURCE, c.MAX_HALF_OPEN)
+        index = eviction_candidate(self._by_index, source, c.MAX_HALF_OPEN_PER_SOURCE, c.MAX_HALF_OPEN)
         if index is not None:
             self._dropped[DropReason.HALF_OPEN] += 1
             self._forget(self._by_index[index])

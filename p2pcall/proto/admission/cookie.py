@@ -17,8 +17,9 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.handshake.noise import Entropy, KeyPair, dh
-from p2pcall.proto.wire import Address, PatternId, Suites
+from p2pcall.proto.handshake.noise import KeyPair, dh
+from p2pcall.proto.wire import PatternId, Suites
+from p2pcall.types import Address, Entropy
 
 _PADS = b"\x36\x5c"
 """HMAC's ipad and opad (RFC 2104)."""

@@ -20,7 +20,8 @@ from p2pcall.proto.admission import cookie
 from p2pcall.proto.backoff import Backoff
 from p2pcall.proto.handshake.exchange import Established, Initiator, KeyChanged, Local
 from p2pcall.proto.handshake.noise import NoiseError
-from p2pcall.proto.wire import Address, DropReason, PatternId, Suites
+from p2pcall.proto.wire import DropReason, PatternId, Suites
+from p2pcall.types import Address
 
 
 @dataclass(slots=True)

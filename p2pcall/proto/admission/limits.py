@@ -13,9 +13,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import Protocol, TypeVar
 
 from p2pcall.proto import constants as c
-from p2pcall.proto.wire import Address
+from p2pcall.types import Address
 
-K = TypeVar("K")
+_K = TypeVar("_K")
 
 
 class FromSource(Protocol):
@@ -84,7 +84,9 @@ def source_of(address: Address) -> Source:
     return Source(host, host)
 
 
-def who_makes_way(kept: Mapping[K, FromSource], source: Source, most_of_source: int, most: int) -> K | None:
+def eviction_candidate(
+    kept: Mapping[_K, FromSource], source: Source, most_of_source: int, most: int
+) -> _K | None:
     """Of what is kept in order of age, what goes for one more of this source: its own oldest if it has as many as it
     may, else the oldest of the site that has the most.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2pcall.proto.call import table
-from p2pcall.proto.call.table import Input, State, Tell, Transition
+from p2pcall.proto.call.table import CallInput, CallState, Tell, Transition
 from p2pcall.proto.handshake.sas import Exchange
 from p2pcall.proto.messages import (
     ControlType,
@@ -19,13 +19,13 @@ from p2pcall.proto.messages import (
 )
 from p2pcall.proto.wire import DropReason
 
-_REMOTE: dict[int, tuple[Input, Callable[[bytes], Greeting | Reason | None]]] = {
-    ControlType.INVITE: (Input.R_INVITE, parse_greeting),
-    ControlType.RINGING: (Input.R_RINGING, parse_ringing),
-    ControlType.ACCEPT: (Input.R_ACCEPT, parse_accept),
-    ControlType.REVEAL: (Input.R_REVEAL, parse_reveal),
-    ControlType.DECLINE: (Input.R_DECLINE, lambda body: parse_reason(body, Reason.DECLINED)),
-    ControlType.HANGUP: (Input.R_HANGUP, lambda body: parse_reason(body, Reason.HUNG_UP)),
+_REMOTE: dict[int, tuple[CallInput, Callable[[bytes], Greeting | Reason | None]]] = {
+    ControlType.INVITE: (CallInput.R_INVITE, parse_greeting),
+    ControlType.RINGING: (CallInput.R_RINGING, parse_ringing),
+    ControlType.ACCEPT: (CallInput.R_ACCEPT, parse_accept),
+    ControlType.REVEAL: (CallInput.R_REVEAL, parse_reveal),
+    ControlType.DECLINE: (CallInput.R_DECLINE, lambda body: parse_reason(body, Reason.DECLINED)),
+    ControlType.HANGUP: (CallInput.R_HANGUP, lambda body: parse_reason(body, Reason.HUNG_UP)),
 }
 
 
@@ -51,14 +51,14 @@ class Call:
 
     def __init__(self, control: Sender, exchange: Exchange | None = None) -> None:
         """`exchange` holds the nonces that the handshake has promised; None until it is done."""
-        self.state = State.IDLE
+        self.state = CallState.IDLE
         self.refused = False
         self.words: tuple[str, ...] = ()
         """Known once both sides have shown their nonces."""
         self._control = control
         self._exchange = exchange
 
-    def own(self, cause: Input, body: bytes, now: float) -> Transition:
+    def own(self, cause: CallInput, body: bytes, now: float) -> Transition:
         """Do what we want; CallError if it makes no sense now, ControlFull, ValueError as `Control.send`."""
         transition = table.own(self.state, cause)
         if transition.send is not None:
@@ -69,13 +69,13 @@ class Call:
 
     def accept(self, greeting: bytes, now: float) -> None:
         """Answer, which shows our nonce; errors as `own`."""
-        table.own(self.state, Input.ACCEPT)  # raises for a dial that is over, which has no nonces
+        table.own(self.state, CallInput.ACCEPT)  # raises for a dial that is over, which has no nonces
         assert self._exchange is not None, "a call comes in by a line"
-        self.own(Input.ACCEPT, self._exchange.nonce + greeting, now)
+        self.own(CallInput.ACCEPT, self._exchange.nonce + greeting, now)
 
     def lost(self) -> None:
         """It is over, whatever it was."""
-        self.state = table.own(self.state, Input.LOST).next
+        self.state = table.own(self.state, CallInput.LOST).next
 
     def hear(self, kind: int, body: bytes, now: float, *, dialled: bool) -> Heard | DropReason | None:
         """Take a message of the other side: what the owner is to be told, if anything. Only who `dialled` invites.
@@ -89,7 +89,7 @@ class Call:
         if content is None:
             return DropReason.CONTROL
         transition = table.remote(self.state, cause)
-        if transition is None or (cause is Input.R_INVITE and dialled):
+        if transition is None or (cause is CallInput.R_INVITE and dialled):
             return DropReason.CALL
         if isinstance(content, Greeting) and content.nonce:
             assert self._exchange is not None, "messages come by a line"
@@ -102,5 +102,5 @@ class Call:
         self.state = transition.next
         if transition.tell is None:
             return None
-        self.refused = self.refused or cause is Input.R_DECLINE
+        self.refused = self.refused or cause is CallInput.R_DECLINE
         return Heard(transition.tell, content)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from p2pcall.proto.messages import ControlType
 
 
-class State(StrEnum):
+class CallState(StrEnum):
     """Where a call stands, seen from one side."""
 
     IDLE = "idle"
@@ -23,7 +23,7 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-class Input(StrEnum):
+class CallInput(StrEnum):
     """What can happen to a call."""
 
     INVITE = "invite"
@@ -58,18 +58,18 @@ class CallError(RuntimeError):
 class Transition:
     """Next state, the message that leaves, the event that is told."""
 
-    next: State
+    next: CallState
     send: ControlType | None = None
     tell: Tell | None = None
 
 
-_S, _I = State, Input
+_S, _I = CallState, CallInput
 _BYE = Transition(_S.ENDED, ControlType.HANGUP, Tell.ENDED)
 _REFUSE = Transition(_S.ENDED, ControlType.DECLINE, Tell.ENDED)
 _OVER = Transition(_S.ENDED, None, Tell.ENDED)
 _STAY_ENDED = Transition(_S.ENDED)
 
-TABLE: Final[dict[tuple[State, Input], Transition]] = {
+CALL_TABLE: Final[dict[tuple[CallState, CallInput], Transition]] = {
     (_S.IDLE, _I.INVITE): Transition(_S.DIALLING, ControlType.INVITE),
     (_S.IDLE, _I.R_INVITE): Transition(_S.INCOMING, None, Tell.INCOMING),
     (_S.IDLE, _I.DECLINE): _REFUSE,
@@ -110,17 +110,17 @@ TABLE: Final[dict[tuple[State, Input], Transition]] = {
 }
 
 
-def own(state: State, cause: Input) -> Transition:
+def own(state: CallState, cause: CallInput) -> Transition:
     """What an input of our own does; CallError if it makes no sense in this state."""
-    transition = TABLE.get((state, cause))
+    transition = CALL_TABLE.get((state, cause))
     if transition is None:
         raise CallError(f"{cause} makes no sense while {state}")
     return transition
 
 
-def remote(state: State, cause: Input) -> Transition | None:
+def remote(state: CallState, cause: CallInput) -> Transition | None:
     """What a remote input does, or None if it makes no sense in this state."""
-    return TABLE.get((state, cause))
+    return CALL_TABLE.get((state, cause))
 
 
 def glare_winner(our_static: bytes, their_static: bytes) -> Literal["ours", "theirs"]:
@@ -129,10 +129,10 @@ def glare_winner(our_static: bytes, their_static: bytes) -> Literal["ours", "the
     return "ours" if our_static < their_static else "theirs"
 
 
-def diagram() -> str:
+def call_diagram() -> str:
     """The table as text, one line a transition, for the manual."""
     lines = []
-    for (state, cause), transition in TABLE.items():
+    for (state, cause), transition in CALL_TABLE.items():
         effects = [f"sends {transition.send.name}"] if transition.send is not None else []
         effects += [f"tells {transition.tell}"] if transition.tell is not None else []
         lines.append(f"{state:<9} {cause:<10} {transition.next:<9} {', '.join(effects)}".rstrip())

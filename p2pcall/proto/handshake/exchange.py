@@ -18,16 +18,9 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.handshake import kem, noise, sas
 from p2pcall.proto.handshake.kem import Encapsulate
-from p2pcall.proto.handshake.noise import (
-    Cipher,
-    CipherState,
-    Entropy,
-    HandshakeState,
-    KeyPair,
-    NoiseError,
-    Pattern,
-)
+from p2pcall.proto.handshake.noise import Cipher, CipherState, HandshakeState, KeyPair, NoiseError, Pattern
 from p2pcall.proto.wire import DropReason, PatternId, Suites
+from p2pcall.types import Entropy
 
 StaticKey = KeyPair
 """A long-term X25519 key pair: who somebody is."""
@@ -90,7 +83,7 @@ def suites(aes: bool) -> Suites:
     return Suites.CHACHAPOLY | Suites.AESGCM if aes else Suites.CHACHAPOLY
 
 
-def choose(offered: int, able: Suites) -> Suites | None:
+def choose_suite(offered: int, able: Suites) -> Suites | None:
     """The responder's choice; None if there is nothing in common."""
     return next((suite for suite in CIPHERS if suite & able & offered), None)
 

@@ -24,9 +24,8 @@ from nacl.exceptions import CryptoError
 from p2pcall.proto.constants import HASH_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES, KEY_BYTES, TAG_BYTES
 from p2pcall.proto.handshake import kem
 from p2pcall.proto.handshake.kem import Encapsulate, KemPair
+from p2pcall.types import Entropy
 
-Entropy = Callable[[int], bytes]
-"""`entropy(n)` gives n unpredictable bytes."""
 Aead = Callable[[bytes, bytes | None, bytes, bytes], bytes]
 """(text, associated data, nonce, key) to text; raises CryptoError."""
 

@@ -34,7 +34,7 @@ def commitment(nonce: bytes, static: bytes, *, initiator: bool) -> bytes:
     return sha256(label + nonce + static).digest()[:COMMITMENT_BYTES]
 
 
-def words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
+def sas_words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
     """The words of this very handshake, the same on both sides."""
     digest = sha256(SAS_LABEL + handshake_hash + initiator_nonce + responder_nonce).digest()
     return tuple((EVEN, ODD)[place % 2][byte] for place, byte in enumerate(digest[:SAS_WORDS]))
@@ -58,7 +58,7 @@ class Exchange:
         if not hmac.compare_digest(promised, self.committed):
             return None
         nonces = (self.nonce, theirs) if self.initiator else (theirs, self.nonce)
-        return words(self.handshake_hash, *nonces)
+        return sas_words(self.handshake_hash, *nonces)
 
 
 _EVEN_WORDS = """

@@ -20,7 +20,8 @@ from p2pcall.proto.line.records import Records
 from p2pcall.proto.line.rekey import Rekey
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.line.timing import Timing
-from p2pcall.proto.wire import Address, Channel, DropReason
+from p2pcall.proto.wire import Channel, DropReason
+from p2pcall.types import Address
 
 
 class Line:

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.backoff import Backoff
-from p2pcall.proto.handshake.noise import Entropy
 from p2pcall.proto.line.timing import pack_ping, parse_pong
-from p2pcall.proto.wire import Address
+from p2pcall.types import Address, Entropy
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from math import inf
 from p2pcall.proto import constants as c
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.timing import Timing
-from p2pcall.proto.wire import FRAME, Channel, DropReason, pack_frame
+from p2pcall.proto.wire import FRAME_HEADER, Channel, DropReason, pack_frame
 
 
 class Records:
@@ -40,7 +40,7 @@ class Records:
 
     def payload(self, channel: int, payload: bytes, padded_to: int, now: float) -> bytes | None:
         """The plaintext that leaves at once, as if there were `padded_to` bytes; None: it waits to ride along."""
-        frame = FRAME.pack(channel, len(payload)) + payload
+        frame = FRAME_HEADER.pack(channel, len(payload)) + payload
         size = c.FRAME_HEADER_BYTES + max(padded_to, len(payload))
         if channel == Channel.AUDIO:
             self._voice_at = now

@@ -6,7 +6,7 @@ from p2pcall.proto.events import (
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.phase import Move, Phase
 from p2pcall.proto.state import EndpointState
-from p2pcall.proto.wire import Address
+from p2pcall.types import Address
 
 
 class Alive(Phase):

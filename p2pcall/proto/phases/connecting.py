@@ -4,9 +4,9 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission.dial import Dial
 from p2pcall.proto.backoff import Backoff
-from p2pcall.proto.call.table import Input, State
+from p2pcall.proto.call.table import CallInput, CallState
 from p2pcall.proto.events import (
-    Ended,
+    CallEnded,
     HandshakeDone,
     HandshakeFailed,
 )
@@ -17,10 +17,11 @@ from p2pcall.proto.phase import Move, PhaseName
 from p2pcall.proto.phases.alive import Alive
 from p2pcall.proto.phases.open import Open, line_of
 from p2pcall.proto.state import EndpointState
-from p2pcall.proto.wire import Address, DropReason
+from p2pcall.proto.wire import DropReason
+from p2pcall.types import Address
 
 
-def connect(state: EndpointState, index: int, address: Address, dial: Dial, now: float) -> Peer:
+def connecting_peer(state: EndpointState, index: int, address: Address, dial: Dial, now: float) -> Peer:
     """A peer that is dialled; `address` is where it is looked for first."""
     peer = Peer(index, address, initiator=True, now=now)
     peer.phase = Connecting(state, peer, dial)
@@ -39,16 +40,16 @@ class Connecting(Alive):
         self._dial = dial
 
     @property
-    def state(self) -> State:
+    def state(self) -> CallState:
         """There is no call yet."""
-        return State.IDLE
+        return CallState.IDLE
 
     @property
     def answered(self) -> bool:
         """A cookie is enough."""
         return self._dial.answered
 
-    def own(self, cause: Input, body: bytes, now: float) -> None:
+    def own(self, cause: CallInput, body: bytes, now: float) -> None:
         """Too early: RuntimeError."""
         raise _too_early()
 
@@ -64,10 +65,10 @@ class Connecting(Alive):
         """Too early: RuntimeError."""
         raise _too_early()
 
-    def leave(self, cause: Input, reason: Reason, now: float) -> None:
+    def leave(self, cause: CallInput, reason: Reason, now: float) -> None:
         """Give the dial up; there is nobody to be told."""
         self._vanish(Move.UNREACHED)
-        self._tell(Ended(self._peer, reason, remote=False))
+        self._tell(CallEnded(self._peer, reason, remote=False))
 
     def receive_cookie(self, cookie: wire.Cookie, now: float) -> DropReason | None:
         """The answer to a knock."""

@@ -3,10 +3,10 @@
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.backoff import Backoff
-from p2pcall.proto.call.table import Input, State
+from p2pcall.proto.call.table import CallInput, CallState
 from p2pcall.proto.events import (
+    LineResumed,
     Payload,
-    Reconnected,
 )
 from p2pcall.proto.line.line import Line
 from p2pcall.proto.messages import ControlType
@@ -14,7 +14,8 @@ from p2pcall.proto.peer import Peer
 from p2pcall.proto.phase import Move, PhaseName
 from p2pcall.proto.phases.alive import Alive
 from p2pcall.proto.state import EndpointState
-from p2pcall.proto.wire import Address, Channel, DropReason
+from p2pcall.proto.wire import Channel, DropReason
+from p2pcall.types import Address
 
 
 class OnLine(Alive):
@@ -29,11 +30,11 @@ class OnLine(Alive):
         self._deadline: float | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> CallState:
         """As the call's table has it."""
         return self._line.call.state
 
-    def own(self, cause: Input, body: bytes, now: float) -> None:
+    def own(self, cause: CallInput, body: bytes, now: float) -> None:
         """As the call's table has it; errors as `Call.own`."""
         self._line.call.own(cause, body, now)
         self._endpoint.touch(self._peer)
@@ -77,7 +78,7 @@ class OnLine(Alive):
         self._line.timing.heard()
         self._line.control.hurry(now)
         self._endpoint.touch(self._peer)
-        self._tell(Reconnected(self._peer, silent_s))
+        self._tell(LineResumed(self._peer, silent_s))
 
     def _confirmed(self) -> None:
         """The other side is heard: it has what opens the line."""
@@ -85,7 +86,7 @@ class OnLine(Alive):
         self._endpoint.touch(self._peer)
 
     def _receive_media(self, channel: int, payload: bytes) -> DropReason | None:
-        if self._line.call.state is not State.ACTIVE:
+        if self._line.call.state is not CallState.ACTIVE:
             return DropReason.INACTIVE
         events = self._endpoint.events
         if len(events) >= c.MAX_EVENTS:

@@ -3,15 +3,15 @@
 from p2pcall.proto import constants as c
 from p2pcall.proto.backoff import Backoff
 from p2pcall.proto.call.call import Heard
-from p2pcall.proto.call.table import Input, State, Tell
+from p2pcall.proto.call.table import CallInput, CallState, Tell
 from p2pcall.proto.events import (
     Accepted,
-    Ended,
+    CallEnded,
     HandshakeDone,
-    Incoming,
+    IncomingCall,
+    LineInterrupted,
     Message,
     ProtocolEvent,
-    Reconnecting,
     RemoteRinging,
     Revealed,
 )
@@ -22,10 +22,11 @@ from p2pcall.proto.peer import Peer
 from p2pcall.proto.phase import Move, PhaseName
 from p2pcall.proto.phases.lingering import Lingering, OnLine, is_owners
 from p2pcall.proto.state import EndpointState
-from p2pcall.proto.wire import Address, DropReason
+from p2pcall.proto.wire import DropReason
+from p2pcall.types import Address
 
 
-def answer(state: EndpointState, index: int, address: Address, done: Established, now: float) -> Peer:
+def answering_peer(state: EndpointState, index: int, address: Address, done: Established, now: float) -> Peer:
     """A peer that has dialled us; it has INVITE_TIMEOUT_S to invite."""
     peer = Peer(index, address, initiator=False, now=now)
     line = line_of(state, peer, done, now)
@@ -77,7 +78,7 @@ class Open(OnLine):
         self._deadline = now + c.REVEAL_TIMEOUT_S
         self._endpoint.touch(self._peer)
 
-    def leave(self, cause: Input, reason: Reason, now: float) -> None:
+    def leave(self, cause: CallInput, reason: Reason, now: float) -> None:
         """Say goodbye."""
         self._leave(cause, reason, now, told=reason)
 
@@ -115,15 +116,15 @@ class Open(OnLine):
         elif self._deadline is not None:
             if now < self._deadline:
                 return
-            if self.state is State.ANSWERED:
-                self._leave(Input.HANGUP, Reason.FAILED, now, told=Reason.LOST)
+            if self.state is CallState.ANSWERED:
+                self._leave(CallInput.HANGUP, Reason.FAILED, now, told=Reason.LOST)
             else:
                 self._lose(Reason.LOST if peer.initiator else Reason.SILENT)
         else:
             line.keys.step(line.control, now)
             if line.liveness.breaks(now):
                 line.timing.silent(now)
-                self._tell(Reconnecting(peer))
+                self._tell(LineInterrupted(peer))
 
     def flush(self, now: float) -> None:
         """The confirmation, parts of new keys, and what else is due."""
@@ -141,7 +142,7 @@ class Open(OnLine):
 
     def _receive_message(self, kind: int, body: bytes, now: float) -> DropReason | None:
         line = self._line
-        if line.call.state is State.ENDED:  # by a frame before, in the same datagram
+        if line.call.state is CallState.ENDED:  # by a frame before, in the same datagram
             return super()._receive_message(kind, body, now)
         if is_owners(kind, body):
             self._tell(Message(self._peer, kind, body))
@@ -150,7 +151,7 @@ class Open(OnLine):
             return line.keys.receive(body, now)
         heard = line.call.hear(kind, body, now, dialled=self._peer.initiator)
         if heard is DropReason.COMMITMENT:
-            self._leave(Input.HANGUP, Reason.FAILED, now, told=Reason.BROKEN_PROMISE)
+            self._leave(CallInput.HANGUP, Reason.FAILED, now, told=Reason.BROKEN_PROMISE)
         elif isinstance(heard, Heard):
             self._take(heard, now)
             return None
@@ -161,21 +162,21 @@ class Open(OnLine):
         peer, said = self._peer, heard.content
         if isinstance(said, Reason):
             self._line.control.abandon()
-            self._linger(Ended(peer, said, remote=True), now)
+            self._linger(CallEnded(peer, said, remote=True), now)
             return
         self._deadline = None
         self._tell(_event(peer, heard.tell, said))
 
-    def _leave(self, cause: Input, reason: Reason, now: float, *, told: Reason) -> None:
+    def _leave(self, cause: CallInput, reason: Reason, now: float, *, told: Reason) -> None:
         """Say `reason` to the other side, and `told` to the owner."""
         call = self._line.call
         call.own(cause, bytes([reason]), now)
         if not call.refused:
             self._line.control.hurry(now)
         copies = 1 if call.refused else c.GOODBYE_COPIES
-        self._linger(Ended(self._peer, told, remote=False), now, copies)
+        self._linger(CallEnded(self._peer, told, remote=False), now, copies)
 
-    def _linger(self, ended: Ended, now: float, copies: int = 0) -> None:
+    def _linger(self, ended: CallEnded, now: float, copies: int = 0) -> None:
         """Tell it; from here on the line is there for the sake of the goodbye, as if it were ringing if refused."""
         if not self._line.call.refused:
             self._line.records.hang_up()
@@ -187,7 +188,7 @@ class Open(OnLine):
     def _lose(self, reason: Reason) -> None:
         """The end without a goodbye."""
         self._vanish(Move.LOST)
-        self._tell(Ended(self._peer, reason, remote=False))
+        self._tell(CallEnded(self._peer, reason, remote=False))
 
 
 def _event(peer: Peer, tell: Tell, said: Greeting) -> ProtocolEvent:
@@ -196,5 +197,5 @@ def _event(peer: Peer, tell: Tell, said: Greeting) -> ProtocolEvent:
         return RemoteRinging(peer, said.name)
     if tell is Tell.REVEALED:
         return Revealed(peer)
-    make = Incoming if tell is Tell.INCOMING else Accepted
+    make = IncomingCall if tell is Tell.INCOMING else Accepted
     return make(peer, said.name, said.audio, said.video)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from p2pcall.codec import libopus, opus
 from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
 from p2pcall.codec.opus import (
+    CONCEALED_SILENCE,
     FRAME_BYTES,
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
-    SILENCE,
     OpusDecoder,
     OpusEncoder,
     packet_samples,
@@ -41,7 +41,11 @@ def level(pcm: bytes) -> float:
 def test_one_packet_of_one_size_a_frame_whatever_is_said(bitrate: int) -> None:
     encoder = OpusEncoder(bitrate)
     noise = np.random.default_rng(1).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
-    frames = [SILENCE] * 5 + tone(5) + [noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)]
+    frames = (
+        [CONCEALED_SILENCE] * 5
+        + tone(5)
+        + [noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)]
+    )
     packets = [encoder.encode(frame) for frame in frames]
     assert {len(packet) for packet in packets} == {bitrate // 400}
     assert {packet_samples(packet) for packet in packets} == {FRAME_SAMPLES}
@@ -80,9 +84,9 @@ def test_a_lost_frame_is_concealed_with_sound_and_dies_away() -> None:
 
 def test_before_the_first_packet_there_is_silence() -> None:
     decoder = OpusDecoder()
-    assert decoder.conceal() == SILENCE
-    assert decoder.decode(b"") == SILENCE
-    assert decoder.decode(b"\xff" * 40) == SILENCE
+    assert decoder.conceal() == CONCEALED_SILENCE
+    assert decoder.decode(b"") == CONCEALED_SILENCE
+    assert decoder.decode(b"\xff" * 40) == CONCEALED_SILENCE
 
 
 def test_garbage_is_concealed_and_the_next_good_packet_is_heard() -> None:
@@ -141,7 +145,7 @@ def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
     noise = np.random.default_rng(3).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
     frames = [
         *tone(20),
-        *[SILENCE] * 5,
+        *[CONCEALED_SILENCE] * 5,
         *(noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)),
     ]
     packets = [OpusEncoder().encode, OpusEncoder(direct=False).encode]

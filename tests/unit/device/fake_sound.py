@@ -6,7 +6,7 @@ from typing import Any
 
 from device_helpers import FakeScheduler, eventually, numbered
 
-from p2pcall.device import audio, depth
+from p2pcall.device import audio, buffer_depth
 from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.factory import open_audio_sink
 
@@ -149,7 +149,7 @@ def playing(sound: FakeSound, scheduler: FakeScheduler) -> tuple[AudioSink, Fake
     """A speaker that has played for long enough for what happens to count."""
     speaker = open_audio_sink("default", scheduler)
     stream = started(speaker, lambda: numbered(7), sound)
-    for _ in range(round(1.2 * depth.SETTLE_S / audio.BLOCK_S)):
+    for _ in range(round(1.2 * buffer_depth.CARD_SETTLE_S / audio.BLOCK_S)):
         scheduler.now += audio.BLOCK_S
         stream.play()
         scheduler.run_posted()

@@ -18,7 +18,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
     fake = FakeSound(ROWS)
-    monkeypatch.setattr(cards, "load", lambda direction="output": fake)
+    monkeypatch.setattr(cards, "load_portaudio", lambda direction="output": fake)
     monkeypatch.setattr(audio, "_lazy_cards", set())
     return fake
 
@@ -260,7 +260,7 @@ def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> No
     before = speaker.underruns
     run(4, 6)
     assert speaker.underruns == before
-    run(audio.CALM_S * (wide + 2), 1)
+    run(audio.RESERVE_SHRINK_S * (wide + 2), 1)
     assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
     assert speaker.underruns == before
     speaker.stop()
@@ -390,9 +390,9 @@ def test_a_card_that_stands_still_is_told(sound: FakeSound) -> None:
     for _ in range(10):
         stream.play()
         scheduler.run_posted()
-        scheduler.advance(audio.WATCH_S)
+        scheduler.advance(audio.STALL_CHECK_S)
     assert errors == []
-    scheduler.advance(audio.STALLED_S + 2 * audio.WATCH_S)
+    scheduler.advance(audio.STALLED_S + 2 * audio.STALL_CHECK_S)
     assert [error.slug for error in errors] == ["device-stalled"]
     eventually(lambda: stream.closed)
 

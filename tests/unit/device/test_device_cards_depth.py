@@ -6,7 +6,7 @@ import pytest
 from device_helpers import FakeScheduler, eventually, numbered
 from fake_sound import ROWS, FakeSound, FakeStream, RanDry, playing, started
 
-from p2pcall.device import audio, cards, depth
+from p2pcall.device import audio, buffer_depth, cards
 from p2pcall.device.base import AudioSink
 from p2pcall.device.factory import open_audio_sink
 
@@ -14,7 +14,7 @@ from p2pcall.device.factory import open_audio_sink
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
     fake = FakeSound(ROWS)
-    monkeypatch.setattr(cards, "load", lambda direction="output": fake)
+    monkeypatch.setattr(cards, "load_portaudio", lambda direction="output": fake)
     monkeypatch.setattr(audio, "_lazy_cards", set())
     return fake
 
@@ -36,13 +36,13 @@ def test_a_card_that_runs_dry_again_and_again_gets_a_deeper_buffer(sound: FakeSo
     late(scheduler, shallow, 0.04)
     eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started and shallow.closed)
     shallow, deeper = sound.streams
-    assert deeper.options["latency"] == pytest.approx(depth.DEEPER * 0.08)
+    assert deeper.options["latency"] == pytest.approx(buffer_depth.DEEPER * 0.08)
     deeper.play()
     scheduler.run_posted()
     assert set(deeper.play()) == set(numbered(7))
     assert speaker.latency_s > deeper.latency
     assert set(shallow.play()) == {0}, "the one that is being closed takes nothing of the sound"
-    for _ in range(round(1.1 * depth.CALM_S / audio.BLOCK_S)):
+    for _ in range(round(1.1 * buffer_depth.SHALLOWER_AFTER_S / audio.BLOCK_S)):
         scheduler.now += audio.BLOCK_S
         deeper.play()
         scheduler.run_posted()
@@ -107,7 +107,7 @@ def test_a_lazy_card_is_opened_deeper_while_it_still_runs(sound: FakeSound) -> N
     scheduler = FakeScheduler()
     speaker = paused_until_deeper(scheduler, sound)
     shallow, deeper = sound.streams
-    assert deeper.options["latency"] == depth.LAZY_DEPTH_S
+    assert deeper.options["latency"] == buffer_depth.LAZY_DEPTH_S
     assert set(deeper.play(4)) == {0}, "it takes some blocks at once, and may then pause"
     scheduler.run_posted()
     assert set(shallow.play()) == set(numbered(7))
@@ -118,7 +118,7 @@ def test_a_lazy_card_is_opened_deeper_while_it_still_runs(sound: FakeSound) -> N
     assert set(deeper.play()) == set(numbered(7))
     speaker.stop()
     again = open_audio_sink("default", scheduler)
-    assert started(again, lambda: numbered(7), sound).options["latency"] == depth.LAZY_DEPTH_S
+    assert started(again, lambda: numbered(7), sound).options["latency"] == buffer_depth.LAZY_DEPTH_S
     again.stop()
 
 

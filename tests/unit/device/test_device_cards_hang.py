@@ -19,7 +19,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
     fake = FakeSound(ROWS)
-    monkeypatch.setattr(cards, "load", lambda direction="output": fake)
+    monkeypatch.setattr(cards, "load_portaudio", lambda direction="output": fake)
     return fake
 
 
@@ -27,7 +27,7 @@ def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSound:
 def waiting(seconds: float) -> Iterator[None]:
     """So long is waited for a server that hangs."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("OPEN_WAIT_S", "BUSY_WAIT_S", "LOOK_WAIT_S", "EXIT_WAIT_S"):
+        for name in ("CARD_OPEN_WAIT_S", "BUSY_WAIT_S", "LOOK_WAIT_S", "EXIT_WAIT_S"):
             patch.setattr(cards, name, seconds)
         yield
 
@@ -105,5 +105,5 @@ def test_portaudio_is_ended_in_our_way_only(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(atexit, "register", lambda call, *args: registered.append(call))
     monkeypatch.setattr(atexit, "unregister", lambda call: call in registered and registered.remove(call))
     monkeypatch.setattr(importlib, "import_module", lambda name: module)
-    assert cards.load() is cards.load() is module
+    assert cards.load_portaudio() is cards.load_portaudio() is module
     assert registered == [cards._end]

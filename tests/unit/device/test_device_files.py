@@ -17,7 +17,7 @@ from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.factory import Inputs, open_audio_sink, open_audio_source, open_video_sink
 from p2pcall.device.pace import Ticker
 from p2pcall.device.sound_in import decoded_frames
-from p2pcall.device.source import Media
+from p2pcall.device.source import MediaInput
 from p2pcall.device.y4m import Y4mWriter
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -180,9 +180,9 @@ def test_a_wav_of_our_own_kind_is_read_without_a_decoder_and_sounds_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_wav(tmp_path / "a.wav", tone(0.5) + b"\x11\x11" * 10)
-    decoded = list(filter(None, decoded_frames(Media(str(path), track=1))))
+    decoded = list(filter(None, decoded_frames(MediaInput(str(path), track=1))))
     monkeypatch.setattr(decoding, "open_media", None)
-    assert list(decoded_frames(Media(str(path)))) == decoded
+    assert list(decoded_frames(MediaInput(str(path)))) == decoded
     assert decoded[-1] == (b"\x11\x11" * 10).ljust(FRAME_BYTES, b"\0")
 
 
@@ -211,7 +211,7 @@ def test_encoded_files(tmp_path: Path, suffix: str) -> None:
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     fed(sink, scheduler, files.cut(tone(1)), 1.0)
     ended(sink)
-    frames = list(decoded_frames(Media(str(path))))
+    frames = list(decoded_frames(MediaInput(str(path))))
     assert 50 <= len(frames) <= 52
     assert loudest_hz(b"".join(frames[:50])) == pytest.approx(440, abs=3)
 
@@ -222,7 +222,7 @@ def test_an_ogg_after_a_crash_has_all_but_the_last_second(tmp_path: Path) -> Non
     fed(sink, scheduler, files.cut(tone(5)), 5)
     (tmp_path / "crashed.ogg").write_bytes((tmp_path / "out.ogg.part").read_bytes())
     ended(sink)
-    assert len(list(decoded_frames(Media(str(tmp_path / "crashed.ogg"))))) >= 200
+    assert len(list(decoded_frames(MediaInput(str(tmp_path / "crashed.ogg"))))) >= 200
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".ogg", ".flac"])

@@ -23,7 +23,7 @@ from p2pcall.device.picture_file import PictureFile
 from p2pcall.device.pipes import FdReader
 from p2pcall.device.raw import RawFormat
 from p2pcall.device.sound_in import decoded_frames
-from p2pcall.device.source import Media
+from p2pcall.device.source import MediaInput
 from p2pcall.device.streams import stream_frames
 from p2pcall.device.video_in import PacedVideo, StreamVideo, Timed, file_pictures
 from p2pcall.device.y4m import OUTPUT_FPS, Header, Y4mWriter
@@ -57,7 +57,7 @@ def test_channels_in_odd_places_are_heard(tmp_path: Path, mask: int) -> None:
     body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
     path = tmp_path / "odd.wav"
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
-    pcm = b"".join(decoded_frames(Media(str(path))))
+    pcm = b"".join(decoded_frames(MediaInput(str(path))))
     assert len(pcm) == pytest.approx(48_000, abs=2 * FRAME_BYTES)
     assert loudest_hz(pcm[4_800:43_200]) == pytest.approx(440, abs=5)
 
@@ -81,7 +81,7 @@ def test_a_broken_link_does_not_end_what_comes_after_it(tmp_path: Path) -> None:
     path = tmp_path / "joined.flac"
     path.write_bytes(whole + whole[:45] + flac(800, 44_100))
     notes: list[str] = []
-    pcm = b"".join(decoded_frames(Media(str(path)), note=notes.append))
+    pcm = b"".join(decoded_frames(MediaInput(str(path)), note=notes.append))
     assert loudest_hz(pcm[:38_400]) == pytest.approx(400, abs=5)
     assert loudest_hz(pcm[-38_400:]) == pytest.approx(800, abs=5)
     assert len(notes) == 1

@@ -6,7 +6,7 @@ from itertools import repeat
 import pytest
 from device_helpers import FakeScheduler
 
-from p2pcall.device.base import SILENCE
+from p2pcall.device.base import SILENT_FRAME
 from p2pcall.device.files import NullWriter, PacedSink, PacedSource
 from p2pcall.device.pace import MAX_CATCH_UP_S, Pacer, Ticker
 
@@ -66,8 +66,8 @@ def test_all_that_is_paced_ticks_in_one_turn_sources_first() -> None:
     ticker = Ticker(scheduler)
     told: list[tuple[str, float]] = []
     played = PacedSink(NullWriter, ticker)
-    heard = PacedSource(lambda: repeat(SILENCE), ticker)
-    played.start(lambda: told.append(("sink", scheduler.now)) or SILENCE)  # type: ignore[func-returns-value]
+    heard = PacedSource(lambda: repeat(SILENT_FRAME), ticker)
+    played.start(lambda: told.append(("sink", scheduler.now)) or SILENT_FRAME)  # type: ignore[func-returns-value]
     scheduler.jump(0.007)
     heard.start(lambda pcm, due: told.append(("source", due)))
     scheduler.advance(0.03)

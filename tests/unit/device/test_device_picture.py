@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from p2pcall.device.picture import EXIF_TURNS, MOST, UPRIGHT, Developer, Turn, is_hdr
+from p2pcall.device.picture import EXIF_TURNS, MOST, UPRIGHT, PictureConverter, Turn, is_hdr
 
 RED, GREEN, BLUE, WHITE = (200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 200)
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
@@ -61,7 +61,7 @@ def flat(
     ],
 )
 def test_every_orientation_of_exif(orientation: int, expected: list[tuple[int, int, int]]) -> None:
-    turned = Developer().develop(quarters(), EXIF_TURNS[orientation])
+    turned = PictureConverter().develop(quarters(), EXIF_TURNS[orientation])
     assert corners(turned) == expected
     size = (64, 32) if orientation < 5 else (32, 64)
     assert (turned.width, turned.height) == size
@@ -81,7 +81,7 @@ def test_every_orientation_of_exif(orientation: int, expected: list[tuple[int, i
 def test_shape_is_kept_and_size_is_bounded(
     size: tuple[int, int], shape: Fraction | None, turn: Turn, expected: tuple[int, int]
 ) -> None:
-    seen = Developer().develop(quarters(*size), turn, shape)
+    seen = PictureConverter().develop(quarters(*size), turn, shape)
     assert (seen.width, seen.height) == expected
     assert seen.width <= MOST[0]
     assert seen.height <= MOST[1]
@@ -92,19 +92,19 @@ def test_shape_is_kept_and_size_is_bounded(
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("form", ["yuv420p", "yuv444p"])
 def test_colours_are_read_for_what_they_are(form: str, space: int, full: bool) -> None:
-    seen = Developer().develop(flat((200, 60, 30), form, space, full=full))
+    seen = PictureConverter().develop(flat((200, 60, 30), form, space, full=full))
     assert seen.to_ndarray(format="rgb24")[16, 16] == pytest.approx((200, 60, 30), abs=5)
 
 
 def test_a_picture_that_says_nothing_is_bt709_if_it_is_large() -> None:
     frame = flat((200, 60, 30), "yuv420p", 2, full=False, height=720)
-    seen = Developer().develop(frame)
+    seen = PictureConverter().develop(frame)
     assert seen.to_ndarray(format="rgb24")[16, 16] == pytest.approx((200, 60, 30), abs=5)
 
 
 def test_a_picture_that_is_ready_is_passed_on_untouched() -> None:
     frame = flat((200, 60, 30), "yuv420p", 5, full=False)
-    assert Developer().develop(frame) is frame
+    assert PictureConverter().develop(frame) is frame
 
 
 @pytest.mark.parametrize("ink", [0, 255])
@@ -112,7 +112,7 @@ def test_neither_black_nor_white_drawings_vanish_on_nothing(ink: int) -> None:
     pixels = np.zeros((64, 64, 4), np.uint8)
     pixels[16:48, 16:48] = (ink, ink, ink, 255)
     seen = (
-        Developer()
+        PictureConverter()
         .develop(av.VideoFrame.from_ndarray(pixels, format="rgba"))
         .to_ndarray(format="rgb24")
         .astype(int)

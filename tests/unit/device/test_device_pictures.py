@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from p2pcall.device.drawn import song
-from p2pcall.device.drawn.person import FPS, Painter, Person
+from p2pcall.device.drawn.person import FPS, DrawnPerson, Rasteriser
 from p2pcall.device.drawn.song import LENGTH_S, MELODY, mouth_at, song_pcm
 from p2pcall.device.drawn.testcard import COUNTER_BITS, HEIGHT, RAMP_END, SQUARE, TestCard
 
 
 def test_a_person_depends_on_the_number_only() -> None:
-    one, two = Person(), Person()
+    one, two = DrawnPerson(), DrawnPerson()
     first = one.draw(7)
     one.draw(30)
     assert first.shape == (240, 320, 3)
@@ -21,7 +21,7 @@ def test_a_person_depends_on_the_number_only() -> None:
 
 
 def test_a_person_moves_all_the_time_and_stays_in_the_picture() -> None:
-    person = Person()
+    person = DrawnPerson()
     pictures = [person.draw(n).astype(int) for n in range(0, 12 * FPS, 3)]
     changes = [np.abs(a - b).mean() for a, b in pairwise(pictures)]
     assert min(changes) > 0.3
@@ -82,7 +82,7 @@ def test_the_song_is_in_tune() -> None:
 
 
 def test_shapes_beyond_the_edge_are_cut_off() -> None:
-    painter = Painter(np.zeros((3, 20, 30), np.float32))
+    painter = Rasteriser(np.zeros((3, 20, 30), np.float32))
     painter.ellipse(-50, -50, 5, 5, (255, 255, 255))
     painter.stroke(100, 100, 120, 100, 3, (255, 255, 255))
     assert painter.planes.max() == 0

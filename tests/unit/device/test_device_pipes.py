@@ -15,7 +15,7 @@ from p2pcall.device.factory import open_audio_sink, open_audio_source
 from p2pcall.device.files import PacedSink, PacedSource
 from p2pcall.device.pace import Ticker
 from p2pcall.device.prefetch import STREAM_AHEAD, Prefetch
-from p2pcall.device.streams import WRITE_QUEUE_FRAMES, StreamWriter, standard_output
+from p2pcall.device.streams import SOUND_QUEUE_FRAMES, StreamWriter, standard_output
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -148,7 +148,7 @@ def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io
     sink = PacedSink(lambda: out, Ticker(scheduler := FakeScheduler()))
     sink.start(lambda: numbered(1))
     scheduler.advance(4)
-    assert out.dropped >= 200 - 65_536 // FRAME_BYTES - WRITE_QUEUE_FRAMES - 2
+    assert out.dropped >= 200 - 65_536 // FRAME_BYTES - SOUND_QUEUE_FRAMES - 2
     ended(sink)
 
 

@@ -24,7 +24,7 @@ from p2pcall.device.factory import (
 from p2pcall.device.files import PacedSource
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.picture_file import PictureFile
-from p2pcall.device.pipes import FdReader, Peeked
+from p2pcall.device.pipes import FdReader, PeekedReader
 from p2pcall.device.prefetch import FILE_AHEAD, Prefetch
 from p2pcall.device.raw import RawFormat
 from p2pcall.device.streams import is_container, is_stream, stream_frames
@@ -92,8 +92,8 @@ def test_a_container_is_told_by_its_first_bytes(form: str, codec: str) -> None:
 def test_an_mp3_without_a_tag_is_told_by_its_frames() -> None:
     whole = coded("mp3", "libmp3lame")
     bare = whole[whole.index(b"\xff\xfb") :]
-    assert is_container(Peeked(fed(bare)))
-    assert not is_container(Peeked(fed(bare[:7] + bytes(9_000))))
+    assert is_container(PeekedReader(fed(bare)))
+    assert not is_container(PeekedReader(fed(bare[:7] + bytes(9_000))))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -101,11 +101,11 @@ def test_raw_sound_is_taken_for_no_container(seed: int) -> None:
     chance = np.random.default_rng(seed)
     loud = chance.integers(-32_768, 32_768, 4_000).astype("<i2").tobytes()
     for first in (b"", b"\xff\xfb", b"\x47", b"RI", b"OggX", b"\0\0\0\x20fty_"):
-        assert not is_container(Peeked(fed(first + loud)))
+        assert not is_container(PeekedReader(fed(first + loud)))
 
 
 def test_looking_takes_nothing_away() -> None:
-    peeked = Peeked(fed(b"OggS and more"))
+    peeked = PeekedReader(fed(b"OggS and more"))
     assert peeked.peek(4) == b"OggS"
     assert is_container(peeked)
     assert peeked.exactly(100) == b"OggS and more"

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from p2pcall.device.canvas import VIEW, Canvas, fit_within, plane_pixels
 from p2pcall.device.factory import Inputs, open_video_sink, open_video_source
+from p2pcall.device.letterbox import VIEW, Letterbox, fit_within, plane_pixels
 from p2pcall.device.names import VIDEO_SUFFIXES
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.picture_file import PictureFile
@@ -278,7 +278,7 @@ def test_fitting_keeps_the_shape(size: tuple[int, int], fitted: tuple[int, int])
 
 def test_a_canvas_paints_colours_where_they_belong() -> None:
     red = av.VideoFrame.from_ndarray(np.full((100, 50, 3), (255, 0, 0), np.uint8), format="rgb24")
-    whole = Canvas(64, 48).fit(red)
+    whole = Letterbox(64, 48).fit(red)
     pixels = whole.to_ndarray(format="rgb24")
     assert (whole.width, whole.height, whole.format.name) == (64, 48, "yuv420p")
     assert pixels[24, 32, 0] > 220

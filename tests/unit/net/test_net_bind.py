@@ -9,8 +9,8 @@ import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net import udp
-from p2pcall.net.address import Address
 from p2pcall.net.udp import Driver, expand, leads_here
+from p2pcall.types import Address
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from p2pcall.net import discovery, lanpeer
 from p2pcall.net import link as net_link
 from p2pcall.net.discovery import (
     MAX_CONTESTS,
-    MAX_LISTED,
+    MAX_LAN_PEERS,
     TYPE_PTR,
     Announcer,
     AnnounceState,
@@ -30,7 +30,7 @@ from p2pcall.net.discovery import (
 )
 from p2pcall.net.interfaces import Interface, interfaces, local_links, reachable
 from p2pcall.net.lanpeer import SERVICE_TYPE, LanPeer, to_peer
-from p2pcall.net.link import Follower, Link, look, open_link
+from p2pcall.net.link import Link, LinkFollower, look_for_link, open_link
 
 LINK = Link(("192.0.2.1",), ("192.0.2.1",), loopback=False)
 BLOCKED = P2PCallError("mdns-blocked", "port 5353 is in use", ExitCode.NOT_FOUND)
@@ -163,7 +163,7 @@ def test_only_what_calls_can_be_taken_on_is_told(
 ) -> None:
     monkeypatch.setattr(net_link, "interfaces", lambda: here)
     monkeypatch.setattr(net_link, "usable_ipv6", lambda interface: interface.name == "eth0")
-    found = look(bound)
+    found = look_for_link(bound)
     assert (found.addresses if found else None) == told
 
 
@@ -200,8 +200,8 @@ def _refuse(_: Link) -> None:
 def test_announcer_and_browser_live_on_without_a_network(
     monkeypatch: pytest.MonkeyPatch, link: Link | None, state: AnnounceState, slug: str
 ) -> None:
-    monkeypatch.setattr(net_link, "look", lambda _: link)
-    monkeypatch.setattr(discovery, "look", lambda _=(): link)
+    monkeypatch.setattr(net_link, "look_for_link", lambda _: link)
+    monkeypatch.setattr(discovery, "look_for_link", lambda _=(): link)
     monkeypatch.setattr(discovery, "open_link", _refuse)
 
     async def story() -> None:
@@ -218,7 +218,7 @@ def test_announcer_and_browser_live_on_without_a_network(
             await discovery.browse(0.01)
         assert caught.value.slug == slug
         with pytest.raises(P2PCallError) as caught:
-            await discovery.find("bob")
+            await discovery.find_peer("bob")
         assert caught.value.slug == slug
 
     run(story)
@@ -229,7 +229,7 @@ def test_a_system_that_does_not_tell_its_interfaces_has_no_network(monkeypatch: 
         raise OSError("too many open files")
 
     monkeypatch.setattr(net_link, "interfaces", refuse)
-    assert look() is None
+    assert look_for_link() is None
 
     async def story() -> None:
         announcer = Announcer("bob", 9, seeded_entropy(1))
@@ -237,7 +237,7 @@ def test_a_system_that_does_not_tell_its_interfaces_has_no_network(monkeypatch: 
         assert await announcer.settled() is AnnounceState.NO_NETWORK
         await announcer.stop()
         with pytest.raises(P2PCallError) as caught:
-            await discovery.find("bob")
+            await discovery.find_peer("bob")
         assert caught.value.slug == "no-network"
 
     run(story)
@@ -279,8 +279,8 @@ class Claimed:
 def test_whoever_claims_every_name_ends_the_announcement_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
-    monkeypatch.setattr(net_link, "look", lambda _: LINK)
-    monkeypatch.setattr(net_link, "WATCH_S", 0.0)
+    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
+    monkeypatch.setattr(net_link, "LINK_POLL_S", 0.0)
     monkeypatch.setattr(discovery, "CLAIM_S", 0.0)
     monkeypatch.setattr(discovery, "open_link", lambda _: Claimed(error))
 
@@ -315,7 +315,7 @@ def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.Mo
         async def async_close(self) -> None:
             raise RuntimeError("already gone")
 
-    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: Gone())
 
     async def story() -> None:
@@ -342,7 +342,7 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def on_found(peer: LanPeer) -> None:
             found.append(peer.name)
-            if len(found) == MAX_LISTED:
+            if len(found) == MAX_LAN_PEERS:
                 everyone.set()
 
         lost: list[str] = []
@@ -354,7 +354,7 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for i in range(1000):
             browser._seen(nobody, SERVICE_TYPE, f"n{i:03}", ServiceStateChange.Added)
         await everyone.wait()
-        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_LISTED)]
+        assert [peer.name for peer in browser.peers()] == [f"n{i:03}" for i in range(MAX_LAN_PEERS)]
         browser._seen(nobody, SERVICE_TYPE, "n001", ServiceStateChange.Removed)
         browser._seen(nobody, SERVICE_TYPE, "n999", ServiceStateChange.Removed)
         assert lost == ["n001"]
@@ -418,7 +418,7 @@ def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
 
 def test_whether_a_name_is_free_is_asked_so_that_all_hear_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = Silent()
-    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: silent)
 
     async def story() -> None:
@@ -465,7 +465,7 @@ def test_who_was_seen_may_still_say_where_they_are_but_not_for_ever(
             await asyncio.sleep(0)
         return LanPeer("bob", 9, (("198.51.100.2", 9),), {}, "h.local.")
 
-    monkeypatch.setattr(net_link, "look", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: Silent())
     monkeypatch.setattr(discovery, "AsyncServiceBrowser", Seeing)
     monkeypatch.setattr(discovery, "_request", request)
@@ -485,7 +485,7 @@ def test_who_follows_the_link_stops_though_woken_at_the_same_time(turns: int) ->
         async def stay(link: Link | None) -> None:
             pass
 
-        follower = Follower((), stay)
+        follower = LinkFollower((), stay)
         follower.start()
         for _ in range(5):
             await asyncio.sleep(0)

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from p2pcall.net.address import Address
 from p2pcall.net.routes import Routes
 from p2pcall.net.udp import Driver
+from p2pcall.types import Address
 
 JUNK = bytes(1000)
 MOST_JUNK = 5_000

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from p2pcall.net import interfaces
-from p2pcall.net.interfaces import WATCH_S, AddressWatch, OwnAddresses, own_addresses
+from p2pcall.net.interfaces import ADDRESS_POLL_S, AddressWatch, OwnAddresses, own_addresses
 
 HOME, WORK = b"\xc0\0\2\1", b"\xc6\x33\x64\1"
 
@@ -37,7 +37,7 @@ def test_change_of_addresses_is_told_once() -> None:
     clock, told = Clock(), []
     seen = [frozenset({HOME}), frozenset({HOME}), frozenset({WORK}), frozenset({WORK}), frozenset()]
     watch = AddressWatch(clock, told.append, lambda: seen.pop(0))
-    assert [clock.come() for _ in range(4)] == [WATCH_S] * 4
+    assert [clock.come() for _ in range(4)] == [ADDRESS_POLL_S] * 4
     assert told == [frozenset({WORK}), frozenset()]
     watch.stop()
     assert clock.cancelled == 1

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from p2pcall.net.address import Address
 from p2pcall.net.pump import pump
+from p2pcall.types import Address
 
 THERE: Address = ("192.0.2.1", 1)
 

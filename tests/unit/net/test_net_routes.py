@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from p2pcall.net.address import Address
 from p2pcall.net.routes import CHECK_S, IP_PKTINFO, ROUTES_KEPT, Ancillary, Routes, preferred_source
+from p2pcall.types import Address
 
 PEER = ("192.0.2.9", 9)
 PEER6 = ("2001:db8::9", 9, 0, 0)

@@ -12,10 +12,10 @@ import pytest
 from fingerprint import fingerprint
 
 from p2pcall.net import interfaces, udp
-from p2pcall.net.address import Address
 from p2pcall.net.interfaces import AddressWatch
-from p2pcall.net.pump import Line
+from p2pcall.net.pump import SansIOEndpoint
 from p2pcall.net.udp import Driver
+from p2pcall.types import Address
 
 linux_only = pytest.mark.skipif(
     sys.platform != "linux", reason="the kernel tells of ICMP errors on Linux only"
@@ -57,7 +57,7 @@ class Endpoint:
         return self.events.popleft() if self.events else None
 
 
-_line: Line[tuple[bytes, Address]] = Endpoint()
+_line: SansIOEndpoint[tuple[bytes, Address]] = Endpoint()
 
 
 class Side:
@@ -239,7 +239,7 @@ def test_one_timer_is_armed_and_moved() -> None:
 def test_a_change_of_own_addresses_is_told_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         seen = [frozenset({b"one"})]
-        monkeypatch.setattr(interfaces, "WATCH_S", 0.0)
+        monkeypatch.setattr(interfaces, "ADDRESS_POLL_S", 0.0)
         monkeypatch.setattr(AddressWatch.__init__, "__defaults__", (lambda: seen[0],))
         driver: Driver[tuple[bytes, Address]] = Driver.open(["127.0.0.1"], 0)
         moved = asyncio.Event()

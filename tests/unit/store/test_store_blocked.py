@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pcall.engine.people import People
+from p2pcall.engine.trust import TrustStore
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts as store_contacts
 from p2pcall.store.contacts import Contacts
@@ -21,7 +21,7 @@ def contacts(home: Path) -> Contacts:
 
 
 def test_a_blocked_contact_is_no_contact_to_the_door_until_the_block_is_lifted(contacts: Contacts) -> None:
-    people = People(contacts, OWN)
+    people = TrustStore(contacts, OWN)
     contacts.pin("bob", BOB, 1)
     contacts.pin("eve", EVE, 2)
     contacts.block(fingerprint(EVE), 7.0)
@@ -37,7 +37,7 @@ def test_a_blocked_contact_is_no_contact_to_the_door_until_the_block_is_lifted(c
 
 
 def test_a_block_needs_no_contact_and_outlives_one(contacts: Contacts) -> None:
-    people = People(contacts, OWN)
+    people = TrustStore(contacts, OWN)
     contacts.block(fingerprint(EVE), 7.0)
     assert people.is_blocked(EVE)
     assert contacts.all() == []

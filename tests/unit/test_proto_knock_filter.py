@@ -13,7 +13,7 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.dial import Dial
-from p2pcall.proto.admission.reach import Door
+from p2pcall.proto.admission.knock_filter import KnockFilter
 from p2pcall.proto.handshake.exchange import Local, suites
 from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.wire import DropReason, PatternId
@@ -42,14 +42,14 @@ def knock(
     return said + (mac(said) if tag is None else tag)
 
 
-def judge(door: Door, datagram: bytes, now: float = 0.0) -> DropReason | None:
+def judge(door: KnockFilter, datagram: bytes, now: float = 0.0) -> DropReason | None:
     parsed = wire.parse_knock(datagram)
     assert isinstance(parsed, wire.Knock)
     return door.judge(parsed, datagram, now)
 
 
-def door_of(*publics: bytes, reach: str = "contacts") -> Door:
-    door = Door(BOB, lambda now: round(now * c.CLOCK_HZ))
+def door_of(*publics: bytes, reach: str = "contacts") -> KnockFilter:
+    door = KnockFilter(BOB, lambda now: round(now * c.CLOCK_HZ))
     door.reach = "contacts" if reach == "contacts" else "anyone"
     door.set_contacts(publics or [ALICE.public])
     return door

@@ -15,15 +15,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.limits import RateLimit
 from p2pcall.proto.handshake.noise import KeyPair, NoiseError
 from p2pcall.proto.wire import DropReason, Knock, PatternId
-
-Reach = Literal["anyone", "contacts"]
+from p2pcall.types import Reach
 
 
 @dataclass(slots=True)
@@ -94,12 +92,12 @@ class _Hints:
         self._left = budget == 0
 
 
-class Door:
+class KnockFilter:
     """One responder's rules: set `reach` and `contacts`, then `judge` each knock."""
 
     def __init__(self, static: KeyPair, wall: Callable[[float], int]) -> None:
         """`wall(now)` is the time of day: microseconds since the epoch."""
-        self.reach: Reach = "anyone"
+        self.reach = Reach.ANYONE
         self._static = static
         self._wall = wall
         self._contacts: dict[bytes, _Contact] = {}
@@ -133,11 +131,11 @@ class Door:
 
     def admits(self, public: bytes) -> bool:
         """Whether the owner of this key, which is proven, may open a line."""
-        return self.reach == "anyone" or public in self._contacts
+        return self.reach == Reach.ANYONE or public in self._contacts
 
     def opens(self, pattern: PatternId) -> bool:
         """Whether this handshake is made at all."""
-        return self.reach == "anyone" or pattern is PatternId.IKHFS
+        return self.reach == Reach.ANYONE or pattern is PatternId.IKHFS
 
     def judge(self, knock: Knock, datagram: bytes, now: float) -> DropReason | None:
         """Why this knock is not answered; None: it is."""

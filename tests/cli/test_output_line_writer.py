@@ -13,8 +13,8 @@ from clirun import FULL, needs_full
 from fakeenv import fake_env
 
 from p2pcall import events
-from p2pcall.cli.lines import QUEUE_LINES, LineWriter
-from p2pcall.cli.output import MAX_HELD, Output
+from p2pcall.cli.line_writer import QUEUE_LINES, LineWriter
+from p2pcall.cli.output import MAX_HELD, CommandOutput
 from p2pcall.cli.stdout import StdoutClosed
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -264,7 +264,7 @@ def test_events_to_a_slow_reader_never_hold_up_the_call(pipe: Pipe) -> None:
     made = env(pipe.stream)
 
     async def work() -> None:
-        with Output(made, json=True) as output:
+        with CommandOutput(made, json=True) as output:
             for number in range(6000):
                 output.emit(stats(number))
             output.emit(ended())
@@ -284,7 +284,7 @@ def test_events_that_nobody_takes_are_told(pipe: Pipe) -> None:
     made = env(pipe.stream)
 
     async def work() -> None:
-        with Output(made, json=True) as output:
+        with CommandOutput(made, json=True) as output:
             for number in range(1000):
                 output.emit(stats(number))
             assert await asyncio.to_thread(output.close, 0.05) is None
@@ -304,7 +304,7 @@ def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, peop
     async def work() -> None:
         ended_at: list[float] = []
         loop = asyncio.get_running_loop()
-        told, shown = Output(made, json=True), Output(made)
+        told, shown = CommandOutput(made, json=True), CommandOutput(made)
         for output in (told, shown):
             output.on_closed = lambda: ended_at.append(loop.time())
         for _ in range(QUEUE_LINES + 200):
@@ -323,7 +323,7 @@ def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
     made = fake_env()
 
     async def work() -> None:
-        with Output(made) as output:
+        with CommandOutput(made) as output:
             output._drawn = True
             for number in range(3 * MAX_HELD):
                 output.emit(events.Warning("slug", f"number {number}"))
@@ -341,7 +341,7 @@ def test_a_reader_that_went_away_ends_the_command_quietly(pipe: Pipe) -> None:
     pipe.break_it()
 
     async def work() -> None:
-        with Output(made, json=True) as output:
+        with CommandOutput(made, json=True) as output:
             closed = Closed()
             output.on_closed = closed
             output.emit(ended())
@@ -358,7 +358,7 @@ def test_a_full_disk_ends_the_command_with_an_error(slug: str) -> None:
     """Unless it has already ended for a reason of its own; that it was told to stop is none."""
 
     async def work(stdout: TextIO) -> None:
-        with Output(env(stdout), json=True) as output:
+        with CommandOutput(env(stdout), json=True) as output:
             closed = Closed()
             output.on_closed = closed
             output.emit(ended())
@@ -374,7 +374,7 @@ def test_a_full_disk_ends_the_command_with_an_error(slug: str) -> None:
 def test_a_command_without_events_needs_no_thread() -> None:
     made = fake_env()
     before = threading.active_count()
-    with Output(made) as output:
+    with CommandOutput(made) as output:
         output.emit(events.Warning("slug", "something"))
         assert threading.active_count() == before
     assert told(made) == "p2pcall: warning: something\n"

@@ -16,14 +16,14 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def offered(audio: bool, video: bool) -> str:
+def offer_text(audio: bool, video: bool) -> str:
     """What a call brings."""
     return {(True, True): "voice and picture", (True, False): "voice", (False, True): "picture"}.get(
         (audio, video), ""
     )
 
 
-def ended(event: events.Ended, clock: str) -> str:
+def ended_line(event: events.Ended, clock: str) -> str:
     """How a call ended; `clock` is the time of day."""
     after = f" after {duration(event.duration_s)}" if event.duration_s else ""
     name = event.name or "the other side"
@@ -39,7 +39,7 @@ def ended(event: events.Ended, clock: str) -> str:
     return told + (f", words: {' '.join(event.sas)}" if event.sas else "")
 
 
-def line(event: Event, clock: str = "") -> str | None:
+def event_line(event: Event, clock: str = "") -> str | None:
     """One line for people; None for events that are not told in words. `clock` is the time of day."""
     match event:
         case events.Listening():
@@ -51,7 +51,7 @@ def line(event: Event, clock: str = "") -> str | None:
         case events.Ringing():
             return "it rings"
         case events.Incoming():
-            what = offered(event.audio, event.video)
+            what = offer_text(event.audio, event.video)
             brings = f"is calling: {what}" if what else "is calling, sends neither sound nor picture"
             known = trust(event.known) + (", not a contact" if event.known == "new" else "")
             return f"{event.name} ({known}, {event.fingerprint}) {brings}"
@@ -74,7 +74,7 @@ def line(event: Event, clock: str = "") -> str | None:
                 return f"{event.name} is verified from now on"
             return f"{event.name} is not verified: the words are not the same"
         case events.Ended():
-            return ended(event, clock)
+            return ended_line(event, clock)
         case events.Warning():
             when = f"{clock} " if event.name and clock else ""  # somebody called, and may be called back
             return f"p2pcall: warning: {when}{event.text}"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TextIO
 
-from p2pcall.cli.stdout import StdoutClosed, silence, write_error
+from p2pcall.cli.stdout import StdoutClosed, silence, stdout_error
 from p2pcall.errors import P2PCallError
 
 QUEUE_LINES: Final = 2000
@@ -91,7 +91,7 @@ class LineWriter:
         """In the loop: the reader went away, though nothing may have been written for hours."""
         with self._changed:
             if self.failure is None:
-                self._fail(write_error(BrokenPipeError()))
+                self._fail(stdout_error(BrokenPipeError()))
 
     # --- with the lock held ------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class LineWriter:
         except OSError as error:
             with self._changed:
                 if self.failure is None:
-                    self._fail(write_error(error))
+                    self._fail(stdout_error(error))
         if self.failure is not None and self._loop is not None and self._on_closed is not None:
             with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
                 self._loop.call_soon_threadsafe(self._on_closed)

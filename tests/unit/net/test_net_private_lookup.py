@@ -7,10 +7,10 @@ import pytest
 from zeroconf import DNSOutgoing, DNSPointer, NotRunningException, RecordUpdate  # type: ignore[attr-defined]
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net import spot as net_spot
+from p2pcall.net import private_lookup as net_spot
 from p2pcall.net.lanpeer import SERVICE_TYPE, LanPeer
 from p2pcall.net.link import Link
-from p2pcall.net.spot import MAX_SEEN, spot
+from p2pcall.net.private_lookup import MAX_SEEN, look_up_privately
 
 LINK = Link(("192.0.2.1",), ("192.0.2.1",), loopback=False)
 PATIENCE_S = 20.0
@@ -60,10 +60,10 @@ def spotted(
     timeout_s: float = PATIENCE_S,
     ask_at_s: tuple[float, ...] = (0.0, 0.0, 0.0),
 ) -> str | None:
-    monkeypatch.setattr(net_spot, "look", lambda _: LINK)
+    monkeypatch.setattr(net_spot, "look_for_link", lambda _: LINK)
     monkeypatch.setattr(net_spot, "open_link", lambda _: link)
     monkeypatch.setattr(net_spot, "ASK_AT_S", ask_at_s)
-    peer = asyncio.run(spot(name, timeout_s))
+    peer = asyncio.run(look_up_privately(name, timeout_s))
     return None if peer is None else peer.name.removesuffix("." + SERVICE_TYPE)
 
 
@@ -118,9 +118,9 @@ def test_what_cannot_be_read_is_passed_over() -> None:
 
 
 def test_without_a_network_it_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(net_spot, "look", lambda _: None)
+    monkeypatch.setattr(net_spot, "look_for_link", lambda _: None)
     with pytest.raises(P2PCallError) as caught:
-        asyncio.run(spot("bob", PATIENCE_S))
+        asyncio.run(look_up_privately("bob", PATIENCE_S))
     assert (caught.value.slug, caught.value.exit) == ("no-network", ExitCode.NOT_FOUND)
 
 

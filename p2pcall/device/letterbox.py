@@ -19,7 +19,7 @@ BLACK_LUMA: Final = 16
 NO_COLOUR: Final = 128
 
 
-class Canvas:
+class Letterbox:
     """Fits pictures of any size into one, black beside them."""
 
     def __init__(self, width: int, height: int) -> None:
@@ -27,7 +27,7 @@ class Canvas:
         self._reformatter = VideoReformatter()
 
     @classmethod
-    def like(cls, frame: av.VideoFrame) -> "Canvas":
+    def like(cls, frame: av.VideoFrame) -> "Letterbox":
         """The largest canvas within VIEW that has the shape of `frame`."""
         return cls(*fit_within(frame.width, frame.height, *VIEW))
 

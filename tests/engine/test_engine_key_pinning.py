@@ -5,16 +5,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from calls import ALICE, BOB, FakeUi, beside, dial, listening, station
+from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.keeping import KEEP_TIMEOUT_S
-from p2pcall.engine.settings import Answer, Reach
-from p2pcall.engine.station import Station
+from p2pcall.engine.key_pinning import KEEP_TIMEOUT_S
+from p2pcall.engine.settings import Answer
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.types import Reach
 
 OTHER = bytes(range(32))
 
@@ -25,16 +26,18 @@ def known(folder: Path, who: str) -> list[tuple[str, bytes]]:
 
 def answering(
     folder: Path, network: Network, keep_as: str | None, **settings: object
-) -> tuple[Station, FakeUi]:
+) -> tuple[UserAgent, FakeUi]:
     """bob, at a terminal, who takes calls from anybody."""
     ui = FakeUi("audio")
     ui.keep_as = keep_as
     settings.setdefault("reach", Reach.ANYONE)
-    return station(folder, "bob", ui, network, BOB, 2, **settings), ui
+    return agent(folder, "bob", ui, network, BOB, 2, **settings), ui
 
 
-def calling(folder: Path, network: Network, name: str = "alice", host: str = ALICE, seed: int = 1) -> Station:
-    return station(folder, name, FakeUi(), network, host, seed, max_duration_s=1.0)
+def calling(
+    folder: Path, network: Network, name: str = "alice", host: str = ALICE, seed: int = 1
+) -> UserAgent:
+    return agent(folder, name, FakeUi(), network, host, seed, max_duration_s=1.0)
 
 
 def test_a_stranger_is_not_pinned_by_answering(tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_a_caller_is_kept_under_the_name_that_is_given_after_the_call(tmp_path: 
         assert (await ui.wait(events.Warning)).slug == "contacts-only"
         assert known(tmp_path, "bob") == [("lisa", alice.identity.public)]
         again = calling(tmp_path, network, host="10.0.1.1")
-        beside(partial(again.people.pin, "bob", bob.identity.public, 0.0))
+        beside(partial(again.trust.pin, "bob", bob.identity.public, 0.0))
         await dial(again)
         assert ui.of(events.Incoming)[1].name == "lisa"
         await ui.wait(events.Ended, 2)
@@ -79,7 +82,7 @@ def test_a_claimed_name_that_is_taken_is_never_offered_nor_given(tmp_path: Path)
     async def scene() -> None:
         network = Network()
         bob, ui = answering(tmp_path, network, "alice")
-        beside(partial(bob.people.pin, "Alice", OTHER, 0.0))
+        beside(partial(bob.trust.pin, "Alice", OTHER, 0.0))
         alice = calling(tmp_path, network)
         task = await listening(bob)
         await dial(alice)
@@ -189,9 +192,9 @@ def test_whoever_answers_at_a_bare_address_is_not_kept_unasked(tmp_path: Path, k
     async def scene() -> None:
         network, ui = Network(), FakeUi()
         ui.keep_as = keep_as
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
-        alice = station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0)
+        alice = agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0)
         assert (await dial(alice)).exit is ExitCode.OK
         assert ui.asked_to_keep == [("bob", "bob", "")]
         assert known(tmp_path, "alice") == ([("robert", bob.identity.public)] if keep_as else [])
@@ -204,9 +207,9 @@ def test_whoever_answers_at_a_bare_address_is_not_kept_unasked(tmp_path: Path, k
 def test_whoever_is_dialled_by_a_name_is_kept_under_it(tmp_path: Path) -> None:
     async def scene() -> None:
         network, ui = Network(), FakeUi()
-        bob = station(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE)
         task = await listening(bob)
-        await dial(station(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0))
+        await dial(agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=1.0))
         assert ui.asked_to_keep == []
         assert known(tmp_path, "alice") == [(BOB, bob.identity.public)]
         task.cancel()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pcall import events
-from p2pcall.cli import words
-from p2pcall.cli.output import Output
+from p2pcall.cli import event_text
+from p2pcall.cli.output import CommandOutput
 from p2pcall.view.hud import HudState
 from p2pcall.view.plainline import plain_line, wrapped
 from p2pcall.view.sanitize import width
@@ -31,30 +31,36 @@ CALL = HudState(name="bob", protocol="Noise_XX_25519_AESGCM_SHA256", words=SAS, 
     ],
 )
 def test_what_the_answer_means(known: str, told: str) -> None:
-    assert words.line(events.Verified("00000000", "bob", "abcd", known)) == told
+    assert event_text.event_line(events.Verified("00000000", "bob", "abcd", known)) == told
 
 
 def test_the_summary_of_a_call_has_the_words() -> None:
     ended = events.Ended("00000000", "hung-up", 65.2, 0, events.Figures(), SAS, "dad", "abcd", "remote")
-    assert words.line(ended) == "dad hung up after 1:05, words: tissue adroitness tracker bravado"
-    assert words.line(replace(ended, by="local", sas=())) == "hung up after 1:05"
-    assert words.line(replace(ended, reason="declined", duration_s=0.0, sas=())) == "the call was declined"
+    assert event_text.event_line(ended) == "dad hung up after 1:05, words: tissue adroitness tracker bravado"
+    assert event_text.event_line(replace(ended, by="local", sas=())) == "hung up after 1:05"
+    assert (
+        event_text.event_line(replace(ended, reason="declined", duration_s=0.0, sas=()))
+        == "the call was declined"
+    )
 
 
 def test_who_ended_it_and_when_it_was_missed_is_told() -> None:
     ended = events.Ended("00000000", "max-duration", 8.0, 0, events.Figures(), (), "dad", "abcd", "local")
-    assert words.line(ended) == "hung up after 0:08 (--max-duration)"
-    assert words.line(replace(ended, by="remote")) == "dad hung up after 0:08"
-    assert words.line(replace(ended, reason="lost", by="")) == "the network went away after 0:08"
+    assert event_text.event_line(ended) == "hung up after 0:08 (--max-duration)"
+    assert event_text.event_line(replace(ended, by="remote")) == "dad hung up after 0:08"
+    assert event_text.event_line(replace(ended, reason="lost", by="")) == "the network went away after 0:08"
     missed = replace(ended, reason="missed", duration_s=0.0, by="")
-    assert words.line(missed, "22:41") == "22:41 missed call from dad"
+    assert event_text.event_line(missed, "22:41") == "22:41 missed call from dad"
 
 
 def test_a_call_that_nobody_was_asked_about_is_told_with_the_time_of_day() -> None:
     missed = events.Warning("missed-call", "missed call from dad (abcd): you were busy", "dad", "abcd")
-    assert words.line(missed, "22:41") == "p2pcall: warning: 22:41 missed call from dad (abcd): you were busy"
+    assert (
+        event_text.event_line(missed, "22:41")
+        == "p2pcall: warning: 22:41 missed call from dad (abcd): you were busy"
+    )
     other = events.Warning("window-lost", "the display went away")
-    assert words.line(other, "22:41") == "p2pcall: warning: the display went away"
+    assert event_text.event_line(other, "22:41") == "p2pcall: warning: the display went away"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,7 @@ def test_a_call_that_nobody_was_asked_about_is_told_with_the_time_of_day() -> No
 )
 def test_what_is_waited_for_is_told_to_people_alone(options: dict[str, bool], told: str) -> None:
     env = fake_env()
-    with Output(env, **options) as output:
+    with CommandOutput(env, **options) as output:
         output.progress("looking ...")
     assert isinstance(env.stderr, io.StringIO)
     assert isinstance(env.stdout, io.StringIO)
@@ -72,10 +78,13 @@ def test_what_is_waited_for_is_told_to_people_alone(options: dict[str, bool], to
 
 def test_what_a_call_brings_is_told() -> None:
     incoming = events.Incoming("00000000", "dad", "abcd", "new", True, True)
-    assert words.line(incoming) == "dad (not verified, not a contact, abcd) is calling: voice and picture"
+    assert (
+        event_text.event_line(incoming)
+        == "dad (not verified, not a contact, abcd) is calling: voice and picture"
+    )
     nothing = replace(incoming, audio=False, video=False)
     assert (
-        words.line(nothing)
+        event_text.event_line(nothing)
         == "dad (not verified, not a contact, abcd) is calling, sends neither sound nor picture"
     )
 
@@ -83,10 +92,12 @@ def test_what_a_call_brings_is_told() -> None:
 def test_one_word_says_that_the_words_were_not_compared() -> None:
     for known in ("new", "contact"):
         connected = events.Connected("00000000", "dad", "abcd", known, "Noise_XX", SAS, True, True, 1.0)
-        assert (words.line(connected) or "").startswith("connected with dad (not verified), Noise_XX")
+        assert (event_text.event_line(connected) or "").startswith(
+            "connected with dad (not verified), Noise_XX"
+        )
         assert plain_line(replace(CALL, known=known)).startswith("bob (not verified), ")
     incoming = events.Incoming("00000000", "dad", "abcd", "contact", True, True)
-    assert words.line(incoming) == "dad (not verified, abcd) is calling: voice and picture"
+    assert event_text.event_line(incoming) == "dad (not verified, abcd) is calling: voice and picture"
 
 
 @given(st.text(alphabet="ab 李", max_size=200), st.integers(1, 100))
@@ -98,7 +109,7 @@ def test_a_line_is_broken_between_words_alone(text: str, cells: int) -> None:
 
 def test_lines_that_are_broken_are_as_wide_as_they_can_be() -> None:
     connected = events.Connected("0", "bob", "abcd", "new", ASKED, SAS, True, True, 1.0)
-    told = wrapped(words.line(connected) or "", 80)
+    told = wrapped(event_text.event_line(connected) or "", 80)
     assert told.split("\n") == [
         f"connected with bob (not verified), {ASKED},",
         "  words: tissue adroitness tracker bravado",
@@ -118,7 +129,7 @@ def test_that_the_next_call_is_waited_for_is_told_to_people_alone(
     options: dict[str, bool], told: str
 ) -> None:
     env = fake_env()
-    Output(env, **options).waiting()
+    CommandOutput(env, **options).waiting()
     assert isinstance(env.stderr, io.StringIO)
     assert env.stderr.getvalue() == told
 
@@ -127,7 +138,7 @@ def test_plain_lines_ask_once_each_time_the_question_opens() -> None:
     env = fake_env()
 
     async def work() -> None:
-        with Output(env, plain=True) as output:
+        with CommandOutput(env, plain=True) as output:
             view = output.open_view("auto", lambda key: None)
             assert view is not None
             for asked in (False, True, True, False, True):
@@ -142,8 +153,8 @@ def test_plain_lines_ask_once_each_time_the_question_opens() -> None:
 
 
 def test_an_outage_is_told_in_words() -> None:
-    assert words.line(events.Reconnecting("00000000", 3000)) == (
+    assert event_text.event_line(events.Reconnecting("00000000", 3000)) == (
         "the other side is not heard: waiting for the network"
     )
-    back = words.line(events.Reconnected("00000000", 31_400))
+    back = event_text.event_line(events.Reconnected("00000000", 31_400))
     assert back == "the other side is heard again, after 0:31"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.people import Who
-from p2pcall.engine.station import Station
+from p2pcall.engine.trust import PeerIdentity
+from p2pcall.engine.user_agent import UserAgent
 
 EVERY_S: Final = 1.0
 """Between two lines: what a person reads, and a script takes, without being flooded."""
@@ -22,7 +22,7 @@ MAX_KEYS: Final = 1000
 class _Sum:
     """What one line tells: the first call, and how many there were."""
 
-    who: Who
+    who: PeerIdentity
     slug: str
     why: str
     since: float
@@ -30,19 +30,19 @@ class _Sum:
     keys: set[str] = field(default_factory=set)
 
 
-class Missed:
+class MissedCalls:
     """`note` each; `close` at the end tells what is left."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, agent: UserAgent) -> None:
+        self._agent = agent
         self._loop = asyncio.get_running_loop()
         self._sum: _Sum | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, who: Who, why: str, slug: str = "missed-call") -> None:
+    def note(self, who: PeerIdentity, why: str, slug: str = "missed-call") -> None:
         """Somebody called; `why` nobody was asked."""
         if self._sum is None:
-            self._sum = _Sum(who, slug, why, self._station.env.clock.time())
+            self._sum = _Sum(who, slug, why, self._agent.env.clock.time())
         self._sum.count += 1
         if len(self._sum.keys) < MAX_KEYS:
             self._sum.keys.add(who.fingerprint)
@@ -67,6 +67,6 @@ class Missed:
             keys = f"{len(told.keys)} keys" if len(told.keys) > 1 else "one key"
             what = f"{told.count} missed calls within a second, with {keys}, the first"
         text = f"{what} from {who.name} ({who.fingerprint}): {told.why}"
-        emit = self._station.ui.emit
+        emit = self._agent.ui.emit
         emit(events.Missed(told.count, round(told.since, 3), who.name, who.fingerprint, who.known))
         emit(events.Warning(told.slug, text, who.name, who.fingerprint))

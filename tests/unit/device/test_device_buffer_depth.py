@@ -2,15 +2,15 @@
 
 import pytest
 
-from p2pcall.device.depth import (
-    CALM_S,
+from p2pcall.device.buffer_depth import (
+    CARD_SETTLE_S,
     DEEPER,
     DEEPEST_S,
     DRY_WITHIN_S,
     LAZY_DEPTH_S,
-    SETTLE_S,
+    SHALLOWER_AFTER_S,
     WORTH_IT,
-    Depth,
+    BufferDepth,
 )
 
 SHALLOW = 0.015
@@ -21,7 +21,7 @@ class Card:
 
     def __init__(self, fixed: float | None = None) -> None:
         self.now, self.latency, self.fixed = 50.0, fixed or SHALLOW, fixed
-        self.depth = Depth()
+        self.depth = BufferDepth()
         self.changes: list[float] = []
 
     def play(self, seconds: float) -> None:
@@ -41,14 +41,14 @@ class Card:
 
     def twice(self, seconds: float) -> None:
         """The machine stands still twice in a row, for so long, after the card has settled."""
-        self.play(2 * SETTLE_S)
+        self.play(2 * CARD_SETTLE_S)
         self.pause(seconds)
         self.pause(seconds)
 
 
 def test_the_second_pause_makes_it_deep_enough_for_the_longer_one() -> None:
     card = Card()
-    card.play(2 * SETTLE_S)
+    card.play(2 * CARD_SETTLE_S)
     card.pause(0.09)
     assert card.changes == []
     card.play(1)
@@ -58,7 +58,7 @@ def test_the_second_pause_makes_it_deep_enough_for_the_longer_one() -> None:
         card.play(1)
         card.pause(0.09)
     assert len(card.changes) == 1
-    card.play(2.5 * CALM_S)
+    card.play(2.5 * SHALLOWER_AFTER_S)
     assert card.changes[1:] == [0.0]
 
 
@@ -81,7 +81,7 @@ def test_it_settles_from_the_first_callback_on_however_long_opening_took() -> No
     card.depth.opening()
     card.now += 20
     for _ in range(4):
-        card.pause(0.2 * SETTLE_S)
+        card.pause(0.2 * CARD_SETTLE_S)
     assert card.changes == []
     card.twice(0.05)
     assert card.changes == [pytest.approx(DEEPER * 0.05)]
@@ -135,28 +135,28 @@ def test_what_was_needed_again_is_kept_twice_as_long() -> None:
         while card.depth.asked:
             card.play(1)
         given_up.append(card.now - since)
-    assert given_up == [pytest.approx(CALM_S * times, rel=0.05) for times in (1, 2, 4)]
+    assert given_up == [pytest.approx(SHALLOWER_AFTER_S * times, rel=0.05) for times in (1, 2, 4)]
 
 
-@pytest.mark.parametrize("after", [0.02, 2 * SETTLE_S], ids=["when it starts", "later"])
+@pytest.mark.parametrize("after", [0.02, 2 * CARD_SETTLE_S], ids=["when it starts", "later"])
 def test_a_card_that_pauses_for_long_has_a_deep_buffer_from_then_on(after: float) -> None:
     card = Card()
     card.play(after)
     card.pause(1.9)
     assert (card.depth.lazy, card.changes) == (True, [LAZY_DEPTH_S])
-    card.play(3 * CALM_S)
+    card.play(3 * SHALLOWER_AFTER_S)
     assert card.changes == [LAZY_DEPTH_S], "it is kept, however calm it is"
     card.twice(0.07)
     assert card.changes[1:] == [pytest.approx(2 * LAZY_DEPTH_S)], "deeper still where that is not enough"
 
 
 def test_a_card_that_was_lazy_before_is_opened_deep() -> None:
-    assert Depth(lazy=True).asked == LAZY_DEPTH_S
+    assert BufferDepth(lazy=True).asked == LAZY_DEPTH_S
 
 
 def test_a_card_that_has_no_second_stream_is_not_lazy() -> None:
     card = Card()
-    card.play(2 * SETTLE_S)
+    card.play(2 * CARD_SETTLE_S)
     card.pause(1.9)
     card.depth.busy()
     card.latency = SHALLOW

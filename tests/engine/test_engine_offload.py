@@ -15,10 +15,10 @@ from virtual import VirtualLoop, run_virtual
 from p2pcall import events
 from p2pcall.codec.opus import OpusEncoder
 from p2pcall.codec.video import VideoEncoder
-from p2pcall.engine import aside, cadence
-from p2pcall.engine.board import MAX_NOTICES, NOTICE_S, Notices
-from p2pcall.engine.people import People
+from p2pcall.engine import offload, send_pacer
+from p2pcall.engine.call_status import MAX_NOTICES, NOTICE_S, Notices
 from p2pcall.engine.settings import MediaSettings
+from p2pcall.engine.trust import TrustStore
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.proto.messages import ControlType, MediaFlags
@@ -80,14 +80,14 @@ def test_a_muted_microphone_has_the_cadence_of_an_open_one(
 def test_a_packet_that_took_too_long_leaves_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = leaving(tmp_path, monkeypatch, {False: OPEN_S, True: SLOW_S})
     (ours, _), *_ = found[False].most_common()
-    later_us = round((SLOW_S - cadence.HOLD_S) * 1e6)
+    later_us = round((SLOW_S - send_pacer.HOLD_S) * 1e6)
     assert found[True][(ours + later_us) % 20_000] > 40
 
 
 def test_the_kernels_alarm_rings_once_after_its_time_and_not_after_the_end() -> None:
     async def scene() -> None:
         loop, rang = asyncio.get_running_loop(), asyncio.Queue[float]()
-        alarm = cadence.alarm(lambda: rang.put_nowait(loop.time()))
+        alarm = send_pacer.make_alarm(lambda: rang.put_nowait(loop.time()))
         due = loop.time() + 0.002
         alarm.at(due + 10.0)
         alarm.at(due)
@@ -107,7 +107,7 @@ def test_the_kernels_alarm_rings_once_after_its_time_and_not_after_the_end() -> 
 def test_a_lock_that_somebody_else_holds_does_not_silence_the_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released, verify = threading.Event(), People.verify
+    released, verify = threading.Event(), TrustStore.verify
 
     def waits(*args: object) -> object:
         assert released.wait(10)
@@ -116,7 +116,7 @@ def test_a_lock_that_somebody_else_holds_does_not_silence_the_call(
     async def scene(pair: Pair) -> None:
         alice = pair.alice_ui
         with monkeypatch.context() as changed:
-            changed.setattr(aside, "NAME", "another, for which virtual time does not wait")
+            changed.setattr(offload, "THREAD_NAME", "another, for which virtual time does not wait")
             alice.press("i")
             alice.press("y")
             await asyncio.sleep(0)  # no time passes, but the thread is started
@@ -130,7 +130,7 @@ def test_a_lock_that_somebody_else_holds_does_not_silence_the_call(
         alice.press("q")
         await pair.end()
 
-    monkeypatch.setattr(People, "verify", waits)
+    monkeypatch.setattr(TrustStore, "verify", waits)
     with_a_call(tmp_path, scene)
 
 
@@ -175,7 +175,7 @@ def test_threads_of_the_picture_are_waited_for_beside_the_loop() -> None:
         path = VideoPath(None, loop.time, lambda at: 0, None, playout, wall)  # type: ignore[arg-type]
         path.start(False)
         playout.submit(coded.data, True)
-        await aside.aside(wall.busy.wait)
+        await offload.offload(wall.busy.wait)
         loop.call_later(0.01, wall.free.set)
         await path.stop()
         assert wall.free.is_set(), "the loop went on, and what was shown came to its end"
@@ -189,7 +189,7 @@ def test_a_bug_beside_the_loop_is_raised_to_whoever_waits() -> None:
 
     async def scene() -> None:
         with pytest.raises(ZeroDivisionError):
-            await aside.aside(bug)
+            await offload.offload(bug)
 
     told = list[threading.ExceptHookArgs]()
     before, threading.excepthook = threading.excepthook, told.append
@@ -298,7 +298,7 @@ def test_the_virtual_loop_waits_for_what_is_beside_it() -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         loop.call_later(3600.0, lambda: None)
-        await aside.aside(lambda: threading.Event().wait(0.01))
+        await offload.offload(lambda: threading.Event().wait(0.01))
         return loop.time() - began
 
     assert run_virtual(scene) == 0.0

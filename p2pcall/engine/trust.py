@@ -16,7 +16,7 @@ from p2pcall.store.identity import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class PeerIdentity:
     """The other side, as this side knows it: `known` is new, contact or verified."""
 
     name: str
@@ -31,7 +31,7 @@ class Who:
         return self.fingerprint.startswith(self.name)
 
 
-def poses(who: Who) -> events.Warning:
+def poses(who: PeerIdentity) -> events.Warning:
     """What the user is told of somebody who claims a contact's name, and nobody else is."""
     text = (
         f"somebody claims the name of your contact {who.poses_as} with another key, and is shown as {who.name}; "
@@ -51,7 +51,7 @@ def own_key() -> P2PCallError:
     )
 
 
-class People:
+class TrustStore:
     """The contacts, asked in the words of a call."""
 
     def __init__(self, contacts: Contacts, own: bytes) -> None:
@@ -82,7 +82,7 @@ class People:
         """The user wants nothing of whoever has this key, a contact or not. P2PCallError if that cannot be read."""
         return fingerprint(public) in self._contacts.blocked()
 
-    def identify(self, public: bytes, name: str) -> Who:
+    def identify(self, public: bytes, name: str) -> PeerIdentity:
         """Who proved `public` where the user dialled `name`, or an address at which somebody claims that name.
 
         P2PCallError `key-changed` if it is somebody else's, `blocked-key` if the user wants nothing of whoever it is.
@@ -96,18 +96,18 @@ class People:
             raise key_changed(other.name, other.public, public)
         return who
 
-    def introduce(self, public: bytes, claimed: str) -> Who:
+    def introduce(self, public: bytes, claimed: str) -> PeerIdentity:
         """Who proved `public` and calls itself `claimed`, for which there is nothing but its word."""
         contact = self._contacts.by_key(public)
         if contact is not None:
             known = "verified" if contact.verified else "contact"
-            return Who(contact.name, fingerprint(public), known)
+            return PeerIdentity(contact.name, fingerprint(public), known)
         nameless = fingerprint(public)[:SHORT_FINGERPRINT]
         name = names.kept(claimed) or nameless
         other = self._contacts.by_name(name)
         if other is not None:
-            return Who(nameless, fingerprint(public), "new", other.name)
-        return Who(name, fingerprint(public), "new")
+            return PeerIdentity(nameless, fingerprint(public), "new", other.name)
+        return PeerIdentity(name, fingerprint(public), "new")
 
     def is_host(self, name: str) -> bool:
         """The contact of this name was dialled as a host that the system's resolver knows."""

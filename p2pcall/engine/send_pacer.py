@@ -90,7 +90,7 @@ class KernelAlarm:
         self._ring()
 
 
-def alarm(ring: Callable[[], None]) -> Alarm:
+def make_alarm(ring: Callable[[], None]) -> Alarm:
     """The best there is for the running loop, whose clock must be the system's for the kernel to know it."""
     if sys.platform == "linux" and type(asyncio.get_running_loop()) is asyncio.SelectorEventLoop:
         with suppress(OSError, AttributeError):
@@ -98,13 +98,13 @@ def alarm(ring: Callable[[], None]) -> Alarm:
     return LoopAlarm(ring)
 
 
-class Cadence:
+class SendPacer:
     """`came` before a frame is encoded, `put` its packet; `send` gets each `HOLD_S` after `came`."""
 
     def __init__(self, send: Callable[[bytes, int], None]) -> None:
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._alarm = alarm(self._leave)
+        self._alarm = make_alarm(self._leave)
         self._due = 0.0
         self._waiting: deque[tuple[float, bytes, int]] = deque()
 

@@ -26,8 +26,8 @@ _LOOKS: Final = 100
 """A reader looks so often before it leaves it: the writer was stopped, or died, in the middle."""
 
 
-class Found(NamedTuple):
-    """What `Area.look` found: its number, when it was put (ns), what was said of it, where it is, its bytes."""
+class Snapshot(NamedTuple):
+    """What `SharedLatest.look` found: its number, when it was put (ns), what was said of it, where it is, its bytes."""
 
     number: int
     at_ns: int
@@ -36,7 +36,7 @@ class Found(NamedTuple):
     data: memoryview
 
 
-class Area:
+class SharedLatest:
     """A part of shared memory for one kind of thing, of at most `slot_bytes` each."""
 
     def __init__(self, memory: mmap.mmap, offset: int, slots: int, slot_bytes: int) -> None:
@@ -63,7 +63,7 @@ class Area:
             )
             self._number = number
 
-    def look(self, after: int = 0) -> Found | None:
+    def look(self, after: int = 0) -> Snapshot | None:
         """The newest, if it is newer than the one of number `after`; None too while it is just being written."""
         for _ in range(_LOOKS):
             head = self.memory[self._offset : self._offset + _HEAD.size]
@@ -75,7 +75,7 @@ class Area:
         if number <= after or slot >= self._slots or length > self._slot_bytes:
             return None
         at = self._slot(slot)
-        return Found(number, at_ns, (width, height), at, memoryview(self.memory)[at : at + length])
+        return Snapshot(number, at_ns, (width, height), at, memoryview(self.memory)[at : at + length])
 
     def overtaken(self, number: int) -> bool:
         """Whether the slot of this number may have been written over since it was found."""
@@ -86,7 +86,7 @@ class Area:
         return self._offset + _HEAD_BYTES + slot * self._slot_bytes
 
 
-def layout(areas: Sequence[tuple[int, int]]) -> tuple[list[int], int]:
+def area_offsets(areas: Sequence[tuple[int, int]]) -> tuple[list[int], int]:
     """Offsets of areas of so many slots of so many bytes, and how much memory they take together."""
     offsets, end = [], 0
     for slots, slot_bytes in areas:
@@ -111,8 +111,8 @@ def share(size: int) -> int:
     return fd
 
 
-def attach(fd: int, areas: Sequence[tuple[int, int]]) -> list[Area]:
+def attach(fd: int, areas: Sequence[tuple[int, int]]) -> list[SharedLatest]:
     """The areas in the memory behind `fd`. ValueError if there is less of it than they take."""
-    offsets, size = layout(areas)
+    offsets, size = area_offsets(areas)
     memory = mmap.mmap(fd, size)
-    return [Area(memory, offset, *area) for offset, area in zip(offsets, areas, strict=True)]
+    return [SharedLatest(memory, offset, *area) for offset, area in zip(offsets, areas, strict=True)]

@@ -22,6 +22,7 @@ from zeroconf import (  # type: ignore[attr-defined]
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall import names
+from p2pcall.net.discovery import CLASS_IN, QUERY, TYPE_PTR
 from p2pcall.net.lanpeer import (
     MAX_LABEL_BYTES,
     SERVICE_TYPE,
@@ -31,22 +32,20 @@ from p2pcall.net.lanpeer import (
     person,
     to_peer,
 )
-from p2pcall.net.link import FAILURES, Link, close_quietly, look, no_network, open_link
+from p2pcall.net.link import FAILURES, Link, close_quietly, look_for_link, no_network, open_link
 
 ASK_AT_S = (0.0, 0.25, 1.0)
 """When all are asked: at once, again if that was lost, and when who has just answered somebody else may speak again."""
-TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
-"""RFC 1035: the record that lists instances, of the internet, in a question."""
 MAX_SEEN = 16
 """So many instances whose names read the same are looked at."""
 
 
-async def spot(name: str, timeout_s: float, bound: Sequence[str] = ()) -> LanPeer | None:
-    """Who is announced under `name` on the link; None if nobody is. `bound` as for `look`.
+async def look_up_privately(name: str, timeout_s: float, bound: Sequence[str] = ()) -> LanPeer | None:
+    """Who is announced under `name` on the link; None if nobody is. `bound` as for `look_for_link`.
 
     Raises `P2PCallError` (not found) without a network.
     """
-    link = look(bound)
+    link = look_for_link(bound)
     if link is None:
         raise no_network()
     zc = open_link(link)

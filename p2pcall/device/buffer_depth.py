@@ -12,7 +12,7 @@ so. Leaves out opening anything.
 from collections import deque
 from typing import Final
 
-SETTLE_S: Final = 1.0
+CARD_SETTLE_S: Final = 1.0
 """A card that starts asks for several blocks at once; what it misses then says nothing about the machine."""
 DRY_TIMES: Final = 2
 DRY_WITHIN_S: Final = 5.0
@@ -21,14 +21,14 @@ DEEPER: Final = 1.5
 DEEPEST_S: Final = 0.2
 WORTH_IT: Final = 1.25
 """Not opened anew for less; also where the card does not do what it is asked."""
-CALM_S: Final = 30.0
+SHALLOWER_AFTER_S: Final = 30.0
 LAZY_S: Final = 0.25
 """No card that plays asks for nothing for so long; and if it was the machine, deep is right as well."""
 LAZY_DEPTH_S: Final = 0.06
 """For a lazy card: threads are late by 20 to 40 ms now and then on machines that are not idle."""
 
 
-class Depth:
+class BufferDepth:
     """Of one speaker; seconds throughout."""
 
     def __init__(self, *, lazy: bool = False) -> None:
@@ -36,7 +36,7 @@ class Depth:
         self.asked = LAZY_DEPTH_S if lazy else 0.0
         """How deep the buffer was asked to be; 0 for as shallow as it goes."""
         self._refused = False
-        self._calm_s = CALM_S
+        self._calm_s = SHALLOWER_AFTER_S
         self.opening()
 
     def opening(self) -> None:
@@ -55,7 +55,7 @@ class Depth:
 
     def settled(self, now: float) -> bool:
         """What is missed now counts."""
-        return self._first is not None and now - self._first > SETTLE_S
+        return self._first is not None and now - self._first > CARD_SETTLE_S
 
     def called(self, now: float, *, dry: bool) -> None:
         """The card asks for more; it was `dry`, or had something left."""

@@ -3,7 +3,7 @@
 Rules: what has a beginning (a file, a pipe) waits until the other side says that its speaker runs, or for so long that
 it hardly will; an end is heard when the other side says so. A side whose first report comes without a word about its
 speaker has none to say: it is sent to as if it heard. Nothing is trusted further than that: every wait has a bound.
-Leaves out what says so on this side (`sound.Speaker`), and the wire (`media.packets`).
+Leaves out what says so on this side (`sound.SupervisedSink`), and the wire (`media.packets`).
 """
 
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from p2pcall.media.packets import Ask, Feedback, Played
 
 START_WAIT_S: Final = 5.0
 """For the other side's speaker: virtual cards take up to two seconds, a server that hangs is given up after four."""
-END_WAIT_S: Final = 5.0
+HEARD_WAIT_S: Final = 5.0
 """For the other side to have heard the end; a buffer holds far less."""
 ASK_EVERY_S: Final = 0.1
 MAX_AHEAD_S: Final = 3.0
 """A speaker that says it has more than this in hand is not believed."""
 
-After = Callable[[str, float, Callable[[], None]], None]
+RunAfter = Callable[[str, float, Callable[[], None]], None]
 
 
-class Audience:
+class PlayoutConfirmation:
     """The other side's ear, as far as it tells."""
 
-    def __init__(self, send: Callable[[Feedback], None], clock: Callable[[], float], after: After) -> None:
+    def __init__(self, send: Callable[[Feedback], None], clock: Callable[[], float], after: RunAfter) -> None:
         """`after` calls something later: a name (the same one replaces), seconds, what."""
         self._send, self._clock, self._after = send, clock, after
         self._tells = self._plays = False
@@ -36,7 +36,7 @@ class Audience:
     def begin(self, release: Callable[[], None]) -> None:
         """Calls `release` once the other side plays."""
         self._release = release
-        self._after("audience", START_WAIT_S, self._start)
+        self._after("playout", START_WAIT_S, self._start)
         if self._plays:
             self._start()
 
@@ -55,12 +55,12 @@ class Audience:
         if self._end is not None and message.next_seq >= self._end[0]:
             _, done = self._end
             self._end = None
-            self._after("audience", min(MAX_AHEAD_S, message.ahead_ms / 1000), lambda: done(True))
+            self._after("playout", min(MAX_AHEAD_S, message.ahead_ms / 1000), lambda: done(True))
 
     def end(self, seq: int, done: Callable[[bool], None]) -> None:
         """Calls `done` when the frame before `seq` was heard: with False if the other side does not get there."""
         if self._end is None:
-            self._end, self._end_by = (seq, done), self._clock() + END_WAIT_S
+            self._end, self._end_by = (seq, done), self._clock() + HEARD_WAIT_S
             self._ask()
 
     def _start(self) -> None:

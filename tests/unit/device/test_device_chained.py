@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pcall.device.links import FlacLinks, OggLinks, links
-from p2pcall.device.source import Media
+from p2pcall.device.chained import FlacLinks, OggLinks, links
+from p2pcall.device.source import MediaInput
 
 
 class Pieces:
@@ -74,7 +74,7 @@ def test_what_was_not_read_of_a_link_is_skipped() -> None:
 def test_other_files_are_one_link(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"RIFF and so on")
-    media = Media(str(path))
+    media = MediaInput(str(path))
     assert [link is media for link in links(media)] == [True]
 
 
@@ -82,7 +82,7 @@ def test_other_files_are_one_link(tmp_path: Path) -> None:
 def test_a_stream_is_told_by_its_head(whole: list[bytes]) -> None:
     data = b"".join(whole)
     got = []
-    for link in links(Media("x", io.BytesIO(data), head=data[:4])):
+    for link in links(MediaInput("x", io.BytesIO(data), head=data[:4])):
         assert link.reader is not None
         got.append(link.reader.read(4))
     assert got == [data[:4]] * 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from p2pcall.device.stamps import MAX_BROKEN_PAUSE_S, MAX_PAUSE_S, Joins, Stamps
+from p2pcall.device.timestamps import MAX_BROKEN_PAUSE_S, MAX_PAUSE_S, Joins, Timestamps
 
 
 def through(
@@ -44,11 +44,11 @@ def test_small_steps_back_and_missing_stamps_are_no_joins() -> None:
     ids=["missing", "standing still", "back", "uneven", "a jump"],
 )
 def test_pictures_always_move_on(stamps: list[float | None], places: list[float]) -> None:
-    line = Stamps(0.5)
+    line = Timestamps(0.5)
     assert [line.place(stamp) for stamp in stamps] == pytest.approx(places)
 
 
 def test_with_a_zero_the_first_picture_keeps_its_distance() -> None:
-    line = Stamps(0.5, zero=10.0)
+    line = Timestamps(0.5, zero=10.0)
     assert [line.place(11.5), line.place(12.0)] == pytest.approx([1.5, 2.0])
-    assert Stamps(0.5, zero=10.0).place(9.0) == 0.0
+    assert Timestamps(0.5, zero=10.0).place(9.0) == 0.0

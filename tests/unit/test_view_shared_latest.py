@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from p2pcall.view.latest import Area, attach, layout, share
+from p2pcall.view.shared_latest import SharedLatest, area_offsets, attach, share
 
 SLOTS, BYTES = 3, 64
 META = (1, 2)
 
 
-def area(slots: int = SLOTS, size: int = BYTES) -> Area:
-    return Area(mmap.mmap(-1, layout([(slots, size)])[1]), 0, slots, size)
+def area(slots: int = SLOTS, size: int = BYTES) -> SharedLatest:
+    return SharedLatest(mmap.mmap(-1, area_offsets([(slots, size)])[1]), 0, slots, size)
 
 
 def test_what_was_put_is_found_with_all_that_was_said_of_it() -> None:
@@ -87,7 +87,7 @@ def test_a_head_that_points_outside_is_passed_over(at: int, value: int) -> None:
 
 def test_areas_do_not_touch_each_other() -> None:
     areas = ((2, 10), (3, 100), (1, 1))
-    fd = share(layout(areas)[1])
+    fd = share(area_offsets(areas)[1])
     try:
         made = attach(fd, areas)
     finally:
@@ -103,7 +103,7 @@ def test_areas_do_not_touch_each_other() -> None:
 
 READER = """
 import sys
-from p2pcall.view.latest import attach
+from p2pcall.view.shared_latest import attach
 area, = attach(int(sys.argv[1]), ((3, 4096),))
 last, torn, seen = 0, 0, 0
 while last < int(sys.argv[2]):
@@ -121,7 +121,7 @@ print(torn, seen)
 
 def test_another_process_never_sees_a_torn_one() -> None:
     areas = ((3, 4096),)
-    fd = share(layout(areas)[1])
+    fd = share(area_offsets(areas)[1])
     count = 20_000
     try:
         (writer,) = attach(fd, areas)

@@ -36,7 +36,7 @@ class _Mark:
 
 
 @dataclass(slots=True)
-class FigureKeeper:
+class StatsCollector:
     """Turns running counters into rates per interval (`second`) and over the call (`total`)."""
 
     peer: Peer

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from p2pcall.device.source import Media, Reader, check_is_file
+from p2pcall.device.source import MediaInput, Reader, check_is_file
 
 OGG: Final = b"OggS"
 FLAC: Final = b"fLaC"
@@ -22,7 +22,7 @@ _OGG_BEGIN: Final = 2  # header type: first page of a logical stream
 _PIECE_BYTES: Final = 16_384
 
 
-def links(media: Media) -> Iterator[Media]:
+def links(media: MediaInput) -> Iterator[MediaInput]:
     """The file itself or, where it may be several, one after another; each is to be read before the next is asked for.
 
     P2PCallError if it cannot be opened.
@@ -40,7 +40,7 @@ def links(media: Media) -> Iterator[Media]:
     yield media
 
 
-def _links(media: Media, reader: Reader, head: bytes) -> Iterator[Media]:
+def _links(media: MediaInput, reader: Reader, head: bytes) -> Iterator[MediaInput]:
     chain: Chain
     if head.startswith(OGG):
         chain = OggLinks(reader)

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from p2pcall import events
-from p2pcall.engine.aside import aside
 from p2pcall.engine.node import Node
+from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.people import People
-from p2pcall.engine.reach import Door
+from p2pcall.engine.reach import ReachPolicy
 from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.trust import TrustStore
 from p2pcall.engine.ui import Ui
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -24,7 +24,7 @@ from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -116,7 +116,7 @@ class Interrupts:
             self.resized()
 
 
-class Station:
+class UserAgent:
     """One process's side of the line."""
 
     def __init__(
@@ -125,9 +125,9 @@ class Station:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
         self.identity = identity
-        self.people = People(Contacts(home), self.identity.public)
+        self.trust = TrustStore(Contacts(home), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
-        self.door = Door(self.node.endpoint, self.people, home, settings.reach, ui.emit)
+        self.reach_policy = ReachPolicy(self.node.endpoint, self.trust, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
 
     def open(self) -> None:
@@ -142,9 +142,9 @@ class Station:
 
     def let_in(self) -> None:
         """Tell the line who may knock (`reach`). P2PCallError if that cannot be read."""
-        self.door.let_in()
+        self.reach_policy.let_in()
 
-    async def unless_interrupted(self, work: Awaitable[T]) -> T:
+    async def unless_interrupted(self, work: Awaitable[_T]) -> _T:
         """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
         task = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(self.interrupts.fired.wait())
@@ -164,7 +164,7 @@ class Station:
     async def pin(self, name: str, public: bytes, *, host: bool = False) -> None:
         """Keep the key of somebody who was called or answered on purpose; a full disk does not end the call."""
         try:
-            await aside(lambda: self.people.pin(name, public, self.env.clock.time(), host=host))
+            await offload(lambda: self.trust.pin(name, public, self.env.clock.time(), host=host))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Index = NDArray[np.intp]
-Halves = tuple[_Index, _Index, _Index, NDArray[np.bool_]]
+SplitCells = tuple[_Index, _Index, _Index, NDArray[np.bool_]]
 
 _DIM: Final = 8
 """So many colours, the first, can be a ground; the brighter ones of the same hues follow."""
@@ -49,7 +49,7 @@ def spread(channels: NDArray[np.int16], dither: NDArray[np.int16]) -> NDArray[np
     return out
 
 
-def halves(top: _Index, bottom: _Index) -> Halves:
+def split_cells(top: _Index, bottom: _Index) -> SplitCells:
     """For cells of these two colours: the glyph's number in `GLYPHS`, ink and ground, and whether there is ink."""
     swapped = (top >= _DIM) & (bottom < _DIM)
     ink, ground = np.where(swapped, top, bottom), np.where(swapped, bottom, top)

@@ -8,34 +8,32 @@ from typing import Any, Final, TypeVar
 
 from p2pcall.errors import P2PCallError
 
-T = TypeVar("T")
-NAME: Final = "p2pcall-aside"
+_T = TypeVar("_T")
+THREAD_NAME: Final = "p2pcall-offload"
 """Of the threads."""
 
 
-async def aside(work: Callable[[], T]) -> T:
+async def offload(work: Callable[[], _T]) -> _T:
     """What `work` gives or raises, in a thread of its own; it is left alone if nobody wants to wait for it any more."""
-    done: Future[T] = Future()
+    done: Future[_T] = Future()
 
     def run() -> None:
         try:
             done.set_result(work())
         except P2PCallError as error:
             done.set_exception(error)
-        except (
-            BaseException
-        ) as error:  # a bug ends the command (`station.Interrupts`), and nobody waits for ever
+        except BaseException as error:  # a bug ends the command (`Interrupts`), and nobody waits for ever
             done.set_exception(error)
             raise
 
     done.set_running_or_notify_cancel()
-    threading.Thread(target=run, name=NAME, daemon=True).start()
+    threading.Thread(target=run, name=THREAD_NAME, daemon=True).start()
     return await asyncio.wrap_future(done)
 
 
-async def to_the_end(work: Callable[[], T]) -> T:
+async def to_the_end(work: Callable[[], _T]) -> _T:
     """As `aside`, but it is waited for until the end: a cancellation that comes meanwhile is raised after it."""
-    task = asyncio.ensure_future(aside(work))
+    task = asyncio.ensure_future(offload(work))
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -47,7 +45,7 @@ async def to_the_end(work: Callable[[], T]) -> T:
     return task.result()
 
 
-class Chores:
+class BackgroundTasks:
     """Coroutines that go on beside what started them; a bug in one is the loop's to tell, as that of a callback is."""
 
     def __init__(self) -> None:

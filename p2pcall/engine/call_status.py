@@ -54,7 +54,7 @@ class Notices:
         return ""
 
 
-class Board:
+class CallStatus:
     """`state` as it was told last; each `tell` tells the view of it, if there is one."""
 
     def __init__(self, state: HudState, clock: Callable[[], float]) -> None:

@@ -1,7 +1,7 @@
 """Time stamps of files as they are, made into one line that moves on: pure arithmetic on seconds.
 
 Rules: `Joins` sees every packet of a file in its order and finds where the time stamps begin anew or jump; all that
-comes after is moved by as much, in every stream alike, so that sound and picture stay together. `Stamps` gives each
+comes after is moved by as much, in every stream alike, so that sound and picture stay together. `Timestamps` gives each
 picture a place later than the one before, also where stamps are missing or stand still. A pause is bounded. Leaves
 out reading and waiting.
 """
@@ -39,7 +39,7 @@ class Joins:
         return self.offset
 
 
-class Stamps:
+class Timestamps:
     """Places of pictures on a line that begins with 0 and always moves on."""
 
     def __init__(

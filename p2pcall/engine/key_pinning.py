@@ -10,10 +10,10 @@ from functools import partial
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.aside import aside
+from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.people import Who
-from p2pcall.engine.station import Station
+from p2pcall.engine.trust import PeerIdentity
+from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
 from p2pcall.net.address import undialable
 
@@ -21,7 +21,7 @@ KEEP_TIMEOUT_S: Final = 30.0
 """Nobody who wants an answer to be kept takes longer; whoever walked away keeps nobody."""
 
 
-async def ask_to_keep(station: Station, who: Who, public: bytes, outcome: Outcome) -> None:
+async def ask_to_keep(agent: UserAgent, who: PeerIdentity, public: bytes, outcome: Outcome) -> None:
     """Ask, and keep them, unless they are known by now. To withdraw the question, cancel it.
 
     Nobody is asked after what was no call, for it had no words, or one whose words were not the same.
@@ -29,32 +29,32 @@ async def ask_to_keep(station: Station, who: Who, public: bytes, outcome: Outcom
     if not outcome.sas or outcome.reason == "not-verified":
         return
     try:
-        await _ask(station, who, public)
+        await _ask(agent, who, public)
     except P2PCallError as error:
         text = f"{who.name} could not be kept: {error.text}"
-        station.ui.emit(events.Warning(error.slug, text))
+        agent.ui.emit(events.Warning(error.slug, text))
 
 
-async def _ask(station: Station, who: Who, public: bytes) -> None:
-    people, problem = station.people, ""
-    stop = station.interrupts.fired
-    while who.known == "new" and not stop.is_set() and not people.is_contact(public):
-        free = not (who.nameless or undialable(who.name) or people.expected_key(who.name))
-        question = station.ui.ask_name(who.name, who.fingerprint, who.name if free else "", problem)
-        name = None if question is None else await _said(station, question)
+async def _ask(agent: UserAgent, who: PeerIdentity, public: bytes) -> None:
+    trust, problem = agent.trust, ""
+    stop = agent.interrupts.fired
+    while who.known == "new" and not stop.is_set() and not trust.is_contact(public):
+        free = not (who.nameless or undialable(who.name) or trust.expected_key(who.name))
+        question = agent.ui.ask_name(who.name, who.fingerprint, who.name if free else "", problem)
+        name = None if question is None else await _said(agent, question)
         if not name:
             return
-        if people.expected_key(name) is None:
-            await aside(partial(people.pin, name, public, station.env.clock.time()))
-            station.ui.progress(f"{name} is a contact from now on")
+        if trust.expected_key(name) is None:
+            await offload(partial(trust.pin, name, public, agent.env.clock.time()))
+            agent.ui.progress(f"{name} is a contact from now on")
         else:
             problem = f"{name} is another contact's name"
 
 
-async def _said(station: Station, question: Awaitable[str | None]) -> str | None:
+async def _said(agent: UserAgent, question: Awaitable[str | None]) -> str | None:
     """The name; None if there is none to come: no answer, or this side is told to stop."""
     asked = asyncio.ensure_future(question)
-    stop = asyncio.ensure_future(station.interrupts.fired.wait())
+    stop = asyncio.ensure_future(agent.interrupts.fired.wait())
     try:
         await asyncio.wait({asked, stop}, timeout=KEEP_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         return asked.result() if asked.done() and not stop.done() else None
