@@ -8,9 +8,9 @@ already filtered (`view.sanitize`) when they get here.
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-EVENTS_VERSION = 1
+EVENTS_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,23 +12,24 @@ letters, what can be dialled (`net.address`), and how wide a name may be (`view.
 import unicodedata
 from bisect import bisect_left
 from functools import lru_cache
+from typing import Final
 
 from p2pcall.proto.constants import NAME_BYTES
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
-ONE_DOT_LEADER = "\u2024"
+ONE_DOT_LEADER: Final = "\u2024"
 """Looks like a full stop, and stands for one on the local network: one name, not two."""
-JOINERS = frozenset({ZWNJ, ZWJ})
-_CACHED = 8192
+JOINERS: Final = frozenset({ZWNJ, ZWJ})
+_CACHED: Final = 8192
 """Names whose forms are remembered: twice the contacts, who are compared with each caller."""
-_VIRAMA = 9
+_VIRAMA: Final = 9
 """Canonical combining class of the signs that take a letter's vowel away."""
-_BLOCK_BITS = 7
+_BLOCK_BITS: Final = 7
 """A letter and the virama of its script are in one block of so many bits."""
-_ROUNDS = 4
+_ROUNDS: Final = 4
 """A joiner that goes lets marks change places, which may take another one's reason away."""
-_ARABIC = (0x0600, 0x077F)
-_JOINS_BEFORE_ONLY = frozenset(
+_ARABIC: Final = (0x0600, 0x077F)
+_JOINS_BEFORE_ONLY: Final = frozenset(
     map(
         chr,
         (
@@ -40,21 +41,21 @@ _JOINS_BEFORE_ONLY = frozenset(
     )
 )
 """Arabic letters that the next one does not join in any case: a non-joiner behind them would not show."""
-_JOINS_NEVER = frozenset("\u0621\u0674")
+_JOINS_NEVER: Final = frozenset("\u0621\u0674")
 
 
 def _chars(*ranges: tuple[int, int]) -> frozenset[str]:
     return frozenset(chr(code) for first, last in ranges for code in range(first, last + 1))
 
 
-_DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-_SPACE_CATEGORIES = frozenset({"Zs", "Zl", "Zp"})
-_SPACE_CONTROLS = frozenset("\t\n\v\f\r\x85")
-COMBINING_MARKS = frozenset({"Mn", "Me"})
-_MAX_MARKS_PER_LETTER = 2
+_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_SPACE_CATEGORIES: Final = frozenset({"Zs", "Zl", "Zp"})
+_SPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x85")
+COMBINING_MARKS: Final = frozenset({"Mn", "Me"})
+_MAX_MARKS_PER_LETTER: Final = 2
 
 # Assigned, graphic by category, and yet invisible, of disputed width, or many cells wide.
-_DROPPED = _chars(
+_DROPPED: Final = _chars(
     (0x034F, 0x034F),  # combining grapheme joiner
     (0x17B4, 0x17B5),  # invisible Khmer vowels
     (0x180B, 0x180F),  # Mongolian selectors
@@ -70,7 +71,7 @@ _DROPPED = _chars(
     (0x1F3FB, 0x1F3FF),  # skin tones
     (0xE0100, 0xE01EF),  # variation selectors, supplement
 )
-_JAMO = _chars((0x1100, 0x11FF), (0xD7B0, 0xD7FF))
+_JAMO: Final = _chars((0x1100, 0x11FF), (0xD7B0, 0xD7FF))
 """Conjoining ones that are left when NFC has joined what makes a syllable."""
 
 

@@ -4,6 +4,7 @@
 - In the other rooms a number is arithmetic, a place in something laid out, a count up to four, or has a name in
   capitals at the head of the file or class. Drawings (their coordinates) and readers of others' formats are left out.
 - What has a name on a constants' page is given a number nowhere else, and no two files give one name the same number.
+- A constant at the head of a file is `Final`.
 - All of it is held by walking the source. Zero, one, two and a half say nothing that could be tuned.
 """
 
@@ -153,6 +154,22 @@ def breaches_of_names(source: Source) -> list[str]:
 # ---- the tree
 
 
+def breaches_of_style(source: Source) -> list[str]:
+    """Constants at the head of a file are `NAME: Final = value`; a type's other name is no constant."""
+    return [
+        source.at(node, f"{target.id} is not Final")
+        for node in source.tree.body
+        if isinstance(node, ast.Assign)
+        and not isinstance(node.value, ast.BinOp | ast.Attribute | ast.Subscript)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.isupper() and len(target.id.lstrip("_")) > 1
+    ]
+
+
+def test_a_constant_is_final() -> None:
+    none([breach for source in SOURCES for breach in breaches_of_style(source)])
+
+
 def test_a_number_of_the_core_stands_on_its_page() -> None:
     none([breach for source in SOURCES for breach in breaches_of_numbers(source)])
 
@@ -227,3 +244,11 @@ def test_a_name_for_a_number_that_is_elsewhere_is_no_home() -> None:
     alias = Source("device/x.py", "from p2pcall.proto.constants import NAME_BYTES\nROOM = NAME_BYTES")
     others = [Source("view/x.py", "WAIT_S = 5.0"), Source("device/x.py", "WAIT_S = 6.0")]
     assert second_homes([proto, alias, *others]) == []
+
+
+def test_a_constant_that_can_be_changed_is_found() -> None:
+    assert breaches_of_style(Source("view/x.py", "WIDTH = 80")) == ["view/x.py:1: WIDTH is not Final"]
+    assert (
+        breaches_of_style(Source("view/x.py", "WIDTH: Final = 80\nX = TypeVar('X')\nPair = tuple[int, int]"))
+        == []
+    )

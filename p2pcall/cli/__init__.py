@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import replace
+from typing import Final
 
 from p2pcall.cli.process import leave_nothing
 from p2pcall.cli.stdout import StdoutClosed, checked, say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
-DEBUG = "P2PCALL_DEBUG"
+DEBUG: Final = "P2PCALL_DEBUG"
 """Environment variable: with it an internal error shows its traceback, which may hold what a call is about."""
 
 

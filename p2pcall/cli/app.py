@@ -18,7 +18,7 @@ DEMO_SECONDS: Final = 8.0
 if TYPE_CHECKING:
     from p2pcall.store.home import Home
 
-SHORT_HELP = """\
+SHORT_HELP: Final = """\
 p2pcall: calls from machine to machine, encrypted end to end, drawn in the terminal
 
   p2pcall listen           wait for calls; rings, asks, connects

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from typing import Final
 
 from p2pcall import events
 from p2pcall.cli.line_writer import LineWriter
@@ -18,7 +19,7 @@ from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean
 
-NETWORK_POLL_S = 1.0
+NETWORK_POLL_S: Final = 1.0
 """So often a missing network is looked for while watching."""
 
 

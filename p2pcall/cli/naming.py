@@ -6,6 +6,7 @@ asked about, and when the question is withdrawn (`engine.key_pinning`).
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from p2pcall.cli.options import check_dialable
 from p2pcall.errors import P2PCallError
@@ -13,7 +14,7 @@ from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.store.contacts import normalise_name
 from p2pcall.view.terminal import Terminal
 
-SKIP_KEYS = frozenset({"n", "q", "d", "escape", "eof"})
+SKIP_KEYS: Final = frozenset({"n", "q", "d", "escape", "eof"})
 
 
 class NameQuestion:

@@ -32,11 +32,11 @@ MAX_HELD: Final = 200
 """Lines that wait for the end of a call, the newest: what somebody reads who comes back to the terminal."""
 FLUSH_WAIT_S: Final = 0.2
 """So long what was said gets to be out before the terminal is used for something else; mostly it is out at once."""
-BELL_EVERY_S = 3.0
+BELL_EVERY_S: Final = 3.0
 """Between two bells of the terminal while it rings."""
-QUESTION = b"answer? [a] sound only  [v] with camera  [d] decline "
-QUESTION_WITHOUT_CAMERA = b"answer? [a] yes  [d] decline "
-RING_ANSWERS = {
+QUESTION: Final = b"answer? [a] sound only  [v] with camera  [d] decline "
+QUESTION_WITHOUT_CAMERA: Final = b"answer? [a] yes  [d] decline "
+RING_ANSWERS: Final = {
     "a": "audio",
     "y": "audio",
     "enter": "audio",

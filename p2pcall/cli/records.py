@@ -22,7 +22,7 @@ URI_CELLS: Final = 80
 if TYPE_CHECKING:
     from p2pcall.engine.trust import TrustStore
 
-PIPE_COLUMNS = 200
+PIPE_COLUMNS: Final = 200
 """Where nobody looks at the width, lines are not broken."""
 
 

@@ -8,13 +8,13 @@ formats, addresses).
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view.sanitize import clean
 
 _E = TypeVar("_E", bound=StrEnum)
-MOST_SHOWN = 40
+MOST_SHOWN: Final = 40
 """Characters of a wrong value that are shown again."""
 
 

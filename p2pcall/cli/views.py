@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from p2pcall.cli import stdout
 from p2pcall.device.base import OnError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from p2pcall.view.screen import Screen
 
-ESCAPE_WAIT_S = 0.05
+ESCAPE_WAIT_S: Final = 0.05
 """After so long without another byte an ESC is the key: the rest of a sequence comes at once."""
 
 

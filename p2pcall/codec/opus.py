@@ -9,25 +9,27 @@ Where libopus can be called without FFmpeg (`libopus`) it is, and FFmpeg is not 
 with the same outcome. Leaves out in-band FEC: redundancy is done in packets. Spec: RFC 6716, section 3.
 """
 
+from typing import Final
+
 from p2pcall.codec import libopus
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-CONCEALED_SILENCE = bytes(FRAME_BYTES)
-VOICE_BPS = 40_000
+CONCEALED_SILENCE: Final = bytes(FRAME_BYTES)
+VOICE_BPS: Final = 40_000
 """100 bytes a frame. PESQ-WB of espeak-ng voices, codec alone: 3.9 to 4.3; at 32 kb/s the worst one fell to
 3.46.
 """
-MAX_PACKET_BYTES = 1_275
+MAX_PACKET_BYTES: Final = 1_275
 """RFC 6716, 3.2.1: the longest frame that Opus has."""
 
-COMPLEXITY = 8
+COMPLEXITY: Final = 8
 """0.3 ms a frame, as good as 10; level 5 saves 0.1 ms and costs up to 0.5 PESQ."""
 
 _SILK_CONFIGS, _HYBRID_CONFIGS = 12, 16
 """The configurations of a TOC byte below these are of that mode (RFC 6716, 3.1)."""
-_SILK_SAMPLES = (480, 960, 1_920, 2_880)
-_HYBRID_SAMPLES = (480, 960)
-_CELT_SAMPLES = (120, 240, 480, 960)
+_SILK_SAMPLES: Final = (480, 960, 1_920, 2_880)
+_HYBRID_SAMPLES: Final = (480, 960)
+_CELT_SAMPLES: Final = (120, 240, 480, 960)
 
 
 def packet_samples(data: bytes) -> int | None:
@@ -46,7 +48,9 @@ def packet_samples(data: bytes) -> int | None:
     return samples * (data[1] & 0x3F) if len(data) > 1 else None
 
 
-_ONE_FRAME = frozenset(toc for toc in range(0, 256, 4) if packet_samples(bytes((toc, 0))) == FRAME_SAMPLES)
+_ONE_FRAME: Final = frozenset(
+    toc for toc in range(0, 256, 4) if packet_samples(bytes((toc, 0))) == FRAME_SAMPLES
+)
 """First bytes of packets of exactly one frame of 20 ms: what nearly all are, and the encoder's all."""
 
 

@@ -9,24 +9,25 @@ rate. Spec: RFC 6386, section 9.1.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-MAX_WIDTH = 1_280
-MAX_HEIGHT = 960
+MAX_WIDTH: Final = 1_280
+MAX_HEIGHT: Final = 960
 """Largest picture that is decoded: four times what this program sends, 1.8 MB of memory."""
-MIN_PACKET_BYTES = 4
+MIN_PACKET_BYTES: Final = 4
 """A frame tag of three bytes, and something to decode."""
-MAX_KEY_PERCENT = 450
+MAX_KEY_PERCENT: Final = 450
 """A key frame's size, in percent of the mean frame's: sent within 0.3 s at 15/s, and still a fair picture."""
-BUFFER_S = 0.5
+BUFFER_S: Final = 0.5
 """What the rate control may spend ahead; more would be delay."""
-KEY_HEADER_BYTES = 10
+KEY_HEADER_BYTES: Final = 10
 """Of a VP8 key frame, up to its size (RFC 6386, 9.1)."""
-_ENDLESS = 1_000_000  # frames between key frames that come by themselves: 18 h at 15/s
+_ENDLESS: Final = 1_000_000  # frames between key frames that come by themselves: 18 h at 15/s
 
 
 @dataclass(frozen=True, slots=True)

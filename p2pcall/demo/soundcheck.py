@@ -1,15 +1,17 @@
 """Did the sound arrive? What the speaker was given, held against the phrase that the other side sang."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from p2pcall.device.drawn.song import song_pcm
 
-FRAMES_KEPT = 1500
+FRAMES_KEPT: Final = 1500
 """Thirty seconds of playout are enough to judge."""
-WINDOW_SAMPLES = 48_000
+WINDOW_SAMPLES: Final = 48_000
 """One second of the phrase is searched in what was heard; the best match counts."""
-CHECK_STEP_SAMPLES = 24_000
+CHECK_STEP_SAMPLES: Final = 24_000
 
 
 class SoundCheck:

@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Scheduler, Timer, device_error
@@ -24,35 +24,35 @@ from p2pcall.device.ring import Ring
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-BLOCK_SAMPLES = 240
+BLOCK_SAMPLES: Final = 240
 """5 ms a callback. PortAudio buffers in blocks, so 10 ms would cost 20 ms more from mouth to ear, and saves
 1 % CPU.
 """
-BLOCK_BYTES = BLOCK_SAMPLES * 2
-BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
-RING_FRAMES = 10
+BLOCK_BYTES: Final = BLOCK_SAMPLES * 2
+BLOCK_S: Final = BLOCK_SAMPLES / SAMPLE_RATE_HZ
+RING_FRAMES: Final = 10
 """What the loop may be late before sound is lost: 200 ms."""
-RESERVE_BLOCKS = 1
-MAX_RESERVE_BLOCKS = 12
+RESERVE_BLOCKS: Final = 1
+MAX_RESERVE_BLOCKS: Final = 12
 """Blocks left in the speaker's ring when the loop is asked for more: 5 ms for it to answer, up to 60 ms."""
-RESERVE_SHRINK_S = 10.0
+RESERVE_SHRINK_S: Final = 10.0
 """Without underrun for so long: one block less in reserve."""
-STALL_CHECK_S = 1.0
-STALLED_S = 4.0
+STALL_CHECK_S: Final = 1.0
+STALLED_S: Final = 4.0
 """No callback for so long: the card is gone or its server hangs."""
-MAX_WAITED_S = 0.2
+MAX_WAITED_S: Final = 0.2
 """A card that says that its sound has waited longer has its clock wrong."""
-MAX_DEVICE_S = 3.0
+MAX_DEVICE_S: Final = 3.0
 """A card that says it has more than this in hand is not believed; virtual ones have two seconds."""
-WARM_S = 0.03
+WARM_S: Final = 0.03
 """After its first blocks, which a stream takes at once, it plays when it asks again so much later."""
 _lazy_cards: set[str] = set()
 """Names of cards that were found to be lazy: they are so in the next call, too."""
-_SIGNS = int.from_bytes(b"\0\x80" * FRAME_SAMPLES, "little")
-_LOWEST = int.from_bytes(b"\1\0" * FRAME_SAMPLES, "little")
+_SIGNS: Final = int.from_bytes(b"\0\x80" * FRAME_SAMPLES, "little")
+_LOWEST: Final = int.from_bytes(b"\1\0" * FRAME_SAMPLES, "little")
 """These bits of each sample of a frame."""
-CLOCK_GAIN = 0.05
-CLOCK_JUMP_S = 0.05
+CLOCK_GAIN: Final = 0.05
+CLOCK_JUMP_S: Final = 0.05
 """Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
 
 

@@ -24,11 +24,11 @@ from p2pcall.errors import P2PCallError
 SIZE: Final = VIEW
 CAMERA_EARLY_SHARE: Final = 1 / 3
 """Of the time between two pictures: so much sooner one may come, for cameras are uneven."""
-V4L2_CLASS = Path("/sys/class/video4linux")
-MAX_BAD_FRAMES = 30
+V4L2_CLASS: Final = Path("/sys/class/video4linux")
+MAX_BAD_FRAMES: Final = 30
 """So many broken pictures in a row (two seconds) are a broken camera."""
 
-RETRY_S = 0.005
+RETRY_S: Final = 0.005
 """Between two looks at a camera that has no picture yet, and after a broken one."""
 
 Opener = Callable[..., Any]

@@ -24,17 +24,17 @@ from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import SAMPLE_RATE_HZ
 
 Direction = Literal["input", "output"]
-WORD = {"input": "microphone", "output": "speaker"}
-OPTION = {"input": "--audio-in", "output": "--audio-out"}
-MAX_CARDS_NAMED = 6
+WORD: Final = {"input": "microphone", "output": "speaker"}
+OPTION: Final = {"input": "--audio-in", "output": "--audio-out"}
+MAX_CARDS_NAMED: Final = 6
 """So many names are in a hint; a machine with a sound server may have dozens."""
-MENDS = {
+MENDS: Final = {
     "linux": "`apt-get install libportaudio2` (Fedora: `dnf install portaudio`), or call with `{option} none`",
     "darwin": "`brew install portaudio`, or call with `{option} none`",
 }
 
 
-_ALSA_SAYS = ctypes.CFUNCTYPE(
+_ALSA_SAYS: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
 )
 _say_nothing: Any = _ALSA_SAYS(lambda *_: None)

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import av
 from av.container import InputContainer
@@ -24,18 +24,18 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_S
 
 Kind = Literal["audio", "video"]
-WORDS = {"audio": "sound", "video": "picture"}
-SECOND_CHOICE = (
+WORDS: Final = {"audio": "sound", "video": "picture"}
+SECOND_CHOICE: Final = (
     Disposition.comment | Disposition.hearing_impaired | Disposition.visual_impaired | Disposition.karaoke
 )
-READ_OPTIONS = {"protocol_whitelist": "file", "pattern_type": "none"}
+READ_OPTIONS: Final = {"protocol_whitelist": "file", "pattern_type": "none"}
 """A playlist must not make FFmpeg open network addresses; `%03d` in a picture's name is no series of pictures."""
-STREAM_OPTIONS = {"protocol_whitelist": "", "analyzeduration": "1000000", "probesize": "1000000"}
+STREAM_OPTIONS: Final = {"protocol_whitelist": "", "analyzeduration": "1000000", "probesize": "1000000"}
 """What is read as it comes is not to be read for seconds before it is heard."""
 
-PLAYLISTS = frozenset(("concat", "hls", "applehttp", "dash", "imf", "webm_dash_manifest"))
+PLAYLISTS: Final = frozenset(("concat", "hls", "applehttp", "dash", "imf", "webm_dash_manifest"))
 """Formats that name other files: a message that somebody sent must not send what lies beside it."""
-MAX_READ_ERRORS = 50
+MAX_READ_ERRORS: Final = 50
 """So many in a row are the end of a file."""
 
 

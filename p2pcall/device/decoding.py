@@ -6,7 +6,7 @@ what needs no decoding (`sound_in`).
 """
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 import av
 import numpy as np
@@ -19,13 +19,13 @@ from p2pcall.device.timestamps import MAX_PAUSE_S
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-U8_MIDDLE = 128.0
+U8_MIDDLE: Final = 128.0
 """Silence in unsigned samples of eight bits."""
-HOLE_S = 0.06
+HOLE_S: Final = 0.06
 """Stamps are off by less than this without a hole: coarse clocks, padding."""
-PLACELESS = ("ambisonic", "binaural")
+PLACELESS: Final = ("ambisonic", "binaural")
 """Layouts whose channels are no loudspeakers, and that the resampler refuses."""
-WORTH_TELLING_BYTES = 1_000
+WORTH_TELLING_BYTES: Final = 1_000
 """Less is a header between two joined files."""
 
 

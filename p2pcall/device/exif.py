@@ -7,11 +7,12 @@ EXIF orientation, so it is read here. Leaves out all else that EXIF has. Specs: 
 
 import struct
 from collections.abc import Iterator
+from typing import Final
 
-EXIF_UPRIGHT = 1
-_ORIENTATION_TAG = 0x112
-_EXIF = b"Exif\0\0"
-_MAX_ENTRIES = 512
+EXIF_UPRIGHT: Final = 1
+_ORIENTATION_TAG: Final = 0x112
+_EXIF: Final = b"Exif\0\0"
+_MAX_ENTRIES: Final = 512
 
 
 def orientation(data: bytes) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from p2pcall.device import files, names, prefetch, sound_in
 from p2pcall.device.base import (
@@ -48,7 +48,7 @@ from p2pcall.media.constants import VIDEO_FPS
 if TYPE_CHECKING:
     from p2pcall.device.video_in import Timed
 
-STDIN_NAME = "standard input"
+STDIN_NAME: Final = "standard input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Inputs:
     note: OnNote | None = None
 
 
-DEFAULTS = Inputs()
+DEFAULTS: Final = Inputs()
 
 
 def sound_meaning(spec: str, direction: Direction) -> Meaning:

@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from p2pcall.device.base import NOTHING_YET, SILENT_FRAME, OnError, OnFrame
 from p2pcall.device.outfile import OutFile
@@ -22,13 +22,13 @@ from p2pcall.device.streamfile import StreamFile
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, MAX_U32, PCM_MAX, SAMPLE_RATE_HZ
 
-TONE_HZ = 440
-TONE_FRAMES = 5
+TONE_HZ: Final = 440
+TONE_FRAMES: Final = 5
 """Its period fits so many frames."""
-TONE_LEVEL = 0.1
+TONE_LEVEL: Final = 0.1
 """-20 dB of full scale: clear, and no fright in a headset."""
-PCM_BITS = 16
-WAV_UNKNOWN = MAX_U32
+PCM_BITS: Final = 16
+WAV_UNKNOWN: Final = MAX_U32
 """The length of a WAV that is written as it comes."""
 
 

@@ -8,28 +8,28 @@ file. A directory is nothing that sound goes to, whatever its name. Leaves out o
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from p2pcall.device.cards import WORD, Card, Direction
 from p2pcall.device.streams import is_stream
 from p2pcall.errors import P2PCallError
 
-FORMATS = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
+FORMATS: Final = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm", ".mov": "mov", ".avi": "avi"}
 """FFmpeg's name of the format that a file's name asks for."""
-VIDEO_SUFFIXES = tuple(FORMATS)
-SOUND_SUFFIXES = (".wav", ".ogg", ".flac")
+VIDEO_SUFFIXES: Final = tuple(FORMATS)
+SOUND_SUFFIXES: Final = (".wav", ".ogg", ".flac")
 """Files that sound is written to."""
-PICTURE_SUFFIXES = (*VIDEO_SUFFIXES, ".y4m")
+PICTURE_SUFFIXES: Final = (*VIDEO_SUFFIXES, ".y4m")
 """Files that pictures are written to."""
-OTHER_SUFFIXES = (
+OTHER_SUFFIXES: Final = (
     ".mp3", ".opus", ".m4a", ".aac", ".mka", ".aif", ".aiff", ".au", ".caf", ".wma", ".amr",
     ".ts", ".m2ts", ".mpg", ".mpeg", ".m4v", ".3gp", ".ogv", ".flv", ".wmv", ".h264", ".264",
     ".hevc", ".h265", ".mjpeg", ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic",
 )  # fmt: skip
-MEDIA_SUFFIXES = (*SOUND_SUFFIXES, *PICTURE_SUFFIXES, *OTHER_SUFFIXES)
-SOURCES = ("-", "tone", "silence", "song", "none")
-SINKS = ("-", "none")
-VIDEO_SOURCES = ("-", "test", "person", "screen", "camera", "none")
+MEDIA_SUFFIXES: Final = (*SOUND_SUFFIXES, *PICTURE_SUFFIXES, *OTHER_SUFFIXES)
+SOURCES: Final = ("-", "tone", "silence", "song", "none")
+SINKS: Final = ("-", "none")
+VIDEO_SOURCES: Final = ("-", "test", "person", "screen", "camera", "none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
+from typing import Final
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-PART = ".part"
-OUTFILE_MODE = 0o600
-HEADER_BYTES = 44
+PART: Final = ".part"
+OUTFILE_MODE: Final = 0o600
+HEADER_BYTES: Final = 44
 """A WAV file without a sample in it has as much: nothing was said."""
 
 

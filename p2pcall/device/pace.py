@@ -9,15 +9,16 @@ any sound.
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from p2pcall.device.base import Scheduler, Timer
 from p2pcall.media.constants import FRAME_S
 
-MAX_CATCH_UP_S = 0.2
+MAX_CATCH_UP_S: Final = 0.2
 """A process that stood still is forgiven as much as a card with a ring of ten frames forgives; after longer
 (lid, debugger) the missed ticks are left out instead of a burst.
 """
-LOOK_AGAIN_S = 0.05
+LOOK_AGAIN_S: Final = 0.05
 """Between two looks at a clock that somebody else moves."""
 Tick = Callable[[float], None]
 """Given the time that it was due."""

@@ -11,17 +11,18 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-STDOUT = "standard output"
-PIPE_CHUNK_BYTES = 4_096
+STDOUT: Final = "standard output"
+PIPE_CHUNK_BYTES: Final = 4_096
 """PIPE_BUF on Linux: so much is taken without blocking by a pipe that polls as writable."""
-FLUSH_S = 0.2
+FLUSH_S: Final = 0.2
 """How long `stop` waits for a reader to take what is left."""
-WAITING_MS = 1_000
+WAITING_MS: Final = 1_000
 """A stream that gives nothing for so long is told of."""
-RETRY_MS = 100
+RETRY_MS: Final = 100
 """Between two looks whether somebody reads a named pipe."""
 
 

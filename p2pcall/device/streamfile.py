@@ -1,10 +1,11 @@
 """What a writer of files gets where the other end is a pipe or a device: a thread of its own writes. See `streams`."""
 
 import errno
+from typing import Final
 
 from p2pcall.device.streams import writer_to
 
-STREAM_BLOCKS = 64
+STREAM_BLOCKS: Final = 64
 """What a slow reader of a pipe may be behind: blocks of a container, up to 32 kB each."""
 
 

@@ -21,14 +21,14 @@ from p2pcall.device.sound_in import decoded_frames
 from p2pcall.device.source import MediaInput
 from p2pcall.media.constants import FRAME_BYTES
 
-TS_BYTES = 188
+TS_BYTES: Final = 188
 """A packet of an MPEG transport stream."""
-MPEG_LOOK_BYTES = 2_400
+MPEG_LOOK_BYTES: Final = 2_400
 """Room for the longest frame of MPEG audio and the header of the next."""
-SOUND_QUEUE_FRAMES = 25
+SOUND_QUEUE_FRAMES: Final = 25
 """Half a second of output that a reader may be behind before frames are dropped."""
-OWN_FD = re.compile(r"(?:/dev/fd|/proc/self/fd)/(\d+)")
-STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+OWN_FD: Final = re.compile(r"(?:/dev/fd|/proc/self/fd)/(\d+)")
+STANDARD: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 MakeWriter = Callable[[int, Callable[[OSError], None]], FdWriter]
 """Given how many blocks may wait, and whom to tell a failure."""
 

@@ -5,7 +5,7 @@ Leaves out size, time and failures (`picture_file`), sound, y4m (`y4m`), where p
 
 from contextlib import suppress
 from fractions import Fraction
-from typing import cast
+from typing import Final, cast
 
 import av
 from av.container import OutputContainer
@@ -20,15 +20,15 @@ from p2pcall.device.streamfile import StreamFile
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import VIDEO_FPS
 
-KEY_EVERY_FRAMES = 30
+KEY_EVERY_FRAMES: Final = 30
 """Where one can begin to play: two seconds."""
-MILLISECOND = Fraction(1, 1000)
+MILLISECOND: Final = Fraction(1, 1000)
 """The unit of a picture's time in the file."""
-FILE_BPS = 1_500_000
+FILE_BPS: Final = 1_500_000
 """For the codecs that cannot be asked for a quality."""
-_CLUSTERS = {"cluster_time_limit": "500"}
-_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
-CRASH_OPTIONS = {".mkv": _CLUSTERS, ".webm": _CLUSTERS, ".mp4": _FRAGMENTS, ".mov": _FRAGMENTS}
+_CLUSTERS: Final = {"cluster_time_limit": "500"}
+_FRAGMENTS: Final = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "500000"}
+CRASH_OPTIONS: Final = {".mkv": _CLUSTERS, ".webm": _CLUSTERS, ".mp4": _FRAGMENTS, ".mov": _FRAGMENTS}
 """So that no more than half a second (ms; µs) is held back from the file: a crash costs no more."""
 
 

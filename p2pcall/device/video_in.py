@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import Final
 
 import av
 import numpy as np
@@ -26,16 +27,16 @@ from p2pcall.device.source import MediaInput
 from p2pcall.device.timestamps import Timestamps
 from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
 
-STILL_FPS = 5
+STILL_FPS: Final = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
-STAMP_EARLY_SHARE = 0.1
+STAMP_EARLY_SHARE: Final = 0.1
 """Of the time between two pictures: so much sooner one may be, for stamps of a file of the same rate are rounded."""
-LATE_S = 0.05
+LATE_S: Final = 0.05
 """A picture of a file that is later than this is left out,"""
-FROZEN_S = 0.2
+FROZEN_S: Final = 0.2
 """unless none has been shown for so long."""
-WORTH_SKIPPING_S = 1.0
-UNSTAMPED_FPS = 25
+WORTH_SKIPPING_S: Final = 1.0
+UNSTAMPED_FPS: Final = 25
 """The rate of pictures that bear no times, if nothing else is said."""
 
 Timed = tuple[float, Callable[[], av.VideoFrame]]

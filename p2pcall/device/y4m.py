@@ -25,17 +25,17 @@ from p2pcall.device.pipes import STDOUT, FdWriter, PeekedReader, write_error
 from p2pcall.device.streams import MakeWriter
 from p2pcall.media.constants import MAX_FPS, VIDEO_FPS
 
-Y4M_MARK = b"YUV4MPEG2"
-Y4M_HEADER_MAX_BYTES = 256
-Y4M_MAX_SIDE = 4_096
+Y4M_MARK: Final = b"YUV4MPEG2"
+Y4M_HEADER_MAX_BYTES: Final = 256
+Y4M_MAX_SIDE: Final = 4_096
 MIN_FPS: Final = Fraction(1, 60)
 """Slower or faster is no film but a broken header."""
-PICTURE_QUEUE_FRAMES = 1
+PICTURE_QUEUE_FRAMES: Final = 1
 OUTPUT_FPS: Final = VIDEO_FPS
-Y4M_FRAME_MARK = b"FRAME\n"
-MOST_REPEATS = 2 * OUTPUT_FPS
+Y4M_FRAME_MARK: Final = b"FRAME\n"
+MOST_REPEATS: Final = 2 * OUTPUT_FPS
 """Of one picture in a file: written at one go, 14 MB at most."""
-COLOUR_SPACES = {
+COLOUR_SPACES: Final = {
     "420": ("yuv420p", 2, 2),
     "422": ("yuv422p", 2, 1),
     "444": ("yuv444p", 1, 1),

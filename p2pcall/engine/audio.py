@@ -25,7 +25,7 @@ _EVERY_FOURTH: Final = Struct("<" + f"h{2 * (media.MERGE_SEARCH_STEP - 1)}x" * L
 but once in 20 ms; this takes 30.)"""
 
 
-MAX_UNNUMBERED_S = 600.0
+MAX_UNNUMBERED_S: Final = 600.0
 """A capture clock that jumps by more than this is broken; the numbers go on without it."""
 
 

@@ -40,9 +40,9 @@ from p2pcall.types import Address, Reach
 if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
 
-NO_WAY = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
+NO_WAY: Final = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
 """What the system says of an address that its own addresses (or the bound ones) do not lead to."""
-REFUSED_GRACE_S = 2.0
+REFUSED_GRACE_S: Final = 2.0
 """After the system said that nothing listens at any of the addresses, so long for a real answer: such messages can be
 forged by who knows both ports. It is as much as a cookie takes if three knocks are lost and the way is 0.5 s long."""
 AT_REST_S: Final = 0.05

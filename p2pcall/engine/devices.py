@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
@@ -30,11 +30,11 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view.probe import PICTURE_MODES
 
-WINDOW = "window"
+WINDOW: Final = "window"
 """The value of --video-out that draws in a window."""
-SCREEN_MODES = ("auto", *PICTURE_MODES, WINDOW)
+SCREEN_MODES: Final = ("auto", *PICTURE_MODES, WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
-STDIN_PATH = "/dev/stdin"
+STDIN_PATH: Final = "/dev/stdin"
 
 
 class NoteRelay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from p2pcall.device.factory import open_audio_sink
 from p2pcall.errors import P2PCallError
@@ -13,7 +13,7 @@ from p2pcall.errors import P2PCallError
 if TYPE_CHECKING:
     import av
 
-VIEW_SIZE = (320, 240)
+VIEW_SIZE: Final = (320, 240)
 """What an echo asks to be sent: enough to see oneself."""
 
 

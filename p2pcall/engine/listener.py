@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import SIGINT
-from typing import Any
+from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import SILENT_FRAME
@@ -36,7 +36,7 @@ from p2pcall.store.contacts import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint
 from p2pcall.types import Reach
 
-ASK_TIMEOUT_S = 120.0
+ASK_TIMEOUT_S: Final = 120.0
 """The question is withdrawn after so long: no caller lets it ring longer."""
 
 

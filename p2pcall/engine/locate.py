@@ -12,7 +12,7 @@ told to the network at all.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
@@ -23,12 +23,12 @@ from p2pcall.types import Address
 if TYPE_CHECKING:
     from p2pcall.net.lanpeer import LanPeer
 
-FIND_TIMEOUT_S = 2.0
+FIND_TIMEOUT_S: Final = 2.0
 """How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
-FIND_GRACE_S = 0.5
+FIND_GRACE_S: Final = 0.5
 """How much longer the LAN is asked when the system has an address already; and the head start of the system where it
 comes first."""
-CONTACT_TIMEOUT_S = 1.4
+CONTACT_TIMEOUT_S: Final = 1.4
 """So long a contact is looked for on the LAN: who has just answered somebody else answers again after 1.3 s."""
 
 

@@ -26,11 +26,11 @@ MAX_SIGNALS: Final = 256
 looks away for a moment, and few enough for 64 lines at once."""
 MAX_EARLY: Final = 32
 """Payloads kept between the moment at which a call is active and that at which somebody takes them: half a second."""
-SLEEP_S = 1.0
+SLEEP_S: Final = 1.0
 """Less sleep than that is made up for when there has been more."""
 GOODBYE_POLL_S: Final = 0.01
 """Between two looks whether all goodbyes are acknowledged."""
-GOODBYE_WAIT_S = 1.5
+GOODBYE_WAIT_S: Final = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
 

@@ -31,7 +31,7 @@ LOOKS_BURST: Final = 200
 """More than callers knock who do not flood."""
 MAX_NAMED: Final = 3
 """So many are named in one warning."""
-FIRST = frozenset({DatagramType.KNOCK, DatagramType.INITIATION, DatagramType.CONFIRMATION})
+FIRST: Final = frozenset({DatagramType.KNOCK, DatagramType.INITIATION, DatagramType.CONFIRMATION})
 """What somebody sends who has no line yet."""
 
 

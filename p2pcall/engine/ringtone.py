@@ -4,14 +4,15 @@ import math
 from array import array
 from collections.abc import Callable, Iterator
 from itertools import cycle
+from typing import Final
 
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
-TONES_HZ = (440.0, 480.0)
+TONES_HZ: Final = (440.0, 480.0)
 """The pair that North American exchanges ring with: known as ringing everywhere from films."""
-LEVEL = 0.12
+LEVEL: Final = 0.12
 ON_FRAMES, OFF_FRAMES = 50, 100
-FADE_SAMPLES = 960
+FADE_SAMPLES: Final = 960
 
 
 def ring() -> Callable[[], bytes]:

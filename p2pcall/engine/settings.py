@@ -5,11 +5,12 @@ Defaults are those of the contract. Parsing the command line is the business of 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from p2pcall.device.raw import RawFormat
 from p2pcall.types import Reach
 
-RING_TIMEOUT_S = 45.0
+RING_TIMEOUT_S: Final = 45.0
 """How long `dial` lets it ring, as telephones do."""
 
 

@@ -9,21 +9,21 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from p2pcall.device.base import SILENT_FRAME, AudioSink, AudioSource, OnFrame
 from p2pcall.device.factory import is_microphone, is_speaker
 from p2pcall.errors import ExitCode, P2PCallError
 
-REOPEN_EVERY_S = 3.0
+REOPEN_EVERY_S: Final = 3.0
 """Between two tries to get a lost sound device back."""
-STEADY_GAP_S = 0.1
+STEADY_GAP_S: Final = 0.1
 """A card that takes no frame for so long does not run (yet): some take a few at once and then pause for two seconds."""
-STEADY_S = 0.2
+STEADY_S: Final = 0.2
 """After such a pause it runs when it has taken frames for so long without another,"""
-NEVER_PAUSED_S = 0.8
+NEVER_PAUSED_S: Final = 0.8
 """and if there was none, for so long: it may still come."""
-WARN_AGAIN_S = 60.0
+WARN_AGAIN_S: Final = 60.0
 """A device that fails more often than this is told of once."""
 
 Pull = Callable[[], bytes]

@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from p2pcall import events
 from p2pcall.engine.node import Node
@@ -25,7 +25,7 @@ from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
 
 _T = TypeVar("_T")
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:

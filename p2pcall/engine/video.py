@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from p2pcall.device.base import VideoSink, VideoSource
 from p2pcall.errors import P2PCallError
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
     from p2pcall.codec.video import VideoEncoder
 
-MAX_QUEUED_FRAMES = 60
+MAX_QUEUED_FRAMES: Final = 60
 """Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
 
-LEAST_AGAIN_S = 0.2
+LEAST_AGAIN_S: Final = 0.2
 """Between two codings of one picture: who asks for another size or a key frame all the time gets no more than that."""
-AGAIN_S = 1.0
+AGAIN_S: Final = 1.0
 """A picture that stays is sent again so often: what was lost of it is noticed, and it grows sharper."""
 
-STOP_WAIT_S = 2.0
+STOP_WAIT_S: Final = 2.0
 """How long the end of a call waits for a thread that sits in a driver or a slow terminal."""
 
 Post = Callable[..., object]

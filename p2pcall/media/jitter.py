@@ -15,7 +15,7 @@ Leaves out decoding, concealing and merging of samples (`codec`, `stretch`) and 
 
 from dataclasses import dataclass
 from math import floor, inf
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from p2pcall.media import constants as c
 from p2pcall.media.lateness import Lateness
@@ -263,4 +263,4 @@ class JitterBuffer:
         return Conceal()
 
 
-_MERGE_AT_S = c.FRAME_S + c.JITTER_SHRINK_HYSTERESIS_S
+_MERGE_AT_S: Final = c.FRAME_S + c.JITTER_SHRINK_HYSTERESIS_S

@@ -7,10 +7,11 @@ arrival delay.
 """
 
 from math import inf
+from typing import Final
 
 from p2pcall.media import constants as c
 
-_BUCKETS = round(c.JITTER_MAX_DEPTH * c.FRAME_S / c.JITTER_BUCKET_S)
+_BUCKETS: Final = round(c.JITTER_MAX_DEPTH * c.FRAME_S / c.JITTER_BUCKET_S)
 
 
 class Lateness:

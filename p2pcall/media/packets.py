@@ -11,16 +11,16 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from p2pcall.media import constants as c
 
-_AUDIO = struct.Struct(">IIB")
-_COPY = struct.Struct(">BH")
-_VIDEO = struct.Struct(">IIHHB")
-_NACK = struct.Struct(">BIB")
-_REPORT = struct.Struct(">BIIHHHHI")
-_PLAYED = struct.Struct(">BIH")
+_AUDIO: Final = struct.Struct(">IIB")
+_COPY: Final = struct.Struct(">BH")
+_VIDEO: Final = struct.Struct(">IIHHB")
+_NACK: Final = struct.Struct(">BIB")
+_REPORT: Final = struct.Struct(">BIIHHHHI")
+_PLAYED: Final = struct.Struct(">BIH")
 
 
 class AudioCopy(NamedTuple):

@@ -7,6 +7,7 @@ come and what loss is (`stats`). The idea is RFC 2198's; the receiver takes the 
 """
 
 from collections import deque
+from typing import Final
 
 from p2pcall.media import constants as c
 from p2pcall.media.packets import pack_audio
@@ -18,7 +19,7 @@ def voice_payload_bytes(level: int) -> int:
     return c.AUDIO_HEADER_BYTES + frames * (c.AUDIO_COPY_HEADER_BYTES + c.VOICE_FRAME_BYTES)
 
 
-_PAYLOAD_BYTES = tuple(map(voice_payload_bytes, range(len(c.REDUNDANCY_LEVELS))))
+_PAYLOAD_BYTES: Final = tuple(map(voice_payload_bytes, range(len(c.REDUNDANCY_LEVELS))))
 
 
 class Redundancy:

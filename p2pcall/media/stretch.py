@@ -9,14 +9,15 @@ lengthening: concealment does that.
 import struct
 from itertools import accumulate
 from operator import mul
+from typing import Final
 
 from p2pcall.media import constants as c
 
-_FORMAT = struct.Struct(f"<{c.FRAME_SAMPLES}h")
-_FADE = c.MERGE_FADE_SAMPLES
-_STEP = c.MERGE_SEARCH_STEP
-_RISE = [(i + 0.5) / _FADE for i in range(_FADE)]
-_FALL = [1.0 - gain for gain in _RISE]
+_FORMAT: Final = struct.Struct(f"<{c.FRAME_SAMPLES}h")
+_FADE: Final = c.MERGE_FADE_SAMPLES
+_STEP: Final = c.MERGE_SEARCH_STEP
+_RISE: Final = [(i + 0.5) / _FADE for i in range(_FADE)]
+_FALL: Final = [1.0 - gain for gain in _RISE]
 
 
 def merge(first: bytes, second: bytes) -> bytes:

@@ -17,31 +17,31 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import MAX_U16
 from p2pcall.types import Address
 
-DEFAULT_PORT = 51729
+DEFAULT_PORT: Final = 51729
 """UDP port where calls are awaited: unassigned by IANA and in the dynamic range (RFC 6335)."""
-MAX_PORT = MAX_U16
-WILDCARDS = {"0.0.0.0": 4, "::": 6}
+MAX_PORT: Final = MAX_U16
+WILDCARDS: Final = {"0.0.0.0": 4, "::": 6}
 """All addresses of this machine of one family, as sockets are bound; and the family."""
-MAX_TARGET_CHARS = 255
+MAX_TARGET_CHARS: Final = 255
 """Longest TARGET: as long as a host name can be."""
-MAX_ADDRESSES = 8
+MAX_ADDRESSES: Final = 8
 """So many addresses of one target are tried: a hostile zone file must not make this side a flood."""
-NORMALISED_KEPT = 256
+NORMALISED_KEPT: Final = 256
 """Addresses whose spelling is remembered: of a call all datagrams come from one or two."""
-RESOLVE_TIMEOUT_S = 10.0
+RESOLVE_TIMEOUT_S: Final = 10.0
 """A resolver asks two servers twice with 5 s each by default; nobody waits that long for a call."""
 
-LOCALHOST = "localhost"
+LOCALHOST: Final = "localhost"
 """Everybody's name for the own machine: nobody else can be called so (RFC 6761, section 6.3)."""
 
-_KEY_URI = re.compile(r"p2pcall:[a-z]+/", re.IGNORECASE)
+_KEY_URI: Final = re.compile(r"p2pcall:[a-z]+/", re.IGNORECASE)
 """How the URI of a key begins; no host and port do, for a port is a number."""
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -19,6 +19,7 @@ after the other.
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Final
 
 from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not have all that it documents
     BadTypeInNameException,
@@ -45,31 +46,31 @@ from p2pcall.net.lanpeer import (
 )
 from p2pcall.net.link import FAILURES, Link, LinkFollower, close_quietly, look_for_link, no_network, open_link
 
-TXT = {"v": "1"}
-TYPE_SRV = 33
+TXT: Final = {"v": "1"}
+TYPE_SRV: Final = 33
 """RFC 2782."""
 TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
 """RFC 1035, sections 3.2.2, 3.2.4 and 4.1.1: the flags of a question."""
-HOST_LABEL_BYTES = 6
+HOST_LABEL_BYTES: Final = 6
 """Random bytes of the host name in SRV."""
-MAX_LAN_PEERS = 64
+MAX_LAN_PEERS: Final = 64
 """So many peers are listed; later ones are ignored until one goes."""
-RESOLVE_MS = 3000
+RESOLVE_MS: Final = 3000
 """How long SRV, TXT and addresses of a name that was seen are asked for: questions at 0, 1 and 2 s."""
-REFRESH_S = 30.0
+REFRESH_S: Final = 30.0
 """So often a listed peer is looked up again: its records live for 120 s, then it answers or is gone."""
-RECORDS_SETTLE_S = 1.5
+RECORDS_SETTLE_S: Final = 1.5
 """After a change the old records live for another second (RFC 6762, section 10.2): then it is looked up again."""
-BROWSE_S = 2.5
+BROWSE_S: Final = 2.5
 """Enough for two questions, a second apart, and for the slowest answer that RFC 6762 allows: a record that was just
 sent to somebody else waits for a second (section 6), and then up to half a second for others (section 6.4)."""
-LOOKUP_S = 1.0
+LOOKUP_S: Final = 1.0
 """So long `browse` waits on for those who were seen, but have not said yet where they are."""
-FIND_S = 2.5
+FIND_S: Final = 2.5
 """As `BROWSE_S` for one name; an answer mostly takes some 10 ms."""
-CLAIM_S = 20.0
+CLAIM_S: Final = 20.0
 """So long a free name is looked for: 1.3 s if nobody minds, then some 0.2 s for each name that is taken."""
-MAX_CONTESTS = 16
+MAX_CONTESTS: Final = 16
 """So many times a name is defended or given up; more often means on purpose, and it stays as it is."""
 
 

@@ -12,19 +12,20 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import ifaddr
 
-_SIOCGIFFLAGS = 0xC0206911 if sys.platform == "darwin" else 0x8913
-_IFREQ = struct.Struct("16sH14x")
+_SIOCGIFFLAGS: Final = 0xC0206911 if sys.platform == "darwin" else 0x8913
+_IFREQ: Final = struct.Struct("16sH14x")
 """Name and flags (netdevice(7))."""
-_IFF_UP = 0x1
-_IFF_LOOPBACK = 0x8
-_IFF_POINTOPOINT = 0x10
-_IFF_RUNNING = 0x40
-_IFF_MULTICAST = 0x8000 if sys.platform == "darwin" else 0x1000
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_IFF_POINTOPOINT: Final = 0x10
+_IFF_RUNNING: Final = 0x40
+_IFF_MULTICAST: Final = 0x8000 if sys.platform == "darwin" else 0x1000
 
-ADDRESS_POLL_S = 1.0
+ADDRESS_POLL_S: Final = 1.0
 """So often the addresses are looked at (0.5 ms each time): a call that has moved shall not wait for its next ping."""
 
 OwnAddresses = frozenset[bytes]

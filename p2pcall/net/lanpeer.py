@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from zeroconf.asyncio import AsyncServiceInfo
 
@@ -17,16 +18,16 @@ from p2pcall.net.interfaces import interfaces
 from p2pcall.net.link import Link
 from p2pcall.types import Address
 
-SERVICE_TYPE = "_p2pcall._udp.local."
-MAX_LABEL_BYTES = 63
+SERVICE_TYPE: Final = "_p2pcall._udp.local."
+MAX_LABEL_BYTES: Final = 63
 """A DNS label (RFC 1035, section 2.3.4)."""
-SUFFIX_BYTES = 4
+SUFFIX_BYTES: Final = 4
 """Room for `-2` to `-999` behind a name that is taken."""
-DEFAULT_LABEL = "p2pcall"
+DEFAULT_LABEL: Final = "p2pcall"
 """Announced for a name of which nothing is left."""
-DOT = "\u2024"
+DOT: Final = "\u2024"
 """Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
-MAX_TXT_ENTRIES = 16
+MAX_TXT_ENTRIES: Final = 16
 """So many TXT entries of a peer are kept."""
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from zeroconf import Error, IPVersion
 from zeroconf.asyncio import AsyncZeroconf
@@ -16,11 +17,11 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import WILDCARDS
 from p2pcall.net.interfaces import Interface, interfaces, local_links, usable_ipv6
 
-LINK_POLL_S = 3.0
+LINK_POLL_S: Final = 3.0
 """So often the interfaces are looked at (0.5 ms each time)."""
-MAX_ADDRESSES_TOLD = 8
+MAX_ADDRESSES_TOLD: Final = 8
 """More addresses than that are of no use to anybody, and make the answer outgrow a packet."""
-FAILURES = (OSError, RuntimeError, Error)
+FAILURES: Final = (OSError, RuntimeError, Error)
 """What zeroconf raises when a network goes away under it, or when others on it do not play fair."""
 
 

@@ -10,6 +10,7 @@ apart, for no record has anything of a key; the first one that is whole is taken
 
 import asyncio
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from zeroconf import (  # type: ignore[attr-defined]
     DNSOutgoing,
@@ -34,9 +35,9 @@ from p2pcall.net.lanpeer import (
 )
 from p2pcall.net.link import FAILURES, Link, close_quietly, look_for_link, no_network, open_link
 
-ASK_AT_S = (0.0, 0.25, 1.0)
+ASK_AT_S: Final = (0.0, 0.25, 1.0)
 """When all are asked: at once, again if that was lost, and when who has just answered somebody else may speak again."""
-MAX_SEEN = 16
+MAX_SEEN: Final = 16
 """So many instances whose names read the same are looked at."""
 
 

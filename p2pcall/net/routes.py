@@ -17,20 +17,21 @@ import socket
 import struct
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from p2pcall.types import Address
 
-ROUTES_KEPT = 256
+ROUTES_KEPT: Final = 256
 """So many remote addresses are remembered."""
-CHECK_S = 2.0
+CHECK_S: Final = 2.0
 """So often the routing table is asked again for an address in use (one connect() of 10 µs); it is also what
 roaming can take longer by."""
-IPV4_BYTES = 4
-IPV6_BYTES = 16
-IP_PKTINFO = 8
+IPV4_BYTES: Final = 4
+IPV6_BYTES: Final = 16
+IP_PKTINFO: Final = 8
 """Linux's number, which Python's socket module does not have everywhere."""
-PKTINFO4_BYTES = 12
-PKTINFO6_BYTES = 20
+PKTINFO4_BYTES: Final = 12
+PKTINFO6_BYTES: Final = 20
 
 Ancillary = list[tuple[int, int, bytes]]
 

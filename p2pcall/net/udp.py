@@ -17,7 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from math import inf
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, WILDCARDS, literal_address, normalise
@@ -26,28 +26,28 @@ from p2pcall.net.pump import SansIOEndpoint, pump
 from p2pcall.net.routes import IP_PKTINFO, Routes
 from p2pcall.types import Address
 
-RECEIVE_BYTES = 2048
+RECEIVE_BYTES: Final = 2048
 """Longer than any datagram of ours (1232), so that the endpoint sees, drops and counts the longer ones."""
-RECEIVE_BATCH = 16
+RECEIVE_BATCH: Final = 16
 """Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
-BURST_S = 0.005
+BURST_S: Final = 0.005
 """What comes so soon after another is part of a burst: a picture, or a flood. Voice comes each 20 ms."""
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES: Final = 1 << 20
 """Kernel buffers: a key frame, and half a second of everything while the process is held up."""
-SEND_TRIES = 2
+SEND_TRIES: Final = 2
 """Calls for one datagram, of which each may have told the error of another one."""
-PORT_TRIES = 16
+PORT_TRIES: Final = 16
 """Attempts to find a port that is free for both families when any will do."""
-DSCP_EF = 46 << 2
+DSCP_EF: Final = 46 << 2
 """Expedited forwarding (RFC 3246, RFC 8837): routers and Wi-Fi that look at it send voice first."""
 
-_LINUX = sys.platform == "linux"
-_IP_RECVERR = 11
-_IPV6_RECVERR = 25
-_ANCILLARY_BYTES = 512
-_RECVERR = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
-_SO_EE_ORIGIN_ICMP = (2, 3)
-_NOT_THE_WAY = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.EMSGSIZE})
+_LINUX: Final = sys.platform == "linux"
+_IP_RECVERR: Final = 11
+_IPV6_RECVERR: Final = 25
+_ANCILLARY_BYTES: Final = 512
+_RECVERR: Final = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
+_SO_EE_ORIGIN_ICMP: Final = (2, 3)
+_NOT_THE_WAY: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.EMSGSIZE})
 """Errors of sending that say nothing about whether the other side can be reached."""
 
 _E = TypeVar("_E")

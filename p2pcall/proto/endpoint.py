@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from math import inf
+from typing import Final
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -29,7 +30,7 @@ from p2pcall.proto.state import EndpointState
 from p2pcall.proto.wire import DatagramType, DropReason
 from p2pcall.types import Address, Entropy, Reach
 
-_DATA = bytes([DatagramType.DATA])
+_DATA: Final = bytes([DatagramType.DATA])
 
 __all__ = ["Address", "Endpoint", "Peer", "StaticKey"]
 

@@ -138,42 +138,44 @@ class Confirmation:
     noise: bytes
 
 
-_KNOCK = Struct(f">BBBBI{c.TOKEN_BYTES}s{c.KNOCK_NONCE_BYTES}s{c.KNOCK_TIME_BYTES}s{c.KNOCK_PADDING_BYTES}s")
-_COOKIE = Struct(f">BBBBI{c.TOKEN_BYTES}s{c.MAC_BYTES}s{c.COOKIE_PADDING_BYTES}s")
-_INITIATION = Struct(">BBBBBxxxIxxxx")
-_PART = Struct(f">BBBBI{c.MAC_BYTES}s")
-_RESPONSE = Struct(">BBHI")
-_CONFIRMATION = Struct(">B3sI")
-RESERVED = b"\0\0\0"
-DATA = Struct(">B3sIQ")
+_KNOCK: Final = Struct(
+    f">BBBBI{c.TOKEN_BYTES}s{c.KNOCK_NONCE_BYTES}s{c.KNOCK_TIME_BYTES}s{c.KNOCK_PADDING_BYTES}s"
+)
+_COOKIE: Final = Struct(f">BBBBI{c.TOKEN_BYTES}s{c.MAC_BYTES}s{c.COOKIE_PADDING_BYTES}s")
+_INITIATION: Final = Struct(">BBBBBxxxIxxxx")
+_PART: Final = Struct(f">BBBBI{c.MAC_BYTES}s")
+_RESPONSE: Final = Struct(">BBHI")
+_CONFIRMATION: Final = Struct(">B3sI")
+RESERVED: Final = b"\0\0\0"
+DATA: Final = Struct(">B3sIQ")
 """type, reserved, receiver index, counter: read with `unpack_from` on the hot path."""
-FRAME_HEADER = Struct(">BH")
+FRAME_HEADER: Final = Struct(">BH")
 """channel, length."""
 
-INITIATION_BYTES = {
+INITIATION_BYTES: Final = {
     PatternId.XXHFS: c.INITIATION_HEADER_BYTES + c.MESSAGE_1_XX_BYTES,
     PatternId.IKHFS: c.INITIATION_HEADER_BYTES + c.MESSAGE_1_IK_BYTES,
 }
 """Whole initiations: 1252 and 1332."""
-PART_BYTES = {
+PART_BYTES: Final = {
     pattern: c.PART_HEADER_BYTES + length // c.PARTS for pattern, length in INITIATION_BYTES.items()
 }
 """Each of the two datagrams of an initiation: 650 and 690."""
-RESPONSE_BYTES = {
+RESPONSE_BYTES: Final = {
     PatternId.XXHFS: c.RESPONSE_HEADER_BYTES + c.MESSAGE_2_XX_BYTES,
     PatternId.IKHFS: c.RESPONSE_HEADER_BYTES + c.MESSAGE_2_IK_BYTES,
 }
 """1232 and 1184: less than the initiation that asked for it."""
-CONFIRMATION_BYTES = {
+CONFIRMATION_BYTES: Final = {
     PatternId.XXHFS: c.CONFIRMATION_HEADER_BYTES + c.MESSAGE_3_XX_BYTES,
     PatternId.IKHFS: c.CONFIRMATION_HEADER_BYTES + c.MESSAGE_3_IK_BYTES,
 }
 """72 and 24."""
-_PART_OF = {length: pattern for pattern, length in PART_BYTES.items()}
-_RESPONSE_OF = {length: pattern for pattern, length in RESPONSE_BYTES.items()}
-_PATTERN_OF = {int(pattern): pattern for pattern in PatternId}
-_KNOCK_PADDING = bytes(c.KNOCK_PADDING_BYTES)
-_SUITES = frozenset(Suites)
+_PART_OF: Final = {length: pattern for pattern, length in PART_BYTES.items()}
+_RESPONSE_OF: Final = {length: pattern for pattern, length in RESPONSE_BYTES.items()}
+_PATTERN_OF: Final = {int(pattern): pattern for pattern in PatternId}
+_KNOCK_PADDING: Final = bytes(c.KNOCK_PADDING_BYTES)
+_SUITES: Final = frozenset(Suites)
 
 
 def pack_knock(

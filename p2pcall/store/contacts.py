@@ -15,7 +15,7 @@ import os
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
@@ -24,12 +24,12 @@ from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
 from p2pcall.store.identity import fingerprint, read_fingerprint
 
-CONTACTS_VERSION = 1
-BLOCKING_VERSION = 2
+CONTACTS_VERSION: Final = 1
+BLOCKING_VERSION: Final = 2
 """Of a file with blocks in it, so that a program that knows none of them refuses it, rather than let them ring."""
-SHORT_FINGERPRINT = 9
+SHORT_FINGERPRINT: Final = 9
 """Characters of the fingerprint that stand in for the name of somebody who has none."""
-MAX_BLOCKED = 4096
+MAX_BLOCKED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,19 +23,19 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from p2pcall.errors import ExitCode, P2PCallError
 
-MEBIBYTE = 1 << 20
-MAX_FILE_BYTES = 8 * MEBIBYTE
+MEBIBYTE: Final = 1 << 20
+MAX_FILE_BYTES: Final = 8 * MEBIBYTE
 """Larger files are not ours."""
-LOCK_TRIES = 500
-LOCK_PAUSE_S = 0.01
+LOCK_TRIES: Final = 500
+LOCK_PAUSE_S: Final = 0.01
 """5 s in all: holders keep the lock for one write, so a longer wait means a process that was stopped."""
-_OTHERS_WRITE = 0o022
-_OTHERS_ANY = 0o077
-_ROOT = 0
+_OTHERS_WRITE: Final = 0o022
+_OTHERS_ANY: Final = 0o077
+_ROOT: Final = 0
 
 
 @dataclass(frozen=True, slots=True)

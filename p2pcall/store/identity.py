@@ -11,20 +11,21 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from nacl.bindings import crypto_scalarmult_base
 
 from p2pcall.proto.constants import KEY_BYTES
 from p2pcall.store.home import Home, damaged, read, write_atomic
 
-PREFIX = "p2pcall-key-1:"
-FINGERPRINT_LABEL = b"p2pcall fingerprint 1"
-FINGERPRINT_BYTES = 20
+PREFIX: Final = "p2pcall-key-1:"
+FINGERPRINT_LABEL: Final = b"p2pcall fingerprint 1"
+FINGERPRINT_BYTES: Final = 20
 """160 bits: nobody finds a second key with the same fingerprint."""
-FINGERPRINT_CHARS = FINGERPRINT_BYTES * 8 // 5
+FINGERPRINT_CHARS: Final = FINGERPRINT_BYTES * 8 // 5
 """Letters and digits of base32 carry five bits each."""
-BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
-GROUP_CHARS = 4
+BASE32: Final = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+GROUP_CHARS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

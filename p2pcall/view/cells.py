@@ -26,7 +26,7 @@ _Index = NDArray[np.intp]
 MAX_CELLS_SIDE: Final = 999
 """Rows and columns beyond this are not drawn on: numbers in a record have three digits."""
 
-_THRESHOLD = {Colours.TRUE: 5, Colours.C256: 12, Colours.C16: 12, Colours.NONE: 10}
+_THRESHOLD: Final = {Colours.TRUE: 5, Colours.C256: 12, Colours.C16: 12, Colours.NONE: 10}
 """A colour channel that moved by no more than this (of 255) since it was drawn is left as it is."""
 _SETTLE_FRAMES: Final = 16
 """Each frame one row in this many is compared without the threshold: what that left behind fades away."""
@@ -34,7 +34,7 @@ _SIX_BITS: Final = np.uint8(0xFC)
 
 # Glyph for the brightness of the upper (row) and the lower half (column) of a cell, from the ink of DejaVu
 # Sans Mono.
-_RAMP = (
+_RAMP: Final = (
     "  .-_,,~~;+++sss",
     " `._,~~;;++++ssu",
     "``::~~;;++++ssuu",
@@ -54,7 +54,7 @@ _RAMP = (
 )
 
 # Ordered dithering (Bayer, 4×4): by how many 256ths a pixel is made lighter or darker.
-_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.int16) * 3 - 22
+_BAYER: Final = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.int16) * 3 - 22
 
 
 def _words(texts: list[bytes], length: int = 4) -> _Words:
@@ -63,29 +63,29 @@ def _words(texts: list[bytes], length: int = 4) -> _Words:
     return np.frombuffer(joined, np.dtype("<u4")).reshape(len(texts), -1)
 
 
-_NUMBER = _words([b"%d" % n for n in range(MAX_CELLS_SIDE + 1)])[:, 0]
-_NUMBER_SEMICOLON = _words([b"%d;" % n for n in range(MAX_CELLS_SIDE + 1)])[:, 0]
-_DIGITS = _words([b"%03d" % n for n in range(256)])[:, 0]
-_CSI = np.uint32(int.from_bytes(b"\x1b[", "little"))
+_NUMBER: Final = _words([b"%d" % n for n in range(MAX_CELLS_SIDE + 1)])[:, 0]
+_NUMBER_SEMICOLON: Final = _words([b"%d;" % n for n in range(MAX_CELLS_SIDE + 1)])[:, 0]
+_DIGITS: Final = _words([b"%03d" % n for n in range(256)])[:, 0]
+_CSI: Final = np.uint32(int.from_bytes(b"\x1b[", "little"))
 _CUP_END, _CUF_END, _SGR_END = (np.uint32(ord(c) << 24) for c in "HCm")
-_INK_END = np.array([ord("m") << 24, ord(";") << 24], "<u4")
-_SEPARATORS = np.array([ord(";") << 24, ord(";") << 24, 0], "<u4")
-_INK = {
+_INK_END: Final = np.array([ord("m") << 24, ord(";") << 24], "<u4")
+_SEPARATORS: Final = np.array([ord(";") << 24, ord(";") << 24, 0], "<u4")
+_INK: Final = {
     Colours.TRUE: _words([b"", b"\x1b[38;2;"], 8),
     Colours.C256: _words([b"", b"\x1b[38;5;"], 8),
     Colours.C16: _words([b"", b"\x1b["], 8),
 }
-_GROUND = {
+_GROUND: Final = {
     Colours.TRUE: _words([b"", b"\x1b[48;2;", b"", b"48;2;"], 8),
     Colours.C256: _words([b"", b"\x1b[48;5;", b"", b"48;5;"], 8),
     Colours.C16: _words([b"", b"\x1b[", b"", b""], 8),
 }
-_LUMA = np.array([77, 150, 29], np.uint16)  # Rec. 601, sums to 256
-_BLOCK_GLYPHS = _words(["▄".encode(), b" "])[:, 0]
-_GLYPHS_16 = _words([glyph.encode() for glyph in ansi16.GLYPHS])[:, 0]
-_INK_16 = _words([b"%d" % code for code in ansi16.INK_CODES])[:, 0]
-_GROUND_16 = _words([b"%d" % code for code in ansi16.GROUND_CODES])[:, 0]
-_ASCII_GLYPHS = np.frombuffer("".join(_RAMP).encode("ascii"), np.uint8).astype("<u4")
+_LUMA: Final = np.array([77, 150, 29], np.uint16)  # Rec. 601, sums to 256
+_BLOCK_GLYPHS: Final = _words(["▄".encode(), b" "])[:, 0]
+_GLYPHS_16: Final = _words([glyph.encode() for glyph in ansi16.GLYPHS])[:, 0]
+_INK_16: Final = _words([b"%d" % code for code in ansi16.INK_CODES])[:, 0]
+_GROUND_16: Final = _words([b"%d" % code for code in ansi16.GROUND_CODES])[:, 0]
+_ASCII_GLYPHS: Final = np.frombuffer("".join(_RAMP).encode("ascii"), np.uint8).astype("<u4")
 
 
 def fit(

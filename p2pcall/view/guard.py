@@ -10,15 +10,16 @@ way out, which is `Terminal.leave`.
 import os
 import subprocess
 from contextlib import suppress
+from typing import Final
 
-_SCRIPT = """
+_SCRIPT: Final = """
 trap "" HUP INT QUIT TERM TSTP TTIN TTOU
 ours=$(stty -g <&1)
 read -r word && exit 0
 [ "$(stty -g <&1)" = "$ours" ] && stty "$1" <&1
 printf "$2"
 """
-_WAIT_S = 1.0
+_WAIT_S: Final = 1.0
 
 
 class TerminalGuard:

@@ -126,8 +126,8 @@ class Signs(NamedTuple):
     edges: tuple[str, str, str, str, str, str]  # corners clockwise from the upper left, across, down
 
 
-_UNICODE = Signs("e2e", "✓", "●", "·", "…", ("╭", "╮", "╯", "╰", "─", "│"))
-_ASCII = Signs("e2e", "ok", "*", "|", "..", ("+", "+", "+", "+", "-", "|"))
+_UNICODE: Final = Signs("e2e", "✓", "●", "·", "…", ("╭", "╮", "╯", "╰", "─", "│"))
+_ASCII: Final = Signs("e2e", "ok", "*", "|", "..", ("+", "+", "+", "+", "-", "|"))
 
 
 def signs(unicode: bool) -> Signs:

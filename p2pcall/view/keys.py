@@ -7,17 +7,18 @@ release, modifiers of named keys.
 """
 
 import re
+from typing import Final
 
-_CSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
-_SS3 = re.compile(rb"\x1bO[ -~]")
-_STRING = re.compile(rb"\x1b[\]PX^_].*?(?:\x07|\x1b\\)", re.DOTALL)
+_CSI: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+_SS3: Final = re.compile(rb"\x1bO[ -~]")
+_STRING: Final = re.compile(rb"\x1b[\]PX^_].*?(?:\x07|\x1b\\)", re.DOTALL)
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
-_ESCAPE = b"\x1b"
-_ANSWER = b"\x1b[0n"
-_MAX_HELD_BYTES = 4096
-_FINALS = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
-_TILDES = {"1": "home", "2": "insert", "3": "delete", "4": "end", "5": "page-up", "6": "page-down"}
-_CONTROLS = {
+_ESCAPE: Final = b"\x1b"
+_ANSWER: Final = b"\x1b[0n"
+_MAX_HELD_BYTES: Final = 4096
+_FINALS: Final = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
+_TILDES: Final = {"1": "home", "2": "insert", "3": "delete", "4": "end", "5": "page-up", "6": "page-down"}
+_CONTROLS: Final = {
     0x09: "tab",
     0x0A: "enter",
     0x0D: "enter",

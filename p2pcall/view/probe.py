@@ -58,14 +58,14 @@ class Ability:
         return (Mode.BLOCKS, Mode.ASCII) if self.auto is Mode.BLOCKS else (Mode.ASCII,)
 
 
-_TRUE_TERMS = re.compile(
+_TRUE_TERMS: Final = re.compile(
     r"kitty|alacritty|foot|ghostty|wezterm|contour|iterm|konsole|-direct|truecolor|24bit"
 )
-_TRUE_PROGRAMS = frozenset(
+_TRUE_PROGRAMS: Final = frozenset(
     {"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "rio", "Tabby", "WarpTerminal"}
 )
-_TRUE_VTE = 3600
-_TRUE_XTERM = 331
+_TRUE_VTE: Final = 3600
+_TRUE_XTERM: Final = 331
 
 
 def probe(environ: Mapping[str, str], is_tty: bool = True) -> Ability:

@@ -32,7 +32,7 @@ _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 _WRAP_OFF, _WRAP_ON = b"\x1b[?7l", b"\x1b[?7h"
 _TITLE_PUSH, _TITLE_POP = b"\x1b[22;2t", b"\x1b[23;2t"
 _SYNC_OFF, _RESET, _CANCEL = b"\x1b[?2026l", b"\x1b[0m", b"\x18"
-_ASK = b"\x1b[5n"
+_ASK: Final = b"\x1b[5n"
 
 _ANSWER_TIMEOUT_S: Final = 1.0
 """So long an answer is waited for: before the next frame is drawn all the same, and before the terminal is left."""

@@ -7,13 +7,14 @@ so a picture of 320x240 costs some 2 ms. Rules: a picture depends on its number 
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
 from p2pcall.device.drawn import FPS, HEIGHT, WIDTH
 from p2pcall.device.drawn.song import mouth_at
 
-SMALL = 2_000
+SMALL: Final = 2_000
 """Samples up to which the three planes are painted in one step: less to call, but more memory at once."""
 
 Colour = tuple[int, int, int]

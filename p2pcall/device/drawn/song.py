@@ -10,30 +10,31 @@ mouth for a picture. Leaves out words: syllables only. Formants: Peterson and Ba
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 import numpy as np
 
 from p2pcall.media.constants import FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
-BEAT_S = 0.42
-PEAK = 0.5
+BEAT_S: Final = 0.42
+PEAK: Final = 0.5
 """Of full scale: as loud as a close voice, 6 dB below the end."""
-SYNTHESIS_STEP_SAMPLES = 240
+SYNTHESIS_STEP_SAMPLES: Final = 240
 """Pitch and vowel are worked out every 5 ms and interpolated."""
-TOP_HZ = 5_500
+TOP_HZ: Final = 5_500
 """Partials above are left out; it sounds like a voice on a good line."""
-VIBRATO_HZ = 5.6
-VIBRATO_DEPTH = 0.012
+VIBRATO_HZ: Final = 5.6
+VIBRATO_DEPTH: Final = 0.012
 
-FORMANTS_HZ = {
+FORMANTS_HZ: Final = {
     "a": (850, 1_220, 2_810, 3_800),
     "e": (610, 2_330, 2_990, 3_900),
     "i": (310, 2_790, 3_310, 4_000),
     "o": (590, 920, 2_710, 3_700),
     "u": (370, 950, 2_670, 3_700),
 }
-BANDWIDTHS_HZ = (90, 120, 170, 260)
-MOUTHS = {"a": (1.0, 0.3), "e": (0.6, 0.0), "i": (0.35, 0.0), "o": (0.75, 0.9), "u": (0.4, 1.0)}
+BANDWIDTHS_HZ: Final = (90, 120, 170, 260)
+MOUTHS: Final = {"a": (1.0, 0.3), "e": (0.6, 0.0), "i": (0.35, 0.0), "o": (0.75, 0.9), "u": (0.4, 1.0)}
 """How far the mouth is open and how round it is, 0 to 1 each."""
 
 
@@ -47,7 +48,7 @@ class Syllable:
     beats: float
 
 
-MELODY = (
+MELODY: Final = (
     Syllable("h", "e", 7, 0.5),
     Syllable("l", "o", 12, 1.5),
     Syllable("h", "e", 9, 0.5),
@@ -66,11 +67,11 @@ MELODY = (
     Syllable("l", "u", 0, 1.5),
     Syllable("", "", 0, 0.5),
 )
-BASS = ((0, 4.0, (0, 4, 7)), (4.0, 4.0, (5, 9, 12)), (8.0, 2.5, (-5, 2, 7)), (10.5, 2.0, (0, 4, 7)))
+BASS: Final = ((0, 4.0, (0, 4, 7)), (4.0, 4.0, (5, 9, 12)), (8.0, 2.5, (-5, 2, 7)), (10.5, 2.0, (0, 4, 7)))
 """Plucked chords under it: first beat, beats, semitones above C4."""
 
-BEATS = sum(note.beats for note in MELODY)
-LENGTH_S = BEATS * BEAT_S
+BEATS: Final = sum(note.beats for note in MELODY)
+LENGTH_S: Final = BEATS * BEAT_S
 
 
 def mouth_at(seconds: float) -> tuple[float, float]:

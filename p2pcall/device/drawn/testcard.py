@@ -4,17 +4,26 @@ A frame's number is also drawn as sixteen black and white squares, so that a rec
 """
 
 import math
+from typing import Final
 
 import numpy as np
 
 from p2pcall.device.drawn import FPS, HEIGHT, WIDTH
 
-BARS = ((192, 192, 192), (192, 192, 0), (0, 192, 192), (0, 192, 0), (192, 0, 192), (192, 0, 0), (0, 0, 192))
+BARS: Final = (
+    (192, 192, 192),
+    (192, 192, 0),
+    (0, 192, 192),
+    (0, 192, 0),
+    (192, 0, 192),
+    (192, 0, 0),
+    (0, 0, 192),
+)
 """The seven 75 % bars of SMPTE EG 1, left to right."""
-SWEEP_S = 4.0
+SWEEP_S: Final = 4.0
 """One turn of the hand."""
-COUNTER_BITS = 16
-SQUARE = WIDTH // COUNTER_BITS
+COUNTER_BITS: Final = 16
+SQUARE: Final = WIDTH // COUNTER_BITS
 BARS_END, RAMP_END = 150, 180
 
 

@@ -15,13 +15,14 @@ Both are HMAC-SHA256 cut to 16 bytes.
 import hmac
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Final
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.handshake.noise import KeyPair, dh
 from p2pcall.proto.wire import PatternId, Suites
 from p2pcall.types import Address, Entropy
 
-_PADS = b"\x36\x5c"
+_PADS: Final = b"\x36\x5c"
 """HMAC's ipad and opad (RFC 2104)."""
 
 

@@ -64,10 +64,10 @@ class Transition:
 
 
 _S, _I = CallState, CallInput
-_BYE = Transition(_S.ENDED, ControlType.HANGUP, Tell.ENDED)
-_REFUSE = Transition(_S.ENDED, ControlType.DECLINE, Tell.ENDED)
-_OVER = Transition(_S.ENDED, None, Tell.ENDED)
-_STAY_ENDED = Transition(_S.ENDED)
+_BYE: Final = Transition(_S.ENDED, ControlType.HANGUP, Tell.ENDED)
+_REFUSE: Final = Transition(_S.ENDED, ControlType.DECLINE, Tell.ENDED)
+_OVER: Final = Transition(_S.ENDED, None, Tell.ENDED)
+_STAY_ENDED: Final = Transition(_S.ENDED)
 
 CALL_TABLE: Final[dict[tuple[CallState, CallInput], Transition]] = {
     (_S.IDLE, _I.INVITE): Transition(_S.DIALLING, ControlType.INVITE),

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -48,11 +48,11 @@ class Pattern:
     messages: tuple[tuple[str, ...], ...]
 
 
-XX = Pattern("XX", (), (), (("e",), ("e", "ee", "s", "es"), ("s", "se")))
-IK = Pattern("IK", (), ("s",), (("e", "es", "s", "ss"), ("e", "ee", "se")))
-XXHFS = Pattern("XXhfs", (), (), (("e", "e1"), ("e", "ee", "ekem1", "s", "es"), ("s", "se")))
-IKHFS = Pattern("IKhfs", (), ("s",), (("e", "es", "e1", "s", "ss"), ("e", "ee", "ekem1", "se")))
-_HFS = (XXHFS, IKHFS)
+XX: Final = Pattern("XX", (), (), (("e",), ("e", "ee", "s", "es"), ("s", "se")))
+IK: Final = Pattern("IK", (), ("s",), (("e", "es", "s", "ss"), ("e", "ee", "se")))
+XXHFS: Final = Pattern("XXhfs", (), (), (("e", "e1"), ("e", "ee", "ekem1", "s", "es"), ("s", "se")))
+IKHFS: Final = Pattern("IKhfs", (), ("s",), (("e", "es", "e1", "s", "ss"), ("e", "ee", "ekem1", "se")))
+_HFS: Final = (XXHFS, IKHFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ def _nonce_packer(layout: str) -> Callable[[int], bytes]:
     return lambda counter: pack(0, counter)
 
 
-CHACHAPOLY = Cipher(
+CHACHAPOLY: Final = Cipher(
     "ChaChaPoly",
     _nonce_packer("<IQ"),
     bindings.crypto_aead_chacha20poly1305_ietf_encrypt,
     bindings.crypto_aead_chacha20poly1305_ietf_decrypt,
 )
-AESGCM = Cipher(
+AESGCM: Final = Cipher(
     "AESGCM",
     _nonce_packer(">IQ"),
     bindings.crypto_aead_aes256gcm_encrypt,

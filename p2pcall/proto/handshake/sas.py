@@ -61,7 +61,7 @@ class Exchange:
         return sas_words(self.handshake_hash, *nonces)
 
 
-_EVEN_WORDS = """
+_EVEN_WORDS: Final = """
 aardvark absurd accrue acme adrift adult afflict ahead aimless Algol allow alone ammo ancient apple artist
 assume Athens atlas Aztec baboon backfield backward banjo beaming bedlamp beehive beeswax befriend Belfast
 berserk billiard bison blackjack blockade blowtorch bluebird bombast bookshelf brackish breadline breakup
@@ -83,7 +83,7 @@ swelter tactics talon tapeworm tempest tiger tissue tonic topmost tracker transi
 trouble tumor tunnel tycoon uncut unearth unwind uproot upset upshot vapor village virus Vulcan waffle
 wallet watchword wayside willow woodlark Zulu
 """
-_ODD_WORDS = """
+_ODD_WORDS: Final = """
 adroitness adviser aftermath aggregate alkali almighty amulet amusement antenna applicant Apollo armistice
 article asteroid Atlantic atmosphere autopsy Babylon backwater barbecue belowground bifocals bodyguard
 bookseller borderline bottomless Bradbury bravado Brazilian breakaway Burlington businessman butterfat

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from struct import Struct
+from typing import Final
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.wire import DropReason
 
-_DATA = Struct(">BQB")
-_ACK = Struct(">BQ")
-_KIND_DATA = 0
-_KIND_ACK = 1
+_DATA: Final = Struct(">BQB")
+_ACK: Final = Struct(">BQ")
+_KIND_DATA: Final = 0
+_KIND_ACK: Final = 1
 
 
 class ControlFull(RuntimeError):

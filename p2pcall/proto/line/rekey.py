@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import Final
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.handshake.exchange import Local
@@ -26,7 +27,7 @@ from p2pcall.proto.messages import ControlType
 from p2pcall.proto.wire import DropReason
 
 _FIRST, _SECOND = 1, 2
-_LENGTH = {_FIRST: c.REKEY_FIRST_BYTES, _SECOND: c.REKEY_SECOND_BYTES}
+_LENGTH: Final = {_FIRST: c.REKEY_FIRST_BYTES, _SECOND: c.REKEY_SECOND_BYTES}
 
 
 @dataclass(slots=True)

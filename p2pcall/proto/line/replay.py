@@ -3,9 +3,11 @@
 `is_fresh` before the AEAD, so that copies cost nothing; `mark` after it, so that forgeries change nothing.
 """
 
+from typing import Final
+
 from p2pcall.proto.constants import REPLAY_WINDOW, REPLAY_WORD_BITS
 
-_WORDS = REPLAY_WINDOW // REPLAY_WORD_BITS + 1
+_WORDS: Final = REPLAY_WINDOW // REPLAY_WORD_BITS + 1
 
 
 class ReplayWindow:

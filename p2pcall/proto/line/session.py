@@ -8,6 +8,7 @@ may get (`epochs`).
 """
 
 from struct import Struct
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import aead
@@ -17,8 +18,8 @@ from p2pcall.proto.handshake.noise import AESGCM, Cipher, CipherState
 from p2pcall.proto.line.replay import ReplayWindow
 from p2pcall.proto.wire import DATA, DatagramType, DropReason
 
-_PREFIX = Struct(">BxxxI")
-_COUNTER = Struct(">Q")
+_PREFIX: Final = Struct(">BxxxI")
+_COUNTER: Final = Struct(">Q")
 
 
 _Keyed = aead.AESGCM | aead.ChaCha20Poly1305

@@ -12,14 +12,15 @@ Those that ask the line's own address whether it still agrees are put in by `ask
 from collections import deque
 from math import inf
 from struct import Struct
+from typing import Final
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.wire import DropReason
 
-_PING = Struct(">BQ")
-_PONG = Struct(">BQQI")
-_KIND_PING = 1
-_KIND_PONG = 2
+_PING: Final = Struct(">BQ")
+_PONG: Final = Struct(">BQQI")
+_KIND_PING: Final = 1
+_KIND_PONG: Final = 2
 
 
 def pack_ping(number: int) -> bytes:
