@@ -96,9 +96,13 @@ def keep_nobody(process: P2P) -> None:
 def assert_restored(process: P2P, modes: list[Any]) -> None:
     """Its terminal is as it was before it: line discipline, screen, cursor, wrapping, paste."""
     assert process.terminal_modes() == modes
+    assert left_on(process) == []
+
+
+def left_on(process: P2P) -> list[bytes]:
+    """The modes of its terminal that were switched on last, as far as its output was read."""
     shown = bytes(process.terminal_output)
-    for on, off in ENDS_OF_MODES:
-        assert shown.rfind(on) <= shown.rfind(off), on
+    return [on for on, off in ENDS_OF_MODES if shown.rfind(on) > shown.rfind(off)]
 
 
 # ---- the picture

@@ -21,6 +21,7 @@ from person import (
     canvas,
     full_pipe,
     keep_nobody,
+    left_on,
     pixel_of,
     wait_card,
     wait_moving,
@@ -156,7 +157,7 @@ def test_both_see_each_other_and_the_keys_work(p2p: Start) -> None:
     assert b"alice hung up" not in bob.terminal_output
     assert bob.exit_code is None
     keep_nobody(bob)
-    bob.wait_until(lambda: bob.terminal_modes() == modes, "terminal as it was")
+    bob.wait_until(lambda: bob.terminal_modes() == modes and not left_on(bob), "terminal as it was")
     assert_restored(bob, modes)
 
 

@@ -155,7 +155,7 @@ def test_the_number_is_compared_outside_of_calls(
 ) -> None:
     knows(tmp_path, "alice", "bob")
     alice = p2p("contacts", "verify", "bob", name="alice", terminal=(80, 24))
-    alice.wait_screen("safety number", "Does bob see the same number", "[y] it is the same")
+    alice.wait_screen("safety number", "Does bob see the same number", "type yes or no, then Enter")
     number = str(shown(p2p, tmp_path, "alice", "bob")["safety_number"])
     assert safety_groups(alice.screen_text) == number.split()
     alice.send(key)

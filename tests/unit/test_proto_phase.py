@@ -51,6 +51,7 @@ def test_a_peer_that_is_gone_does_nothing_any_more() -> None:
     peer.close()
     assert peer.phase.name is PhaseName.GONE
     assert (peer.state, peer.settled, peer.established) == (CallState.ENDED, True, False)
+    assert not peer.answered
     peer.send(Channel.AUDIO, b"x", now)
     peer.send_control(c.FIRST_ENGINE_MESSAGE, b"x", now)
     peer.nudge(now)
