@@ -40,7 +40,7 @@ finally:
 A_WHOLE_CALL = """
 import json, sys
 from p2pcall.cli import run
-from p2pcall.engine.node import Line
+from p2pcall.engine.node import PeerConnection
 
 before = set()
 
@@ -50,7 +50,7 @@ def watched(call):
         return call(*args)
     return wrapper
 
-Line.invite, Line.accept = watched(Line.invite), watched(Line.accept)
+PeerConnection.invite, PeerConnection.accept = watched(PeerConnection.invite), watched(PeerConnection.accept)
 try:
     run()
 finally:
