@@ -340,15 +340,15 @@ def test_a_reader_that_went_away_ends_the_command_quietly(pipe: Pipe) -> None:
     made = env(pipe.stream)
     pipe.break_it()
 
-    async def work() -> None:
-        with CommandOutput(made, json=True) as output:
-            closed = Closed()
-            output.on_closed = closed
-            output.emit(ended())
-            await closed.wait()
-            output.emit(ended("stdout-closed"))
+    async def work(output: CommandOutput) -> None:
+        closed = Closed()
+        output.on_closed = closed
+        output.emit(ended())
+        await closed.wait()
+        output.emit(ended("stdout-closed"))
 
-    asyncio.run(work())
+    with CommandOutput(made, json=True) as output:
+        asyncio.run(work(output))
     assert told(made) == ""
 
 
@@ -357,17 +357,20 @@ def test_a_reader_that_went_away_ends_the_command_quietly(pipe: Pipe) -> None:
 def test_a_full_disk_ends_the_command_with_an_error(slug: str) -> None:
     """Unless it has already ended for a reason of its own; that it was told to stop is none."""
 
-    async def work(stdout: TextIO) -> None:
-        with CommandOutput(env(stdout), json=True) as output:
-            closed = Closed()
-            output.on_closed = closed
-            output.emit(ended())
-            await closed.wait()
-            if slug:
-                raise P2PCallError(slug, slug, ExitCode.NOT_FOUND)
+    async def work(output: CommandOutput) -> None:
+        closed = Closed()
+        output.on_closed = closed
+        output.emit(ended())
+        await closed.wait()
+        if slug:
+            raise P2PCallError(slug, slug, ExitCode.NOT_FOUND)
 
-    with FULL.open("w") as stdout, pytest.raises(P2PCallError) as caught:
-        asyncio.run(work(stdout))
+    with (
+        FULL.open("w") as stdout,
+        pytest.raises(P2PCallError) as caught,
+        CommandOutput(env(stdout), json=True) as output,
+    ):
+        asyncio.run(work(output))
     assert caught.value.slug == (slug if slug == "unreachable" else "write-failed")
 
 
