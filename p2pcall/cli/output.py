@@ -218,13 +218,13 @@ class CommandOutput:
 
     def load_view(self, mode: str) -> None:
         """As in `Ui`. Nothing that draws is imported before: a call is placed before there is a picture."""
-        from p2pcall.cli import views  # noqa: F401
+        from p2pcall.cli import views  # noqa: F401  (loaded for `open_view`)
 
         drawn = self.terminal is not None and not self._plain
         if drawn:
-            from p2pcall.view import screen  # noqa: F401
+            from p2pcall.view import screen  # noqa: F401  (the same)
         if mode == "window" or (drawn and mode != "none"):
-            from p2pcall.cli import windowview  # noqa: F401
+            from p2pcall.cli import windowview  # noqa: F401  (the same)
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> "CallView | None":
         """Take the terminal for a call, and open a window; `mode` is auto, blocks, ascii, window or none. None where

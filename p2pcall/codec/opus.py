@@ -57,7 +57,7 @@ _ONE_FRAME: Final = frozenset(
 def load() -> None:
     """Have the library there before a coder is wanted: it takes a moment."""
     if not libopus.library():
-        from p2pcall.codec import ffmpeg_opus  # noqa: F401
+        from p2pcall.codec import ffmpeg_opus  # noqa: F401  (loaded for the coders)
 
 
 class OpusEncoder:

@@ -118,16 +118,16 @@ def open_audio_source(
 def _stream_source(reader: FdReader, name: str, ticker: Ticker, inputs: Inputs) -> AudioSource:
     _load_pcm(inputs.raw)
     if inputs.raw is None:
-        from p2pcall.device import decoding  # noqa: F401  (it may be anything)
+        from p2pcall.device import decoding  # noqa: F401  (loaded for the call: it may be anything)
     frames = partial(stream_frames, reader, name, inputs.raw, inputs.audio_track, inputs.note)
     fetch = partial(Prefetch, frames, prefetch.STREAM_AHEAD, wake=reader.close)
     return files.PacedSource(fetch, ticker, endless=False)
 
 
 def _load_pcm(form: RawFormat | None) -> None:
-    """What makes our sound of another form, or back."""
+    """Have what makes our sound of another form, or back, there before anybody is rung: it brings a library."""
     if form not in (None, RawFormat()):
-        from p2pcall.device import pcm  # noqa: F401
+        from p2pcall.device import pcm  # noqa: F401  (loaded for the call)
 
 
 def open_audio_sink(
@@ -154,10 +154,11 @@ def open_audio_sink(
         from p2pcall.device.audio import Speaker
 
         return Speaker(found.card, scheduler)
-    if Path(spec).suffix.lower() in SOUND_SUFFIXES:
+    suffix = Path(spec).suffix.lower()
+    if suffix in SOUND_SUFFIXES:
         target = file or OutFile(spec)
-        if Path(spec).suffix.lower() != ".wav":
-            from p2pcall.device import encoded  # noqa: F401
+        if suffix != ".wav":
+            from p2pcall.device import encoded  # noqa: F401  (loaded for the call)
         return files.PacedSink(lambda: files.FileWriter(target), ticker, spec)
     if found.kind == "stream":
         _load_pcm(raw)

@@ -36,7 +36,7 @@ def _plain(media: MediaInput) -> Iterator[bytes] | None:
     if media.reader is not None or media.track is not None:
         return None
     try:
-        sound = wave.open(media.name, "rb")  # noqa: SIM115
+        sound = wave.open(media.name, "rb")  # noqa: SIM115  (`_read` closes it)
     except (OSError, EOFError, wave.Error):
         return None
     if sound.getparams()[:3] == (1, FRAME_BYTES // FRAME_SAMPLES, SAMPLE_RATE_HZ) and sound.getnframes():

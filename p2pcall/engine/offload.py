@@ -32,7 +32,7 @@ async def offload(work: Callable[[], _T]) -> _T:
 
 
 async def to_the_end(work: Callable[[], _T]) -> _T:
-    """As `aside`, but it is waited for until the end: a cancellation that comes meanwhile is raised after it."""
+    """As `offload`, but it is waited for until the end: a cancellation that comes meanwhile is raised after it."""
     task = asyncio.ensure_future(offload(work))
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

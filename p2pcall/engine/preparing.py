@@ -54,9 +54,9 @@ async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
 def _load(settings: CallSettings, ui: Ui) -> None:
     """Whatever the call itself imports. The devices' own libraries come with them."""
     from p2pcall.codec import opus
-    from p2pcall.engine import live, verification  # noqa: F401
+    from p2pcall.engine import live, verification  # noqa: F401  (loaded for the call)
 
     opus.load()
     if settings.echo or {settings.media.video_in, settings.media.video_out} != {"none"}:
-        from p2pcall.codec import video  # noqa: F401
+        from p2pcall.codec import video  # noqa: F401  (the same)
     ui.load_view(settings.media.video_out)

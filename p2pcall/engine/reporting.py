@@ -1,7 +1,7 @@
 """What a call says of itself while it is up: figures to people and scripts, reports to the other side.
 
 The other side is told what has come here, how many pixels are wanted and how far the speaker is; it is answered as
-often as an honest side asks. Leaves out the measuring (`figures`) and what the other side's reports change (`live`).
+often as an honest side asks. Leaves out the measuring (`call_stats`) and what the other side's reports change (`live`).
 """
 
 from collections import Counter

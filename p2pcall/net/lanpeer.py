@@ -1,7 +1,7 @@
 """Somebody on the local link as DNS-SD tells it (RFC 6763): the name as a label, and an answer as what to dial.
 
 What comes in is hostile: names and texts are bounded, but not filtered; addresses not worth a try are left out. Leaves
-out asking and announcing (`discovery`, `spot`).
+out asking and announcing (`discovery`, `private_lookup`).
 """
 
 import ipaddress

@@ -1,8 +1,6 @@
 """What all phases of a peer that is not gone have in common: they post datagrams, tell events, and can vanish."""
 
-from p2pcall.proto.events import (
-    ProtocolEvent,
-)
+from p2pcall.proto.events import ProtocolEvent
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.phase import Move, Phase
 from p2pcall.proto.state import EndpointState

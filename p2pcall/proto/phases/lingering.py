@@ -4,10 +4,7 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.backoff import Backoff
 from p2pcall.proto.call.table import CallInput, CallState
-from p2pcall.proto.events import (
-    LineResumed,
-    Payload,
-)
+from p2pcall.proto.events import LineResumed, Payload
 from p2pcall.proto.line.line import Line
 from p2pcall.proto.messages import ControlType
 from p2pcall.proto.peer import Peer

@@ -37,6 +37,7 @@ def answering_peer(state: EndpointState, index: int, address: Address, done: Est
 
 
 def line_of(state: EndpointState, peer: Peer, done: Established, now: float) -> Line:
+    """The line that this handshake leaves, which the peer knows from now on."""
     line = Line(
         done,
         peer.index,
