@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
-from p2pcall.engine.audio import AudioReceive, AudioSend
+from p2pcall.engine.audio_receive import AudioReceive
+from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
@@ -41,7 +42,6 @@ from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
 
-TICK_S: Final = media.REPORT_INTERVAL_S
 RECONNECTING: Final = "not heard any more: reconnecting"
 EOF_DRAIN_S: Final = 0.3
 """So much silence between the end of what was sent and the goodbye: nobody hangs up on the last word."""
@@ -145,7 +145,7 @@ class LiveCall:
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
         self._reporting.begin()
-        self._timers.after("tick", TICK_S, self._tick)
+        self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         if self._settings.max_duration_s is not None:
             end = partial(self._line.tell, "max-duration")
             self._timers.after("max-duration", self._settings.max_duration_s, end)
@@ -216,7 +216,7 @@ class LiveCall:
                     pass
 
     def _tick(self) -> None:
-        self._timers.after("tick", TICK_S, self._tick)
+        self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         self._local.tell_again()
         self._reporting.second()
         if self._peer.rtt is not None and self._video is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.audio import AudioSend
+from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.node import PeerConnection

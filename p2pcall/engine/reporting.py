@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.audio import AudioReceive
+from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.call_stats import StatsCollector, in_words, media_drops
 from p2pcall.engine.call_status import CallStatus
 from p2pcall.engine.node import PeerConnection
