@@ -45,6 +45,8 @@ Frames = Generator[bytes, None, None]
 """Frames of sound, `NOTHING_YET` in between."""
 OnFrame = Callable[[bytes, float], None]
 """`(pcm, captured)`: one frame, and when its last sample was captured, on the scheduler's clock."""
+Pull = Callable[[int], bytes]
+"""Gives so many samples."""
 OnError = Callable[[P2PCallError], None]
 OnNote = Callable[[str], None]
 """Told, in any thread, what people should know and nothing depends on."""
@@ -77,8 +79,8 @@ class AudioSink(Protocol):
     def latency_s(self) -> float:
         """From `pull` to the ear, now: what is buffered here and in the device."""
 
-    def start(self, pull: Callable[[], bytes]) -> None:
-        """Begins to play; `pull` is called in the loop's thread once per 20 ms of the device's clock."""
+    def start(self, pull: Pull) -> None:
+        """Begins to play; `pull` is called in the loop's thread for as many samples as the device's clock has taken."""
 
     def stop(self) -> None:
         """Ends playing; no call comes after it."""

@@ -66,8 +66,6 @@ class Card:
     name: str
     direction: Direction
     channels: int
-    ahead: bool = False
-    """Its callbacks come before the sound is needed, from a thread that may wait (ALSA's do)."""
 
 
 def load_portaudio(direction: Direction = "output") -> Any:
@@ -148,8 +146,7 @@ def _find(sd: Any, spec: str, direction: Direction) -> Card:
             raise _none_at_all(direction) from error
     else:
         row = _only_match(spec, _rows(sd, direction), direction)
-    ahead = sd.query_hostapis(row["hostapi"])["name"] == "ALSA"
-    return Card(row["index"], row["name"], direction, _channels(sd, row, direction), ahead)
+    return Card(row["index"], row["name"], direction, _channels(sd, row, direction))
 
 
 def _restart(sd: Any) -> bool:
@@ -187,8 +184,13 @@ def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: An
     return stream
 
 
+def errors(direction: Direction) -> tuple[type[Exception], ...]:
+    """What calls of an open stream raise when its card has gone."""
+    return load_portaudio(direction).PortAudioError, ValueError, OSError
+
+
 def close_stream(stream: Any, *, drain: bool = False) -> None:
-    """Ends a stream, in a thread; never waits. A few callbacks may still come.
+    """Ends a stream, in a thread; never waits.
 
     `drain`: what the card has in hand is played first; some have two seconds, and take back what is not played yet.
     """
@@ -211,7 +213,7 @@ def _close(stream: Any, *, drain: bool = False) -> None:
 
 
 def _end(sd: Any) -> None:
-    """At the interpreter's end: no callback comes after it, but where PortAudio is stuck it is left alone."""
+    """At the interpreter's end; where PortAudio is stuck it is left alone."""
     with contextlib.suppress(P2PCallError), _exclusive("output", EXIT_WAIT_S):
         if not _open_streams:
             sd._exit_handler()

@@ -26,6 +26,7 @@ from p2pcall.device.base import (
     VideoSource,
 )
 from p2pcall.device.cards import Direction, find_card
+from p2pcall.device.fill import POLL_S
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
@@ -75,6 +76,11 @@ def sound_meaning(spec: str, direction: Direction) -> Meaning:
     return names.meaning(spec, direction, find_card)
 
 
+def card_polls(scheduler: Scheduler) -> Ticker:
+    """When the cards of a call are looked at. What was missed is not caught up: one look finds all."""
+    return Ticker(scheduler, POLL_S, 0.0)
+
+
 def open_audio_source(
     spec: str,
     scheduler: Scheduler,
@@ -82,9 +88,10 @@ def open_audio_source(
     *,
     stdin: BinaryIO | None = None,
     ticker: Ticker | None = None,
+    polls: Ticker | None = None,
 ) -> AudioSource:
     """The sound source of `--audio-in`: a device's name, `default`, a media file, a stream, `-`, `tone`, `silence`,
-    `none`, and `song` for the demo. What is no card goes by `ticker`, or one of its own.
+    `none`, and `song` for the demo. A card goes by `polls` and all else by `ticker`, or by one of its own.
     """
     ticker = ticker or Ticker(scheduler)
     match spec:
@@ -106,7 +113,7 @@ def open_audio_source(
     if found.card is not None:
         from p2pcall.device.audio import Microphone
 
-        return Microphone(found.card, scheduler)
+        return Microphone(found.card, polls or card_polls(scheduler))
     media = MediaInput(spec, track=inputs.audio_track)
     sound_in.check_sound(media)
     read = sound_in.repeated if inputs.loop else sound_in.decoded_frames
@@ -138,9 +145,10 @@ def open_audio_sink(
     file: OutFile | None = None,
     raw: RawFormat | None = None,
     ticker: Ticker | None = None,
+    polls: Ticker | None = None,
 ) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
-    name is not `spec`'s), a stream, `-`, `none`. What is no card goes by `ticker`, or one of its own.
+    name is not `spec`'s), a stream, `-`, `none`. A card goes by `polls` and all else by `ticker`, or by one of its own.
     """
     ticker = ticker or Ticker(scheduler)
     if spec == "none":
@@ -153,7 +161,7 @@ def open_audio_sink(
     if found.card is not None:
         from p2pcall.device.audio import Speaker
 
-        return Speaker(found.card, scheduler)
+        return Speaker(found.card, polls or card_polls(scheduler))
     suffix = Path(spec).suffix.lower()
     if suffix in SOUND_SUFFIXES:
         target = file or OutFile(spec)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, Protocol
 
-from p2pcall.device.base import NOTHING_YET, SILENT_FRAME, OnError, OnFrame
+from p2pcall.device.base import NOTHING_YET, SILENT_FRAME, OnError, OnFrame, Pull
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.pipes import write_error
@@ -241,10 +241,10 @@ class PacedSink:
         self._open_writer = open_writer
         self._writer: Writer | None = None
         self._what = what
-        self._pull: Callable[[], bytes] | None = None
+        self._pull: Pull | None = None
         self._ticker = ticker
 
-    def start(self, pull: Callable[[], bytes]) -> None:
+    def start(self, pull: Pull) -> None:
         self._pull = pull
         self._ticker.join(self._tick)
         try:
@@ -269,7 +269,7 @@ class PacedSink:
     def _tick(self, due: float) -> None:
         if self._pull is None:
             return
-        pcm = self._pull()
+        pcm = self._pull(FRAME_SAMPLES)
         writer = self._writer
         try:
             if writer is not None:

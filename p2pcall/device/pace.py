@@ -25,12 +25,15 @@ Tick = Callable[[float], None]
 
 
 class Ticker:
-    """Calls all that have joined every 20 ms in the loop's thread, in one turn of it: to wake up costs more than to do
-    what is due. Sources come first, so that when a packet leaves does not depend on what is played.
+    """Calls all that have joined at every step in the loop's thread, in one turn of it: to wake up costs more than to
+    do what is due. Sources come first, so that when a packet leaves does not depend on what is played.
     """
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(
+        self, scheduler: Scheduler, step_s: float = FRAME_S, catch_up_s: float = MAX_CATCH_UP_S
+    ) -> None:
         self.scheduler = scheduler
+        self._step_s, self._catch_up_s = step_s, catch_up_s
         self._members: list[Tick] = []
         self._timer: Timer | None = None
         self._origin = self._due = 0.0
@@ -42,7 +45,7 @@ class Ticker:
         return self._timer is not None
 
     def join(self, tick: Tick, *, first: bool = False) -> None:
-        """Call it, with the time that was due, from now on: after 20 ms if it is alone, else when the others are.
+        """Call it, with the time that was due, from now on: after a step if it is alone, else when the others are.
 
         Without effect if it has joined.
         """
@@ -52,7 +55,7 @@ class Ticker:
         if self._timer is None:
             self._origin = self.scheduler.time()
             self._count = 1
-            self._due = self._origin + FRAME_S
+            self._due = self._origin + self._step_s
             self._timer = self.scheduler.call_at(self._due, self._fire)
 
     def leave(self, tick: Tick) -> None:
@@ -65,14 +68,14 @@ class Ticker:
 
     def _fire(self) -> None:
         now = self.scheduler.time()
-        if now - self._due > MAX_CATCH_UP_S:
-            missed = int((now - self._due) / FRAME_S)
+        if now - self._due > self._catch_up_s:
+            missed = int((now - self._due) / self._step_s)
             self._count += missed
             self.skipped += missed
         while True:
-            due = self._origin + self._count * FRAME_S
+            due = self._origin + self._count * self._step_s
             self._count += 1
-            self._due = self._origin + self._count * FRAME_S
+            self._due = self._origin + self._count * self._step_s
             for tick in tuple(self._members):
                 if tick in self._members:  # nobody before it has ended it
                     tick(due)

@@ -32,6 +32,7 @@ class AudioReceive:
         self._decoder = OpusDecoder()
         self._jitter = JitterBuffer()
         self._pauses = Pauses()
+        self._ahead = bytearray()
         self._last_capture_ms: int | None = None
         self.stats = ReceiveStats()
         self.malformed = 0
@@ -62,8 +63,16 @@ class AudioReceive:
         for seq, frame, capture_ms, recovered in packet.frames():
             self._jitter.insert(seq, frame, capture_ms, now, recovered)
 
-    def pull(self) -> bytes:
-        """The next 20 ms for the speaker."""
+    def pull(self, samples: int) -> bytes:
+        """The next so many samples for the speaker."""
+        wanted = samples * media.SAMPLE_BYTES
+        while len(self._ahead) < wanted:
+            self._ahead += self._frame()
+        pcm = bytes(self._ahead[:wanted])
+        del self._ahead[:wanted]
+        return pcm
+
+    def _frame(self) -> bytes:
         self.last_pull_at = self._clock()
         pcm = self._render(self._jitter.pull(self.last_pull_at, quiet=self._pauses.quiet))
         self._pauses.played(_rms(pcm))

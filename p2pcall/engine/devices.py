@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
+    card_polls,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
@@ -110,10 +111,10 @@ def open_devices(
     stdout = _stdout(env) if "-" in (media.audio_out, media.video_out) else None
     notes = NoteRelay()
     inputs = _inputs(media, notes)
-    ticker = Ticker(loop)  # of both: one wake-up
+    ticker, polls = Ticker(loop), card_polls(loop)  # each of both: one wake-up
 
     def source(spec: str) -> AudioSource:
-        return open_audio_source(spec, loop, inputs, stdin=stdin, ticker=ticker)
+        return open_audio_source(spec, loop, inputs, stdin=stdin, ticker=ticker, polls=polls)
 
     warnings = _meanings(media)
     written = {"--audio-out": media.audio_out, "--video-out": media.video_out}
@@ -129,7 +130,13 @@ def open_devices(
 
     def sink(spec: str) -> AudioSink:
         return open_audio_sink(
-            spec, loop, stdout=stdout, file=files.get("--audio-out"), raw=media.raw, ticker=ticker
+            spec,
+            loop,
+            stdout=stdout,
+            file=files.get("--audio-out"),
+            raw=media.raw,
+            ticker=ticker,
+            polls=polls,
         )
 
     heard, played = _sound(lambda: source(media.audio_in), lambda: sink(media.audio_out))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from p2pcall.device.base import Pull
 from p2pcall.device.factory import open_audio_sink
 from p2pcall.errors import P2PCallError
 
@@ -51,9 +52,9 @@ class _EchoSink:
         self.latency_s = 0.0
         self.on_error: Callable[[P2PCallError], None] | None = None
 
-    def start(self, pull: Callable[[], bytes]) -> None:
-        def tick() -> bytes:
-            pcm = pull()
+    def start(self, pull: Pull) -> None:
+        def tick(samples: int) -> bytes:
+            pcm = pull(samples)
             self._heard(pcm)
             return pcm
 

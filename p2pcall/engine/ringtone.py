@@ -2,11 +2,12 @@
 
 import math
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import cycle
 from typing import Final
 
-from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
+from p2pcall.device.base import Pull
+from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, PCM_MAX, SAMPLE_BYTES, SAMPLE_RATE_HZ
 
 TONES_HZ: Final = (440.0, 480.0)
 """The pair that North American exchanges ring with: known as ringing everywhere from films."""
@@ -15,10 +16,20 @@ ON_FRAMES, OFF_FRAMES = 50, 100
 FADE_SAMPLES: Final = 960
 
 
-def ring() -> Callable[[], bytes]:
+def ring() -> Pull:
     """A `pull` that rings for ever."""
     frames = cycle(_frames())
-    return lambda: next(frames)
+    ahead = bytearray()
+
+    def pull(samples: int) -> bytes:
+        wanted = samples * SAMPLE_BYTES
+        while len(ahead) < wanted:
+            ahead.extend(next(frames))
+        pcm = bytes(ahead[:wanted])
+        del ahead[:wanted]
+        return pcm
+
+    return pull
 
 
 def _frames() -> Iterator[bytes]:

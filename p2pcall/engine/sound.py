@@ -11,9 +11,10 @@ from contextlib import suppress
 from math import inf
 from typing import Final, Generic, Protocol, TypeVar
 
-from p2pcall.device.base import SILENT_FRAME, AudioSink, AudioSource, OnFrame
+from p2pcall.device.base import AudioSink, AudioSource, OnFrame, Pull
 from p2pcall.device.factory import is_microphone, is_speaker
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.media.constants import SAMPLE_BYTES
 
 REOPEN_EVERY_S: Final = 3.0
 """Between two tries to get a lost sound device back."""
@@ -26,7 +27,6 @@ NEVER_PAUSED_S: Final = 0.8
 WARN_AGAIN_S: Final = 60.0
 """A device that fails more often than this is told of once."""
 
-Pull = Callable[[], bytes]
 OnFailure = Callable[[P2PCallError], None]
 _D = TypeVar("_D", bound="Stoppable")
 
@@ -210,7 +210,7 @@ class SupervisedSink:
         If it fails, `play` tells.
         """
         if self._card and self._pull is None:
-            self.play(lambda: SILENT_FRAME)
+            self.play(silence)
 
     def play(self, pull: Pull, on_failure: OnFailure | None = None) -> None:
         """Play what `pull` gives from now on."""
@@ -234,12 +234,12 @@ class SupervisedSink:
         sink.on_error = self._supervisor.failed
         sink.start(self._next)
 
-    def _next(self) -> bytes:
+    def _next(self, samples: int) -> bytes:
         if self._pull is None:
-            return SILENT_FRAME
+            return silence(samples)
         if self._card:
             self._count(asyncio.get_running_loop().time())
-        pcm = self._pull()
+        pcm = self._pull(samples)
         if self.on_playout is not None:
             self.on_playout(pcm)
         return pcm
@@ -257,3 +257,8 @@ class SupervisedSink:
         self.steady = True
         if self.on_steady is not None:
             self.on_steady()
+
+
+def silence(samples: int) -> bytes:
+    """A `pull` of nothing to be heard."""
+    return bytes(SAMPLE_BYTES * samples)

@@ -12,19 +12,20 @@ from p2pcall.proto.constants import MAX_U32 as MAX_U32
 
 # --- sound: the form that every part agrees on --------------------------------------------------------------
 SAMPLE_RATE_HZ: Final = 48_000
+SAMPLE_BYTES: Final = 2
+"""Signed 16-bit little-endian mono."""
 FRAME_MS: Final = 20
 """One Opus frame; shorter costs header bytes, longer costs delay."""
 FRAME_S: Final = FRAME_MS / 1000
 FRAME_SAMPLES: Final = SAMPLE_RATE_HZ * FRAME_MS // 1000
-FRAME_BYTES: Final = 2 * FRAME_SAMPLES
-"""Signed 16-bit little-endian mono."""
+FRAME_BYTES: Final = SAMPLE_BYTES * FRAME_SAMPLES
 PCM_MAX: Final = 32_767
 """Full scale."""
 TICK_MS: Final = 10
 """What frames of sound are numbered in: the shortest frame that is sent."""
 TICK_S: Final = TICK_MS / 1000
 TICK_SAMPLES: Final = SAMPLE_RATE_HZ * TICK_MS // 1000
-TICK_BYTES: Final = 2 * TICK_SAMPLES
+TICK_BYTES: Final = SAMPLE_BYTES * TICK_SAMPLES
 CAPTURE_GAP_S: Final = 0.03
 """Capture stood still for a frame and a half: more than a card's clock is ever uneven."""
 

@@ -4,7 +4,7 @@
 
 Looks the cards up, says `looked`, waits for a line on standard input, starts them, says `started` and runs; after two
 seconds of sound, when the speaker has found out how deep its buffer must be here, it says `settled`.
-The last line is a JSON object: frames from the microphone, pulls of the speaker, underruns, overflows, the
+The last line is a JSON object: frames from the microphone and to the speaker, underruns, overflows, the
 delays that the drivers tell (medians, ms), errors. Frames that the speaker did not ask for in time (more than
 fifteen) are left out, as the jitter buffer of a call would do it more gently.
 """
@@ -34,6 +34,7 @@ async def run(seconds: float) -> dict[str, object]:
     print("looked", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+    ahead = bytearray()
     ages, delays, waits = [], [], []
     frames = pulls = 0
     failed: asyncio.Future[None] = loop.create_future()
@@ -45,14 +46,18 @@ async def run(seconds: float) -> dict[str, object]:
         ages.append(loop.time() - captured)
         waiting.append(pcm)
 
-    def pull() -> bytes:
+    def pull(samples: int) -> bytes:
         nonlocal pulls
-        pulls += 1
-        if pulls == SETTLING:
-            print("settled", flush=True)
+        while len(ahead) < 2 * samples:
+            pulls += 1
+            if pulls == SETTLING:
+                print("settled", flush=True)
+            waits.append(0.02 * len(waiting))
+            ahead.extend(waiting.popleft() if waiting else SILENCE)
         delays.append(sink.latency_s)
-        waits.append(0.02 * len(waiting))
-        return waiting.popleft() if waiting else SILENCE
+        pcm = bytes(ahead[: 2 * samples])
+        del ahead[: 2 * samples]
+        return pcm
 
     def on_error(error: P2PCallError) -> None:
         errors.append(error.slug)
@@ -74,7 +79,7 @@ async def run(seconds: float) -> dict[str, object]:
         "frames": frames,
         "pulls": pulls,
         "underruns": sink.underruns,
-        "overflows": source.overflows,
+        "overflows": source.dropped,
         "age_ms": 1000 * statistics.median(ages or [0]),
         "delay_ms": 1000 * statistics.median(delays or [0]),
         "waiting_ms": 1000 * statistics.median(waits or [0]),

@@ -163,11 +163,12 @@ def test_somebody_without_a_name_is_called_by_the_fingerprint(tmp_path: Path) ->
 
 def test_the_ring_tone_rings_and_pauses() -> None:
     pull = ring()
-    frames = [pull() for _ in range(150)]
+    frames = [pull(960) for _ in range(150)]
     assert {len(frame) for frame in frames} == {1920}
     assert any(frames[25])
     assert not any(frames[100])
-    assert pull() == frames[0]
+    assert pull(960) == frames[0]
+    assert pull(960 + 240) == frames[1] + frames[2][:480]
 
 
 def test_the_sound_check_knows_the_song_from_noise() -> None:
@@ -226,7 +227,7 @@ def ticks_to_merge(amplitude: float) -> int:
         send.on_frame(pcm, at)
         while packets and arrives:
             receive.on_payload(packets.pop(0))
-        receive.pull()
+        receive.pull(960)
 
     for number in range(600):
         tick(arrives=not 400 <= number < 403)

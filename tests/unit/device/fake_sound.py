@@ -1,12 +1,13 @@
-"""A sounddevice of our own: its cards, streams whose callbacks are called by the test, a server that may hang."""
+"""A sounddevice of our own: its cards, streams that the test plays and fills, a server that may hang."""
 
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from device_helpers import FakeScheduler, eventually, numbered
+from device_helpers import FakeScheduler, eventually
 
-from p2pcall.device import audio, buffer_depth
+from p2pcall.device import fill
+from p2pcall.device.audio import Speaker
 from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.factory import open_audio_sink
 
@@ -15,31 +16,25 @@ class FakeError(Exception):
     """PortAudio's."""
 
 
-class Times:
-    def __init__(self, current: float, adc: float, dac: float) -> None:
-        self.currentTime, self.inputBufferAdcTime, self.outputBufferDacTime = current, adc, dac
-
-
-class Status:
-    input_overflow = False
-    output_underflow = False
-
-
-class RanDry(Status):
-    output_underflow = True
-
-
 class FakeStream:
-    """A stream whose callbacks are called by the test."""
+    """A stream that has and takes what the test says."""
 
     def __init__(self, sound: "FakeSound", kind: str, **options: Any) -> None:
         self.sound, self.kind, self.options = sound, kind, options
-        self.latency = options["latency"] if options["latency"] != "low" else 0.01
-        self.started = self.closed = self.drained = False
-        self.turn = 0
-        if sound.fail_open or (sound.fail_deep and options["latency"] != "low"):
+        self.latency = options["latency"]
+        self.started = self.closed = self.drained = self.gone = False
+        self.captured = b""
+        self.capacity = round(self.latency * 48_000)
+        self.waiting = b""
+        self.played = bytearray()
+        self.ran_dry = 0
+        if sound.fail_open:
             raise FakeError("Device unavailable [PaErrorCode -9985]")
         sound.streams.append(self)
+
+    @property
+    def _frame(self) -> int:
+        return 2 * int(self.options["channels"])
 
     def start(self) -> None:
         if self.sound.fail_start:
@@ -53,24 +48,41 @@ class FakeStream:
     def close(self, ignore_errors: bool = True) -> None:
         assert ignore_errors
         self.sound.may_hang("close")
-        if self.started and not self.closed:
-            self.options["finished_callback"]()
         self.closed = True
 
-    def capture(self, samples: bytes, status: Any = Status, late: float = 0.0) -> None:
-        length = len(samples) // 2 / self.options["channels"] / 48_000
-        self.options["callback"](samples, round(length * 48_000), Times(9 + length + late, 9, 0), status)
+    def _check(self) -> None:
+        assert not self.closed, "a closed stream is not to be touched"
+        if self.gone:
+            raise FakeError("Unanticipated host error [PaErrorCode -9999]")
 
-    def play(self, blocks: int = 1, status: Any = Status) -> bytes:
-        """The card asks for so many blocks in one turn."""
-        out = bytearray(audio.BLOCK_BYTES * self.options["channels"])
-        got = b""
-        self.turn += 1
-        times = Times(9 + self.turn, 0, 9.002 + self.turn + self.latency)
-        for _ in range(blocks):
-            self.options["callback"](out, audio.BLOCK_SAMPLES, times, status)
-            got += bytes(out)
-        return got
+    @property
+    def read_available(self) -> int:
+        self._check()
+        return len(self.captured) // self._frame
+
+    def read(self, count: int) -> tuple[bytes, bool]:
+        self._check()
+        assert 0 < count * self._frame <= len(self.captured), "it would wait"
+        got, self.captured = self.captured[: count * self._frame], self.captured[count * self._frame :]
+        return got, False
+
+    @property
+    def write_available(self) -> int:
+        self._check()
+        return self.capacity - len(self.waiting) // self._frame
+
+    def write(self, pcm: bytes) -> bool:
+        assert len(pcm) // self._frame <= self.write_available, "it would wait"
+        self.waiting += pcm
+        return False
+
+    def play(self, seconds: float) -> bytes:
+        """The card takes so much; what it has not is silence."""
+        size = round(seconds * 48_000) * self._frame
+        got, self.waiting = self.waiting[:size], self.waiting[size:]
+        self.ran_dry += len(got) < size
+        self.played += got.ljust(size, b"\0")
+        return got.ljust(size, b"\0")
 
 
 class FakeSound:
@@ -83,9 +95,8 @@ class FakeSound:
         self.stuck, self.well = threading.Event(), threading.Event()
         self.rows = rows
         self.streams: list[FakeStream] = []
-        self.fail_open = self.fail_start = self.fail_deep = False
+        self.fail_open = self.fail_start = False
         self.mono = True
-        self.api = "Core Audio"
         self.restarts = 0
         self.after_restart: list[tuple[str, int, int]] | None = None
 
@@ -107,10 +118,6 @@ class FakeSound:
             if row[f"max_{kind}_channels"]:
                 return row
         raise FakeError("Error querying device -1")
-
-    def query_hostapis(self, index: int) -> dict[str, str]:
-        assert index == 0
-        return {"name": self.api}
 
     def check_input_settings(self, *, device: int, channels: int, dtype: str, samplerate: int) -> None:
         assert (dtype, samplerate) == ("int16", 48_000)
@@ -145,12 +152,18 @@ def started(device: AudioSource | AudioSink, argument: Callable[..., Any], sound
     return sound.streams[-1]
 
 
-def playing(sound: FakeSound, scheduler: FakeScheduler) -> tuple[AudioSink, FakeStream]:
+def settled(sound: FakeSound, scheduler: FakeScheduler) -> tuple[Speaker, FakeStream]:
     """A speaker that has played for long enough for what happens to count."""
     speaker = open_audio_sink("default", scheduler)
-    stream = started(speaker, lambda: numbered(7), sound)
-    for _ in range(round(1.2 * buffer_depth.CARD_SETTLE_S / audio.BLOCK_S)):
-        scheduler.now += audio.BLOCK_S
-        stream.play()
-        scheduler.run_posted()
+    assert isinstance(speaker, Speaker)
+    stream = started(speaker, lambda samples: b"\7\0" * samples, sound)
+    run(scheduler, stream, 1.2 * fill.SETTLE_S)
     return speaker, stream
+
+
+def run(scheduler: FakeScheduler, stream: FakeStream, seconds: float, step_s: float = fill.POLL_S) -> None:
+    """Time passes for card and loop, which looks at it every `step_s`."""
+    for _ in range(round(seconds / step_s)):
+        stream.play(step_s)
+        scheduler.jump(step_s)
+        scheduler.advance(0)

@@ -2,14 +2,13 @@
 
 import importlib
 import struct
-import threading
 from itertools import chain, cycle, islice, pairwise, product
 
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
-from fake_sound import ROWS, FakeSound, playing, started
+from fake_sound import ROWS, FakeSound, run, settled, started
 
-from p2pcall.device import audio, cards
+from p2pcall.device import audio, cards, fill
 from p2pcall.device.base import AudioSink, AudioSource, Device
 from p2pcall.device.factory import list_devices, open_audio_sink, open_audio_source
 from p2pcall.errors import ExitCode, P2PCallError
@@ -142,40 +141,75 @@ def test_a_microphone_gives_whole_frames_with_even_times(sound: FakeSound) -> No
     stream = started(mic, lambda pcm, at: got.append((pcm, at)), sound)
     options = stream.options
     assert (options["samplerate"], options["channels"], options["dtype"]) == (48_000, 1, "int16")
-    for n in range(50):
-        for block in range(4):
-            scheduler.now += 0.005
-            stream.capture(numbered(n)[: audio.BLOCK_BYTES], late=0.002 if n % 2 else 0.0)
-            assert scheduler.posted == (block == 3)
-        scheduler.run_posted()
-    assert [pcm for pcm, _ in got] == [numbered(n) for n in range(50)]
+    said = b"".join(numbered(n) for n in range(50))
+    for poll in range(100):
+        due = said[: (poll + 1) * FRAME_BYTES // 2]
+        late = 480 if poll % 3 == 0 else 0  # 5 ms of it come with the next period only
+        given = sum(len(pcm) for pcm, _ in got) + len(stream.captured) + len(held(mic))
+        stream.captured += due[given : len(due) - late]
+        scheduler.advance(fill.POLL_S)
+    assert [pcm for pcm, _ in got] == [numbered(n) for n in range(len(got))]
+    assert len(got) == 50 or len(got) == 49
     times = [at for _, at in got]
-    steps = [b - a for a, b in pairwise(times)]
-    assert max(abs(step - 0.02) for step in steps) < 0.0005
-    assert times[-1] == pytest.approx(scheduler.now - 0.01, abs=0.003)
+    assert max(abs(b - a - 0.02) for a, b in pairwise(times)) < 0.001
+    assert scheduler.now - times[-1] < 0.03
     mic.stop()
     eventually(lambda: stream.closed)
-    stream.capture(numbered(1) * 2)
-    scheduler.run_posted()
-    assert len(got) == 50
+    scheduler.advance(1)
+    assert scheduler.timers == 0
 
 
-def test_a_loop_that_stands_still_loses_the_newest_sound_and_counts(sound: FakeSound) -> None:
+def held(mic: AudioSource) -> bytes:
+    assert isinstance(mic, audio.Microphone)
+    return bytes(mic._held)
+
+
+def test_a_loop_that_stood_still_gets_what_the_card_has_kept(sound: FakeSound) -> None:
+    scheduler, got = FakeScheduler(), []
+    mic = open_audio_source("default", scheduler)
+    stream = started(mic, lambda pcm, at: got.append((pcm, at)), sound)
+    stream.captured = numbered(1)
+    scheduler.advance(0.02)
+    scheduler.jump(0.08)
+    stream.captured = b"".join(numbered(n) for n in range(2, 6))
+    scheduler.advance(fill.POLL_S)
+    assert [pcm for pcm, _ in got] == [numbered(n) for n in range(1, 6)]
+    assert max(b - a for (_, a), (_, b) in pairwise(got)) < 0.05
+    mic.stop()
+
+
+def test_old_sound_of_a_server_that_stood_still_is_dropped(sound: FakeSound) -> None:
     scheduler, got = FakeScheduler(), []
     mic = open_audio_source("default", scheduler)
     assert isinstance(mic, audio.Microphone)
     stream = started(mic, lambda pcm, at: got.append((pcm, at)), sound)
-    for n in range(15):
-        scheduler.now += 0.02
-        stream.capture(numbered(n))
-    assert scheduler.posted == 1
-    scheduler.run_posted()
-    assert [pcm for pcm, _ in got] == [numbered(n) for n in range(audio.RING_FRAMES)]
-    assert mic.overflows == 5
-    scheduler.now += 5
-    stream.capture(numbered(77))
-    scheduler.run_posted()
-    assert got[-1][1] == pytest.approx(scheduler.now - 0.01)
+    stream.captured = numbered(1)
+    scheduler.advance(fill.POLL_S)
+    scheduler.advance(3)  # nothing comes
+    stream.captured = numbered(2) * 5
+    scheduler.advance(fill.POLL_S)  # after so long it may be what is heard now
+    for _ in range(20):
+        stream.captured = numbered(3) * 5
+        scheduler.advance(fill.POLL_S)
+    stream.captured = numbered(4)
+    scheduler.advance(fill.POLL_S)
+    assert {pcm for pcm, _ in got} == {numbered(n) for n in (1, 2, 4)}
+    assert mic.dropped == 20 * 5 * 960
+    assert got[-1][1] == pytest.approx(scheduler.now, abs=0.01)
+    mic.stop()
+
+
+def test_a_piece_may_be_shorter(sound: FakeSound) -> None:
+    scheduler, got = FakeScheduler(), []
+    mic = open_audio_source("default", scheduler)
+    assert isinstance(mic, audio.Microphone)
+    mic.piece_bytes = FRAME_BYTES // 2
+    stream = started(mic, lambda pcm, at: got.append((len(pcm), at)), sound)
+    for _ in range(10):
+        stream.captured += numbered(1)[: FRAME_BYTES // 2]
+        scheduler.advance(fill.POLL_S)
+    assert {size for size, _ in got} == {FRAME_BYTES // 2}
+    assert max(abs(b - a - 0.01) for (_, a), (_, b) in pairwise(got)) < 0.001
     mic.stop()
 
 
@@ -185,15 +219,14 @@ def test_a_stereo_card_is_mixed_down_and_up(sound: FakeSound) -> None:
     mic = open_audio_source("Webcam mic", scheduler)
     stream = started(mic, lambda pcm, at: got.append(pcm), sound)
     assert stream.options["channels"] == 2
-    left_right = b"".join(n.to_bytes(2, "little", signed=True) for n in (300, -100) * 960)
-    stream.capture(left_right)
-    scheduler.run_posted()
+    stream.captured = b"".join(n.to_bytes(2, "little", signed=True) for n in (300, -100) * 960)
+    scheduler.advance(0.02)
     assert got == [numbered(100)]
     speaker = open_audio_sink("default", scheduler)
-    out = started(speaker, lambda: numbered(5), sound)
-    out.play()
-    scheduler.run_posted()
-    assert out.play() == numbered(5)[: audio.BLOCK_BYTES] * 2
+    out = started(speaker, lambda samples: b"\5\0" * samples, sound)
+    scheduler.advance(fill.POLL_S)
+    assert set(zip(*[iter(out.waiting)] * 2, strict=True)) == {(5, 0)}
+    assert len(out.waiting) == 4 * round(fill.LEAST_S * 48_000)
     mic.stop()
     speaker.stop()
 
@@ -205,8 +238,8 @@ def test_two_channels_become_their_mean_sample_by_sample(sound: FakeSound) -> No
     stream = started(mic, lambda pcm, at: got.append(pcm), sound)
     edges = (-32_768, -32_767, -2, -1, 0, 1, 2, 32_766, 32_767)
     pairs = [*islice(cycle(product(edges, edges)), FRAME_BYTES // 2)]
-    stream.capture(struct.pack(f"<{FRAME_BYTES}h", *chain(*pairs)))
-    scheduler.run_posted()
+    stream.captured = struct.pack(f"<{FRAME_BYTES}h", *chain(*pairs))
+    scheduler.advance(0.02)
     assert struct.unpack(f"<{FRAME_BYTES // 2}h", got[0]) == tuple(
         (left + right) // 2 for left, right in pairs
     )
@@ -221,104 +254,49 @@ def test_a_card_that_takes_neither_mono_nor_stereo(sound: FakeSound) -> None:
 
 
 def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
-    scheduler, count = FakeScheduler(), iter(range(1_000))
+    scheduler, numbers = FakeScheduler(), iter(range(1, 30_000))
     speaker = open_audio_sink("default", scheduler)
     assert isinstance(speaker, audio.Speaker)
-    stream = started(speaker, lambda: numbered(next(count)), sound)
-    played = b""
-    for _ in range(400):
-        scheduler.now += 0.005
-        played += stream.play()
-        assert 0.012 <= speaker.latency_s < 0.012 + 0.035
-        scheduler.run_posted()
-    begin = played.index(b"\1\0") - FRAME_BYTES  # frame 0 is full of zeros as well
-    frames = played[begin:]
-    assert frames[: 90 * FRAME_BYTES] == b"".join(numbered(n) for n in range(90))
-    assert speaker.underruns == 0
+
+    def pull(samples: int) -> bytes:
+        return b"".join(next(numbers).to_bytes(2, "little") for _ in range(samples))
+
+    stream = started(speaker, pull, sound)
+    scheduler.advance(fill.POLL_S)
+    for _ in range(50):
+        assert fill.SPARE_S <= speaker.latency_s <= fill.LEAST_S + 0.001
+        run(scheduler, stream, fill.POLL_S)
+    heard = struct.unpack(f"<{len(stream.played) // 2}h", stream.played)
+    assert heard == tuple(range(1, 50 * 480 + 1))
+    assert stream.ran_dry == 0
     speaker.stop()
     eventually(lambda: stream.closed)
     assert stream.drained, "what the card has in hand is heard"
 
 
-def test_underruns_widen_the_reserve_and_calm_narrows_it(sound: FakeSound) -> None:
+def test_a_buffer_that_runs_dry_gets_deeper_and_calm_makes_it_shallow_again(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker = open_audio_sink("default", scheduler)
-    assert isinstance(speaker, audio.Speaker)
-    stream = started(speaker, lambda: numbered(1), sound)
-
-    def run(seconds: float, blocks: int) -> None:
-        for _ in range(round(seconds / 0.005 / blocks)):
-            scheduler.now += 0.005 * blocks
-            stream.play(blocks)
-            scheduler.run_posted()
-
-    run(0.5, 8)  # at the start it counts for nothing
-    assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
-    run(4, 6)  # the loop answers only every 30 ms
-    wide = speaker._reserve_blocks
-    assert wide >= 4
-    before = speaker.underruns
-    run(4, 6)
-    assert speaker.underruns == before
-    run(audio.RESERVE_SHRINK_S * (wide + 2), 1)
-    assert speaker._reserve_blocks == audio.RESERVE_BLOCKS
-    assert speaker.underruns == before
+    speaker, stream = settled(sound, scheduler)
+    assert speaker.underruns == 0
+    run(scheduler, stream, 4, 0.03)  # the loop looks only every 30 ms
+    dry = speaker.underruns
+    assert 0 < dry <= 3
+    run(scheduler, stream, 4, 0.03)
+    assert speaker.underruns == dry
+    deep = speaker._level.target
+    assert deep > 0.03
+    run(scheduler, stream, fill.CALM_S * (2 + deep / fill.SHRINK_S))
+    assert speaker._level.target == pytest.approx(fill.LEAST_S)
+    assert speaker.underruns == dry
     speaker.stop()
 
 
-def test_a_card_that_asks_ahead_waits_for_the_loop_as_long_as_it_has_sound(sound: FakeSound) -> None:
-    sound.api = "ALSA"
+def test_the_buffer_never_holds_more_than_the_card_takes(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker, stream = playing(sound, scheduler)
-    assert isinstance(speaker, audio.Speaker)
-    speaker._stream.latency_s = stream.latency = 20.0
-    before = speaker.underruns
-    played: list[bytes] = []
-    card = threading.Thread(target=lambda: played.append(stream.play(20)))
-    card.start()
-    while card.is_alive():
-        scheduler.run_posted()
-    assert set(played[0]) == set(numbered(7))
-    assert speaker.underruns == before
-    scheduler.run_posted()
-    scheduler.closed = True
-    assert set(stream.play(8)[-audio.BLOCK_BYTES :]) == {0}, "no loop: nothing to wait for"
-    speaker.stop()
-
-
-def test_all_blocks_of_one_turn_wait_together_no_longer_than_the_card_has_sound(
-    sound: FakeSound, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sound.api = "ALSA"
-    scheduler, waited = FakeScheduler(), []
-    speaker, stream = playing(sound, scheduler)
-    assert isinstance(speaker, audio.Speaker)
-    speaker._stream.latency_s = stream.latency = 0.1
-
-    def wait(seconds: float) -> bool:
-        waited.append(seconds)
-        scheduler.now += min(seconds, 0.04)
-        return False
-
-    monkeypatch.setattr(speaker._filled, "wait", wait)
-    stream.play(20)
-    assert sum(min(seconds, 0.04) for seconds in waited) == pytest.approx(0.1 - audio.BLOCK_S)
-    stream.play()
-    assert waited[-1] == pytest.approx(0.1 - audio.BLOCK_S), "a new turn"
-    speaker.stop()
-
-
-@pytest.mark.parametrize("api", ["ALSA", "Core Audio"])
-def test_a_card_that_cannot_wait_plays_silence(sound: FakeSound, api: str) -> None:
-    sound.api = api
-    scheduler = FakeScheduler()
-    speaker, stream = playing(sound, scheduler)
-    assert isinstance(speaker, audio.Speaker)
-    if api == "ALSA":
-        speaker._stream.latency_s = 0.0
-    before = speaker.underruns
-    assert set(stream.play(8)[-audio.BLOCK_BYTES :]) == {0}
-    assert speaker.underruns > before
+    speaker, stream = settled(sound, scheduler)
+    stream.capacity = speaker._stream.capacity = 600
+    run(scheduler, stream, 2, 0.05)
+    assert len(stream.waiting) <= 1200
     speaker.stop()
 
 
@@ -361,13 +339,14 @@ def test_unplugging_is_told_once(sound: FakeSound, direction: str) -> None:
     scheduler, errors = FakeScheduler(), []
     device = opened(direction, scheduler)
     device.on_error = errors.append
-    stream = started(device, lambda *_: SILENCE, sound)
-    stream.options["finished_callback"]()
-    stream.options["finished_callback"]()
-    scheduler.run_posted()
+    stream = started(device, lambda *_: SILENCE[:2], sound)
+    scheduler.advance(1)
+    stream.gone = True
+    scheduler.advance(1)
     assert [error.slug for error in errors] == ["device-lost"]
     eventually(lambda: stream.closed)
     device.stop()
+    assert scheduler.timers == 0
 
 
 def test_stopping_is_not_losing(sound: FakeSound) -> None:
@@ -382,36 +361,58 @@ def test_stopping_is_not_losing(sound: FakeSound) -> None:
     assert errors == []
 
 
-def test_a_card_that_stands_still_is_told(sound: FakeSound) -> None:
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_a_card_that_stands_still_is_told(sound: FakeSound, direction: str) -> None:
     scheduler, errors = FakeScheduler(), []
-    speaker = open_audio_sink("default", scheduler)
-    speaker.on_error = errors.append
-    stream = started(speaker, lambda: SILENCE, sound)
-    for _ in range(10):
-        stream.play()
-        scheduler.run_posted()
-        scheduler.advance(audio.STALL_CHECK_S)
+    device = opened(direction, scheduler)
+    device.on_error = errors.append
+    stream = started(device, lambda *_: SILENCE, sound)
+    for _ in range(200):
+        stream.captured += SILENCE
+        stream.play(0.02)
+        scheduler.advance(0.02)
     assert errors == []
-    scheduler.advance(audio.STALLED_S + 2 * audio.STALL_CHECK_S)
+    scheduler.advance(audio.STALLED_S + 0.1)
     assert [error.slug for error in errors] == ["device-stalled"]
     eventually(lambda: stream.closed)
+    scheduler.advance(10)
+    assert len(errors) == 1
 
 
-def test_callbacks_after_the_loop_has_closed_are_harmless(sound: FakeSound) -> None:
-    scheduler = FakeScheduler()
-    mic, speaker = open_audio_source("default", scheduler), open_audio_sink("default", scheduler)
-    capture = started(mic, lambda pcm, at: None, sound)
-    play = started(speaker, lambda: SILENCE, sound)
-    scheduler.closed = True
-    capture.capture(numbered(1))
-    assert play.play() == bytes(audio.BLOCK_BYTES)
-    capture.options["finished_callback"]()
-    mic.stop()
+def test_a_speaker_that_takes_nothing_is_asked_by_one_sample_whether_its_server_lives(
+    sound: FakeSound,
+) -> None:
+    scheduler, errors = FakeScheduler(), []
+    speaker, stream = settled(sound, scheduler)
+    speaker.on_error = errors.append
+    before = len(stream.waiting)
+    scheduler.advance(1)
+    assert len(stream.waiting) - before == 2 * 3
+    run(scheduler, stream, 1)
+    scheduler.advance(1)
+    assert errors == []
     speaker.stop()
+
+
+def test_a_lazy_card_gets_a_deeper_buffer_now_and_in_the_next_call(sound: FakeSound) -> None:
+    scheduler = FakeScheduler()
+    speaker = open_audio_sink("default", scheduler)
+    stream = started(speaker, lambda samples: b"\7\0" * samples, sound)
+    scheduler.advance(1.9)  # it takes nothing
+    assert len(stream.waiting) >= 2 * round(fill.LAZY_LEVEL_S * 48_000)
+    run(scheduler, stream, 20)
+    assert stream.ran_dry == 0
+    assert len(sound.streams) == 1, "it is not opened anew"
+    speaker.stop()
+    again = open_audio_sink("default", scheduler)
+    other = started(again, lambda samples: b"\7\0" * samples, sound)
+    scheduler.advance(fill.POLL_S)
+    assert len(other.waiting) == 2 * round(fill.LAZY_LEVEL_S * 48_000)
+    again.stop()
 
 
 def test_stop_before_the_card_is_open_opens_nothing(sound: FakeSound) -> None:
     stream = audio.Stream(cards.find_card("default", "input"), FakeScheduler(), lambda error: None)
     stream._stopped = True
-    stream._open(lambda *_: None)
+    stream._open()
     assert sound.streams == []

@@ -172,7 +172,7 @@ def fed(
     sink: AudioSink, scheduler: FakeScheduler, frames: Iterator[bytes] | list[bytes], seconds: float
 ) -> None:
     given = iter(frames)
-    sink.start(lambda: next(given, SILENCE))
+    sink.start(lambda _: next(given, SILENCE))
     scheduler.advance(seconds)
 
 
@@ -191,7 +191,7 @@ def test_a_wav_is_valid_at_every_moment(tmp_path: Path) -> None:
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     assert list(tmp_path.iterdir()) == [], "nothing is made before it begins"
     frames = iter([numbered(n) for n in range(200)])
-    sink.start(lambda: next(frames))
+    sink.start(lambda _: next(frames))
     with wave.open(str(part)) as empty:
         assert empty.getnframes() == 0
     scheduler.advance(2.5)
@@ -233,7 +233,7 @@ def test_a_file_that_cannot_be_made_when_it_begins_is_told_and_the_clock_goes_on
     errors: list[P2PCallError] = []
     sink.on_error = errors.append
     pulls = iter(range(100))
-    sink.start(lambda: numbered(next(pulls)))
+    sink.start(lambda _: numbered(next(pulls)))
     scheduler.advance(1)
     assert [(error.slug, error.exit) for error in errors] == [("file-not-writable", ExitCode.USAGE)]
     assert next(pulls) == 50
@@ -255,7 +255,7 @@ def test_a_full_disk_is_told_once_and_the_clock_goes_on(tmp_path: Path, suffix: 
         sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     sink.on_error = errors.append
 
-    def pull() -> bytes:
+    def pull(samples: int) -> bytes:
         pulls.append(1)
         return tone(0.02)
 
@@ -278,7 +278,7 @@ def test_a_full_disk_names_the_file_that_is_written(tmp_path: Path, monkeypatch:
     errors: list[P2PCallError] = []
     sink = open_audio_sink(str(tmp_path / "call.wav"), scheduler := FakeScheduler())
     sink.on_error = errors.append
-    sink.start(lambda: tone(0.02))
+    sink.start(lambda _: tone(0.02))
     monkeypatch.setattr(files.WavWriter, "write", full)
     scheduler.advance(1)
     ended(sink)
@@ -308,7 +308,7 @@ def test_none_pulls_at_real_time() -> None:
     sink = open_audio_sink("none", scheduler := FakeScheduler())
     pulls: list[float] = []
 
-    def pull() -> bytes:
+    def pull(samples: int) -> bytes:
         pulls.append(scheduler.now)
         return SILENCE
 

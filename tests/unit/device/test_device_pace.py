@@ -67,7 +67,7 @@ def test_all_that_is_paced_ticks_in_one_turn_sources_first() -> None:
     told: list[tuple[str, float]] = []
     played = PacedSink(NullWriter, ticker)
     heard = PacedSource(lambda: repeat(SILENT_FRAME), ticker)
-    played.start(lambda: told.append(("sink", scheduler.now)) or SILENT_FRAME)  # type: ignore[func-returns-value]
+    played.start(lambda _: told.append(("sink", scheduler.now)) or SILENT_FRAME)  # type: ignore[func-returns-value]
     scheduler.jump(0.007)
     heard.start(lambda pcm, due: told.append(("source", due)))
     scheduler.advance(0.03)

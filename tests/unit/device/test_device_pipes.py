@@ -132,7 +132,7 @@ def test_what_is_pulled_comes_out(pipe: tuple[io.FileIO, io.FileIO]) -> None:
     reader, writer = pipe
     scheduler, count = FakeScheduler(), iter(range(1_000))
     sink = open_audio_sink("-", scheduler, stdout=writer)
-    sink.start(lambda: numbered(next(count)))
+    sink.start(lambda _: numbered(next(count)))
     for n in range(100):
         scheduler.advance(0.02)
         got = b""
@@ -146,7 +146,7 @@ def test_a_reader_that_stands_still_costs_frames_and_not_the_loop(pipe: tuple[io
     _, writer = pipe
     out = StreamWriter(standard_output(writer.fileno()))
     sink = PacedSink(lambda: out, Ticker(scheduler := FakeScheduler()))
-    sink.start(lambda: numbered(1))
+    sink.start(lambda _: numbered(1))
     scheduler.advance(4)
     assert out.dropped >= 200 - 65_536 // FRAME_BYTES - SOUND_QUEUE_FRAMES - 2
     ended(sink)
@@ -158,7 +158,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(pipe: tuple[io.FileIO, io.FileI
     sink = open_audio_sink("-", scheduler, stdout=writer)
     sink.on_error = errors.append
 
-    def pull() -> bytes:
+    def pull(samples: int) -> bytes:
         pulls.append(1)
         return numbered(1)
 
