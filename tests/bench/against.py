@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mouth_to_ear
 import numpy as np
 import picture
 import pulse
 import sound
 from calls import VIDEO_FPS, VIDEO_SIZE, Usage, call, marks_of, seen_call, seen_marks
+from relay import NETWORKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOM_LEVEL = 0.001
@@ -31,7 +33,7 @@ ROOM_LEVEL = 0.001
 WAIT_S = 30.0
 PROGRAM = (sys.executable, "-P", "-m", "p2pcall")
 """`-P`: the tree is that of PYTHONPATH, and not the one that the bench is started in."""
-PARTS = ("start", "set-up", "voice", "cards", "picture")
+PARTS = ("start", "set-up", "voice", "cards", "picture", "ear")
 Figures = dict[str, float]
 """What -> how much."""
 
@@ -69,6 +71,9 @@ class Stage:
     seconds: float
     speech: Path
     clip: Path
+    networks: Sequence[str]
+    options: Sequence[str]
+    """More options of calls by cards."""
 
     @property
     def voice(self) -> list[str]:
@@ -175,12 +180,30 @@ def picture_figures(tree: Tree, stage: Stage, number: int) -> Figures:
     return cost(what, marks) | {f"{what}: pictures seen, /s": rate}
 
 
+def ear_figures(tree: Tree, stage: Stage, number: int) -> Figures:
+    """From mouth to ear over bad networks."""
+    found: Figures = {}
+    for name in stage.networks:
+        directory = stage.directory / f"ear-{tree.name}-{number}-{stage.networks.index(name)}"
+        heard = mouth_to_ear.call_once(
+            directory,
+            NETWORKS[name],
+            mouth_to_ear.spoken(stage.directory),
+            options=stage.options,
+            env=tree.env,
+            program=PROGRAM,
+        )
+        found |= mouth_to_ear.figures_of(name, heard)
+    return found
+
+
 MEASURES: dict[str, Callable[[Tree, Stage, int], Figures]] = {
     "start": start_figures,
     "set-up": set_up_figures,
     "voice": voice_figures,
     "cards": cards_figures,
     "picture": picture_figures,
+    "ear": ear_figures,
 }
 
 
@@ -214,30 +237,39 @@ def judged(what: str, ours: float, ratio: float) -> tuple[str, bool]:
     return ("", True) if goal is None else (f"ratio <= {goal:g}", ratio <= goal)
 
 
-def compare(rev: str, parts: Sequence[str], seconds: float, rounds: int, scratch: Path) -> bool:
-    """Print the table; whether all goals were reached."""
+def compare(
+    rev: str,
+    parts: Sequence[str],
+    seconds: float,
+    rounds: int,
+    scratch: Path,
+    *,
+    networks: Sequence[str],
+    options: Sequence[str] = (),
+) -> bool:
+    """Print the table; whether all goals were reached. `networks` and `options` are of the part `ear`."""
     noise = np.random.default_rng(1)
     spoken = sound.speech(max(seconds, 8.0) + 20)  # a card hears it from the start of the server to the end
     room = spoken + noise.normal(0.0, ROOM_LEVEL, spoken.size)
     speech = sound.write_wav(scratch / "speech.wav", room)
     clip = picture.clip(scratch / "clip.mp4", 10, size=VIDEO_SIZE, fps=VIDEO_FPS)
-    stage = Stage(scratch, seconds, speech, clip)
+    stage = Stage(scratch, seconds, speech, clip, networks, options)
     print(f"{'median of ' + str(rounds):56} {'here':>9} {rev[:9]:>9} {'ratio':>6}")
     good = True
     with unpacked(rev, scratch / "other") as other:
         trees = [compiled(Tree("here", ROOT)), other]
         for part in parts:
-            if part == "cards" and (why := pulse.missing_for_portaudio()):
-                print(f"cards: not measured: {why}")
+            if part in ("cards", "ear") and (why := pulse.missing_for_portaudio()):
+                print(f"{part}: not measured: {why}")
                 continue
             for what, pair in in_turn(part, trees, stage, rounds).items():
                 ours, theirs = statistics.median(pair.ours), statistics.median(pair.theirs)
-                ratio = ours / theirs
+                ratio = ours / theirs if theirs else 0.0
                 goal, kept = judged(what, ours, ratio)
                 good = good and kept
                 verdict = "" if not goal else "ok" if kept else "OVER"
                 print(
-                    f"{what:56} {ours:9.1f} {theirs:9.1f} {ratio:6.2f}  {goal:14} {verdict}".rstrip(),
+                    f"{what:56} {ours:9.2f} {theirs:9.2f} {ratio:6.2f}  {goal:14} {verdict}".rstrip(),
                     flush=True,
                 )
     return good

@@ -20,17 +20,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import against
+import mouth_to_ear
 import picture
 import sound
 from calls import VIDEO_FPS, VIDEO_SIZE, Call, Usage, call, marks_of, seen_call, seen_marks
 from line import line_figures
+from relay import NETWORKS
 from window import window_figures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
 STARTS = 11
 DIALS = 7
-PARTS = ("start", "line", "set-up", "voice", "picture", "terminal", "window")
+PARTS = ("start", "line", "set-up", "voice", "picture", "terminal", "window", "ear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,22 @@ def picture_rows(directory: Path, seen: Sequence[str], seconds: float) -> Iterat
         yield Row(f"{what}: pictures seen", rate, "/s")
 
 
+def ear_rows(directory: Path, networks: Sequence[str], options: Sequence[str]) -> Iterator[Row]:
+    """From mouth to ear by virtual sound cards, over bad networks."""
+    said = mouth_to_ear.spoken(directory)
+    for number, name in enumerate(networks):
+        heard = mouth_to_ear.call_once(
+            directory / f"ear{number}",
+            NETWORKS[name],
+            said,
+            options=options,
+            env={"PYTHONPATH": str(ROOT)},
+            program=against.PROGRAM,
+        )
+        for what, value in mouth_to_ear.figures_of(name, heard).items():
+            yield Row(what, value, "")
+
+
 # ---- the table
 
 
@@ -146,7 +164,7 @@ def show(row: Row) -> None:
     """One line of the table, at once."""
     goal = "" if row.goal is None else f"<= {row.goal:g}"
     verdict = "" if row.goal is None else "ok" if row.kept else "OVER"
-    print(f"{row.what:62} {row.value:9.1f} {row.unit:4} {goal:>8} {verdict}".rstrip(), flush=True)
+    print(f"{row.what:62} {row.value:9.2f} {row.unit:4} {goal:>8} {verdict}".rstrip(), flush=True)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -159,8 +177,11 @@ def main(argv: Sequence[str]) -> int:
         "--against", metavar="REV", help="this tree and another commit in turn, and the ratio"
     )
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured, with --against")
+    parser.add_argument("--network", choices=sorted(NETWORKS), action="append", help="of the part `ear`")
+    parser.add_argument("--options", default="", help="of both programs, in the part `ear`")
     parser.add_argument("--check", action="store_true", help="exit 1 if a figure is beyond its goal")
     options = parser.parse_args(argv)
+    networks = options.network or list(NETWORKS)
     seconds = options.minutes * 60 if options.minutes else options.seconds
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]}"
@@ -170,7 +191,15 @@ def main(argv: Sequence[str]) -> int:
         if not parts:
             parser.error(f"--against has the parts {', '.join(against.PARTS)}")
         with tempfile.TemporaryDirectory(prefix="p2pcall-bench-") as scratch:
-            good = against.compare(options.against, parts, seconds, options.rounds, Path(scratch))
+            good = against.compare(
+                options.against,
+                parts,
+                seconds,
+                options.rounds,
+                Path(scratch),
+                networks=networks,
+                options=options.options.split(),
+            )
         return 1 if options.check and not good else 0
     print(f"{'what':62} {'measured':>9} {'unit':4} {'goal':>8}")
     rows = []
@@ -188,6 +217,7 @@ def main(argv: Sequence[str]) -> int:
             "picture": lambda: picture_rows(directory, seen, seconds),
             "terminal": lambda: terminal_rows(directory, seen, seconds),
             "window": lambda: (Row(*figure) for figure in window_figures(seconds)),
+            "ear": lambda: ear_rows(directory, networks, options.options.split()),
         }
         for name, part in parts.items():
             if options.only in (None, name):

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ import sound
 
 Side = Literal["a", "b"]
 Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b"]
+SIDES: tuple[Side, ...] = ("a", "b")
 SINKS: tuple[Sink, ...] = ("mic_a", "spk_a", "mic_b", "spk_b")
 PROGRAMS = ("pulseaudio", "pactl", "parec", "paplay")
 ALSA_STOCK = Path("/usr/share/alsa/alsa.conf")
@@ -60,6 +62,8 @@ class Recording:
         self._process = process
         self._pipe = pipe
         self._data = bytearray()
+        self._came: list[float] = []
+        """When each sample 0 would have been heard, by each delivery."""
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._read, name="recording")
@@ -67,7 +71,9 @@ class Recording:
 
     def _read(self) -> None:
         while data := os.read(self._pipe.fileno(), 65536):
+            now = time.monotonic()
             with self._changed:
+                self._came.append(now - len(self._data) / (2 * sound.RATE))
                 self._data += data
                 self._changed.notify_all()
         with self._changed:
@@ -79,6 +85,21 @@ class Recording:
         """All that was heard so far."""
         with self._changed:
             return sound.from_pcm(bytes(self._data))
+
+    @property
+    def began(self) -> float:
+        """When its first sample was heard: a sink gives what it plays at once, and a busy machine some of it late."""
+        with self._changed:
+            came = sorted(self._came)
+        return came[len(came) // 5]
+
+    def time_of(self, sample: int) -> float:
+        """When this sample was heard, on the clock of `time.monotonic`."""
+        return self.began + sample / sound.RATE
+
+    def sample_at(self, when: float) -> int:
+        """Which sample was heard then."""
+        return round((when - self.began) * sound.RATE)
 
     def wait_samples(self, count: int, timeout: float = WAIT_S) -> None:
         """Wait until this many samples are there in all."""
