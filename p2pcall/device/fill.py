@@ -14,7 +14,7 @@ POLL_S: Final = 0.01
 SPARE_S: Final = 0.004
 """What must be left when the next poll is late: the loop's timers wait up to 1 ms too long, a decoder works for
 1 ms."""
-LEAST_S: Final = POLL_S + SPARE_S
+LEAST_FILL_S: Final = POLL_S + SPARE_S
 MOST_S: Final = 0.1
 """As deep as the card's buffer is opened."""
 STEP_S: Final = 0.005
@@ -37,7 +37,7 @@ class FillLevel:
 
     def __init__(self, *, lazy: bool = False) -> None:
         self.lazy = lazy
-        self.target = LAZY_LEVEL_S if lazy else LEAST_S
+        self.target = LAZY_LEVEL_S if lazy else LEAST_FILL_S
         """What the buffer holds after a poll."""
         self.dry = 0
         """How often it ran dry after it had settled."""
@@ -74,7 +74,7 @@ class FillLevel:
         self._calm_since, self._least, self._least_before = now, MOST_S, 0.0
 
     def _shrink(self, now: float) -> None:
-        floor = LAZY_LEVEL_S if self.lazy else LEAST_S
+        floor = LAZY_LEVEL_S if self.lazy else LEAST_FILL_S
         unneeded = min(self._least, self._least_before) - SPARE_S
         shrink = min(SHRINK_S, unneeded, self.target - floor)
         self._calm_since, self._least_before, self._least = now, self._least, MOST_S

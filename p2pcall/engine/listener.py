@@ -22,7 +22,7 @@ from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.ringtone import ring as ring_tone
 from p2pcall.engine.settings import Answer
-from p2pcall.engine.sound import SupervisedSink, silence
+from p2pcall.engine.sound import SupervisedSink, play_nothing
 from p2pcall.engine.strangers import Strangers
 from p2pcall.engine.talk import talk
 from p2pcall.engine.trust import PeerIdentity, own_key, poses
@@ -374,7 +374,7 @@ class Listener:
             self._question = None
             answer.cancel()
             if speaker is not None and given in ("audio", "video"):
-                speaker.play(silence)  # it runs on: a card takes its time to start
+                speaker.play(play_nothing)  # it runs on: a card takes its time to start
             elif speaker is not None:
                 speaker.stop()
             await asyncio.gather(answer, return_exceptions=True)  # then the terminal is free

@@ -210,7 +210,7 @@ class SupervisedSink:
         If it fails, `play` tells.
         """
         if self._card and self._pull is None:
-            self.play(silence)
+            self.play(play_nothing)
 
     def play(self, pull: Pull, on_failure: OnFailure | None = None) -> None:
         """Play what `pull` gives from now on."""
@@ -236,7 +236,7 @@ class SupervisedSink:
 
     def _next(self, samples: int) -> bytes:
         if self._pull is None:
-            return silence(samples)
+            return play_nothing(samples)
         if self._card:
             self._count(asyncio.get_running_loop().time())
         pcm = self._pull(samples)
@@ -259,6 +259,6 @@ class SupervisedSink:
             self.on_steady()
 
 
-def silence(samples: int) -> bytes:
+def play_nothing(samples: int) -> bytes:
     """A `pull` of nothing to be heard."""
     return bytes(SAMPLE_BYTES * samples)

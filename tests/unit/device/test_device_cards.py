@@ -226,7 +226,7 @@ def test_a_stereo_card_is_mixed_down_and_up(sound: FakeSound) -> None:
     out = started(speaker, lambda samples: b"\5\0" * samples, sound)
     scheduler.advance(fill.POLL_S)
     assert set(zip(*[iter(out.waiting)] * 2, strict=True)) == {(5, 0)}
-    assert len(out.waiting) == 4 * round(fill.LEAST_S * 48_000)
+    assert len(out.waiting) == 4 * round(fill.LEAST_FILL_S * 48_000)
     mic.stop()
     speaker.stop()
 
@@ -264,7 +264,7 @@ def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
     stream = started(speaker, pull, sound)
     scheduler.advance(fill.POLL_S)
     for _ in range(50):
-        assert fill.SPARE_S <= speaker.latency_s <= fill.LEAST_S + 0.001
+        assert fill.SPARE_S <= speaker.latency_s <= fill.LEAST_FILL_S + 0.001
         run(scheduler, stream, fill.POLL_S)
     heard = struct.unpack(f"<{len(stream.played) // 2}h", stream.played)
     assert heard == tuple(range(1, 50 * 480 + 1))
@@ -286,7 +286,7 @@ def test_a_buffer_that_runs_dry_gets_deeper_and_calm_makes_it_shallow_again(soun
     deep = speaker._level.target
     assert deep > 0.03
     run(scheduler, stream, fill.CALM_S * (2 + deep / fill.SHRINK_S))
-    assert speaker._level.target == pytest.approx(fill.LEAST_S)
+    assert speaker._level.target == pytest.approx(fill.LEAST_FILL_S)
     assert speaker.underruns == dry
     speaker.stop()
 

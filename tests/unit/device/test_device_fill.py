@@ -23,7 +23,7 @@ def settled() -> tuple[FillLevel, float]:
 
 def test_it_begins_with_as_little_as_can_be() -> None:
     level, _ = settled()
-    assert level.target == fill.LEAST_S
+    assert level.target == fill.LEAST_FILL_S
     assert (level.dry, level.lazy) == (0, False)
 
 
@@ -31,13 +31,13 @@ def test_what_is_missed_at_the_start_counts_for_nothing() -> None:
     level = FillLevel()
     level.polled(100.0, 0.0, moved=False)
     play(level, 100.0, fill.SETTLE_S / 2, {10: 0.1, 20: 0.1})
-    assert (level.dry, level.target) == (0, fill.LEAST_S)
+    assert (level.dry, level.target) == (0, fill.LEAST_FILL_S)
 
 
 def test_to_run_dry_once_is_an_accident_and_twice_is_the_machine() -> None:
     level, now = settled()
     now = play(level, now, 1, {50: 0.05})
-    assert level.target == pytest.approx(fill.LEAST_S + fill.STEP_S)
+    assert level.target == pytest.approx(fill.LEAST_FILL_S + fill.STEP_S)
     play(level, now, 1, {50: 0.04})
     assert level.dry == 2
     assert level.target == pytest.approx(fill.DEEPER * (0.05 + fill.POLL_S))
@@ -47,7 +47,7 @@ def test_two_accidents_far_apart_are_accidents() -> None:
     level, now = settled()
     now = play(level, now, fill.DRY_WITHIN_S + 1, {1: 0.05})
     play(level, now, 1, {1: 0.05})
-    assert level.target == pytest.approx(fill.LEAST_S + 2 * fill.STEP_S)
+    assert level.target == pytest.approx(fill.LEAST_FILL_S + 2 * fill.STEP_S)
 
 
 def test_it_is_never_deeper_than_the_buffer() -> None:
@@ -61,7 +61,7 @@ def test_what_is_not_needed_is_given_back() -> None:
     now = play(level, now, 1, {20: 0.05, 60: 0.05})
     assert level.target > 0.05
     play(level, now, 60 * fill.CALM_S)
-    assert level.target == pytest.approx(fill.LEAST_S)
+    assert level.target == pytest.approx(fill.LEAST_FILL_S)
 
 
 def test_what_is_needed_now_and_then_is_kept() -> None:

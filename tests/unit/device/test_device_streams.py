@@ -144,7 +144,7 @@ def test_raw_sound_of_another_kind_comes_in_and_goes_out(fifo: Path, tmp_path: P
     scheduler = FakeScheduler()
     sink = open_audio_sink(str(fifo), scheduler, raw=form)
     said = iter([tone(0.4)[at : at + FRAME_BYTES] for at in range(0, 38_400, FRAME_BYTES)])
-    sink.start(lambda: next(said, SILENCE))
+    sink.start(lambda _: next(said, SILENCE))
     got, thread = reading(fifo)
     scheduler.advance(0.4)
     ended(sink)
@@ -191,7 +191,7 @@ def test_a_pipe_that_nobody_reads_costs_nothing_but_the_sound(tmp_path: Path, su
     os.mkfifo(path)
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     pulls: list[int] = []
-    sink.start(lambda: pulls.append(1) or SILENCE)  # type: ignore[func-returns-value]
+    sink.start(lambda _: pulls.append(1) or SILENCE)  # type: ignore[func-returns-value]
     scheduler.advance(5)
     ended(sink)
     assert len(pulls) == 250
@@ -229,7 +229,7 @@ def test_a_reader_gets_what_the_suffix_says(tmp_path: Path, suffix: str, head: b
     os.mkfifo(path)
     sink = open_audio_sink(str(path), scheduler := FakeScheduler())
     got, thread = reading(path)
-    sink.start(lambda: tone(0.02))
+    sink.start(lambda _: tone(0.02))
     for _ in range(25):
         scheduler.advance(0.02)
     ended(sink)
@@ -243,7 +243,7 @@ def test_a_reader_that_goes_away_from_a_named_pipe_is_told(fifo: Path) -> None:
     sink = open_audio_sink(str(fifo), scheduler := FakeScheduler())
     errors: list[P2PCallError] = []
     sink.on_error = errors.append
-    sink.start(lambda: SILENCE)
+    sink.start(lambda _: SILENCE)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     scheduler.advance(0.02)
 
