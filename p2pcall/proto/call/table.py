@@ -124,8 +124,7 @@ def remote(state: CallState, cause: CallInput) -> Transition | None:
 
 
 def glare_winner(our_static: bytes, their_static: bytes) -> Literal["ours", "theirs"]:
-    """Whose call stays when both dial at once: that of the numerically lower static key, so both sides
-    agree."""
+    """Whose call is kept when both dial at once: that of the lower static key, so both sides agree."""
     return "ours" if our_static < their_static else "theirs"
 
 
