@@ -13,7 +13,7 @@ from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
 
 DEMO_SECONDS: Final = 8.0
-"""Enough to hear the whole phrase that is sung, and to read what is beside it."""
+"""Enough to hear the whole sung phrase, and to read the text beside the picture."""
 
 if TYPE_CHECKING:
     from p2pcall.store.home import Home
