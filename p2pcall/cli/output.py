@@ -86,7 +86,9 @@ class CommandOutput:
                 return None
             lines.close(wait_s)
             if lines.stuck:
-                self.emit(events.Warning("stdout-stuck", "nobody took what was written to standard output"))
+                self.emit(
+                    events.Warning("stdout-stuck", "the reader of standard output did not take everything")
+                )
             elif lines.dropped or lines.lost:
                 which = "" if lines.lost else " (stats)"
                 text = f"standard output was read too slowly, {lines.dropped + lines.lost} events{which} were left out"
@@ -270,7 +272,7 @@ class CommandOutput:
         """The terminal is free for lines again."""
         self._view, self._drawn = None, False
         if self._left_out:
-            self.say(f"{self._left_out} lines of before are left out")
+            self.say(f"{self._left_out} earlier lines are left out")
         for text in self._held:
             self.say(text)
         self._held.clear()

@@ -1,4 +1,4 @@
-"""QR codes (ISO/IEC 18004) in a terminal: two modules a character cell, dark on light whatever the terminal's colours.
+"""QR codes (ISO/IEC 18004) in a terminal: two modules a character cell, dark on light in any terminal.
 
 Only on a terminal that has the characters and is wide enough. A line of text beside it says the same, so nothing is
 lost if the code is not drawn.

@@ -123,7 +123,7 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
     if not rows:
         _print(
             env,
-            "no contacts yet: calling somebody by name leaves one, or the answer to the question after a call",
+            "no contacts yet: call somebody by name, or keep a caller at the question after a call",
         )
         return ExitCode.OK
     table(env, [_told(row) for row in rows], "name", "known", "since", "fingerprint")
@@ -193,7 +193,7 @@ def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
     contact = Contacts(home).remove(name)
     if contact is None:
         raise _no_such_contact(name)
-    what = "the key stays blocked" if contact.blocked else "the next call pairs anew"
+    what = "the key stays blocked" if contact.blocked else "the next call pairs again"
     say(env, f"{clean(name)} is forgotten; {what}")
     return ExitCode.OK
 
@@ -284,7 +284,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
         raise _no_such_contact(name)
     if not (env.stdin.isatty() and env.stdout.isatty()):
         raise usage(
-            "whether the numbers are the same is asked at a terminal, and there is none here",
+            "the question whether the numbers are the same needs a terminal, and there is none",
             f"p2pcall contacts show {as_typed(contact.name)}",
         )
     trust = _trust_store(env, home)

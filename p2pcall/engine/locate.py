@@ -69,7 +69,7 @@ async def locate(agent: UserAgent, target: Target) -> Location:
     key, known = (None, None) if target.who is None else _whose(agent, target.who)
     if target.kind == "key":
         if known is None:
-            text = "that key is no contact's: it is not known where to look for it"
+            text = "no contact has that key, so it is not known where to look for it"
             hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}"
             raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
         return Location(await _contact(agent, known, target), key, known)
@@ -94,7 +94,7 @@ def _whose(agent: UserAgent, who: str) -> tuple[bytes, str | None]:
     try:
         key = trust.key_in(who)
     except ValueError as error:
-        raise P2PCallError("bad-target", f"{who!r} is no target: {error}", ExitCode.USAGE) from error
+        raise P2PCallError("bad-target", f"{who!r} is not a valid target: {error}", ExitCode.USAGE) from error
     whose = trust.identify(key, "")
     return key, whose.name if whose.known != "new" else None
 

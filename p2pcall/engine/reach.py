@@ -145,6 +145,6 @@ class ReachPolicy:
         if names:
             more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
             text = (
-                f"{', '.join(names[:MAX_NAMED])}{more}: removed or blocked, and let in no more as a contact"
+                f"{', '.join(names[:MAX_NAMED])}{more}: removed or blocked, and no longer let in as a contact"
             )
             self._emit(events.Warning("contacts-gone", text))

@@ -61,7 +61,7 @@ class Target:
 
 
 def _malformed(text: str, why: str, hint: str | None = None) -> P2PCallError:
-    return P2PCallError("bad-target", f"{text!r} is no target: {why}", ExitCode.USAGE, hint)
+    return P2PCallError("bad-target", f"{text!r} is not a valid target: {why}", ExitCode.USAGE, hint)
 
 
 def _split_port(text: str) -> tuple[str, str | None, bool]:
@@ -228,7 +228,7 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
         hint = f"getent ahosts {shlex.quote(target.host)}"
         raise P2PCallError("no-name-server", text, ExitCode.NOT_FOUND, hint) from error
     except (OSError, UnicodeError) as error:
-        text = f"{target.host!r} is nobody here: not a contact, not on the local network, not a host name"
+        text = f"{target.host!r} is not known: not a contact, not on the local network, not a host name"
         raise P2PCallError("no-such-host", text, ExitCode.NOT_FOUND, "p2pcall peers") from error
     addresses = interleave(found)
     if not addresses:

@@ -401,7 +401,7 @@ def _spell(name: Address) -> str:
 def _bind_error(error: OSError, bind: Sequence[str], port: int) -> P2PCallError:
     where = ", ".join(bind) or "this machine"
     if error.errno == errno.EADDRINUSE:
-        text = f"port {port} is in use; `ss -ulpn 'sport = :{port}'` tells by whom"
+        text = f"port {port} is in use; `ss -ulpn 'sport = :{port}'` shows by which program"
         return P2PCallError("port-taken", text, ExitCode.USAGE, "--port 0 takes any free port")
     if error.errno in (errno.EACCES, errno.EPERM):
         text = f"port {port} may not be opened by this user"

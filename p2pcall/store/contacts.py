@@ -307,7 +307,7 @@ def _epoch(added: float, path: Path) -> float:
     try:
         return float(added)
     except OverflowError as error:
-        raise damaged(path, "a time in it is none") from error
+        raise damaged(path, "a time in it is not valid") from error
 
 
 def _parse_row(row: Any, path: Path) -> Contact:

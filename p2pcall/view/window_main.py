@@ -67,7 +67,7 @@ LETTER_SHARE: Final = 36
 LETTER_POINTS: Final = (14, 24)
 NO_FONT: Final = Note(
     "no-window-text",
-    "the window shows no text, for no monospace font was found: `apt-get install fontconfig fonts-dejavu-core`",
+    "the window shows no text: no monospace font was found; `apt-get install fontconfig fonts-dejavu-core`",
 )
 
 

@@ -146,7 +146,7 @@ class Dial:
         return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))
 
     def _proven(self, way: _Way, address: Address) -> Address:
-        """`address` if a cookie came from it, else an address that sent one: the initiation has arrived there."""
+        """`address` if a cookie came back for it, else one for which one did: the initiation has arrived there."""
         attempts = [attempt for attempt in self._attempts.values() if attempt.cookie is not None]
         proven = [attempt.address for attempt in attempts if attempt.way is way]
         proven += [

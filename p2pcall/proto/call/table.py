@@ -41,7 +41,7 @@ class CallInput(StrEnum):
 
 
 class Tell(StrEnum):
-    """which event the owner is told."""
+    """The event that the owner gets."""
 
     INCOMING = "Incoming"
     REMOTE_RINGING = "RemoteRinging"
@@ -56,7 +56,7 @@ class CallError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Next state, the message that leaves, the event that is told."""
+    """The next state, the message to send, the event for the owner."""
 
     next: CallState
     send: ControlType | None = None

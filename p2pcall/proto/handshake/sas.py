@@ -1,7 +1,7 @@
 """The spoken words: a short authentication string that both people read out and compare.
 
 In an XXhfs handshake no key is known beforehand, so a man in the middle can run one handshake with each side. In
-IKhfs he would need a static key; there are words all the same. The words reveal him. They are four words of the PGP
+IKhfs he would need a static key; there are words in both. The words reveal him. They are four words of the PGP
 list (Juola and Zimmermann, 1995: 256 words of two syllables and 256 of three, used in turn so that a dropped word is
 noticed), taken from the first 32 bits of
 

@@ -169,7 +169,7 @@ class Open(OnLine):
         self._tell(_event(peer, heard.tell, said))
 
     def _leave(self, cause: CallInput, reason: Reason, now: float, *, told: Reason) -> None:
-        """Say `reason` to the other side, and `told` to the owner."""
+        """End the call: `reason` goes to the other side, `told` to the owner."""
         call = self._line.call
         call.own(cause, bytes([reason]), now)
         if not call.refused:
