@@ -6,17 +6,23 @@ from 720 rows on, BT.601 below, as players take it. What can be seen through sta
 neither black nor white drawings vanish. Leaves out decoding, and colours beyond the screen's (`is_hdr` tells them).
 """
 
+from __future__ import annotations
+
+import math
+import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import av
-import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from p2pcall.device.letterbox import VIEW, fit_within, plane_pixels
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST: Final = VIEW
 """Where the sizes that are sent end; larger pictures are made smaller once, here."""
@@ -40,6 +46,8 @@ ROUNDED: Final = 127
 HDR_CURVES: Final = {16: "PQ", 18: "HLG"}
 """AVColorTransferCharacteristic: SMPTE 2084, ARIB B67."""
 _FULL: Final = 2
+_MATRIX: Final = struct.Struct("<5i")
+"""The beginning of a display matrix: two rows of two and a column that is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +74,11 @@ def turn_of(frame: av.VideoFrame) -> Turn | None:
         return None
     if matrix is None:
         return UPRIGHT
-    a, b, _, c, d = (float(x) for x in np.frombuffer(bytes(matrix), dtype="<i4")[:5])
+    a, b, _, c, d = _MATRIX.unpack_from(bytes(matrix))
     mirrored = a * d - b * c < 0
     if mirrored:  # taken out on the right: mirrored first, then turned
         a, b = -a, -b
-    return Turn(mirrored, round(np.degrees(np.arctan2(b, a)) / RIGHT_ANGLE) % 4)
+    return Turn(mirrored, round(math.degrees(math.atan2(b, a)) / RIGHT_ANGLE) % 4)
 
 
 class Turns:
@@ -131,6 +139,8 @@ class PictureConverter:
 
     def _flat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         """Without holes."""
+        import numpy as np
+
         wide = ColorRange.JPEG if _full(frame) else None
         space = None if frame.format.is_rgb or frame.format.has_palette else source_space(frame)
         form = self._other.reformat(
@@ -147,6 +157,8 @@ class PictureConverter:
     def _turned(frame: av.VideoFrame, turn: Turn) -> av.VideoFrame:
         if turn == UPRIGHT:
             return frame
+        import numpy as np
+
         planes = [
             np.rot90(pixels[:, ::-1] if turn.mirrored else pixels, -turn.quarters)
             for pixels in map(plane_pixels, frame.planes)
@@ -163,6 +175,8 @@ class PictureConverter:
 
 @lru_cache(maxsize=4)
 def _board(width: int, height: int) -> np.ndarray:
+    import numpy as np
+
     rows, columns = np.indices((height, width)) // BOARD_PIXELS
     return np.where((rows + columns) % 2 == 0, *BOARD_GREYS).astype(np.uint16)[..., None]
 

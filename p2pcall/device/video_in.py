@@ -6,15 +6,16 @@ out, but never the first one. Pictures come upright and ready to be sent (`pictu
 (`y4m`), cameras (`camera`).
 """
 
+from __future__ import annotations
+
 import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import av
-import numpy as np
 
 from p2pcall.device.base import OnNote, media_file_error
 from p2pcall.device.container import choose_track, loop_length, open_media, packets, zero_of
@@ -26,6 +27,9 @@ from p2pcall.device.pipes import FdReader, PeekedReader
 from p2pcall.device.source import MediaInput
 from p2pcall.device.timestamps import Timestamps
 from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STILL_FPS: Final = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
@@ -145,7 +149,7 @@ class StreamVideo:
             self.size = frame.width, frame.height
         return frame
 
-    def _begin(self) -> "Y4mVideo | PacedVideo":
+    def _begin(self) -> Y4mVideo | PacedVideo:
         peeked = PeekedReader(self._reader)
         if peeked.peek(len(Y4M_MARK)) in (Y4M_MARK, b""):
             return Y4mVideo(peeked, self._name)

@@ -13,7 +13,7 @@ import pytest
 
 from p2pcall.device import video_in
 from p2pcall.device.factory import Inputs, open_video_sink, open_video_source
-from p2pcall.device.letterbox import VIEW, Letterbox, fit_within, plane_pixels
+from p2pcall.device.letterbox import VIEW, Letterbox, fit_within, plane_pixels, plane_samples
 from p2pcall.device.names import VIDEO_SUFFIXES
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.picture_file import PictureFile
@@ -289,6 +289,12 @@ def test_a_canvas_paints_colours_where_they_belong() -> None:
     assert pixels[24, 32, 1:].max() < 40
     assert pixels[24, 5].max() < 30
     assert plane_pixels(whole.planes[1]).shape == (24, 32)
+
+
+def test_a_picture_that_has_the_canvas_size_is_not_copied() -> None:
+    picture = plain(9).reformat(format="yuv420p")
+    assert Letterbox(64, 48).fit(picture) is picture
+    assert isinstance(plane_samples(picture.planes[0]), memoryview)
 
 
 @pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
