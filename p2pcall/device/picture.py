@@ -39,6 +39,8 @@ MATRICES: Final = {
     10: Colorspace.BT2020,
 }
 """AVColorSpace, of those that are not BT.601's."""
+SQUARE: Final = Fraction(1)
+"""The shape of most pixels."""
 RIGHT_ANGLE: Final = 90
 """Degrees."""
 ROUNDED: Final = 127
@@ -115,8 +117,8 @@ class PictureConverter:
         self, frame: av.VideoFrame, turn: Turn = UPRIGHT, pixel_shape: Fraction | None = None
     ) -> av.VideoFrame:
         """An upright picture of square pixels. `pixel_shape` is width by height of one stored pixel."""
-        width, height = self._size(frame, pixel_shape or Fraction(1), turn)
-        if _see_through(frame):
+        width, height = self._size(frame, pixel_shape or SQUARE, turn)
+        if _see_through(frame.format.name):
             return self._turned(self._flat(frame, width, height), turn)
         ready = (
             frame.format.name == "yuv420p" and not _full(frame) and source_space(frame) is Colorspace.ITU601
@@ -128,9 +130,9 @@ class PictureConverter:
     def _size(self, frame: av.VideoFrame, shape: Fraction, turn: Turn) -> tuple[int, int]:
         """Before turning. Stored pixels are stretched, never thrown away."""
         wide, high = float(frame.width), float(frame.height)
-        if shape > 1:
+        if shape.numerator > shape.denominator:
             wide *= float(shape)
-        elif 0 < shape < 1:
+        elif 0 < shape.numerator < shape.denominator:
             high /= float(shape)
         most = MOST if turn.quarters % 2 == 0 else MOST[::-1]
         if wide <= most[0] and high <= most[1]:
@@ -209,6 +211,8 @@ def _full(frame: av.VideoFrame) -> bool:
     return int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj")
 
 
-def _see_through(frame: av.VideoFrame) -> bool:
-    form = frame.format
-    return form.has_palette or any(component.is_alpha for component in form.components)
+@lru_cache(maxsize=8)
+def _see_through(form: str) -> bool:
+    """Whether pictures of this format may have holes."""
+    known = av.VideoFormat(form)
+    return known.has_palette or any(component.is_alpha for component in known.components)

@@ -1,6 +1,7 @@
 """Pictures from and to files: paced by their own time line, thinned out, fitted, complete when closed."""
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -338,3 +339,23 @@ def test_a_small_film_is_decoded_by_one_thread(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(video_in, "choose_track", chosen)
     for _ in file_pictures(MediaInput(str(path))):
         assert [track.codec_context.thread_count for track in seen] == [1]
+
+
+def test_a_picture_of_a_film_takes_few_steps_beside_its_decoding(tmp_path: Path) -> None:
+    path, pictures, steps = write_clip(tmp_path / "a.mkv", 40, 15), 0, 0
+
+    def count(frame: object, event: str, arg: object) -> None:
+        nonlocal steps
+        steps += event == "call"
+
+    film = file_pictures(MediaInput(str(path)))
+    next(film)
+    sys.setprofile(count)
+    try:
+        for _, picture in film:
+            picture()
+            pictures += 1
+    finally:
+        sys.setprofile(None)
+    assert pictures == 39
+    assert steps / pictures < 20
