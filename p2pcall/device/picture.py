@@ -39,7 +39,7 @@ MATRICES: Final = {
     10: Colorspace.BT2020,
 }
 """AVColorSpace, of those that are not BT.601's."""
-SQUARE: Final = Fraction(1)
+SQUARE_PIXEL: Final = Fraction(1)
 """The shape of most pixels."""
 RIGHT_ANGLE: Final = 90
 """Degrees."""
@@ -117,7 +117,7 @@ class PictureConverter:
         self, frame: av.VideoFrame, turn: Turn = UPRIGHT, pixel_shape: Fraction | None = None
     ) -> av.VideoFrame:
         """An upright picture of square pixels. `pixel_shape` is width by height of one stored pixel."""
-        width, height = self._size(frame, pixel_shape or SQUARE, turn)
+        width, height = self._size(frame, pixel_shape or SQUARE_PIXEL, turn)
         if _see_through(frame.format.name):
             return self._turned(self._flat(frame, width, height), turn)
         ready = (
@@ -211,7 +211,7 @@ def _full(frame: av.VideoFrame) -> bool:
     return int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _see_through(form: str) -> bool:
     """Whether pictures of this format may have holes."""
     known = av.VideoFormat(form)
