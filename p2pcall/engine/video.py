@@ -78,6 +78,8 @@ class CaptureThread:
         self._view = (0, 0)
         self._key_wanted = True
         self._slot_free = True
+        self._slot_awaited = False
+        """A picture waits for the slot: not the rule, and then nobody is woken when it is free."""
         self._run: _Run | None = None
         self.on_encoded: Callable[[bytes, bool, float], None] | None = None
         self.on_end: Callable[[], None] | None = None
@@ -129,7 +131,8 @@ class CaptureThread:
         """The loop has taken the last frame out of the slot."""
         with self._changed:
             self._slot_free = True
-            self._changed.notify_all()
+            if self._slot_awaited:
+                self._changed.notify_all()
 
     def _film(self, run: _Run) -> None:
         """The thread of the source; it never waits for the encoder."""
@@ -190,21 +193,20 @@ class CaptureThread:
         """Waits for the next picture to encode: the picture, its size, whether as a key frame. None at the end."""
         with self._changed:
             while not run.stopping and not run.failed:
-                now = time.monotonic()
-                if run.newest is not None and self._slot_free and 0 not in self._view:
+                now, wait = time.monotonic(), None
+                self._slot_awaited = False
+                if run.newest is not None and 0 not in self._view:
                     frame, captured_at = run.newest
                     size = encode_size(frame.width, frame.height, *self._view)
                     again = encoder is None or size != (encoder.width, encoder.height) or self._key_wanted
-                    if not run.fresh and now < run.again_at:
-                        self._changed.wait(run.again_at - now)
-                        continue
-                    if run.fresh or again or not self._changed.wait(AGAIN_S):
+                    wait = 0.0 if run.fresh else run.again_at + (0.0 if again else AGAIN_S) - now
+                    if wait <= 0 and self._slot_free:
                         run.again_at = now + LEAST_AGAIN_S
                         captured_at = captured_at if run.fresh else self._clock()
                         run.fresh = False
                         return (frame, captured_at), size, self._key_wanted
-                else:
-                    self._changed.wait()
+                    self._slot_awaited = wait <= 0
+                self._changed.wait(None if self._slot_awaited else wait)
             return None
 
 
