@@ -1,6 +1,6 @@
-"""What the user asked for, in one frozen record: the options of `listen`, `dial` and `demo`, checked.
+"""The user's settings in one frozen record: the checked options of `listen`, `dial` and `demo`.
 
-Defaults are those of the contract. Parsing the command line is the business of `cli`; nothing here reads argv.
+The defaults are those of p2pcall(1). `cli` parses the command line; nothing here reads argv.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from p2pcall.device.raw import RawFormat
 from p2pcall.types import Reach
 
 RING_TIMEOUT_S: Final = 45.0
-"""How long `dial` lets it ring, as telephones do."""
+"""How long `dial` lets it ring; as long as telephones do."""
 
 
 class Answer(StrEnum):
@@ -24,7 +24,7 @@ class Answer(StrEnum):
     NEVER = "never"
 
     def takes(self, known: str) -> bool:
-        """Whether somebody who is new, a contact or verified is answered without asking."""
+        """Whether a caller who is `known` (new, contact or verified) is answered without asking."""
         match self:
             case Answer.ANYONE:
                 return True
@@ -45,9 +45,9 @@ class Announce(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaSettings:
-    """Where sound and picture come from and go to; `auto` for video out is the best that the terminal can do.
+    """Sources and destinations of sound and picture; `auto` for video out is the terminal's best mode.
 
-    `video_in` None is the camera if there is one.
+    `video_in` None: the camera, if there is one.
     """
 
     audio_in: str = "default"
@@ -57,12 +57,12 @@ class MediaSettings:
     loop: bool = False
     hangup_on_eof: bool = False
     force: bool = False
-    """Write over a file that is there."""
+    """Overwrite an existing file."""
     raw: RawFormat | None = None
-    """What raw sound on a pipe is; None: what its first bytes tell, else the usual."""
+    """The format of raw sound on a pipe; None: detected from its first bytes, else the default."""
     audio_track: int | None = None
     video_track: int | None = None
-    """Of a file with several: counted from 1."""
+    """Which track of a file with several, counted from 1."""
     fps: int | None = None
     """The rate of pictures without time stamps."""
 
@@ -79,7 +79,7 @@ class CallSettings:
     ring_timeout_s: float = RING_TIMEOUT_S
     answer: Answer = Answer.ASK
     reach: Reach | None = None
-    """None: the contacts, once there are any."""
+    """None: only contacts, once there are any."""
     announce: Announce = Announce.PUBLIC
     once: bool = False
     max_duration_s: float | None = None

@@ -1,4 +1,4 @@
-"""What the owner of an `Endpoint` is told: one frozen dataclass an event, each with its peer.
+"""Events for the owner of an `Endpoint`: one frozen dataclass each, with its peer.
 
 Drain `Endpoint.next_event()` after every call. Names and bodies are the remote side's own words: decoded,
 bounded, not filtered for terminals.
@@ -31,8 +31,7 @@ class HandshakeFailed:
 
 @dataclass(frozen=True, slots=True)
 class IncomingCall:
-    """An invitation came: `ring`, `accept` or `decline` next. `audio` and `video` are what the caller
-    offers."""
+    """An invitation came: `ring`, `accept` or `decline` next. `audio` and `video` say what the caller offers."""
 
     peer: Peer
     name: str
@@ -60,7 +59,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """The one whose call we have answered has shown its nonce: the words are known, the call is active."""
+    """The caller, whose call we have answered, has shown its nonce: the words are known, the call is active."""
 
     peer: Peer
 
@@ -74,7 +73,7 @@ class LineInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class LineResumed:
-    """The other side is heard again, after so many seconds."""
+    """The other side is heard again, after this many seconds."""
 
     peer: Peer
     seconds: float
@@ -82,7 +81,7 @@ class LineResumed:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The call is over, by the other side if `remote`; the peer lingers by itself and then is gone."""
+    """The call is over; the other side ended it if `remote`. The peer lingers by itself and then is gone."""
 
     peer: Peer
     reason: Reason

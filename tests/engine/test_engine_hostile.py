@@ -191,7 +191,7 @@ def test_a_file_that_could_not_be_written_is_not_begun_anew(tmp_path: Path) -> N
     async def scene() -> None:
         bench = Bench(FakeSink)
         speaker = SupervisedSink(bench(str(tmp_path / "out.wav")), bench, str(tmp_path / "out.wav"))
-        speaker.play(lambda: b"")
+        speaker.play(lambda _: b"")
         assert bench.opened[0].on_error is not None
         bench.opened[0].on_error(GONE)
         await asyncio.sleep(3 * REOPEN_EVERY_S)

@@ -85,7 +85,7 @@ def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSou
             stop = microphone.stop
         else:
             speaker = SupervisedSink(bench("usb"), bench, "usb")
-            speaker.play(lambda: b"", told.append)
+            speaker.play(lambda _: b"", told.append)
             stop = speaker.stop
         bench.broken = True
         first = bench.opened[0]
@@ -114,7 +114,7 @@ def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path)
         settings = CallSettings("me", MediaSettings("silence", str(tmp_path / "out.wav"), "none", "none"))
         for call in range(2):
             devices = open_devices(settings, fake_env(), call)
-            devices.speaker.play(lambda: bytes(1920))
+            devices.speaker.play(lambda _: bytes(1920))
             devices.close()
             devices.complete(failures.append)
 
