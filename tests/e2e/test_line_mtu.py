@@ -6,6 +6,7 @@ datagrams elsewhere.
 
 import statistics
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +45,15 @@ def refuse_pieces(net: NetnsPair) -> None:
         assert cable.fragments(net) > before
 
 
-def heard_and_seen(call: Call, says: Path, place: Path) -> dict[str, Any]:
+def heard_and_seen(call: Call, says: Path, recorded: Path) -> dict[str, Any]:
     """Let the call go on to the end of what is said; how it was heard and seen."""
     call.bob.wait_event("first-video")
     assert call.alice.wait_exit() == 0
     assert call.bob.wait_event("ended")["reason"] == "hung-up"
     call.bob.stop()
-    frames = [frame for _, frame in picture.read(place / "out.mkv")]
+    frames = [frame for _, frame in picture.read(recorded.with_suffix(".mkv"))]
     alike = [picture.likeness(frame, picture.number_of(frame)) for frame in frames]
-    heard = sound.read_wav(place / "out.wav")
+    heard = sound.read_wav(recorded.with_suffix(".wav"))
     return {
         "pesq": round(sound.pesq_wideband(sound.read_wav(says), heard), 2),
         "fps": len(frames) / SPEECH_S,
@@ -84,8 +85,9 @@ class Way:
     def address(self) -> str:
         return self.net.ipv4["b"] if self.version == 4 else IPV6["b"]
 
-    def call(self, says: Path, clip: Path) -> Call:
-        heard, shown = self.place / "out.wav", self.place / "out.mkv"
+    def call(self, pattern: str, says: Path, clip: Path) -> Call:
+        """One that is up, recorded under the name of the pattern."""
+        heard, shown = self.place / f"{pattern}.wav", self.place / f"{pattern}.mkv"
         return in_call_between(
             self.net,
             self.start,
@@ -111,18 +113,24 @@ def test_first_and_second_call(p2p: Start, tmp_path: Path) -> None:
         pytest.skip(reason)
     says = sound.speech_wav(tmp_path / "speech.wav", SPEECH_S)
     clip = picture.clip(tmp_path / "clip.mp4", SPEECH_S + 3, fps=FPS)
-    with narrow_way(4, p2p, tmp_path / "4") as ipv4, narrow_way(6, p2p, tmp_path / "6") as ipv6:
-        figures = {}
+    with (
+        narrow_way(4, p2p, tmp_path / "4") as ipv4,
+        narrow_way(6, p2p, tmp_path / "6") as ipv6,
+        ThreadPoolExecutor() as at_once,
+    ):
+        ways, figures = (ipv4, ipv6), {}
         for pattern in ("XXhfs", "IKhfs"):
             if pattern == "IKhfs":
-                for way in (ipv4, ipv6):
+                for way in ways:
                     knows(way.place, "bob", "alice")
-            for way, call in [(way, way.call(says, clip)) for way in (ipv4, ipv6)]:
+            calls = list(at_once.map(lambda way, pattern=pattern: way.call(pattern, says, clip), ways))
+            for way, call in zip(ways, calls, strict=True):
                 for connected in (call.alice_connected, call.bob_connected):
                     assert connected["protocol"].startswith(f"Noise_{pattern}_25519+MLKEM768_")
-                figures[f"{pattern} by IPv{way.version}"] = heard_and_seen(call, says, way.place)
-        for way in (ipv4, ipv6):
+                figures[f"{pattern} by IPv{way.version}"] = heard_and_seen(call, says, way.place / pattern)
+        for way in ways:
             longest = max(len(frame) - 14 for frame in way.capture.frames)
             assert longest == IP_UDP_BYTES[way.version] + LONGEST_BYTES
             assert cable.fragments(way.net) == way.fragments
+        print(figures)
         judge(figures)
