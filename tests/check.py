@@ -6,9 +6,10 @@ full     lint, every test, coverage gates: 100 % of the branches of `proto` and 
 nightly  full, with twenty times the examples of the property tests, floods and outages at full length,
          and ten minutes of the fuzzer (`pip install -e '.[fuzz]'`)
 
-Three lanes run at once: two of tests that only compute, which give way to the third, of tests with real processes,
-devices and terminals. Tests that measure follow alone. Coverage is not counted in the longest simulations, which it
-doubles, nor in what measures: what these alone reach does not count towards the gates. All is run even after a
+Two lanes with real processes, devices and terminals, which wait more than they compute, run at once with a third of
+tests that only compute, which gives way to them; the longest simulations follow where there is room again. Tests that
+measure follow alone. Coverage is not counted in the longest simulations, which it doubles, nor in what measures: what
+these alone reach does not count towards the gates. All is run even after a
 failure, so that one run tells all. The last lines are one table and pytest's own summaries. Exit status 0 only if
 every step passed. Under CI=true a test that is skipped because a device, terminal or namespace is missing counts as
 failed (see conftest.py).
@@ -17,6 +18,7 @@ failed (see conftest.py).
 import argparse
 import importlib.util
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -36,13 +38,13 @@ CORE_PERCENT = 100
 WHOLE_PERCENT = 85
 FUZZ_SECONDS = 600
 NO_HARDWARE = "not device and not terminal and not netns"
-TOGETHER, ALONE = ("beside", "unit", "long"), "apart"
-"""Lanes of tests that run at once, and the one that runs after them; see conftest.py."""
+TOGETHER, ALONE = (("beside",), ("unit",), ("patient", "long")), (("apart",),)
+"""Rows of lanes that run at once, each row in its order, and the one that runs after them; see conftest.py."""
 YIELDING = ("long", "unit")
 """They compute, and give way to programs that someone waits for."""
 YIELD_BY = 10
 """Steps of niceness: a tenth of the share of another program."""
-COUNTED = ("unit", "beside")
+COUNTED = ("unit", "beside", "patient")
 """Lanes in which coverage is counted."""
 NOTHING_CHOSEN = 5
 """pytest's exit status where no test of the lane is among those that were asked for."""
@@ -60,6 +62,60 @@ class Step:
     note: str = ""
 
 
+class Lane:
+    """One of several commands, of which some run at once: what it writes is kept in a file, or shown as it comes."""
+
+    def __init__(self, name: str, args: Sequence[str], file: IO[bytes]) -> None:
+        self.name = name
+        self.args = args
+        self.ended = threading.Event()
+        self.status = 1
+        self.seconds = 0.0
+        self._kept = file
+        self._pipe: tuple[io.BufferedReader, int] | None = None
+
+    def show_at_once(self, files: ExitStack) -> None:
+        """Show it as it comes."""
+        read, write = os.pipe()
+        self._pipe = files.enter_context(os.fdopen(read, "rb")), write
+
+    def run(self, environ: dict[str, str]) -> None:
+        """Run it to its end."""
+        start = time.monotonic()
+        output = self._pipe[1] if self._pipe else self._kept
+        try:
+            process = subprocess.Popen(
+                self.args, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
+            )
+        finally:
+            if self._pipe:
+                os.close(self._pipe[1])
+        self.status = process.wait()
+        self.seconds = time.monotonic() - start
+
+    def shown(self) -> io.BufferedReader:
+        """What it writes; of what is kept, when all is there."""
+        if self._pipe:
+            return self._pipe[0]
+        self.ended.wait()
+        self._kept.seek(0)
+        return cast(io.BufferedReader, self._kept)
+
+
+Rows = Sequence[dict[str, Sequence[str]]]
+"""Commands by the name of their lane: those of a row run one after the other, and the rows at once."""
+
+
+def run_row(row: Sequence[Lane], environ: dict[str, str], given_up: threading.Event) -> None:
+    """Run them one after the other, unless nobody waits for them any more."""
+    for lane in row:
+        try:
+            if not given_up.is_set():
+                lane.run(environ)
+        finally:
+            lane.ended.set()
+
+
 @dataclass(slots=True)
 class Run:
     """The steps so far, and pytest's own last words."""
@@ -75,39 +131,32 @@ class Run:
         self.steps.append(Step(name, status == 0, time.monotonic() - start, note))
         return status == 0
 
-    def pytest(self, runs: dict[str, Sequence[str]], environ: dict[str, str], *, some: bool = False) -> None:
-        """Run these commands at once, show the output of one after the other, and remember what makes their summaries.
+    def pytest(self, rows: Rows, environ: dict[str, str], *, some: bool = False) -> None:
+        """Run these rows at once, show the output of one lane after the other, and remember what makes their summaries.
 
         With `some` there may be no test in one of them.
         """
-        start = time.monotonic()
+        given_up = threading.Event()
         with ExitStack() as files:
-            processes, ended, waiting = {}, dict[str, float](), []
-            for name, args in runs.items():
-                output = files.enter_context(tempfile.TemporaryFile()) if processes else subprocess.PIPE
-                process = subprocess.Popen(
-                    args, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT
-                )
-                processes[name] = process, output
-                waiting.append(threading.Thread(target=note_end, args=(name, process, ended)))
-                waiting[-1].start()
-            for name, (process, output) in processes.items():
-                print(f"\n==> {name}", flush=True)
-                if isinstance(output, int):
-                    self._remember(process.stdout)
-                waiting.pop(0).join()
-                status = process.wait()
-                if not isinstance(output, int):
-                    output.seek(0)
-                    self._remember(output)
-                passed = status == 0 or (some and status == NOTHING_CHOSEN)
-                self.steps.append(Step(name, passed, ended[name] - start))
-
-    def _remember(self, stream: IO[bytes] | None) -> None:
-        """Show what comes, and keep the lines of pytest's summary."""
-        for line in self._echo(cast(io.BufferedReader, stream)):
-            if PYTEST_DETAIL.match(line) or PYTEST_SUMMARY.match(line):
-                self.pytest_lines.append(line)
+            files.callback(given_up.set)
+            lanes = [
+                [
+                    Lane(name, args, files.enter_context(tempfile.TemporaryFile()))
+                    for name, args in row.items()
+                ]
+                for row in rows
+            ]
+            lanes[0][0].show_at_once(files)
+            for row in lanes:
+                threading.Thread(target=run_row, args=(row, environ, given_up)).start()
+            for lane in itertools.chain(*lanes):
+                print(f"\n==> {lane.name}", flush=True)
+                for line in self._echo(lane.shown()):
+                    if PYTEST_DETAIL.match(line) or PYTEST_SUMMARY.match(line):
+                        self.pytest_lines.append(line)
+                lane.ended.wait()
+                passed = lane.status == 0 or (some and lane.status == NOTHING_CHOSEN)
+                self.steps.append(Step(lane.name, passed, lane.seconds))
 
     @staticmethod
     def _echo(stream: io.BufferedReader) -> Iterator[str]:
@@ -151,12 +200,6 @@ class Run:
         return 0 if all(step.passed for step in self.steps) else 1
 
 
-def note_end(name: str, process: "subprocess.Popen[bytes]", ended: dict[str, float]) -> None:
-    """Wait for one of several, and note when it ended."""
-    process.wait()
-    ended[name] = time.monotonic()
-
-
 def lint(run: Run) -> None:
     """Rules, format and types."""
     run.step("ruff check", "-m", "ruff", "check", "--quiet", ".")
@@ -173,12 +216,15 @@ def tests(run: Run, mode: str, extra: Sequence[str]) -> None:
     chosen = ["-m", NO_HARDWARE] if mode == "fast" else ["--durations=10"]
     pytest = ["pytest", "-rfEs", "--color=no", *chosen, *extra]
     if mode == "fast":
-        run.pytest({"pytest": [sys.executable, "-m", *pytest]}, environ)
+        run.pytest([{"pytest": [sys.executable, "-m", *pytest]}], environ)
         return
     run.step("coverage erase", "-m", "coverage", "erase")
-    for lanes in (TOGETHER, (ALONE,)):
-        runs = {f"pytest {lane}": [*interpreter(lane), "-m", *pytest, f"--lane={lane}"] for lane in lanes}
-        run.pytest(runs, environ, some=bool(extra))
+    for rows in (TOGETHER, ALONE):
+        lanes: Rows = [
+            {f"pytest {lane}": [*interpreter(lane), "-m", *pytest, f"--lane={lane}"] for lane in row}
+            for row in rows
+        ]
+        run.pytest(lanes, environ, some=bool(extra))
     run.step("coverage combine", "-m", "coverage", "combine", "--quiet")
     run.coverage_gate("coverage proto, media", CORE_PERCENT, include=CORE)
     run.coverage_gate("coverage p2pcall", WHOLE_PERCENT, include=None)

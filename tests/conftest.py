@@ -7,8 +7,8 @@ Rules held for all tests, without being asked for:
   program's code fails the test.
 - Under CI=true a test marked device, terminal or netns may not be skipped: what is missing is a failure.
 - Each test is in one lane (`--lane`): `apart` has those marked so, which measure sound, pictures or time, and is to run
-  alone on the machine; `beside` the others with real processes, devices or a terminal; `long` the longest simulations,
-  in which coverage is not counted; `unit` all others.
+  alone on the machine; `patient` and `beside` the others with real processes, devices or a terminal, which wait more
+  than they compute; `long` the longest simulations, in which coverage is not counted; `unit` all others.
 Property tests are derandomized under CI, so a run can be repeated; `P2PCALL_HYPOTHESIS=nightly` looks on.
 """
 
@@ -67,14 +67,24 @@ LONG = (
     "test_fuzz_corpus.py",
 )
 """Files that compute for ten seconds and more, and twice as long with coverage."""
-LANES = ("long", "unit", "beside", "apart")
+PATIENT = (
+    *("test_bad_input.py", "test_call_by_name.py", "test_call_ends.py", "test_call_options.py"),
+    *("test_discovery.py", "test_harness.py", "test_harness_process.py", "test_line_middle.py"),
+    *("test_line_strangers.py", "test_lonely_pipes.py", "test_namespace_call.py", "test_pipes.py"),
+    *("test_second_implementation.py", "test_verify.py", "test_wire_privacy.py"),
+    *("test_output_naming.py", "test_output_question.py"),
+)
+"""Files with real processes that wait for what is told, and look at no picture: half of all such tests, by time."""
+LANES = ("long", "unit", "beside", "patient", "apart")
 
 
 def lane_of(item: pytest.Item) -> str:
     """By where the test is, and by its marks; those that measure are all in one place."""
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if folder in REAL or any(map(item.get_closest_marker, HARDWARE_MARKS)):
-        return "apart" if item.get_closest_marker("apart") else "beside"
+        if item.get_closest_marker("apart"):
+            return "apart"
+        return "patient" if item.path.name in PATIENT else "beside"
     return "long" if item.path.name in LONG else "unit"
 
 
@@ -88,9 +98,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if lane is None or collection_path.suffix != ".py" or not collection_path.is_relative_to(ROOT / "tests"):
         return None
     folder = collection_path.relative_to(ROOT / "tests").parts[0]
-    if folder in REAL:
-        has = lane in ("beside", "apart")
-    elif lane in ("beside", "apart"):
+    if lane in ("beside", "patient") and (collection_path.name in PATIENT) != (lane == "patient"):
+        has = False
+    elif folder in REAL:
+        has = lane in ("beside", "patient", "apart")
+    elif lane in ("beside", "patient", "apart"):
         has = any(f"mark.{name}" in collection_path.read_text() for name in HARDWARE_MARKS)
     else:
         has = (collection_path.name in LONG) == (lane == "long")

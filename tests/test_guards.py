@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import check
 import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
@@ -112,6 +113,16 @@ def test_measures():
 def test_is_real():
     pass
 """,
+    "e2e/test_verify.py": """
+import pytest
+
+@pytest.mark.apart
+def test_measures_too():
+    pass
+
+def test_waits():
+    pass
+""",
     "sim/test_proto_words.py": "def test_takes_long(): pass",
     "sim/test_proto_call.py": "def test_is_short(): pass",
     "cli/test_mixed.py": """
@@ -203,7 +214,8 @@ def test_each_test_has_a_home_of_its_own(tmp_path: Path) -> None:
         ("long", {"test_takes_long"}),
         ("unit", {"test_is_short", "test_computes"}),
         ("beside", {"test_is_real", "test_has_a_terminal"}),
-        ("apart", {"test_measures"}),
+        ("patient", {"test_waits"}),
+        ("apart", {"test_measures", "test_measures_too"}),
     ],
 )
 def test_each_test_is_in_one_lane(tmp_path: Path, lane: str, tests: set[str]) -> None:
@@ -213,6 +225,38 @@ def test_each_test_is_in_one_lane(tmp_path: Path, lane: str, tests: set[str]) ->
     assert set(re.findall(r"^PASSED .*::(\w+)$", result.stdout, re.MULTILINE)) == tests
 
 
-def test_the_files_that_take_long_are_there() -> None:
+def test_the_files_that_are_named_are_there() -> None:
     names = set(re.findall(r'"(test_\w+\.py)"', CONFTEST.read_text()))
     assert names == names & {path.name for path in CONFTEST.parent.glob("*/test_*.py")} != set()
+
+
+def test_every_lane_is_run() -> None:
+    lanes = re.search(r"^LANES = \((.*)\)$", CONFTEST.read_text(), re.MULTILINE)
+    assert lanes is not None
+    run_by_check = [lane for row in (*check.TOGETHER, *check.ALONE) for lane in row]
+    assert sorted(run_by_check) == sorted(re.findall(r"\w+", lanes[1]))
+
+
+def test_rows_run_at_once_and_each_in_its_order(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The first of one row waits for the second of the other, which is started when its first has ended."""
+    os.mkfifo(tmp_path / "pipe")
+    reads = "print('heard', open('pipe').read())"
+    writes = "print('1 failed in 0.1s'); open('pipe', 'w').write('second'); raise SystemExit(1)"
+    one, two, three = ([sys.executable, "-c", code] for code in (reads, "print('first')", writes))
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    run = check.Run()
+    run.pytest([{"one": one}, {"two": two, "three": three}], dict(os.environ))
+    assert [(step.name, step.passed) for step in run.steps] == [
+        ("one", True),
+        ("two", True),
+        ("three", False),
+    ]
+    assert run.pytest_lines == ["1 failed in 0.1s"]
+    printed = capfd.readouterr().out
+    assert printed.removeprefix("\n==> ").split("\n\n==> ") == [
+        "one\nheard second",
+        "two\nfirst",
+        "three\n1 failed in 0.1s\n",
+    ]

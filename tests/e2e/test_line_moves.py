@@ -19,7 +19,7 @@ from pairs import NO_MEDIA, Call, Start, in_call_between, media, seconds_pass
 pytestmark = [pytest.mark.netns, pytest.mark.apart]
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
-OUTAGE_S = 30 if NIGHTLY else 8
+OUTAGE_S = 30 if NIGHTLY else 5
 SILENT_S = 3.0
 LOST_S = 60.0
 """Silence after which people are told, and after which a line is lost (p2pcall-protocol.7)."""

@@ -6,12 +6,13 @@ Alice records, bob sings one tone and shows the test card.
 import os
 import signal
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
 import pytest
 from harness import P2P
-from pairs import Start, dialling, listening, media, seconds_pass
+from pairs import Start, apart, dialling, listening, media, seconds_pass
 
 SOUND, PICTURE = (".wav", ".ogg", ".flac"), (".mkv", ".mp4", ".webm", ".mov", ".avi")
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
@@ -103,22 +104,34 @@ def test_an_input_is_not_written_over(p2p: Start, tmp_path: Path, speech_file: P
 
 
 @pytest.mark.parametrize("at", MOMENTS)
-@pytest.mark.parametrize("suffix", CRASHED)
+@pytest.mark.parametrize("of", [SOUND, PICTURE], ids=["sound", "picture"])
 def test_a_crash_keeps_what_was_said_up_to_a_second_before(
-    p2p: Start, tmp_path: Path, suffix: str, at: int
+    p2p: Start, tmp_path: Path, of: tuple[str, ...], at: int
 ) -> None:
-    alice, bob = in_a_call(p2p, outputs(tmp_path, suffix))
-    seconds_pass(alice, at)
-    alice.signal(signal.SIGKILL)
-    alice.wait_exit()
-    name = tmp_path / f"rec{suffix}"
-    (left,) = tmp_path.glob("rec*")
-    assert left.name == f"{name.name}.part"
-    assert seconds_in(left) > at - LOST_S
-    again = p2p("listen", "--json", "--port", "0", "--announce", "off", *outputs(tmp_path, suffix))
-    assert (
-        again.wait_event("warning", slug="file-found")["text"]
-        == f"a call that was cut short is kept as {name}"
+    """The calls of all formats run side by side."""
+    places = {suffix: tmp_path / suffix[1:] for suffix in of if suffix in CRASHED}
+    with ExitStack() as running:
+        starts = {suffix: running.enter_context(apart(p2p, place)) for suffix, place in places.items()}
+        calls = {
+            suffix: in_a_call(start, outputs(places[suffix], suffix)) for suffix, start in starts.items()
+        }
+        for suffix, (alice, _) in calls.items():
+            seconds_pass(alice, at)
+            alice.signal(signal.SIGKILL)
+            alice.wait_exit()
+            (left,) = places[suffix].glob("rec*")
+            assert left.name == f"rec{suffix}.part"
+            assert seconds_in(left) > at - LOST_S
+        again = {suffix: listens_again(start, places[suffix], suffix) for suffix, start in starts.items()}
+        for suffix, listener in again.items():
+            name = places[suffix] / f"rec{suffix}"
+            told = listener.wait_event("warning", slug="file-found")["text"]
+            assert told == f"a call that was cut short is kept as {name}"
+            assert seconds_in(name) > at - LOST_S
+
+
+def listens_again(start: Start, place: Path, suffix: str) -> P2P:
+    """The next command that is to record there."""
+    return start(
+        "listen", "--json", "--port", "0", "--announce", "off", *outputs(place, suffix), name="again"
     )
-    assert seconds_in(name) > at - LOST_S
-    bob.signal(signal.SIGTERM)
