@@ -7,8 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TextIO, cast
+
+from msgspec import Struct, field
 
 from p2pcall.types import Entropy
 
@@ -42,8 +43,7 @@ def _nowhere(mode: str) -> TextIO:
     return cast(TextIO, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
-@dataclass(slots=True)
-class Env:
+class Env(Struct):
     """The process's surroundings."""
 
     stdin: TextIO

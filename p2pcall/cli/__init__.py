@@ -4,8 +4,9 @@ import gc
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from p2pcall.cli.process import leave_nothing
 from p2pcall.cli.stdout import StdoutClosed, checked, say

@@ -6,9 +6,9 @@ It is the engine's `CallView`, as those are (`views`). Leaves out how a window d
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import av
+from msgspec.structs import replace
 
 from p2pcall.cli.views import PlainView, ScreenView
 from p2pcall.device.base import OnError

@@ -8,9 +8,11 @@ what the picture is shown on.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.demo.process import HOST, CalleeProcess
@@ -45,8 +47,7 @@ JUDGED_S: Final = 2.0
 """A call that lasts so long has a second of sound (`soundcheck`) and a picture, on a slow machine too."""
 
 
-@dataclass(slots=True)
-class Witness:
+class Witness(Struct):
     """A stage that passes everything on and remembers what the summary needs."""
 
     output: Stage

@@ -6,7 +6,6 @@ from 720 rows on, BT.601 below, as players take it. What can be seen through sta
 neither black nor white drawings vanish. Leaves out decoding, and colours beyond the screen's (`is_hdr` tells them).
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -15,6 +14,7 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from msgspec import Struct
 
 from p2pcall.device.letterbox import VIEW, fit_within, plane_pixels
 
@@ -42,8 +42,7 @@ HDR_CURVES: Final = {16: "PQ", 18: "HLG"}
 _FULL: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """How stored pixels become upright ones: mirrored left to right first, then turned by quarters clockwise."""
 
     mirrored: bool = False

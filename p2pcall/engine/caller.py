@@ -8,9 +8,10 @@ and one that the other side claims if a person says so after the call.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.engine.key_pinning import ask_to_keep

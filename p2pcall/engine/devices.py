@@ -5,9 +5,10 @@ Leaves out what becomes of sound devices that fail in it (`sound`).
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct, field
 
 from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
@@ -48,8 +49,7 @@ class NoteRelay:
             self.on_note(text)
 
 
-@dataclass(slots=True)
-class Devices:
+class Devices(Struct):
     """What one call hears, plays, films and shows. `None`: that direction is off.
 
     Without sound of our own the microphone is a silence that is sent like sound, so that nobody sees from outside.

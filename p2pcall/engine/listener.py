@@ -9,9 +9,10 @@ key is a stranger without a name, to whom nothing is done that is not done to al
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from signal import SIGINT
 from typing import Any, Final
+
+from msgspec import Struct
 
 from p2pcall import events
 from p2pcall.device.base import SILENT_FRAME
@@ -40,8 +41,7 @@ ASK_TIMEOUT_S: Final = 120.0
 """The question is withdrawn after so long: no caller lets it ring longer."""
 
 
-@dataclass(slots=True)
-class _Ring:
+class _Ring(Struct):
     """A call from the moment at which it may ring."""
 
     line: PeerConnection

@@ -9,9 +9,10 @@ Leaves out how the call came about (`caller`, `listener`), what the exit code is
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
@@ -47,8 +48,7 @@ EOF_DRAIN_S: Final = 0.3
 """So much silence between the end of what was sent and the goodbye: nobody hangs up on the last word."""
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedCall:
+class FinishedCall(Struct, frozen=True):
     """How a call that was up ended."""
 
     reason: str

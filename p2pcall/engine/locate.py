@@ -11,8 +11,9 @@ told to the network at all.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
@@ -32,8 +33,7 @@ CONTACT_TIMEOUT_S: Final = 1.4
 """So long a contact is looked for on the LAN: who has just answered somebody else answers again after 1.3 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """Where a target is, and what is known of it beforehand."""
 
     addresses: list[Address]

@@ -5,8 +5,9 @@ events of their own.
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from p2pcall import events
 from p2pcall.engine.trust import PeerIdentity
@@ -18,8 +19,7 @@ MAX_KEYS: Final = 1000
 """Different keys that are counted in one line; more are that many."""
 
 
-@dataclass(slots=True)
-class _Sum:
+class _Sum(Struct):
     """What one line tells: the first call, and how many there were."""
 
     who: PeerIdentity

@@ -3,9 +3,10 @@
 Defaults are those of the contract. Parsing the command line is the business of `cli`; nothing here reads argv.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from p2pcall.device.raw import RawFormat
 from p2pcall.types import Reach
@@ -43,8 +44,7 @@ class Announce(StrEnum):
     PUBLIC = "public"
 
 
-@dataclass(frozen=True, slots=True)
-class MediaSettings:
+class MediaSettings(Struct, frozen=True):
     """Where sound and picture come from and go to; `auto` for video out is the best that the terminal can do.
 
     `video_in` None is the camera if there is one.
@@ -67,8 +67,7 @@ class MediaSettings:
     """The rate of pictures without time stamps."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
+class CallSettings(Struct, frozen=True):
     """One `listen` or `dial`."""
 
     name: str

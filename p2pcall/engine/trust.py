@@ -5,7 +5,7 @@ stop: no media, no question that could be clicked away, and a hint how to pair a
 claims is only that: whoever claims a contact's gets none, and learns nothing by it.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2pcall import events, names
 from p2pcall.errors import ExitCode, P2PCallError
@@ -15,8 +15,7 @@ from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_type
 from p2pcall.store.identity import fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class PeerIdentity:
+class PeerIdentity(Struct, frozen=True):
     """The other side, as this side knows it: `known` is new, contact or verified."""
 
     name: str

@@ -6,8 +6,9 @@ in between, who must not be a contact. A contact of before stays one, and is not
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.engine.offload import offload

@@ -7,9 +7,9 @@ both anew when the answer changes. Meant for `discovery` alone.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from zeroconf import Error, IPVersion
 from zeroconf.asyncio import AsyncZeroconf
 
@@ -25,8 +25,7 @@ FAILURES: Final = (OSError, RuntimeError, Error)
 """What zeroconf raises when a network goes away under it, or when others on it do not play fair."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """Where mDNS is spoken (IPv4 addresses, and indexes for IPv6) and the own addresses to tell there."""
 
     choice: tuple[str | int, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import inf
+
+from msgspec import Struct, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.events import ProtocolEvent
@@ -15,8 +16,7 @@ from p2pcall.proto.wire import DropReason
 from p2pcall.types import Address
 
 
-@dataclass(slots=True)
-class EndpointState:
+class EndpointState(Struct):
     """`peers` has each peer under its own `index`, for as long as it lives, and under those of its later epochs.
 
     `timers` tells when each has something to do again. It is true of all but the `touched`, to whom something has

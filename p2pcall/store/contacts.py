@@ -13,9 +13,11 @@ import binascii
 import json
 import os
 import shlex
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
@@ -32,8 +34,7 @@ SHORT_FINGERPRINT: Final = 9
 MAX_BLOCKED: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """My name for somebody, their key, when it was pinned (epoch seconds), whether it was compared or is blocked."""
 
     name: str
@@ -45,8 +46,7 @@ class Contact:
     """The name was typed as a host's, and the system's resolver knew it: it may be asked again."""
 
 
-@dataclass(slots=True)
-class Book:
+class Book(Struct):
     """All that the file holds: the contacts, and the fingerprints that are blocked, with when (epoch seconds)."""
 
     contacts: list[Contact] = field(default_factory=list)

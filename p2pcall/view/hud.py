@@ -8,9 +8,10 @@ did before. A line is never wider than asked: what matters least is shortened or
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from p2pcall.proto.constants import SAFETY_HALF_GROUPS
 
@@ -40,8 +41,7 @@ class Segment(NamedTuple):
 TextLine = tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HudState:
+class HudState(Struct, frozen=True):
     """All that the screen tells about a call; `Screen.set_hud` gets a new one whenever something changes.
 
     `phase` is "" in a call, else a word or two for before and after it ("dialling", "ringing", "hung up").

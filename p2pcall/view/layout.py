@@ -6,10 +6,10 @@ one's own is small in the lower right corner. Text stands above pictures: the ce
 drawn by the painter.
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from .cells import Canvas, Cells, fit
@@ -54,8 +54,7 @@ class Span(NamedTuple):
     ground: Ground
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide."""
 
     cols: int

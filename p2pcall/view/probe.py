@@ -8,9 +8,10 @@ console of Linux has 16.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 
 class Mode(StrEnum):
@@ -34,8 +35,7 @@ class Colours(IntEnum):
     TRUE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Ability:
+class Ability(Struct, frozen=True):
     """What one terminal can do. `cursor`: can be drawn on at all; `light`: known to be dark ink on light."""
 
     colours: Colours = Colours.TRUE

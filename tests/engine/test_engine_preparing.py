@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from calls import ALICE, BOB, FakeUi, agent, beside, listening, look
+from msgspec.structs import replace
 from virtual import Network, run_virtual
 
 from p2pcall import events

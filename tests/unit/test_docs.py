@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 import typer
 from fakeenv import fake_env
 from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, tokens
+from msgspec.structs import fields
 
 from p2pcall import __version__, events
 from p2pcall.cli import main, options

@@ -13,8 +13,9 @@ have to knock more than once, and if anyone may call, it is answered as a strang
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission import cookie
@@ -24,8 +25,7 @@ from p2pcall.proto.wire import DropReason, Knock, PatternId
 from p2pcall.types import Reach
 
 
-@dataclass(slots=True)
-class _Contact:
+class _Contact(Struct):
     mac: cookie.Mac
     newest: int = 0
     ahead: deque[int] = field(default_factory=lambda: deque(maxlen=c.MAX_KNOCKS_AHEAD))
@@ -43,8 +43,7 @@ class _Contact:
         return True
 
 
-@dataclass(slots=True)
-class _Epoch:
+class _Epoch(Struct):
     """Whose the hints of one epoch are. `left`: for whom they are still to be made."""
 
     number: int

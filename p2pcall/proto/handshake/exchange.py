@@ -12,7 +12,8 @@ initiator has shown that it is there now. Both sides have committed to a nonce b
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -31,8 +32,7 @@ CIPHERS: dict[Suites, Cipher] = {Suites.AESGCM: noise.AESGCM, Suites.CHACHAPOLY:
 PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IKHFS: noise.IKHFS}
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Struct, frozen=True):
     """What this side brings to each handshake. `encapsulate` is ML-KEM's, unless the same bytes are wanted again."""
 
     static: StaticKey
@@ -40,8 +40,7 @@ class Local:
     encapsulate: Encapsulate = kem.encapsulate
 
 
-@dataclass(frozen=True, slots=True)
-class Established:
+class Established(Struct, frozen=True):
     """What a finished handshake leaves. `confirmation` is the initiator's last datagram, to be sent."""
 
     sending: CipherState
@@ -55,15 +54,13 @@ class Established:
     confirmation: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChanged:
+class KeyChanged(Struct, frozen=True):
     """The responder proved a key that is not the expected one; nothing of ours has been shown to it."""
 
     remote_static: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Initiation:
+class Initiation(Struct, frozen=True):
     """A whole initiation, both parts joined."""
 
     pattern: PatternId

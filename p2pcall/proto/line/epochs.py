@@ -10,15 +10,15 @@ Rule: whatever is left is wiped and its index given back. Left out: how a new ep
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DATA, DropReason
 
 
-@dataclass(slots=True, eq=False)
-class Epoch:
+class Epoch(Struct, eq=False):
     """One handshake's keys: `index` is what datagrams to us bear, `handshake_hash` what the next one binds."""
 
     session: Session
