@@ -42,11 +42,11 @@ def main(argv: Sequence[str], env: Env) -> int:
 def _run(argv: Sequence[str], env: Env) -> int:
     import typer
 
-    from p2pcall.cli.app import app
+    from p2pcall.cli.app import app_for
     from p2pcall.cli.values import mistyped
 
     try:
-        result = app(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
+        result = app_for(argv)(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
     except typer.TyperException as error:
         raise mistyped(error) from error
     except typer.Abort as error:
@@ -56,11 +56,11 @@ def _run(argv: Sequence[str], env: Env) -> int:
 
 def _command(argv: Sequence[str]) -> str:
     """The command, as far as `argv` names one."""
-    from p2pcall.cli.app import app, contacts
+    from p2pcall.cli.app import app, called, contacts
 
     words, group = ["p2pcall"], app
     for word in argv[:2]:
-        names = {one.name or getattr(one.callback, "__name__", "") for one in group.registered_commands}
+        names = {called(one) for one in group.registered_commands}
         if word not in names | {one.name for one in group.registered_groups}:
             break
         words.append(word)
