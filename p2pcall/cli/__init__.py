@@ -4,9 +4,8 @@ import gc
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
+from copy import copy
 from typing import Final
-
-from msgspec.structs import replace
 
 from p2pcall.cli.process import leave_nothing
 from p2pcall.cli.stdout import StdoutClosed, checked, say
@@ -21,7 +20,8 @@ def main(argv: Sequence[str], env: Env) -> int:
     """Run one command; `argv` without the program's name. Never raises."""
     stdout = checked(env.stdout)
     parser_writes = redirect_stdout(stdout) if env.stdout is sys.stdout else nullcontext()
-    env = replace(env, stdout=stdout)
+    env = copy(env)
+    env.stdout = stdout
     try:
         with parser_writes:
             status = _run(argv, env)

@@ -11,7 +11,7 @@ import typer
 
 from p2pcall import __version__
 from p2pcall.cli import options as opt
-from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
 
 DEMO_SECONDS: Final = 8.0

@@ -6,7 +6,7 @@ Leaves out how it is told there (`net.discovery`, which is loaded where somethin
 from typing import TYPE_CHECKING
 
 from p2pcall import events
-from p2pcall.engine.settings import Announce
+from p2pcall.engine.policy import Announce
 from p2pcall.engine.user_agent import UserAgent
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from p2pcall.engine.key_pinning import ask_to_keep
 from p2pcall.engine.missed_calls import MissedCalls
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.ringtone import ring as ring_tone
-from p2pcall.engine.settings import Answer
 from p2pcall.engine.sound import SupervisedSink
 from p2pcall.engine.strangers import Strangers
 from p2pcall.engine.talk import talk

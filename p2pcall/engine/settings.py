@@ -3,45 +3,11 @@
 Defaults are those of the contract. Parsing the command line is the business of `cli`; nothing here reads argv.
 """
 
-from enum import StrEnum
-from typing import Final
-
 from msgspec import Struct
 
 from p2pcall.device.raw import RawFormat
+from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.types import Reach
-
-RING_TIMEOUT_S: Final = 45.0
-"""How long `dial` lets it ring, as telephones do."""
-
-
-class Answer(StrEnum):
-    """Who is answered without asking."""
-
-    ASK = "ask"
-    CONTACTS = "contacts"
-    VERIFIED = "verified"
-    ANYONE = "anyone"
-    NEVER = "never"
-
-    def takes(self, known: str) -> bool:
-        """Whether somebody who is new, a contact or verified is answered without asking."""
-        match self:
-            case Answer.ANYONE:
-                return True
-            case Answer.CONTACTS:
-                return known in ("contact", "verified")
-            case Answer.VERIFIED:
-                return known == "verified"
-            case _:
-                return False
-
-
-class Announce(StrEnum):
-    """Whether this side tells the LAN that it can be called."""
-
-    OFF = "off"
-    PUBLIC = "public"
 
 
 class MediaSettings(Struct, frozen=True):
