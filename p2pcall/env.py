@@ -1,4 +1,4 @@
-"""What a process has from the world: streams, environment, clocks, entropy. Built once, then passed down.
+"""The surroundings of the process: streams, environment, clocks, entropy. Built once, then passed down.
 
 Nothing below `engine` and `cli` reads a clock or the system's randomness; they get both as arguments.
 """
@@ -12,11 +12,11 @@ from typing import TextIO, cast
 from p2pcall.types import Entropy
 
 BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-"""The clock that goes on while the machine sleeps, where there is one: Linux. `time.monotonic` stands still."""
+"""The clock that continues while the machine sleeps (Linux only). `time.monotonic` stops."""
 
 
 class Clock:
-    """The system's clocks: `time` (seconds since the epoch) for logs only, and what the loop's own does not see."""
+    """The system's clocks: `time` (seconds since the epoch, for logs only), and `asleep`, which the loop lacks."""
 
     def __init__(self) -> None:
         self._apart_s = _apart_s()
@@ -25,15 +25,15 @@ class Clock:
         return time.time()
 
     def asleep(self) -> float:
-        """For how many seconds the machine has slept since this clock was made, and never more.
+        """How many seconds the machine has slept since this clock was made; never an overestimate.
 
-        To be added to the loop's time where an interval must not stand still in sleep.
+        Add it to the loop's time where an interval must also count sleep.
         """
         return _apart_s() - self._apart_s
 
 
 def _apart_s() -> float:
-    """How far the clocks are apart. Read in this order: what holds us up in between makes it less, and no sleep."""
+    """The difference of the clocks. The order of reading matters: a delay in between makes it smaller, never larger."""
     return 0.0 if BOOTTIME is None else time.clock_gettime(BOOTTIME) - time.monotonic()
 
 
@@ -60,7 +60,7 @@ class Env:
 
     @classmethod
     def system(cls) -> "Env":
-        """The real one. A stream that was closed by the caller (`>&-`) leads to nowhere."""
+        """The real surroundings. A stream that the caller has closed (`>&-`) is replaced by the null device."""
         sys.stdin = sys.stdin or _nowhere("r")
         sys.stdout = sys.stdout or _nowhere("w")
         sys.stderr = sys.stderr or _nowhere("w")

@@ -1,4 +1,4 @@
-"""What happens, as scripts see it: one frozen record an event, one JSON object a line.
+"""Events for scripts: one frozen record for each event, one JSON object a line.
 
 Every object has `v` (1), `event` and `t` (seconds since the epoch). Fields are only ever added. The field names
 here are the wire names (an underscore in a class's `event` name is a hyphen). Strings from the other side are
@@ -117,7 +117,7 @@ class Figures(Struct, frozen=True):
     cpu: float = 0.0
     dropped: int = 0
     drops: dict[str, int] = field(default_factory=dict)
-    """`dropped` by reason; without those that never were."""
+    """`dropped` by reason; reasons with a count of 0 are left out."""
     frames_shown: int = 0
 
 
@@ -186,7 +186,7 @@ class Error(Event, frozen=True):
 
 
 def to_dict(event: Event, t: float) -> dict[str, Any]:
-    """The event as a JSON-ready dict; `figures` are laid flat beside the other fields."""
+    """The event as a JSON-ready dict; the fields of `figures` are on the same level as the others."""
     out: dict[str, Any] = {"v": EVENTS_VERSION, "event": event.event, "t": round(t, 3)}
     for name, value in asdict(event).items():
         if isinstance(value, Figures):

@@ -1,12 +1,12 @@
-"""What a person's name is, from the option to the store and back: one spelling, and one way to compare.
+"""Names of persons, everywhere in the program: one spelling, and one way to compare.
 
-What cannot be seen, or is of no certain width, is not in a name; the rest is NFC, one space at a time. Two names are
-one if they are `alike`, and a name is kept as far as it is compared (`kept`): so it is found again under whatever form
-it was kept by.
+A name has no invisible characters and none of uncertain width; the rest is NFC with single spaces. Two names are the
+same if their `alike` forms are equal. A name is stored only as far as it is compared (`kept`), so every stored form is
+found again.
 
-The zero-width joiner and non-joiner are part of how words of Arabic and Indic scripts are spelt (RFC 5892, appendix
-A.1 and A.2). Anywhere else they are invisible, and would make two names look alike: there they go. Left out: look-alike
-letters, what can be dialled (`net.address`), and how wide a name may be (`view.sanitize`).
+The zero-width joiner and non-joiner belong to the spelling of words in Arabic and Indic scripts (RFC 5892, appendix
+A.1 and A.2). Elsewhere they are invisible and would make two names look alike, so they are removed. Left out:
+look-alike letters, which names can be dialled (`net.address`), and the width of a name (`view.sanitize`).
 """
 
 import unicodedata
@@ -18,16 +18,16 @@ from p2pcall.proto.constants import NAME_BYTES
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
 ONE_DOT_LEADER: Final = "\u2024"
-"""Looks like a full stop, and stands for one on the local network: one name, not two."""
+"""Looks like a full stop, and replaces it on the local network: both spellings are one name."""
 JOINERS: Final = frozenset({ZWNJ, ZWJ})
 _CACHED: Final = 8192
-"""Names whose forms are remembered: twice the contacts, who are compared with each caller."""
+"""Names whose forms are cached: twice the most contacts, because each caller is compared with all contacts."""
 _VIRAMA: Final = 9
-"""Canonical combining class of the signs that take a letter's vowel away."""
+"""Canonical combining class of the signs that remove a letter's vowel."""
 _BLOCK_BITS: Final = 7
-"""A letter and the virama of its script are in one block of so many bits."""
+"""A letter and the virama of its script are in one block of 2^7 code points."""
 _ROUNDS: Final = 4
-"""A joiner that goes lets marks change places, which may take another one's reason away."""
+"""When a joiner is removed, marks may change places, and another joiner may then lose its reason to stay."""
 _ARABIC: Final = (0x0600, 0x077F)
 _JOINS_BEFORE_ONLY: Final = frozenset(
     map(
@@ -40,7 +40,7 @@ _JOINS_BEFORE_ONLY: Final = frozenset(
         ),
     )
 )
-"""Arabic letters that the next one does not join in any case: a non-joiner behind them would not show."""
+"""Arabic letters that never join the next one: a non-joiner after them would be invisible."""
 _JOINS_NEVER: Final = frozenset("\u0621\u0674")
 
 
@@ -54,7 +54,7 @@ _SPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x85")
 COMBINING_MARKS: Final = frozenset({"Mn", "Me"})
 _MAX_MARKS_PER_LETTER: Final = 2
 
-# Assigned, graphic by category, and yet invisible, of disputed width, or many cells wide.
+# Assigned characters with a graphic category that are still invisible, of disputed width, or many cells wide.
 _DROPPED: Final = _chars(
     (0x034F, 0x034F),  # combining grapheme joiner
     (0x17B4, 0x17B5),  # invisible Khmer vowels
@@ -72,13 +72,13 @@ _DROPPED: Final = _chars(
     (0xE0100, 0xE01EF),  # variation selectors, supplement
 )
 _JAMO: Final = _chars((0x1100, 0x11FF), (0xD7B0, 0xD7FF))
-"""Conjoining ones that are left when NFC has joined what makes a syllable."""
+"""Conjoining jamo; NFC leaves only those that do not form a syllable."""
 
 
 def visible(text: str) -> str:
-    """What can be seen of a text, `settled`, with a space for each run of white."""
+    """The visible characters of a text, `settled`, with one space for each run of white space."""
     kept: list[str] = []
-    last = ""  # what was kept last, but for joiners: those must not hide it
+    last = ""  # the last kept character, joiners not counted: they must not hide it
     marks = 0
     for char in settled("".join(filter(_shows, text))):
         category = unicodedata.category(char)
@@ -104,31 +104,31 @@ def visible(text: str) -> str:
 
 
 def printable(text: str) -> bool:
-    """No control or format characters, no lone surrogates; joiners are let through, for `tidy` to judge."""
+    """No control or format characters, no lone surrogates. Joiners are allowed here; `tidy` checks them."""
     return _bare(text).isprintable()
 
 
 @lru_cache(_CACHED)
 def tidy(text: str) -> str:
-    """One spelling for one name; empty if nothing is left."""
+    """The one spelling of a name; empty if nothing is left."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     return " ".join(visible(text).split())
 
 
 def shortened(text: str, size: int) -> str:
-    """The beginning of a tidy name that fits in so many bytes of UTF-8; never part of a character."""
+    """The beginning of a tidy name that fits in `size` bytes of UTF-8; characters are never split."""
     return tidy(_cut(text, size))
 
 
 @lru_cache(_CACHED)
 def alike(text: str) -> str:
-    """What all spellings of one name have in common: for comparing, never for showing."""
+    """The form that all spellings of one name share: for comparing, never for showing."""
     return _cut(_folded(tidy(text)), NAME_BYTES).rstrip()
 
 
 def kept(text: str) -> str:
-    """The spelling under which a name is kept: tidy, and where it is too long, as much of it as is compared."""
+    """The spelling in which a name is stored: tidy, and cut to the compared part if it is too long."""
     text = tidy(text)
     whole = _folded(text)
     if len(whole.encode()) <= NAME_BYTES:
@@ -145,7 +145,7 @@ def _folded(tidied: str) -> str:
 
 
 def settled(text: str) -> str:
-    """NFC, without the joiners that its script has no use for; without any if that does not come to rest soon."""
+    """NFC, without joiners that its script does not need; without any if the text still changes after `_ROUNDS`."""
     text = unicodedata.normalize("NFC", text)
     for _ in range(_ROUNDS):
         if JOINERS.isdisjoint(text):
@@ -162,7 +162,7 @@ def _cut(text: str, size: int) -> str:
 
 
 def _shows(char: str) -> bool:
-    """It can be seen, or is white, or is a joiner."""
+    """Whether the character is visible, white space, or a joiner."""
     if char in JOINERS or char in _SPACE_CONTROLS:
         return True
     if unicodedata.category(char) in _DROPPED_CATEGORIES:
@@ -194,7 +194,7 @@ def _is_virama(char: str) -> bool:
 
 
 def _belongs(mark: str, letter: str) -> bool:
-    """The mark is the virama of the letter's script."""
+    """Whether the mark is the virama of the letter's script."""
     return bool(mark) and _is_virama(mark) and ord(mark) >> _BLOCK_BITS == ord(letter) >> _BLOCK_BITS
 
 

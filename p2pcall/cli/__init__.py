@@ -13,7 +13,7 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 
 DEBUG: Final = "P2PCALL_DEBUG"
-"""Environment variable: with it an internal error shows its traceback, which may hold what a call is about."""
+"""Environment variable: if set, an internal error shows its traceback, which may contain details of a call."""
 
 
 def main(argv: Sequence[str], env: Env) -> int:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str], env: Env) -> int:
         return _tell(error, argv, env)
     except KeyboardInterrupt:
         return _tell(P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED), argv, env)
-    except Exception as error:  # the outermost frame: a bug, told without a traceback
+    except Exception as error:  # the outermost frame: a bug, reported without a traceback
         if env.environ.get(DEBUG):
             raise
         return _tell(_bug(error), argv, env)
@@ -55,7 +55,7 @@ def _run(argv: Sequence[str], env: Env) -> int:
 
 
 def _command(argv: Sequence[str]) -> str:
-    """The command, as far as `argv` names one."""
+    """The command that `argv` names, as far as it does."""
     from p2pcall.cli.app import app, called, contacts
 
     words, group = ["p2pcall"], app
@@ -102,8 +102,8 @@ def _bug(error: Exception) -> P2PCallError:
 def run() -> None:
     """Entry point of the `p2pcall` command.
 
-    Nothing is garbage while libraries are loaded, and looking for it takes a tenth of the time: commands that last
-    begin with it when all is loaded (`engine.preparing`, `lan`).
+    Garbage collection is off at the start: loading libraries makes no garbage, and the search takes a tenth of the
+    time. Long-running commands turn it on when everything is loaded (`engine.preparing`, `lan`).
     """
     leave_nothing()
     gc.disable()

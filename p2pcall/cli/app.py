@@ -15,7 +15,7 @@ from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
 
 DEMO_SECONDS: Final = 8.0
-"""Enough to hear the whole phrase that is sung, and to read what is beside it."""
+"""Enough to hear the whole sung phrase, and to read the text beside the picture."""
 
 if TYPE_CHECKING:
     from p2pcall.store.home import Home
@@ -258,7 +258,7 @@ def contacts_add(
     uri: Annotated[str, typer.Argument(metavar="URI", help="What `p2pcall id` shows at their side.")],
     home: opt.HomeDir = None,
 ) -> int:
-    """Keep a key that came another way than by a call."""
+    """Keep a key that did not come from a call."""
     from p2pcall.cli.records import add_contact
 
     return int(add_contact(ctx.obj, _home(ctx), name, uri))
@@ -295,7 +295,7 @@ def contacts_remove(
     name: opt.ContactName,
     home: opt.HomeDir = None,
 ) -> int:
-    """Forget a contact and the key; the next call pairs anew."""
+    """Forget a contact and the key; the next call pairs again."""
     from p2pcall.cli.records import remove_contact
 
     return int(remove_contact(ctx.obj, _home(ctx), name))
@@ -303,7 +303,7 @@ def contacts_remove(
 
 @contacts.command("block")
 def contacts_block(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
-    """Let somebody ring here no more."""
+    """Stop somebody from ringing here."""
     from p2pcall.cli.records import block
 
     return int(block(ctx.obj, _home(ctx), who))

@@ -1,4 +1,4 @@
-"""`p2pcall demo`: its options, and what its picture is shown on. Leaves out the call itself (`p2pcall.demo`)."""
+"""`p2pcall demo`: its options, and where its picture is shown. Left out: the call itself (`p2pcall.demo`)."""
 
 import asyncio
 import tempfile
@@ -21,18 +21,16 @@ from p2pcall.errors import ExitCode
 from p2pcall.view.hud import HudState
 
 UNSEEN_SIZE: Final = (WIDTH, HEIGHT)
-"""The picture asked for where there is no terminal that shows it."""
+"""The picture size to ask for if no terminal shows it."""
 MAX_SECONDS: Final = 600.0
-"""Longer than anybody watches: the call ends by itself."""
+"""Longest demo, so that the call ends by itself; nobody watches longer."""
 
 
 class DemoOutput(CommandOutput):
-    """A `CommandOutput` where the picture always comes; without a terminal that draws it is decoded and counted all the
-    same.
-    """
+    """A `CommandOutput` that always has a view: if no terminal draws, the picture is still decoded and counted."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """The terminal or a window, else what stands in for them."""
+        """The terminal or a window, else `Unseen`."""
         view = super().open_view(mode, on_key)
         if view is None:
             view = Unseen(self, None, on_key)
@@ -42,10 +40,10 @@ class DemoOutput(CommandOutput):
 
 
 class Unseen(PlainView):
-    """Takes the picture where there is no terminal to show it."""
+    """Takes the picture if there is no terminal to show it."""
 
     def set_hud(self, state: HudState) -> None:
-        """Nobody looks."""
+        """Shows nothing."""
 
 
 def run_demo(env: Env, *, seconds: float, video_out: str, confirm: bool, json: bool, plain: bool) -> ExitCode:

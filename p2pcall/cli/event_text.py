@@ -1,6 +1,6 @@
-"""Events in plain words, one line each: what a person reads on the terminal or in a log. Pure.
+"""Events in plain words, one line each, for a person at the terminal or in a log. Pure.
 
-Lower case, no full stop. Everything that came from the other side has been filtered before it got into an event.
+Lower case, no full stop. Text from the other side is filtered before it gets into an event.
 """
 
 from p2pcall import events
@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
 
 
 def offer_text(audio: bool, video: bool) -> str:
-    """What a call brings."""
+    """What the caller sends: voice, picture or both."""
     return {(True, True): "voice and picture", (True, False): "voice", (False, True): "picture"}.get(
         (audio, video), ""
     )
@@ -40,7 +40,7 @@ def ended_line(event: events.Ended, clock: str) -> str:
 
 
 def event_line(event: Event, clock: str = "") -> str | None:
-    """One line for people; None for events that are not told in words. `clock` is the time of day."""
+    """One line for people; None for events without a text. `clock` is the time of day."""
     match event:
         case events.Listening():
             where = ", ".join(event.addresses) or "no address"
@@ -76,7 +76,9 @@ def event_line(event: Event, clock: str = "") -> str | None:
         case events.Ended():
             return ended_line(event, clock)
         case events.Warning():
-            when = f"{clock} " if event.name and clock else ""  # somebody called, and may be called back
+            when = (
+                f"{clock} " if event.name and clock else ""
+            )  # a person called, and may be called back: show when
             return f"p2pcall: warning: {when}{event.text}"
         case events.Error():
             hint = f"\np2pcall: hint: {event.hint}" if event.hint else ""

@@ -20,12 +20,12 @@ from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean
 
 NETWORK_POLL_S: Final = 1.0
-"""So often a missing network is looked for while watching."""
+"""Interval at which `--watch` looks for a missing network."""
 
 
 async def list_peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCode:
-    """List them once, or with `watch` tell who comes and goes until interrupted."""
-    gc.enable()  # all is loaded (`cli.run`)
+    """List them once, or with `watch` report who comes and goes until interrupted."""
+    gc.enable()  # everything is loaded (`cli.run`)
     contacts = Contacts(home)
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -79,7 +79,7 @@ async def _watch(
     lost: Callable[[LanPeer], None],
     broken: "asyncio.Future[None]",
 ) -> None:
-    """Until `broken` is done, which it is too when stdout takes no more."""
+    """Watch until `broken` is done; it is also set when stdout can no longer be written."""
 
     def guarded(tell: Callable[[LanPeer], None]) -> Callable[[LanPeer], None]:
         def call(peer: LanPeer) -> None:

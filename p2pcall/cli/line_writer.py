@@ -1,9 +1,9 @@
 """Lines to stdout and stderr from an event loop that must not wait for their reader.
 
-A thread writes; between it and the loop is a queue with a bound. If that is full, lines that may be missed (figures of
-one second) make room, else the oldest, and they are counted: a reader that stands still misses something, and ends
-nothing. A reader that goes away is noticed at once, and ends what writes. The order of lines is kept, and a line is
-never mixed with another. Leaves out: what is in a line (`events`).
+A thread writes; a bounded queue is between it and the loop. If the queue is full, droppable lines (figures of one
+second) are dropped first, else the oldest line; dropped lines are counted. So a stalled reader misses lines but stops
+nothing. If the reader goes away, this is noticed at once, and the command ends. The order of lines is kept, and lines
+are never mixed. Left out: the content of a line (`events`).
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from p2pcall.cli.stdout import StdoutClosed, silence, stdout_error
 from p2pcall.errors import P2PCallError
 
 QUEUE_LINES: Final = 2000
-"""About half an hour of figures, or 1 MB, beyond what the pipe itself holds."""
+"""About half an hour of figures, or 1 MB, in addition to the pipe's own buffer."""
 CLOSE_WAIT_S: Final = 1.0
-"""For a reader that is alive, to take what is left at the end."""
+"""Time for a live reader to take the remaining lines at the end."""
 _LOOK_S: Final = 0.1
-"""While the reader takes nothing, so often is looked whether to give up."""
+"""While the reader takes nothing, interval of checks whether to give up."""
 
 
 class LineWriter:
@@ -33,13 +33,13 @@ class LineWriter:
     def __init__(
         self, stream: TextIO, on_closed: Callable[[], None] | None = None, *, limit: int = QUEUE_LINES
     ) -> None:
-        """With `on_closed` in a running loop: there it is called, once, when no more can be written (see `failure`)."""
+        """`on_closed` needs a running loop; it is called there, once, when no more can be written (see `failure`)."""
         self.dropped = 0
-        """Lines that may be missed and made room for others."""
+        """Droppable lines that were dropped for others."""
         self.lost = 0
-        """Other lines that did so, for there were none of those."""
+        """Other lines that were dropped, because the queue had no droppable ones."""
         self.stuck = False
-        """Lines were left at the end because nobody took them in time."""
+        """Whether lines were left at the end because the reader did not take them in time."""
         self.failure: StdoutClosed | P2PCallError | None = None
         self._stream, self._limit = stream, limit
         self._fd = _descriptor(stream)
@@ -47,7 +47,7 @@ class LineWriter:
         self._loop = None if on_closed is None else asyncio.get_running_loop()
         self._queue: deque[tuple[str, bool]] = deque()
         self._may_go = 0
-        """Lines in it that may be missed."""
+        """Droppable lines in the queue."""
         self._changed = threading.Condition()
         self._closing = self._given_up = self._writing = False
         self._watch = (
@@ -57,7 +57,7 @@ class LineWriter:
         self._thread.start()
 
     def put(self, line: str, *, droppable: bool = False) -> None:
-        """Write a line when its turn comes. Never waits, never raises; ignored after the end."""
+        """Queue a line for writing. Never waits, never raises; ignored after the end."""
         with self._changed:
             if self.failure is not None or self._closing:
                 return
@@ -67,12 +67,12 @@ class LineWriter:
                 self._changed.notify_all()
 
     def settle(self, wait_s: float) -> None:
-        """Wait until all is out that was put, but not for long: before something else is written to the same place."""
+        """Wait until all queued lines are written, at most `wait_s`; used before writing there in another way."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._queue or self._writing) or self._over(), wait_s)
 
     def close(self, wait_s: float = CLOSE_WAIT_S) -> bool:
-        """No more lines; whether all are out, for which a slow reader gets `wait_s`. After a no stdout is silenced."""
+        """End. Returns whether all lines were written; a slow reader gets `wait_s`. If not, stdout is silenced."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -88,7 +88,7 @@ class LineWriter:
         return False
 
     def _gone(self) -> None:
-        """In the loop: the reader went away, though nothing may have been written for hours."""
+        """Runs in the loop: the reader went away, maybe long after the last write."""
         with self._changed:
             if self.failure is None:
                 self._fail(stdout_error(BrokenPipeError()))
@@ -96,7 +96,7 @@ class LineWriter:
     # --- with the lock held ------------------------------------------------------------------------------------
 
     def _make_room(self, droppable: bool) -> bool:
-        """The oldest line that may be missed goes, which may be the new one itself (False), or else the oldest."""
+        """Drop the oldest droppable line, else the oldest line. False: the new line itself is the one to drop."""
         if self._may_go:
             index = next(index for index, (_, may_go) in enumerate(self._queue) if may_go)
             del self._queue[index]
@@ -127,7 +127,7 @@ class LineWriter:
                 if self.failure is None:
                     self._fail(stdout_error(error))
         if self.failure is not None and self._loop is not None and self._on_closed is not None:
-            with suppress(RuntimeError):  # the loop is over; whoever closes looks at `failure`
+            with suppress(RuntimeError):  # the loop has ended; the caller of `close` checks `failure`
                 self._loop.call_soon_threadsafe(self._on_closed)
 
     def _next(self) -> str | None:
@@ -146,7 +146,7 @@ class LineWriter:
         return self._given_up or self.failure is not None
 
     def _write(self, line: str) -> None:
-        """Straight to the descriptor: a lock of the stream, held by this thread, would stop the interpreter's end."""
+        """Write directly to the descriptor: if this thread held the stream's lock, the interpreter could not exit."""
         if self._fd is None:
             self._stream.write(line)
             return
@@ -154,24 +154,24 @@ class LineWriter:
         while rest and not self._over():
             if select.select([], [self._fd], [], _LOOK_S)[1]:
                 with suppress(BlockingIOError):
-                    # Never more than what a pipe that says it is writable takes without waiting.
+                    # A writable pipe takes this many bytes without waiting.
                     rest = rest[os.write(self._fd, rest[: select.PIPE_BUF]) :]
 
 
 class _Watch:
-    """Tells, once and in the loop, when the other end of a pipe is closed; of pipes alone, and where there is epoll."""
+    """Reports once, in the loop, when the other end of a pipe is closed. Works only for pipes, with epoll."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, on_closed: Callable[[], None]) -> None:
         self._loop, self._on_closed = loop, on_closed
         self._epoll: select.epoll | None = None
-        with suppress(OSError):  # it is closed already, or no descriptor is to be had
+        with suppress(OSError):  # it is closed already, or no descriptors are left
             if hasattr(select, "epoll") and stat.S_ISFIFO(os.fstat(fd).st_mode):
                 self._epoll = select.epoll()
-                self._epoll.register(fd, 0)  # no event is asked for: errors and the end come all the same
+                self._epoll.register(fd, 0)  # no events requested: errors and hang-up are always reported
                 loop.add_reader(self._epoll.fileno(), self._tell)
 
     def close(self) -> None:
-        """No more; from any thread, and when the loop is over."""
+        """Stop watching. Can be called from any thread, and after the loop has ended."""
         try:
             self._loop.call_soon_threadsafe(self._end)
         except RuntimeError:
@@ -184,13 +184,13 @@ class _Watch:
     def _end(self) -> None:
         epoll, self._epoll = self._epoll, None
         if epoll is not None:
-            with suppress(RuntimeError):  # the loop is over
+            with suppress(RuntimeError):  # the loop has ended
                 self._loop.remove_reader(epoll.fileno())
             epoll.close()
 
 
 def _descriptor(stream: TextIO) -> int | None:
-    """None: a stream in memory."""
+    """The stream's descriptor; None for a stream in memory."""
     try:
         return stream.fileno()
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""The question after a call: under which name to keep whom it was with. Answered by keys, a new name by a line.
+"""The question after a call: under which name to keep the other person. Keys answer it; a new name is typed as a line.
 
-Only keys that are offered answer it, and what was typed before it does not. Nothing moves the cursor. Left out: who is
-asked about, and when the question is withdrawn (`engine.key_pinning`).
+Only the offered keys answer it; input typed before the question is ignored. Nothing moves the cursor. Left out: which
+person the question is about, and when it is withdrawn (`engine.key_pinning`).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ SKIP_KEYS: Final = frozenset({"n", "q", "d", "escape", "eof"})
 
 
 class NameQuestion:
-    """Asks once; `offered` is the name that needs no typing, or empty. `typing`: the name before it would not do."""
+    """Asks once. `offered` is the name that needs no typing, or empty. `typing`: the previous name was not accepted."""
 
     def __init__(
         self,
@@ -28,14 +28,14 @@ class NameQuestion:
         *,
         typing: bool = False,
     ) -> None:
-        """`asks` is told where the question stands, and then that its line ends."""
+        """`asks` is called with the terminal when the question is shown, and with None when its line ends."""
         self._terminal, self._offered, self._asks = terminal, offered, asks
         self._typed: str | None = "" if typing else None
-        """What there is of a name that is being typed."""
+        """The part of a name typed so far; None: no name is being typed."""
         self._answer: asyncio.Future[str | None]
 
     async def ask(self) -> str | None:
-        """The name to keep them under; None: nobody is kept."""
+        """The name to keep the person under; None: do not keep."""
         loop, terminal = asyncio.get_running_loop(), self._terminal
         self._answer = loop.create_future()
         terminal.enter(alternate=False)
@@ -85,7 +85,7 @@ class NameQuestion:
             self._terminal.write(key.encode())
 
     def _name(self, typed: str) -> None:
-        """What was typed; an empty line is a no."""
+        """Take the typed name; an empty line means no."""
         if not typed.strip():
             self._answer.set_result(None)
             return

@@ -1,4 +1,4 @@
-"""The options that commands share: one definition each, with its help; and their way into `CallSettings`."""
+"""The options that commands share: one definition each, with its help; and their conversion to `CallSettings`."""
 
 import getpass
 import socket
@@ -164,7 +164,7 @@ HomeDir = Annotated[
 
 
 class Unchecked(StrEnum):
-    """Values of --video-out that later versions draw with; refused with a plain word until then."""
+    """Values of --video-out that later versions may support; until then they are refused with a clear message."""
 
     OCTANTS = "octants"
     BRAILLE = "braille"
@@ -174,7 +174,7 @@ class Unchecked(StrEnum):
 
 
 def check_video_out(value: str) -> None:
-    """P2PCallError for a way to draw that there is not yet."""
+    """P2PCallError for a drawing mode that is not implemented yet."""
     if value in list(Unchecked):
         raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
 
@@ -220,13 +220,13 @@ def media_settings(given: Mapping[str, Any]) -> "MediaSettings":
 
 
 def _standard(value: str, number: int) -> str:
-    """`-` for standard input (0) or output (1) by another name."""
+    """`-` if the value is another name of standard input (0) or output (1)."""
     names = (f"/dev/fd/{number}", f"/proc/self/fd/{number}", ("/dev/stdin", "/dev/stdout")[number])
     return "-" if value in names else value
 
 
 def own_name(name: str | None) -> str:
-    """What this side calls itself: `--name`, else the login name, else the host's; always one that can be dialled."""
+    """This side's name: `--name`, else the login name, else the host name; always one that can be dialled."""
     if name is None:
         return _default_name()
     if not names.printable(name) or not names.tidy(name):
@@ -239,7 +239,7 @@ def own_name(name: str | None) -> str:
 
 
 def check_dialable(name: str, what: str) -> None:
-    """P2PCallError (usage) if nobody could dial somebody of that name; `what` says whose word the name is."""
+    """P2PCallError (usage) if this name could not be dialled; `what` says in the message where the name is from."""
     from p2pcall.net.address import undialable
 
     why = undialable(name)
@@ -249,7 +249,7 @@ def check_dialable(name: str, what: str) -> None:
 
 
 def _default_name() -> str:
-    """What of the login name is text and can be dialled, else of the host's, else the program's own name."""
+    """The usable part of the login name, else of the host name, else the program's own name."""
     from p2pcall.net.address import undialable
 
     found = [socket.gethostname()]

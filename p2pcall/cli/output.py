@@ -1,7 +1,6 @@
 """Where events go: words to the terminal or stderr, JSON to stdout. Also the question at an incoming call.
 
-stdout belongs to data. While a picture is on the terminal nothing else is written there: lines that fall into that
-time are shown when it is over.
+stdout is for data. While a picture is on the terminal nothing else is written there: lines wait until it is closed.
 """
 
 import asyncio
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from p2pcall.engine.ui import CallView
 
 MAX_HELD: Final = 200
-"""Lines that wait for the end of a call, the newest: what somebody reads who comes back to the terminal."""
+"""At most this many lines, the newest, wait for the end of a call: as many as a person reads afterwards."""
 FLUSH_WAIT_S: Final = 0.2
-"""So long what was said gets to be out before the terminal is used for something else; mostly it is out at once."""
+"""Longest wait for queued lines to be written before the terminal is used in another way; usually there is none."""
 BELL_EVERY_S: Final = 3.0
-"""Between two bells of the terminal while it rings."""
+"""Time between two terminal bells while it rings."""
 QUESTION: Final = b"answer? [a] sound only  [v] with camera  [d] decline "
 QUESTION_WITHOUT_CAMERA: Final = b"answer? [a] yes  [d] decline "
 RING_ANSWERS: Final = {
@@ -48,24 +47,24 @@ RING_ANSWERS: Final = {
 
 
 class CommandOutput:
-    """One command's way to tell what happens; also the engine's `Ui`. `with` it, or `close` it at the end."""
+    """The output of one command; also the engine's `Ui`. Use `with`, or call `close` at the end."""
 
     def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
         self._view: ScreenView | PlainView | None = None
         self._drawn = False
-        """There is a picture on the terminal, and lines wait."""
+        """Whether a picture is on the terminal; then lines wait."""
         self._held: deque[str] = deque(maxlen=MAX_HELD)
         self._left_out = 0
-        """Lines that found no room there."""
+        """Waiting lines that were dropped."""
         self._lines: LineWriter | None = None
         self._told: LineWriter | None = None
         sequences = not plain and probe(env.environ).cursor
         self.terminal = _terminal(env, json, sequences=sequences)
         self.on_closed: Callable[[], None] | None = None
-        """stdout has no reader any more."""
+        """Called when stdout has no reader any more."""
         self._asking: Terminal | None = None
-        """Where a question stands in a line that is not ended yet."""
+        """The terminal with a question whose line is not ended yet."""
         self._closed_down = False
 
     def __enter__(self) -> Self:
@@ -73,19 +72,23 @@ class CommandOutput:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         failure = self.close()
-        stopped = isinstance(error, P2PCallError) and error.slug == "interrupted"  # as `on_closed` asked for
+        stopped = (
+            isinstance(error, P2PCallError) and error.slug == "interrupted"
+        )  # `on_closed` has requested it
         if failure is not None and (error is None or stopped):
             raise failure
 
     def close(self, wait_s: float = CLOSE_WAIT_S) -> P2PCallError | None:
-        """What is still to be written to stdout, or `wait_s` is over; why it could not be, if it is an error."""
+        """Write the remaining lines to stdout, at most for `wait_s`. Returns the error if writing failed."""
         lines = self._lines
         try:
             if lines is None:
                 return None
             lines.close(wait_s)
             if lines.stuck:
-                self.emit(events.Warning("stdout-stuck", "nobody took what was written to standard output"))
+                self.emit(
+                    events.Warning("stdout-stuck", "the reader of standard output did not take everything")
+                )
             elif lines.dropped or lines.lost:
                 which = "" if lines.lost else " (stats)"
                 text = f"standard output was read too slowly, {lines.dropped + lines.lost} events{which} were left out"
@@ -97,7 +100,7 @@ class CommandOutput:
                 self._told.close(wait_s)
 
     def emit(self, event: Event) -> None:
-        """Tell one event."""
+        """Write one event, as JSON, in words, or both."""
         now = self._env.clock.time()
         if self._json:
             if self._lines is None:
@@ -117,14 +120,14 @@ class CommandOutput:
             self.say(text)
 
     def progress(self, text: str) -> None:
-        """What is being waited for: to people alone, and not to those who want quiet."""
+        """Say what is being waited for: only for people, and not with --quiet."""
         if not (self._quiet or self._json):
             self.say(text)
 
     def say(self, text: str) -> None:
-        """A line for people, on stderr; lost if stderr is closed. A terminal gets it broken between words.
+        """Write a line for people to stderr; it is lost if stderr is closed. A terminal gets it wrapped at words.
 
-        But for errors and hints: what is to be typed can be copied as it stands.
+        Errors and hints are not wrapped, so that commands in them can be copied.
         """
         self._asks(None)
         if not text.startswith("p2pcall: ") and (cells := _columns(self._env)):
@@ -137,12 +140,12 @@ class CommandOutput:
         self._told.put(text)
 
     def _settle(self) -> None:
-        """What was said comes before what is drawn or asked."""
+        """Write queued lines before anything is drawn or asked."""
         if self._told is not None:
             self._told.settle(FLUSH_WAIT_S)
 
     def waiting(self) -> None:
-        """A line for people alone: whoever reads events knows it from them."""
+        """A line for people only: scripts learn it from the events."""
         if not self._quiet and not self._json:
             self.say("waiting for calls")
 
@@ -153,24 +156,24 @@ class CommandOutput:
     # --- the question ------------------------------------------------------------------------------------------
 
     def ask(self, incoming: events.Incoming, *, camera: bool) -> Awaitable[str] | None:
-        """Ring the bell and wait for a key; what is offered is what can be. None without a terminal to ask at, or in
-        its background.
+        """Ring the bell and wait for a key; only possible answers are offered. None if there is no terminal, or if we
+        run in its background.
         """
         if self.terminal is None or not self.can_ask:
             return None
-        if self._quiet or self._json:  # whoever is asked must know who calls
+        if self._quiet or self._json:  # the person must know who calls
             self.say(event_text.event_line(incoming) or "")
         return self._question(self.terminal, QUESTION if camera else QUESTION_WITHOUT_CAMERA)
 
     @property
     def can_ask(self) -> bool:
-        """There is a terminal, and we are not in its background."""
+        """Whether there is a terminal and we do not run in its background."""
         return self.terminal is not None and self.terminal.available
 
     def ask_name(
         self, claimed: str, fingerprint: str, offered: str, problem: str
     ) -> Awaitable[str | None] | None:
-        """Under which name to keep them; None for those who want quiet, too."""
+        """Ask under which name to keep the person; None with --quiet, too."""
         if self._quiet or self._json or self.terminal is None or not self.can_ask:
             return None
         self.say(problem or f"keep {claimed} ({fingerprint}) as a contact?")
@@ -204,7 +207,7 @@ class CommandOutput:
             terminal.leave()
 
     def _asks(self, terminal: Terminal | None) -> None:
-        """A question stands in the last line there; None: that line ends, if nothing was said beside it before."""
+        """A question is in the last line of `terminal`. None: end that line, unless other output has ended it."""
         if self._asking is not None:
             self._asking.write(b"\r\n")
         self._asking = terminal
@@ -217,7 +220,7 @@ class CommandOutput:
     # --- the call's screen -------------------------------------------------------------------------------------
 
     def load_view(self, mode: str) -> None:
-        """As in `Ui`. Nothing that draws is imported before: a call is placed before there is a picture."""
+        """As in `Ui`. Drawing code is first imported here, because a call is placed before there is a picture."""
         from p2pcall.cli import views  # noqa: F401  (loaded for `open_view`)
 
         drawn = self.terminal is not None and not self._plain
@@ -227,8 +230,8 @@ class CommandOutput:
             from p2pcall.cli import windowview  # noqa: F401  (the same)
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> "CallView | None":
-        """Take the terminal for a call, and open a window; `mode` is auto, blocks, ascii, window or none. None where
-        there is nothing to show it on.
+        """Take the terminal for a call, or open a window; `mode` is auto, blocks, ascii, window or none. None if there
+        is neither.
         """
         base = self._open_terminal(mode, on_key)
         if mode == "window" or (mode != "none" and self._drawn):
@@ -269,7 +272,7 @@ class CommandOutput:
         """The terminal is free for lines again."""
         self._view, self._drawn = None, False
         if self._left_out:
-            self.say(f"{self._left_out} lines of before are left out")
+            self.say(f"{self._left_out} earlier lines are left out")
         for text in self._held:
             self.say(text)
         self._held.clear()
@@ -277,14 +280,14 @@ class CommandOutput:
 
 
 def _may_wait(stream: TextIO) -> bool:
-    """Whether who writes there may have to wait for a reader: not where it is a file or memory."""
+    """Whether a write to the stream may have to wait for a reader: not for a file or a stream in memory."""
     with suppress(OSError, ValueError):
         return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     return False
 
 
 def _columns(env: Env) -> int:
-    """How wide the terminal behind stderr is; 0 if there is none, or it does not say."""
+    """The width of the terminal on stderr; 0 if there is none, or its width is not known."""
     with suppress(OSError, ValueError):
         if env.stderr.isatty():
             return os.get_terminal_size(env.stderr.fileno()).columns
@@ -292,7 +295,7 @@ def _columns(env: Env) -> int:
 
 
 def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:
-    """The terminal to draw on, with keys from stdin or, where stdin is a pipe, from the terminal itself."""
+    """The terminal to draw on. Keys come from stdin or, if stdin is a pipe, from the terminal itself."""
     streams = [env.stderr] if json else [env.stdout, env.stderr]
     for stream in streams:
         with suppress(OSError, ValueError):

@@ -1,7 +1,7 @@
-"""What this process keeps from others on the machine: its memory, which has the private key and the call.
+"""Protect this process's memory, which holds the private key and the call, from other processes on the machine.
 
-Rules: done before anything else, for all commands; where the system has no such thing nothing is said, for nobody can
-mend it. The superuser reads what he likes all the same. Leaves out what leaves the process on purpose (files, screen).
+Rules: this is done first, for all commands. If the system does not support it, there is no message, because the user
+cannot change that. The superuser can still read everything. Left out: intended output (files, screen).
 """
 
 import ctypes
@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
-"""Of Linux' prctl(2). A limit of 0 does not hold where crashes go to a program (core(5)); this does, and keeps
-debuggers and /proc/PID/mem from other processes of the same user."""
+"""From Linux's prctl(2). A core limit of 0 has no effect where crashes go to a program (core(5)); this option has, and
+it also denies debuggers and /proc/PID/mem to other processes of the same user."""
 
 
 def leave_nothing() -> None:
-    """No core dump from now on, and none of its memory for other processes of the same user."""
+    """From now on no core dump, and no access to the memory for other processes of the same user."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # a C library that cannot be had, or has no prctl
+        with suppress(OSError, AttributeError):  # no C library to load, or it has no prctl
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

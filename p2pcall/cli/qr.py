@@ -1,7 +1,7 @@
-"""QR codes (ISO/IEC 18004) in a terminal: two modules a character cell, dark on light whatever the terminal's colours.
+"""QR codes (ISO/IEC 18004) in a terminal: two modules a character cell, dark on light in any terminal.
 
-Only where somebody looks: on a terminal that has the signs and is wide enough. The same is said in a line of text
-beside it, so a code that is not drawn is nothing lost.
+Only on a terminal that has the characters and is wide enough. A line of text beside it says the same, so nothing is
+lost if the code is not drawn.
 """
 
 import shutil
@@ -11,16 +11,16 @@ from p2pcall.env import Env
 from p2pcall.view.probe import probe
 
 BORDER: Final = 2
-"""Modules of light around the code; the standard's four are for paper, readers of screens need less."""
+"""Light modules around the code; the standard's four are for paper, screens need fewer."""
 _INK, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 _DARK_ON_LIGHT: Final = {(0, 0): " ", (0, 1): "▄", (1, 0): "▀", (1, 1): "█"}
 _LIGHT_ON_DARK: Final = {(1, 1): " ", (1, 0): "▄", (0, 1): "▀", (0, 0): "█"}
 
 
 def qr_lines(text: str, *, colours: bool) -> list[str]:
-    """The code for `text`, a line for two rows of modules; without colours the terminal is taken to be dark.
+    """The code for `text`, one line for two rows of modules; without colours a dark terminal is assumed.
 
-    In capitals, for which a code is a third smaller: readers compare without regard to case.
+    The text is put in capitals, because the code is then a third smaller; readers of our URIs ignore case.
     """
     import segno
 

@@ -1,4 +1,4 @@
-"""The commands that only show or change what is kept: `id`, `devices`, `contacts`."""
+"""The commands that only show or change stored data, or list devices: `id`, `devices`, `contacts`."""
 
 import json as jsonlib
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ from p2pcall.store.identity import fingerprint, load_or_create, read_fingerprint
 from p2pcall.view.sanitize import clean
 
 URI_CELLS: Final = 80
-"""So much of a URI that is none is said again: a line."""
+"""At most this much of an invalid URI is shown in the error: one line."""
 
 if TYPE_CHECKING:
     from p2pcall.engine.trust import TrustStore
 
 PIPE_COLUMNS: Final = 200
-"""Where nobody looks at the width, lines are not broken."""
+"""Width without a terminal, so that lines are not wrapped."""
 
 
 def _print(env: Env, text: str) -> None:
@@ -31,7 +31,7 @@ def _print(env: Env, text: str) -> None:
 
 
 def table(env: Env, rows: Sequence[Sequence[str]], *headings: str) -> None:
-    """Rows for people: as wide as the terminal, plain text where there is none."""
+    """Print rows for people: as wide as the terminal, plain text if there is none."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -87,7 +87,7 @@ def show_devices(env: Env, *, json: bool) -> ExitCode:
 
 
 def _window_driver(env: Env) -> str:
-    """The way to the display on which a window can be opened; P2PCallError if there is none."""
+    """The video driver with which a window can be opened; P2PCallError if there is none."""
     import asyncio
 
     from p2pcall.engine.windowcheck import WindowCheck
@@ -123,7 +123,7 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
     if not rows:
         _print(
             env,
-            "no contacts yet: calling somebody by name leaves one, or the answer to the question after a call",
+            "no contacts yet: call somebody by name, or keep a caller at the question after a call",
         )
         return ExitCode.OK
     table(env, [_told(row) for row in rows], "name", "known", "since", "fingerprint")
@@ -141,7 +141,7 @@ def _date(epoch: float) -> str:
 
 
 def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
-    """`p2pcall contacts show`: what to compare with them outside of a call."""
+    """`p2pcall contacts show`: the contact, with the safety number to compare outside a call."""
     contacts = Contacts(home)
     contact = contacts.by_name(name)
     if contact is None:
@@ -193,13 +193,13 @@ def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
     contact = Contacts(home).remove(name)
     if contact is None:
         raise _no_such_contact(name)
-    what = "the key stays blocked" if contact.blocked else "the next call pairs anew"
+    what = "the key stays blocked" if contact.blocked else "the next call pairs again"
     say(env, f"{clean(name)} is forgotten; {what}")
     return ExitCode.OK
 
 
 def block(env: Env, home: Home, who: str) -> ExitCode:
-    """`p2pcall contacts block`: whoever has that key is a stranger, and one that never rings."""
+    """`p2pcall contacts block`: the owner of that key is treated as a stranger, and never rings."""
     contacts = Contacts(home)
     name, key = _whose(contacts, who)
     if key == load_or_create(home, env.entropy).fingerprint:
@@ -222,9 +222,9 @@ def unblock(env: Env, home: Home, who: str) -> ExitCode:
 
 
 def _whose(contacts: Contacts, who: str) -> tuple[str, str]:
-    """A name to tell, and the fingerprint that is meant: a contact's, one as it stands, or a listed one's beginning.
+    """A name to show, and the fingerprint: a contact's, a whole fingerprint as given, or the start of a listed one.
 
-    What reads as a fingerprint is one, whatever somebody calls himself.
+    Text that has the form of a fingerprint is always one, even if it is also a name.
     """
     key = read_fingerprint(who)
     if key is not None:
@@ -250,7 +250,7 @@ def rename_contact(env: Env, home: Home, old: str, new: str) -> ExitCode:
 
 
 def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
-    """`p2pcall contacts add`: a key that came another way than by a call."""
+    """`p2pcall contacts add`: keep a key that did not come from a call."""
     name = normalise_name(name)
     check_dialable(name, "a contact called")
     contacts = Contacts(home)
@@ -274,9 +274,9 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
 
 
 def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
-    """`p2pcall contacts verify`: the safety number, and the question whether the other side has the same.
+    """`p2pcall contacts verify`: show the safety number, and ask whether the other side has the same.
 
-    A person answers, at a terminal: nothing stands in for having compared them.
+    A person must answer at a terminal: no option or script can replace the comparison.
     """
     contacts = Contacts(home)
     contact = contacts.by_name(name)
@@ -284,13 +284,13 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
         raise _no_such_contact(name)
     if not (env.stdin.isatty() and env.stdout.isatty()):
         raise usage(
-            "whether the numbers are the same is asked at a terminal, and there is none here",
+            "the question whether the numbers are the same needs a terminal, and there is none",
             f"p2pcall contacts show {as_typed(contact.name)}",
         )
     trust = _trust_store(env, home)
     number = trust.safety_number(contact.public)
     show_qr(env, trust.safety_uri(number))
-    half = len(number) // 2  # below the code: on a small terminal what came before has scrolled away
+    half = len(number) // 2  # below the QR code: on a small terminal lines above it have scrolled away
     _print(env, f"safety number  {' '.join(number[:half])}\n{'':<15}{' '.join(number[half:])}")
     them = clean(contact.name)
     _print(env, f"\nDoes {them} see the same number, under `p2pcall contacts show` for you?")
@@ -302,7 +302,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
         raise P2PCallError("not-compared", "nothing was changed", ExitCode.INTERRUPTED, hint)
     same = said.startswith("y")
     if contacts.verify(contact.name, contact.public, verified=same) is None:
-        raise _no_such_contact(name)  # removed, or another key by now
+        raise _no_such_contact(name)  # removed, or it has another key now
     if not same:
         text = f"{them} is not verified: the numbers are not the same, somebody may be in between"
         hint = f"do not trust this key; to pair anew: p2pcall contacts remove {as_typed(contact.name)}"

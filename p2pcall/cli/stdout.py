@@ -1,9 +1,9 @@
-"""stdout as commands get it: a failure to write is told apart from every other failure, and is not lost.
+"""stdout for commands: a write error is distinguished from every other error, and is not lost.
 
-A reader that went away is an end, not a failure: `StdoutClosed`, which `main` turns into a quiet exit. Everything else
-(a full disk) is a `P2PCallError`. Neither is an OSError: option parsers and table drawers have ways of their own with
-those, and swallow some. After a failure every further use fails in the same way, and the descriptor leads to nowhere,
-so that the interpreter's last flush has nothing to complain of.
+A reader that went away is a normal end, not an error: `StdoutClosed`, which `main` turns into a quiet exit. Any other
+write error (a full disk) is a `P2PCallError`. Neither is an OSError, because option parsers and table printers handle
+those in their own way, and swallow some. After an error every further use fails in the same way, and the descriptor
+leads to the null device, so that the interpreter's last flush does not fail.
 """
 
 import errno
@@ -23,7 +23,7 @@ class StdoutClosed(Exception):
 
 
 class _Stdout:
-    """A text stream whose errors are `stdout_error`'s; in all else the stream itself."""
+    """A text stream whose errors are converted by `stdout_error`; otherwise it behaves as the stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -50,12 +50,12 @@ class _Stdout:
 
 
 def checked(stream: TextIO) -> TextIO:
-    """The stream, with errors that cannot be taken for those of anything else."""
+    """The stream, with write errors that cannot be confused with other errors."""
     return cast(TextIO, _Stdout(stream))
 
 
 def stdout_error(error: OSError) -> StdoutClosed | P2PCallError:
-    """What it means that stdout took no more."""
+    """The exception for a failed write to stdout."""
     if isinstance(error, BrokenPipeError):
         return StdoutClosed("nobody reads standard output any more")
     why = (error.strerror or str(error)).lower()
@@ -64,7 +64,7 @@ def stdout_error(error: OSError) -> StdoutClosed | P2PCallError:
 
 
 def silence(stream: TextIO) -> None:
-    """What is still written to the stream goes nowhere, also what the interpreter flushes at its end."""
+    """Send all further output of the stream to the null device, also the interpreter's flush at exit."""
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(null, stream.fileno())

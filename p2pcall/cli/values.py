@@ -1,8 +1,7 @@
-"""The values of options, and what is said of one that is none: what it may be, and what was typed.
+"""Parsers for option values. The error for a wrong value says what is allowed and what was typed.
 
-The option parser has words of its own for that, which are not ours, and name neither. What it alone can find (an option
-that there is not, an argument too many) is told by `mistyped`. Leaves out values that are read elsewhere (targets, raw
-formats, addresses).
+The option parser's own messages say neither. `mistyped` rewrites the errors that only the parser can find (an unknown
+option, an extra argument). Left out: values that are parsed elsewhere (targets, raw formats, addresses).
 """
 
 import math
@@ -15,11 +14,11 @@ from p2pcall.view.sanitize import clean
 
 _E = TypeVar("_E", bound=StrEnum)
 MOST_SHOWN: Final = 40
-"""Characters of a wrong value that are shown again."""
+"""Characters of a wrong value that the error shows."""
 
 
 def usage(text: str, hint: str | None = None) -> P2PCallError:
-    """Wrong options."""
+    """The error for wrong options."""
     return P2PCallError("usage", text, ExitCode.USAGE, hint)
 
 
@@ -28,13 +27,13 @@ def _none(option: str, right: str, given: object) -> P2PCallError:
 
 
 def whole(option: str, least: int, most: int | None = None) -> Callable[[object], int]:
-    """Whole numbers from `least` on, to `most` if there is one. P2PCallError (usage) for all else."""
+    """A parser for whole numbers from `least` to `most` (None: no limit). P2PCallError (usage) for anything else."""
     right = f"a whole number from {least}" + ("" if most is None else f" to {most}")
 
     def parse(given: object) -> int:
         try:
             number = int(str(given))
-        except ValueError:  # no number, or one of thousands of digits
+        except ValueError:  # not a number, or one with thousands of digits
             raise _none(option, right, given) from None
         if number < least or (most is not None and number > most):
             raise _none(option, right, given)
@@ -44,7 +43,7 @@ def whole(option: str, least: int, most: int | None = None) -> Callable[[object]
 
 
 def seconds(option: str) -> Callable[[object], float]:
-    """Numbers above 0 that have an end. P2PCallError (usage) for all else."""
+    """A parser for finite numbers above 0. P2PCallError (usage) for anything else."""
 
     def parse(given: object) -> float:
         try:
@@ -59,7 +58,7 @@ def seconds(option: str) -> Callable[[object], float]:
 
 
 def one_of(option: str, values: type[_E]) -> Callable[[object], _E]:
-    """One of some words. P2PCallError (usage) for all else."""
+    """A parser for one of the words in `values`. P2PCallError (usage) for anything else."""
     *all_but_last, last = values
 
     def parse(given: object) -> _E:
@@ -72,12 +71,12 @@ def one_of(option: str, values: type[_E]) -> Callable[[object], _E]:
 
 
 def choice_metavar(values: type[StrEnum]) -> str:
-    """How help names them."""
+    """The form of the values in the help."""
     return f"<{'|'.join(values)}>"
 
 
 def mistyped(error: Exception) -> P2PCallError:
-    """What the option parser has found, in our way of writing."""
+    """An error of the option parser in our own wording."""
     option = clean(str(getattr(error, "option_name", "")), MOST_SHOWN)
     match type(error).__name__:
         case "NoSuchOption":

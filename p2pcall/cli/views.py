@@ -1,7 +1,7 @@
-"""What a call is seen on: the terminal's screen, or a plain line a second.
+"""The views of a call in the terminal: the screen, or one plain line a second.
 
-Both are the engine's `CallView`. The terminal has one owner at a time, and gives it back with `close`. Leaves out who
-opens them (`output`), how they draw (`p2pcall.view`), and the window beside either (`windowview`).
+Both implement the engine's `CallView`. The terminal has one owner at a time, which releases it with `close`. Left out:
+who opens them (`output`), how they draw (`p2pcall.view`), and the window beside them (`windowview`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from p2pcall.view.screen import Screen
 
 ESCAPE_WAIT_S: Final = 0.05
-"""After so long without another byte an ESC is the key: the rest of a sequence comes at once."""
+"""If no byte follows an ESC for this time, it is the Escape key: the rest of a sequence would come at once."""
 
 
 class Host(Protocol):
-    """Who opens views: told when the terminal is free again, and says lines for them."""
+    """The opener of views: it prints their lines, and is called when the terminal is free again."""
 
     def say(self, text: str) -> None:
         """A line for people."""
@@ -38,7 +38,7 @@ class Host(Protocol):
 
 
 class _Keys:
-    """Reads keys for as long as a view is open; none where the terminal was not to be had."""
+    """Reads keys while a view is open; none if the terminal cannot be read."""
 
     def __init__(self, terminal: Terminal, on_key: Callable[[str], None]) -> None:
         self._terminal, self._on_key = terminal, on_key
@@ -64,9 +64,9 @@ class _Keys:
 
 
 class StderrSilencer:
-    """Until `close`, what others write to stderr goes nowhere if that is a terminal: there is a picture on it.
+    """Until `close`, discards output of libraries to stderr if that is a terminal, because it shows a picture.
 
-    PortAudio tells of every failing card there, from C, each time it is tried.
+    PortAudio writes a message there, from C, each time it tries a failing card.
     """
 
     def __init__(self, stderr: TextIO) -> None:
@@ -79,7 +79,7 @@ class StderrSilencer:
                 stdout.silence(stderr)
 
     def close(self) -> None:
-        """stderr as it was."""
+        """Restore stderr."""
         if self._kept is not None:
             fd, copy = self._kept
             self._kept = None
@@ -114,11 +114,11 @@ class ScreenView:
 
     @property
     def at_last_mode(self) -> bool:
-        """The next way to draw would be the first again."""
+        """Whether the next mode would be the first again."""
         return self._screen.mode == self._screen.modes[-1]
 
     def first_mode(self) -> None:
-        """The best way to draw."""
+        """Change to the best mode."""
         self._screen.set_mode(self._screen.modes[0])
 
     def view_size(self) -> tuple[int, int]:
@@ -134,14 +134,14 @@ class ScreenView:
 
 
 class PlainView:
-    """One plain line a second instead of a picture: for screen readers, logs, and dumb terminals."""
+    """One plain line a second instead of a picture: for screen readers, logs, and simple terminals."""
 
     def __init__(self, output: Host, terminal: Terminal | None, on_key: Callable[[str], None]) -> None:
         self._output, self._terminal = output, terminal
         self._told = HudState(elapsed_s=-1.0)
         self._keys = None
         self.pixels = (0, 0)
-        """The picture to ask for, though it is not drawn."""
+        """The picture size to ask for, though it is not drawn."""
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
         if terminal is not None:
@@ -150,7 +150,7 @@ class PlainView:
             self._keys = _Keys(terminal, on_key)
 
     def set_hud(self, state: HudState) -> None:
-        """A line when a second has passed since the last; keys, figures, and what to compare when asked for."""
+        """Print a line if a second has passed since the last; also help, figures and words when requested."""
         before, self._told = self._told, state
         if state.show_help and not before.show_help:
             self._output.say(plain_help())
@@ -165,7 +165,7 @@ class PlainView:
             self._output.say(plain_line(state))
 
     def view_size(self) -> tuple[int, int]:
-        """No picture, unless somebody wants to know that one comes."""
+        """`pixels`: (0, 0) means that no picture is requested."""
         return self.pixels
 
     def show(self, frame: av.VideoFrame) -> None:
@@ -175,13 +175,13 @@ class PlainView:
         """No picture."""
 
     def next_mode(self) -> None:
-        """There is but one."""
+        """There is only one mode."""
 
     def clear_remote(self) -> None:
         """Nothing to clear."""
 
     def resized(self) -> None:
-        """A line is a line."""
+        """The size does not matter."""
 
     def refresh(self) -> None:
         """The next line comes in a second."""

@@ -1,6 +1,6 @@
-"""A call seen in a window, with the terminal's screen or its plain line beside it.
+"""The view of a call in a window, with the terminal's screen or its plain line beside it.
 
-It is the engine's `CallView`, as those are (`views`). Leaves out how a window draws (`p2pcall.view.window`).
+It implements the engine's `CallView`, as those in `views` do. Left out: how a window draws (`p2pcall.view.window`).
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from p2pcall.view.window_link import Drawn, Failed, Key, Note, Ready, Size
 
 
 class WindowView:
-    """A window, opened now or by the key for the next mode; and behind it the terminal, where there is one.
+    """A window, opened now or by the key for the next mode, together with the terminal, if there is one.
 
-    While the window is there it has the pictures, and the terminal says so; both have the texts and the keys. A window
-    that fails is told as an error, and the picture is the terminal's again.
+    While the window is open it shows the pictures, and the terminal says so; both show the texts and take keys. If the
+    window fails, an error is reported and the terminal shows the picture again.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WindowView:
         self._hud = HudState()
         self._window: Window | None = None
         self._shown = False
-        """The window has been there: when it goes, it is worth trying again."""
+        """Whether the window has been open: then it may be opened again later."""
         self._offered = True
         self._renderer = ""
         self._drawn: dict[str, str] = {}
@@ -51,12 +51,12 @@ class WindowView:
             self._open()
 
     def _open(self) -> None:
-        """The window itself opens with the first texts it gets."""
+        """Start the window; it appears with the first texts that it gets."""
         self._shown = False
         try:
             window = Window(self._environ)
         except P2PCallError as error:
-            self._loop.call_soon(self._failed, error)  # by then somebody listens to `on_error`
+            self._loop.call_soon(self._failed, error)  # by then `on_error` is set
             return
         self._window = window
         self._loop.add_reader(window.fileno(), self._happened, window)
@@ -71,7 +71,7 @@ class WindowView:
         for event in window.read_events():
             match event:
                 case Key("ctrl-c") if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-                    signal.raise_signal(signal.SIGINT)  # as the terminal makes of it
+                    signal.raise_signal(signal.SIGINT)  # as the terminal does for this key
                 case Key():
                     self._on_key(event.name)
                 case Ready() if event.renderer:
@@ -92,7 +92,7 @@ class WindowView:
                     pass
 
     def _failed(self, error: P2PCallError) -> None:
-        """The picture is the terminal's again, in its best mode."""
+        """The terminal shows the picture again, in its best mode."""
         if self._closed:
             return
         self._offered = self._shown
@@ -142,12 +142,12 @@ class WindowView:
             self._base.set_hud(state)
 
     def view_size(self) -> tuple[int, int]:
-        """Of whichever has the picture."""
+        """The size of the window or the screen, whichever shows the picture."""
         shown = self._window or self._base
         return (0, 0) if shown is None else shown.view_size()
 
     def next_mode(self) -> None:
-        """The terminal's ways to draw in turn, then the window. A window without a terminal that draws stays."""
+        """The terminal's modes in turn, then the window. If the terminal cannot draw, the window stays."""
         base = self._base
         if not isinstance(base, ScreenView):
             return
@@ -162,23 +162,23 @@ class WindowView:
             base.next_mode()
 
     def clear_remote(self) -> None:
-        """Of both."""
+        """Clear both."""
         for view in (self._window, self._base):
             if view is not None:
                 view.clear_remote()
 
     def resized(self) -> None:
-        """The terminal has another size."""
+        """The size of the terminal has changed."""
         if self._base is not None:
             self._base.resized()
 
     def refresh(self) -> None:
-        """The terminal; a window's system sees to that by itself."""
+        """Redraw the terminal; the window system redraws the window by itself."""
         if self._base is not None:
             self._base.refresh()
 
     def close(self) -> None:
-        """No window any more, the terminal as it was."""
+        """Close the window and restore the terminal."""
         self._closed = True
         self._close_window()
         if self._base is not None:

@@ -28,6 +28,10 @@ BUFFER_S: Final = 0.5
 KEY_HEADER_BYTES: Final = 10
 """Of a VP8 key frame, up to its size (RFC 6386, 9.1)."""
 _ENDLESS: Final = 1_000_000  # frames between key frames that come by themselves: 18 h at 15/s
+_LIMITED: Final = (0, 1)
+"""AVColorRange: unspecified, which is limited where the format does not say otherwise, and limited."""
+_BT601: Final = (2, 5, 6)
+"""AVColorSpace: unspecified, which swscale takes as BT.601, and the two names of that."""
 
 
 class EncodedFrame(Struct, frozen=True):
@@ -81,20 +85,7 @@ class VideoEncoder:
 
         A key frame asked for and skipped is the next one. The frame's `pts` and `pict_type` may be changed.
         """
-        shrinks = frame.width >= self.width and frame.height >= self.height
-        # FAST_BILINEAR takes single pixels, and in small pictures from the wrong places.
-        how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
-        # VP8 has no word for the range: what is sent is limited, also from a camera's full one.
-        picture = self._reformatter.reformat(
-            frame,
-            self.width,
-            self.height,
-            "yuv420p",
-            dst_colorspace=Colorspace.ITU601,
-            interpolation=how,
-            dst_color_range=ColorRange.MPEG,
-            threads=1,
-        )
+        picture = frame if self._fits(frame) else self._fitted(frame)
         self._key_due = self._key_due or key
         picture.pts = self._pts
         picture.time_base = self._time_base
@@ -106,6 +97,31 @@ class VideoEncoder:
         self.last_was_key = packets[0].is_keyframe
         self._key_due = self._key_due and not self.last_was_key
         return EncodedFrame(bytes(packets[0]), self.last_was_key)
+
+    def _fits(self, frame: av.VideoFrame) -> bool:
+        """It can be coded as it is: swscale would copy it, sample by sample."""
+        return (
+            (frame.width, frame.height, frame.format.name) == (self.width, self.height, "yuv420p")
+            and int(frame.color_range) in _LIMITED
+            and int(frame.colorspace) in _BT601
+        )
+
+    def _fitted(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """In the form that is coded."""
+        shrinks = frame.width >= self.width and frame.height >= self.height
+        # FAST_BILINEAR takes single pixels, and in small pictures from the wrong places.
+        how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+        # VP8 has no word for the range: what is sent is limited, also from a camera's full one.
+        return self._reformatter.reformat(
+            frame,
+            self.width,
+            self.height,
+            "yuv420p",
+            dst_colorspace=Colorspace.ITU601,
+            interpolation=how,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,
+        )
 
 
 def key_frame_size(data: bytes) -> tuple[int, int] | None:

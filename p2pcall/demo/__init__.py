@@ -1,1 +1,1 @@
-"""`p2pcall demo`: a call to oneself through all that a real call needs, and a verdict on what arrived."""
+"""`p2pcall demo`: a call to this machine with everything a real call needs, and a verdict on what arrived."""

@@ -1,7 +1,7 @@
 """The second process of the demo: this same program, which shows a drawn person who sings a made-up phrase.
 
-It listens on the loopback address alone, so nobody else can call it, and is always ended with `stop`; where that does
-not come, it ends because nobody reads its events any more. Ctrl-C is not for it: who hangs up is the person.
+It listens only on the loopback address, so nobody else can call it. `stop` always ends it; if `stop` is never called,
+it ends because nobody reads its events any more. It ignores Ctrl-C: the person hangs up in the first process.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from p2pcall.errors import ExitCode, P2PCallError
 
 HOST: Final = "127.0.0.1"
 START_TIMEOUT_S: Final = 20.0
-"""For it to say that it listens, on a slow machine under load."""
+"""Time until it must report that it listens, on a slow machine under load."""
 STOP_TIMEOUT_S: Final = 5.0
-"""For it to end by itself; then it is killed."""
+"""Time to end by itself; then it is killed."""
 
 
 class CalleeProcess:
@@ -34,7 +34,7 @@ class CalleeProcess:
 
     @classmethod
     async def start(cls, home: Path, name: str, environ: Mapping[str, str]) -> "CalleeProcess":
-        """Start it: this same program, whatever lies in the current directory. P2PCallError if it cannot be."""
+        """Start this same program, never another one from the current directory. P2PCallError if that fails."""
         argv = [
             sys.executable, "-P", "-m", "p2pcall", "listen", "--name", name, "--answer", "anyone",
             "--announce", "public", "--bind", HOST, "--port", "0", "--audio-in", "song", "--video-in", "person",
@@ -53,7 +53,7 @@ class CalleeProcess:
             raise P2PCallError("demo", why, ExitCode.BUG, "p2pcall listen --json") from error
 
     async def port(self) -> int:
-        """Where it listens; P2PCallError if it does not."""
+        """The port on which it listens; P2PCallError if it does not start."""
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 event = await self._event("listening")
@@ -80,7 +80,7 @@ class CalleeProcess:
             await self._event("never")
 
     async def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask it to end, and wait until it has ended."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:

@@ -1,8 +1,8 @@
-"""The call of the demo: a second process, real sockets and real codecs, and what is said of it at the end.
+"""The call of the demo: a second process, real sockets and real codecs, and a summary at the end.
 
-The microphone and the camera of this machine are not touched. What came out of the speaker's end is held against
-the phrase that was sung; the exit code is 0 only if both sound and picture arrived. Leaves out the options, and
-what the picture is shown on.
+The microphone and the camera of this machine are not used. The sound at the speaker is compared with the phrase that
+was sung; the exit code is 0 only if both sound and picture arrived. Left out: the options, and where the picture is
+shown.
 """
 
 import asyncio
@@ -33,22 +33,22 @@ from p2pcall.store.home import Home
 DEMO_FIND_TIMEOUT_S: Final = 4.0
 """mDNS checks for 1.3 s that a name is free before it answers to it."""
 MIN_LIKENESS: Final = 0.5
-"""Least correlation of what was heard with what was sung: Opus at its rates gives 0.8 and more, noise 0.1."""
+"""Minimum correlation of the heard sound with the sung phrase: Opus at our rates gives 0.8 and more, noise 0.1."""
 
 
 class Stage(Ui, Protocol):
-    """Where the demo is told and shown."""
+    """Where the demo prints its lines and shows its picture."""
 
     def say(self, text: str) -> None:
         """A line for people."""
 
 
 JUDGED_S: Final = 2.0
-"""A call that lasts so long has a second of sound (`soundcheck`) and a picture, on a slow machine too."""
+"""A call of this length has a second of sound (`soundcheck`) and a picture, even on a slow machine."""
 
 
 class Witness(Struct):
-    """A stage that passes everything on and remembers what the summary needs."""
+    """A stage that passes everything on and stores what the summary needs."""
 
     output: Stage
     connected: events.Connected | None = None
@@ -56,7 +56,7 @@ class Witness(Struct):
     first_video: events.FirstVideo | None = None
 
     def emit(self, event: events.Event) -> None:
-        """Pass on and remember."""
+        """Pass on and store."""
         match event:
             case events.Connected():
                 self.connected = event
@@ -70,7 +70,7 @@ class Witness(Struct):
 
     @property
     def on_closed(self) -> Callable[[], None] | None:
-        """Nobody reads stdout any more."""
+        """Called when nobody reads stdout any more."""
         return self.output.on_closed
 
     @on_closed.setter
@@ -93,7 +93,7 @@ class Witness(Struct):
     def ask_name(
         self, claimed: str, fingerprint: str, offered: str, problem: str
     ) -> Awaitable[str | None] | None:
-        """Nobody is kept."""
+        """The demo keeps no contact."""
         return None
 
     def waiting(self) -> None:
@@ -109,7 +109,7 @@ class Witness(Struct):
 
 
 async def _check(env: Env, output: Stage, video_out: str) -> None:
-    """P2PCallError for a picture that goes nowhere, before anything is started."""
+    """P2PCallError if the picture cannot be shown, before anything is started."""
     if video_out == WINDOW:
         await WindowCheck(env.environ).result()
     elif video_out not in (*SCREEN_MODES, "none"):
@@ -122,7 +122,7 @@ async def whole_call(
     env: Env, output: Stage, folder: Path, settings: CallSettings, *, json: bool
 ) -> ExitCode:
     """Start the other side with its home in `folder`, call it, and print the summary on stdout (with `json` the call's
-    events instead). P2PCallError where the picture can go nowhere or the other side does not come.
+    events instead). P2PCallError if the picture cannot be shown or the other side does not start.
     """
     await _check(env, output, settings.media.video_out)
     name = f"demo-{env.entropy(2).hex()}"
@@ -142,9 +142,9 @@ async def whole_call(
     finally:
         await person.stop()
     if outcome.reason == "stdout-closed":
-        return ExitCode.OK  # nobody wants to know any more
+        return ExitCode.OK  # nobody reads the summary
     if outcome.reason == "not-verified":
-        return outcome.exit  # somebody tried that key: no verdict on sound and picture
+        return outcome.exit  # the person pressed the key for wrong words: no verdict on sound and picture
     same_words = witness.connected is not None and witness.connected.sas == person.sas
     likeness = check.likeness()
     pictures = witness.first_video is not None and outcome.figures.frames_shown > 0
@@ -167,7 +167,7 @@ def _verdict(outcome: Outcome, *, good: bool, pictures: bool) -> str:
 
 
 def _speaker() -> str:
-    """The default speaker if there is one that works."""
+    """The default speaker, if a working one exists."""
     try:
         open_audio_sink("default", asyncio.get_running_loop()).stop()
     except P2PCallError:

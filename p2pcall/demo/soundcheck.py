@@ -1,4 +1,4 @@
-"""Did the sound arrive? What the speaker was given, held against the phrase that the other side sang."""
+"""Did the sound arrive? Compares the speaker's input with the phrase that the other side sang."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from p2pcall.device.drawn.song import song_pcm
 FRAMES_KEPT: Final = 1500
 """Thirty seconds of playout are enough to judge."""
 WINDOW_SAMPLES: Final = 48_000
-"""One second of the phrase is searched in what was heard; the best match counts."""
+"""One second: each such part of the phrase is searched in the heard sound; the best match counts."""
 CHECK_STEP_SAMPLES: Final = 24_000
 
 
@@ -26,7 +26,7 @@ class SoundCheck:
             self._frames.append(pcm)
 
     def likeness(self) -> float:
-        """0 (nothing of it) to 1 (the same samples). Codecs keep the wave at these rates, delay does not matter."""
+        """0 (unrelated) to 1 (equal samples). At our rates codecs keep the waveform; delay does not matter."""
         heard = np.frombuffer(b"".join(self._frames), dtype="<i2").astype(np.float64)
         sung = np.frombuffer(song_pcm(), dtype="<i2").astype(np.float64)
         looped = np.concatenate([sung, sung])

@@ -120,6 +120,11 @@ def packets(container: InputContainer, track: Stream) -> "Iterator[av.Packet[Any
     broken = bool(container.format.flags & Flags.ts_discont.value)  # type: ignore[operator]
     joins = Joins(MAX_BROKEN_PAUSE_S if broken else MAX_PAUSE_S)
     timed = [stream for stream in container.streams if stream.type in WORDS]
+    bases = {
+        stream.index: stream.time_base.as_integer_ratio()
+        for stream in timed
+        if stream.time_base and not stream.disposition & Disposition.attached_pic
+    }
     errors = 0
     demuxed = container.demux(timed)
     while errors < MAX_READ_ERRORS:
@@ -132,20 +137,19 @@ def packets(container: InputContainer, track: Stream) -> "Iterator[av.Packet[Any
         if packet is None:
             return
         errors = 0
-        if packet.size:
-            _move(packet, joins)
-        if packet.stream.index == track.index:
+        index = packet.stream.index
+        if packet.size and index in bases:
+            _move(packet, index, joins, *bases[index])
+        if index == track.index:
             yield packet
 
 
-def _move(packet: "av.Packet[Any]", joins: Joins) -> None:
-    base = packet.time_base
-    if not base or packet.stream.disposition & Disposition.attached_pic:
-        return
-    seconds = None if packet.dts is None else float(packet.dts * base)
-    offset = joins.see(packet.stream.index, seconds, float((packet.duration or 0) * base))
+def _move(packet: "av.Packet[Any]", index: int, joins: Joins, num: int, den: int) -> None:
+    """Onto the line; `num` / `den` seconds is a tick of the packet's track."""
+    seconds = None if packet.dts is None else packet.dts * num / den
+    offset = joins.see(index, seconds, (packet.duration or 0) * num / den)
     if offset:
-        ticks = round(offset / base)
+        ticks = round(offset / (num / den))
         packet.pts = None if packet.pts is None else packet.pts + ticks
         packet.dts = None if packet.dts is None else packet.dts + ticks
 

@@ -6,17 +6,23 @@ from 720 rows on, BT.601 below, as players take it. What can be seen through sta
 neither black nor white drawings vanish. Leaves out decoding, and colours beyond the screen's (`is_hdr` tells them).
 """
 
+from __future__ import annotations
+
+import math
+import struct
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import av
-import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from msgspec import Struct
 
 from p2pcall.device.letterbox import VIEW, fit_within, plane_pixels
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST: Final = VIEW
 """Where the sizes that are sent end; larger pictures are made smaller once, here."""
@@ -33,6 +39,8 @@ MATRICES: Final = {
     10: Colorspace.BT2020,
 }
 """AVColorSpace, of those that are not BT.601's."""
+SQUARE_PIXEL: Final = Fraction(1)
+"""The shape of most pixels."""
 RIGHT_ANGLE: Final = 90
 """Degrees."""
 ROUNDED: Final = 127
@@ -40,6 +48,8 @@ ROUNDED: Final = 127
 HDR_CURVES: Final = {16: "PQ", 18: "HLG"}
 """AVColorTransferCharacteristic: SMPTE 2084, ARIB B67."""
 _FULL: Final = 2
+_MATRIX: Final = struct.Struct("<5i")
+"""The beginning of a display matrix: two rows of two and a column that is not looked at."""
 
 
 class Turn(Struct, frozen=True):
@@ -65,11 +75,29 @@ def turn_of(frame: av.VideoFrame) -> Turn | None:
         return None
     if matrix is None:
         return UPRIGHT
-    a, b, _, c, d = (float(x) for x in np.frombuffer(bytes(matrix), dtype="<i4")[:5])
+    a, b, _, c, d = _MATRIX.unpack_from(bytes(matrix))
     mirrored = a * d - b * c < 0
     if mirrored:  # taken out on the right: mirrored first, then turned
         a, b = -a, -b
-    return Turn(mirrored, round(np.degrees(np.arctan2(b, a)) / RIGHT_ANGLE) % 4)
+    return Turn(mirrored, round(math.degrees(math.atan2(b, a)) / RIGHT_ANGLE) % 4)
+
+
+class Turns:
+    """`turn_of` for the pictures of one track, one after the other.
+
+    Whoever asks PyAV for what lies beside a picture ties the two in a circle, and the picture stays in memory until the
+    collector comes round, seconds later: so it is asked only where the rotation, which costs nothing, is another one.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: int | None = None
+        self._turn = UPRIGHT
+
+    def of(self, frame: av.VideoFrame) -> Turn:
+        """What this picture asks for; upright if that cannot be read."""
+        if frame.rotation != self._rotation:
+            self._rotation, self._turn = frame.rotation, turn_of(frame) or UPRIGHT
+        return self._turn
 
 
 def is_hdr(frame: av.VideoFrame) -> str | None:
@@ -88,8 +116,8 @@ class PictureConverter:
         self, frame: av.VideoFrame, turn: Turn = UPRIGHT, pixel_shape: Fraction | None = None
     ) -> av.VideoFrame:
         """An upright picture of square pixels. `pixel_shape` is width by height of one stored pixel."""
-        width, height = self._size(frame, pixel_shape or Fraction(1), turn)
-        if _see_through(frame):
+        width, height = self._size(frame, pixel_shape or SQUARE_PIXEL, turn)
+        if _see_through(frame.format.name):
             return self._turned(self._flat(frame, width, height), turn)
         ready = (
             frame.format.name == "yuv420p" and not _full(frame) and source_space(frame) is Colorspace.ITU601
@@ -101,9 +129,9 @@ class PictureConverter:
     def _size(self, frame: av.VideoFrame, shape: Fraction, turn: Turn) -> tuple[int, int]:
         """Before turning. Stored pixels are stretched, never thrown away."""
         wide, high = float(frame.width), float(frame.height)
-        if shape > 1:
+        if shape.numerator > shape.denominator:
             wide *= float(shape)
-        elif 0 < shape < 1:
+        elif 0 < shape.numerator < shape.denominator:
             high /= float(shape)
         most = MOST if turn.quarters % 2 == 0 else MOST[::-1]
         if wide <= most[0] and high <= most[1]:
@@ -112,6 +140,8 @@ class PictureConverter:
 
     def _flat(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         """Without holes."""
+        import numpy as np
+
         wide = ColorRange.JPEG if _full(frame) else None
         space = None if frame.format.is_rgb or frame.format.has_palette else source_space(frame)
         form = self._other.reformat(
@@ -128,6 +158,8 @@ class PictureConverter:
     def _turned(frame: av.VideoFrame, turn: Turn) -> av.VideoFrame:
         if turn == UPRIGHT:
             return frame
+        import numpy as np
+
         planes = [
             np.rot90(pixels[:, ::-1] if turn.mirrored else pixels, -turn.quarters)
             for pixels in map(plane_pixels, frame.planes)
@@ -144,6 +176,8 @@ class PictureConverter:
 
 @lru_cache(maxsize=4)
 def _board(width: int, height: int) -> np.ndarray:
+    import numpy as np
+
     rows, columns = np.indices((height, width)) // BOARD_PIXELS
     return np.where((rows + columns) % 2 == 0, *BOARD_GREYS).astype(np.uint16)[..., None]
 
@@ -176,6 +210,8 @@ def _full(frame: av.VideoFrame) -> bool:
     return int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj")
 
 
-def _see_through(frame: av.VideoFrame) -> bool:
-    form = frame.format
-    return form.has_palette or any(component.is_alpha for component in form.components)
+@lru_cache(maxsize=4)
+def _see_through(form: str) -> bool:
+    """Whether pictures of this format may have holes."""
+    known = av.VideoFormat(form)
+    return known.has_palette or any(component.is_alpha for component in known.components)

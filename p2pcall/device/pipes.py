@@ -8,6 +8,7 @@ not touched: they belong to everybody who has the same terminal or pipe. Leaves 
 import errno
 import os
 import select
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from p2pcall.errors import ExitCode, P2PCallError
 
 STDOUT: Final = "standard output"
 PIPE_CHUNK_BYTES: Final = 4_096
-"""PIPE_BUF on Linux: so much is taken without blocking by a pipe that polls as writable."""
+"""PIPE_BUF on Linux: so much is taken without blocking by a pipe that polls as writable, whatever its flags are."""
 FLUSH_S: Final = 0.2
 """How long `stop` waits for a reader to take what is left."""
 WAITING_MS: Final = 1_000
 """A stream that gives nothing for so long is told of."""
 RETRY_MS: Final = 100
 """Between two looks whether somebody reads a named pipe."""
+Piece = bytes | memoryview
+"""Of what is written at one go."""
 
 
 class Waker:
@@ -148,7 +151,7 @@ class FdWriter:
         self._open_fd, self._owned = open_fd, owned
         self._limit = limit
         self._on_failure = on_failure
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[Piece, ...]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._waker = Waker()
@@ -161,13 +164,13 @@ class FdWriter:
         """Half of what may wait does: what is put now is soon too much."""
         return 2 * len(self._queue) >= self._limit
 
-    def put(self, data: bytes) -> bool:
-        """Queues a block; False (and counted) when the queue is full."""
+    def put(self, *pieces: Piece) -> bool:
+        """Queues a block, which nobody may change any more; False (and counted) when the queue is full."""
         with self._changed:
             if self._stopping or len(self._queue) >= self._limit:
                 self.dropped += 1
                 return False
-            self._queue.append(data)
+            self._queue.append(pieces)
             self._changed.notify()
             return True
 
@@ -180,7 +183,7 @@ class FdWriter:
         self._waker.wake()
         self._thread.join()
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> tuple[Piece, ...] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopping)
             return self._queue.popleft() if self._queue else None
@@ -215,15 +218,43 @@ class FdWriter:
                 return -1
 
     def _write_all(self, fd: int) -> None:
+        own = _reopened(fd)
+        try:
+            self._write_to(fd if own is None else own, never_blocks=own is not None)
+        finally:
+            if own is not None:
+                os.close(own)
+
+    def _write_to(self, fd: int, *, never_blocks: bool) -> None:
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
         poll.register(self._waker.fd, select.POLLIN)
-        while (data := self._next()) is not None:
-            rest = memoryview(data)
+        while (pieces := self._next()) is not None:
+            rest = deque(memoryview(piece) for piece in pieces if len(piece))
             while rest:
                 if any(ready == self._waker.fd for ready, _ in poll.poll()):
                     return
-                rest = rest[os.write(fd, rest[:PIPE_CHUNK_BYTES]) :]
+                try:
+                    done = os.writev(fd, rest if never_blocks else [rest[0][:PIPE_CHUNK_BYTES]])
+                except BlockingIOError:  # somebody else has filled it
+                    continue
+                while done and done >= len(rest[0]):
+                    done -= len(rest.popleft())
+                if done:
+                    rest[0] = rest[0][done:]
+
+
+def _reopened(fd: int) -> int | None:
+    """The same pipe, as a file whose flags are ours alone: it takes what it has room for, and never blocks.
+
+    None for what is no pipe, or where that cannot be had.
+    """
+    try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        pass
+    return None
 
 
 def write_error(error: OSError, what: str = STDOUT) -> P2PCallError:

@@ -6,26 +6,30 @@ out, but never the first one. Pictures come upright and ready to be sent (`pictu
 (`y4m`), cameras (`camera`).
 """
 
+from __future__ import annotations
+
 import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import av
-import numpy as np
 
 from p2pcall.device.base import OnNote, media_file_error
 from p2pcall.device.container import choose_track, loop_length, open_media, packets, zero_of
 from p2pcall.device.exif import orientation
 from p2pcall.device.letterbox import VIEW
 from p2pcall.device.pace import MediaClock, Pacer
-from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, PictureConverter, Turn, is_hdr, turn_of
+from p2pcall.device.picture import EXIF_TURNS, UPRIGHT, PictureConverter, Turns, is_hdr
 from p2pcall.device.pipes import FdReader, PeekedReader
 from p2pcall.device.source import MediaInput
 from p2pcall.device.timestamps import Timestamps
 from p2pcall.device.y4m import Y4M_MARK, Y4mVideo
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STILL_FPS: Final = 5
 """A still picture is repeated so often: enough for the other side to see it soon after a loss."""
@@ -36,6 +40,10 @@ LATE_S: Final = 0.05
 FROZEN_S: Final = 0.2
 """unless none has been shown for so long."""
 WORTH_SKIPPING_S: Final = 1.0
+SOLO_PIXELS: Final = VIEW[0] * VIEW[1]
+"""A film of no more than that, 1 ms a picture, is decoded by one thread: further ones cost more in being woken, and
+each keeps some pictures.
+"""
 UNSTAMPED_FPS: Final = 25
 """The rate of pictures that bear no times, if nothing else is said."""
 
@@ -141,7 +149,7 @@ class StreamVideo:
             self.size = frame.width, frame.height
         return frame
 
-    def _begin(self) -> "Y4mVideo | PacedVideo":
+    def _begin(self) -> Y4mVideo | PacedVideo:
         peeked = PeekedReader(self._reader)
         if peeked.peek(len(Y4M_MARK)) in (Y4M_MARK, b""):
             return Y4mVideo(peeked, self._name)
@@ -194,31 +202,32 @@ def file_pictures(
     container = open_media(media, "video", fps)
     with container:
         track = choose_track(container, media, "video")
-        track.codec_context.thread_type = "AUTO"
+        context = track.codec_context
+        if 0 < context.width * context.height <= SOLO_PIXELS:
+            context.thread_count = 1
+        else:
+            context.thread_type = "AUTO"
         rate = fps or float(track.average_rate or UNSTAMPED_FPS)
         zero = zero_of(container) if together else None
         stamps = Timestamps(1 / rate, zero, begin=skip)
         if zero is not None and skip > WORTH_SKIPPING_S:
             with suppress(av.FFmpegError):  # what cannot be skipped is decoded
                 container.seek(round((zero + skip) * 1_000_000))
-        developer, told, turn = PictureConverter(), note is None, UPRIGHT
+        developer, told, exif, turns = PictureConverter(), note is None, UPRIGHT, Turns()
         for packet in packets(container, track):
             try:
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 continue
-            if packet.size and _may_have_exif(track.codec_context.name):
-                turn = EXIF_TURNS[orientation(bytes(packet))]
+            if packet.size and _may_have_exif(context.name):
+                exif = EXIF_TURNS[orientation(bytes(packet))]
             for frame in frames:
                 if not told and note is not None and (curve := is_hdr(frame)):
                     told = True
                     note(f"{media.name} is {curve} (HDR): it looks paler here than it was made")
                 at = stamps.place(frame.time)
-                yield at, partial(developer.develop, frame, _turn(frame, turn), track.sample_aspect_ratio)
-
-
-def _turn(frame: av.VideoFrame, exif: Turn) -> Turn:
-    return exif if exif != UPRIGHT else turn_of(frame) or UPRIGHT
+                turn = exif if exif != UPRIGHT else turns.of(frame)
+                yield at, partial(developer.develop, frame, turn, track.sample_aspect_ratio)
 
 
 def _may_have_exif(codec: str) -> bool:

@@ -13,11 +13,10 @@ from fractions import Fraction
 from typing import Final
 
 import av
-import numpy as np
 from av.video.reformatter import ColorRange
 
 from p2pcall.device.base import OnError, media_file_error
-from p2pcall.device.letterbox import BLACK_LUMA, NO_COLOUR, VIEW, Letterbox, plane_pixels
+from p2pcall.device.letterbox import BLACK_LUMA, NO_COLOUR, VIEW, Letterbox, plane_samples
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.pace import Pacer
 from p2pcall.device.picture import PictureConverter
@@ -80,11 +79,14 @@ class Header:
         frame = av.VideoFrame(self.width, self.height, self.format)
         at = 0
         for plane, (width, height) in zip(frame.planes, self.planes, strict=True):
-            rows = np.zeros((plane.height, plane.line_size), dtype=np.uint8)
-            pixels = np.frombuffer(data, dtype=np.uint8, count=width * height, offset=at)
-            rows[:height, :width] = pixels.reshape(height, width)
-            plane.update(rows.tobytes().ljust(plane.buffer_size, b"\0")[: plane.buffer_size])
-            at += width * height
+            end, stride = at + width * height, plane.line_size
+            rows = (
+                [data[at:end]]
+                if stride == width
+                else [data[row : row + width].ljust(stride, b"\0") for row in range(at, end, width)]
+            )
+            plane.update(b"".join(rows).ljust(plane.buffer_size, b"\0")[: plane.buffer_size])
+            at = end
         frame.color_range = ColorRange.JPEG if self.full_range else ColorRange.MPEG
         return frame
 
@@ -101,7 +103,7 @@ def header(size: tuple[int, int]) -> bytes:
 
 def frame_bytes(frame: av.VideoFrame) -> bytes:
     """The planes of a picture (8 bits, planar) without padding."""
-    return b"".join(plane_pixels(plane).tobytes() for plane in frame.planes)
+    return b"".join(map(plane_samples, frame.planes))
 
 
 class Y4mVideo:
@@ -185,11 +187,11 @@ class StreamedY4m:
         if self._failure is not None:
             self._tell(self._failure)
             return
-        data = Y4M_FRAME_MARK + frame_bytes(self._fit(frame))
+        head = Y4M_FRAME_MARK
         if self._writer is None:
             self._writer = self._make(PICTURE_QUEUE_FRAMES, self._failed)
-            data = header(self._size) + data
-        self._writer.put(data)
+            head = header(self._size) + head
+        self._writer.put(head, *map(plane_samples, self._fit(frame).planes))
 
     def view_size(self) -> tuple[int, int]:
         return self._size if self._failure is None else (0, 0)

@@ -1,6 +1,6 @@
-"""What `listen` tells the local network: that somebody by that name is here; and what people are told of that.
+"""`listen` announces the user's name on the local network, and reports problems with it to the user.
 
-Leaves out how it is told there (`net.discovery`, which is loaded where something is announced).
+Left out: the announcing itself (`net.discovery`, which is loaded only when something is announced).
 """
 
 from typing import TYPE_CHECKING
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Announcing:
-    """Announces from `start` to `stop`, unless it is not wanted."""
+    """Announces from `start` to `stop`, unless the settings say no."""
 
     def __init__(self, agent: UserAgent) -> None:
         self._agent = agent
         self._announcer: Announcer | None = None
         self._told_name = ""
-        """Under which name others find us, as the user knows."""
+        """The announced name that the user was told last."""
 
     def start(self) -> None:
-        """Begin; it goes on by itself."""
+        """Begin to announce, in the background."""
         agent, settings = self._agent, self._agent.settings
         if settings.announce is Announce.OFF:
             return
@@ -44,7 +44,7 @@ class Announcing:
         announcer.start()
 
     async def stop(self) -> None:
-        """Take it back."""
+        """Withdraw the announcement."""
         if self._announcer is not None:
             await self._announcer.stop()
 

@@ -1,7 +1,7 @@
-"""What a person is told beside the picture in a call: the state of it, and notices that stay long enough to be read.
+"""The text for the person during a call: its state, and notices that stay long enough to be read.
 
-Whatever comes anew is shown at once; what it covers comes back for the rest of its time, so that nothing is lost to
-the next thing that happens. Leaves out where it is shown (`view`).
+A new notice is shown at once; the covered one comes back for the rest of its time, so no notice is lost. Left out:
+where it is shown (`view`).
 """
 
 from collections.abc import Callable
@@ -16,21 +16,21 @@ from p2pcall.engine.ui import CallView
 from p2pcall.view.hud import HudState
 
 NOTICE_S: Final = 6.0
-"""A notice is on the screen for so long: a sentence, and the moment until somebody looks."""
+"""How long a notice is on the screen: time to notice it and to read a sentence."""
 MAX_NOTICES: Final = 4
-"""Of more that want to be read at once the oldest go: after half a minute they say nothing about now."""
+"""Notices kept at once; above it the oldest is dropped: after half a minute it says nothing about the present."""
 
 
 class Notices:
-    """Short sentences for the person, each with its time; `showing` says which one is to be seen now."""
+    """Short sentences for the person, each with its remaining time; `showing` gives the one to show now."""
 
     def __init__(self) -> None:
         self._left_s: dict[str, float] = {}
-        """Text -> for how long it is still to be seen; the last one is."""
+        """Text -> how long it is still to be shown; the last one is shown now."""
         self._looked_at = 0.0
 
     def say(self, text: str, now: float, *, lasting: bool = False) -> None:
-        """Show it from now on for its time; a `lasting` one until `end`."""
+        """Show it for `NOTICE_S` from now on; a `lasting` one until `end`."""
         self.showing(now)
         self._left_s.pop(text, None)
         self._left_s[text] = inf if lasting else NOTICE_S
@@ -39,12 +39,12 @@ class Notices:
             del self._left_s[oldest]
 
     def end(self, text: str, now: float) -> None:
-        """It is not so any more."""
+        """Remove a notice that is not true any more."""
         self.showing(now)
         self._left_s.pop(text, None)
 
     def showing(self, now: float) -> str:
-        """What is to be seen now; "" for nothing."""
+        """The notice to show now; "" for none."""
         passed_s, self._looked_at = now - self._looked_at, now
         while self._left_s:
             text = next(reversed(self._left_s))
@@ -56,7 +56,7 @@ class Notices:
 
 
 class CallStatus:
-    """`state` as it was told last; each `tell` tells the view of it, if there is one."""
+    """`state` is the current text; each `tell` passes it to the view, if there is one."""
 
     def __init__(self, state: HudState, clock: Callable[[], float]) -> None:
         """The call begins now."""
@@ -66,7 +66,7 @@ class CallStatus:
         self._notices = Notices()
 
     def tell(self, **changes: Any) -> None:
-        """Something has changed, if only the time."""
+        """Apply changes (if any) and the current time to the state, and update the view."""
         now = self._clock()
         notice = self._notices.showing(now)
         self.state = replace(self.state, elapsed_s=now - self._since, notice=notice, **changes)
@@ -74,25 +74,25 @@ class CallStatus:
             self.view.set_hud(self.state)
 
     def say(self, text: str, *, lasting: bool = False) -> None:
-        """A notice; a `lasting` one until `unsay`."""
+        """Show a notice; a `lasting` one until `unsay`."""
         self._notices.say(text, self._clock(), lasting=lasting)
         self.tell()
 
     def unsay(self, text: str) -> None:
-        """A notice that is not true any more."""
+        """Remove a notice that is not true any more."""
         self._notices.end(text, self._clock())
         self.tell()
 
 
 def no_camera(video_in: str | None) -> str:
-    """Why key `v` does nothing, and what would give it something to do."""
+    """Why key `v` does nothing, and what would help."""
     if video_in == "none":
         return "no camera in this call: call again with --video-in camera"
     return "no camera found: plug one in, then call again"
 
 
 def unshown(settings: CallSettings) -> str:
-    """Why the other side's picture is not drawn on a screen in this call; "" where it is."""
+    """Why the other side's picture is not drawn on a screen in this call; "" if it is drawn."""
     video_out = settings.media.video_out
     if settings.echo:
         return "sent back"

@@ -1,9 +1,9 @@
-"""`dial`: find the other side, prove who it is, let it ring, talk.
+"""`dial`: find the other side, verify its identity, let it ring, talk.
 
-The key is checked before our own is shown wherever it is known beforehand. Both dialling each other at once is one
-call, if they know each other's keys: the one that the lower static key dialled goes on, the other is dropped without
-a word. To all others the port of a dialler is silent. A name that was typed is kept with the key that is found there,
-and one that the other side claims if a person says so after the call.
+If the key is known beforehand, it is checked before we show our own. If two sides that know each other's keys dial
+each other at once, this becomes one call: the line dialled by the side with the lower static key is used, the other
+one is dropped silently. The port of a dialler does not answer anybody else. A typed name is kept as a contact, with the
+key that answered; a name that the other side claims is kept only if a person says so after the call.
 """
 
 import asyncio
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
 
 NO_WAY: Final = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
-"""What the system says of an address that its own addresses (or the bound ones) do not lead to."""
+"""Errors for an address that cannot be reached from this machine's own (or bound) addresses."""
 REFUSED_GRACE_S: Final = 2.0
-"""After the system said that nothing listens at any of the addresses, so long for a real answer: such messages can be
-forged by who knows both ports. It is as much as a cookie takes if three knocks are lost and the way is 0.5 s long."""
+"""How long to wait for a real answer after ICMP errors from all addresses, because anybody who knows both ports can
+forge them. A cookie takes this long if three knocks are lost and the round trip is 0.5 s."""
 AT_REST_S: Final = 0.05
-"""The devices are looked for when the line is up, or, since that takes a while, so long after the beginning: loading
-libraries would hold up a handshake on the same network, which takes 10 ms."""
+"""The search for devices starts when the line is up, at the latest this long after the beginning, because it is slow.
+Not sooner: loading libraries would delay a handshake on the same network, which takes 10 ms."""
 FRESH_S: Final = 3.0
-"""A line that was up for so long before it could ring is dialled anew: the other side gives up such a one after 5 s."""
+"""A line that was up for this long before it could ring is dialled again: the other side closes it after 5 s."""
 
 Look = Callable[[], "Coroutine[Any, Any, Devices]"]
 
@@ -59,16 +59,16 @@ class Caller:
     """One outgoing call, from the target's name to the end."""
 
     def __init__(self, agent: UserAgent, look: Look, where: Target, target: str) -> None:
-        """`look` finds the devices, which are closed by the call or at its end. `target` is `where` as it was typed."""
+        """`look` finds the devices; they are closed by the call or at its end. `target` is `where` as typed."""
         self._agent, self._look, self._where, self._target = agent, look, where, target
         self._looking: asyncio.Task[Devices] | None = None
         self._devices: Devices | None = None
         self._up_at: float | None = None
-        """Since when a line is up; None: it is not."""
+        """When the current line came up; None: it is not up."""
         self._own_s = 0.0
-        """For how long a line waited for the devices."""
+        """How long a line waited for the devices."""
         self._untold: events.Dialling | None = None
-        """Told when the devices are there: what is wrong with them comes first, though a knock has gone out."""
+        """Emitted when the devices are there: an error about them must come first, although a knock was sent."""
         self._node, self._settings = agent.node, agent.settings
         self._loop = asyncio.get_running_loop()
         self._found = Location([], None, None)
@@ -77,12 +77,12 @@ class Caller:
         self._refused: dict[Address, int] = {}
         self._line: PeerConnection | None = None
         self._doubted: PeerConnection | None = None
-        """That nobody is there has been said of this one; how often it is said changes nothing."""
+        """The line for which the ICMP errors were complete; the wait for a real answer starts only once."""
         self._heard: dict[asyncio.Task[None], PeerConnection] = {}
-        """Rivals that have not called yet, by who waits for it."""
+        """Lines of rivals that have not invited yet, by the task that waits for the invitation."""
 
     async def run(self) -> Outcome:
-        """The whole call. P2PCallError when it never got as far as an answer by a person."""
+        """The whole call. P2PCallError if it failed before a person or a rule answered."""
         later = self._loop.call_later(AT_REST_S, self._prepare)
         try:
             return await self._call()
@@ -95,7 +95,7 @@ class Caller:
             self._let_go()
 
     async def _own_faults_first(self) -> None:
-        """Nobody was found: P2PCallError for what is wrong on this side, which comes first wherever both are."""
+        """Nobody was found. P2PCallError if this side has an error too, because that one is reported first."""
         self._prepare()
         assert self._looking is not None
         await self._agent.unless_interrupted(self._looking)
@@ -138,11 +138,11 @@ class Caller:
         return outcome
 
     def _known(self) -> list[bytes]:
-        """Who may be there, if it is not known who is."""
+        """The keys to try if no key is expected: those of all contacts."""
         return list(self._agent.trust.let_in())
 
     def _dial(self) -> PeerConnection:
-        """Knock. What had been ready before is told now."""
+        """Start to knock. If the devices were ready before, signal that to the new line."""
         expected = self._found.expected_key
         known = self._known() if expected is None else []
         line = self._line = self._node.dial(self._found.addresses, expected, known)
@@ -164,11 +164,11 @@ class Caller:
 
     def _looked(self, looking: "asyncio.Task[Devices]") -> None:
         if not looking.cancelled():
-            looking.exception()  # it is raised where "ready" is heard, if that still matters
+            looking.exception()  # the code that handles "ready" raises it, if it still matters
             self._tell("ready")
 
     def _ready(self, line: PeerConnection) -> PeerConnection:
-        """Ring by this line, or begin with a new one if it has waited for too long. P2PCallError without a device."""
+        """Invite on this line, or dial again if the line has waited too long. P2PCallError if a device is missing."""
         assert self._looking is not None
         try:
             self._devices = self._looking.result()
@@ -195,12 +195,12 @@ class Caller:
             self._agent.ui.emit(event)
 
     def _let_go(self) -> None:
-        """The devices are closed; a look at them that still goes on is left alone."""
+        """Close the devices; a search that is still running is left to end by itself."""
         if self._looking is not None and not self._looking.cancel() and self._looking.exception() is None:
             self._looking.result().close()
 
     def _leave_out_oneself(self) -> None:
-        """One's own port would answer, and it would be a call to oneself. P2PCallError if nothing else is left."""
+        """Leave out addresses of our own port: that would be a call to ourselves. P2PCallError if none is left."""
         driver, found = self._node.driver, self._found
         others = [one for one in found.addresses if not leads_here(one, driver.port, driver.bound())]
         if not others:
@@ -209,7 +209,7 @@ class Caller:
         self._found = replace(found, addresses=others)
 
     def _leave_out_families(self) -> None:
-        """IPv6 cannot be sent by a socket for IPv4, nor the other way round. P2PCallError if nothing is left."""
+        """Leave out addresses of a family without a bound socket. P2PCallError if none is left."""
         found = self._found
         lengths = {4 if ":" in host else 2 for host in self._node.driver.bound()}
         others = [one for one in found.addresses if len(one) in lengths]
@@ -240,7 +240,7 @@ class Caller:
                 case LocalSignal("ready"):
                     line = self._ready(line)
                 case CallEnded(reason=Reason.LOST) if self._devices is None:
-                    pass  # it has waited for too long, and is dialled again
+                    pass  # it has waited too long, and is dialled again
                 case RemoteRinging() if self._devices is not None:
                     self._devices.speaker.prepare()
                     self._identify(line, signal.name)
@@ -261,10 +261,10 @@ class Caller:
                     pass
 
     def _refused_by(self, line: PeerConnection, end: CallEnded) -> Outcome:
-        """The line ended before an answer: what is that to us?"""
+        """The outcome of a line that ended before an answer. P2PCallError if nobody was there."""
         if end.reason is Reason.BROKEN_PROMISE:
             return Outcome(end.reason.slug, line.peer.call_id)
-        if not end.remote:  # silence: nobody there, or nobody who wants to be there
+        if not end.remote:  # silence: nobody is there, or somebody does not want to answer
             if self._who is None:
                 raise self._nothing_answers()
             return Outcome("no-answer", line.peer.call_id)
@@ -272,7 +272,7 @@ class Caller:
         return Outcome(reason if reason in REFUSALS else "declined", line.peer.call_id)
 
     def _invite(self, line: PeerConnection) -> None:
-        """Ring, if the devices are there: nobody is rung by who has none."""
+        """Invite, if the devices are there: without them nobody is rung."""
         devices = self._devices
         if devices is not None:
             line.invite(self._settings.name, devices.sends_audio, devices.sends_video)
@@ -283,7 +283,7 @@ class Caller:
         try:
             self._who = trust.identify(key, self._found.name or claimed)
         except P2PCallError:
-            line.hang_up(Reason.HUNG_UP)  # the reason is nobody's business
+            line.hang_up(Reason.HUNG_UP)  # the other side does not learn the reason
             raise
 
     # --- nobody there ------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class Caller:
         self._settle_refused()
 
     def _settle_refused(self) -> None:
-        """Nobody is given up before we are ready: who is called may be starting just now, as we are."""
+        """Start the wait before giving up, but not before our devices are ready: the other side may be starting too."""
         line, ready = self._line, self._devices is not None
         everywhere = self._refused.keys() >= set(self._found.addresses)
         if line is None or line is self._doubted:
@@ -303,11 +303,11 @@ class Caller:
             self._loop.call_later(REFUSED_GRACE_S, self._give_up, line)
 
     def _give_up(self, line: PeerConnection) -> None:
-        if not line.peer.answered:  # else somebody is there, whatever comes from elsewhere
+        if not line.peer.answered:  # else somebody is there, in spite of the ICMP errors
             line.tell("refused")
 
     def _given_up(self, line: PeerConnection) -> P2PCallError:
-        """Nobody is there in time: it is knocked no more."""
+        """Nobody answered in time: stop knocking, and give the error."""
         line.drop()
         return self._nothing_answers()
 
@@ -323,7 +323,7 @@ class Caller:
         )
 
     def _no_way(self, what: str, why: str) -> P2PCallError:
-        """It is not the other side's fault; and it is `--bind`'s, if that is given."""
+        """The error if there is no route: the other side is not the cause; `--bind` is, if it is given."""
         bound, hint = self._settings.bind, "ip route"
         if bound:
             why, hint = f"--bind {' '.join(bound)} does not lead there", "leave out --bind, or give it twice"
@@ -342,7 +342,7 @@ class Caller:
     # --- both dial at once -------------------------------------------------------------------------------------
 
     def _let_rivals_in(self, keys: list[bytes]) -> None:
-        """The one who is called may be calling us, and is one of these: to all others the port is silent."""
+        """Accept knocks with these keys, because the person we call may be calling us; the port ignores all others."""
         endpoint = self._node.endpoint
         endpoint.contacts(keys)
         endpoint.reach = Reach.CONTACTS
@@ -350,7 +350,7 @@ class Caller:
         self._node.on_caller = self._rival
 
     def _only_rivals_of(self, line: PeerConnection) -> None:
-        """Our line is up: who is called is known, and has seen our key as we have seen theirs."""
+        """Our line is up: accept knocks only with the key that it has proven."""
         self._node.endpoint.contacts([line.peer.remote_static])
         self._node.endpoint.accepting = True
 
@@ -380,11 +380,11 @@ class Caller:
             rival.drop()
 
     def _forget_rivals(self) -> None:
-        """Nobody else is heard once it is decided which line is the call."""
+        """Drop all other lines, once it is decided which line is the call."""
         self._node.endpoint.accepting = False
         self._node.on_caller = None
         for task, rival in list(self._heard.items()):
-            if task.cancel():  # else it has called, and may be the one that was taken
+            if task.cancel():  # else it has invited, and may be the line that was taken
                 rival.drop()
         for rival, _ in self._rivals:
             rival.drop()

@@ -1,7 +1,7 @@
-"""The person's keys in one call: each is given its effect here.
+"""The person's keys in one call, and their effects.
 
-Rules: while a question is on the board its answers alone count; nothing counts once the call ends. Leaves out which key
-asks for what (`keys`) and how it looks (`view`).
+Rules: while a question is shown, only its answers count; after the call nothing counts. Left out: the meaning of each
+key (`keys`) and the look (`view`).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from p2pcall.engine.verification import Verification
 
 
 class Controls:
-    """`on_key` until `close`; what keys have begun goes on until `done`."""
+    """`on_key` works until `close`; work that keys have started continues until `done`."""
 
     def __init__(
         self,
@@ -27,14 +27,14 @@ class Controls:
         verification: Verification,
         report: Callable[[], None],
     ) -> None:
-        """`report` tells the other side that another number of pixels can be shown."""
+        """`report` tells the other side that we can show another number of pixels."""
         self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
         self._tasks = BackgroundTasks()
         self._closed = False
 
     def on_key(self, key: str) -> None:
-        """The person has pressed it."""
+        """The person has pressed `key`."""
         status, state, view = self._status, self._status.state, self._status.view
         match None if self._closed else self._meaning(key):
             case keys.LEAVE if self._settings.confirm:
@@ -72,15 +72,15 @@ class Controls:
                 status.tell(show_verify=False, show_confirm=False)
 
     def close(self) -> None:
-        """No key counts any more."""
+        """Ignore all further keys."""
         self._closed = True
 
     async def done(self) -> None:
-        """When all that keys have begun is done."""
+        """Wait until all work that keys have started is done."""
         await self._tasks.done()
 
     def _meaning(self, key: str) -> str | None:
-        """What a key asks for: an answer, while a question is there."""
+        """The wish of a key, or its answer while a question is shown."""
         if self._status.state.show_confirm:
             return keys.confirmation(key)
         return keys.verify_answer(key) if self._status.state.show_verify else keys.call_wish(key)

@@ -1,6 +1,6 @@
-"""The devices of one call: looked for before it, started only once both sides have said yes.
+"""The devices of one call: found before it, started only after both sides have agreed.
 
-Leaves out what becomes of sound devices that fail in it (`sound`).
+Left out: sound devices that fail during the call (`sound`).
 """
 
 import asyncio
@@ -39,7 +39,7 @@ STDIN_PATH: Final = "/dev/stdin"
 
 
 class NoteRelay:
-    """From whichever thread reads an input to whoever tells people."""
+    """Passes notes from the thread that reads an input to the receiver that shows them to people."""
 
     def __init__(self) -> None:
         self.on_note: Callable[[str], None] | None = None
@@ -50,41 +50,41 @@ class NoteRelay:
 
 
 class Devices(Struct):
-    """What one call hears, plays, films and shows. `None`: that direction is off.
+    """The sources and sinks of one call's sound and picture. `None`: that direction is off.
 
-    Without sound of our own the microphone is a silence that is sent like sound, so that nobody sees from outside.
+    Without own sound the microphone is silence, which is sent like sound, so that an observer sees no difference.
     """
 
     microphone: SupervisedSource
     sends_audio: bool
-    """There is something to say."""
+    """Whether this side sends sound of its own."""
     speaker: SupervisedSink
     open_camera: Callable[[], VideoSource] | None
     video_sink: PictureOut | None
     warnings: list[P2PCallError] = field(default_factory=list)
     files: list[OutFile] = field(default_factory=list)
-    """What is written."""
+    """Files that the call writes."""
     notes: NoteRelay = field(default_factory=NoteRelay)
-    """What inputs have to say while they are read."""
+    """Notes of inputs while they are read."""
     finite_video: bool = False
-    """The picture has an end of its own."""
+    """Whether the picture has an end."""
     one_file: bool = False
-    """Sound and picture are those of one file."""
+    """Whether sound and picture come from one file."""
 
     @property
     def sends_video(self) -> bool:
-        """There is something to show."""
+        """Whether this side has a picture to send."""
         return self.open_camera is not None
 
     def close(self) -> None:
-        """Stop whatever was started, in the loop; what a call has written is still to be completed."""
+        """Stop everything that was started, in the loop. Call `complete` afterwards for the written files."""
         self.microphone.stop()
         self.speaker.stop()
 
     def complete(self, on_failure: OnFailure) -> None:
-        """After `close`: complete the files, which may wait for a disk, so not in the loop.
+        """After `close`: complete the files. This may wait for a disk, so it must not run in the loop.
 
-        `on_failure` is told here, in whichever thread, of sound that is not whole; a sink of pictures tells by itself.
+        `on_failure` is called in this thread for incomplete sound files; a sink of pictures reports by itself.
         """
         try:
             self.speaker.complete()
@@ -98,9 +98,9 @@ class Devices(Struct):
 def open_devices(
     settings: CallSettings, env: Env, call: int = 0, *, loop: asyncio.AbstractEventLoop | None = None
 ) -> Devices:
-    """Look for everything that `settings` names; nothing is captured yet. P2PCallError with exit 6 or 2.
+    """Find everything that `settings` names; nothing is captured yet. P2PCallError with exit 6 or 2.
 
-    `call` counts the calls of one `listen`: files that a former call has written are not overwritten, even by force.
+    `call` counts the calls of one `listen`: files of an earlier call are not overwritten, even with --force.
     """
     loop = loop or asyncio.get_running_loop()
     if settings.echo:
@@ -110,7 +110,7 @@ def open_devices(
     stdout = _stdout(env) if "-" in (media.audio_out, media.video_out) else None
     notes = NoteRelay()
     inputs = _inputs(media, notes)
-    ticker = Ticker(loop)  # of both: one wake-up
+    ticker = Ticker(loop)  # shared by source and sink: one wake-up
 
     def source(spec: str) -> AudioSource:
         return open_audio_source(spec, loop, inputs, stdin=stdin, ticker=ticker)
@@ -147,7 +147,7 @@ def open_devices(
 
 
 async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
-    """`open_devices` beside the loop: files and sound servers may be slow."""
+    """`open_devices` in a thread, because files and sound servers may be slow."""
     loop = asyncio.get_running_loop()
     if settings.echo:
         return open_devices(settings, env)
@@ -155,7 +155,7 @@ async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> D
 
 
 def _inputs(media: MediaSettings, notes: NoteRelay) -> Inputs:
-    """P2PCallError (exit 2) if one stream is to be read twice."""
+    """The options for inputs. P2PCallError (exit 2) if one stream would be read twice."""
     heard, seen = (STDIN_PATH if spec == "-" else spec or "" for spec in (media.audio_in, media.video_in))
     if is_stream(heard) and is_stream(seen) and same_file(Path(heard), Path(seen)):
         text = f"{media.audio_in} can be read once: as sound or as picture"
@@ -179,7 +179,7 @@ def _inputs(media: MediaSettings, notes: NoteRelay) -> Inputs:
 
 
 def _meanings(media: MediaSettings) -> list[P2PCallError]:
-    """What is to be said about words that could be two things, for there is a file of that name, and of `--loop`."""
+    """Warnings about option words that are also names of existing files, and about `--loop` with a stream."""
     meanings = [sound_meaning(media.audio_in, "input")] if is_there(media.audio_in) else []
     meanings += [sound_meaning(media.audio_out, "output")] if is_there(media.audio_out) else []
     meanings += [of_picture(media.video_in)] if media.video_in is not None else []
@@ -194,7 +194,7 @@ def _meanings(media: MediaSettings) -> list[P2PCallError]:
 def _sound(
     open_source: Callable[[], AudioSource], open_sink: Callable[[], AudioSink]
 ) -> tuple[AudioSource, AudioSink]:
-    """Both opened. P2PCallError of whichever cannot be; where both cannot, one error tells both."""
+    """Open both. P2PCallError if one fails; if both fail, one error describes both."""
     try:
         source = open_source()
     except P2PCallError as error:
@@ -207,7 +207,7 @@ def _sound(
 
 
 def _both(error: P2PCallError, other: P2PCallError) -> P2PCallError:
-    """A microphone and a speaker that are missing, in one."""
+    """One error for a missing microphone and a missing speaker."""
     if not error.exit is other.exit is ExitCode.DEVICE:
         return error
     text = error.text if error.text == other.text else f"{error.text}, and {other.text}"
@@ -235,7 +235,7 @@ def _camera(
 ) -> tuple[Callable[[], VideoSource] | None, bool]:
     """How to open the camera, and whether its picture has an end.
 
-    It is opened by the call, not before; whether there is one is found out here.
+    The call opens it, not this function; here we only check whether it exists.
     """
     if media.video_in == "none":
         return None, False

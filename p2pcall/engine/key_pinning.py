@@ -1,7 +1,8 @@
-"""After a call with somebody new: under which name to keep them, if a person at a terminal says one.
+"""After a call with a new person: ask at the terminal under which name to keep them.
 
-Nobody is kept without an answer: not for having been answered, nor for the name that they claim, which is offered only
-where it is nobody else's. Left out: verifying (`verification`), and adding a key by hand (`cli.records`).
+Nobody becomes a contact without an answer to this question; an answered call or a claimed name is not enough. The
+claimed name is offered only if no contact has it. Left out: verifying (`verification`), and adding a key by hand
+(`cli.records`).
 """
 
 import asyncio
@@ -18,13 +19,13 @@ from p2pcall.errors import P2PCallError
 from p2pcall.net.address import undialable
 
 KEEP_TIMEOUT_S: Final = 30.0
-"""Nobody who wants an answer to be kept takes longer; whoever walked away keeps nobody."""
+"""How long the question waits; a person who has left keeps nobody."""
 
 
 async def ask_to_keep(agent: UserAgent, who: PeerIdentity, public: bytes, outcome: Outcome) -> None:
-    """Ask, and keep them, unless they are known by now. To withdraw the question, cancel it.
+    """Ask, and keep the person, unless they are a contact by now. Cancel this to withdraw the question.
 
-    Nobody is asked after what was no call, for it had no words, or one whose words were not the same.
+    There is no question if the call never became active (it had no words), or if the words were not the same.
     """
     if not outcome.sas or outcome.reason == "not-verified":
         return
@@ -52,7 +53,7 @@ async def _ask(agent: UserAgent, who: PeerIdentity, public: bytes) -> None:
 
 
 async def _said(agent: UserAgent, question: Awaitable[str | None]) -> str | None:
-    """The name; None if there is none to come: no answer, or this side is told to stop."""
+    """The name; None if there is no answer, or if this side has to stop."""
     asked = asyncio.ensure_future(question)
     stop = asyncio.ensure_future(agent.interrupts.fired.wait())
     try:

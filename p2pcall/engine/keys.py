@@ -30,8 +30,8 @@ CALL_KEYS: Final[dict[str, str]] = {
     "escape": CLOSE,
     "ctrl-l": REDRAW,
 }
-"""key -> what it asks for in a call; `eof` is the terminal that went away, `closed` the window's own button. The words
-for people are the view's. `LEAVE` hangs up too, but may be asked about first.
+"""key -> its wish in a call; `eof`: the terminal went away; `closed`: the window's close button. The view has the words
+for people. `LEAVE` hangs up too, but with --confirm a question comes first.
 """
 
 VERIFY_ANSWERS: Final[dict[str, str]] = {
@@ -42,7 +42,7 @@ VERIFY_ANSWERS: Final[dict[str, str]] = {
     "eof": HANGUP,
     "ctrl-l": REDRAW,
 }
-"""key -> what it says while the question is there; every other key puts the question off and does nothing else."""
+"""key -> its answer while this question is shown; every other key only closes the question."""
 
 CONFIRMATIONS: Final[dict[str, str]] = {
     "y": HANGUP,
@@ -52,21 +52,21 @@ CONFIRMATIONS: Final[dict[str, str]] = {
     "eof": HANGUP,
     "ctrl-l": REDRAW,
 }
-"""key -> what it says to the question whether to hang up; every other key goes on with the call. Who asks for it twice
-means it, and need not see the question.
+"""key -> its answer to the question whether to hang up; every other key continues the call. The key for hanging up,
+pressed again, means yes, so a person need not see the question.
 """
 
 
 def call_wish(key: str) -> str | None:
-    """What a key asks for; None for a key that does nothing."""
+    """The wish of a key; None for a key that does nothing."""
     return CALL_KEYS.get(key)
 
 
 def verify_answer(key: str) -> str:
-    """What a key says to the question whether the words are the same."""
+    """The key's answer to the question whether the words are the same."""
     return VERIFY_ANSWERS.get(key, LATER)
 
 
 def confirmation(key: str) -> str:
-    """What a key says to the question whether to hang up."""
+    """The key's answer to the question whether to hang up."""
     return CONFIRMATIONS.get(key, LATER)

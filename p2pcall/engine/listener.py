@@ -1,9 +1,9 @@
-"""`listen`: wait for calls, ring, ask, talk, and listen on.
+"""`listen`: wait for calls, ring, ask, talk, and wait for the next call.
 
-Nothing is captured before the answer. One call at a time; a second caller hears busy, but a contact comes before a
-stranger who is asked about: that one goes on hearing it ring, and is asked about again if still there afterwards. A
-caller that may not make this side ring never gets as far as a question. Whoever claims a contact's name with another
-key is a stranger without a name, to whom nothing is done that is not done to all strangers.
+Nothing is captured before the answer. There is one call at a time, and a second caller hears busy. But a contact comes
+before a stranger who is not answered yet: the stranger still hears ringing, and the question about them comes again
+afterwards, if they are still there. There is no question about a caller who may not make this side ring. A caller who
+claims a contact's name with another key is a stranger without a name, and is treated like all strangers.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ from p2pcall.store.identity import fingerprint
 from p2pcall.types import Reach
 
 ASK_TIMEOUT_S: Final = 120.0
-"""The question is withdrawn after so long: no caller lets it ring longer."""
+"""The question is withdrawn after this time: no caller waits longer."""
 
 
 class _Ring(Struct):
-    """A call from the moment at which it may ring."""
+    """A call from the moment when it may ring."""
 
     line: PeerConnection
     incoming: IncomingCall
@@ -53,7 +53,7 @@ class _Ring(Struct):
     """Runs while the caller hears it ring."""
     asked: bool = False
     outcome: Outcome | None = None
-    """Of a call that was up."""
+    """Set for a call that was up."""
 
 
 class Listener:
@@ -63,22 +63,22 @@ class Listener:
         self._agent, self._settings, self._node = agent, agent.settings, agent.node
         self._devices: Devices | None = devices
         self._camera = devices.sends_video
-        """There was one when the devices were looked for last."""
+        """Whether the last search for devices found a camera."""
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[Outcome] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._engaged: PeerConnection | None = None
-        """Whose turn it is: to ring, or to talk."""
+        """The line that rings or talks now."""
         self._engaged_known = False
-        """That is a contact."""
+        """Whether that is a contact's line."""
         self._unheard: PeerConnection | None = None
-        """The turn of a blocked key, as it looks to strangers; contacts do not wait for it."""
+        """The line of a blocked key that seems to ring; strangers hear busy meanwhile, contacts do not."""
         self._floor = asyncio.Lock()
-        """Held by whoever rings or talks, so that a question is withdrawn before the next is there."""
+        """Held while a line rings or talks, so that one question is withdrawn before the next is asked."""
         self._question: asyncio.Future[str] | None = None
-        """About a stranger, who gives way to contacts until it is answered."""
+        """The open question about a stranger; until it is answered a contact's call comes first."""
         self._aside: PeerConnection | None = None
-        """That stranger's line, after it has given way."""
+        """That stranger's line while a contact's call comes first."""
         self._keeping: asyncio.Task[None] | None = None
         self._missed = MissedCalls(agent)
         self._strangers = Strangers()
@@ -86,7 +86,7 @@ class Listener:
         self._calls = 0
 
     async def run(self) -> Outcome:
-        """Until told to stop: outcome of the last call with `--once`, else how the waiting ended."""
+        """Run until stopped. Returns the outcome of the call with `--once`, else how the waiting ended."""
         agent = self._agent
         agent.let_in()
         agent.ui.emit(
@@ -146,9 +146,9 @@ class Listener:
             return
         if (
             isinstance(error, P2PCallError) and not self._settings.once
-        ):  # one caller's trouble is not the next one's
+        ):  # an error in one call must not end the waiting
             self._agent.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
-            if self._agent.interrupts.what is not None:  # it came while that one was served
+            if self._agent.interrupts.what is not None:  # a signal came during that call
                 self._interrupted(self._agent.interrupts.what)
             self._tell_waiting()
         else:
@@ -184,7 +184,7 @@ class Listener:
         await self._afterwards(ring)
 
     async def _hold(self, ring: _Ring) -> str:
-        """Ring, and talk if it is answered; how it was answered, or "aside" if somebody else comes first."""
+        """Ring, and talk if it is answered. Returns the answer, or "aside" if a contact's call comes first."""
         self._engaged, self._engaged_known = ring.line, ring.who.known != "new"
         try:
             async with self._floor:
@@ -198,7 +198,7 @@ class Listener:
             self._let_in()
 
     async def _stands_aside(self, ring: _Ring) -> bool:
-        """Until it is this one's turn again; False if the caller is gone by then."""
+        """Wait until this caller may ring again; False if the caller is gone by then."""
         self._aside = ring.line
         try:
             return await self._await_answer(ring, None) == "again"
@@ -206,14 +206,14 @@ class Listener:
             self._aside = None
 
     async def _afterwards(self, ring: _Ring) -> None:
-        """After the last word: listen on, or not. Whoever was answered by a person may be kept by one."""
+        """After a call: wait for the next one, or end. If a person has answered, ask whether to keep the caller."""
         stop = self._agent.interrupts.fired.is_set()
         if ring.outcome is not None and (self._settings.once or stop):
-            self._engaged = ring.line  # nobody else is answered any more
+            self._engaged = ring.line  # no other call is answered any more
             await self._keep(ring)
             if not self._over.done():
                 self._over.set_result(ring.outcome)
-        elif stop and self._agent.interrupts.what is not None:  # it came together with the answer
+        elif stop and self._agent.interrupts.what is not None:  # the signal came together with the answer
             self._interrupted(self._agent.interrupts.what)
         elif self._engaged is self._aside is None:
             self._tell_waiting()
@@ -226,19 +226,19 @@ class Listener:
             self._let_in()
 
     def _tell_waiting(self) -> None:
-        """For people: that call is over, and the next may come."""
+        """Tell people that the call is over and the next one may come."""
         if not self._settings.once and not self._over.done():
             self._agent.ui.waiting()
 
     def _let_in(self) -> None:
-        """Who may knock from now on, for there may be a contact more; what cannot be read changes nothing."""
+        """Update who may knock, because there may be a new contact; if the file cannot be read, nothing changes."""
         try:
             self._agent.let_in()
         except P2PCallError as error:
             self._agent.ui.emit(events.Warning(error.slug, error.text))
 
     async def _admit(self, line: PeerConnection, incoming: IncomingCall) -> PeerIdentity | None:
-        """Who is calling, if they may make this side ring."""
+        """The caller's identity; None if they may not make this side ring."""
         trust, key = self._agent.trust, line.peer.remote_static
         try:
             if self._node.endpoint.reach == Reach.CONTACTS and not trust.is_contact(key):
@@ -257,7 +257,7 @@ class Listener:
             await self._leave_unheard(line)
             return None
         if who.poses_as and self._strangers.may_tell_poser(key, self._node.now()):
-            # After what leaves now: it takes its time.
+            # Later, because writing the event would delay the answer that leaves now.
             self._loop.call_soon(self._agent.ui.emit, poses(who))
         refusal = self._refusal(who)
         if refusal is not None:
@@ -268,7 +268,7 @@ class Listener:
         return who
 
     def _refusal(self, who: PeerIdentity) -> tuple[Reason, str] | None:
-        """Why somebody is not even asked about, for them and for us."""
+        """Why there is no question about this caller: the reason for them, and the text for us. None: there is one."""
         taken = self._engaged is not None or (self._unheard is not None and who.known == "new")
         if taken and not self._gives_way(who):
             return Reason.BUSY, "you were busy with another call"
@@ -280,12 +280,12 @@ class Listener:
         return None
 
     def _gives_way(self, who: PeerIdentity) -> bool:
-        """Whether a stranger rings who is not answered yet, and somebody better known calls."""
+        """Whether a contact calls while a stranger rings who is not answered yet."""
         ringing = self._question is not None and not self._question.done()
         return ringing and not self._engaged_known and who.known != "new"
 
     async def _leave_unheard(self, line: PeerConnection) -> None:
-        """A blocked key gets what a stranger gets who is not answered; nobody here hears or reads of it."""
+        """A blocked key gets the same as a stranger who is not answered; nothing is shown or rings here."""
         alone = self._settings.answer is not Answer.ANYONE and not self._agent.ui.can_ask
         if self._engaged is not None or self._unheard is not None:
             self._decline(line, Reason.BUSY)
@@ -295,7 +295,7 @@ class Listener:
             self._unheard = line
             line.ring(self._settings.name)
             timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
-            reason = Reason.DECLINED  # where this side stops
+            reason = Reason.DECLINED  # if this side stops
             try:
                 while not isinstance(await line.signals.get(), CallEnded | LocalSignal):
                     pass
@@ -306,7 +306,7 @@ class Listener:
                 self._decline(line, reason)
 
     async def _ring(self, ring: _Ring) -> str:
-        if self._keeping is not None:  # who calls now is more urgent than who called before
+        if self._keeping is not None:  # a new call is more urgent than the question about the last one
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
@@ -347,8 +347,8 @@ class Listener:
         )
 
     async def _ask(self, ring: _Ring) -> str:
-        """The person's answer: audio, video, decline; "aside" if somebody comes first; "gone" when there is nobody to
-        answer to any more.
+        """The person's answer: audio, video, decline; "aside" if a contact's call comes first; "gone" if the caller is
+        gone.
         """
         line, event = ring.line, ring.event
         question = self._agent.ui.ask(event, camera=self._camera)
@@ -358,7 +358,7 @@ class Listener:
             self._missed.note(ring.who, why, "no-terminal")
             self._ended(event, "declined")
             return "decline"
-        if ring.timer is None:  # before the speaker, which takes its time: a blocked caller waits for none
+        if ring.timer is None:  # before the slow speaker: a blocked caller hears ringing at once, too
             line.ring(self._settings.name)
             ring.timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
         given, speaker = "gone", None
@@ -375,29 +375,29 @@ class Listener:
             self._question = None
             answer.cancel()
             if speaker is not None and given in ("audio", "video"):
-                speaker.play(lambda: SILENT_FRAME)  # it runs on: a card takes its time to start
+                speaker.play(lambda: SILENT_FRAME)  # it keeps running, because a card is slow to start
             elif speaker is not None:
                 speaker.stop()
-            await asyncio.gather(answer, return_exceptions=True)  # then the terminal is free
+            await asyncio.gather(answer, return_exceptions=True)  # waits until the terminal is free
         return given
 
     async def _ringing_speaker(self) -> SupervisedSink | None:
-        """The speaker of the call, if there is one that somebody hears: without one the bell rings."""
+        """The speaker of the call, if it is a sound card; without one the terminal's bell rings."""
         if self._devices is None:
-            with suppress(P2PCallError):  # told when the call is answered
+            with suppress(P2PCallError):  # reported when the call is answered
                 self._devices = await look_for_devices(self._settings, self._agent.env, self._calls)
                 self._camera = self._devices.sends_video
         devices = self._devices
         return devices.speaker if devices is not None and devices.speaker.is_card else None
 
     async def _await_answer(self, ring: _Ring, answer: "asyncio.Future[str] | None") -> str:
-        """Without an `answer` to come it is waited for this one's turn."""
+        """Wait for the answer. `answer` None: wait until this caller may ring again."""
         line, event = ring.line, ring.event
         while True:
             signal = await line.signals.get()
             match signal:
                 case LocalSignal("answered") if answer is None or not answer.done():
-                    pass  # a question of before
+                    pass  # the answer to an earlier question
                 case LocalSignal("answered"):
                     assert answer is not None
                     if answer.result() == "decline":
@@ -426,11 +426,11 @@ class Listener:
                     pass
 
     def _ended(self, event: events.Incoming, reason: str) -> None:
-        """Every call that was told as `incoming` is told as ended, too."""
+        """Every call with an event `incoming` also gets an event `ended`."""
         self._agent.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
 
     async def _fresh_devices(self, line: PeerConnection) -> Devices:
-        """The devices opened beforehand, or for a later call opened now."""
+        """The devices opened beforehand; for a later call they are opened now."""
         devices, self._devices = self._devices, None
         if devices is not None:
             return devices

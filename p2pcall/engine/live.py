@@ -1,9 +1,8 @@
 """One call while it is up: starts the media, follows both sides' wishes, ends it cleanly.
 
-Everything here runs in the loop's thread. Capture starts in `run`, after both sides have agreed, and nowhere else.
-Leaves out how the call came about (`caller`, `listener`), what the exit code is (`outcome`), the person's keys
-(`controls`), what each side has on (`mediastate`), figures and reports (`reporting`), and completing what was recorded
-(`talk`).
+Everything here runs in the loop's thread. Capture starts only in `run`, after both sides have agreed. Left out: how the
+call was set up (`caller`, `listener`), the exit code (`outcome`), the person's keys (`controls`), what each side has
+on (`mediastate`), figures and reports (`reporting`), and completing recordings (`talk`).
 """
 
 import asyncio
@@ -16,7 +15,8 @@ from msgspec import Struct
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
-from p2pcall.engine.audio import AudioReceive, AudioSend
+from p2pcall.engine.audio_receive import AudioReceive
+from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
@@ -42,10 +42,9 @@ from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel
 from p2pcall.view.hud import HudState
 
-TICK_S: Final = media.REPORT_INTERVAL_S
 RECONNECTING: Final = "not heard any more: reconnecting"
 EOF_DRAIN_S: Final = 0.3
-"""So much silence between the end of what was sent and the goodbye: nobody hangs up on the last word."""
+"""Pause between the end of the sent sound and the goodbye, so that the last word is not cut off."""
 
 
 class FinishedCall(Struct, frozen=True):
@@ -53,13 +52,13 @@ class FinishedCall(Struct, frozen=True):
 
     reason: str
     by: str
-    """`local` or `remote`; "" for a line that was lost."""
+    """Who ended it: `local` or `remote`; "" for a lost line."""
     duration_s: float
     figures: Figures
 
 
 class LiveCall:
-    """One active call; `run` it once."""
+    """One active call; call `run` once."""
 
     def __init__(
         self,
@@ -105,10 +104,12 @@ class LiveCall:
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
-        self._heard = devices.microphone.endless and not devices.finite_video  # there is no end to be heard
+        self._heard = (
+            devices.microphone.endless and not devices.finite_video
+        )  # such input has no end to be heard
 
     async def run(self) -> FinishedCall:
-        """Media on, until either side ends it. Whatever happens, devices are closed and the terminal restored."""
+        """Run the media until either side ends the call. In every case devices are closed and the terminal restored."""
         try:
             self._open()
             reason, by = await self._follow()
@@ -120,7 +121,7 @@ class LiveCall:
             await self._close()
 
     def resized(self) -> None:
-        """The terminal has another size: draw anew, and tell the other side how many pixels that is."""
+        """The terminal's size has changed: redraw, and tell the other side the new number of pixels."""
         if self._status.view is not None:
             self._status.view.resized()
             self._reporting.report()
@@ -145,13 +146,13 @@ class LiveCall:
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
         self._reporting.begin()
-        self._timers.after("tick", TICK_S, self._tick)
+        self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         if self._settings.max_duration_s is not None:
             end = partial(self._line.tell, "max-duration")
             self._timers.after("max-duration", self._settings.max_duration_s, end)
 
     def _open_video(self) -> VideoPath:
-        """The view, if there is one, and both directions of the picture; nothing is filmed yet."""
+        """Open the view, if there is one, and both directions of the picture; the camera is not on yet."""
         devices, post = self._devices, self._loop.call_soon_threadsafe
         mode = self._settings.media.video_out if devices.video_sink is None else "none"
         view = self._status.view = self._ui.open_view(mode, self._controls.on_key)
@@ -177,7 +178,7 @@ class LiveCall:
         self._devices.microphone.stop()
         self._timers.cancel()
         self._line.on_payload = None
-        with ExitStack() as last:  # the terminal is restored whatever the devices do
+        with ExitStack() as last:  # the terminal is restored even if devices fail
             if self._status.view is not None:
                 last.callback(self._status.view.close)
             last.callback(self._devices.close)
@@ -189,7 +190,7 @@ class LiveCall:
     # --- following ---------------------------------------------------------------------------------------------
 
     async def _follow(self) -> tuple[str, str]:
-        """Why it ended, and by whom."""
+        """Handle signals until the call ends. Returns why it ended, and by whom."""
         while True:
             signal = await self._line.signals.get()
             match signal:
@@ -216,14 +217,14 @@ class LiveCall:
                     pass
 
     def _tick(self) -> None:
-        self._timers.after("tick", TICK_S, self._tick)
+        self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         self._local.tell_again()
         self._reporting.second()
         if self._peer.rtt is not None and self._video is not None:
             self._video.set_rtt(self._peer.rtt)
 
     def _captured(self, pcm: bytes, captured_at: float) -> None:
-        """A frame of the microphone, whose clock is the loop's."""
+        """A frame of the microphone; `captured_at` is a time of the loop's clock."""
         self._pacer.came()
         self._send.on_frame(pcm, self._node.at(captured_at))
 
@@ -261,7 +262,7 @@ class LiveCall:
     # --- sources that end --------------------------------------------------------------------------------------
 
     def _source_ended(self, which: str) -> None:
-        """Sound or picture has come to its end; the call has, when the first one has, or both of one file."""
+        """Sound or picture has ended. The call ends with the first of them; if both are one file, with both."""
         self._ended_sources.add(which)
         self._hang_up_at_the_end()
 
@@ -299,13 +300,13 @@ class LiveCall:
         self._status.say(text)
 
     def _sink_failed(self, error: P2PCallError) -> None:
-        """Called by the playout thread, or by a view that cannot show the picture any more."""
+        """Called by the playout thread, or by a view that can no longer show the picture."""
         self._from_thread(self._device_failed, error)
 
     def _noted(self, slug: str, text: str) -> None:
-        """Called by whichever thread reads the input or writes the file."""
+        """Called by the thread that reads the input or writes the file."""
         self._from_thread(self._warn, slug, text)
 
     def _from_thread(self, call: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        with suppress(RuntimeError):  # the loop is closed: there is no receiver any more
             self._loop.call_soon_threadsafe(call, *args)

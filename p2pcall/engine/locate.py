@@ -1,12 +1,12 @@
-"""Where somebody is who is dialled: at an address, on the local network, or a host that the system's resolver knows.
+"""Find the addresses of a target: an address, a peer on the local network, or a host known to the system's resolver.
 
-A contact's name stays inside: the network is asked who is there and the name is compared here, and no resolver is
-asked, not even for a contact who is called as a host is. Whoever is found so has a key to prove. With `@` it is said
-where they are: only what stands behind it is looked up, as a host.
+A contact's name is not revealed: we ask the network for all peers and compare the names here. The resolver is not
+asked, not even if a contact has the name of a host. The peer that is found must prove the contact's key. With `@` the
+place is given: only the part after it is looked up, as a host.
 
-For any other name both are asked. The network comes first, but for a name with a dot: it reads as a host name, and
-whoever is on the network could take it. There the resolver has a head start, and a host that it knows at once is not
-told to the network at all.
+For any other name both the network and the resolver are asked. The network comes first, except for a name with a dot:
+it looks like a host name, and anybody on the network could claim it. Then the resolver has a head start, and if it
+answers at once, the network is not asked at all.
 """
 
 import asyncio
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
     from p2pcall.net.lanpeer import LanPeer
 
 FIND_TIMEOUT_S: Final = 2.0
-"""How long a name is looked for on the LAN before it is taken for a host name; mDNS answers within 0.12 s."""
+"""How long to look for a name on the LAN before it is treated as a host name; mDNS answers within 0.12 s."""
 FIND_GRACE_S: Final = 0.5
-"""How much longer the LAN is asked when the system has an address already; and the head start of the system where it
+"""How much longer to wait for the LAN when the resolver has answered already; also the resolver's head start where it
 comes first."""
 CONTACT_TIMEOUT_S: Final = 1.4
-"""So long a contact is looked for on the LAN: who has just answered somebody else answers again after 1.3 s."""
+"""How long to look for a contact on the LAN: a peer that has just answered another host answers again after 1.3 s."""
 
 
 class Location(Struct, frozen=True):
-    """Where a target is, and what is known of it beforehand."""
+    """The addresses of a target, and what is known about it beforehand."""
 
     addresses: list[Address]
     expected_key: bytes | None
     name: str | None
-    """The user's own name for it, under which the key is kept; None for a bare address or key, which names nobody."""
+    """The user's name for it; the key is kept under this name. None for a bare address or key."""
     host: bool = False
-    """It is a host's name, and the resolver knew it."""
+    """Whether it is a host name that the resolver knew."""
 
 
 async def find_on_link(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
-    """`discovery.find_peer`, which is loaded where a name is looked for on the network, and nowhere else."""
+    """`discovery.find_peer`; the module is loaded only when a name is looked for on the network."""
     from p2pcall.net import discovery
 
     return await discovery.find_peer(name, timeout_s, bound)
 
 
 async def find_on_link_privately(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
-    """`private_lookup.look_up_privately`, loaded as that is."""
+    """`private_lookup.look_up_privately`; loaded in the same way."""
     from p2pcall.net import private_lookup
 
     return await private_lookup.look_up_privately(name, timeout_s, bound)
 
 
 async def locate(agent: UserAgent, target: Target) -> Location:
-    """Addresses for a target, and the key that must be there. P2PCallError (not found) if nobody knows any."""
+    """Addresses for a target, and the expected key. P2PCallError (not found) if there are no addresses."""
     name = target.host if target.kind == "name" and target.word is None else target.word
     pinned = None if name is None else agent.trust.expected_key(name)
     if name is not None and pinned is not None and (name == LOCALHOST or agent.trust.is_host(name)):
@@ -69,7 +69,7 @@ async def locate(agent: UserAgent, target: Target) -> Location:
     key, known = (None, None) if target.who is None else _whose(agent, target.who)
     if target.kind == "key":
         if known is None:
-            text = "that key is no contact's: it is not known where to look for it"
+            text = "no contact has that key, so it is not known where to look for it"
             hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}"
             raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
         return Location(await _contact(agent, known, target), key, known)
@@ -82,7 +82,7 @@ async def locate(agent: UserAgent, target: Target) -> Location:
 
 
 def _whose(agent: UserAgent, who: str) -> tuple[bytes, str | None]:
-    """The key that must be proven, and our name for its owner, if there is one. P2PCallError if there is no key."""
+    """The expected key, and our name for its owner, if there is one. P2PCallError if there is no key."""
     trust = agent.trust
     key = trust.expected_key(who)
     if key is not None:
@@ -94,13 +94,13 @@ def _whose(agent: UserAgent, who: str) -> tuple[bytes, str | None]:
     try:
         key = trust.key_in(who)
     except ValueError as error:
-        raise P2PCallError("bad-target", f"{who!r} is no target: {error}", ExitCode.USAGE) from error
+        raise P2PCallError("bad-target", f"{who!r} is not a valid target: {error}", ExitCode.USAGE) from error
     whose = trust.identify(key, "")
     return key, whose.name if whose.known != "new" else None
 
 
 async def _contact(agent: UserAgent, name: str, target: Target) -> list[Address]:
-    """On the local network, and nowhere else; at another port if one is given."""
+    """A contact's addresses, only from the local network; a given port replaces the announced one."""
     bound = agent.settings.bind
     agent.ui.progress(f"looking for {name} on this network ...")
     try:
@@ -118,7 +118,7 @@ async def _contact(agent: UserAgent, name: str, target: Target) -> list[Address]
 
 
 async def _host(agent: UserAgent, target: Target) -> list[Address]:
-    """A host, which only the system's resolver is asked for."""
+    """The addresses of a host, only from the system's resolver."""
     if target.host.casefold() != LOCALHOST:
         agent.ui.progress(f"looking up {target.host} ...")
     try:
@@ -128,7 +128,7 @@ async def _host(agent: UserAgent, target: Target) -> list[Address]:
 
 
 async def _anybody(agent: UserAgent, target: Target) -> tuple[list[Address], bool]:
-    """A name that is no contact's; and whether it is a host's."""
+    """The addresses of a name that is not a contact's, and whether it is a host's."""
     if target.explicit_port or target.host.casefold() == LOCALHOST:
         return await _host(agent, target), True
     bound = agent.settings.bind
@@ -139,7 +139,7 @@ async def _anybody(agent: UserAgent, target: Target) -> tuple[list[Address], boo
     except P2PCallError as error:
         raise _not_found(target, error, bound, on_lan=True) from error
     finally:
-        resolving.cancel()  # or, if it has failed, nobody asks any more why
+        resolving.cancel()  # if it has failed, its error is not needed
 
 
 async def _either(
@@ -151,14 +151,14 @@ async def _either(
             return resolving.result(), True
     peer = await _seen(name, bound, resolving, FIND_TIMEOUT_S)
     if "." in name and resolving.done() and resolving.exception() is None:
-        return resolving.result(), True  # a host is not to be taken over by whoever is on the network
+        return resolving.result(), True  # nobody on the network may take over a host's name
     return (list(peer.addresses), False) if peer is not None else (await resolving, True)
 
 
 async def _seen(
     name: str, bound: Sequence[str], resolving: "asyncio.Future[list[Address]]", timeout_s: float
 ) -> "LanPeer | None":
-    """Who answers to the name on the LAN. Once the system knows a host of that name, a shorter wait will do."""
+    """The peer with this name on the LAN. Once the resolver knows a host of that name, the wait is shorter."""
     finding = asyncio.ensure_future(find_on_link(name, timeout_s, bound))
     try:
         both: set[asyncio.Future[Any]] = {finding, resolving}
@@ -179,7 +179,7 @@ def _alone(bound: Sequence[str]) -> str:
 
 
 def _not_found(target: Target, why: P2PCallError, bound: Sequence[str], *, on_lan: bool) -> P2PCallError:
-    """In the words of whoever dials; a resolver that says nothing, or `--bind`, is not held against the other side."""
+    """The error for a name that was not found. It says so if the resolver gave no answer, or `--bind` was the limit."""
     silent = why.slug == "no-name-server"
     hint: str | None = "p2pcall peers, to see who is there"
     if silent:

@@ -1,13 +1,13 @@
-"""What each side of a call has on and off: sound, picture, a recording. Told to the other side, to people and scripts.
+"""What each side has on or off: sound, picture, recording. Sent to the other side, shown to people and scripts.
 
-Leaves out who switches it (`controls`, `live`) and the media themselves.
+Left out: the switching (`controls`, `live`) and the media themselves.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.audio import AudioSend
+from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.node import PeerConnection
@@ -17,11 +17,11 @@ from p2pcall.engine.videopath import VideoPath
 from p2pcall.proto.messages import ControlType, MediaFlags, media_flags
 
 MEDIA_EVERY_S: Final = 0.2
-"""Between two tellings of what the other side has on and off."""
+"""Shortest time between two events about the other side's state."""
 
 
 class LocalMedia:
-    """The microphone and the camera of this side: switched, and said so to both sides."""
+    """The microphone and the camera of this side: switches them and reports it to both sides."""
 
     def __init__(
         self,
@@ -38,22 +38,22 @@ class LocalMedia:
         self.video: VideoPath | None = None
         self.video_on = video_on
         self.on_film: Callable[[], None] | None = None
-        """Told when the camera was switched."""
+        """Called when the camera was switched."""
         self._told = True
 
     @property
     def can_film(self) -> bool:
-        """There is a camera to be switched."""
+        """Whether there is a camera to switch."""
         return self.video is not None and self._devices.sends_video
 
     def toggle_mute(self) -> None:
-        """The microphone on or off."""
+        """Switch the microphone on or off."""
         self._send.muted = not self._send.muted
         self._status.tell(muted=self._send.muted)
         self._tell()
 
     def film(self, on: bool) -> None:
-        """The camera on or off."""
+        """Switch the camera on or off."""
         assert self.video is not None
         self.video_on = on
         self.video.film(on)
@@ -65,7 +65,7 @@ class LocalMedia:
             self.on_film()
 
     def tell_again(self) -> None:
-        """If there was no room for it when it was to be told."""
+        """Send the state again if the control channel had no room before."""
         if not self._told:
             self._tell()
 
@@ -77,18 +77,18 @@ class LocalMedia:
 
 
 class RemoteMedia:
-    """What the other side says to have on; told here as often as people can press keys, however often it comes."""
+    """What the other side reports as on. Events come at most as often as a person presses keys."""
 
     def __init__(
         self, line: PeerConnection, ui: Ui, status: CallStatus, timers: Timers, *, video: bool
     ) -> None:
-        """`video`: it has said so before the call was up."""
+        """`video`: what the other side said before the call was up."""
         self._peer, self._ui, self._status, self._timers = line.peer, ui, status, timers
         self._flags = media_flags(True, video)
         self._told: int | None = None
 
     def on_flags(self, flags: int) -> None:
-        """A message of it."""
+        """Take a MEDIA message of the other side."""
         if flags == self._flags:
             return
         self._flags = flags

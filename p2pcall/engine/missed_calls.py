@@ -1,7 +1,7 @@
-"""Calls that nobody was asked about, told at most once a second: however many strangers ring, a line says it.
+"""Calls without a question to the user, reported at most once a second: one line for any number of strangers.
 
-The first is told at once; what follows within a second is summed up at its end. Left out: calls that rang, which have
-events of their own.
+The first is reported at once; further ones within a second are summed up at its end. Left out: calls that rang; they
+have their own events.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from p2pcall.engine.trust import PeerIdentity
 from p2pcall.engine.user_agent import UserAgent
 
 EVERY_S: Final = 1.0
-"""Between two lines: what a person reads, and a script takes, without being flooded."""
+"""Shortest time between two lines, so that neither a person nor a script is flooded."""
 MAX_KEYS: Final = 1000
-"""Different keys that are counted in one line; more are that many."""
+"""Most different keys that one line counts."""
 
 
 class _Sum(Struct):
-    """What one line tells: the first call, and how many there were."""
+    """The content of one line: the first call, and how many there were."""
 
     who: PeerIdentity
     slug: str
@@ -31,7 +31,7 @@ class _Sum(Struct):
 
 
 class MissedCalls:
-    """`note` each; `close` at the end tells what is left."""
+    """Call `note` for each missed call; `close` at the end reports the rest."""
 
     def __init__(self, agent: UserAgent) -> None:
         self._agent = agent
@@ -40,7 +40,7 @@ class MissedCalls:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, who: PeerIdentity, why: str, slug: str = "missed-call") -> None:
-        """Somebody called; `why` nobody was asked."""
+        """Add a call; `why`: the reason why the user was not asked."""
         if self._sum is None:
             self._sum = _Sum(who, slug, why, self._agent.env.clock.time())
         self._sum.count += 1
@@ -50,7 +50,7 @@ class MissedCalls:
             self._tell()
 
     def close(self) -> None:
-        """Tell what is left."""
+        """Report the rest."""
         self._tell()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,7 +1,7 @@
 """One UDP port and the peers behind it: events of the secure line go to the coroutine that waits for them.
 
-`Node` joins `proto.Endpoint` and `net.Driver`. Each peer gets a `PeerConnection`: signalling is a queue to await, media
-payloads go straight to a callback. A line that nobody claims is closed at once.
+`Node` joins `proto.Endpoint` and `net.Driver`. Each peer gets a `PeerConnection`: signals go to a queue, media payloads
+go directly to a callback. A line without an owner is closed at once.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from p2pcall.proto.wire import UNPROVEN_ANSWERS
 from p2pcall.types import Address, Entropy
 
 MAX_SIGNALS: Final = 256
-"""What may wait in a line's queue before messages of the other side are dropped: more than it can send while a person
-looks away for a moment, and few enough for 64 lines at once."""
+"""Signals in a line's queue before messages of the other side are dropped: more than it can send during a short delay
+here, and few enough for 64 lines at once."""
 MAX_EARLY: Final = 32
-"""Payloads kept between the moment at which a call is active and that at which somebody takes them: half a second."""
+"""Payloads kept from the moment when a call becomes active until a receiver is set: half a second of voice."""
 SLEEP_S: Final = 1.0
-"""Less sleep than that is made up for when there has been more."""
+"""Shorter sleep is not corrected at once, but together with later sleep."""
 GOODBYE_POLL_S: Final = 0.01
-"""Between two looks whether all goodbyes are acknowledged."""
+"""Interval of checks whether all goodbyes are acknowledged."""
 GOODBYE_WAIT_S: Final = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
 
 class LocalSignal(Struct, frozen=True):
-    """Something this side wants: a key, a signal, the end of a file. Queued among the line's signals."""
+    """A wish of this side: a key, a signal, the end of a file. It is queued with the line's signals."""
 
     what: str
 
@@ -56,7 +56,7 @@ class PeerConnection:
 
     @property
     def on_payload(self) -> Callable[[int, bytes], None] | None:
-        """Who takes what media comes; first what has come since the call is active."""
+        """The receiver of media payloads; it first gets those that came since the call became active."""
         return self._on_payload
 
     @on_payload.setter
@@ -66,7 +66,7 @@ class PeerConnection:
             taker(*self._early.popleft())
 
     def take_payload(self, channel: int, data: bytes) -> None:
-        """Hand on, or keep for a moment: a call that has just become active is being made."""
+        """Pass it on, or keep it while the receiver of a call that has just become active is not set yet."""
         if self._on_payload is not None:
             self._on_payload(channel, data)
         else:
@@ -74,16 +74,16 @@ class PeerConnection:
 
     @property
     def _stands(self) -> bool:
-        """Whether there is a session; not one that has run out while the machine slept."""
+        """Whether there is a session that has not expired while the machine slept."""
         self._node.wake()
         return self.peer.established
 
     def tell(self, what: str) -> None:
-        """Queue a wish of this side behind what has happened."""
+        """Queue a wish of this side after the signals that came before."""
         self.signals.put_nowait(LocalSignal(what))
 
     def send(self, channel: int, payload: bytes, padded_to: int = 0) -> None:
-        """Send one media payload now, as if it had at least `padded_to` bytes; nothing once the session is over."""
+        """Send one media payload now, padded to `padded_to` bytes if shorter; does nothing after the session's end."""
         node, peer = self._node, self.peer
         node.wake()
         if peer.established:
@@ -91,7 +91,7 @@ class PeerConnection:
             node.drain()
 
     def send_all(self, channel: int, payloads: Sequence[tuple[bytes, int]]) -> None:
-        """As `send` for each payload and its `padded_to`: the fragments of a picture, at one go."""
+        """As `send`, for several payloads with their `padded_to` at once: the fragments of a picture."""
         node, peer = self._node, self.peer
         node.wake()
         if peer.established:
@@ -101,13 +101,13 @@ class PeerConnection:
             node.drain()
 
     def invite(self, name: str, audio: bool, video: bool) -> None:
-        """Call; nothing if the other side is gone already (its end is among the signals)."""
+        """Invite; does nothing if the other side is gone already (its end is among the signals)."""
         if self._stands:
             self.peer.invite(name, audio, video, self._node.now())
             self._node.pump()
 
     def ring(self, name: str) -> None:
-        """Tell the caller that it rings; nothing if the caller is gone."""
+        """Tell the caller that it rings; does nothing if the caller is gone."""
         if self._stands:
             self.peer.ring(name, self._node.now())
             self._node.pump()
@@ -121,7 +121,7 @@ class PeerConnection:
         return True
 
     def send_control(self, kind: int, body: bytes) -> bool:
-        """Send one control message; False if the other side has not taken what was sent before."""
+        """Send one control message; False if the other side has not acknowledged the earlier ones."""
         try:
             self.peer.send_control(kind, body, self._node.now())
         except ControlFull:
@@ -130,13 +130,13 @@ class PeerConnection:
         return True
 
     def hang_up(self, reason: Reason) -> None:
-        """End the call or the dial, in whatever state; nothing if it is over already."""
+        """End the call or the dial, in any state; does nothing if it is over already."""
         self._node.wake()
         self.peer.hangup(reason, self._node.now())
         self._node.pump()
 
     def drop(self) -> None:
-        """Forget the peer without a word to it."""
+        """Forget the peer without a goodbye."""
         self._node.forget(self)
 
 
@@ -152,12 +152,12 @@ class Node:
         self._driver: Driver[ProtocolEvent] | None = None
         self._loop = asyncio.get_running_loop()
         self.on_caller: Callable[[PeerConnection], None] | None = None
-        """A stranger finished a handshake with us; without a taker it is dropped."""
+        """Called when a caller has finished a handshake with us; if not set, the line is dropped."""
         self.on_unreachable: Callable[[Address, int], None] | None = None
-        """The system says that nothing listens at an address (not authenticated)."""
+        """Called when the system reports that nothing listens at an address (not authenticated)."""
 
     def attach(self, driver: Driver[ProtocolEvent]) -> None:
-        """Begin to receive by bound sockets."""
+        """Begin to receive on bound sockets."""
         self._driver = driver
         driver.asleep_s = self._asleep_s
         driver.start(
@@ -176,17 +176,17 @@ class Node:
         return self._driver
 
     def now(self) -> float:
-        """The only clock that the core ever sees: the loop's, and the time that the machine has slept."""
+        """The only clock for `proto`: the loop's time plus the time that the machine has slept."""
         return self._loop.time() + self._asleep_s
 
     def at(self, loop_time: float) -> float:
-        """A time of the loop's clock, which devices go by, as `now` counts. The machine was awake since."""
+        """Convert a time of the loop's clock, which devices use, to `now`'s clock, if there was no sleep since."""
         return loop_time + self._asleep_s
 
     def wake(self) -> None:
-        """Before anything is done or taken: what has run out while the machine slept is over, its keys are gone.
+        """Called before each action and input: end sessions that expired while the machine slept, and wipe their keys.
 
-        Nothing of it is sent any more, not even a goodbye: the silence was as long for the other side.
+        Nothing more is sent on them, not even a goodbye: the other side has seen the same silence.
         """
         asleep_s = self._clock.asleep()
         if asleep_s - self._asleep_s >= SLEEP_S:
@@ -197,12 +197,12 @@ class Node:
             self.drain()
 
     def pump(self) -> None:
-        """After any call into the endpoint or a peer: datagrams out, events to their lines, timer armed."""
+        """Call after every use of the endpoint or a peer: sends datagrams, delivers events to lines, arms the timer."""
         self.wake()
         self.drain()
 
     def drain(self) -> None:
-        """The same, right after `wake`: a reading of two clocks less for each frame."""
+        """The same, right after `wake`: it saves reading two clocks for each frame."""
         if self._driver is not None:
             self._driver.pump()
 
@@ -211,7 +211,7 @@ class Node:
     ) -> PeerConnection:
         """Start a handshake; the line's first signal is `HandshakeDone` or `HandshakeFailed`.
 
-        `known` are the keys of those who may be there when it is not known who is.
+        `known` are the keys to try if no key is expected.
         """
         peer = self.endpoint.dial(addresses, self.now(), expected_static, known)
         line = self._lines[peer.index] = PeerConnection(self, peer)
@@ -225,7 +225,7 @@ class Node:
         self.pump()
 
     async def close(self) -> None:
-        """Let goodbyes out (bounded), then close the sockets."""
+        """Wait until goodbyes are acknowledged (bounded), then close the sockets."""
         deadline = self.now() + GOODBYE_WAIT_S
         while not self.endpoint.idle and self.now() < deadline:
             await asyncio.sleep(GOODBYE_POLL_S)

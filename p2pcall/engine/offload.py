@@ -1,4 +1,4 @@
-"""Work that waits (for a file's lock, a disk, a driver, a thread) beside the loop, which carries the sound."""
+"""Blocking work (a file's lock, a disk, a driver, a thread) outside the loop, because the loop carries the sound."""
 
 import asyncio
 import threading
@@ -10,11 +10,11 @@ from p2pcall.errors import P2PCallError
 
 _T = TypeVar("_T")
 THREAD_NAME: Final = "p2pcall-offload"
-"""Of the threads."""
+"""Name of the threads."""
 
 
 async def offload(work: Callable[[], _T]) -> _T:
-    """What `work` gives or raises, in a thread of its own; it is left alone if nobody wants to wait for it any more."""
+    """Run `work` in its own thread and return its result. If the caller is cancelled, the thread continues alone."""
     done: Future[_T] = Future()
 
     def run() -> None:
@@ -22,7 +22,9 @@ async def offload(work: Callable[[], _T]) -> _T:
             done.set_result(work())
         except P2PCallError as error:
             done.set_exception(error)
-        except BaseException as error:  # a bug ends the command (`Interrupts`), and nobody waits for ever
+        except (
+            BaseException
+        ) as error:  # a bug ends the command (`Interrupts`); the caller must not wait for ever
             done.set_exception(error)
             raise
 
@@ -32,7 +34,7 @@ async def offload(work: Callable[[], _T]) -> _T:
 
 
 async def to_the_end(work: Callable[[], _T]) -> _T:
-    """As `offload`, but it is waited for until the end: a cancellation that comes meanwhile is raised after it."""
+    """As `offload`, but always waits for the end; a cancellation meanwhile is raised afterwards."""
     task = asyncio.ensure_future(offload(work))
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -46,19 +48,19 @@ async def to_the_end(work: Callable[[], _T]) -> _T:
 
 
 class BackgroundTasks:
-    """Coroutines that go on beside what started them; a bug in one is the loop's to tell, as that of a callback is."""
+    """Coroutines that run in the background; the loop's exception handler gets their errors, as for callbacks."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin with it."""
+        """Start it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def done(self) -> None:
-        """When all that was begun is done."""
+        """Wait until all started coroutines are done."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

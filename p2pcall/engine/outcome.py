@@ -1,4 +1,4 @@
-"""How calls end, in one table: the reason that events tell, the exit code, and the words for people."""
+"""How calls end, in one table: the reason in events, the exit code, and the words for people."""
 
 from typing import Final
 
@@ -38,12 +38,12 @@ ENDINGS: Final[dict[str, Ending]] = {
     "device": Ending(ExitCode.DEVICE, "a device could not be opened"),
     "interrupted": Ending(ExitCode.INTERRUPTED, "interrupted"),
 }
-"""reason -> ending; a reason that is not here does not exist."""
+"""reason -> ending; all reasons are here."""
 
 REFUSALS: Final = frozenset({"declined", "busy", "no-answer"})
-"""What the other side may say instead of answering; anything else that it says counts as declined."""
+"""Reasons that the other side may give instead of answering; any other reason counts as declined."""
 GOODBYES: Final = frozenset({"hung-up", "max-duration", "lost", "broken-promise"})
-"""What ends a call that is up, from the other side or the line; anything else counts as hung up."""
+"""Reasons from the other side or the line that may end a call that is up; any other reason counts as hung up."""
 WISHES: Final = {
     "hung-up": Reason.HUNG_UP,
     "signal": Reason.HUNG_UP,
@@ -54,11 +54,11 @@ WISHES: Final = {
     "not-verified": Reason.HUNG_UP,
     "unheard": Reason.HUNG_UP,
 }
-"""What on this side ends a call that is up, and what the other side is told of it."""
+"""Local causes that end a call that is up, each with the reason that the other side gets."""
 
 
 class Outcome(Struct, frozen=True):
-    """What became of one call; `call` is None when it never got as far as a secure line."""
+    """The result of one call; `call` is None if no secure line was reached."""
 
     reason: str
     call: str | None = None
@@ -68,11 +68,11 @@ class Outcome(Struct, frozen=True):
     """The words of the call, if it was up."""
     name: str = ""
     fingerprint: str = ""
-    """Of the other side, as far as it is known who that is."""
+    """The other side's fingerprint, if it is known."""
     by: str = ""
-    """Who ended a call that was up: `local` or `remote`; "" where nobody did, or it was never up."""
+    """Who ended a call that was up: `local` or `remote`; "" if nobody did, or if it was never up."""
 
     @property
     def exit(self) -> ExitCode:
-        """The exit code of a command whose call ended so."""
+        """The exit code of a command whose call ended in this way."""
         return ENDINGS[self.reason].exit

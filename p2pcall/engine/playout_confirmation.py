@@ -1,9 +1,9 @@
-"""Whether the other side hears: when a message may begin, and when its end was heard.
+"""Whether the other side hears us: when a message may begin, and when its end was heard.
 
-Rules: what has a beginning (a file, a pipe) waits until the other side says that its speaker runs, or for so long that
-it hardly will; an end is heard when the other side says so. A side whose first report comes without a word about its
-speaker has none to say: it is sent to as if it heard. Nothing is trusted further than that: every wait has a bound.
-Leaves out what says so on this side (`sound.SupervisedSink`), and the wire (`media.packets`).
+Rules: input with a beginning (a file, a pipe) waits until the other side reports that its speaker runs, or until
+START_WAIT_S is over. Its end counts as heard when the other side says so. If the first report says nothing about a
+speaker, no such message will come, and the input starts at once. Every wait has a bound, so a hostile side cannot block
+us. Left out: the report of this side (`sound.SupervisedSink`), and the wire format (`media.packets`).
 """
 
 from collections.abc import Callable
@@ -12,21 +12,21 @@ from typing import Final
 from p2pcall.media.packets import Ask, Feedback, Played
 
 START_WAIT_S: Final = 5.0
-"""For the other side's speaker: virtual cards take up to two seconds, a server that hangs is given up after four."""
+"""Longest wait for the other side's speaker: virtual cards take up to 2 s, a hanging server is given up after 4 s."""
 HEARD_WAIT_S: Final = 5.0
-"""For the other side to have heard the end; a buffer holds far less."""
+"""Longest wait until the other side has heard the end; buffers are far shorter."""
 ASK_EVERY_S: Final = 0.1
 MAX_AHEAD_S: Final = 3.0
-"""A speaker that says it has more than this in hand is not believed."""
+"""If a speaker reports a longer buffer, this value is used instead."""
 
 RunAfter = Callable[[str, float, Callable[[], None]], None]
 
 
 class PlayoutConfirmation:
-    """The other side's ear, as far as it tells."""
+    """What the other side has heard, according to its reports."""
 
     def __init__(self, send: Callable[[Feedback], None], clock: Callable[[], float], after: RunAfter) -> None:
-        """`after` calls something later: a name (the same one replaces), seconds, what."""
+        """`after(name, seconds, call)` calls something later; the same name replaces the earlier call."""
         self._send, self._clock, self._after = send, clock, after
         self._tells = self._plays = False
         self._release: Callable[[], None] | None = None
@@ -41,12 +41,12 @@ class PlayoutConfirmation:
             self._start()
 
     def on_report(self) -> None:
-        """The other side reports; what it says of its speaker comes before."""
+        """A report of the other side came; a message about its speaker would have come before it."""
         if not self._tells:
             self._start()
 
     def on_played(self, message: Played) -> None:
-        """How far the other side's speaker is."""
+        """Take the other side's message about how far its speaker is."""
         self._tells = True
         if message.ahead_ms is None:
             return
@@ -58,7 +58,7 @@ class PlayoutConfirmation:
             self._after("playout", min(MAX_AHEAD_S, message.ahead_ms / 1000), lambda: done(True))
 
     def end(self, seq: int, done: Callable[[bool], None]) -> None:
-        """Calls `done` when the frame before `seq` was heard: with False if the other side does not get there."""
+        """Calls `done(True)` when the frame before `seq` was heard, `done(False)` if it is not heard in time."""
         if self._end is None:
             self._end, self._end_by = (seq, done), self._clock() + HEARD_WAIT_S
             self._ask()

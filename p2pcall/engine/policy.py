@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 RING_TIMEOUT_S: Final = 45.0
-"""How long `dial` lets it ring, as telephones do."""
+"""How long `dial` lets it ring; as long as telephones do."""
 
 
 class Answer(StrEnum):
@@ -20,7 +20,7 @@ class Answer(StrEnum):
     NEVER = "never"
 
     def takes(self, known: str) -> bool:
-        """Whether somebody who is new, a contact or verified is answered without asking."""
+        """Whether a caller who is `known` (new, contact or verified) is answered without asking."""
         match self:
             case Answer.ANYONE:
                 return True

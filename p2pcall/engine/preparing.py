@@ -1,8 +1,8 @@
-"""What a call needs on this side before it may ring: the libraries of the media, the devices, a window.
+"""Preparation on this side before a call may ring: the media libraries, the devices, a window.
 
-Rules: the libraries take half a second to load and are loaded in a thread: whoever dials knocks and waits meanwhile.
-Nothing that is imported before `prepare` imports them, and what this call can't need is not loaded at all: for voice
-alone neither FFmpeg nor numpy (30 MiB). No device captures anything here. Leaves out when a call begins with it
+Rules: the libraries take half a second to load, so a thread loads them while a dialler knocks and waits. Modules that
+are imported before `prepare` do not import them. Libraries that this call cannot need are not loaded at all: a voice
+call loads neither FFmpeg nor numpy (30 MiB). No device captures anything here. Left out: when the preparation begins
 (`caller`, `run`).
 """
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
-    """Everything that `settings` names, looked for; what people should know of it is told.
+    """Find all devices that `settings` names, and show warnings about them.
 
-    P2PCallError with exit 6 or 2. Whoever takes the devices closes them.
+    P2PCallError with exit 6 or 2. The caller must close the devices.
     """
     await offload(lambda: _load(settings, ui))
     from p2pcall.engine.devices import WINDOW, look_for_devices
@@ -47,12 +47,12 @@ async def prepare(settings: CallSettings, env: Env, ui: Ui) -> "Devices":
     for warning in devices.warnings:
         ui.emit(events.Warning(warning.slug, warning.text))
     gc.enable()
-    gc.freeze()  # the libraries' objects are there to stay: looking through them holds the sound up for 50 ms
+    gc.freeze()  # the libraries' objects stay alive; collecting through them delays the sound by 50 ms
     return devices
 
 
 def _load(settings: CallSettings, ui: Ui) -> None:
-    """Whatever the call itself imports. The devices' own libraries come with them."""
+    """Load the modules that the call itself imports. Devices load their own libraries."""
     from p2pcall.codec import opus
     from p2pcall.engine import live, verification  # noqa: F401  (loaded for the call)
 

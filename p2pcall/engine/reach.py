@@ -1,9 +1,9 @@
-"""Who may knock: as `--reach` says, or has said before; else everybody until there is a contact, and then they alone.
+"""Who may knock: as `--reach` says now, or said before; else everybody until there is a contact, then only contacts.
 
-Rules: the door never opens by itself, whatever becomes of the files while it runs; what the user says is kept for later
-runs. Contacts are those who are on disk at the moment of a knock: whoever was removed or blocked, by whichever process,
-is a stranger to the very next one, and whoever was added is let in (in a flood, 10 ms later). What cannot be read
-changes nothing. Left out: lines that are up already; what a caller meets who may ring (`listener`).
+Rules: access is never widened without the user, even if files are lost while the program runs; the user's choice is
+kept for later runs. The contacts are read from disk at every knock: a contact that any process has removed or blocked
+is a stranger at the next knock, and a new one is let in (in a flood, 10 ms later). If the file cannot be read, nothing
+changes. Left out: lines that are up already, and what happens to a caller who may ring (`listener`).
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from p2pcall.store.home import Home
 from p2pcall.types import Address, Reach
 
 CONTACTS_POLL_S: Final = 1.0
-"""So often the contacts are looked at, to tell what has changed; a knock does not wait for it."""
+"""Interval of checks for changed contacts, for messages to the user; a knock does not wait for it."""
 LOOKS_PER_S: Final = 100.0
-"""Looks for knocks, in the long run: a look takes 10 us, so a flood has a thousandth of a processor for it, and in a
-flood a change may wait 10 ms."""
+"""Sustained rate of checks caused by knocks: a check takes 10 us, so a flood uses a thousandth of a CPU for it, and in
+a flood a change may take effect 10 ms late."""
 LOOKS_BURST: Final = 200
-"""More than callers knock who do not flood."""
+"""Checks at once; more than the knocks of honest callers."""
 MAX_NAMED: Final = 3
-"""So many are named in one warning."""
+"""Most names in one warning."""
 FIRST: Final = frozenset({DatagramType.KNOCK, DatagramType.INITIATION, DatagramType.CONFIRMATION})
-"""What somebody sends who has no line yet."""
+"""Types of datagrams from senders without a line."""
 
 
 class WatchedEndpoint(Endpoint):
-    """Has the contacts looked at before it judges whoever wants a line."""
+    """Checks for changed contacts before it handles the datagram of a sender without a line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +57,7 @@ class WatchedEndpoint(Endpoint):
 
 
 class ReachPolicy:
-    """`let_in` once, then `watch` while calls are awaited, and `close`."""
+    """Call `let_in` once, then `watch` while waiting for calls, and `close` at the end."""
 
     def __init__(
         self,
@@ -70,19 +70,19 @@ class ReachPolicy:
         self._endpoint, self._trust, self._home, self._emit = endpoint, trust, home, emit
         self._given, self._chosen = given, given
         self._names: dict[bytes, str] | None = None
-        """Who was let in last."""
+        """The contacts that were let in last."""
         self._stamp: object = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = BackgroundTasks()
 
     def let_in(self) -> None:
-        """Tell the line who may knock from now on, and the user what is new in it.
+        """Set who may knock from now on, and tell the user about changes.
 
-        P2PCallError if that cannot be read; then all is as before.
+        P2PCallError if the files cannot be read; then nothing changes.
         """
         self._stamp = self._trust.stamp()
         names = self._trust.let_in()
-        self._endpoint.contacts(list(names))  # whatever else there is: who was removed is out
+        self._endpoint.contacts(list(names))  # first, whatever fails below: removed contacts are out
         kept = kept_reach(self._home)
         before, self._names = self._names, names
         was_open = self._endpoint.reach == Reach.ANYONE
@@ -104,8 +104,8 @@ class ReachPolicy:
             self._emit(events.Warning("no-contacts", text))
 
     def watch(self, renew: Callable[[], None]) -> None:
-        """Have `renew` called, which is to call `let_in`, whenever the contacts have changed: before the next knock is
-        judged, and soon in any case.
+        """Call `renew`, which must call `let_in`, whenever the contacts have changed: before the next knock is handled,
+        and in any case after `CONTACTS_POLL_S`.
         """
 
         def look() -> None:
@@ -120,7 +120,7 @@ class ReachPolicy:
         look_again()
 
     async def close(self) -> None:
-        """Look no more; what is to be kept is on disk then."""
+        """Stop watching; returns when the choice is on disk."""
         self._endpoint.look = None
         if self._timer is not None:
             self._timer.cancel()
@@ -145,6 +145,6 @@ class ReachPolicy:
         if names:
             more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
             text = (
-                f"{', '.join(names[:MAX_NAMED])}{more}: removed or blocked, and let in no more as a contact"
+                f"{', '.join(names[:MAX_NAMED])}{more}: removed or blocked, and no longer let in as a contact"
             )
             self._emit(events.Warning("contacts-gone", text))

@@ -1,14 +1,15 @@
-"""What a call says of itself while it is up: figures to people and scripts, reports to the other side.
+"""Reports of a call while it is up: figures to people and scripts, reports to the other side.
 
-The other side is told what has come here, how many pixels are wanted and how far the speaker is; it is answered as
-often as an honest side asks. Leaves out the measuring (`call_stats`) and what the other side's reports change (`live`).
+Reports to the other side say what has arrived, how many pixels are wanted and how far the speaker is. Its questions are
+answered only as often as an honest side asks. Left out: the measuring (`call_stats`) and the effects of the other
+side's reports (`live`).
 """
 
 from collections import Counter
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.audio import AudioReceive
+from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.call_stats import StatsCollector, in_words, media_drops
 from p2pcall.engine.call_status import CallStatus
 from p2pcall.engine.node import PeerConnection
@@ -22,16 +23,16 @@ from p2pcall.media.packets import Feedback, Played, Report, pack_feedback
 from p2pcall.proto.wire import Channel
 
 EARLY_REPORTS_S: Final = (0.03, 0.1, 0.3)
-"""The first report says how many pixels are wanted, and nothing is filmed for us before it is there: it is sent
-again, for it may be lost, or come before the other side's address is proven."""
+"""Times of the first reports. They say how many pixels are wanted, and the other side sends no picture before it has
+one. Sent again because one may be lost, or come before the other side's address is proven."""
 PLAYED_AGAIN_S: Final = (0.0, 0.1, 0.3)
-"""That the speaker runs is told so often: a message may be lost, and somebody waits for it."""
+"""Times at which the start of the speaker is reported: a message may be lost, and the other side waits for it."""
 ANSWER_EVERY_S: Final = 0.05
-"""Between two answers to how far the speaker is."""
+"""Shortest time between two answers about how far the speaker is."""
 
 
 class Reporting:
-    """The reports of one call; it is connected when this is made."""
+    """The reports of one call; create it when the call is connected."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Reporting:
         receive.on_first_play = self._first_audio
 
     def follow(self, video: VideoPath, playout: PlayoutThread | None) -> None:
-        """Measure from now on, this picture too. Before it comes."""
+        """Measure from now on, including this picture. Call it before the first picture comes."""
         self._video = video
         video.on_first_show = self._first_video
         self._stats = StatsCollector(
@@ -65,13 +66,13 @@ class Reporting:
         self._speaker.on_steady = self._speaker_runs
 
     def begin(self) -> None:
-        """The first reports."""
+        """Send the first reports."""
         self.report()
         for wait_s in EARLY_REPORTS_S:
             self._timers.after(f"report {wait_s}", wait_s, self.report)
 
     def second(self) -> None:
-        """The figures since the last time, to all who want them."""
+        """Report the figures since the last time, to people, scripts and the other side."""
         assert self._stats is not None
         figures = self._stats.second(self._node.now())
         self._ui.emit(events.Stats(self._peer.call_id, figures))
@@ -79,24 +80,24 @@ class Reporting:
         self._report(figures.loss)
 
     def report(self) -> None:
-        """What the other side is to know now: something may have changed."""
+        """Send a report to the other side now, because something may have changed."""
         self._report(0.0)
 
     def total(self) -> tuple[float, Figures]:
-        """How long the call was up until now, and the figures of all of it."""
+        """How long the call has been up, and the figures of the whole call."""
         assert self._stats is not None
         now = self._node.now()
         return now - self._connected_at, self._stats.total(now)
 
     def asked(self) -> None:
-        """How far the speaker is; told as often as an honest side asks."""
+        """The other side asks how far our speaker is: answer, as often as an honest side asks."""
         now = self._node.now()
         if now >= self._answer_at:
             self._answer_at = now + ANSWER_EVERY_S
             self._tell_played()
 
     def send(self, message: Feedback) -> None:
-        """To the other side."""
+        """Send a message to the other side."""
         self._line.send(Channel.FEEDBACK, pack_feedback(message))
 
     def _report(self, loss: float) -> None:

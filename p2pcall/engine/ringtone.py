@@ -9,7 +9,7 @@ from typing import Final
 from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
 TONES_HZ: Final = (440.0, 480.0)
-"""The pair that North American exchanges ring with: known as ringing everywhere from films."""
+"""The North American ringing tones; people everywhere know them from films."""
 LEVEL: Final = 0.12
 ON_FRAMES, OFF_FRAMES = 50, 100
 FADE_SAMPLES: Final = 960

@@ -1,4 +1,4 @@
-"""The commands that place calls, each one coroutine: `listen` and `dial`, with everything opened and closed."""
+"""The call commands `listen` and `dial`, each one coroutine that opens and closes everything."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,9 +30,9 @@ async def run_dial(
     *,
     on_playout: Callable[[bytes], None] | None = None,
 ) -> Outcome:
-    """Call `target`. P2PCallError for everything that went wrong before an answer.
+    """Call `target`. P2PCallError for every failure before an answer.
 
-    `on_playout` is given each frame (20 ms of PCM) that goes to the speaker.
+    `on_playout` gets each frame (20 ms of PCM) that goes to the speaker.
     """
     where = parse_target(target)
 
@@ -47,7 +47,7 @@ async def run_dial(
 
 
 async def run_listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcome:
-    """Answer calls until told to stop."""
+    """Answer calls until stopped."""
     async with _agent(env, settings, home, ui, any_port=False) as agent:
         devices = await agent.unless_interrupted(prepare(settings, env, ui))
         try:
@@ -63,7 +63,7 @@ async def run_listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Ou
 async def _agent(
     env: Env, settings: CallSettings, home: Home, ui: Ui, *, any_port: bool
 ) -> AsyncIterator[UserAgent]:
-    """This side, with its signals caught; a bug that a callback or a thread met is raised at the end."""
+    """This side's user agent, with signal handlers; a bug in a callback or thread is raised at its end."""
     identity = await offload(lambda: load_or_create(home, env.entropy))
     agent = UserAgent(env, settings, home, identity, ui, any_port=any_port)
     agent.interrupts.install()

@@ -1,9 +1,9 @@
-"""When packets of voice leave: a fixed time after their frame came, whatever the encoder has taken.
+"""When packets of voice leave: a fixed time after their frame came, independent of the encoder's time.
 
-Silence and speech are not encoded in the same time (504 and 441 µs were measured); if packets left when they are
-ready, whoever sees them would read a muted microphone off the gaps. A frame that took longer than the fixed time is
-sent when it is ready. asyncio's own timers do not do: on Linux they wait whole milliseconds from when the loop goes to
-sleep, which is when the encoder was done (100 µs more of work: 104 µs later). Leaves out how unevenly frames come.
+Encoding silence and speech takes different times (measured: 504 and 441 µs). If packets left as soon as they are ready,
+an observer could recognise a muted microphone from the gaps. A frame that takes longer than the fixed time is sent when
+it is ready. asyncio's timers do not work for this: on Linux they wait whole milliseconds from the moment when the loop
+goes to sleep, that is after the encoder (100 µs more work: 104 µs later). Left out: the jitter of incoming frames.
 """
 
 import asyncio
@@ -16,26 +16,26 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 HOLD_S: Final = 0.003
-"""From a frame's coming to its packet's leaving: encoding takes 0.5 ms, and less than this in 99 of 100 frames on two
-busy cores. It is as much delay of the voice."""
+"""Time from a frame's arrival to its packet's departure: encoding takes 0.5 ms, and less than this for 99 of 100 frames
+on two busy cores. It delays the voice by as much."""
 _CLOCK_MONOTONIC: Final = 1
 _TFD_TIMER_ABSTIME: Final = 1
 _COUNT_BYTES: Final = 8
-"""What a timerfd gives to read: how often it rang."""
+"""Size of a read from a timerfd: how often it expired."""
 
 
 class Alarm(Protocol):
-    """Calls its `ring` at a time of the loop's clock; one at a time."""
+    """Calls `ring` at a time of the loop's clock; one alarm at a time."""
 
     def at(self, when: float) -> None:
-        """Ring then; it takes the place of what was set before."""
+        """Ring at `when`; this replaces the time that was set before."""
 
     def close(self) -> None:
-        """It does not ring any more."""
+        """Never ring again."""
 
 
 class LoopAlarm:
-    """By the loop's own timers: exact in virtual time and on macOS."""
+    """Uses the loop's own timers: exact in virtual time and on macOS."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring, self._loop = ring, asyncio.get_running_loop()
@@ -59,7 +59,7 @@ class _Spec(ctypes.Structure):
 
 
 class KernelAlarm:
-    """By Linux' timerfd, which rings 0.1 ms after its time. OSError or AttributeError where there is none."""
+    """Uses Linux's timerfd, which rings 0.1 ms after its time. OSError or AttributeError if there is none."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring, self._loop = ring, asyncio.get_running_loop()
@@ -85,13 +85,13 @@ class KernelAlarm:
     def _rang(self) -> None:
         try:
             os.read(self._fd, _COUNT_BYTES)
-        except BlockingIOError:  # it was set anew meanwhile
+        except BlockingIOError:  # it was set again meanwhile
             return
         self._ring()
 
 
 def make_alarm(ring: Callable[[], None]) -> Alarm:
-    """The best there is for the running loop, whose clock must be the system's for the kernel to know it."""
+    """The best alarm for the running loop. The kernel's needs a loop that uses the system's clock."""
     if sys.platform == "linux" and type(asyncio.get_running_loop()) is asyncio.SelectorEventLoop:
         with suppress(OSError, AttributeError):
             return KernelAlarm(ring)
@@ -99,7 +99,7 @@ def make_alarm(ring: Callable[[], None]) -> Alarm:
 
 
 class SendPacer:
-    """`came` before a frame is encoded, `put` its packet; `send` gets each `HOLD_S` after `came`."""
+    """Call `came` before a frame is encoded, then `put` its packet; it goes to `send` `HOLD_S` after `came`."""
 
     def __init__(self, send: Callable[[bytes, int], None]) -> None:
         self._send = send
@@ -109,11 +109,11 @@ class SendPacer:
         self._waiting: deque[tuple[float, bytes, int]] = deque()
 
     def came(self) -> None:
-        """A frame is there; what is put next is its packet."""
+        """A frame has arrived; the next `put` is its packet."""
         self._due = self._loop.time() + HOLD_S
 
     def put(self, packet: bytes, padded_to: int) -> None:
-        """Have the packet leave in its time. Those that are late, and this one if it is, leave at once."""
+        """Send the packet at its time. Late packets, including this one, leave at once."""
         waiting, due = self._waiting, self._due
         waiting.append((due, packet, padded_to))
         if len(waiting) == 1 and self._loop.time() < due:
@@ -122,7 +122,7 @@ class SendPacer:
             self._leave()
 
     def close(self) -> None:
-        """Nothing leaves any more."""
+        """Send nothing more."""
         self._waiting.clear()
         self._alarm.close()
 

@@ -1,6 +1,6 @@
-"""What the user asked for, in one frozen record: the options of `listen`, `dial` and `demo`, checked.
+"""The user's settings in one frozen record: the checked options of `listen`, `dial` and `demo`.
 
-Defaults are those of the contract. Parsing the command line is the business of `cli`; nothing here reads argv.
+The defaults are those of p2pcall(1). `cli` parses the command line; nothing here reads argv.
 """
 
 from msgspec import Struct
@@ -11,9 +11,9 @@ from p2pcall.types import Reach
 
 
 class MediaSettings(Struct, frozen=True):
-    """Where sound and picture come from and go to; `auto` for video out is the best that the terminal can do.
+    """Sources and destinations of sound and picture; `auto` for video out is the terminal's best mode.
 
-    `video_in` None is the camera if there is one.
+    `video_in` None: the camera, if there is one.
     """
 
     audio_in: str = "default"
@@ -23,12 +23,12 @@ class MediaSettings(Struct, frozen=True):
     loop: bool = False
     hangup_on_eof: bool = False
     force: bool = False
-    """Write over a file that is there."""
+    """Overwrite an existing file."""
     raw: RawFormat | None = None
-    """What raw sound on a pipe is; None: what its first bytes tell, else the usual."""
+    """The format of raw sound on a pipe; None: detected from its first bytes, else the default."""
     audio_track: int | None = None
     video_track: int | None = None
-    """Of a file with several: counted from 1."""
+    """Which track of a file with several, counted from 1."""
     fps: int | None = None
     """The rate of pictures without time stamps."""
 
@@ -44,7 +44,7 @@ class CallSettings(Struct, frozen=True):
     ring_timeout_s: float = RING_TIMEOUT_S
     answer: Answer = Answer.ASK
     reach: Reach | None = None
-    """None: the contacts, once there are any."""
+    """None: only contacts, once there are any."""
     announce: Announce = Announce.PUBLIC
     once: bool = False
     max_duration_s: float | None = None

@@ -1,19 +1,19 @@
-"""How often strangers may reach a person: each limit holds for all of them together, for a key costs nothing."""
+"""How often strangers may reach a person. Each limit is for all strangers together, because a new key costs nothing."""
 
 from typing import Final
 
 from p2pcall.proto.admission.limits import RateLimit
 
 STRANGERS_PER_S: Final = 1.0
-"""So often strangers are asked about, and told as posing as somebody, in the long run: a person reads no faster."""
+"""Sustained rate of questions about strangers, and of warnings about false names: a person reads no faster."""
 STRANGERS_BURST: Final = 5
-"""So many of them may come at once: some friends who ring for the first time on one evening."""
+"""Strangers at once: some friends who call for the first time on one evening."""
 MAX_TOLD: Final = 256
-"""Keys that are remembered as told, the newest; what is told once more after so many others does no harm."""
+"""Keys remembered as reported, the newest; a second report after this many others does no harm."""
 
 
 class Strangers:
-    """What was asked and told of them."""
+    """Counts questions and warnings about strangers."""
 
     def __init__(self) -> None:
         self._asked = RateLimit(STRANGERS_PER_S, STRANGERS_BURST)
@@ -21,15 +21,15 @@ class Strangers:
         self._told: dict[bytes, None] = {}
 
     def may_ask(self, now: float) -> bool:
-        """Whether one more may be asked about, which it then is."""
+        """Whether one more question about a stranger is allowed; True counts it."""
         return self._asked.take(now)
 
     def may_tell_poser(self, key: bytes, now: float) -> bool:
-        """Whether it may be told that this key poses as somebody, which it then is; once for each key."""
+        """Whether a warning about this key's false name is allowed; True counts it. Once for each key."""
         return key not in self._told and self._posed.take(now) and self.once(key)
 
     def once(self, key: bytes) -> bool:
-        """Whether nothing was told of this key yet; it is, now."""
+        """Whether this key was not reported yet; it is remembered now."""
         if key in self._told:
             return False
         self._told[key] = None

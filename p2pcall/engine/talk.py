@@ -1,6 +1,6 @@
-"""A call that was answered, to its end: it becomes active, is told, runs (`live`); what it has recorded is completed.
+"""An answered call until its end: it becomes active, is reported, runs (`live`), and its recordings are completed.
 
-Leaves out how it was answered (`caller`, `listener`).
+Left out: how it was answered (`caller`, `listener`).
 """
 
 import asyncio
@@ -30,9 +30,9 @@ async def talk(
     remote_video: bool,
     setup_ms: float,
 ) -> Outcome:
-    """The call is active, or will be when the caller shows its nonce: tell it, run it, tell its end.
+    """Wait until the call is active (the caller may still have to show its nonce), report it, run it, report its end.
 
-    What a call needs is loaded by now where there were devices to look for (`preparing`).
+    If there were devices to find, `preparing` has loaded the call's modules by now.
     """
     from p2pcall.engine.live import LiveCall
 
@@ -82,7 +82,7 @@ async def talk(
 
 
 async def _complete(agent: UserAgent, devices: "Devices") -> None:
-    """What the call has written: beside the loop, which goes on for the line and for other callers."""
+    """Complete the written files in a thread; the loop continues for the line and for other callers."""
     loop = asyncio.get_running_loop()
 
     def tell(error: P2PCallError) -> None:
@@ -93,7 +93,7 @@ async def _complete(agent: UserAgent, devices: "Devices") -> None:
 
 
 async def _until_active(agent: UserAgent, line: PeerConnection) -> str | None:
-    """Waits for the words; or why it ended before."""
+    """Waits until the words are known. Returns None, or the reason if the call ended before."""
     agent.interrupts.tell(line.tell)
     try:
         while not line.peer.sas:

@@ -1,4 +1,4 @@
-"""What one call does later, each by its name: the same name takes the place of what was to be done."""
+"""Named timers of one call: a new timer replaces the one with the same name."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,17 +12,17 @@ class Timers:
         self._handles: dict[str, asyncio.TimerHandle] = {}
 
     def after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        """Calls it then; the same name takes the place of what was to be called."""
+        """Calls `call` after `seconds`; replaces the timer with the same name."""
         if name in self._handles:
             self._handles[name].cancel()
         self._handles[name] = self._loop.call_later(seconds, self._fire, name, call)
 
     def waits(self, name: str) -> bool:
-        """Whether something is still to be called by that name."""
+        """Whether a timer with that name is running."""
         return name in self._handles
 
     def cancel(self) -> None:
-        """Nothing of what is waited for is called any more."""
+        """Stop all timers."""
         for handle in self._handles.values():
             handle.cancel()
         self._handles.clear()

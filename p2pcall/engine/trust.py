@@ -1,8 +1,8 @@
-"""Who somebody is: the name a person claims and the key they prove, held against the contacts.
+"""Identity of the other side: the claimed name and the proven key are compared with the contacts.
 
-Keys are pinned under the user's own name for them. If the user dials, a name that is pinned to another key is a hard
-stop: no media, no question that could be clicked away, and a hint how to pair again on purpose. The name that a caller
-claims is only that: whoever claims a contact's gets none, and learns nothing by it.
+Keys are pinned under the user's own names. If the user dials a name that is pinned to another key, the call stops: no
+media, no question that the user could dismiss, only a hint how to pair again on purpose. The name that a caller claims
+proves nothing: a caller who claims a contact's name is shown without a name, and does not learn this.
 """
 
 from msgspec import Struct
@@ -16,22 +16,22 @@ from p2pcall.store.identity import fingerprint
 
 
 class PeerIdentity(Struct, frozen=True):
-    """The other side, as this side knows it: `known` is new, contact or verified."""
+    """What this side knows about the other side: `known` is new, contact or verified."""
 
     name: str
     fingerprint: str
     known: str
     poses_as: str = ""
-    """The contact whose name was claimed under another key; `name` is the beginning of the fingerprint then."""
+    """The contact whose name was claimed with another key; then `name` is the start of the fingerprint."""
 
     @property
     def nameless(self) -> bool:
-        """The fingerprint stands in for a name."""
+        """Whether the fingerprint is shown in place of a name."""
         return self.fingerprint.startswith(self.name)
 
 
 def poses(who: PeerIdentity) -> events.Warning:
-    """What the user is told of somebody who claims a contact's name, and nobody else is."""
+    """The warning about a caller who claims a contact's name; only the user gets it."""
     text = (
         f"somebody claims the name of your contact {who.poses_as} with another key, and is shown as {who.name}; "
         f"to learn whose key that is, ask {who.poses_as} over another channel"
@@ -40,7 +40,7 @@ def poses(who: PeerIdentity) -> events.Warning:
 
 
 def own_key() -> P2PCallError:
-    """The other end proves our own key: that is nobody to talk to."""
+    """The error if the other side proves our own key: then there is nobody to talk to."""
     text = (
         "the other end has your own key: it is this machine, or another one with a copy of the key, "
         "or something that sends back what it gets"
@@ -51,40 +51,40 @@ def own_key() -> P2PCallError:
 
 
 class TrustStore:
-    """The contacts, asked in the words of a call."""
+    """The contacts, with the questions that a call has about them."""
 
     def __init__(self, contacts: Contacts, own: bytes) -> None:
         self._contacts, self._own = contacts, own
 
     def expected_key(self, name: str) -> bytes | None:
-        """The key pinned under a name that the user dials, if there is one. P2PCallError (usage) if it is blocked."""
+        """The key pinned to a dialled name, or None. P2PCallError (usage) if it is blocked."""
         contact = self._contacts.by_name(name)
         if contact is not None and contact.blocked:
             raise _blocked(contact.name)
         return None if contact is None else contact.public
 
     def let_in(self) -> dict[bytes, str]:
-        """The keys of all contacts but the blocked, with their names, the one kept last first."""
+        """The keys of all contacts that are not blocked, with their names; the contact kept last comes first."""
         contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
         return {contact.public: contact.name for contact in contacts if not contact.blocked}
 
     def stamp(self) -> object:
-        """Equal to an earlier one as long as nobody has changed the contacts."""
+        """A value that stays equal as long as nobody changes the contacts."""
         return self._contacts.stamp()
 
     def is_contact(self, public: bytes) -> bool:
-        """The key is pinned under some name, and not blocked."""
+        """Whether the key is pinned to a name and not blocked."""
         contact = self._contacts.by_key(public)
         return contact is not None and not contact.blocked
 
     def is_blocked(self, public: bytes) -> bool:
-        """The user wants nothing of whoever has this key, a contact or not. P2PCallError if that cannot be read."""
+        """Whether the user has blocked this key, a contact's or not. P2PCallError if the file cannot be read."""
         return fingerprint(public) in self._contacts.blocked()
 
     def identify(self, public: bytes, name: str) -> PeerIdentity:
-        """Who proved `public` where the user dialled `name`, or an address at which somebody claims that name.
+        """The identity of the owner of `public`. The user dialled `name`, or an address whose owner claims `name`.
 
-        P2PCallError `key-changed` if it is somebody else's, `blocked-key` if the user wants nothing of whoever it is.
+        P2PCallError `key-changed` if the name has another key, `blocked-key` if the key is blocked.
         """
         if self.is_blocked(public):
             contact = self._contacts.by_key(public)
@@ -96,7 +96,7 @@ class TrustStore:
         return who
 
     def introduce(self, public: bytes, claimed: str) -> PeerIdentity:
-        """Who proved `public` and calls itself `claimed`, for which there is nothing but its word."""
+        """The identity of a caller who proved `public` and only claims the name `claimed`."""
         contact = self._contacts.by_key(public)
         if contact is not None:
             known = "verified" if contact.verified else "contact"
@@ -109,39 +109,39 @@ class TrustStore:
         return PeerIdentity(name, fingerprint(public), "new")
 
     def is_host(self, name: str) -> bool:
-        """The contact of this name was dialled as a host that the system's resolver knows."""
+        """Whether the contact of this name was dialled as a host that the system's resolver knew."""
         contact = self._contacts.by_name(name)
         return contact is not None and contact.host
 
     def pin(self, name: str, public: bytes, epoch: float, *, host: bool = False) -> None:
-        """Keep the key under `name`, which is a `host`'s or not; nothing if it is kept already."""
+        """Keep the key under `name` (`host`: it is a host name); does nothing if the key is kept already."""
         if self._contacts.by_key(public) is None:
             self._contacts.pin(name, public, epoch, host=host)
 
     def safety_number(self, public: bytes) -> tuple[str, ...]:
-        """Twelve groups of five digits, the same at the side whose key is `public`. Takes some milliseconds."""
+        """Twelve groups of five digits, the same on the side whose key is `public`. Takes some milliseconds."""
         return safety_number(self._own, public)
 
     def safety_uri(self, number: tuple[str, ...]) -> str:
-        """A safety number as its QR code has it."""
+        """The content of a safety number's QR code."""
         return safety_uri(number)
 
     def own_uri(self) -> str:
-        """One's own key as its QR code has it."""
+        """The content of our own key's QR code."""
         return identity_uri(self._own)
 
     def key_in(self, uri: str) -> bytes:
-        """Somebody else's key, out of such a URI. ValueError, with the reason in plain words."""
+        """The key in another person's URI. ValueError, with the reason in plain words."""
         public = identity_key(uri)
         if public == self._own:
             raise ValueError("that is your own key")
         return public
 
     def verify(self, name: str, public: bytes, epoch: float) -> Contact | None:
-        """The words were the same: a verified contact from now on, kept under `name` if the key was not kept yet.
+        """The words were the same: mark the contact as verified; a key without a contact is kept under `name`.
 
-        A name that nobody could dial gives way to the beginning of the fingerprint. None if somebody else changed it
-        meanwhile. P2PCallError as the store raises it.
+        If the name cannot be dialled, the start of the fingerprint is used. None if another process has changed the
+        contact meanwhile. P2PCallError as the store raises it.
         """
         kept = fingerprint(public)[:SHORT_FINGERPRINT] if undialable(name) else name
         self.pin(kept, public, epoch)
@@ -149,9 +149,9 @@ class TrustStore:
         return None if contact is None else self._contacts.verify(contact.name, public)
 
     def distrust(self, public: bytes, *, forget: bool) -> Contact | None:
-        """The words were not the same: no longer verified or, with `forget`, no contact any more.
+        """The words were not the same: remove the mark or, with `forget`, the contact.
 
-        The contact as it was; None if the key is nobody's. P2PCallError as the store raises it.
+        Returns the contact as it was; None if no contact has the key. P2PCallError as the store raises it.
         """
         contact = self._contacts.by_key(public)
         if contact is not None and forget:
@@ -162,6 +162,6 @@ class TrustStore:
 
 
 def _blocked(who: str) -> P2PCallError:
-    """A call to somebody who is blocked would tell them more than silence does."""
+    """The error for a blocked person: a call would tell them more than silence does."""
     hint = f"p2pcall contacts unblock {as_typed(who)}"
     return P2PCallError("blocked-key", f"{who} is blocked", ExitCode.USAGE, hint)

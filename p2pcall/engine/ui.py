@@ -1,4 +1,4 @@
-"""What the engine wants from whoever runs it: a place for events, and the terminal if there is one."""
+"""What the engine needs from its user interface: a receiver of events, and the terminal if there is one."""
 
 from __future__ import annotations
 
@@ -14,73 +14,71 @@ if TYPE_CHECKING:
 
 
 class CallView(VideoSink, Protocol):
-    """The screen or the window of one call, or the plain line a second that stands in for them."""
+    """The screen or the window of one call, or one plain line a second in place of them."""
 
     on_error: OnError | None
-    """To be called, in any thread, for whatever fails; the view goes on with what is left."""
+    """The view calls it, in any thread, for each failure, and continues as far as it can."""
     on_resized: Callable[[], None] | None
-    """To be called, in the loop's thread, when another number of pixels can be shown."""
+    """The view calls it, in the loop's thread, when the number of pixels that it can show changes."""
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
-        """One's own picture, small in a corner; any thread."""
+        """Show one's own picture, small in a corner; any thread."""
 
     def set_hud(self, state: HudState) -> None:
-        """What is told beside the picture."""
+        """Set the text beside the picture."""
 
     def next_mode(self) -> object:
-        """Another way to draw."""
+        """Change to the next drawing mode."""
 
     def clear_remote(self) -> None:
         """The other side's picture has stopped."""
 
     def resized(self) -> None:
-        """The terminal has another size now."""
+        """The terminal's size has changed."""
 
     def refresh(self) -> None:
         """Draw everything again."""
 
 
 class Ui(Protocol):
-    """The person or script in front of the engine."""
+    """The user interface: the person or script that uses the engine."""
 
     on_closed: Callable[[], None] | None
-    """To be called when nobody reads stdout any more."""
+    """Called when nobody reads stdout any more."""
 
     def emit(self, event: Event) -> None:
-        """Something happened. Never raises; never blocks for long."""
+        """Report an event. Never raises; never blocks for long."""
 
     def progress(self, text: str) -> None:
-        """What is being waited for, for people only: no event tells it. Never raises."""
+        """Say what is being waited for, only for people: there is no event for it. Never raises."""
 
     def ask(self, incoming: Incoming, *, camera: bool) -> Awaitable[str] | None:
-        """Ring and ask: resolves to "audio", "video" (if there is a `camera`) or "decline"; None where nobody can be
-        asked (`can_ask`).
+        """Ring and ask: resolves to "audio", "video" (if there is a `camera`) or "decline"; None if nobody can be asked
+        (`can_ask`).
         """
 
     @property
     def can_ask(self) -> bool:
-        """Whether there is a person to ask, as far as can be told now."""
+        """Whether there is a person to ask, as far as known now."""
 
     def ask_name(
         self, claimed: str, fingerprint: str, offered: str, problem: str
     ) -> Awaitable[str | None] | None:
-        """Under which name to keep whom the last call was with: resolves to one that can be a contact's, or None.
+        """Ask under which name to keep the person of the last call: resolves to a valid contact name, or None.
 
-        `offered` is one that needs no typing, if any; `problem` is what was wrong with the last answer. None at once
-        where nobody can be asked, or wants to be.
+        `offered` is a name that needs no typing, or empty; `problem` says what was wrong with the last answer. None at
+        once if nobody can be asked, or --quiet is set.
         """
 
     def waiting(self) -> None:
-        """A call is over, and the next is waited for."""
+        """A call is over; say that we wait for the next."""
 
     def load_view(self, mode: str) -> None:
-        """Import what `open_view` needs for `mode`, in any thread: it takes a moment, and a call that comes up has
-        none.
-        """
+        """Import what `open_view` needs for `mode`, in any thread; there is no time for it when a call gets active."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in one of its own) or
-        none (no picture, only what is told about it).
+        """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in its own window) or none
+        (no picture, only the text about the call).
 
-        None where there is neither a terminal nor a window.
+        None if there is neither a terminal nor a window.
         """

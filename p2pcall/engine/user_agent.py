@@ -1,4 +1,4 @@
-"""What `listen` and `dial` share: one's own identity and port, who is known, and signals."""
+"""What `listen` and `dial` share: our identity and port, the contacts, and signals."""
 
 import asyncio
 import signal
@@ -29,29 +29,29 @@ END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Ctrl-C, SIGTERM and SIGHUP: to whoever is in charge at the moment; a second one ends the process at once.
+    """Ctrl-C, SIGTERM and SIGHUP go to the current handler (`take`); a second one ends the process at once.
 
-    But not before what is being written is complete (`put_off`).
-    What was ignored when the process began (`nohup`, a background job of a script) stays ignored.
+    While files are being completed, the end is delayed (`put_off`).
+    Signals that were ignored when the process began (`nohup`, a background job of a script) stay ignored.
     """
 
     def __init__(self) -> None:
         self.fired = asyncio.Event()
         self.signal: signal.Signals | None = None
         self.take: Callable[[str], None] | None = None
-        """Told "signal", "stdout-closed" or "failed"."""
+        """Called with "signal", "stdout-closed" or "failed"."""
         self.what: str | None = None
-        """What was told last, for whoever takes over later."""
+        """The last such word, for a handler that is set later."""
         self.crash: BaseException | None = None
         self.resized: Callable[[], None] | None = None
         self._putting_off = False
         self._second: signal.Signals | None = None
-        """Has come meanwhile."""
+        """A second signal that came during `put_off`."""
         self._loop = asyncio.get_running_loop()
         self._thread_hook = threading.excepthook
 
     def install(self) -> None:
-        """Catch the signals from now on, and what nobody else catches in the loop or in a thread."""
+        """Catch the signals from now on, and uncaught errors in the loop or in a thread."""
         for number in END_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._loop.add_signal_handler(number, self._fire, number)
@@ -60,13 +60,13 @@ class Interrupts:
         self._thread_hook, threading.excepthook = threading.excepthook, self._thread_crashed
 
     def remove(self) -> None:
-        """The system's own ways again."""
+        """Restore the default handlers."""
         threading.excepthook = self._thread_hook
         for number in (*END_SIGNALS, signal.SIGWINCH):
             self._loop.remove_signal_handler(number)
 
     def tell(self, take: Callable[[str], None]) -> None:
-        """`take` is told from now on, and at once what came while nobody took it."""
+        """Set the handler; it is called at once for a signal that came before."""
         self.take = take
         if self.what is not None:
             take(self.what)
@@ -83,7 +83,7 @@ class Interrupts:
 
     @contextmanager
     def put_off(self) -> Iterator[None]:
-        """Until the end of this a second signal does not end the process; then it does."""
+        """Inside this context a second signal does not end the process; at its end it does."""
         self._putting_off = True
         try:
             yield
@@ -93,16 +93,16 @@ class Interrupts:
                 self._fire(self._second)
 
     def closed(self) -> None:
-        """Nobody reads stdout any more: the same as a signal, but quietly."""
+        """Nobody reads stdout any more: handled like a signal, but without a message."""
         self._tell("stdout-closed")
 
     def crashed(self, error: BaseException | None) -> None:
-        """A callback raised, which is a bug: whatever is up ends with a word to the other side, the bug is told."""
+        """A callback raised, which is a bug: a running call ends with a goodbye, and the bug is reported."""
         self.crash = self.crash or error or RuntimeError("the event loop met an error")
         self._tell("failed")
 
     def _thread_crashed(self, died: threading.ExceptHookArgs) -> None:
-        """In the thread that ends by this error."""
+        """Called in the thread that ends with this error."""
         self._loop.call_soon_threadsafe(self.crashed, died.exc_value)
 
     def _tell(self, what: str) -> None:
@@ -117,7 +117,7 @@ class Interrupts:
 
 
 class UserAgent:
-    """One process's side of the line."""
+    """This process's side of its calls."""
 
     def __init__(
         self, env: Env, settings: CallSettings, home: Home, identity: Identity, ui: Ui, *, any_port: bool
@@ -131,9 +131,9 @@ class UserAgent:
         self.interrupts = Interrupts()
 
     def open(self) -> None:
-        """Bind the port. A dialler whose default port is taken takes another: nobody needs to know it.
+        """Bind the port. If the default port is taken, a dialler uses another, because nobody needs to know it.
 
-        What the first handshake would wait for is done now, before anybody waits.
+        Slow preparations for the first handshake are done now, so that nobody waits for them later.
         """
         kem.warm_up()
         settings = self.settings
@@ -141,7 +141,7 @@ class UserAgent:
         self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))
 
     def let_in(self) -> None:
-        """Tell the line who may knock (`reach`). P2PCallError if that cannot be read."""
+        """Set who may knock (`reach`). P2PCallError if the files cannot be read."""
         self.reach_policy.let_in()
 
     async def unless_interrupted(self, work: Awaitable[_T]) -> _T:
@@ -162,14 +162,14 @@ class UserAgent:
                 waiting.cancel()
 
     async def pin(self, name: str, public: bytes, *, host: bool = False) -> None:
-        """Keep the key of somebody who was called or answered on purpose; a full disk does not end the call."""
+        """Keep the key of a person who was called or answered on purpose; a full disk does not end the call."""
         try:
             await offload(lambda: self.trust.pin(name, public, self.env.clock.time(), host=host))
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 
     def tell_end(self, outcome: Outcome) -> None:
-        """The event `ended`."""
+        """Emit the event `ended`."""
         self.ui.emit(
             events.Ended(
                 outcome.call,

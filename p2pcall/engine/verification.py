@@ -1,7 +1,7 @@
-"""Whether the words are the same: what a person says in a call, kept in the contacts and told as events.
+"""Whether the words are the same: a person's answer during a call is stored in the contacts and reported as events.
 
-A key that was met for the first time in this very call is forgotten when the words differ: it may be that of somebody
-in between, who must not be a contact. A contact of before stays one, and is not verified any more.
+If the words differ and the key was first seen in this call, the key is removed: it may belong to a man in the middle,
+who must not become a contact. An older contact stays, but is not verified any more.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from p2pcall.events import Event
 
 
 class Verification:
-    """The question of one call; `known` is what the other side is by now: new, contact or verified."""
+    """The question of one call; `known` is the other side's current status: new, contact or verified."""
 
     def __init__(
         self,
@@ -32,16 +32,16 @@ class Verification:
         self._trust, self._who, self._public, self._call = trust, who, public, call
         self._emit, self._epoch = emit, epoch
         self._turn = asyncio.Lock()
-        """What is said later is kept later."""
+        """Keeps the order: a later answer is stored later."""
         self.known = who.known
 
     @cached_property
     def safety_number(self) -> tuple[str, ...]:
-        """To show beside the words; takes some milliseconds the first time."""
+        """The safety number to show with the words; takes some milliseconds the first time."""
         return self._trust.safety_number(self._public)
 
     async def same(self) -> str:
-        """The person says that the words are the same; a short sentence for them."""
+        """The person says that the words are the same. Returns a short sentence for them."""
         try:
             async with self._turn:
                 contact = await offload(

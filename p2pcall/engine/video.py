@@ -1,11 +1,11 @@
-"""Picture of one call: camera to fragments, fragments to the screen.
+"""Picture of one call: camera to encoded frames, encoded frames to the screen.
 
-Three threads of this room's own: `CaptureThread` has one for the camera and one for the encoder, `PlayoutThread` one
-for the decoder and the view. They talk with the loop by `call_soon_threadsafe` and one bounded slot or queue each. A
-frame that finds the way out still taken is not encoded at all, so that the chain of references never breaks on purpose.
-The newest picture stays, and is coded again for whoever comes late, asks for a key frame, or may have lost it. An error
-that is no device's ends its thread, and with it the call (`Interrupts`). The codec is imported by the threads,
-for a call without a picture has none; where there may be one, `preparing` has loaded it.
+There are three threads: `CaptureThread` has one for the camera and one for the encoder, `PlayoutThread` one for the
+decoder and the view. They communicate with the loop through `call_soon_threadsafe` and one bounded slot or queue each.
+While the slot is taken, no frame is encoded, so we never drop an encoded frame that later ones refer to. The newest
+picture is kept. It is encoded again if the other side joins late, asks for a key frame, or may have lost it. An error
+that is not a device's ends its thread, and with it the call (`Interrupts`). The threads import the codec, because a
+call without a picture does not need it; if there may be a picture, `preparing` has loaded it.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
     from p2pcall.codec.video import VideoEncoder
 
 MAX_QUEUED_FRAMES: Final = 60
-"""Encoded frames waiting for the decoder (4 s at 15/s): more means the view hangs, and a key frame starts afresh."""
+"""Encoded frames waiting for the decoder (4 s at 15/s): more means a hanging view, and a key frame is requested."""
 
 LEAST_AGAIN_S: Final = 0.2
-"""Between two codings of one picture: who asks for another size or a key frame all the time gets no more than that."""
+"""Shortest time between two encodings of one picture, so that repeated requests for sizes or key frames cost little."""
 AGAIN_S: Final = 1.0
-"""A picture that stays is sent again so often: what was lost of it is noticed, and it grows sharper."""
+"""A picture that does not change is sent again after this time: losses are repaired, and it becomes sharper."""
 
 STOP_WAIT_S: Final = 2.0
-"""How long the end of a call waits for a thread that sits in a driver or a slow terminal."""
+"""How long the end of a call waits for a thread that is blocked in a driver or a slow terminal."""
 
 Post = Callable[..., object]
 """`loop.call_soon_threadsafe`, or a stand-in."""
 
 
 class _Run(Struct):
-    """One time that the camera is on."""
+    """One period with the camera on."""
 
     stopping: bool = False
     source: VideoSource | None = None
     reader: threading.Thread | None = None
     coder: threading.Thread | None = None
     newest: tuple[av.VideoFrame, float] | None = None
-    """A picture and when it was captured; stays for those who come late, until there is a newer one."""
+    """The newest picture and when it was captured; it is kept for repeated encoding until there is a newer one."""
     fresh: bool = False
-    """It has not been coded yet."""
+    """Whether `newest` has not been encoded yet."""
     failed: bool = False
-    """The source is broken: what it gave last is not sent any more."""
+    """Whether the source is broken: then its last picture is not sent any more."""
     again_at: float = 0.0
-    """When a picture that is not new may be coded again."""
+    """When an old picture may be encoded again."""
 
 
 class CaptureThread:
-    """Reads the source, shows one's own picture, encodes what the other side can show, posts it to the loop."""
+    """Reads the source, shows one's own picture, encodes it in the size for the other side, posts it to the loop."""
 
     def __init__(
         self,
@@ -78,6 +78,8 @@ class CaptureThread:
         self._view = (0, 0)
         self._key_wanted = True
         self._slot_free = True
+        self._slot_awaited = False
+        """A picture waits for the slot: not the rule, and then nobody is woken when it is free."""
         self._run: _Run | None = None
         self.on_encoded: Callable[[bytes, bool, float], None] | None = None
         self.on_end: Callable[[], None] | None = None
@@ -85,11 +87,11 @@ class CaptureThread:
 
     @property
     def running(self) -> bool:
-        """The camera is on."""
+        """Whether the camera is on."""
         return self._run is not None
 
     def start(self) -> None:
-        """Open the source and go; capture begins here and nowhere else."""
+        """Open the source and start; this is the only place where capture begins."""
         run = _Run()
         run.reader = threading.Thread(target=self._film, args=(run,), name="capture", daemon=True)
         run.coder = threading.Thread(target=self._code, args=(run,), name="video-coder", daemon=True)
@@ -120,19 +122,20 @@ class CaptureThread:
                 self._changed.notify_all()
 
     def want_key(self) -> None:
-        """The next frame will be a key frame; the picture that was sent last, if there is no newer one soon."""
+        """Make the next frame a key frame; if no new picture comes soon, the last one is encoded again."""
         with self._changed:
             self._key_wanted = True
             self._changed.notify_all()
 
     def sent(self) -> None:
-        """The loop has taken the last frame off the slot."""
+        """The loop has taken the last frame out of the slot."""
         with self._changed:
             self._slot_free = True
-            self._changed.notify_all()
+            if self._slot_awaited:
+                self._changed.notify_all()
 
     def _film(self, run: _Run) -> None:
-        """The thread of the source: never waits for the coder."""
+        """The thread of the source; it never waits for the encoder."""
         try:
             source = self._open_source()
             with self._changed:
@@ -163,7 +166,7 @@ class CaptureThread:
             self._post(self.on_end)
 
     def _code(self, run: _Run) -> None:
-        """The thread of the coder: each new picture, or the last one again: a new size, a key frame, a quiet time."""
+        """The thread of the encoder: each new picture, or the last one again (new size, key frame, pause)."""
         from p2pcall.codec.video import VideoEncoder
 
         encoder: VideoEncoder | None = None
@@ -187,24 +190,23 @@ class CaptureThread:
     def _due(
         self, run: _Run, encoder: VideoEncoder | None
     ) -> tuple[tuple[av.VideoFrame, float], tuple[int, int], bool] | None:
-        """Waits for what is to be coded next: a picture, its size, whether as a key frame. None at the end."""
+        """Waits for the next picture to encode: the picture, its size, whether as a key frame. None at the end."""
         with self._changed:
             while not run.stopping and not run.failed:
-                now = time.monotonic()
-                if run.newest is not None and self._slot_free and 0 not in self._view:
+                now, wait = time.monotonic(), None
+                self._slot_awaited = False
+                if run.newest is not None and 0 not in self._view:
                     frame, captured_at = run.newest
                     size = encode_size(frame.width, frame.height, *self._view)
                     again = encoder is None or size != (encoder.width, encoder.height) or self._key_wanted
-                    if not run.fresh and now < run.again_at:
-                        self._changed.wait(run.again_at - now)
-                        continue
-                    if run.fresh or again or not self._changed.wait(AGAIN_S):
+                    wait = 0.0 if run.fresh else run.again_at + (0.0 if again else AGAIN_S) - now
+                    if wait <= 0 and self._slot_free:
                         run.again_at = now + LEAST_AGAIN_S
                         captured_at = captured_at if run.fresh else self._clock()
                         run.fresh = False
                         return (frame, captured_at), size, self._key_wanted
-                else:
-                    self._changed.wait()
+                    self._slot_awaited = wait <= 0
+                self._changed.wait(None if self._slot_awaited else wait)
             return None
 
 
@@ -230,7 +232,7 @@ class PlayoutThread:
         self._thread.start()
 
     def submit(self, data: bytes, key: bool) -> None:
-        """One encoded frame, in decode order. Overflow: everything waiting is dropped, a key frame is asked for."""
+        """Add one encoded frame, in decode order. On overflow, drops all waiting frames and requests a key frame."""
         with self._wake:
             if len(self._queue) >= MAX_QUEUED_FRAMES:
                 self._queue.clear()
@@ -241,7 +243,7 @@ class PlayoutThread:
             self._wake.notify()
 
     def stop(self) -> None:
-        """Show what is queued no more, end the thread; the sink stays the caller's to close."""
+        """Drop queued frames and end the thread; the caller closes the sink."""
         with self._wake:
             self._stopping = True
             self._wake.notify()

@@ -1,4 +1,4 @@
-"""The loop's side of the picture: fragments out and in, retransmission, key frames, how many pixels are wanted."""
+"""The part of the picture in the loop: fragments out and in, retransmission, key frames, wanted number of pixels."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from p2pcall.proto.wire import Channel
 
 
 class VideoPath:
-    """Both directions of one call's picture. `capture` or `playout` is None where that direction is off."""
+    """Both directions of one call's picture. `capture` or `playout` is None if that direction is off."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class VideoPath:
 
     @property
     def unwanted(self) -> int:
-        """Fragments that were of no use: too old, doubled, or of a picture that cannot be made."""
+        """Useless fragments: too old, duplicate, or of a picture that cannot be completed."""
         return self._reassembler.counters.rejected
 
     def start(self, film: bool) -> None:
-        """Show what comes; film if `film`."""
+        """Start to show pictures; switch the camera on if `film`."""
         if self._playout is not None:
             self._playout.start()
         self.film(film)
@@ -63,7 +63,7 @@ class VideoPath:
             self._capture.stop()
 
     async def stop(self) -> None:
-        """End the threads, waiting for them beside the loop; the sink stays open."""
+        """End the threads without blocking the loop; the sink stays open."""
         if self._poll is not None:
             self._poll.cancel()
         if self._capture is not None or self._playout is not None:
@@ -85,14 +85,14 @@ class VideoPath:
             self._capture.set_view(width, height)
 
     def on_key_request(self) -> None:
-        """The other side can't decode until a key frame comes; answered as often as an honest side asks."""
+        """The other side cannot decode until a key frame comes; answered only as often as an honest side asks."""
         now = self._clock()
         if self._capture is not None and now >= self._next_key_at:
             self._next_key_at = now + media.VIDEO_KEY_INTERVAL_S
             self._capture.want_key()
 
     def set_rtt(self, rtt_s: float) -> None:
-        """The round trip, which spaces requests for what is missing."""
+        """Set the round trip; it determines the interval of requests for missing fragments."""
         self._reassembler.rtt_s = rtt_s
 
     def on_nack(self, nack: Nack) -> None:

@@ -1,4 +1,4 @@
-"""Whether a window can be opened here, found out before a call by opening none."""
+"""Checks before a call whether a window could be opened here, without opening one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,17 +8,15 @@ from p2pcall.view.window_link import Failed, Ready
 
 
 class WindowCheck:
-    """Starts the process of a window, and ends it once it has said whether there is a display, or that was not waited
-    for (`close`).
-    """
+    """Starts the process of a window, and ends it when it has reported whether there is a display, or on `close`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Starts it and waits for nothing. P2PCallError (exit 6) if it cannot be started."""
+        """Starts it and does not wait. P2PCallError (exit 6) if it cannot be started."""
         self._window = Window(environ)
         self._loop = asyncio.get_running_loop()
 
     async def result(self, seconds: float = WINDOW_OPEN_WAIT_S) -> Ready:
-        """The way to the display. P2PCallError (exit 6) if there is none, or nothing is said in time."""
+        """SDL's video driver. P2PCallError (exit 6) if there is no display, or no answer in time."""
         readable = asyncio.Event()
         self._loop.add_reader(self._window.fileno(), readable.set)
         try:

@@ -20,6 +20,11 @@ FRAME_BYTES: Final = 2 * FRAME_SAMPLES
 """Signed 16-bit little-endian mono."""
 PCM_MAX: Final = 32_767
 """Full scale."""
+TICK_MS: Final = 10
+"""What frames of sound are numbered in: the shortest frame that is sent."""
+TICK_S: Final = TICK_MS / 1000
+TICK_SAMPLES: Final = SAMPLE_RATE_HZ * TICK_MS // 1000
+TICK_BYTES: Final = 2 * TICK_SAMPLES
 CAPTURE_GAP_S: Final = 0.03
 """Capture stood still for a frame and a half: more than a card's clock is ever uneven."""
 

@@ -1,10 +1,10 @@
-"""Where a call goes: what a person types is parsed here, and turned into socket addresses.
+"""The target of a call: what a person types is parsed here, and turned into socket addresses.
 
-Parsing is pure. Only `resolve` asks the operating system, on a daemon thread of its own: a name server that
-never answers must not hold up the end of the process, as the event loop's executor would. Literal addresses
-need neither a thread nor a name server. Addresses come in the order of RFC 8305, section 4 (families take
-turns). Left out: who is behind a name. Whether `bob` is a contact, somebody on the link, or a host, and which
-key a `p2pcall:id` URI has, is the engine's business.
+Parsing is pure. Only `resolve` asks the operating system, on its own daemon thread: a name server that never answers
+must not delay the exit of the process, as the event loop's executor would. Literal addresses need neither a thread
+nor a name server. Addresses come in the order of RFC 8305, section 4 (families alternate). Left out: what a name
+means. The engine decides whether `bob` is a contact, a peer on the link, or a host, and which key a `p2pcall:id` URI
+has.
 """
 
 import asyncio
@@ -27,42 +27,42 @@ from p2pcall.media.constants import MAX_U16
 from p2pcall.types import Address
 
 DEFAULT_PORT: Final = 51729
-"""UDP port where calls are awaited: unassigned by IANA and in the dynamic range (RFC 6335)."""
+"""UDP port for incoming calls: not assigned by IANA, in the dynamic range (RFC 6335)."""
 MAX_PORT: Final = MAX_U16
 WILDCARDS: Final = {"0.0.0.0": 4, "::": 6}
-"""All addresses of this machine of one family, as sockets are bound; and the family."""
+"""Bind addresses that mean all addresses of one family, each with its family."""
 MAX_TARGET_CHARS: Final = 255
 """Longest TARGET: as long as a host name can be."""
 MAX_ADDRESSES: Final = 8
-"""So many addresses of one target are tried: a hostile zone file must not make this side a flood."""
+"""At most this many addresses of one target are tried: a hostile DNS zone must not make us flood others."""
 NORMALISED_KEPT: Final = 256
-"""Addresses whose spelling is remembered: of a call all datagrams come from one or two."""
+"""Normalised addresses that are cached: all datagrams of a call come from one or two addresses."""
 RESOLVE_TIMEOUT_S: Final = 10.0
-"""A resolver asks two servers twice with 5 s each by default; nobody waits that long for a call."""
+"""By default a resolver asks two servers twice, 5 s each; people do not wait that long for a call."""
 
 LOCALHOST: Final = "localhost"
-"""Everybody's name for the own machine: nobody else can be called so (RFC 6761, section 6.3)."""
+"""The standard name of the own machine; it never means another one (RFC 6761, section 6.3)."""
 
 _KEY_URI: Final = re.compile(r"p2pcall:[a-z]+/", re.IGNORECASE)
-"""How the URI of a key begins; no host and port do, for a port is a number."""
+"""The start of a key's URI; HOST:PORT never matches, because a port is a number."""
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Target(Struct, frozen=True):
-    """What TARGET says: an IP address, a name (a contact's, a peer's on the link, or a host's), or a key alone."""
+    """A parsed TARGET: an IP address, a name (of a contact, a peer on the link, or a host), or a key alone."""
 
     kind: Literal["name", "literal", "key"]
     host: str
     port: int
     explicit_port: bool
     who: str | None = None
-    """Whoever must be there: the contact's name, or the URI of a key, in front of the `@` or alone."""
+    """Who must answer: a contact's name or the URI of a key, before the `@` or alone."""
     word: str | None = None
-    """All of it, if it has an `@`: a contact may be called so."""
+    """The whole text, if it has an `@`: a contact's name may contain one."""
 
 
 def _malformed(text: str, why: str, hint: str | None = None) -> P2PCallError:
-    return P2PCallError("bad-target", f"{text!r} is no target: {why}", ExitCode.USAGE, hint)
+    return P2PCallError("bad-target", f"{text!r} is not a valid target: {why}", ExitCode.USAGE, hint)
 
 
 def _split_port(text: str) -> tuple[str, str | None, bool]:
@@ -106,7 +106,7 @@ def _check_ip(text: str, ip: _IP) -> None:
 
 
 def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
-    """Reads `host`, `host:port`, `v6`, `[v6]:port`, `fe80::1%eth0`, or a name; `who@` in front of it, or a key alone.
+    """Parse `host`, `host:port`, `v6`, `[v6]:port`, `fe80::1%eth0`, or a name, with an optional `who@`; or a key alone.
 
     Raises `P2PCallError` (usage).
     """
@@ -126,7 +126,7 @@ def parse_target(text: str, default_port: int = DEFAULT_PORT) -> Target:
 
 
 def is_key_uri(text: str) -> bool:
-    """Whether it is meant for the URI of a key, good or not."""
+    """Whether the text looks like the URI of a key, valid or not."""
     return _KEY_URI.match(text) is not None
 
 
@@ -147,7 +147,7 @@ def _parse_place(text: str, default_port: int) -> Target:
 
 
 def undialable(name: str) -> str | None:
-    """Why nobody could dial somebody of this name; None if it is one that reads as a name."""
+    """Why this name could not be dialled; None if it can be used as a name."""
     if set(name) & set(":@[]"):
         return "a name has no colons, no brackets and no @"
     try:
@@ -160,7 +160,7 @@ def undialable(name: str) -> str | None:
 
 
 def literal_address(host: str, port: int) -> Address:
-    """An IP address as a socket address; `P2PCallError` (not found) if its zone is no interface here."""
+    """An IP address as a socket address; `P2PCallError` (not found) if this machine has no interface of its zone."""
     ip = ipaddress.ip_address(host)
     if isinstance(ip, ipaddress.IPv4Address):
         return (str(ip), port)
@@ -175,7 +175,7 @@ def literal_address(host: str, port: int) -> Address:
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:
-    """Families take turns, no address twice, at most `MAX_ADDRESSES` (RFC 8305, section 4)."""
+    """Families alternate, no address twice, at most `MAX_ADDRESSES` (RFC 8305, section 4)."""
     unique = list(dict.fromkeys(addresses))
     if not unique:
         return []
@@ -221,7 +221,7 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
     if target.kind == "literal":
         return [literal_address(target.host, target.port)]
     try:
-        # Before Python 3.12 `wait_for` may fail as the lookup does though it was cancelled, when nobody waits any more.
+        # Not `wait_for`: before Python 3.12 it may raise the lookup's error although it was cancelled.
         async with asyncio.timeout(timeout_s):
             found = await _getaddrinfo(target.host, target.port)
     except TimeoutError as error:
@@ -229,7 +229,7 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
         hint = f"getent ahosts {shlex.quote(target.host)}"
         raise P2PCallError("no-name-server", text, ExitCode.NOT_FOUND, hint) from error
     except (OSError, UnicodeError) as error:
-        text = f"{target.host!r} is nobody here: not a contact, not on the local network, not a host name"
+        text = f"{target.host!r} is not known: not a contact, not on the local network, not a host name"
         raise P2PCallError("no-such-host", text, ExitCode.NOT_FOUND, "p2pcall peers") from error
     addresses = interleave(found)
     if not addresses:
@@ -239,7 +239,7 @@ async def resolve(target: Target, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[
 
 
 def _getaddrinfo(host: str, port: int) -> asyncio.Future[list[Address]]:
-    """`getaddrinfo` on a daemon thread, which is simply left behind when nobody waits any more."""
+    """`getaddrinfo` on a daemon thread; if its caller is cancelled, the thread is left to end by itself."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[list[Address]] = loop.create_future()
 

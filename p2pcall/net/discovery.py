@@ -1,19 +1,16 @@
 """Who is on the local link: mDNS and DNS-SD (RFC 6762, RFC 6763), service `_p2pcall._udp.local.`.
 
-An `Announcer` tells the link one chosen name and a port; a `Browser` keeps the list of those who do so;
-`browse` and `find` ask once. Interfaces come and go while they run: Announcer and Browser begin anew on
-change, and no network at all is a state of theirs and no error. A VPN's tunnel is neither announced on nor
-browsed.
+An `Announcer` announces one chosen name and a port on the link; a `Browser` keeps the list of announced peers;
+`browse` and `find_peer` ask once. Interfaces come and go while they run: Announcer and Browser start again on every
+change. No network is one of their states, not an error. Names are neither announced nor browsed on a VPN's tunnel.
 
-Privacy (RFC 8882): what is announced is the chosen name, port and addresses. TXT holds `v=1` only and no
-fingerprint: a stable id would let everyone follow a person from network to network, and who dials learns
-the key in the handshake, where it is proven. The host name in SRV is random for each start, never the
-machine's.
+Privacy (RFC 8882): only the chosen name, port and addresses are announced. TXT holds only `v=1` and no fingerprint,
+because a stable id would let everyone follow a person from network to network; the caller learns and verifies the key
+in the handshake. The host name in SRV is random for each start, never the machine's.
 
-Everything that comes in is hostile: names are unfiltered (who prints them filters them), their number is
-bounded. Anyone on the link can answer to any name: an answer is a hint where to dial, the handshake says
-who it is. Left out: answers that differ by interface (RFC 6762, section 15); who dials tries one address
-after the other.
+All input is hostile: names are not filtered (the code that prints them does it), their number is bounded. Anyone on
+the link can answer to any name: an answer only says where to dial; the handshake proves the identity. Left out:
+answers that differ by interface (RFC 6762, section 15); a dial tries one address after the other.
 """
 
 import asyncio
@@ -21,7 +18,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
-from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` does not have all that it documents
+from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` lacks names that it documents
     BadTypeInNameException,
     DNSOutgoing,
     DNSQuestion,
@@ -54,28 +51,28 @@ TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
 HOST_LABEL_BYTES: Final = 6
 """Random bytes of the host name in SRV."""
 MAX_LAN_PEERS: Final = 64
-"""So many peers are listed; later ones are ignored until one goes."""
+"""At most this many peers are listed; later ones are ignored until one goes."""
 RESOLVE_MS: Final = 3000
-"""How long SRV, TXT and addresses of a name that was seen are asked for: questions at 0, 1 and 2 s."""
+"""How long to ask for SRV, TXT and addresses of a seen name: questions at 0, 1 and 2 s."""
 REFRESH_S: Final = 30.0
-"""So often a listed peer is looked up again: its records live for 120 s, then it answers or is gone."""
+"""Interval at which a listed peer is looked up again. Its records live for 120 s; then it answers or is gone."""
 RECORDS_SETTLE_S: Final = 1.5
-"""After a change the old records live for another second (RFC 6762, section 10.2): then it is looked up again."""
+"""Wait after a change before looking up again: old records live for another second (RFC 6762, section 10.2)."""
 BROWSE_S: Final = 2.5
-"""Enough for two questions, a second apart, and for the slowest answer that RFC 6762 allows: a record that was just
-sent to somebody else waits for a second (section 6), and then up to half a second for others (section 6.4)."""
+"""Enough for two questions, a second apart, and for the slowest answer that RFC 6762 allows: a record just sent to
+another host waits for a second (section 6), and then up to half a second to be combined (section 6.4)."""
 LOOKUP_S: Final = 1.0
-"""So long `browse` waits on for those who were seen, but have not said yet where they are."""
+"""How much longer `browse` waits for peers that were seen but whose addresses are not known yet."""
 FIND_S: Final = 2.5
 """As `BROWSE_S` for one name; an answer mostly takes some 10 ms."""
 CLAIM_S: Final = 20.0
-"""So long a free name is looked for: 1.3 s if nobody minds, then some 0.2 s for each name that is taken."""
+"""How long to look for a free name: it takes 1.3 s, and some 0.2 s more for each name that is taken."""
 MAX_CONTESTS: Final = 16
-"""So many times a name is defended or given up; more often means on purpose, and it stays as it is."""
+"""How many times a name is defended or given up. More conflicts are an attack, and then the name is kept."""
 
 
 class AnnounceState(StrEnum):
-    """What has become of an announcement."""
+    """The state of an announcement."""
 
     STARTING = "starting"
     ANNOUNCED = "announced"
@@ -93,10 +90,10 @@ def _no_free_name(name: str) -> P2PCallError:
 
 
 async def _ask_everybody(zeroconf: Zeroconf) -> None:
-    """A question with answers to all (QM), which the library then has when it looks whether a name is free.
+    """Ask with multicast answers (QM), so that the library has the answers when it checks whether a name is free.
 
-    It asks itself, too, but for answers to the asker alone (QU), and such a one goes to any program on this machine
-    that has port 5353: where there are several, a name that is taken looks free, again and again.
+    Its own question asks for unicast answers (QU). Such an answer goes to only one of the programs on this machine
+    that have port 5353: if there are several, a taken name looks free again and again.
     """
     await zeroconf.async_wait_for_start()
     question = DNSOutgoing(QUERY)
@@ -105,7 +102,7 @@ async def _ask_everybody(zeroconf: Zeroconf) -> None:
 
 
 class _ContestWatch(RecordUpdateListener):
-    """Sees when another host claims our name: two that began at once do not see each other's probes."""
+    """Notices when another host claims our name: two that start at once do not see each other's probes."""
 
     def __init__(self, info: AsyncServiceInfo, contested: Callable[[str], None]) -> None:
         self._info = info
@@ -122,7 +119,7 @@ class _ContestWatch(RecordUpdateListener):
 
 
 class Announcer:
-    """Tells the link `name` and `port` until stopped; `on_change` is called when `name` or `state` does."""
+    """Announces `name` and `port` on the link until stopped; calls `on_change` when `name` or `state` changes."""
 
     def __init__(
         self,
@@ -135,7 +132,7 @@ class Announcer:
     ) -> None:
         self._wanted = instance_label(name)
         self.name = announced_name(self._wanted)
-        """The name as announced: `bob` becomes `bob-2` if somebody has it already."""
+        """The name as announced: `bob` becomes `bob-2` if it is taken."""
         self.state = AnnounceState.STARTING
         self.problem: P2PCallError | None = None
         """Why nothing is announced, in the states NO_NETWORK and BLOCKED."""
@@ -149,11 +146,11 @@ class Announcer:
         self._follower = LinkFollower(bound, self._move)
 
     def start(self) -> None:
-        """Begins, in a task of its own. It takes about 1.3 s until the name is known to be free."""
+        """Starts in a task of its own. It takes about 1.3 s until the name is known to be free."""
         self._follower.start()
 
     async def settled(self) -> AnnounceState:
-        """Waits until the name is announced or cannot be."""
+        """Waits until the name is announced, or until it is known that it cannot be."""
         await self._settled.wait()
         return self.state
 
@@ -186,7 +183,7 @@ class Announcer:
             self._set(AnnounceState.ANNOUNCED, person(self._info.name), None)
 
     async def _leave(self) -> None:
-        """Closes without a goodbye: that would take the name from a peer who has the same one."""
+        """Closes without a goodbye, because a goodbye would also remove a peer that has the same name."""
         zc, self._zc = self._zc, None
         if zc is None:
             return
@@ -205,7 +202,7 @@ class Announcer:
         )
 
     def _contested(self, rival: str) -> None:
-        """The lower host name keeps the name and says so again; the other one looks for a new name."""
+        """The side with the lower host name keeps the name and announces it again; the other takes a new name."""
         self._contests += 1
         if self._contests > MAX_CONTESTS or self._info is None or self._zc is None:
             return
@@ -225,7 +222,7 @@ class Announcer:
 
 
 class Browser:
-    """Keeps the list of peers on the link. `on_found` also tells changes, `on_lost` who went."""
+    """Keeps the list of peers on the link. Calls `on_found` for new and changed peers, `on_lost` for lost ones."""
 
     def __init__(
         self,
@@ -234,7 +231,7 @@ class Browser:
         on_lost: Callable[[LanPeer], None] | None = None,
     ) -> None:
         self.problem: P2PCallError | None = None
-        """Why nobody can be seen: no network, or no mDNS. None while all is well."""
+        """Why no peers can be seen: no network, or no mDNS. None if there is no problem."""
         self._on_found = on_found
         self._on_lost = on_lost
         self._peers: dict[str, LanPeer] = {}
@@ -247,7 +244,7 @@ class Browser:
         self._refresh: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begins to look, in a task of its own."""
+        """Starts browsing in a task of its own."""
         self._follower.start()
         self._schedule_refresh()
 
@@ -260,24 +257,24 @@ class Browser:
         await self._close()
 
     async def looked_up(self, timeout_s: float) -> None:
-        """Waits until all who were seen have been looked up, but not for longer than that."""
+        """Waits until all seen peers have been looked up, at most `timeout_s`."""
         if self._lookups:
             await asyncio.wait(self._lookups.values(), timeout=timeout_s)
 
     def peers(self) -> list[LanPeer]:
-        """Who is there now, by name."""
+        """The peers that are there now, by name."""
         return sorted(self._peers.values(), key=lambda peer: (peer.name.casefold(), peer.name))
 
     async def _move(self, link: Link | None) -> None:
-        """Who was seen on the old link is looked up on the new one, and lost if not found there."""
+        """Looks up the peers of the old link on the new one; those that are not found there are lost."""
         await self._close()
         self._link = link
         self.problem = no_network() if link is None else None
         if link is not None:
             try:
                 self._zc = open_link(link)
-                # Answers to all (QM) from the first question on: one to the asker alone (QU) goes to whichever
-                # program on this machine has port 5353 too, mostly the one that answers.
+                # Multicast answers (QM) from the first question on: a unicast answer (QU) may go to another program
+                # on this machine that has port 5353 too, usually the one that answers.
                 AsyncServiceBrowser(
                     self._zc.zeroconf,
                     SERVICE_TYPE,
@@ -360,7 +357,7 @@ class Browser:
 
 
 async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
-    """Who is on the link now; looks for about `timeout_s`. Raises `P2PCallError` (not found) without a network."""
+    """The peers on the link now; takes about `timeout_s`. Raises `P2PCallError` (not found) without a network."""
     browser = Browser()
     browser.start()
     try:
@@ -374,7 +371,7 @@ async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
 
 
 async def find_peer(name: str, timeout_s: float = FIND_S, bound: Sequence[str] = ()) -> LanPeer | None:
-    """Who answers to `name`; None if nobody. `bound` as for `look_for_link`: on these addresses' links alone.
+    """The peer announced as `name`, or None. `bound` as for `look_for_link`: ask only on the links of these addresses.
 
     Raises `P2PCallError` (not found) without a network.
     """
@@ -382,7 +379,7 @@ async def find_peer(name: str, timeout_s: float = FIND_S, bound: Sequence[str] =
     if link is None:
         raise no_network()
     zc = open_link(link)
-    label = instance_label(name, MAX_LABEL_BYTES)  # with the number behind it, if it has one
+    label = instance_label(name, MAX_LABEL_BYTES)  # with its number suffix, if it has one
     try:
         return await _request(zc, link, f"{label}.{SERVICE_TYPE}", int(timeout_s * 1000))
     finally:

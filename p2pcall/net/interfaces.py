@@ -1,7 +1,7 @@
-"""The machine's network interfaces: their addresses, and which of them lead to other people.
+"""The machine's network interfaces: their addresses, and which of them lead to other machines.
 
-Asked anew each time, for they come and go: lid, cable, VPN. Flags come from SIOCGIFFLAGS and not from /sys,
-which shows another namespace's interfaces to a process that was moved into one. Linux and macOS.
+They are read again each time, because they come and go (lid, cable, VPN). Flags come from SIOCGIFFLAGS and not from
+/sys: in a process that was moved into a network namespace, /sys shows the interfaces of another one. Linux and macOS.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _IFF_RUNNING: Final = 0x40
 _IFF_MULTICAST: Final = 0x8000 if sys.platform == "darwin" else 0x1000
 
 ADDRESS_POLL_S: Final = 1.0
-"""So often the addresses are looked at (0.5 ms each time): a call that has moved shall not wait for its next ping."""
+"""Interval at which the addresses are read (0.5 ms each time): after a move a call must not wait for its next ping."""
 
 OwnAddresses = frozenset[bytes]
 IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -43,7 +43,7 @@ class Interface(Struct, frozen=True):
     multicast: bool
 
     def spell(self, address: IPInterface) -> str:
-        """The address as people and sockets take it, with its zone if it is link-local."""
+        """The address in the form for people and sockets, with its zone if it is link-local."""
         ip = address.ip
         return f"{ip}%{self.name}" if ip.version == 6 and ip.is_link_local else str(ip)
 
@@ -85,22 +85,19 @@ def _flags(probe: socket.socket, name: str) -> int:
 
 
 def reachable(all_interfaces: Iterable[Interface]) -> list[Interface]:
-    """Those that lead to other machines; only if there are none, the loopback."""
+    """Those that lead to other machines; the loopback only if there are none."""
     listed = [i for i in all_interfaces if i.addresses]
     return [i for i in listed if not i.loopback] or listed
 
 
 def local_links(all_interfaces: Iterable[Interface]) -> list[Interface]:
-    """Those on which neighbours can be found: a VPN's tunnel is none.
-
-    Only if there are none, the loopback.
-    """
+    """Those on which neighbours can be found, not a VPN's tunnel; the loopback only if there are none."""
     listed = [i for i in all_interfaces if i.addresses and not i.point_to_point]
     return [i for i in listed if i.multicast and not i.loopback] or [i for i in listed if i.loopback]
 
 
 def own_addresses() -> OwnAddresses:
-    """This machine's addresses now, packed; none if the system does not tell."""
+    """This machine's addresses now, packed; none if the system does not give them."""
     try:
         return frozenset(address.ip.packed for listed in interfaces() for address in listed.addresses)
     except OSError:
@@ -108,7 +105,7 @@ def own_addresses() -> OwnAddresses:
 
 
 class AddressWatch:
-    """Looks at this machine's addresses once a second and tells when they have changed, until `stop`."""
+    """Reads this machine's addresses once a second and reports changes, until `stop`."""
 
     def __init__(
         self,
@@ -121,7 +118,7 @@ class AddressWatch:
         self._timer = loop.call_later(ADDRESS_POLL_S, self._again)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._timer.cancel()
 
     def _again(self) -> None:
@@ -133,7 +130,7 @@ class AddressWatch:
 
 
 def usable_ipv6(interface: Interface) -> bool:
-    """Whether its first IPv6 address can be bound: not while the kernel still looks for a duplicate."""
+    """Whether its first IPv6 address can be bound: not while the kernel's duplicate address detection still runs."""
     first = next((a.ip for a in interface.addresses if a.version == 6), None)
     if first is None:
         return False

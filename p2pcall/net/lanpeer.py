@@ -1,7 +1,7 @@
-"""Somebody on the local link as DNS-SD tells it (RFC 6763): the name as a label, and an answer as what to dial.
+"""A peer on the local link in DNS-SD (RFC 6763): names as labels, and answers as addresses to dial.
 
-What comes in is hostile: names and texts are bounded, but not filtered; addresses not worth a try are left out. Leaves
-out asking and announcing (`discovery`, `private_lookup`).
+All input is hostile: names and texts are bounded, but not filtered; addresses not worth a try are left out. Left
+out: asking and announcing (`discovery`, `private_lookup`).
 """
 
 import ipaddress
@@ -22,17 +22,17 @@ SERVICE_TYPE: Final = "_p2pcall._udp.local."
 MAX_LABEL_BYTES: Final = 63
 """A DNS label (RFC 1035, section 2.3.4)."""
 SUFFIX_BYTES: Final = 4
-"""Room for `-2` to `-999` behind a name that is taken."""
+"""Room for `-2` to `-999` after a name that is taken."""
 DEFAULT_LABEL: Final = "p2pcall"
-"""Announced for a name of which nothing is left."""
+"""Announced if nothing of the chosen name is allowed in a label."""
 DOT: Final = "\u2024"
-"""Stands for a dot on the wire: to zeroconf a dot ends the label, and Avahi does not show what comes of it."""
+"""Replaces a dot on the wire: zeroconf ends the label at a dot, and Avahi does not show the result."""
 MAX_TXT_ENTRIES: Final = 16
-"""So many TXT entries of a peer are kept."""
+"""At most this many TXT entries of a peer are kept."""
 
 
 class LanPeer(Struct, frozen=True):
-    """Somebody who says to be on the link. `name` and `txt` are as they came: bounded, but not filtered."""
+    """A peer announced on the link. `name` and `txt` are as received: bounded, but not filtered."""
 
     name: str
     port: int
@@ -42,18 +42,18 @@ class LanPeer(Struct, frozen=True):
 
 
 def instance_label(name: str, most: int = MAX_LABEL_BYTES - SUFFIX_BYTES) -> str:
-    """The name as a DNS-SD instance: tidy, printable, at most 59 bytes, with `DOT` for dots."""
+    """The name as a DNS-SD instance: tidy, printable, at most `most` bytes, with `DOT` for dots."""
     text = names.tidy("".join(char if names.printable(char) else " " for char in name))
     return names.shortened(text.replace(".", DOT), most) or DEFAULT_LABEL
 
 
 def announced_name(label: str) -> str:
-    """The name that a label on the wire stands for: what people are shown, and dial."""
+    """The name of a label on the wire: people see it and dial it."""
     return label.replace(DOT, ".")
 
 
 def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
-    """An answer as a peer; None if it holds nothing to dial."""
+    """The peer in an answer; None if the answer has no address to dial."""
     addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
     if not info.port or not addresses:
         return None
@@ -68,15 +68,15 @@ def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
 
 
 def person(instance: str) -> str:
-    """Whose instance that is."""
+    """The person's name in the name of a service instance."""
     return announced_name(instance.removesuffix("." + SERVICE_TYPE))
 
 
 def _dialable(hosts: Sequence[str], port: int, link: Link) -> list[Address]:
     """The addresses worth a try, those in our own networks first.
 
-    Not: groups, link-local ones without an interface, the loopback from afar, and our own addresses among
-    others' (each Docker host has 172.17.0.1; dialling that would reach ourselves).
+    Left out: multicast, link-local addresses without an interface, the loopback in a remote answer, and our own
+    addresses in a remote answer (each Docker host has 172.17.0.1; dialling it would reach ourselves).
     """
     here = [address for interface in interfaces() for address in interface.addresses]
     own = {str(address.ip) for address in here}

@@ -1,7 +1,7 @@
 """Multicast DNS sockets on the interfaces that there are now, and again when they change.
 
-`look_for_link` says on what to speak and what to tell there; `open_link` opens it; `LinkFollower` runs a task that does
-both anew when the answer changes. Meant for `discovery` alone.
+`look_for_link` says which interfaces to use and which addresses to announce; `open_link` opens them; `LinkFollower`
+runs a task that repeats both when the result changes. Only for `discovery` and `private_lookup`.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from p2pcall.net.address import WILDCARDS
 from p2pcall.net.interfaces import Interface, interfaces, local_links, usable_ipv6
 
 LINK_POLL_S: Final = 3.0
-"""So often the interfaces are looked at (0.5 ms each time)."""
+"""Interval at which the interfaces are read (0.5 ms each time)."""
 MAX_ADDRESSES_TOLD: Final = 8
-"""More addresses than that are of no use to anybody, and make the answer outgrow a packet."""
+"""At most this many addresses are announced: more are of no use, and the answer would not fit one packet."""
 FAILURES: Final = (OSError, RuntimeError, Error)
-"""What zeroconf raises when a network goes away under it, or when others on it do not play fair."""
+"""What zeroconf raises when a network goes away while in use, or when others on it break the rules."""
 
 
 class Link(Struct, frozen=True):
-    """Where mDNS is spoken (IPv4 addresses, and indexes for IPv6) and the own addresses to tell there."""
+    """Where mDNS is used (IPv4 addresses, interface indexes for IPv6), and the own addresses to announce there."""
 
     choice: tuple[str | int, ...]
     addresses: tuple[str, ...]
@@ -34,10 +34,10 @@ class Link(Struct, frozen=True):
 
 
 def look_for_link(bound: Sequence[str] = ()) -> Link | None:
-    """The link as it is now, or None if there is no network or the system does not tell.
+    """The link as it is now, or None if there is no network or the system gives no answer.
 
-    `bound`: what calls can be taken on (`Driver.bound`); only these addresses are told, and only on their
-    interfaces. Nothing, or a wildcard, means all.
+    `bound`: the addresses that take calls (`Driver.bound`). Only these are announced, and only on their interfaces.
+    Empty, or a wildcard, means all.
     """
     try:
         here = interfaces()
@@ -70,7 +70,7 @@ def _to_tell(interface: Interface, versions: set[int], hosts: set[str]) -> list[
 
 
 def open_link(link: Link) -> AsyncZeroconf:
-    """Opens the sockets. Raises `P2PCallError` (not found) when the system does not let us have port 5353."""
+    """Opens the sockets. Raises `P2PCallError` (not found) when the system does not allow port 5353."""
     v4 = [entry for entry in link.choice if isinstance(entry, str)]
     attempts = [list(link.choice)]
     if v4 and len(v4) < len(link.choice):
@@ -98,7 +98,7 @@ def no_network() -> P2PCallError:
 
 
 async def close_quietly(zc: AsyncZeroconf) -> None:
-    """Says goodbye where it can and closes; a network that is gone is no error then."""
+    """Sends a goodbye if it can, and closes; a network that is gone is not an error here."""
     with contextlib.suppress(*FAILURES):
         await zc.async_close()
 
@@ -117,20 +117,20 @@ class LinkFollower:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="mdns")
 
     def wake(self, *, again: bool = False) -> None:
-        """Looks now; with `again`, `move` is called even if nothing has changed."""
+        """Checks now; with `again`, `move` is called even if nothing has changed."""
         self._retry = self._retry or again
         self._wake.set()
 
     def retry(self) -> None:
-        """Calls `move` again at the next look, even if nothing has changed."""
+        """Calls `move` at the next check, even if nothing has changed."""
         self._retry = True
 
     async def stop(self) -> None:
-        """Ends the task; raises what it died of, if it did."""
+        """Ends the task; raises its error if it failed."""
         task, self._task = self._task, None
         if task is None:
             return
-        while not task.done():  # again, for zeroconf may swallow a cancellation
+        while not task.done():  # repeated, because zeroconf may swallow a cancellation
             task.cancel()
             await asyncio.wait({task}, timeout=LINK_POLL_S)
         if not task.cancelled():
@@ -145,7 +145,7 @@ class LinkFollower:
                 first, self._retry, last = False, False, link
                 await self._move(link)
             with contextlib.suppress(TimeoutError):
-                # Before Python 3.12 `wait_for` may not see that it is cancelled when it is woken at the same time.
+                # Not `wait_for`: before Python 3.12 it may miss a cancellation if it is woken at the same time.
                 async with asyncio.timeout(LINK_POLL_S):
                     await self._wake.wait()
             self._wake.clear()

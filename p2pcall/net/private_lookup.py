@@ -1,11 +1,11 @@
-"""A contact on the local link, found without saying whom one looks for.
+"""Find a contact on the local link without revealing whom we look for.
 
-All are asked who is there (the question that `peers` asks: RFC 6763, section 4), and the name is compared here. An
-answer to that question brings the records of where somebody is (section 12.1); what did not come with it is not asked
-for, as that question would bear the name: all are asked again. Nothing that leaves says more than that somebody looks.
+We ask for all instances (the question of `peers`: RFC 6763, section 4) and compare the names here. An answer to that
+question also brings the address records (section 12.1). If some are missing, we do not ask for them by name, because
+that would reveal it: we ask for all instances again. So an observer learns only that somebody looks.
 
-As in `discovery`, an answer is a hint where to dial; the key says who it is. Left out: telling several of one name
-apart, for no record has anything of a key; the first one that is whole is taken.
+As in `discovery`, an answer only says where to dial; the key proves the identity. Left out: distinguishing several
+peers of one name, because no record shows a key; the first complete one is taken.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ from p2pcall.net.lanpeer import (
 from p2pcall.net.link import FAILURES, Link, close_quietly, look_for_link, no_network, open_link
 
 ASK_AT_S: Final = (0.0, 0.25, 1.0)
-"""When all are asked: at once, again if that was lost, and when who has just answered somebody else may speak again."""
+"""When we ask: at once; again, if that was lost; and after 1 s, when a peer that has just answered may answer again."""
 MAX_SEEN: Final = 16
-"""So many instances whose names read the same are looked at."""
+"""At most this many instances with a matching name are looked at."""
 
 
 async def look_up_privately(name: str, timeout_s: float, bound: Sequence[str] = ()) -> LanPeer | None:
-    """Who is announced under `name` on the link; None if nobody is. `bound` as for `look_for_link`.
+    """The peer announced as `name` on the link, or None. `bound` as for `look_for_link`.
 
     Raises `P2PCallError` (not found) without a network.
     """
@@ -65,13 +65,13 @@ async def look_up_privately(name: str, timeout_s: float, bound: Sequence[str] = 
 
 
 def _spellings(name: str) -> set[str]:
-    """How a name may be announced: whole, or cut at its own end where a label has no more room."""
+    """The labels a name may be announced as: whole, or cut to leave room for a number suffix."""
     cut = (instance_label(name), instance_label(name, MAX_LABEL_BYTES))
     return {names.alike(announced_name(label)) for label in cut}
 
 
 async def _ask(zc: Zeroconf, found: "asyncio.Future[LanPeer]") -> None:
-    """Who is there? The same at every time: what is known already is not listed, for then it would not come again."""
+    """Ask for all instances. Each question is the same: no known answers are listed, or peers would not repeat them."""
     began = asyncio.get_running_loop().time()
     for at_s in ASK_AT_S:
         wait_s = began + at_s - asyncio.get_running_loop().time()
@@ -83,7 +83,7 @@ async def _ask(zc: Zeroconf, found: "asyncio.Future[LanPeer]") -> None:
 
 
 class _Lookout(RecordUpdateListener):
-    """Hears every answer on the link, and looks at those whose name is one of ours."""
+    """Receives every answer on the link, and looks at those with a wanted name."""
 
     def __init__(self, zc: Zeroconf, link: Link, wanted: Collection[str]) -> None:
         self._zc, self._link, self._wanted = zc, link, wanted
@@ -99,7 +99,7 @@ class _Lookout(RecordUpdateListener):
                 self._seen[record.alias] = None
 
     def async_update_records_complete(self) -> None:
-        """The cache has what came with them now."""
+        """The records of one answer are all in the cache now."""
         for instance in () if self.found.done() else self._seen:
             peer = self._cached(instance)
             if peer is not None:

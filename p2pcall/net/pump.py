@@ -1,9 +1,9 @@
-"""The one pump of a sans-IO endpoint: the sockets' driver, and the networks of the tests, all go by it.
+"""The one pump of a sans-IO endpoint: the sockets' driver and the test networks use it.
 
-Rule: after anything that touched the endpoint, its events are told, then what it wants sent is sent, for an event may
-have caused some of it; until nothing more has happened. Then the caller arms one timer, for `next_timer`. (The other
-order looks for something to send twice for each datagram that came: a third more calls for a packet of voice.)
-Left out: the timer itself and what carries the datagrams, which differ.
+Rule: after each input to the endpoint, first deliver its events, then send its datagrams (an event may have caused
+some of them), and repeat until there is nothing left. Then the caller arms one timer, for `next_timer`. (In the other
+order each received datagram needs two checks for outgoing ones: a third more calls for a packet of voice.) Left out:
+the timer and the transport, which differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ _E_co = TypeVar("_E_co", covariant=True)
 
 
 class SansIOEndpoint(Protocol[_E_co]):
-    """The five verbs of a sans-IO endpoint.
+    """The five methods of a sans-IO endpoint.
 
-    `receive_datagram` says whether it was genuine and from where that line goes to; None: genuine, from elsewhere.
+    `receive_datagram` gives True for a genuine datagram from its line's address, None for a genuine one from elsewhere.
     """
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None: ...
@@ -38,7 +38,7 @@ def pump(
     send: Callable[[bytes, Address, float], None],
     tell: Callable[[_E], None],
 ) -> None:
-    """Tells and sends until there is nothing more to tell or send; the clock is read before each round of sending."""
+    """Delivers events and sends datagrams until there are none; the clock is read before each round of sending."""
     event = line.next_event()
     while True:
         while event is not None:

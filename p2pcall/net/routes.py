@@ -1,16 +1,16 @@
-"""Which socket, and which address of ours, a datagram to somebody leaves from.
+"""Which socket and which own address a datagram leaves from.
 
-An answer leaves from the address that the question was sent to (RFC 3542, IP_PKTINFO): on a machine with
-several addresses the kernel may choose another one, and a firewall on the other side takes that for a
-stranger. But when the routing table changes its mind (cable plugged in, VPN up), we move with it: the old
-address is given up, and stays given up until the other side has followed to a new one.
+An answer leaves from the address that the request was sent to (RFC 3542, IP_PKTINFO): on a machine with several
+addresses the kernel may choose another one, and a firewall on the other side would drop it. But when the preferred
+route changes (cable plugged in, VPN up), we follow it: the old own address is given up, and is not used again until
+the other side has followed to the new one.
 
-The table learns only from datagrams that a line has found genuine, and from the address that this line goes to: a
-source address is whatever the sender writes there, so somebody who has a line could else move another one's route. A
-line that follows its other side to a new address asks there first: the question leaves from where the datagram came
-to (`followed`), if no line goes there. To all others an answer leaves from where they came to (`asked`). Nothing of
-either is kept longer than until it is answered (`answered`), and `asked` not for what belongs to a line. Bounded: the
-address heard longest ago is forgotten.
+The table learns only from datagrams that a line has found genuine and that came from the line's address. Any sender
+can write any source address, so otherwise a peer with a line could change the route of another line. Before a line
+follows its other side to a new address, it probes it: the probe leaves from the own address that the datagram was
+sent to (`followed`), if no line uses that remote address. An answer to anything else leaves from the own address that
+the datagram was sent to (`asked`). Both are kept only until the answer (`answered`), and `asked` is not used for
+datagrams of a line. Bounded: the address heard longest ago is forgotten.
 """
 
 import socket
@@ -23,14 +23,14 @@ from msgspec import Struct
 from p2pcall.types import Address
 
 ROUTES_KEPT: Final = 256
-"""So many remote addresses are remembered."""
+"""At most this many remote addresses are remembered."""
 CHECK_S: Final = 2.0
-"""So often the routing table is asked again for an address in use (one connect() of 10 µs); it is also what
-roaming can take longer by."""
+"""How often the routing table is asked again for an address in use (one connect() of 10 µs). Roaming can take this
+much longer."""
 IPV4_BYTES: Final = 4
 IPV6_BYTES: Final = 16
 IP_PKTINFO: Final = 8
-"""Linux's number, which Python's socket module does not have everywhere."""
+"""Linux's number; Python's socket module does not have it everywhere."""
 PKTINFO4_BYTES: Final = 12
 PKTINFO6_BYTES: Final = 20
 
@@ -46,7 +46,7 @@ class _Route(Struct):
 
 
 def preferred_source(address: Address) -> str | None:
-    """The own address from which the routing table would send there now; None if there is no way."""
+    """The own address that the routing table would use for this destination now; None if there is no route."""
     family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -57,7 +57,7 @@ def preferred_source(address: Address) -> str | None:
 
 
 class Routes:
-    """Remembers where each remote address was heard, and says how to answer it."""
+    """Remembers on which socket and own address each remote address was heard, and chooses them for sending."""
 
     def __init__(
         self,
@@ -71,25 +71,25 @@ class Routes:
         self._followed: dict[Address, _Route] = {}
 
     def asked(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
-        """A datagram of whoever came from there, on this socket: for its answer, until `answered`."""
+        """A datagram came from this address, on this socket; remembered for its answer, until `answered`."""
         self._asked[address] = _Route(sock, _local_address(ancillary))
 
     def followed(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
-        """A genuine datagram, from elsewhere than its line goes to: for the question there, until `answered`."""
+        """A genuine datagram came from another address than its line's; remembered for a probe, until `answered`."""
         self._followed[address] = _Route(sock, _local_address(ancillary))
 
     def answered(self) -> None:
-        """What was asked has been answered, or will not be."""
+        """The answer was sent, or there will be none: forget `asked` and `followed`."""
         self._asked.clear()
         self._followed.clear()
 
     def answer(self, address: Address, now: float) -> tuple[socket.socket | None, Ancillary]:
-        """As `choose`, for a datagram that answers what was `asked` from there."""
+        """As `choose`, for a datagram that answers an `asked` one."""
         route = self._asked.get(address)
         return self.choose(address, now) if route is None else (route.sock, _source(route))
 
     def heard(self, address: Address, sock: socket.socket, ancillary: Ancillary) -> None:
-        """A genuine datagram came from there, on this socket, and that is where its line goes to."""
+        """A genuine datagram came from its line's address, on this socket."""
         route = self._routes.pop(address, None)
         local = _local_address(ancillary)
         if route is None:
@@ -101,7 +101,7 @@ class Routes:
         self._routes[address] = route
 
     def choose(self, address: Address, now: float) -> tuple[socket.socket | None, Ancillary]:
-        """The socket for a datagram to there, and its ancillary data; None if no socket has its family."""
+        """The socket for a datagram to this address, and its ancillary data; None if no socket has its family."""
         route = self._routes.get(address)
         if route is None:
             followed = self._followed.get(address)
@@ -119,14 +119,14 @@ class Routes:
         return route.sock, _source(route)
 
     def failed(self, address: Address) -> None:
-        """Sending there failed: the own address may be gone."""
+        """Sending to this address failed: the own address may be gone."""
         route = self._routes.get(address)
         if route is not None and route.local:
             self._give_up(route, self._preferred(address))
             route.sock = self._first_choice(address) or route.sock
 
     def moved(self, own: Collection[bytes]) -> None:
-        """These are this machine's addresses now (packed): nothing leaves from one that has gone."""
+        """Take this machine's addresses as they are now (packed): nothing leaves from one that is gone."""
         for route in self._routes.values():
             if route.local and route.local not in own:
                 route.local, route.checked = b"", None
@@ -148,7 +148,7 @@ class Routes:
 
 
 def _local_address(ancillary: Ancillary) -> bytes:
-    """The own address, packed, that a datagram was sent to; empty where the system does not tell."""
+    """The own address, packed, that a datagram was sent to; empty where the system does not give it."""
     for level, kind, body in ancillary:
         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) and len(body) == PKTINFO6_BYTES:
             return body[:IPV6_BYTES]
@@ -158,10 +158,7 @@ def _local_address(ancillary: Ancillary) -> bytes:
 
 
 def _source(route: _Route) -> Ancillary:
-    """Ancillary data that sets the source address.
-
-    Interface 0: the routing table, or the zone, chooses it.
-    """
+    """Ancillary data that sets the source address. Interface 0: the routing table, or the zone, chooses it."""
     if len(route.local) == IPV6_BYTES:
         return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, route.local + struct.pack("=I", 0))]
     if len(route.local) == IPV4_BYTES:

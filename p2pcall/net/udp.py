@@ -1,11 +1,11 @@
 """UDP sockets, and the driver between them and a sans-IO endpoint.
 
-Rules: after anything that touched the endpoint, tell all its events, send all that it wants sent (`net/pump`),
-arm one timer. Nothing that the network does raises: failed sends are counted in `errors` and told
-through `on_unreachable`. What the kernel's buffer does not take is dropped, as the network would: nothing
-is queued here. For that the sockets are read and written directly (`loop.add_reader`) and not through a
-DatagramTransport, which queues without bound and does not tell which address failed. Which socket and which
-own address a datagram leaves from is `routes`' business; what it means, the endpoint's.
+Rules: after each input to the endpoint, deliver all its events, send all its datagrams (`net/pump`), arm one timer.
+Network errors do not raise: failed sends are counted in `errors` and reported through `on_unreachable`. If the
+kernel's buffer is full, the datagram is dropped, as the network would: nothing is queued here. So the sockets are
+read and written directly (`loop.add_reader`) and not through a DatagramTransport, which queues without bound and does
+not say which address failed. `routes` chooses the socket and the own address of each datagram; the endpoint handles
+its content.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ from p2pcall.net.routes import IP_PKTINFO, Routes
 from p2pcall.types import Address
 
 RECEIVE_BYTES: Final = 2048
-"""Longer than any datagram of ours (1232), so that the endpoint sees, drops and counts the longer ones."""
+"""Longer than any valid datagram (1232), so that the endpoint sees, drops and counts longer ones."""
 RECEIVE_BATCH: Final = 16
-"""Datagrams taken at one wake-up: a flood must not keep the loop from the sound for more than about 1 ms."""
+"""Datagrams taken at one wake-up: a flood must not delay the sound by more than about 1 ms."""
 BURST_S: Final = 0.005
-"""What comes so soon after another is part of a burst: a picture, or a flood. Voice comes each 20 ms."""
+"""A datagram this soon after another is part of a burst: a picture, or a flood. Voice comes every 20 ms."""
 BUFFER_BYTES: Final = 1 << 20
-"""Kernel buffers: a key frame, and half a second of everything while the process is held up."""
+"""Kernel buffers: room for a key frame, and for half a second of all traffic while the process is delayed."""
 SEND_TRIES: Final = 2
-"""Calls for one datagram, of which each may have told the error of another one."""
+"""System calls for one datagram; each may return the error of an earlier datagram instead."""
 PORT_TRIES: Final = 16
-"""Attempts to find a port that is free for both families when any will do."""
+"""Attempts to find a port that is free for both families when any port is allowed."""
 DSCP_EF: Final = 46 << 2
-"""Expedited forwarding (RFC 3246, RFC 8837): routers and Wi-Fi that look at it send voice first."""
+"""Expedited forwarding (RFC 3246, RFC 8837): routers and Wi-Fi that support it send voice first."""
 
 _LINUX: Final = sys.platform == "linux"
 _IP_RECVERR: Final = 11
@@ -48,7 +48,7 @@ _ANCILLARY_BYTES: Final = 512
 _RECVERR: Final = {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
 _SO_EE_ORIGIN_ICMP: Final = (2, 3)
 _NOT_THE_WAY: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.EMSGSIZE})
-"""Errors of sending that say nothing about whether the other side can be reached."""
+"""Send errors that do not mean that the other side cannot be reached."""
 
 _E = TypeVar("_E")
 
@@ -74,7 +74,7 @@ class Driver(Generic[_E]):
         self._on_wake: Callable[[], None] = lambda: None
         self.port = port
         self.asleep_s = 0.0
-        """The endpoint's clock is ahead of the loop's by so much, which stands still while the machine sleeps."""
+        """How far the endpoint's clock is ahead of the loop's clock, which stops while the machine sleeps."""
         self.errors: Counter[str] = Counter()
         """Sends and receives that failed, by errno name."""
 
@@ -82,7 +82,7 @@ class Driver(Generic[_E]):
     def open(
         cls, bind: Sequence[str] = (), port: int = DEFAULT_PORT, *, fallback_any: bool = False
     ) -> "Driver[_E]":
-        """Binds one socket for each of `bind` (IP addresses), or all addresses of both families, on one port.
+        """Binds one socket for each of `bind` (IP addresses), by default for both wildcards, all on one port.
 
         Port 0, or a taken one with `fallback_any`: any free port. Raises `P2PCallError` (usage).
         """
@@ -111,11 +111,11 @@ class Driver(Generic[_E]):
     ) -> None:
         """Begins to receive. `on_event` gets each event, and may call into the endpoint and `pump` again.
 
-        `on_unreachable(address, errno)` tells that the system refused to send there, or that an ICMP error
-        came back (Linux). ICMP is not authenticated: it explains a call that fails, it never ends one.
-        `on_moved()` tells that this machine's own addresses have changed, `on_wake()` comes before each datagram
-        and timer. A datagram that begins with one of `answers` may answer one that was not genuine, and leaves from
-        where that came to; all others leave from where genuine ones did.
+        `on_unreachable(address, errno)`: the system refused to send there, or an ICMP error came back (Linux). ICMP
+        is not authenticated: it explains a call that fails, it never ends one. `on_moved()`: this machine's own
+        addresses have changed. `on_wake()` is called before each datagram and timer. A datagram that begins with one
+        of `answers` may answer one that was not genuine; it leaves from the own address that the request was sent to.
+        All others use only addresses learned from genuine datagrams.
         """
         self._loop = loop or asyncio.get_running_loop()
         self._endpoint, self._on_event, self._on_unreachable = endpoint, on_event, on_unreachable
@@ -127,9 +127,9 @@ class Driver(Generic[_E]):
         self.pump()
 
     def pump(self) -> None:
-        """Tells what happened, sends what is to be sent, until there is no more; then arms the timer.
+        """Delivers events and sends datagrams until there are none; then arms the timer.
 
-        Called from inside `on_event` it returns at once: the pump that is already running does the work.
+        Called from inside `on_event` it returns at once: the running pump does the work.
         """
         if self._pumping or self._endpoint is None:
             return
@@ -144,7 +144,7 @@ class Driver(Generic[_E]):
             self._arm()
 
     def close(self) -> None:
-        """Stops and closes the sockets; what was not pumped before is not sent. Idempotent."""
+        """Stops and closes the sockets; datagrams not yet pumped are not sent. Idempotent."""
         if self._loop is not None:
             for sock in self._sockets:
                 if sock.fileno() >= 0:
@@ -179,7 +179,7 @@ class Driver(Generic[_E]):
         return self._loop.time() + self.asleep_s
 
     def _tell(self, event: _E) -> None:
-        if not self._closed:  # by an earlier event
+        if not self._closed:  # an earlier event may have closed it
             assert self._on_event is not None
             self._on_event(event)
 
@@ -216,7 +216,7 @@ class Driver(Generic[_E]):
             try:
                 data, ancillary, _flags, source = sock.recvmsg(RECEIVE_BYTES, _ANCILLARY_BYTES)
             except (BlockingIOError, InterruptedError):
-                if not taken:  # awake for nothing: errors are in the queue
+                if not taken:  # readable but no datagram: errors are in the queue
                     self._read_errors(sock)
                 break
             except OSError as error:
@@ -232,14 +232,14 @@ class Driver(Generic[_E]):
         self._routes.answered()
 
     def _alone(self) -> bool:
-        """Whether what came now came alone, as voice does: then to look for more costs more than to be woken again."""
+        """Whether this datagram came alone, as voice does: then looking for more costs more than a new wake-up."""
         assert self._loop is not None
         now, before = self._loop.time(), self._read_at
         self._read_at = now
         return now - before >= BURST_S
 
     def _send(self, data: bytes, address: Address, now: float) -> None:
-        if self._closed:  # by an event of this round
+        if self._closed:  # an event of this round may have closed it
             return
         choose = self._routes.answer if data and data[0] in self._answers else self._routes.choose
         sock, ancillary = choose(address, now)
@@ -247,9 +247,9 @@ class Driver(Generic[_E]):
             self._count(errno.EAFNOSUPPORT)
             self._failed[address] = errno.EAFNOSUPPORT
             return
-        # The kernel reports an earlier ICMP error, about whoever, on the next call: that is not ours, and it may be in
-        # no queue, for a socket that is flooded has no room for one. If it does so again the datagram is lost, as it
-        # might be on the way: who sends such errors does not move us.
+        # The kernel reports an earlier ICMP error, about any address, on the next call. It does not concern this
+        # datagram, and may be in no error queue, because a flooded socket has no room for it. If it happens again, the
+        # datagram is lost, as on the network: forged ICMP errors do not change the route.
         for tries_left in reversed(range(SEND_TRIES)):
             try:
                 sock.sendmsg([data], ancillary, 0, address)
@@ -266,7 +266,7 @@ class Driver(Generic[_E]):
         self._count(code)
 
     def _read_errors(self, sock: socket.socket) -> bool:
-        """Empties the kernel's queue of ICMP errors (ip(7), IP_RECVERR); each names whom it is about."""
+        """Empties the kernel's queue of ICMP errors (ip(7), IP_RECVERR); each gives the address that failed."""
         found = False
         for _ in range(RECEIVE_BATCH if _LINUX else 0):
             try:
@@ -323,7 +323,7 @@ def _bind_address(text: str) -> Address:
 
 
 def _with_zone(host: str) -> str:
-    """The link-local address with an interface that has it; if none has, with one for example."""
+    """The link-local address with the interface that has it; if none has it, with an example."""
     ip = ipaddress.ip_address(host)
     names = [one.name for one in interfaces() if any(own.ip == ip for own in one.addresses)]
     return f"{host}%{names[0]}" if names else f"{host}%eth0, if eth0 is the interface"
@@ -372,7 +372,7 @@ def _open_one(address: Address, *, optional: bool) -> socket.socket | None:
 
 
 def _tune(sock: socket.socket) -> None:
-    """What is good to have; a system that refuses one of them does without."""
+    """Set optional socket options; a system may refuse any of them."""
     options = [
         (socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES),
         (socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES),
@@ -401,7 +401,7 @@ def _spell(name: Address) -> str:
 def _bind_error(error: OSError, bind: Sequence[str], port: int) -> P2PCallError:
     where = ", ".join(bind) or "this machine"
     if error.errno == errno.EADDRINUSE:
-        text = f"port {port} is in use; `ss -ulpn 'sport = :{port}'` tells by whom"
+        text = f"port {port} is in use; `ss -ulpn 'sport = :{port}'` shows by which program"
         return P2PCallError("port-taken", text, ExitCode.USAGE, "--port 0 takes any free port")
     if error.errno in (errno.EACCES, errno.EPERM):
         text = f"port {port} may not be opened by this user"

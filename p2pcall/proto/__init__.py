@@ -1,5 +1,5 @@
 """The secure line, sans-IO: Noise handshake, record layer, reliable control messages, the call table.
 
-`Endpoint` is one socket's worth of peers, `Peer` one remote end, a `ProtocolEvent` what the owner is told. No
+An `Endpoint` is all peers behind one socket, a `Peer` is one remote end, a `ProtocolEvent` informs the owner. No
 clock, randomness, socket, thread, `await` or logging here: time and entropy come in as arguments.
 """

@@ -6,7 +6,7 @@ from p2pcall.proto import constants as c
 
 
 class Backoff:
-    """A message that is due at `due`, and again after each of the intervals, the last one for ever."""
+    """A message is due at `due`, then again after each of the intervals; the last interval repeats for ever."""
 
     __slots__ = ("_intervals", "due", "sent")
 

@@ -10,17 +10,17 @@ from typing import Final
 PROTOCOL_VERSION: Final = 3
 """Second byte of every handshake datagram but the confirmation; another version is dropped."""
 PROLOGUE_LABEL: Final = b"p2pcall/3 initiator responder"
-"""Starts the Noise prologue; the initiation's header follows it, so that no header can be changed on the path.
-It names the roles in the order of the header's author and its reader."""
+"""Starts the Noise prologue. The initiation's header follows it, so that no header can be changed on the path.
+The label names the writer of the header first, then its reader."""
 INITIATOR_LABEL: Final = b"p2pcall/3 initiator's nonce"
 """Domain of the hash in message 1 that binds the initiator to its nonce and its static key."""
 RESPONDER_LABEL: Final = b"p2pcall/3 responder's nonce"
-"""Domain of the hash in message 2 that binds the responder in the same way; another one, so that neither side can
-give the other's commitment for its own."""
+"""Domain of the hash in message 2 that binds the responder in the same way. It differs from the initiator's, so that
+neither side can present the other's commitment as its own."""
 SAS_LABEL: Final = b"p2pcall/3 words"
 """Domain of the hash from which the spoken words are taken."""
 CONTACT_LABEL: Final = b"p2pcall/3 contact"
-"""Domain of the key, made of both static keys, by which a knock is known to be a contact's."""
+"""Domain of the key, derived from both static keys, that shows that a knock is from a contact."""
 
 # --- cryptographic sizes (X25519, ML-KEM-768, ChaCha20-Poly1305, AES-256-GCM, SHA-256) ----------------------
 KEY_BYTES: Final = 32
@@ -38,37 +38,36 @@ KEM_CIPHERTEXT_BYTES: Final = 1088
 INDEX_BYTES: Final = 4
 """Sender and receiver indexes: random, so that nobody off the path can address a line or a handshake."""
 CALL_ID_BYTES: Final = 4
-"""Of the handshake hash, in hexadecimal: names a call in events and logs, the same on both sides."""
+"""Bytes of the handshake hash that name a call in events and logs (in hexadecimal), the same on both sides."""
 NONCE_BYTES: Final = 16
-"""The random values from which, with the handshake hash, the words are made; wide enough never to repeat."""
+"""The words are made from these random values and the handshake hash; long enough never to repeat."""
 COMMITMENT_BYTES: Final = 20
-"""SHA-256, cut: as much as message 2 of XXhfs has room for. Two nonces for one commitment take 2^80 steps, and would
+"""SHA-256, cut to the room in message 2 of XXhfs. Finding two nonces for one commitment takes 2^80 steps, and would
 give two tries at the words instead of one."""
 SAS_WORDS: Final = 4
-"""Words read aloud: 8 bits each, so a man in the middle passes once in 2^32 calls that people answer."""
+"""Words read aloud: 8 bits each, so a man in the middle stays undetected in one of 2^32 answered calls."""
 
 # --- datagrams ----------------------------------------------------------------------------------------------
 MAX_DATAGRAM_BYTES: Final = 1200
-"""UDP payload that every path with IPv6's least MTU of 1280 carries unfragmented (as QUIC, RFC 9000 section
-14)."""
+"""UDP payload that fits IPv6's minimum MTU of 1280 without fragmentation (as QUIC, RFC 9000 section 14)."""
 MAX_HANDSHAKE_DATAGRAM_BYTES: Final = 1232
-"""The same path's payload to the last byte: 1280 less the headers of IPv6 (40) and UDP (8)."""
+"""All of the UDP payload at that MTU: 1280 less the headers of IPv6 (40) and UDP (8)."""
 MAC_BYTES: Final = 16
-"""A knock's tag and a cookie are HMAC-SHA256 cut to so much: forged once in 2^128 tries."""
+"""A knock's tag and a cookie are HMAC-SHA256 cut to this length: a forgery succeeds once in 2^128 tries."""
 TOKEN_BYTES: Final = 8
-"""Of a knock, echoed in the cookie: who does not see the knock cannot answer it."""
+"""A knock's random token. The cookie echoes it, so only somebody who sees the knock can answer it."""
 KNOCK_NONCE_BYTES: Final = 16
-"""New in each knock: hides its time. Random but for the hint."""
+"""New in each knock: encrypts its time. Random except for the hint."""
 KNOCK_HINT_BYTES: Final = 4
-"""The start of a contact's nonce, by which the one who is called finds whose tag to try; the other 12 bytes never
-repeat. One made up is somebody's once in some 100,000 knocks where there are the most contacts."""
+"""The start of a contact's nonce: it tells the responder which contact's tag to check. The other 12 bytes never
+repeat. With the most contacts, a random hint matches some contact about once in 100,000 knocks."""
 KNOCK_TIME_BYTES: Final = 8
-"""Microseconds since the epoch, for nobody but the contact who is called; random where there is none."""
+"""Microseconds since the epoch, readable only by the contact who is called; random if no contact is called."""
 KNOCK_PADDING_BYTES: Final = 28
-"""Zeros, which leave room and keep the knock more than twice as long as its answer."""
+"""Zeros: room for later fields, and they keep the knock more than twice as long as its answer."""
 KNOCK_TAGGED_BYTES: Final = 68
-"""type, version, pattern, offered suites, sender index u32, token, nonce, hidden time, padding: what the tag
-covers."""
+"""type, version, pattern, offered suites, sender index u32, token, nonce, hidden time, padding: the tag covers
+these."""
 KNOCK_BYTES: Final = KNOCK_TAGGED_BYTES + MAC_BYTES
 """The same and the tag: 84."""
 COOKIE_PADDING_BYTES: Final = 4
@@ -80,7 +79,7 @@ INITIATION_HEADER_BYTES: Final = 16
 PART_HEADER_BYTES: Final = 24
 """type, version, part, offered suites, sender index u32, cookie: before a chunk of the initiation."""
 PARTS: Final = 2
-"""Datagrams that an initiation takes, of equal length: it is longer than what every path carries."""
+"""An initiation is sent as this many datagrams of equal length, because it is longer than a safe datagram."""
 MESSAGE_1_XX_BYTES: Final = KEY_BYTES + KEM_PUBLIC_BYTES + COMMITMENT_BYTES
 """e, e1, commitment: 1236."""
 MESSAGE_1_IK_BYTES: Final = (
@@ -100,9 +99,9 @@ MESSAGE_2_XX_BYTES: Final = MESSAGE_2_IK_BYTES + KEY_BYTES + TAG_BYTES
 CONFIRMATION_HEADER_BYTES: Final = 8
 """type, 0, 0, 0, receiver index u32."""
 MESSAGE_3_IK_BYTES: Final = TAG_BYTES
-"""Nothing, sealed, which stands where XX has its third message: 16."""
+"""An empty plaintext, sealed; it takes the place of XX's third message: 16."""
 MESSAGE_3_XX_BYTES: Final = (KEY_BYTES + TAG_BYTES) + MESSAGE_3_IK_BYTES
-"""Encrypted s, encrypted nothing: 64."""
+"""Encrypted s, encrypted empty payload: 64."""
 DATA_HEADER_BYTES: Final = 16
 """type, 0, 0, 0, receiver index u32, counter u64."""
 MIN_DATA_BYTES: Final = DATA_HEADER_BYTES + TAG_BYTES
@@ -116,94 +115,96 @@ MAX_PAYLOAD_BYTES: Final = MAX_PLAINTEXT_BYTES - FRAME_HEADER_BYTES
 MAX_U8: Final = 255
 """Largest channel and largest control message type."""
 MAX_U32: Final = 2**32 - 1
-"""Longest time, in units of CLOCK_HZ, that a pong tells it was held."""
+"""Longest hold time that a pong can state, in units of CLOCK_HZ."""
 FIRST_MEDIA_CHANNEL: Final = 3
-"""Channels below are this room's own; this one and those above go up and down opaque."""
+"""Channels below are the protocol's own; this one and those above are passed on without being read."""
 
 # --- record layer -------------------------------------------------------------------------------------------
 REPLAY_WINDOW: Final = 8128
-"""Counters behind the newest that may still arrive, as WireGuard's: 8192 less one 64-bit word (RFC 6479)."""
+"""A counter may be this far behind the newest (as WireGuard's): 8192 less one 64-bit word (RFC 6479)."""
 REPLAY_WORD_BITS: Final = 64
-"""Counters are remembered in words of so many bits, which are cleared one at a time (RFC 6479)."""
+"""Counters are remembered in words of this many bits; words are cleared one at a time (RFC 6479)."""
 
 # --- shapes of records --------------------------------------------------------------------------------------
 SLACK_BYTES: Final = 112
 """Room beside the sound in each record of voice: the longest control message with both its headers is 109."""
 RECORD_BYTES: Final = 330
-"""Plaintext of each record of control, timing and feedback frames, and the least of any record. It is that of
-voice at the lowest redundancy: a frame header, 215 bytes of sound, and the slack."""
+"""Plaintext length of each record of control, timing and feedback frames, and the minimum of any record. A record of
+voice at the lowest redundancy has it: a frame header, 215 bytes of sound, and the slack."""
 VOICE_FLOW_S: Final = 0.06
-"""After a record of voice, so long the small frames wait for the next to ride in: three frames of 20 ms, so that
-a microphone that comes late once does not show."""
+"""How long small frames wait after a record of voice to be sent inside the next one: three frames of 20 ms, so that
+one late microphone frame does not cause a separate record."""
 MAX_WAITING_FRAMES: Final = 32
-"""Feedback frames waiting for a record; the oldest is dropped: late ones are worth less."""
+"""Feedback frames waiting for a record; above it the oldest is dropped, because old feedback is worth less."""
 
 # --- epochs: keys, and when they change ---------------------------------------------------------------------
 REKEY_LABEL: Final = b"p2pcall/3 rekey"
-"""Starts the prologue of a rekeying; the handshake hash of the running epoch follows and binds the chain."""
+"""Starts the prologue of a rekeying. The running epoch's handshake hash follows: it binds the new keys to the old."""
 REKEY_AFTER_S: Final = 120.0
-"""Age at which an epoch has been replaced (as WireGuard's)."""
+"""An epoch is replaced before this age (as WireGuard's)."""
 REKEY_LEAD_S: Final = 5.0
-"""The dialling side begins so much earlier, so that the new keys are there in time."""
+"""The dialling side starts the rekeying this much earlier, so that the new keys are ready in time."""
 REKEY_AFTER_RECORDS: Final = 2**30
 """Records sealed or opened in one direction after which an epoch is replaced; AES-GCM has room for 2^32."""
 REKEY_RETRY_S: Final = 5.0
-"""After the first message has been delivered, so long for the second; then it begins anew."""
+"""How long to wait for the second message after the first was delivered; then the rekeying starts again."""
 REKEY_LEAST_S: Final = 2.0
-"""Between two answers to a rekeying (1 ms of computing): a hostile peer gets no more. Below the retry's wait."""
+"""Minimum time between two answers to a rekeying (1 ms of computing each): it limits a hostile peer. Less than
+REKEY_RETRY_S."""
 REKEY_IN_FLIGHT: Final = 4
-"""Control messages of a rekeying on their way at once: chat and goodbyes do not queue behind all of it."""
+"""Unacknowledged control messages of a rekeying at once: so chat and goodbyes do not wait behind all of them."""
 REJECT_AFTER_S: Final = 180.0
-"""No epoch seals or opens after this age: a rekeying that an outage of LOST_TIMEOUT_S has delayed still fits."""
+"""No epoch seals or opens after this age. It leaves room for a rekeying delayed by an outage of LOST_TIMEOUT_S."""
 REJECT_AFTER_RECORDS: Final = 2**60
-"""No counter from here on is sealed or opened; far below what Noise reserves."""
+"""Counters from this value on are neither sealed nor opened; far below the values that Noise reserves."""
 PREVIOUS_EPOCH_S: Final = 10.0
-"""So long after the other side was heard under the new keys the old ones still open what is late; then they
-are wiped."""
+"""How long the old keys still open late datagrams after the other side was heard under the new ones; then they are
+wiped."""
 
 # --- handshake ----------------------------------------------------------------------------------------------
 OPENING_INTERVALS_S: Final = (0.25, 0.25, 0.5)
-"""Waits before each repetition of a knock and of an initiation, the last one for all further ones: two round
-trips have to succeed before the dial is given up."""
+"""Waits before each repetition of a knock and of an initiation; the last one repeats. They are short because two
+round trips have to succeed before the dial is given up."""
 RESEND_INTERVALS_S: Final = (0.25, 0.5, 1.0)
-"""Waits before each repetition of a confirmation or a probe, the last one for all further ones: quick after one
-lost datagram, quiet when nobody is there."""
+"""Waits before each repetition of a confirmation or a probe; the last one repeats. Short at first, for one lost
+datagram; longer later, when nobody answers."""
 CANDIDATE_STAGGER_S: Final = 0.05
-"""Between the first knocks at several addresses (Happy Eyeballs, RFC 8305): a knock is cheap, so shorter than
-the RFC's 250 ms for TCP."""
+"""Time between the first knocks to several addresses (Happy Eyeballs, RFC 8305). A knock is cheap, so this is shorter
+than the RFC's 250 ms for TCP."""
 MAX_CANDIDATES: Final = 16
 """Addresses tried in one dial; further ones are left out."""
 SECOND_WAY_S: Final = 0.4
-"""After so long without a cookie the other pattern is tried as well, two knocks and a long way: a stranger may be
-asked for as a contact, and a contact who does not know us answers only strangers."""
+"""Without a cookie after this time the other pattern is tried as well: time for two knocks on a slow path. We may
+have dialled a contact as a stranger, or a contact who does not have us as a contact and answers only strangers."""
 MAX_KNOWN_TRIED: Final = 32
-"""Keys tried in one dial of an address whose owner is not known."""
+"""Keys tried in one dial when the owner of the address is not known."""
 MAX_INITIATIONS: Final = 3
-"""Addresses to which initiations go at once: those whose cookies came first."""
+"""Addresses that get initiations at the same time: those whose cookies came first."""
 HANDSHAKE_TIMEOUT_S: Final = 5.0
-"""A handshake not done by then has failed, on either side, and its keys are gone."""
+"""A handshake that is not done after this time has failed, on either side, and its keys are dropped."""
 KEY_GRACE_S: Final = 1.0
-"""After an answer with another key than the expected one, so long for the right one: whoever spoofs an address must
-not win by being quick."""
+"""How long to wait for the expected key after an answer with another one: a spoofed answer must not win by being
+quick."""
 COOKIE_SECRET_S: Final = 10.0
-"""A cookie's secret is replaced after so long, and holds as long again: a cookie lives 10 to 20 s, and a dial 5. Not
-longer, for it is an address's first agreement to a line, and that may be somebody else's by then."""
+"""A cookie's secret is replaced after this time and is still accepted for as long again: a cookie is valid for 10 to
+20 s, and a dial takes at most 5. Not longer: a cookie is the first agreement of an address to a line, and the address
+may have another owner later."""
 HALF_TIMEOUT_S: Final = 2.0
-"""How long one part of an initiation waits for the other: they leave together."""
+"""How long one part of an initiation waits for the other; short, because they are sent together."""
 MAX_HALVES: Final = 64
-"""Parts kept at once, all from addresses that are proven: 44 kB; the oldest of the source with the most makes way."""
+"""Parts kept at once, all from proven addresses: 44 kB; above it the oldest of the source with the most is dropped."""
 MAX_HALVES_PER_SOURCE: Final = 2
 """Parts kept for one source: one dial by either pattern, or two people behind one address."""
 MAX_HALF_OPEN: Final = 64
-"""Answered and unconfirmed handshakes that a responder keeps; the oldest of the source with the most makes way."""
+"""Answered and unconfirmed handshakes of a responder; above it the oldest of the source with the most is dropped."""
 MAX_CONFIRMATION_FAILURES: Final = 3
-"""Confirmations that cannot be read, after which a handshake is forgotten: each costs the DH of message 3."""
+"""After this many unreadable confirmations a handshake is forgotten, because each costs the DH of message 3."""
 MAX_HALF_OPEN_PER_SOURCE: Final = 8
-"""Of these for one source, whose own oldest makes way: so one source never pushes out another's."""
+"""The same for one source; above it its own oldest is dropped, so one source never pushes out another's."""
 SOURCE_NETWORK_BITS: Final = 64
-"""Of an IPv6 address that tell who it is: a network has all addresses below."""
+"""Leading bits of an IPv6 address that identify a source: one network owns all addresses below them."""
 SITE_NETWORK_BITS: Final = 56
-"""Of an IPv6 address that tell whose network it is: one subscriber often has all of them below (RFC 6177)."""
+"""Leading bits of an IPv6 address that identify a site: one subscriber often has all networks below (RFC 6177)."""
 SOURCE_RATE_PER_S: Final = 10.0
 """New handshakes answered a second for one source (IPv4 address, IPv6 network of 64 bits)."""
 SOURCE_BURST: Final = 20
@@ -211,85 +212,84 @@ SOURCE_BURST: Final = 20
 SITE_RATE_PER_S: Final = 20.0
 """The same for all sources of one IPv6 network of 56 bits together."""
 SITE_BURST: Final = 40
-"""At once, for these."""
+"""New handshakes answered at once for all these sources after a quiet time."""
 NEW_AFTER_S: Final = 120.0
-"""A site that has had a handshake counts as new again only after so long: the reserve is for those who have not."""
+"""A site that has had a handshake counts as new again after this time: the reserve is only for new sites."""
 MAX_SOURCES: Final = 1024
-"""Sources, and sites, whose use is remembered for NEW_AFTER_S; the oldest makes way."""
+"""Sources, and sites, whose use is remembered for NEW_AFTER_S; above it the oldest is dropped."""
 HANDSHAKE_RATE_PER_S: Final = 100.0
-"""New handshakes answered a second, over all sources: bounds the CPU that strangers can burn (four X25519 and
-one encapsulation each) and the guesses at the words that a man in the middle has."""
+"""New handshakes answered a second, over all sources: limits the CPU that strangers can use (four X25519 and one
+encapsulation each), and how often a man in the middle can guess the words."""
 HANDSHAKE_BURST: Final = 64
 """New handshakes answered at once after a quiet time."""
 RESERVE_RATE_PER_S: Final = 16.0
-"""Beyond that, for sites that have had none: a flood from many does not keep out the next one."""
+"""Further handshakes a second for new sites: so a flood from many sites does not block the next one."""
 RESERVE_BURST: Final = 16
-"""Of the reserve at once."""
+"""Handshakes from the reserve at once."""
 MAX_CONTACTS: Final = 4096
 """Keys that may knock under `reach contacts`: as many as contacts are kept."""
 KNOCK_AHEAD_S: Final = 600.0
-"""A contact's clock is believed to be so far ahead of ours. What a knock says beyond that is no measure for later
-ones; its like is not taken twice."""
+"""A contact's clock may be this far ahead of ours. If a knock's time is further ahead, later knocks are not compared
+with it; only the same time is not accepted twice."""
 MAX_KNOCKS_AHEAD: Final = 16
-"""Of those, remembered for each contact."""
+"""Times further ahead that are remembered for each contact."""
 KNOCK_EPOCH_S: Final = 600
-"""Hints are new in each epoch of the time of day. Those of the one before and the one after ours are known too, so
-that clocks may differ by as much, and by no less than KNOCK_AHEAD_S."""
+"""Hints change with each epoch of this many seconds. The hints of the previous and the next epoch are known too, so
+clocks may differ by one epoch; it is no shorter than KNOCK_AHEAD_S."""
 HINTS_PER_EPOCH: Final = MAC_BYTES // KNOCK_HINT_BYTES
-"""That a contact has in one, so that not all its dials have the same: as many as one hash gives."""
+"""Hints of one contact in one epoch, so that its dials do not all show the same one: as many as one hash gives."""
 HINTED_PER_KNOCK: Final = 128
-"""Contacts whose hints of an epoch are made when a knock comes, until all are: half a millisecond, so that sound does
+"""Contacts whose hints are computed at each knock until all are ready: it takes half a millisecond, so that sound does
 not wait."""
 TAG_TRIALS_PER_S: Final = 50_000.0
-"""Keys tried on knocks without a hint a second: strangers burn no more than a tenth of a CPU."""
+"""Keys tried a second on knocks with an unknown hint: strangers use at most a tenth of a CPU."""
 TAG_TRIAL_BURST: Final = 2 * MAX_CONTACTS
-"""Keys tried at once after a quiet time: two knocks with the most contacts."""
+"""Keys tried at once after a quiet time: enough for two knocks with the most contacts."""
 MAX_PEERS: Final = 64
-"""Lines at once; above it the oldest without a call makes way, and initiations are dropped if all have one."""
+"""Lines at once; above it the oldest without a call is closed. If all have calls, initiations are dropped."""
 INVITE_TIMEOUT_S: Final = 5.0
-"""A line on which the initiator sends no invitation is given up, so that strangers cannot hold lines: as long
-as a handshake, for the invitation leaves with the confirmation."""
+"""A line is closed if the initiator sends no invitation for this time, so that strangers cannot hold lines. As long
+as a handshake, because the invitation leaves with the confirmation."""
 REVEAL_TIMEOUT_S: Final = 5.0
-"""A caller that does not show its nonce so long after the answer is hung up on: as long as a handshake."""
+"""If a caller does not show its nonce this long after the answer, the call is ended: as long as a handshake."""
 
 # --- timing -------------------------------------------------------------------------------------------------
 PING_INTERVAL_S: Final = 1.0
 """Keepalive and measurement; holds NAT and firewall mappings, the shortest of which last some 20 s."""
 SILENT_S: Final = 3.0
-"""After so long without one authentic datagram (three pings) people are told that the line is reconnecting."""
+"""After this time without an authentic datagram (three pings) people see that the line is reconnecting."""
 LOST_TIMEOUT_S: Final = 60.0
-"""After so long without one the line is lost: a router has restarted by then, and people have hung up."""
+"""After this time without one the line is lost: a router can restart in it, and most people hang up sooner."""
 RECONNECT_PING_S: Final = 0.25
-"""Between pings while the line is silent, so that it is back soon after the network is ..."""
+"""Between pings while the line is silent, so that it is back soon after the network is back."""
 RECONNECT_QUICK_S: Final = 10.0
-"""... for so long; then PING_INTERVAL_S again: most outages are short."""
+"""How long pings use RECONNECT_PING_S; then PING_INTERVAL_S again, because most outages are short."""
 NUDGE_PINGS: Final = 3
-"""Pings at the waits of RESEND_INTERVALS_S after this machine's own addresses have changed."""
+"""Pings sent after this machine's own addresses have changed, with the waits of RESEND_INTERVALS_S."""
 MAX_PINGS_OUTSTANDING: Final = 16
 """Pings whose answers still count; older ones are forgotten."""
 MAX_PONGS_OWED: Final = 4
-"""Pings that came since the last drain and are answered, the latest ones: a ping, a probe, and some slack."""
+"""Pings answered at one drain, the latest ones: a ping, a probe, and some slack."""
 CONSENT_S: Final = 15.0
-"""After so long an address in use is asked to agree again (as RFC 7675, which asks each 5 s: this line is kept by
-authentic datagrams as well)."""
+"""After this time an address in use must agree again (as RFC 7675, which asks every 5 s; here authentic datagrams
+also show that the other side is there)."""
 CONSENT_LAPSES_S: Final = 30.0
-"""An address that has not agreed for so long gets no media any more (RFC 7675's time)."""
+"""An address that has not agreed for this time gets no media any more (RFC 7675's time)."""
 PROBE_BYTES: Final = 8
-"""The number in a ping that probes an address: in the clock's place, random, so that only whoever receives
-there can echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""
+"""The random number in a ping that probes an address, in the field of the clock. Only a receiver at that address can
+echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""
 PROBE_DATAGRAM_BYTES: Final = MIN_DATA_BYTES + RECORD_BYTES
-"""A probe as it leaves, like any record: 362. It answers a datagram that is no shorter, so a forged source address
-gets no more than was sent in its name."""
+"""A probe's datagram, as long as any small record: 362. It answers a datagram that is at least as long, so a forged
+source address gets no more bytes than the forger sent."""
 OFFSET_SAMPLES: Final = 8
-"""The clock offset is taken from the quickest of so many exchanges (NTP's clock filter, RFC 5905 section
-10)."""
+"""The clock offset is taken from the quickest of this many exchanges (NTP's clock filter, RFC 5905 section 10)."""
 RTT_ALPHA: Final = 1 / 8
 """Weight of a new sample in the smoothed round trip (RFC 6298)."""
 RTT_BETA: Final = 1 / 4
 """Weight of a new deviation in the round trip's variation (RFC 6298)."""
 
 RTO_VARIATIONS: Final = 4
-"""An acknowledgement is late after the round trip and so many variations (RFC 6298's K)."""
+"""An acknowledgement is late after the round trip plus this many variations (RFC 6298's K)."""
 CLOCK_HZ: Final = 1_000_000
 """Session clocks on the wire count microseconds, which outlast any call in 64 bits."""
 
@@ -311,14 +311,13 @@ RTO_MIN_S: Final = 0.1
 RTO_MAX_S: Final = 2.0
 """Never wait longer: people are waiting."""
 NAME_BYTES: Final = 64
-"""Longest name, UTF-8: in a call message, of a contact, and as an option. What is longer is compared so far."""
+"""Longest name, UTF-8: in a call message, of a contact, and as an option. Of longer names this much is compared."""
 FIRST_ENGINE_MESSAGE: Final = 64
-"""Control message types from here on belong to the owner of the line and are passed up and down as they
-are."""
+"""Control message types from here on belong to the owner of the line and are passed on unchanged."""
 REKEY_HEADER_BYTES: Final = 2
-"""Of a REKEY message: which of the two messages u8, part u8; the parts of one follow each other in order."""
+"""Header of a REKEY message: which of the two messages u8, part u8; the parts of one message come in order."""
 REKEY_PART_BYTES: Final = CONTROL_BODY_BYTES - REKEY_HEADER_BYTES
-"""All parts but the last have so much."""
+"""Bytes in each part but the last."""
 REKEY_FIRST_BYTES: Final = (
     KEY_BYTES + (KEM_PUBLIC_BYTES + TAG_BYTES) + (KEY_BYTES + TAG_BYTES) + (INDEX_BYTES + TAG_BYTES)
 )
@@ -328,25 +327,25 @@ REKEY_SECOND_BYTES: Final = KEY_BYTES + (KEM_CIPHERTEXT_BYTES + TAG_BYTES) + (IN
 
 # --- safety number (never sent: people compare it) ----------------------------------------------------------
 SAFETY_LABEL: Final = b"p2pcall safety number 1"
-"""Salt of the iterated hash. It does not change with the protocol: numbers that were compared stay true."""
+"""Salt of the iterated hash. It does not change with the protocol, so that compared numbers stay valid."""
 SAFETY_ROUNDS: Final = 4096
-"""Of PBKDF2-HMAC-SHA512 for one key: makes a key with somebody else's half 2^13 times as dear, and takes 4 ms."""
+"""Rounds of PBKDF2-HMAC-SHA512 for one key: finding a key with a given half costs 2^13 times as much. Takes 4 ms."""
 SAFETY_HALF_GROUPS: Final = 6
-"""Groups for one key, 30 digits, 99.7 bits; both keys have twelve."""
+"""Groups for one key: 30 digits, 99.7 bits. Both keys together have twelve."""
 SAFETY_GROUP_DIGITS: Final = 5
-"""As many as people read out in one breath."""
+"""As many digits as people read out in one breath."""
 SAFETY_GROUP_BYTES: Final = 5
-"""From which a group is taken: eleven million times as many values as a group has, so that all are as likely."""
+"""Hash bytes that give one group: eleven million times as many values as a group has, so all are equally likely."""
 URI_VERSION: Final = 1
 """In `p2pcall:safety/` and `p2pcall:id/`."""
 
 # --- end of a line and bounds of its queues -----------------------------------------------------------------
 LINGER_S: Final = 1.0
-"""How long a goodbye is repeated, or the other side's goodbye acknowledged again, after the end; after a refusal,
-how long both sides go on as if it were ringing."""
+"""How long after the end a goodbye is repeated, or the other side's is acknowledged again; after a refusal, how long
+both sides go on as if it were ringing."""
 GOODBYE_COPIES: Final = 2
-"""A goodbye of a call that is up leaves so often at once, for a process that must exit at once."""
+"""Copies of a goodbye sent at once when a call that is up ends, because the process may have to exit at once."""
 MAX_OUTBOX_DATAGRAMS: Final = 1024
-"""Datagrams waiting to be drained; the oldest is dropped: late ones are worth less."""
+"""Datagrams waiting to be drained; above it the oldest is dropped, because late ones are worth less."""
 MAX_EVENTS: Final = 4096
 """Events waiting to be drained; above it payloads (never a call's events) are dropped and counted."""

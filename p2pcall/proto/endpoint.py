@@ -1,9 +1,9 @@
 """All peers behind one socket, sans-IO: feed it datagrams and the time, drain datagrams and events.
 
-After every call of one of its verbs, or of a peer's: drain `next_event`, drain `datagrams_to_send`, re-arm
-one timer at `next_timer`. Nothing from the network raises: it is dropped and counted in `dropped`. To
-strangers it says at most a cookie and a response, each shorter than what they sent, and under `reach` "contacts"
-nothing at all. Addresses are opaque.
+After every call of one of its methods, or of a peer's: drain `next_event`, drain `datagrams_to_send`, re-arm one
+timer at `next_timer`. Nothing from the network raises: bad input is dropped and counted in `dropped`. Strangers get
+at most a cookie and a response, each shorter than what they sent; under `reach` "contacts" they get nothing.
+Addresses are opaque.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = ["Address", "Endpoint", "Peer", "StaticKey"]
 
 
 class Endpoint:
-    """One socket's worth of peers. `accepting` False: as if nobody were there, for a dialler that takes no calls.
+    """All peers behind one socket. `accepting` False: no knock is answered, for a dialler that takes no calls.
 
-    `wall(now)` is the time in seconds since the epoch, by which a knock is newer than those before; without it
-    `now` is taken. `encapsulate` is given where the same bytes are wanted again.
+    `wall(now)` is the time in seconds since the epoch; the times in knocks come from it. Without it `now` is used.
+    `encapsulate` replaces ML-KEM's where tests need the same bytes again.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Endpoint:
 
     @property
     def reach(self) -> Reach:
-        """Who may knock: "anyone", or the "contacts" alone, to whom all others get not one byte."""
+        """Who may knock: "anyone", or only "contacts"; then nobody else gets a single byte in answer."""
         return self._admission.knock_filter.reach
 
     @reach.setter
@@ -70,7 +70,7 @@ class Endpoint:
         self._admission.knock_filter.reach = reach
 
     def contacts(self, publics: Collection[bytes]) -> None:
-        """Whose knocks are answered under `reach` "contacts" from now on; ValueError above `MAX_CONTACTS`."""
+        """The keys whose knocks are answered under `reach` "contacts"; ValueError above `MAX_CONTACTS`."""
         self._admission.knock_filter.set_contacts(publics)
 
     @property
@@ -92,10 +92,10 @@ class Endpoint:
     ) -> Peer:
         """Begin a handshake with whoever answers first at these addresses, most likely ones first.
 
-        Then HandshakeDone or HandshakeFailed comes. With `expected_static` whoever has another key is not
-        shown ours, and if nobody has the right one soon after, it fails with `key-changed`. Without it, if
-        nobody answers a stranger there, it is asked for the owners of `known`, the likeliest first. ValueError
-        without an address or with a key of wrong length.
+        HandshakeDone or HandshakeFailed follows. With `expected_static`, a responder with another key does not learn
+        our key; if the expected key does not answer soon after, the dial fails with `key-changed`. Without it, if
+        nobody there answers a stranger, the keys in `known` are tried, the likeliest first. ValueError without an
+        address or with a key of wrong length.
         """
         if not addresses:
             raise ValueError("no address to dial")
@@ -109,11 +109,11 @@ class Endpoint:
         return connecting_peer(self._state, index, addresses[0], dial, now)
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> bool | None:
-        """Take a datagram from the network, whatever it is. True: it is genuine, and from where its line goes to.
+        """Take any datagram from the network. True: it is genuine, and it came from the address of its line.
 
-        Genuine, proven by the keys of a line, are data that was opened, a response that was taken, and a confirmation
-        that was; never a knock, an initiation or a cookie, which anybody can send from anywhere: False. None: it is
-        genuine, but that address has not agreed to be its line's, and may be one that another line goes to.
+        Genuine means proven by the keys of a line: opened data, an accepted response, or an accepted confirmation.
+        False: a knock, an initiation or a cookie, which anybody can send from anywhere, or a dropped datagram. None:
+        it is genuine, but its address has not agreed to be the line's, and may be the address of another line.
         """
         is_data = data[:1] == _DATA
         reason = (self._receive_data if is_data else self._receive)(data, address, now)
@@ -125,7 +125,7 @@ class Endpoint:
         return True if peer is not None and peer.address == address else None
 
     def handle_timer(self, now: float) -> None:
-        """Let time pass: give up what has lasted too long. What is due to leave is drained afterwards."""
+        """Let time pass: give up what has lasted too long. Drain what is due to leave afterwards."""
         self._admission.expire(now)
         self._state.handle_timers(now)
 
@@ -143,7 +143,7 @@ class Endpoint:
         return None if at == inf else at
 
     def next_event(self) -> ProtocolEvent | None:
-        """The oldest event that was not yet told."""
+        """The oldest event that was not yet taken."""
         events = self._state.events
         return events.popleft() if events else None
 
@@ -226,14 +226,14 @@ class Endpoint:
         return None
 
     def _close(self, peer: Peer) -> None:
-        """Make room: what was not told to be over is told now."""
+        """Close a line to make room; if its owner does not know yet that it is over, tell it now."""
         over = peer.state is CallState.ENDED
         peer.close()
         if not over:
             self._state.events.append(CallEnded(peer, Reason.SILENT, remote=False))
 
     def _new_index(self) -> int:
-        """An index that nobody can guess and that no line or handshake of ours bears."""
+        """A new index that nobody can guess and that none of our lines or handshakes uses."""
         while True:
             index = int.from_bytes(self._state.local.entropy(c.INDEX_BYTES), "big")
             if index not in self._state.peers and index not in self._admission:
@@ -244,6 +244,6 @@ class Endpoint:
         return int((now if self._wall is None else self._wall(now)) * c.CLOCK_HZ)
 
     def _timestamp(self, now: float) -> int:
-        """The time of day for a knock, each only once."""
+        """The time of day for a knock; no value is given twice."""
         self._last_timestamp = max(self._last_timestamp + 1, self._time_of_day(now))
         return self._last_timestamp

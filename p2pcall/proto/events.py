@@ -1,4 +1,4 @@
-"""What the owner of an `Endpoint` is told: one frozen record an event, each with its peer.
+"""Events for the owner of an `Endpoint`: one frozen record each, with its peer.
 
 Drain `Endpoint.next_event()` after every call. Names and bodies are the remote side's own words: decoded,
 bounded, not filtered for terminals.
@@ -29,8 +29,7 @@ class HandshakeFailed(Struct, frozen=True):
 
 
 class IncomingCall(Struct, frozen=True):
-    """An invitation came: `ring`, `accept` or `decline` next. `audio` and `video` are what the caller
-    offers."""
+    """An invitation came: `ring`, `accept` or `decline` next. `audio` and `video` say what the caller offers."""
 
     peer: Peer
     name: str
@@ -55,7 +54,7 @@ class Accepted(Struct, frozen=True):
 
 
 class Revealed(Struct, frozen=True):
-    """The one whose call we have answered has shown its nonce: the words are known, the call is active."""
+    """The caller, whose call we have answered, has shown its nonce: the words are known, the call is active."""
 
     peer: Peer
 
@@ -67,14 +66,14 @@ class LineInterrupted(Struct, frozen=True):
 
 
 class LineResumed(Struct, frozen=True):
-    """The other side is heard again, after so many seconds."""
+    """The other side is heard again, after this many seconds."""
 
     peer: Peer
     seconds: float
 
 
 class CallEnded(Struct, frozen=True):
-    """The call is over, by the other side if `remote`; the peer lingers by itself and then is gone."""
+    """The call is over; the other side ended it if `remote`. The peer lingers by itself and then is gone."""
 
     peer: Peer
     reason: Reason

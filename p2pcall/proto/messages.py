@@ -36,7 +36,7 @@ class MediaFlags(IntFlag):
 
 
 class Reason(IntEnum):
-    """Why a call ended. Those from 128 on are found out locally and never sent."""
+    """Why a call ended. Reasons from 128 on are local and never sent."""
 
     HUNG_UP = 1
     DECLINED = 2
@@ -46,9 +46,9 @@ class Reason(IntEnum):
     FAILED = 8
     LOST = 128
     SILENT = 129
-    """The line came up and no invitation followed."""
+    """The line opened and no invitation followed."""
     BROKEN_PROMISE = 130
-    """The other side has shown another nonce than the one that it had committed to."""
+    """The other side has shown a nonce that does not match its commitment."""
 
     @property
     def slug(self) -> str:
@@ -68,7 +68,7 @@ class Greeting(Struct, frozen=True):
     audio: bool = False
     video: bool = False
     nonce: bytes = b""
-    """The sender's, shown; empty in INVITE and RINGING."""
+    """The sender's revealed nonce; empty in INVITE and RINGING."""
 
 
 def media_flags(audio: bool, video: bool, recording: bool = False) -> int:
@@ -77,7 +77,7 @@ def media_flags(audio: bool, video: bool, recording: bool = False) -> int:
 
 
 def pack_name(name: str) -> bytes:
-    """Length and UTF-8; ValueError if it is too long or no text."""
+    """Length and UTF-8; ValueError if it is too long or not valid text."""
     encoded = name.encode()
     if len(encoded) > NAME_BYTES:
         raise ValueError(f"a name has at most {NAME_BYTES} bytes of UTF-8")
@@ -90,7 +90,7 @@ def pack_greeting(name: str, audio: bool, video: bool) -> bytes:
 
 
 def parse_name(body: bytes) -> str | None:
-    """The name of a body that is a name and nothing else."""
+    """The name in a body that holds only a name."""
     if not body or body[0] > NAME_BYTES or len(body) != 1 + body[0]:
         return None
     try:

@@ -1,7 +1,7 @@
-"""One remote end, as its owner holds it: what is known of it, and the verbs of the call.
+"""One remote end, as its owner sees it: what is known about it, and the operations of the call.
 
-What a verb does is its phase's business (`phase`, `phases`); an `Endpoint` makes peers and feeds their phases. Own
-misuse raises at once; nothing from the network does.
+The current phase (`phase`, `phases`) decides what an operation does. An `Endpoint` makes peers and passes input to
+their phases. Wrong use by our own code raises at once; nothing from the network does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from p2pcall.types import Address
 
 
 class Peer:
-    """One remote end; see the module. What is empty or None is so until the handshake is done."""
+    """One remote end; see the module. Fields that are empty or None are set when the handshake is done."""
 
     def __init__(self, index: int, address: Address, *, initiator: bool, now: float) -> None:
         self.index = index
-        """Names this peer for as long as it lives; datagrams bear it until the first rekeying."""
+        """Identifies this peer for its whole life; datagrams carry it until the first rekeying."""
         self.initiator = initiator
         self.address = address
         self.remote_static = b""
@@ -28,21 +28,21 @@ class Peer:
         self.handshake_hash = b""
         self.call_id = ""
         self.session_start = now
-        """When the handshake was done: where the clock in media packets begins."""
+        """When the handshake was done: the zero of the clock in media packets."""
         self.tx_bytes = self.rx_bytes = 0
         self.line: Line | None = None
-        """What the phases of a line work on; it stays, its keys wiped, when the peer is gone."""
+        """The line, once there is one; when the peer is gone it stays, with its keys wiped."""
         self.phase = Phase()
-        """What it is in now; the endpoint feeds it."""
+        """The current phase; the endpoint passes input to it."""
 
     def enter(self, move: Move, phase: Phase) -> None:
-        """The next phase; KeyError and AssertionError for a move that the table does not have."""
+        """Enter the next phase; KeyError or AssertionError for a move that is not in the table."""
         after = PHASE_TABLE[self.phase.name, move]
         assert after is phase.name, f"{move} leads to {after}"
         self.phase = phase
 
     def know(self, done: Established, line: Line, now: float) -> None:
-        """The handshake is done: this is who it is."""
+        """The handshake is done: set the remote key and the line."""
         self.remote_static = done.remote_static
         self.protocol_name = done.protocol_name
         self.handshake_hash = done.handshake_hash
@@ -67,7 +67,7 @@ class Peer:
 
     @property
     def answered(self) -> bool:
-        """Whether anything has come back from a dial, be it a cookie alone."""
+        """Whether anything has come back from a dial; a cookie is enough."""
         return self.phase.answered
 
     @property
@@ -77,7 +77,7 @@ class Peer:
 
     @property
     def clock_offset(self) -> float | None:
-        """Remote session clock less ours, None until it is measured."""
+        """Remote session clock minus ours; None until it is measured."""
         return None if self.line is None else self.line.timing.clock_offset
 
     @property
@@ -94,46 +94,46 @@ class Peer:
         self.phase.own(CallInput.INVITE, pack_greeting(name, audio, video), now)
 
     def ring(self, name: str, now: float) -> None:
-        """Tell the caller that it rings here."""
+        """Tell the caller that we are ringing."""
         self.phase.own(CallInput.RING, pack_name(name), now)
 
     def accept(self, name: str, audio: bool, video: bool, now: float) -> None:
-        """Answer: the call is active with `Revealed`, when the caller has shown its nonce for ours."""
+        """Answer; the call becomes active with the event `Revealed`, when the caller has shown its nonce."""
         self.phase.accept(pack_greeting(name, audio, video), now)
 
     def decline(self, reason: Reason, now: float) -> None:
-        """Refuse an incoming call; nothing if it is over already."""
+        """Refuse an incoming call; does nothing if it is over already."""
         self._leave(CallInput.DECLINE, reason, now)
 
     def hangup(self, reason: Reason, now: float) -> None:
-        """End the call or the dial, in whatever state; nothing if it is over already."""
+        """End the call or the dial, in any state; does nothing if it is over already."""
         self._leave(CallInput.HANGUP, reason, now)
 
     def send(self, channel: int, payload: bytes, now: float, *, padded_to: int = 0) -> None:
-        """Send one frame, unreliably: at once, as if it had `padded_to` bytes if it has fewer (see `records`).
+        """Send one frame at once, unreliably, padded to `padded_to` bytes if it is shorter (see `records`).
 
-        Small FEEDBACK rides in the next record of voice. Nothing leaves after the end of the call, nor while
-        the other side's address has not agreed for long. ValueError for one of this room's own channels, a payload
-        longer than `MAX_PAYLOAD_BYTES`, padded or not; RuntimeError before the handshake is done.
+        Small FEEDBACK waits for the next record of voice. Nothing leaves after the end of the call, or while the
+        address has not agreed for too long. ValueError for a channel below FIRST_MEDIA_CHANNEL, or a payload longer
+        than `MAX_PAYLOAD_BYTES`, padded or not; RuntimeError before the handshake is done.
         """
         self.phase.send(channel, payload, padded_to, now)
 
     def send_control(self, kind: int, body: bytes, now: float) -> None:
         """Send `MEDIA` or a message of the owner's own (64 and above), reliably and in order.
 
-        Nothing after the end of the call. ValueError for another kind or a body too long, `ControlFull`
-        when the other side does not keep up, RuntimeError before the handshake is done.
+        Does nothing after the end of the call. ValueError for another kind or a body too long, `ControlFull` when
+        the other side does not keep up, RuntimeError before the handshake is done.
         """
         if kind != ControlType.MEDIA and kind < c.FIRST_ENGINE_MESSAGE:
             raise ValueError(f"control message {kind} is not the owner's")
         self.phase.send_control(kind, body, now)
 
     def nudge(self, now: float) -> None:
-        """This machine's addresses have changed: let the other side see at once where we are."""
+        """This machine's addresses have changed: let the other side see our new address at once."""
         self.phase.nudge(now)
 
     def close(self) -> None:
-        """Vanish without a word and without an event."""
+        """Leave without a goodbye and without an event."""
         self.phase.close()
 
     # --- inside ---------------------------------------------------------------------------------------------

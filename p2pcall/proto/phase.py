@@ -1,7 +1,7 @@
 """The phases of a peer, and which may follow which. The man page's table is printed from it.
 
-A phase is an object: it holds what is needed in that phase alone, and answers every verb of a `Peer`. `Phase`
-itself is that of a peer that is gone; the others (`phases`) say what they do besides.
+A phase is an object: it holds the state of that phase alone, and implements every operation of a `Peer`. `Phase`
+itself is the phase of a peer that is gone; the subclasses (`phases`) override what they do more.
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ from p2pcall.types import Address
 
 
 class PhaseName(StrEnum):
-    """Where a peer stands."""
+    """The phases of a peer."""
 
     CONNECTING = "connecting"
     OPEN = "open"
@@ -46,7 +46,7 @@ PHASE_TABLE: Final[dict[tuple[PhaseName, Move], PhaseName]] = {
     (PhaseName.LINGERING, Move.CLOSED): PhaseName.GONE,
     (PhaseName.GONE, Move.CLOSED): PhaseName.GONE,
 }
-"""The only moves that there are; a line begins as open on the side that did not dial."""
+"""All legal moves; on the side that did not dial a peer begins in the phase open."""
 
 
 def phase_diagram() -> str:
@@ -55,7 +55,7 @@ def phase_diagram() -> str:
 
 
 class Phase:
-    """One phase of one peer. This one: there is nothing any more, and what is wanted of it does nothing."""
+    """One phase of one peer. This base class is the phase gone: every operation does nothing."""
 
     __slots__ = ()
     name: ClassVar[PhaseName] = PhaseName.GONE
@@ -87,24 +87,24 @@ class Phase:
         """Refuse, or hang up."""
 
     def send(self, channel: int, payload: bytes, padded_to: int, now: float) -> None:
-        """One frame of media."""
+        """Send one frame of media."""
 
     def send_control(self, kind: int, body: bytes, now: float) -> None:
-        """One message of the owner's."""
+        """Send one message of the owner's."""
 
     def nudge(self, now: float) -> None:
-        """Let the other side see where we are."""
+        """Let the other side see our address."""
 
     def receive_cookie(self, cookie: wire.Cookie, now: float) -> DropReason | None:
-        """A cookie that bears the peer's index."""
+        """Take a cookie with the peer's index."""
         return DropReason.DUPLICATE
 
     def receive_response(self, response: wire.Response, address: Address, now: float) -> DropReason | None:
-        """A response that bears the peer's index."""
+        """Take a response with the peer's index."""
         return DropReason.DUPLICATE
 
     def receive_data(self, datagram: bytes, address: Address, now: float) -> DropReason | None:
-        """A data datagram that bears one of the peer's indexes."""
+        """Take a data datagram with one of the peer's indexes."""
         return DropReason.INDEX
 
     def handle_timer(self, now: float) -> None:
@@ -118,4 +118,4 @@ class Phase:
         return None
 
     def close(self) -> None:
-        """Vanish without a word."""
+        """Leave without a goodbye."""

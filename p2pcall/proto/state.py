@@ -17,10 +17,10 @@ from p2pcall.types import Address
 
 
 class EndpointState(Struct):
-    """`peers` has each peer under its own `index`, for as long as it lives, and under those of its later epochs.
+    """`peers` maps indexes to peers: each peer's own `index` for its whole life, and those of its later epochs.
 
-    `timers` tells when each has something to do again. It is true of all but the `touched`, to whom something has
-    happened since they were last flushed. So a datagram costs what concerns its own peer, however many there are.
+    `timers` says when each peer has something to do again. It is valid for all but the `touched` peers, which have
+    changed since they were last flushed. So the cost of a datagram does not grow with the number of peers.
     """
 
     local: Local
@@ -38,12 +38,12 @@ class EndpointState(Struct):
         return [self.peers[index] for index in self.timers]
 
     def add(self, peer: Peer) -> None:
-        """A new peer, whose first phase has begun."""
+        """Add a new peer, after its first phase has begun."""
         self.peers[peer.index] = self.touched[peer.index] = peer
         self.timers[peer.index] = inf
 
     def touch(self, peer: Peer) -> None:
-        """Something has happened to this peer: it may have something to send, and another time to wait for."""
+        """This peer has changed: it may have something to send, and another timer."""
         self.touched[peer.index] = peer
 
     def forget(self, peer: Peer) -> None:
@@ -54,7 +54,7 @@ class EndpointState(Struct):
         self.touched.pop(peer.index, None)
 
     def handle_timers(self, now: float) -> None:
-        """Let time pass for those whose time has come."""
+        """Let time pass for the peers whose timers are due."""
         if self.touched:
             self._look_anew()
         for index in [index for index, at in self.timers.items() if at <= now]:
@@ -85,13 +85,13 @@ class EndpointState(Struct):
         return index
 
     def release(self, index: int) -> None:
-        """No datagram may bear this index any more; a peer's own one stays its name until it goes."""
+        """No datagram may carry this index any more; a peer's own `index` still identifies it until it goes."""
         peer = self.peers.get(index)
         if peer is not None and peer.index != index:
             del self.peers[index]
 
     def post(self, datagram: bytes, address: Address) -> None:
-        """Queue a datagram; when nobody drains, the oldest goes."""
+        """Queue a datagram; if the queue is full, the oldest is dropped."""
         if len(self.outbox) == c.MAX_OUTBOX_DATAGRAMS:
             self.dropped[DropReason.QUEUE] += 1
         self.outbox.append((datagram, address))

@@ -1,8 +1,8 @@
 """Datagrams and frames, packed and unpacked: exact lengths, reserved bytes zero, integers big-endian.
 
 Parsers take bytes from strangers and return a value or a `DropReason`; they never raise. Packers take our own
-values and do not check them. Nothing here knows a key: what is authentic is `session`'s and `noise`'s
-business. The layout is described for a second implementation in p2pcall-protocol.7.
+values and do not check them. No keys are used here: `session` and `noise` check authenticity. p2pcall-protocol.7
+describes the layout for a second implementation.
 """
 
 from enum import IntEnum, IntFlag, StrEnum
@@ -26,30 +26,29 @@ class DatagramType(IntEnum):
 
 
 GENUINE: Final = frozenset({DatagramType.RESPONSE, DatagramType.CONFIRMATION, DatagramType.DATA})
-"""What is taken only with a proof of its keys; all else anybody can send from anywhere."""
+"""Types that are accepted only with a proof of their keys; anybody can send the others from anywhere."""
 RECEIVER: Final = Struct(">4xI")
-"""The index of their line, which these have at the same place."""
+"""The receiver index, at the same place in all types of GENUINE."""
 UNPROVEN_ANSWERS: Final = frozenset({DatagramType.COOKIE, DatagramType.RESPONSE})
-"""What leaves at once, as the answer to something that proves nothing."""
+"""Types that answer an unproven datagram; they leave at once."""
 
 
 class PatternId(IntEnum):
-    """Which handshake: for people who have not met, and for a responder whose key is known."""
+    """Which handshake: XXhfs between strangers, IKhfs for a responder whose key is known."""
 
     XXHFS = 1
     IKHFS = 2
 
 
 class Suites(IntFlag):
-    """AEADs offered (any bits) or chosen (one bit). Unknown bits are left alone: they are a later
-    version's."""
+    """AEADs offered (any bits) or chosen (one bit). Unknown bits are ignored: a later version may define them."""
 
     CHACHAPOLY = 1
     AESGCM = 2
 
 
 class Channel(IntEnum):
-    """What a frame carries; 3 and above are opaque to this room."""
+    """What a frame carries; `proto` does not read channels 3 and above."""
 
     PADDING = 0
     CONTROL = 1
@@ -60,7 +59,7 @@ class Channel(IntEnum):
 
 
 class DropReason(StrEnum):
-    """Why something from the network was thrown away; every case is counted under exactly one."""
+    """Why something from the network was dropped; each case is counted under exactly one reason."""
 
     LENGTH = "length"
     TYPE = "type"
@@ -191,7 +190,7 @@ def pack_cookie(chosen: Suites, receiver_index: int, token: bytes, cookie: bytes
 
 
 def pack_initiation_header(pattern: PatternId, offered: int, chosen: int, sender_index: int) -> bytes:
-    """The cleartext before message 1, which is in the prologue."""
+    """The cleartext before message 1; the prologue contains it."""
     return _INITIATION.pack(
         DatagramType.INITIATION, c.PROTOCOL_VERSION, pattern, offered, chosen, sender_index
     )
@@ -218,7 +217,7 @@ def pack_confirmation_header(receiver_index: int) -> bytes:
 
 
 def parse_knock(data: bytes) -> Knock | DropReason:
-    """A knock whose first byte was seen to be right; its tag is for `knock_filter` to judge."""
+    """Parse a knock; the caller has checked the first byte. `knock_filter` checks the tag."""
     if len(data) != c.KNOCK_BYTES:
         return DropReason.LENGTH
     _, version, pattern, offered, sender_index, token, nonce, hidden_time, padding = _KNOCK.unpack_from(data)
@@ -233,7 +232,7 @@ def parse_knock(data: bytes) -> Knock | DropReason:
 
 
 def parse_cookie(data: bytes) -> Cookie | DropReason:
-    """A cookie whose first byte was seen to be right."""
+    """Parse a cookie; the caller has checked the first byte."""
     if len(data) != c.COOKIE_BYTES:
         return DropReason.LENGTH
     _, version, chosen, reserved, receiver_index, token, cookie, padding = _COOKIE.unpack(data)
@@ -247,7 +246,7 @@ def parse_cookie(data: bytes) -> Cookie | DropReason:
 
 
 def parse_part(data: bytes) -> Part | DropReason:
-    """Part of an initiation whose first byte was seen to be right; its cookie is still to be judged."""
+    """Parse one part of an initiation; the caller has checked the first byte. Its cookie is not checked here."""
     pattern = _PART_OF.get(len(data))
     if pattern is None:
         return DropReason.LENGTH
@@ -260,7 +259,7 @@ def parse_part(data: bytes) -> Part | DropReason:
 
 
 def parse_response(data: bytes) -> Response | DropReason:
-    """A response whose first byte was seen to be right."""
+    """Parse a response; the caller has checked the first byte."""
     pattern = _RESPONSE_OF.get(len(data))
     if pattern is None:
         return DropReason.LENGTH
@@ -273,7 +272,7 @@ def parse_response(data: bytes) -> Response | DropReason:
 
 
 def parse_confirmation(data: bytes) -> Confirmation | DropReason:
-    """A confirmation whose first byte was seen to be right; its handshake knows which length is its own."""
+    """Parse a confirmation; the caller has checked the first byte. The handshake checks its length."""
     if len(data) not in CONFIRMATION_BYTES.values():
         return DropReason.LENGTH
     _, reserved, receiver_index = _CONFIRMATION.unpack_from(data)

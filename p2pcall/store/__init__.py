@@ -1,1 +1,1 @@
-"""What stays on disk: the home directory, the identity key, the people who are known."""
+"""Files on disk: the home directory, the identity key, the contacts, the user's choices."""

@@ -1,8 +1,8 @@
-"""What the user has chosen for good: who can ring. The door never opens by itself.
+"""The user's permanent choice: who can ring.
 
-Rules: the first contact that is kept closes the door to all others, and nothing but the user's word opens it again: not
-the last contact's going, nor a contacts file that is lost. So the choice has a file of its own. A damaged one is an
-error and stays as it is.
+Rules: when the first contact is kept, only contacts can ring from then on. Only the user can allow strangers again;
+removing the last contact or losing the contacts file does not. So the choice has a file of its own. A damaged file is
+an error and is not changed.
 """
 
 import json
@@ -12,11 +12,11 @@ from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
 from p2pcall.types import Reach
 
 CHOICES_VERSION: Final = 1
-"""Of the file's form."""
+"""Version of the file format."""
 
 
 def kept_reach(home: Home) -> Reach | None:
-    """Who can ring; None: nothing was chosen yet. Raises `P2PCallError` (config) if the file cannot be used."""
+    """Who can ring; None: not chosen yet. Raises `P2PCallError` (config) if the file cannot be used."""
     path = home.settings_path
     data = read(path)
     if data is None:
@@ -29,14 +29,14 @@ def kept_reach(home: Home) -> Reach | None:
 
 
 def keep_reach(home: Home, reach: Reach) -> None:
-    """The user's own word. Raises `P2PCallError` (config)."""
+    """Save the user's choice. Raises `P2PCallError` (config)."""
     with home.lock():
         if kept_reach(home) != reach:
             _write(home, reach)
 
 
 def close_to_strangers(home: Home) -> None:
-    """There is a contact: contacts alone from now on, unless something else was chosen. The caller holds the lock."""
+    """A contact was kept: only contacts can ring now, unless the user has chosen. The caller holds the lock."""
     if kept_reach(home) is None:
         _write(home, Reach.CONTACTS)
 

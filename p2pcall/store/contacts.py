@@ -1,11 +1,11 @@
-"""The people I know: names that I chose, and the keys that are pinned to them.
+"""The contacts: names that the user chose, and the keys that are pinned to them.
 
-Rules: one key, one name; one name, one key. A name that comes with another key than the pinned one is a
-hard stop (`key_changed`), and nothing here ever replaces a key: remove or rename the contact, then pin
-anew. Addresses are not stored: trust hangs on the key. What is one name is the business of `names`. A block
-is of a key, by its fingerprint: it needs no contact, and outlives the contact. A damaged file is an error and
-stays as it is. The file is read again whenever it has changed, for other processes change it too. Left out:
-encryption of the file at rest.
+Rules: one key, one name; one name, one key. If a name comes with another key than the pinned one, the program stops
+(`key_changed`). Nothing here replaces a key: the user removes or renames the contact, then pins again. Addresses are
+not stored, because trust depends on the key alone. `names` decides which names are equal. A block is stored by the
+key's fingerprint: it needs no contact, and stays when the contact is removed. A damaged file is an error and is not
+changed. The file is read again whenever it has changed, because other processes change it too. Left out: encryption
+of the file at rest.
 """
 
 import base64
@@ -28,14 +28,14 @@ from p2pcall.store.identity import fingerprint, read_fingerprint
 
 CONTACTS_VERSION: Final = 1
 BLOCKING_VERSION: Final = 2
-"""Of a file with blocks in it, so that a program that knows none of them refuses it, rather than let them ring."""
+"""File version with blocks in it: an older program refuses the file instead of letting blocked people ring."""
 SHORT_FINGERPRINT: Final = 9
-"""Characters of the fingerprint that stand in for the name of somebody who has none."""
+"""Characters of the fingerprint that are shown for a person without a name."""
 MAX_BLOCKED: Final = 4096
 
 
 class Contact(Struct, frozen=True):
-    """My name for somebody, their key, when it was pinned (epoch seconds), whether it was compared or is blocked."""
+    """The user's name for a person, their key, when it was pinned (epoch seconds), whether verified or blocked."""
 
     name: str
     public: bytes
@@ -43,18 +43,18 @@ class Contact(Struct, frozen=True):
     verified: bool = False
     blocked: bool = False
     host: bool = False
-    """The name was typed as a host's, and the system's resolver knew it: it may be asked again."""
+    """The name is a host name that the system's resolver has resolved, so it may be resolved again."""
 
 
 class Book(Struct):
-    """All that the file holds: the contacts, and the fingerprints that are blocked, with when (epoch seconds)."""
+    """All content of the file: the contacts, and the blocked fingerprints with their times (epoch seconds)."""
 
     contacts: list[Contact] = field(default_factory=list)
     blocked: dict[str, float] = field(default_factory=dict)
 
 
 def normalise_name(name: str) -> str:
-    """The name as it is stored (`names.kept`). Raises `P2PCallError` (usage) if it cannot be one, or not whole."""
+    """The name as it is stored (`names.kept`). Raises `P2PCallError` (usage) if it is not a name, or too long."""
     text = names.kept(name)
     if not text or not names.printable(name.strip()):
         raise P2PCallError(
@@ -74,7 +74,7 @@ class Contacts:
         self._read: _Read | None = None
 
     def all(self) -> list[Contact]:
-        """Everybody, by name."""
+        """All contacts, by name."""
         return [contact for _, contact in sorted(self._look().by_name.items())]
 
     def by_key(self, public: bytes) -> Contact | None:
@@ -84,7 +84,7 @@ class Contacts:
         return self._look().by_name.get(names.alike(name))
 
     def pin(self, name: str, public: bytes, now_epoch: float, *, host: bool = False) -> Contact:
-        """Remembers the key under the name. A key that is known keeps the name it has.
+        """Stores the key under the name. A key that is already a contact's keeps its name.
 
         Raises `P2PCallError` (untrusted) if the name has another key; (usage) if it cannot be a name.
         """
@@ -110,9 +110,9 @@ class Contacts:
             return contact
 
     def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
-        """Marks the contact as verified, or takes the mark away; None if the name does not have this key (now).
+        """Marks the contact as verified, or removes the mark; None if the name does not have this key now.
 
-        People vouch for a key: whatever stands under the name by then must not get the mark.
+        People verify a key: if the name has got another key meanwhile, that key must not get the mark.
         """
         with self._home.lock():
             book = self._load()
@@ -122,9 +122,9 @@ class Contacts:
             return contact if contact.verified == verified else self._change(book, contact, verified=verified)
 
     def rename(self, old: str, new: str) -> Contact | None:
-        """Another name for the same key and all that is known of it; None if there is nobody of the old name.
+        """Gives the contact another name; all else stays. None if there is no contact of the old name.
 
-        Raises `P2PCallError` (usage) if the new name is somebody else's, or cannot be one.
+        Raises `P2PCallError` (usage) if another contact has the new name, or it cannot be a name.
         """
         new = normalise_name(new)
         with self._home.lock():
@@ -138,7 +138,7 @@ class Contacts:
             return self._change(book, contact, name=new, host=False)
 
     def remove(self, name: str) -> Contact | None:
-        """Forgets the name and its key, not a block of the key; None if there is nobody of that name."""
+        """Removes the contact; a block of its key stays. None if there is no contact of that name."""
         with self._home.lock():
             book = self._load()
             contact = _named(book, name)
@@ -149,15 +149,15 @@ class Contacts:
             return contact
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Another one whenever the file is another one; takes microseconds."""
+        """A value that changes whenever the file changes; takes microseconds."""
         return _stamp_of(self._path)
 
     def blocked(self) -> dict[str, float]:
-        """The fingerprints that are blocked, of contacts and of others, and since when (epoch seconds)."""
+        """The blocked fingerprints, of contacts and others, and since when they are blocked (epoch seconds)."""
         return self._look().blocked
 
     def block(self, printed: str, now_epoch: float) -> None:
-        """The key of this fingerprint (`read_fingerprint`) is blocked from now on, whoever's it is."""
+        """Blocks the key of this fingerprint (`read_fingerprint`), a contact's or not."""
         with self._home.lock():
             book = self._load()
             if printed in book.blocked:
@@ -169,7 +169,7 @@ class Contacts:
             self._save(book)
 
     def unblock(self, printed: str) -> bool:
-        """The key of this fingerprint is not blocked any more; False if it was not."""
+        """Unblocks the key of this fingerprint; False if it was not blocked."""
         with self._home.lock():
             book = self._load()
             if book.blocked.pop(printed, None) is None:
@@ -184,7 +184,7 @@ class Contacts:
         return changed
 
     def _look(self) -> "_Read":
-        """What is on disk now, read again only if it has changed: it is asked for each caller, beside a call."""
+        """The file's content, read again only if it has changed: every caller is looked up, even during a call."""
         stamp = self.stamp(), _stamp_of(self._place)
         if self._read is None or self._read.stamp != stamp:
             self._read = _Read(stamp, self._load())
@@ -217,14 +217,14 @@ class Contacts:
 
 def _stamp_of(path: str) -> tuple[int, ...] | None:
     try:
-        info = os.stat(path)  # noqa: PTH116 (a knock of a flood pays for it: `Path.stat` takes thrice as long)
+        info = os.stat(path)  # noqa: PTH116 (each knock of a flood does this; `Path.stat` takes three times as long)
     except OSError:
         return None
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 class _Read:
-    """A file as it was read, to look things up in: in the same time for what is there and what is not."""
+    """The content of a file, indexed: a look-up takes the same time whether or not the entry exists."""
 
     def __init__(self, stamp: object, book: Book) -> None:
         self.stamp = stamp
@@ -239,7 +239,7 @@ def _named(book: Book, name: str) -> Contact | None:
 
 
 def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
-    """The hard stop: this name has another key than the one that is pinned."""
+    """The error for a key that differs from the one pinned to this name."""
     keys = f"pinned is {fingerprint(pinned)}, shown was {fingerprint(shown)}"
     text = f"the key of {name!r} is not the pinned one: {keys}; somebody else may be answering, or it is a new key"
     typed = as_typed(name)
@@ -252,12 +252,12 @@ def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
 
 
 def as_typed(*names: str) -> str:
-    """Names as the last arguments of a command, whatever is in them."""
+    """Names as the last arguments of a command line, quoted for a shell."""
     return ("-- " if any(name.startswith("-") for name in names) else "") + shlex.join(names)
 
 
 def parse(data: bytes, path: Path) -> Book:
-    """What the bytes of a file hold. Raises `P2PCallError` (config) if it is not all whole."""
+    """The content of a file's bytes. Raises `P2PCallError` (config) if any part is invalid."""
     document = parsed(data, path, CONTACTS_VERSION, BLOCKING_VERSION)
     if not isinstance(document.get("contacts"), list):
         raise damaged(path, "it holds no list of contacts")
@@ -275,7 +275,7 @@ def parse(data: bytes, path: Path) -> Book:
 
 
 def _told_apart(contacts: list[Contact]) -> list[Contact]:
-    """Names that an older version took for two, and that look the same, get a number."""
+    """Add a number to names that look the same but that an older version kept as two."""
     apart: dict[str, Contact] = {}
     for contact in contacts:
         name, number = contact.name, 1
@@ -307,7 +307,7 @@ def _epoch(added: float, path: Path) -> float:
     try:
         return float(added)
     except OverflowError as error:
-        raise damaged(path, "a time in it is none") from error
+        raise damaged(path, "a time in it is not valid") from error
 
 
 def _parse_row(row: Any, path: Path) -> Contact:
@@ -331,5 +331,5 @@ def _parse_row(row: Any, path: Path) -> Contact:
         raise damaged(path, "a contact in it has no proper name")
     name = (
         names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
-    )  # older versions took what cannot be seen
+    )  # older versions accepted invisible characters
     return Contact(name, public, _epoch(added, path), verified, host=row.get("host") is True)

@@ -1,13 +1,13 @@
 """Where the program keeps its files, and the only way it reads and writes them.
 
-Rules: directories are 0700 and files 0600; a write is whole or did not happen (temporary file, fsync,
-rename, fsync of the directory). What others may write is not believed, neither before reading nor before
-writing: the directory and each file in it belong to this user or to root, and neither group nor others may
-write them. Every failure is a `P2PCallError` (config) with the command that mends it. Changes by several
-processes at once are ordered by `lock`. Spec: XDG Base Directory 0.8; on macOS its own place. `P2PCALL_HOME`
-and `--home` put everything in one directory. Left out: the directories above, as ssh does with its own files.
-Whoever may write there can take the home away, but what he puts in its place is not ours, for no user can give
-a file to another one; and a group that may write is common there (umask 002).
+Rules: directories are 0700 and files 0600; a write is complete or did not happen (temporary file, fsync, rename,
+fsync of the directory). Files that others can write are not trusted; this is checked before every read and write:
+the directory and each file in it must belong to this user or to root, and neither group nor others may write them.
+Every failure is a `P2PCallError` (config) with the command that repairs it. `lock` orders changes by several
+processes. Spec: XDG Base Directory 0.8; on macOS the platform's own place. `P2PCALL_HOME` and `--home` put everything
+in one directory. Left out: checks of the parent directories, as in ssh. A user who can write there can remove the
+home, but cannot replace it with files of ours, because no user can give a file to another one. Parents that a group
+can write are common (umask 002).
 """
 
 import contextlib
@@ -30,17 +30,17 @@ from p2pcall.errors import ExitCode, P2PCallError
 
 MEBIBYTE: Final = 1 << 20
 MAX_FILE_BYTES: Final = 8 * MEBIBYTE
-"""Larger files are not ours."""
+"""Larger files are refused: the program never writes one."""
 LOCK_TRIES: Final = 500
 LOCK_PAUSE_S: Final = 0.01
-"""5 s in all: holders keep the lock for one write, so a longer wait means a process that was stopped."""
+"""Pause between tries, 5 s in all: the lock is held for one write, so a longer wait means a stopped process."""
 _OTHERS_WRITE: Final = 0o022
 _OTHERS_ANY: Final = 0o077
 _ROOT: Final = 0
 
 
 class Home(Struct, frozen=True):
-    """The two directories: `config` is the user's own to edit, `data` is the program's."""
+    """The two directories: the user edits `config`, the program writes `data`."""
 
     config: Path
     data: Path
@@ -54,8 +54,8 @@ class Home(Struct, frozen=True):
     def locate(cls, environ: Mapping[str, str], override: str | None = None) -> "Home":
         """`override` (--home), else `P2PCALL_HOME`, else the platform's directories.
 
-        Nothing is created yet. Not by `platformdirs`: on macOS it lets XDG variables move the place, and without HOME
-        it takes another one.
+        Nothing is created yet. `platformdirs` is not used: on macOS it follows XDG variables, and without HOME it takes
+        another directory.
         """
         one = override or environ.get("P2PCALL_HOME")
         if one:
@@ -100,7 +100,7 @@ class Home(Struct, frozen=True):
 
 
 def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
-    """The specification says that a relative path is to be ignored."""
+    """The directory in a variable, or `default`; a relative path is ignored, as the specification says."""
     value = environ.get(name, "")
     return Path(value) if value.startswith("/") else default
 
@@ -121,7 +121,7 @@ def _take(fd: int, path: Path) -> None:
 
 
 def ensure_directory(path: Path) -> None:
-    """Creates it and what is missing above, 0700; refuses one that others can write."""
+    """Creates the directory and its missing parents, 0700; refuses one that others can write."""
     try:
         _make(path)
         info = path.stat()
@@ -133,17 +133,17 @@ def ensure_directory(path: Path) -> None:
 
 
 def _check_directory(info: os.stat_result, path: Path) -> None:
-    """Refuses one that others can write, or that belongs to somebody else: nothing in it is to be believed."""
+    """Refuses a directory that others can write, or that belongs to another user: its content cannot be trusted."""
     _check_owner(info, path, "directory")
     if info.st_mode & _OTHERS_WRITE:
         hint = f"chmod 700 {_typed(path)}"
-        if info.st_mode & stat.S_ISVTX:  # as /tmp: it is for everybody
+        if info.st_mode & stat.S_ISVTX:  # shared by all users, as /tmp
             hint = f"give one of your own: --home {_typed(path / 'p2pcall')}"
         raise _wrong("unsafe-directory", f"{path} can be written by other users", hint)
 
 
 def _check_owner(info: os.stat_result, path: Path, what: str) -> None:
-    """What root has written is believed, for root can do everything; what another user has is not."""
+    """Accepts files of this user and of root, because root can do everything; refuses files of another user."""
     own = os.geteuid()
     if info.st_uid not in (own, _ROOT):
         hint = f"{'sudo ' if own != _ROOT else ''}chown {own} {_typed(path)}"
@@ -161,7 +161,7 @@ def _make(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replaces the file by `data`, 0600, whole or not at all; on disk when it returns."""
+    """Replaces the file's content by `data`, 0600, completely or not at all; on disk when it returns."""
     ensure_directory(path.parent)
     temporary = None
     try:
@@ -195,8 +195,8 @@ def _sync_directory(path: Path) -> None:
 def read(path: Path, *, private: bool = False) -> bytes | None:
     """The file's bytes, None if there is none.
 
-    Refuses a file that others can write, by itself or by its directory, and with `private` one that they can read
-    (as ssh does).
+    Refuses a file that others can write, directly or through its directory; with `private` also one that others can
+    read (as ssh does).
     """
     try:
         _check_directory(path.parent.stat(), path.parent)
@@ -226,7 +226,7 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
 
 
 def parsed(data: bytes, path: Path, *versions: int) -> dict[str, Any]:
-    """A file of JSON in one of these versions. Raises `P2PCallError` (config) for all else."""
+    """The content of a JSON file in one of these versions. Raises `P2PCallError` (config) for anything else."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -234,21 +234,21 @@ def parsed(data: bytes, path: Path, *versions: int) -> dict[str, Any]:
     version = document.get("version") if isinstance(document, dict) else None
     if (
         type(version) is not int or version not in versions
-    ):  # true and 1.0 are the same as 1, and nobody's version
+    ):  # true and 1.0 equal 1 in Python, but are not a version
         wanted = " or ".join(map(str, versions))
         raise damaged(path, f"its version is not {wanted}; a newer p2pcall may have written it")
     return dict(document)
 
 
 def damaged(path: Path, why: str) -> P2PCallError:
-    """The file does not make sense. It is left as it is: nobody but its owner decides to lose it."""
+    """The error for an invalid file. The file is not changed: only its owner may decide to lose it."""
     text = f"{path} is damaged: {why}; nothing was changed"
     hint = f"restore it from a backup, or begin anew: {_aside(path, 'damaged')}"
     return P2PCallError("damaged-file", text, ExitCode.CONFIG, hint)
 
 
 def _typed(path: Path) -> str:
-    """The path as a shell wants it; it is absolute, so it never begins with a hyphen."""
+    """The path quoted for a shell; it is absolute, so it never begins with a hyphen."""
     return shlex.quote(str(path))
 
 

@@ -1,8 +1,8 @@
-"""Who I am: one long-term X25519 key, made on first use.
+"""The user's identity: one long-term X25519 key, made on first use.
 
-Rules: never overwritten, never repaired: a damaged file is an error that loses nothing. Two processes that
-start at once get the same key. The file is 0600, and refused when others can read it. Format: lines that
-begin with `#` are comments; one line `p2pcall-key-1:` and the private key in base64 (RFC 4648).
+Rules: the file is never overwritten or repaired; a damaged one is an error and is not changed. Two processes that
+start at once get the same key. The file is 0600, and refused when others can read it. Format: lines that begin with
+`#` are comments; one line has `p2pcall-key-1:` and the private key in base64 (RFC 4648).
 """
 
 import base64
@@ -46,10 +46,7 @@ def fingerprint(public: bytes) -> str:
 
 
 def read_fingerprint(text: str) -> str | None:
-    """A fingerprint as `fingerprint` writes it, out of one as people type it: in any case, grouped in any way.
-
-    None if it is not a whole one.
-    """
+    """A typed fingerprint, in any case and grouping, in the form of `fingerprint`; None if it is not complete."""
     bare = "".join(text.replace("-", " ").split()).lower()
     if len(bare) != FINGERPRINT_CHARS or not set(bare) <= BASE32:
         return None

@@ -1,8 +1,8 @@
-"""Pictures in the sixteen colours of a console: which is nearest, and how the two halves of a cell share them. Pure.
+"""Pictures in the sixteen colours of a console: the nearest colour, and the two halves of a cell. Pure.
 
-Rules: a ground is one of the eight dim colours, for a Linux console has no bright ones; so the brighter half of a cell
-is its ink, by whichever half block that takes, and a cell that is bright all over is a full block. The palette is the
-console's own (VGA). Follows ECMA-48 SGR 30-37 and 40-47, and aixterm's 90-97. Leaves out the records of bytes
+Rules: the ground is one of the eight dim colours, because a Linux console has no bright grounds. So the brighter half
+of a cell is drawn as ink, with an upper or lower half block; a cell with two bright halves is a full block. The palette
+is the console's own (VGA). Follows ECMA-48 SGR 30-37 and 40-47, and aixterm's 90-97. Left out: the records of bytes
 (`cells`).
 """
 
@@ -15,7 +15,7 @@ _Index = NDArray[np.intp]
 SplitCells = tuple[_Index, _Index, _Index, NDArray[np.bool_]]
 
 _DIM: Final = 8
-"""So many colours, the first, can be a ground; the brighter ones of the same hues follow."""
+"""The first eight colours can be a ground; the bright ones of the same hues follow."""
 PALETTE: Final = np.array(
     [
         *((0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0)),
@@ -31,11 +31,11 @@ GLYPHS: Final = ("▄", "▀", "█", " ")
 _LOWER, _UPPER, _FULL, _NONE = range(4)
 _DITHER_GAIN: Final = 5
 _DITHER_MOST: Final = 96
-"""The steps between the colours are wide: so much of a channel, at most, is spread over its neighbours."""
+"""Largest change of a channel by dithering; large, because the steps between the colours are wide."""
 
 
 def nearest() -> NDArray[np.uint8]:
-    """For each 15-bit colour the number of the nearest in the palette."""
+    """For each 15-bit colour the number of the nearest colour in the palette."""
     rgb = np.stack(np.meshgrid(*[np.arange(32) * 255 // 31] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     error = ((PALETTE[None] - rgb[:, None]) ** 2).sum(axis=2)
     numbers: NDArray[np.uint8] = error.argmin(axis=1).astype(np.uint8)
@@ -50,7 +50,7 @@ def spread(channels: NDArray[np.int16], dither: NDArray[np.int16]) -> NDArray[np
 
 
 def split_cells(top: _Index, bottom: _Index) -> SplitCells:
-    """For cells of these two colours: the glyph's number in `GLYPHS`, ink and ground, and whether there is ink."""
+    """For each cell with these two colours: the glyph's number in `GLYPHS`, ink, ground, and whether it needs ink."""
     swapped = (top >= _DIM) & (bottom < _DIM)
     ink, ground = np.where(swapped, top, bottom), np.where(swapped, bottom, top)
     same = top == bottom

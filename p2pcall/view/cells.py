@@ -1,13 +1,13 @@
-"""Pixels to the bytes that draw them in cells of text: half blocks in 24-bit, 256 or 16 colours, and characters.
+"""Pixels to the bytes that draw them in text cells: half blocks in 24-bit, 256 or 16 colours, or characters.
 
-Rules: only cells that changed visibly are drawn; a colour or a cursor position already in force is not sent
-again; numpy does the work on whole arrays, because a stretch of pure Python would keep the interpreter's
-lock and make sound late (budget: 1 ms at 120×40, `tests/bench`). A canvas is uint8 (2·rows, cols, 4), RGBA,
-alpha always 255: one pixel is half a cell.
+Rules: only cells that changed visibly are drawn; a colour or cursor position that is already set is not sent again;
+numpy works on whole arrays, because a long part in pure Python would keep the interpreter's lock and delay the sound
+(budget: 1 ms at 120×40, `tests/bench`). A canvas is uint8 (2·rows, cols, 4), RGBA, alpha always 255: one pixel is
+half a cell.
 
-How bytes are made: every changed cell gets a record of fixed length (move, colours, glyph) in which parts
-that are not needed are NUL, then all NULs are squeezed out. Follows ECMA-48 CUP, CUF, SGR, and xterm's SGR
-38/48; 16 colours as `ansi16` has them. Leaves out: text (`screen`).
+How bytes are made: every changed cell gets a record of fixed length (move, colours, glyph); parts that are not needed
+are NUL; at the end all NULs are removed. Follows ECMA-48 CUP, CUF, SGR, and xterm's SGR 38/48; `ansi16` does the 16
+colours. Left out: text (`screen`).
 """
 
 from typing import Any, Final
@@ -24,16 +24,15 @@ _Words = NDArray[np.uint32]
 _Index = NDArray[np.intp]
 
 MAX_CELLS_SIDE: Final = 999
-"""Rows and columns beyond this are not drawn on: numbers in a record have three digits."""
+"""Rows and columns beyond this are not drawn, because numbers in a record have three digits."""
 
 _THRESHOLD: Final = {Colours.TRUE: 5, Colours.C256: 12, Colours.C16: 12, Colours.NONE: 10}
-"""A colour channel that moved by no more than this (of 255) since it was drawn is left as it is."""
+"""A cell is not redrawn if no colour channel has changed by more than this (of 255) since it was drawn."""
 _SETTLE_FRAMES: Final = 16
-"""Each frame one row in this many is compared without the threshold: what that left behind fades away."""
+"""In each frame one of this many rows is compared without the threshold, so small differences disappear in time."""
 _SIX_BITS: Final = np.uint8(0xFC)
 
-# Glyph for the brightness of the upper (row) and the lower half (column) of a cell, from the ink of DejaVu
-# Sans Mono.
+# Glyph for the brightness of the upper (row) and the lower half (column) of a cell, measured in DejaVu Sans Mono.
 _RAMP: Final = (
     "  .-_,,~~;+++sss",
     " `._,~~;;++++ssu",
@@ -53,7 +52,7 @@ _RAMP: Final = (
     "YTTTTV559990DWW@",
 )
 
-# Ordered dithering (Bayer, 4×4): by how many 256ths a pixel is made lighter or darker.
+# Ordered dithering (Bayer, 4×4): how many 256ths a pixel is made lighter or darker.
 _BAYER: Final = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.int16) * 3 - 22
 
 
@@ -105,7 +104,7 @@ def fit(
 
 
 def _palette() -> NDArray[np.uint8]:
-    """For each 15-bit colour the nearest of the 256: the 6×6×6 cube (16..231) or the greys (232..255)."""
+    """For each 15-bit colour the nearest of 256 colours: the 6×6×6 cube (16..231) or the greys (232..255)."""
     levels = np.array([0, 95, 135, 175, 215, 255], np.int32)
     rgb = np.stack(np.meshgrid(*[np.arange(32) * 255 // 31] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     step = np.abs(rgb[:, :, None] - levels).argmin(axis=2)
@@ -118,7 +117,7 @@ def _palette() -> NDArray[np.uint8]:
 
 
 class CellRenderer:
-    """What a terminal of cols × rows cells shows, and the bytes that bring it from canvas to canvas."""
+    """Remembers what a terminal of cols × rows cells shows, and makes the bytes that change it to the next canvas."""
 
     def __init__(self, cols: int, rows: int, mode: Mode, ability: Ability) -> None:
         self.cols, self.rows = min(cols, MAX_CELLS_SIDE), min(rows, MAX_CELLS_SIDE)
@@ -145,21 +144,20 @@ class CellRenderer:
         return canvas
 
     def forget(self, cells: Cells | None = None) -> None:
-        """Takes these cells (all) for unknown: something else was drawn there. `paint` draws them next."""
+        """Marks these cells (None: all) as unknown, because something else was drawn there. `paint` redraws them."""
         if cells is None:
             self._unknown[:] = True
         else:
             self._unknown |= cells
 
     def paint(self, canvas: Canvas, covered: Cells | None = None) -> bytes:
-        """The bytes that make the terminal show `canvas` except where cells are `covered` by text; b"" if it
-        does.
+        """The bytes that make the terminal show `canvas`, except cells `covered` by text; b"" if nothing changed.
 
-        Colours are left reset and the cursor anywhere. What the bytes draw counts as shown.
+        Colours are reset at the end; the cursor may be anywhere. The drawn cells are remembered as shown.
         """
         pixels = canvas.reshape(self.rows, 2, self.cols, 4)
         if self._colours is Colours.TRUE:
-            # Six bits a channel: nobody sees it, and equal neighbours and still noise become frequent.
+            # Six bits a channel: not visible, and more neighbours are equal and less noise causes changes.
             pixels = np.bitwise_or(pixels & _SIX_BITS, pixels >> 6, dtype=np.uint8)
         where = self._changed(pixels, covered)
         if not len(where):
@@ -197,18 +195,18 @@ class CellRenderer:
         return np.flatnonzero(cells)
 
     def _moves(self, where: _Index, records: _Words) -> None:
-        """Into the first three words of each record: how the cursor gets there if it is not there already."""
+        """Write the cursor movement, if one is needed, into the first three words of each record."""
         column = where - self._row[where] * self.cols
         jump = np.ones(len(where), np.bool_)
         jump[1:] = where[1:] != where[:-1] + 1
-        jump |= column == 0  # never by running over the right edge
+        jump |= column == 0  # never by wrapping at the right edge
         at = np.flatnonzero(jump)
         records[at, 0] = _CSI
         records[at, 1] = _NUMBER_SEMICOLON[self._row[where[at]] + 1]
         records[at, 2] = _NUMBER[column[at] + 1] | _CUP_END
         if len(at) < 2:
             return
-        # In the same row, to the right: "forward n" is shorter than a position.
+        # For a move to the right in the same row "forward n" is shorter than a position.
         before = where[at[1:] - 1]
         same = np.flatnonzero(self._row[before] == self._row[where[at[1:]]])
         hop = at[1:][same]
@@ -216,9 +214,9 @@ class CellRenderer:
         records[hop, 2] = _NUMBER[where[hop] - before[same] - 1] | _CUF_END
 
     def _block_records(self, top: _Words, bottom: _Words) -> _Words:
-        """Records of a lower half block with ink and ground, or a space where both halves are alike.
+        """Records of a lower half block with ink and ground, or a space where both halves are equal.
 
-        The lower one: many fonts draw the upper one a little into the cell above.
+        The lower block, because many fonts draw the upper one a little into the cell above.
         """
         if self._colours is Colours.C16:
             numbers, ink, ground, inked = ansi16.split_cells(top.astype(np.intp), bottom.astype(np.intp))
@@ -227,7 +225,7 @@ class CellRenderer:
         return self._inked(_BLOCK_GLYPHS[(~inked).view(np.uint8)], bottom, top, inked)
 
     def _inked(self, glyphs: _Words, ink: _Words, ground: _Words, inked: Cells) -> _Words:
-        """Records of these glyphs; the ink of those that have none is not set."""
+        """Records of these glyphs; ink is set only where `inked`."""
         drawn = np.where(inked, np.arange(len(ink)), -1)
         last_inked = np.maximum.accumulate(drawn)
         ink_in_force = np.empty(len(ink), np.intp)
@@ -249,13 +247,13 @@ class CellRenderer:
             records[:, :3] = 0
             records[:, 3] = glyphs
             return records
-        # The glyph carries the brightness, the ink the hue, so the ink is lifted until its brightest channel is
-        # near full. The ground is a dim shade of the same.
+        # The glyph shows the brightness, the ink the hue, so the ink is scaled until its brightest channel is nearly
+        # full. The ground is a dim shade of the same hue.
         mean = (upper + lower) >> 1
         peak = np.maximum(mean.max(axis=1), 48)
         inks = self._colour(mean * np.uint16(235) // peak[:, None] & np.uint16(0xF0))
         if self._colours is Colours.C16:
-            mean = np.zeros_like(mean)  # the dimmest ground but black is too bright
+            mean = np.zeros_like(mean)  # every ground except black is too bright
         grounds = self._colour((mean * np.uint16(3) >> 3) & np.uint16(0xF8))
         new_ink, new_ground = (np.ones(len(top), np.bool_) for _ in range(2))
         new_ink[1:] = inks[1:] != inks[:-1]
@@ -263,7 +261,7 @@ class CellRenderer:
         return self._records(glyphs, inks, new_ink, grounds, new_ground)
 
     def _colour(self, channels: NDArray[np.integer[Any]]) -> _Words:
-        """Colours as `_digits` takes them, from (n, 3) channels."""
+        """Colours in the form for `_digits`, from (n, 3) channels."""
         pixels = np.full((len(channels), 4), 255, np.uint8)
         pixels[:, :3] = channels
         colours: _Words = pixels.view(np.uint32).reshape(-1)
@@ -289,11 +287,10 @@ class CellRenderer:
         return records
 
     def _digits(self, colours: _Words, of_16: _Words) -> _Words:
-        """The colours' parameters of SGR 38 or 48 after the kind: "r;g;b" in three words, or a number in one; of 16
-        colours the number alone.
+        """The parameters of the colours in SGR 38 or 48, after the kind: "r;g;b" in three words, or a number in one.
+        For 16 colours the number alone.
 
-        The last byte is left free for what follows. Leading zeros cost 7 % more bytes and save a quarter of
-        the time.
+        The last byte is free for the next character. Leading zeros cost 7 % more bytes and save a quarter of the time.
         """
         if self._colours is Colours.C16:
             return of_16.take(colours)[:, None]
@@ -304,7 +301,7 @@ class CellRenderer:
         return numbers
 
     def _index(self, colours: _Words, places: _Index | None = None) -> _Words:
-        """Numbers of the nearest of 256 or 16 colours; with the pixels' places, dithered in a fixed pattern."""
+        """Numbers of the nearest of 256 or 16 colours; if `places` are given, dithered in a fixed pattern."""
         assert self._nearest is not None
         channels = colours.view(np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
         if places is not None and self._colours is Colours.C16:

@@ -1,10 +1,8 @@
-"""Puts a terminal right when this process dies without a chance to do so itself (SIGKILL, a crash in a
-codec).
+"""Restores the terminal when this process dies without a chance to do so itself (SIGKILL, a crash in a codec).
 
-A small shell waits at the end of a pipe. If the pipe ends without a word, its owner is dead: it leaves the
-alternate screen, shows the cursor, and sets the line discipline back if nobody else has touched it since
-(interactive shells do that themselves, and a line editor may be running already). Leaves out: every ordinary
-way out, which is `Terminal.leave`.
+A small shell reads from a pipe. If the pipe closes without a word, its owner is dead: the shell leaves the alternate
+screen, shows the cursor, and restores the line discipline unless it has changed since (interactive shells restore it
+themselves, and a line editor may be running already). Left out: every ordinary exit, which is `Terminal.leave`.
 """
 
 import os
@@ -28,11 +26,11 @@ class TerminalGuard:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._former: list[subprocess.Popen[bytes]] = []
-        """Shells that were told to go, to be collected when they have gone."""
+        """Shells that were told to end; they are reaped when they have ended."""
 
     @staticmethod
     def saved_mode(tty: int) -> str:
-        """The line discipline as `stty` writes it, to be put back; "" if it cannot be told."""
+        """The line discipline in `stty` form, for restoring it; "" if it cannot be read."""
         with suppress(OSError, subprocess.SubprocessError):
             done = subprocess.run(
                 ["stty", "-g"], stdin=tty, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_WAIT_S
@@ -41,13 +39,13 @@ class TerminalGuard:
         return ""
 
     def start(self, tty: int, saved: str, restore: bytes) -> None:
-        """Watches the terminal `tty`, by now in the mode of a call; `restore` is written if we die."""
+        """Watches the terminal `tty`, which is already in call mode; `restore` is written to it if we die."""
         self._former = [process for process in self._former if process.poll() is None]
         if not saved:
             return
         escaped = "".join(f"\\{byte:03o}" for byte in restore)
         with suppress(OSError):
-            own = os.open(os.ttyname(tty), os.O_RDWR | os.O_NOCTTY)  # one that blocks: it must get through
+            own = os.open(os.ttyname(tty), os.O_RDWR | os.O_NOCTTY)  # blocking, so that everything is written
             try:
                 self._process = subprocess.Popen(
                     ["/bin/sh", "-c", _SCRIPT, "p2pcall-guard", saved, escaped],
@@ -55,13 +53,13 @@ class TerminalGuard:
                     stdout=own,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
-                    start_new_session=True,  # no SIGHUP comes, also not before it can be ignored
+                    start_new_session=True,  # no SIGHUP comes, not even before the trap is set
                 )
             finally:
                 os.close(own)
 
     def stop(self, *, restored: bool = True) -> None:
-        """Has the shell go, without waiting: with nothing done if the terminal is right again, else after its work."""
+        """Ends the shell, without waiting. If the terminal is not `restored`, the shell restores it first."""
         process, self._process = self._process, None
         if process is None or process.stdin is None:
             return

@@ -1,8 +1,8 @@
-"""What is told beside the picture: the state of a call, and the lines and boxes of text made from it. Pure.
+"""The text beside the picture: the state of a call, and the lines and boxes made from it. Pure.
 
-Text leaves here as lines of `Segment`s (text and a role); `theme` gives roles their looks, `plainline` has
-none. Every string that may come from the other side goes through `sanitize.clean` here, whatever the caller
-did before. A line is never wider than asked: what matters least is shortened or left out first.
+The output is lines of `Segment`s (text and a role); `theme` gives roles their looks, `plainline` has none. Every
+string that may come from the other side goes through `sanitize.clean` here, even if the caller has done it already. A
+line is never wider than requested: the least important part is shortened or left out first.
 """
 
 import re
@@ -19,7 +19,7 @@ from .sanitize import GROUP_CELLS, NAME_CELLS, PHASE_CELLS, TEXT_CELLS, WORD_CEL
 
 
 class Role(StrEnum):
-    """What a piece of text is for; `theme` says how that looks."""
+    """The purpose of a piece of text; `theme` defines its look."""
 
     TEXT = "text"
     NAME = "name"
@@ -42,12 +42,12 @@ TextLine = tuple[Segment, ...]
 
 
 class HudState(Struct, frozen=True):
-    """All that the screen tells about a call; `Screen.set_hud` gets a new one whenever something changes.
+    """Everything that the screen shows about a call as text; `Screen.set_hud` gets a new one after every change.
 
-    `phase` is "" in a call, else a word or two for before and after it ("dialling", "ringing", "hung up").
-    `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` what people compare,
-    `safety` the groups of the safety number; `show_verify` puts the question whether they are the same,
-    `show_confirm` the one whether to hang up.
+    `phase` is "" in a call, else a word or two for the time before and after it ("dialling", "ringing", "hung up").
+    `known` is "new", "contact" or "verified". `protocol` is the full Noise name, `words` are the spoken words,
+    `safety` the groups of the safety number; `show_verify` asks whether they are the same, `show_confirm` asks whether
+    to hang up.
     `elsewhere` says where the other side's picture is if it is not here ("in a window"), `unshown` why none is drawn
     in the whole call ("picture off").
     `notice` is one short sentence for the person, shown until a state without it comes.
@@ -96,27 +96,27 @@ _CIPHERS: Final = {
     "AESGCM": ("AES-256-GCM", "AES-GCM"),
 }
 _FRAME_CELLS: Final = 4
-"""An edge and a space on either side of a box."""
+"""Cells for an edge and a space on both sides of a box."""
 _LEAST_BOX_CELLS: Final = 8
-"""A box that has less room inside is not drawn."""
+"""A box with less room inside is not drawn."""
 _LABEL_CELLS: Final = 16
 _VALUE_CELLS: Final = 44
 _NOISE_PARTS: Final = 5
-"""Of a protocol's name: Noise, pattern, DH, cipher, hash."""
+"""Parts of a protocol's name: Noise, pattern, DH, cipher, hash."""
 _PERCENT_SHOWN: Final = 0.05
-"""Less is 0 %;"""
+"""Smaller values are shown as 0 %."""
 _PERCENT_WHOLE: Final = 9.95
-"""from here on, without tenths."""
+"""Values from here on are shown without tenths."""
 _VERIFY_LABEL_CELLS: Final = 15
 _VERIFY_VALUE_CELLS: Final = 46
-"""The four longest words of the list and the gaps between them; the longest protocol name has 44."""
+"""Room for the four longest words of the list with gaps; the longest protocol name has 44 characters."""
 VERIFY_WHY: Final = "read the words to each other: both sides must see the same"
 _VERIFY_QUESTION: Final = ("are they the same?", "[y]es", "[n]o", "any other key closes")
 CONFIRM_QUESTION: Final = ("[y]es, or the same once more", "any other key goes on")
 
 
 class Signs(NamedTuple):
-    """The few characters that are not ASCII, or what stands for them in a locale without UTF-8."""
+    """The few non-ASCII characters, or their replacements in a locale without UTF-8."""
 
     lock: str
     verified: str
@@ -136,14 +136,14 @@ def signs(unicode: bool) -> Signs:
 
 
 def clock(seconds: float) -> str:
-    """A duration as people read it: 0:07, 12:34, 1:02:03."""
+    """A duration for people: 0:07, 12:34, 1:02:03."""
     total = max(0, int(seconds))
     minutes, rest = total // 60, total % 60
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def percent(share: float) -> str:
-    """A share of one as a figure: 0 %, 0.4 %, 12 %."""
+    """A fraction of 1 as a percentage: 0 %, 0.4 %, 12 %."""
     value = 100 * min(1.0, max(0.0, share))
     return f"{value:.1f} %" if _PERCENT_SHOWN <= value < _PERCENT_WHOLE else f"{value:.0f} %"
 
@@ -157,18 +157,18 @@ def cipher(protocol: str) -> tuple[str, str]:
 
 
 def trust(known: str) -> str:
-    """The word for people, here and wherever it is told: somebody is verified or not, whether a contact or new."""
+    """The word for people, used everywhere: a person is verified or not verified, whether a contact or new."""
     return "verified" if known == "verified" else "not verified"
 
 
 def shown(text: str, limit: int, unicode: bool) -> str:
-    """A string of anybody's, made safe, and ASCII where the locale has no more."""
+    """Any string, made safe, and reduced to ASCII if the locale has no more."""
     safe = clean(text, limit)
     return safe if unicode else clean(safe.encode("ascii", "replace").decode(), limit)
 
 
 def joined(lines: Sequence[TextLine], separator: str) -> TextLine:
-    """The lines that are not empty in one, the separator between them."""
+    """The non-empty lines joined into one, with the separator between them."""
     out: list[Segment] = []
     for line in lines:
         if line and out:
@@ -199,7 +199,7 @@ def fill(line: TextLine, cells: int, role: Role = Role.TEXT) -> TextLine:
 def middle_box(
     state: HudState, cells: int, rows: int, unicode: bool = True, *, window: bool = False
 ) -> list[TextLine]:
-    """The box in the middle, framed, at most `cells` × `rows`: a question, else the keys; [] if there is none."""
+    """The box in the middle, framed, at most `cells` × `rows`: a question, else the help; [] if none is open."""
     if state.show_confirm:
         keys = _flow([Segment(text, Role.KEY) for text in CONFIRM_QUESTION], 2, cells - _FRAME_CELLS)
         return _box("hang up?", keys, cells, rows, unicode)
@@ -234,9 +234,9 @@ def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> l
 
 
 def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
-    """What people compare and the question whether it is the same, framed, at most `cells` × `rows`.
+    """The words and numbers to compare, and the question whether they are the same, framed, at most `cells` × `rows`.
 
-    Where there is little room the words and the question stay longest.
+    If there is little room, the words and the question are kept and the other parts are left out.
     """
     inner, room = cells - _FRAME_CELLS, rows - 2
     wide = inner >= _VERIFY_LABEL_CELLS + _VERIFY_VALUE_CELLS
@@ -275,7 +275,7 @@ def verify_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> 
 
 
 def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = sys.maxsize) -> list[TextLine]:
-    """Pieces in lines of at most `cells` and `most` pieces; one that is wider than a line has a line of its own."""
+    """Pieces in lines of at most `cells` cells and `most` pieces; a piece wider than a line gets its own line."""
     lines: list[list[Segment]] = []
     counts: list[int] = []
     for piece in pieces:
@@ -291,7 +291,7 @@ def _flow(pieces: Sequence[Segment], gap: int, cells: int, most: int = sys.maxsi
 
 
 def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[TextLine]:
-    """What stands where there is no picture: who it is and why there is none; lines of at most `cells`."""
+    """The text in place of a picture: the name and why there is no picture; lines of at most `cells`."""
     ellipsis = signs(unicode).ellipsis
     name = clip(shown(state.name, NAME_CELLS, unicode), cells, ellipsis)
     if state.phase:
@@ -306,14 +306,14 @@ def placeholder(state: HudState, cells: int, unicode: bool = True) -> list[TextL
 
 
 def frame_lines(cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
-    """An empty frame around `cells` × `rows`: its upper edge, its lower edge, and the bar for both sides."""
+    """An empty frame around `cells` × `rows`: its upper edge, its lower edge, and the character for both sides."""
     top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
     texts = (top_left + across * cells + top_right, bottom_left + across * cells + bottom_right, down)
     return [(Segment(text, Role.EDGE),) for text in texts]
 
 
 def _box(title: str, lines: Sequence[TextLine], cells: int, rows: int, unicode: bool) -> list[TextLine]:
-    """Lines in a frame that carries a title; lines that do not fit are left out at the end."""
+    """Lines in a frame with a title; lines at the end that do not fit are left out."""
     top_left, top_right, bottom_right, bottom_left, across, down = signs(unicode).edges
     lines = lines[: max(0, rows - 2)]
     inner = min(cells - _FRAME_CELLS, max([width(title) + 2, *map(line_width, lines)]))

@@ -1,9 +1,8 @@
 """Bytes from a keyboard to names of keys. Pure; bytes may come in any pieces.
 
-A printable key is its own character; others have names ("up", "ctrl-c", "escape", "enter"). Sequences that
-are no key, pasted text and answers of the terminal are swallowed, so that a paste or a late answer cannot
-hang up a call. Follows ECMA-48 (control sequences) and xterm's bracketed paste. Leaves out: mouse, key
-release, modifiers of named keys.
+A printable key is its own character; others have names ("up", "ctrl-c", "escape", "enter"). Other sequences, pasted
+text and answers of the terminal are dropped, so that a paste or a late answer cannot hang up a call. Follows ECMA-48
+(control sequences) and xterm's bracketed paste. Left out: mouse, key release, modifiers of named keys.
 """
 
 import re
@@ -29,11 +28,11 @@ _CONTROLS: Final = {
 
 
 class KeyParser:
-    """`feed` it what was read; it gives the keys that are complete and holds the rest."""
+    """Pass the read bytes to `feed`; it returns the complete keys and holds the rest."""
 
     def __init__(self) -> None:
         self.answers = 0
-        """How many answers to "status?" (DSR 5) have come; `Terminal` uses them as its back-pressure."""
+        """How many answers to a status request (DSR 5) have come; `Terminal` uses them as back-pressure."""
         self._held = b""
         self._pasting = False
 
@@ -60,18 +59,18 @@ class KeyParser:
 
     @property
     def escape_held(self) -> bool:
-        """A lone ESC waits for what may follow."""
+        """Whether a lone ESC is held, because more may follow."""
         return self._held == _ESCAPE and not self._pasting
 
     def settle(self) -> list[str]:
-        """Nothing has followed for a while: a lone ESC was the key."""
+        """Nothing has followed for a while: a held ESC becomes the Escape key."""
         if not self.escape_held:
             return []
         self._held = b""
         return ["escape"]
 
     def _one(self, buffer: bytes) -> tuple[int, str]:
-        """How many bytes the first thing in `buffer` takes (0: incomplete), and its name ("": no key)."""
+        """The length of the first key or sequence in `buffer` (0: incomplete), and its name ("": not a key)."""
         first = buffer[0]
         if first == 0x1B:
             return self._escape(buffer)
@@ -104,11 +103,11 @@ class KeyParser:
             return len(found.group()), ""
         if buffer[1:2] in (b"[", b"O", b"]", b"P", b"X", b"^", b"_") and len(buffer) < _MAX_HELD_BYTES:
             return (0, "") if _may_grow(buffer) else (2, "")
-        return 1, "escape"  # ESC pressed, then another key; what follows stands for itself
+        return 1, "escape"  # ESC was pressed, then another key
 
 
 def _may_grow(buffer: bytes) -> bool:
-    """Whether more bytes can still make the beginning of a sequence in `buffer` a whole one."""
+    """Whether `buffer` begins a sequence that more bytes could complete."""
     if buffer[1:2] == b"[":
         return re.fullmatch(rb"\x1b\[[0-?]*[ -/]*", buffer) is not None
     return buffer[1:2] != b"O" or len(buffer) == 2

@@ -1,9 +1,7 @@
-"""Where everything is on the screen: pictures, boxes, the status line. Pure geometry, texts and still
-pictures.
+"""Layout of the screen: pictures, boxes, the status line. Pure geometry, texts and still pictures.
 
-The last row is the status line, all above it the canvas. The other side's picture is as large as it fits,
-one's own is small in the lower right corner. Text stands above pictures: the cells that it takes are not
-drawn by the painter.
+The last row is the status line, everything above it the canvas. The other side's picture is as large as possible,
+one's own is small in the lower right corner. Text is drawn over pictures: the painter leaves out its cells.
 """
 
 from typing import Final, NamedTuple
@@ -28,9 +26,9 @@ from .theme import AVATAR, FIGURE, Ground
 Pixels = NDArray[np.uint8]
 
 OWN_ALONE_S: Final = 0.25
-"""One's own pictures are drawn with the other side's; after so long without one they are drawn by themselves."""
+"""Own pictures are drawn together with the other side's; after this time without one they are drawn alone."""
 _OWN_SHARE: Final = 5
-"""One's own picture is the screen's width by this."""
+"""The own picture's width is the screen's width divided by this."""
 _OWN_MIN_COLS, _OWN_MAX_COLS = 10, 40
 _OWN_SCREEN_MIN: Final = (32, 8)
 _AVATAR_SCREEN_MIN: Final = (24, 12)
@@ -72,23 +70,23 @@ class Layout(Struct, frozen=True):
         return self.cols, 2 * self.canvas_rows
 
     def remote(self, frame_w: int, frame_h: int) -> Rect:
-        """Where the other side's picture goes."""
+        """The place of the other side's picture."""
         return Rect(*fit(frame_w, frame_h, self.cols, self.canvas_rows, self.cell_aspect))
 
     def own(self, frame_w: int, frame_h: int) -> Rect | None:
-        """Where one's own picture goes, its border not counted; None if the screen is too small for one."""
+        """The place of one's own picture, without its border; None if the screen is too small for one."""
         if self.cols < _OWN_SCREEN_MIN[0] or self.canvas_rows < _OWN_SCREEN_MIN[1]:
             return None
         cols = min(_OWN_MAX_COLS, max(_OWN_MIN_COLS, self.cols // _OWN_SHARE))
         _, _, w, h = fit(frame_w, frame_h, cols, max(2, self.canvas_rows // 3), self.cell_aspect)
-        # A frame of one cell around it, and one of air to the right.
+        # It has a frame of one cell, and one empty cell to the right of that.
         return Rect(self.cols - w - 2, self.canvas_rows - h - 1, w, h)
 
 
 def texts(
     layout: Layout, state: HudState, unicode: bool, *, picture: bool, own: Rect | None = None
 ) -> list[Span]:
-    """Everything written on the screen; `picture`: the other side's picture is there, `own`: where one's own is."""
+    """All text on the screen. `picture`: the other side's picture is shown; `own`: the place of one's own picture."""
     cols, rows = layout.cols, layout.canvas_rows
     spans = [Span(layout.rows - 1, 0, status_line(state, cols, unicode), Ground.BAR)] if layout.rows else []
     if own:
@@ -127,12 +125,12 @@ def covered(layout: Layout, spans: list[Span]) -> Cells:
 
 
 def put(canvas: Canvas, rect: Rect, picture: Pixels) -> None:
-    """Lays a picture of 2·h × w pixels on the canvas."""
+    """Copies a picture of 2·h × w pixels onto the canvas."""
     canvas[2 * rect.y : 2 * (rect.y + rect.h), rect.x : rect.x + rect.w] = picture
 
 
 def draw_avatar(canvas: Canvas, layout: Layout) -> None:
-    """Head and shoulders in a disc, where there is no picture of the other side."""
+    """Draws head and shoulders in a disc, in place of the other side's picture."""
     if layout.cols < _AVATAR_SCREEN_MIN[0] or layout.canvas_rows < _AVATAR_SCREEN_MIN[1]:
         return
     height, cols = canvas.shape[:2]

@@ -1,8 +1,8 @@
-"""Where everything is in the window, in pixels, and how long the status line stays. Pure.
+"""Layout of the window, in pixels, and how long the status line stays. Pure.
 
-The other side's picture is as large as it fits with its shape kept, black beside it; one's own is small in the lower
-right corner, above the status line. The status line comes with whatever a person does or must know and fades when
-nothing has happened for a while. Leaves out: text, and who draws (`window_main`).
+The other side's picture is as large as possible with its aspect kept, black beside it; one's own is small in the lower
+right corner, above the status line. The status line appears when a person does something or must know something, and
+fades when nothing has happened for a while. Left out: text, and drawing (`window_main`).
 """
 
 from typing import Final, NamedTuple
@@ -12,15 +12,15 @@ from msgspec import Struct
 from p2pcall.media.constants import VIDEO_MAX_HEIGHT, VIDEO_MAX_WIDTH
 
 FIRST_SIZE: Final = (VIDEO_MAX_WIDTH, VIDEO_MAX_HEIGHT)
-"""A new window, and what is asked for until it has told its size: the most that is sent today."""
+"""The size of a new window, and the picture size requested until its real size is known: the largest ever sent."""
 LEAST_SIZE: Final = (160, 120)
 _OWN_SHARE: Final = 4
-"""One's own picture is the window's width or height by this."""
+"""One's own picture has at most the window's width and height divided by this."""
 _OWN_LEAST_WINDOW: Final = (240, 180)
 _MARGIN_SHARE: Final = 50
 
 BAR_STAYS_S: Final = 3.0
-"""Nothing has happened for so long: the status line begins to go."""
+"""When nothing has happened for this time, the status line begins to fade."""
 BAR_FADES_S: Final = 0.4
 
 
@@ -44,7 +44,7 @@ def fit_box(frame_w: int, frame_h: int, width: int, height: int) -> Box:
 
 
 def own_box(frame_w: int, frame_h: int, width: int, height: int, below: int) -> Box | None:
-    """Where one's own picture goes, `below` pixels kept free under it; None where the window is too small for one."""
+    """The place of one's own picture, with `below` free pixels under it; None if the window is too small."""
     if width < _OWN_LEAST_WINDOW[0] or height < _OWN_LEAST_WINDOW[1]:
         return None
     _, _, w, h = fit_box(frame_w, frame_h, width // _OWN_SHARE, height // _OWN_SHARE)
@@ -53,7 +53,7 @@ def own_box(frame_w: int, frame_h: int, width: int, height: int, below: int) -> 
 
 
 def first_window(frame_w: int, frame_h: int) -> tuple[int, int]:
-    """The size of a window that nobody has touched yet, once the shape of the picture is known."""
+    """The size of a window that the person has not resized, once the picture's aspect is known."""
     _, _, w, h = fit_box(frame_w, frame_h, *FIRST_SIZE)
     return max(w, LEAST_SIZE[0]), max(h, LEAST_SIZE[1])
 
@@ -63,10 +63,10 @@ class Fade(Struct):
 
     _stirred_at: float
     pinned: bool = False
-    """Something is told that must stay: muted, reconnecting, recorded by the other side."""
+    """Whether the line must stay visible: muted, reconnecting, recorded by the other side."""
 
     def stir(self, now: float) -> None:
-        """A person did something, or there is something new to read."""
+        """Show the line fully: a person did something, or there is something new to read."""
         self._stirred_at = now
 
     def alpha(self, now: float) -> int:

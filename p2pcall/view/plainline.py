@@ -1,8 +1,8 @@
 """The state of a call as one plain line, the help and the figures in one each, and what people compare in a few:
 for `--plain`, dumb terminals, logs, screen readers. Pure.
 
-No signs, no colours, commas between the parts, the most important first; what is not worth hearing is not
-said.
+No symbols, no colours, commas between the parts, the most important first; unimportant parts are left out, because a
+screen reader speaks everything.
 """
 
 from typing import Final
@@ -41,7 +41,7 @@ def plain_line(state: HudState) -> str:
 
 
 def wrapped(text: str, cells: int) -> str:
-    """One line in as many as it needs, none wider than `cells` unless a word is; all but the first are indented."""
+    """`text` wrapped to lines of at most `cells` (longer only for a long word); all but the first are indented."""
     lines: list[str] = []
     for word in text.split(" "):
         if lines and width(lines[-1]) + 1 + width(word) <= cells:
@@ -52,7 +52,7 @@ def wrapped(text: str, cells: int) -> str:
 
 
 def plain_help() -> str:
-    """The keys that do something where no picture is."""
+    """The keys that work without a picture."""
     return "keys: " + ", ".join(f"{key} {meaning}" for key, _, meaning in KEY_HELP if key != "w")
 
 
@@ -68,7 +68,7 @@ def plain_figures(state: HudState) -> str:
 
 
 def plain_verify(state: HudState) -> list[str]:
-    """What people compare, and the question whether it is the same; remote strings are filtered."""
+    """The words and numbers to compare, and the question whether they are the same; remote strings are filtered."""
     number = [clean(group, GROUP_CELLS) for group in state.safety]
     half = len(number) // 2
     return [

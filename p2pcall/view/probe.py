@@ -1,9 +1,8 @@
-"""What a terminal can do, told from the environment alone: pure, asks the terminal nothing.
+"""What a terminal can do, from the environment alone. Pure: the terminal is not asked.
 
-Terminals cannot be asked whether they draw 24-bit colours or half blocks, so this is a table of what is
-known. When in doubt it says less: 256 colours are drawn by nearly everything, characters by everything; a
-console of Linux has 16.
-`NO_COLOR` is obeyed. Leaves out: pixels (sixel, kitty) and octants.
+Terminals give no answer about 24-bit colours or half blocks, so this is a table of known terminals. In doubt it assumes
+less: nearly every terminal draws 256 colours, every one draws characters; a Linux console has 16 colours.
+`NO_COLOR` is obeyed. Left out: pixels (sixel, kitty) and octants.
 """
 
 import re
@@ -27,7 +26,7 @@ PICTURE_MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.PLA
 
 
 class Colours(IntEnum):
-    """How many colours the terminal takes."""
+    """How many colours the terminal supports."""
 
     NONE = 0
     C16 = 1
@@ -36,7 +35,7 @@ class Colours(IntEnum):
 
 
 class Ability(Struct, frozen=True):
-    """What one terminal can do. `cursor`: can be drawn on at all; `light`: known to be dark ink on light."""
+    """What one terminal can do. `cursor`: it can be drawn on; `light`: it is known to show dark text on light."""
 
     colours: Colours = Colours.TRUE
     unicode: bool = True
@@ -52,7 +51,7 @@ class Ability(Struct, frozen=True):
         return Mode.BLOCKS if self.unicode and self.colours else Mode.ASCII
 
     def modes(self) -> tuple[Mode, ...]:
-        """What the key `w` goes through, best first."""
+        """The modes that the key `w` cycles through, best first."""
         if not self.cursor:
             return (Mode.PLAIN,)
         return (Mode.BLOCKS, Mode.ASCII) if self.auto is Mode.BLOCKS else (Mode.ASCII,)
@@ -81,11 +80,11 @@ def probe(environ: Mapping[str, str], is_tty: bool = True) -> Ability:
 
 def _colours(environ: Mapping[str, str], term: str) -> Colours:
     if term.partition("-")[0] == "linux":
-        return Colours.C16  # the console; what is told beside is of another terminal
+        return Colours.C16  # the console; the other variables describe another terminal
     if environ.get("STY") and not environ.get("TMUX"):
         return Colours.C256  # GNU screen 4 garbles 24-bit colours
     if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or environ.get("TMUX"):
-        return Colours.TRUE  # tmux takes them and reduces them itself where the outer terminal cannot
+        return Colours.TRUE  # tmux reduces them itself if the outer terminal cannot show them
     if _TRUE_TERMS.search(term) or environ.get("TERM_PROGRAM") in _TRUE_PROGRAMS:
         return Colours.TRUE
     if environ.get("KITTY_WINDOW_ID") or environ.get("WT_SESSION"):

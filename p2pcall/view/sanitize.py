@@ -1,12 +1,11 @@
 """Filter for every string that did not come from this program before it reaches a terminal, and the width of
 what is left.
 
-Names, chat, file and host names are the other side's bytes. What goes: C0 and C1 controls (so ESC, CSI,
-OSC), line ends, bidi controls, zero-width and other format characters, variation selectors, fillers that look
-like nothing, heaps of combining marks, glyphs far wider than their cell, private, unassigned and surrogate
-code points: `names.visible`, for what a name cannot be told apart by is not in a name either. What stays has a
-width that terminals agree on. Leaves out: look-alike letters of different scripts (names are pinned to
-keys, not read for identity).
+Names, chat, file and host names are the other side's bytes. Removed are: C0 and C1 controls (so ESC, CSI, OSC), line
+ends, bidi controls, zero-width and other format characters, variation selectors, invisible fillers, long runs of
+combining marks, glyphs far wider than their cell, private, unassigned and surrogate code points. `names.visible` does
+it, because the same characters are not allowed in names. The rest has a width that terminals agree on. Left out:
+look-alike letters of different scripts (names are pinned to keys and do not prove an identity).
 """
 
 import unicodedata
@@ -15,23 +14,23 @@ from typing import Final
 from p2pcall.names import COMBINING_MARKS, JOINERS, settled, visible
 
 TEXT_CELLS: Final = 64
-"""What is shown of a remote text of no certain kind; of the kinds below, as much as they need."""
+"""Widest remote text in general; the kinds below have limits of their own."""
 NAME_CELLS: Final = 48
 PHASE_CELLS: Final = 32
 WORD_CELLS: Final = 16
-"""Of one of the words that are compared."""
+"""Widest spoken word."""
 GROUP_CELLS: Final = 8
-"""Of one group of the safety number."""
+"""Widest group of the safety number."""
 LINE_CELLS: Final = 80
 ERROR_CELLS: Final = 200
-"""Of what a library says about its failure."""
+"""Widest error text of a library."""
 CHARS_PER_CELL: Final = 16
-"""More characters than this for a cell, marks and joiners, are cut before they are looked at."""
+"""At most this many characters for each cell (marks and joiners included) are examined; the rest is cut first."""
 
 
 def clean(text: str, limit: int = TEXT_CELLS) -> str:
     """`text` made safe to show, at most `limit` cells wide; "?" if nothing visible is left. Never raises."""
-    # Normalising takes quadratic time for long runs of marks: the cut comes first.
+    # Normalising takes quadratic time for long runs of marks, so the text is cut first.
     return settled(clip(visible(text[: CHARS_PER_CELL * limit]).strip(), limit)).strip() or "?"
 
 
@@ -41,7 +40,7 @@ def width(text: str) -> int:
 
 
 def clip(text: str, cells: int, ellipsis: str = "") -> str:
-    """The beginning of `text` that fits in `cells`; what is cut ends in `ellipsis`, which is counted."""
+    """The beginning of `text` that fits in `cells`; a cut text ends in `ellipsis`, which is counted."""
     if width(text) <= cells:
         return text
     room = cells - width(ellipsis)

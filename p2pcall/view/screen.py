@@ -1,10 +1,10 @@
-"""The call screen: the only owner of what a terminal shows in a call.
+"""The call screen: the only code that draws on a terminal in a call.
 
-Pictures come from the playout and the camera thread, texts from the loop; whoever comes draws, one at a
-time, and one who finds another drawing leaves it the work (`_pump`), so that nobody ever waits for a lock or
-a slow terminal. One write a frame, inside DEC 2026 (synchronized output); nothing is drawn while the
-terminal has not taken what it got: frames are skipped then. Every draw looks at the terminal's size. Leaves
-out: keys, and what `HudState` means.
+Pictures come from the playout and the camera thread, texts from the loop. The thread that brings something draws it.
+Only one thread draws at a time; if another one is drawing, that one does the work too (`_pump`), so no thread waits
+for a lock or a slow terminal. One write a frame, inside DEC 2026 (synchronized output). While the terminal has not
+taken the last write, nothing is drawn and frames are skipped. Every draw reads the terminal's size. Left out: keys,
+and the meaning of `HudState`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Screen:
         self._pump()
 
     def show(self, frame: av.VideoFrame) -> None:
-        """The other side's newest picture; its thread (playout) may be kept waiting for `_DRAIN_S`."""
+        """Show the other side's newest picture; the calling thread (playout) may wait for `_DRAIN_S`."""
         layout = self._layout
         rect = layout.remote(frame.width, frame.height)
         if layout.canvas_rows:
@@ -83,7 +83,7 @@ class Screen:
         self._pump_if_dirty()
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
-        """One's own newest picture, from any thread; None: there is none any more."""
+        """Show one's own newest picture, from any thread; None: there is none any more."""
         layout = self._layout
         rect = layout.own(frame.width, frame.height) if frame else None
         if frame is None or rect is None:
@@ -94,13 +94,13 @@ class Screen:
             self._pump()
 
     def clear_remote(self) -> None:
-        """There is no picture of the other side any more: the placeholder comes back."""
+        """Remove the other side's picture; the placeholder comes back."""
         self._remote = None
         self._pump()
 
     def set_hud(self, state: HudState) -> None:
-        """What is told beside the picture, from any thread; when `remote_video` ends, so does the picture, and both
-        pictures when they are `elsewhere`.
+        """Set the text beside the picture, from any thread. When `remote_video` ends, the other side's picture is
+        removed; when the pictures are `elsewhere`, both are.
         """
         if state.elsewhere or (self._hud.remote_video and not state.remote_video):
             self._remote = None
@@ -111,23 +111,23 @@ class Screen:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The ways to draw that this terminal can show, best first."""
+        """The modes that this terminal can show, best first."""
         return self._ability.modes()
 
     def set_mode(self, mode: Mode) -> None:
-        """Another way to draw, at once. Raises ValueError for one that this terminal cannot show."""
+        """Change the mode at once. Raises ValueError for one that this terminal cannot show."""
         if mode not in self._ability.modes():
             raise ValueError(f"no {mode} screen on this terminal")
         self.mode = mode
         self.refresh()
 
     def next_mode(self) -> Mode:
-        """The next way to draw that this terminal can show; it is in force on return."""
+        """Change to the next mode that this terminal can show, and return it."""
         self.set_mode(self.modes[(self.modes.index(self.mode) + 1) % len(self.modes)])
         return self.mode
 
     def view_size(self) -> tuple[int, int]:
-        """How many pixels this screen can show of the other side's picture; (0, 0) when it has gone."""
+        """How many pixels of the other side's picture this screen can show; (0, 0) when the terminal is gone."""
         if self._closed or self._terminal.gone:
             return 0, 0
         return self._measured().picture_pixels
@@ -137,12 +137,12 @@ class Screen:
         self._pump()
 
     def refresh(self) -> None:
-        """Draws everything anew, whatever the terminal shows now."""
+        """Redraws everything, whatever the terminal shows now."""
         self._again.set()
         self._pump()
 
     def close(self) -> None:
-        """Draws no more and gives the terminal back. Idempotent, bounded in time."""
+        """Stops drawing and restores the terminal. Idempotent, bounded in time."""
         self._closed = True
         self._terminal.on_ready = self._terminal.on_resume = None
         if self._drawing.acquire(timeout=1.0):
@@ -154,12 +154,12 @@ class Screen:
             self._pump()
 
     def _pump(self) -> None:
-        """Draws, or leaves it to the thread that is drawing now: it looks again before it goes."""
+        """Draws, or leaves it to the thread that is drawing now, which checks again before it ends."""
         self._dirty.set()
         while self._dirty.is_set() and not self._closed and self._drawing.acquire(blocking=False):
             try:
                 if not self._terminal.ready():
-                    return  # still dirty: the next call, or the terminal's answer, comes back to it
+                    return  # still dirty: the next call, or the terminal's answer, draws it
                 self._dirty.clear()
                 self._draw()
             finally:
@@ -193,13 +193,13 @@ class Screen:
             self._terminal.write(_SYNC_ON + clear + cells + words + _SYNC_OFF, ask=True)
 
     def _compose(self, canvas: Canvas) -> bool:
-        """Lays the newest pictures on the canvas; whether the other side's is among them."""
+        """Copies the newest pictures onto the canvas. Returns whether the other side's is among them."""
         canvas[:] = (*CANVAS, 255) if self.mode is Mode.BLOCKS else (0, 0, 0, 255)
         remote, own, layout = self._remote, self._own, self._layout
         if not layout.canvas_rows:
             return False
         if self._hud.elsewhere:
-            remote = own = None  # a thread may just have come with one
+            remote = own = None  # a thread may just have brought one
         elif not self._hud.video_on:
             own = None
         if remote:
@@ -222,7 +222,7 @@ class Screen:
         return remote is not None
 
     def _write_texts(self, picture: bool) -> bytes:
-        """The bytes of all texts if any has changed; cells no longer covered go back to the painter."""
+        """The bytes of all texts if any has changed; the painter redraws cells that are no longer covered."""
         told = (self._hud, picture, self._own_rect)
         if told == self._told:
             return b""
@@ -245,7 +245,7 @@ class Screen:
 
 
 class _Scaler:
-    """Makes pictures small, for one thread; loads no library before there is one."""
+    """Scales pictures down, for one thread; loads its library with the first picture."""
 
     def __init__(self) -> None:
         self._reformatter: VideoReformatter | None = None

@@ -1,12 +1,12 @@
-"""The newest of something, in memory that two processes share: one writes, the other looks, neither waits.
+"""The newest value in memory that two processes share: one writes, the other reads, neither waits.
 
-A writer never finds it full and a reader never finds a queue: what was not looked at in time is overwritten. Each
-area has a head and a few slots; the writer goes round the slots, then says in the head which one is the newest. The
-head carries its number at both ends (a seqlock), so that a reader who looks while it is written sees that and looks
-again; a reader who was stopped while it used a slot asks `overtaken` and looks again. Python has no memory barriers:
-on processors that reorder stores a picture may, once in a great while, be torn for one frame, and nothing worse, for
-sizes are checked by whoever uses them. Leaves out waking the other side. Imports nothing heavy: the window's process
-starts with it.
+The memory is never full, and there is no queue: a value that was not read in time is overwritten. Each area has a head
+and a few slots; the writer uses the slots in turn, then writes into the head which one is the newest. The head has its
+number at both ends (a seqlock): a reader that reads during a write sees two different numbers and reads again. A
+reader that was stopped while it used a slot calls `overtaken` and reads again. Python has no memory barriers: on
+processors that reorder stores, a picture may very rarely be torn for one frame. Nothing worse can happen, because the
+users check the sizes. Left out: waking the other side. Imports nothing large, because the window's process starts
+with it.
 """
 
 import mmap
@@ -18,16 +18,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 Meta = tuple[int, int]
-"""What the writer says of its bytes; for a picture width and height."""
+"""Two numbers from the writer about its bytes; for a picture width and height."""
 
 _HEAD: Final = struct.Struct("<QQII2IQ")  # number, time, slot, bytes, meta, number again
 _HEAD_BYTES: Final = 64
 _LOOKS: Final = 100
-"""A reader looks so often before it leaves it: the writer was stopped, or died, in the middle."""
+"""A reader tries this many times, then gives up: the writer was stopped, or died, during a write."""
 
 
 class Snapshot(NamedTuple):
-    """What `SharedLatest.look` found: its number, when it was put (ns), what was said of it, where it is, its bytes."""
+    """The result of `SharedLatest.look`: number, time of `put` (ns), the writer's `meta`, offset, and bytes."""
 
     number: int
     at_ns: int
@@ -37,7 +37,7 @@ class Snapshot(NamedTuple):
 
 
 class SharedLatest:
-    """A part of shared memory for one kind of thing, of at most `slot_bytes` each."""
+    """A part of shared memory for one kind of value, of at most `slot_bytes` each."""
 
     def __init__(self, memory: mmap.mmap, offset: int, slots: int, slot_bytes: int) -> None:
         self.memory = memory
@@ -46,7 +46,7 @@ class SharedLatest:
         self._putting = threading.Lock()
 
     def put(self, parts: Sequence[memoryview | bytes], meta: Meta, at_ns: int) -> None:
-        """These bytes are the newest now; from any thread. ValueError if they are too many, nothing is changed."""
+        """Make these bytes the newest; from any thread. ValueError if there are too many; then nothing is changed."""
         views = [memoryview(part).cast("B") for part in parts]
         length = sum(view.nbytes for view in views)
         if length > self._slot_bytes:
@@ -64,7 +64,7 @@ class SharedLatest:
             self._number = number
 
     def look(self, after: int = 0) -> Snapshot | None:
-        """The newest, if it is newer than the one of number `after`; None too while it is just being written."""
+        """The newest value, if its number is above `after`. None if it is not, or if a write does not end."""
         for _ in range(_LOOKS):
             head = self.memory[self._offset : self._offset + _HEAD.size]
             number, at_ns, slot, length, width, height, again = _HEAD.unpack(head)
@@ -78,7 +78,7 @@ class SharedLatest:
         return Snapshot(number, at_ns, (width, height), at, memoryview(self.memory)[at : at + length])
 
     def overtaken(self, number: int) -> bool:
-        """Whether the slot of this number may have been written over since it was found."""
+        """Whether the slot of this number may have been overwritten since `look`."""
         newest = _HEAD.unpack(self.memory[self._offset : self._offset + _HEAD.size])[0]
         return bool(newest - number >= self._slots - 1)
 
@@ -87,7 +87,7 @@ class SharedLatest:
 
 
 def area_offsets(areas: Sequence[tuple[int, int]]) -> tuple[list[int], int]:
-    """Offsets of areas of so many slots of so many bytes, and how much memory they take together."""
+    """Offsets of areas, each (slots, bytes of a slot), and how much memory they take together."""
     offsets, end = [], 0
     for slots, slot_bytes in areas:
         offsets.append(end)
@@ -97,7 +97,7 @@ def area_offsets(areas: Sequence[tuple[int, int]]) -> tuple[list[int], int]:
 
 
 def share(size: int) -> int:
-    """A descriptor of new memory without a name: it is gone with the last process that has it. OSError if full."""
+    """A descriptor of new memory without a name, freed with the last process that has it. OSError if full."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("p2pcall-window")
     else:
@@ -112,7 +112,7 @@ def share(size: int) -> int:
 
 
 def attach(fd: int, areas: Sequence[tuple[int, int]]) -> list[SharedLatest]:
-    """The areas in the memory behind `fd`. ValueError if there is less of it than they take."""
+    """The areas in the memory behind `fd`. ValueError if the memory is too small for them."""
     offsets, size = area_offsets(areas)
     memory = mmap.mmap(fd, size)
     return [SharedLatest(memory, offset, *area) for offset, area in zip(offsets, areas, strict=True)]

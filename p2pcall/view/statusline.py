@@ -1,9 +1,9 @@
-"""The status line: what is told about a call in one row, however narrow. Pure.
+"""The status line: the state of a call in one row of any width. Pure.
 
-Rule: what matters more is there first. Everything that can be told is a list of steps (`_steps`), the most important
-first, each a part of the line or a longer form of one; as many as fit are taken and none is passed over. So what is
-there in a line is there in every wider one. Who it is, what is off (and the key that turns it on again), and the keys
-to hang up, verify and mute come before figures and ciphers.
+Rule: important parts come first. All possible content is a list of steps (`_steps`), the most important first; each
+step is a part of the line or a longer form of one. Steps are taken in order until one does not fit; none is skipped. So
+a wider line always shows at least the content of a narrower one. The name, what is off (with the key that turns it on
+again), and the keys to hang up, verify and mute come before figures and ciphers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ def status_line(state: HudState, cells: int, unicode: bool = True) -> TextLine:
 
 
 def _needed(widths: Mapping[str, int], sign: Signs) -> int:
-    """Cells for parts of these widths and all that is between and around them."""
+    """Cells for parts of these widths with all separators and margins."""
     left = sum(width + len(_separator(sign)) for part, width in widths.items() if part in _LEFT and width)
     right = sum(width + len(_GAP) for part, width in widths.items() if part in _RIGHT)
     return 2 + max(0, left - len(_separator(sign))) + right
@@ -79,7 +79,7 @@ def _separator(sign: Signs) -> str:
 
 
 def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
-    """Everything there is to tell, what matters most first."""
+    """All steps, the most important first."""
     name = shown(state.name, _NAME_CELLS, unicode)
     yield "name", _text(Role.NAME, clip(name, _MIN_NAME_CELLS, sign.ellipsis))
     if state.remote_records:
@@ -128,7 +128,7 @@ def _also_off(state: HudState) -> Iterator[_Step]:
 
 
 def _bad_figures(state: HudState) -> Iterator[_Step]:
-    """What explains why one hears badly."""
+    """Figures that explain bad sound."""
     if state.loss is not None and state.loss >= _LOSS_BAD:
         yield "loss", _text(Role.WARN, f"loss {percent(state.loss)}")
     if state.delay_ms is not None and state.delay_ms >= _DELAY_BAD_MS:
@@ -146,7 +146,7 @@ def _figures(state: HudState) -> Iterator[_Step]:
 
 
 def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:
-    """How the line is encrypted, which it always is, and what is worth telling only where there is much room."""
+    """The cipher (every call is encrypted), and other parts that are worth showing only in a wide line."""
     long, short = cipher(state.protocol)
     lock = Segment(sign.lock, Role.GOOD)
     if long:

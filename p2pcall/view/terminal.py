@@ -1,11 +1,10 @@
 """Owner of the terminal: its modes, its size, bytes to it and keys from it.
 
-Rules: the terminal is put right on every way out: `leave`, the end of the interpreter, SIGTERM, SIGHUP,
-SIGQUIT (where nobody else handles them), Ctrl-Z, and by `guard` after a death without warning. Nothing here
-waits for a slow terminal: what it does not take is kept, and `ready` says no until it has taken it. A
-terminal that has gone away is no error: `gone` becomes true. Keys are cbreak: Ctrl-C and Ctrl-Z come as
-signals. Follows POSIX termios, ECMA-48, xterm's private modes. Leaves out: what is drawn (`screen`), what
-keys mean (`engine`).
+Rules: the terminal is restored on every exit: `leave`, the end of the interpreter, SIGTERM, SIGHUP, SIGQUIT (where
+nobody else handles them), Ctrl-Z, and by `guard` after a sudden death. Nothing here waits for a slow terminal: output
+that it does not take is kept, and `ready` is false until it has taken all. A terminal that is gone is not an error:
+`gone` becomes true. Keys are in cbreak mode: Ctrl-C and Ctrl-Z come as signals. Follows POSIX termios, ECMA-48,
+xterm's private modes. Left out: what is drawn (`screen`), the meaning of keys (`engine`).
 """
 
 import atexit
@@ -35,32 +34,32 @@ _SYNC_OFF, _RESET, _CANCEL = b"\x1b[?2026l", b"\x1b[0m", b"\x18"
 _ASK: Final = b"\x1b[5n"
 
 _ANSWER_TIMEOUT_S: Final = 1.0
-"""So long an answer is waited for: before the next frame is drawn all the same, and before the terminal is left."""
+"""Longest wait for an answer; then the next frame is drawn without it, or the terminal is left."""
 _MAX_UNANSWERED: Final = 2
-"""A terminal that has never answered is asked so many times."""
+"""A terminal that never answers is asked at most this many times."""
 _LEAVE_WAIT_S: Final = 0.3
 _MAX_STOPS: Final = 16
 _WINSIZE: Final = struct.Struct("HHHH")
 _READ_BYTES: Final = 4096
-"""What is taken at one go of what is typed or answered."""
+"""Largest read of keys and answers."""
 _ASPECTS: Final = (1.4, 2.6)
-"""Height of a cell by its width: no font is narrower or wider, and what a terminal tells may be wrong."""
+"""Bounds of a cell's height divided by its width: no font is outside, but a terminal's answer may be."""
 _DEFAULT_SIZE: Final = (80, 24)
 _DEATHS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Terminal:
-    """The terminal behind `fd_out`; keys come from `fd_in`, or if that is none (a pipe), from the same."""
+    """The terminal behind `fd_out`; keys come from `fd_in` or, if that is not a terminal (a pipe), from `fd_out`."""
 
     def __init__(
         self, fd_in: int = 0, fd_out: int = 1, *, guard: bool = True, sequences: bool = True
     ) -> None:
-        """Changes nothing yet; without `sequences` no escape sequence is written by entering or leaving for keys
-        alone. Raises OSError if `fd_out` is no terminal.
+        """Changes nothing yet. Without `sequences`, entering and leaving without `alternate` write no escape sequence.
+        Raises OSError if `fd_out` is not a terminal.
         """
         name = os.ttyname(fd_out)
         try:
-            # An open file description of our own: not blocking here must not make the shell's stdin so.
+            # Our own open file description: O_NONBLOCK must not change the shell's stdin.
             self._fd = os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             self._fd = os.dup(fd_out)
@@ -69,9 +68,9 @@ class Terminal:
         self.on_ready: Callable[[], None] | None = None
         """Called by `read_keys` when the terminal has taken the last frame."""
         self.on_resume: Callable[[], None] | None = None
-        """Called when the terminal was ours again after Ctrl-Z and `fg`: all must be drawn anew."""
+        """Called when we have the terminal again after Ctrl-Z and `fg`: everything must be redrawn."""
         self.escape_held = False
-        """The last byte read is an ESC: if nothing follows, `read_keys` must be told so."""
+        """Whether the last byte read is an ESC: if nothing follows, call `read_keys` with `settled`."""
         self._lock = threading.RLock()
         self._keys = KeyParser()
         self._pending = b""
@@ -86,18 +85,18 @@ class Terminal:
 
     @property
     def available(self) -> bool:
-        """Whether `enter` would take it: it is there, and we are not in the background, where that would stop us."""
+        """Whether `enter` can take it: it exists, and we are not in the background, where `enter` would stop us."""
         return not self.gone and not self._in_background()
 
     @property
     def entered(self) -> bool:
-        """Whether the terminal is in our hands."""
+        """Whether we have taken the terminal."""
         return self._saved is not None
 
     def enter(self, *, alternate: bool = True) -> None:
-        """Takes the terminal: keys one by one and unechoed; with `alternate` a fresh screen without a cursor.
+        """Takes the terminal: single keys without echo; with `alternate` an empty screen without a cursor.
 
-        May be called again to go from one to the other. `leave` ends it. Does nothing where it is not `available`.
+        Can be called again to change `alternate`. `leave` ends it. Does nothing if the terminal is not `available`.
         """
         with self._lock:
             if self._saved is None and not self._take():
@@ -111,7 +110,7 @@ class Terminal:
                 self._alternate = self._titled = False
 
     def leave(self) -> None:
-        """Gives the terminal back as it was. Idempotent, never raises, from any thread, bounded in time."""
+        """Restores the terminal. Idempotent, never raises, from any thread, bounded in time."""
         locked = self._lock.acquire(timeout=_LEAVE_WAIT_S)
         try:
             saved = self._saved
@@ -135,44 +134,44 @@ class Terminal:
                 self._lock.release()
 
     def suspend(self) -> None:
-        """Gives the terminal back until `resume`."""
+        """Restores the terminal until `resume`."""
         with self._lock:
             self._resume_as = (self.entered, self._alternate)
             self.leave()
 
     def resume(self) -> None:
-        """Takes the terminal again as it was at `suspend`; the screen must be drawn anew."""
+        """Takes the terminal again as before `suspend`; the screen must be redrawn."""
         entered, alternate = self._resume_as
         if entered:
             self.enter(alternate=alternate)
 
     def close(self) -> None:
-        """Leaves, and lets go of the file descriptor."""
+        """Leaves, and closes the file descriptor."""
         self.leave()
         with self._lock, suppress(OSError):
             self.gone = True
             os.close(self._fd)
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows now; 80×24 where the terminal does not say."""
+        """Columns and rows now; 80×24 if the terminal does not give them."""
         cols, rows, _, _ = self._window()
         return (cols, rows) if cols > 0 and rows > 0 else _DEFAULT_SIZE
 
     def cell_aspect(self) -> float:
-        """Height by width of one cell, if the terminal tells its size in pixels, else 2."""
+        """A cell's height divided by its width, if the terminal gives its size in pixels, else 2."""
         cols, rows, x_pixels, y_pixels = self._window()
         if min(cols, rows, x_pixels, y_pixels) <= 0:
             return 2.0
         return min(_ASPECTS[1], max(_ASPECTS[0], (y_pixels / rows) / (x_pixels / cols)))
 
     def set_title(self, title: str) -> None:
-        """Names the window until `leave`."""
+        """Sets the window's title until `leave`."""
         with self._lock:
             push = b"" if self._titled else _TITLE_PUSH
             self._titled = self.write(push + b"\x1b]2;" + clean(title).encode() + b"\x1b\\")
 
     def ready(self) -> bool:
-        """Whether the terminal has taken all it got, as far as it can be told: the next frame may come."""
+        """Whether the terminal has taken all output, as far as we know: then the next frame may be drawn."""
         with self._lock:
             if not self.flush():
                 return False
@@ -185,9 +184,9 @@ class Terminal:
             return True
 
     def write(self, data: bytes, *, ask: bool = False) -> bool:
-        """Writes what the terminal takes now and keeps the rest for `flush`; false if it is not ours or gone.
+        """Writes what the terminal takes now and keeps the rest for `flush`; false if it is not taken or gone.
 
-        `ask` has the terminal say when it has come to the end of it; until then `ready` is false.
+        `ask` requests an answer after these bytes; until it comes `ready` is false.
         """
         with self._lock:
             if self.gone or self._saved is None:
@@ -200,7 +199,7 @@ class Terminal:
             return not self.gone
 
     def flush(self, wait_s: float = 0.0) -> bool:
-        """Writes what was kept, waiting for room up to `wait_s`; whether all is out."""
+        """Writes the kept bytes, waiting for room up to `wait_s`. Returns whether all are written."""
         deadline = time.monotonic() + wait_s
         while self._pending and not self.gone:
             with self._lock:
@@ -216,7 +215,7 @@ class Terminal:
     def read_keys(self, *, settled: bool = False) -> list[str]:
         """The keys pressed; call it when `fd_in` is readable. Never waits. "eof": the terminal went away.
 
-        `settled`: nothing came for a while, so that an ESC which was held is the key of that name.
+        `settled`: nothing came for a while, so a held ESC is the Escape key.
         """
         keys = self._read()
         if settled:
@@ -241,7 +240,7 @@ class Terminal:
         return keys
 
     def discard_typed(self) -> None:
-        """Forgets what was typed so far: keys meant for something else must not answer what is asked next."""
+        """Discards keys typed so far: they must not answer the next question."""
         with self._lock:
             if not self.entered:
                 return
@@ -256,7 +255,7 @@ class Terminal:
                 self._answers, self._asked_at, self._unanswered = self._keys.answers, None, 0
 
     def _take(self) -> bool:
-        """Modes, signals, the guard. False if the terminal has gone, or is somebody else's now."""
+        """Sets modes, signals, and the guard. False if the terminal is gone, or another process has it now."""
         if self._in_background():
             return False
         try:
@@ -282,7 +281,7 @@ class Terminal:
         return True
 
     def _restoring(self) -> bytes:
-        """What undoes `enter` on the screen as it is now."""
+        """The bytes that undo `enter` on the screen."""
         out = _CANCEL if self._pending else b""
         self._pending = b""
         if self._alternate:
@@ -290,9 +289,9 @@ class Terminal:
         return out + (_TITLE_POP if self._titled else b"")
 
     def _finish_output(self) -> bool:
-        """Gives the terminal a little time for what it was sent; whether an answer is still to come."""
+        """Waits a short time until the terminal has taken all output. Returns whether an answer is still missing."""
         self.flush(_LEAVE_WAIT_S)
-        # An answer that comes after us is echoed over the shell's prompt: also the first one is waited for.
+        # A late answer would be echoed over the shell's prompt, so we wait even for the first one.
         while self._asked_at is not None and not self.gone:
             left = self._asked_at + _ANSWER_TIMEOUT_S - time.monotonic()
             if left <= 0 or not self._wait(left, writable=False):
@@ -330,7 +329,7 @@ class Terminal:
         return cols, rows, x_pixels, y_pixels
 
     def _catch_signals(self) -> None:
-        """Handles those nobody else does and that would end or stop us with the terminal in disorder."""
+        """Handles signals without a handler that would end or stop us before the terminal is restored."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (*_DEATHS, signal.SIGTSTP):
@@ -341,7 +340,7 @@ class Terminal:
 
     def _restore_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
-            return  # the handlers stay and do no harm: `leave` is idempotent
+            return  # the handlers stay; they are harmless, because `leave` is idempotent
         for number, handler in self._handlers.items():
             if signal.getsignal(number) == handler:
                 signal.signal(number, signal.SIG_DFL)
@@ -356,8 +355,7 @@ class Terminal:
         self.suspend()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-        # Here again after SIGCONT. By `bg`: a call has no screen to be in the background of, so it stops
-        # again.
+        # Continued by SIGCONT. After `bg` we cannot draw, so the process stops again.
         for _ in range(_MAX_STOPS):
             if not self._in_background():
                 break
@@ -374,7 +372,7 @@ class Terminal:
 
 
 def _set_mode_from_anywhere(fd: int, mode: list[Any]) -> None:
-    """tcsetattr that does not stop us where we are in the background by now."""
+    """tcsetattr that does not stop us if we are in the background."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     try:
         termios.tcsetattr(fd, termios.TCSANOW, mode)

@@ -1,7 +1,7 @@
-"""How text looks: the escape sequences of every role on every ground, for every number of colours. Pure.
+"""The look of text: the escape sequences of every role on every ground, for every number of colours. Pure.
 
-Ink and ground are always given together, so that the screen looks the same in dark and light terminals;
-where there are no colours, the terminal's own stay and the bar is reversed.
+Ink and ground are always set together, so that the screen looks the same in dark and light terminals. Without colours
+the terminal's own are used and the status line is reversed.
 """
 
 from enum import StrEnum
@@ -13,13 +13,13 @@ from .probe import Colours, Mode
 Rgb = tuple[int, int, int]
 
 CANVAS: Final[Rgb] = (12, 12, 16)
-"""The ground around and behind pictures; small multiples of four are not changed by the painter."""
+"""The ground around and behind pictures; the painter does not change small multiples of four."""
 AVATAR: Final[Rgb] = (40, 44, 56)
 FIGURE: Final[Rgb] = (104, 112, 132)
 
 
 class Ground(StrEnum):
-    """What text stands on."""
+    """The kinds of background of text."""
 
     BAR = "bar"
     BOX = "box"
@@ -43,19 +43,19 @@ _INKS: Final[dict[Role, tuple[Rgb, int, int]]] = {
     Role.KEY: ((126, 180, 244), 111, 96),
     Role.EDGE: ((128, 136, 150), 245, 37),
 }
-"""Colour in 24 bits, of 256, and the code of SGR for one of 16."""
+"""Colour in 24 bits, its number in 256 colours, and its SGR code in 16 colours."""
 _BLACK: Final = 16
-"""Among the 256 colours."""
+"""The number of black in 256 colours."""
 _BOLD: Final = frozenset({Role.NAME, Role.ALERT})
 
 
 def ink(role: Role) -> Rgb:
-    """The colour of text in this role, where there are 24 bits for one."""
+    """The 24-bit colour of text in this role."""
     return _INKS[role][0]
 
 
 def ground_colour(ground: Ground) -> Rgb:
-    """The colour that text on this ground stands on."""
+    """The 24-bit colour of this ground."""
     return _GROUNDS[ground][0]
 
 
@@ -69,7 +69,7 @@ def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     else:
         (rgb, number, code), (ground_rgb, ground_number, ground_code) = _INKS[role], _GROUNDS[ground]
         if mode is Mode.ASCII and ground is Ground.CANVAS:
-            ground_rgb, ground_number = (0, 0, 0), _BLACK  # as the painter has it
+            ground_rgb, ground_number = (0, 0, 0), _BLACK  # as the painter uses it
         if colours is Colours.TRUE:
             codes += ["38;2;{};{};{}".format(*rgb), "48;2;{};{};{}".format(*ground_rgb)]
         elif colours is Colours.C16:
@@ -80,7 +80,7 @@ def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
 
 
 def render(line: TextLine, ground: Ground, colours: Colours, mode: Mode) -> bytes:
-    """The bytes of a line where the cursor is; colours are reset at its end."""
+    """The bytes of a line at the cursor; colours are reset at its end."""
     out: list[bytes] = []
     last: Role | None = None
     for text, role in line:

@@ -1,10 +1,10 @@
-"""The other side's picture in a window of its own: this side of it, the call's.
+"""The other side's picture in its own window: the part in the call's process.
 
-The window is another process (`window_main`): SDL wants the main thread on some systems, and a display or a graphics
-driver that dies takes that process with it, not the call. Rules: whatever happens there is an event here, never a
-wait: pictures are laid into shared memory, where the newest wins, and a wake-up that finds the pipe full is dropped.
-`close` gives it a second and then ends it; a window whose call dies ends by itself, for its pipe does. Pictures come
-from any thread, events are read by the loop. Leaves out what is drawn, and the keys' meaning.
+The window is another process (`window_main`): SDL needs the main thread on some systems, and if a display or graphics
+driver crashes, it ends that process and not the call. Rules: everything that happens there is an event here, and we
+never wait for it: pictures go into shared memory, where the newest replaces older ones, and a wake-up is dropped if the
+pipe is full. `close` gives the process a second and then kills it. If the call dies, its pipe closes and the window
+ends by itself. Pictures come from any thread, the loop reads events. Left out: drawing, and the meaning of keys.
 """
 
 import importlib.util
@@ -48,9 +48,9 @@ from .window_link import (
 
 LIBRARY: Final = "sdl2"
 WINDOW_END_WAIT_S: Final = 1.0
-"""A window that was told to end is ended after so long."""
+"""A window's process that does not end after this time is killed."""
 WINDOW_OPEN_WAIT_S: Final = 8.0
-"""The window is there, or SDL knows that there is a display: 0.2 s on a quiet machine."""
+"""Longest wait until the window is there: it takes 0.2 s on an idle machine."""
 MAX_EVENT_BYTES: Final = 4096
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
 _BOOT: Final = (
@@ -60,12 +60,12 @@ _BOOT: Final = (
 
 
 def window_error(slug: str, text: str, hint: str | None = INSTEAD) -> P2PCallError:
-    """A window that cannot be had (exit 6)."""
+    """The error for a window that cannot be opened (exit 6)."""
     return P2PCallError(slug, text, ExitCode.DEVICE, hint)
 
 
 def stuck() -> P2PCallError:
-    """The window did not come within `WINDOW_OPEN_WAIT_S`."""
+    """The error for a window that did not open within `WINDOW_OPEN_WAIT_S`."""
     return window_error(
         "window-stuck", f"the display has not answered within {WINDOW_OPEN_WAIT_S:.0f} seconds"
     )
@@ -79,7 +79,7 @@ def check_library() -> None:
 
 
 def may_open(environ: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Whether it is worth trying: SDL is installed, and there is something like a display."""
+    """Whether to try: SDL is installed, and there seems to be a display."""
     display = platform == "darwin" or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
     return bool(display) and _installed()
 
@@ -89,7 +89,7 @@ def _installed() -> bool:
 
 
 class Window:
-    """A window that is there from `set_hud` on; `close` it."""
+    """A window; it opens with the first `set_hud`. Call `close` at the end."""
 
     def __init__(
         self,
@@ -98,9 +98,9 @@ class Window:
         command: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts the process and waits for nothing. `command` stands in for it in tests, given two descriptors: of the
-        memory, and of a pipe that ends with the call. P2PCallError (exit 6) if SDL is not installed, or no process can
-        be started.
+        """Starts the process and does not wait. Tests replace it by `command`, which gets two descriptors: the memory,
+        and a pipe that closes with the call. P2PCallError (exit 6) if SDL is not installed, or no process can be
+        started.
         """
         if command is None:
             check_library()
@@ -111,7 +111,7 @@ class Window:
         self._failed = False
         self._partial = b""
         self._lock = threading.Lock()
-        """Held to write to the pipe and to close it: its number may be another file's a moment later."""
+        """Held for writing to the pipe and closing it, because after closing its number may be another file's."""
         self._remote_scaler, self._own_scaler = VideoReformatter(), VideoReformatter()
         self._remote_at = -OWN_ALONE_S
         self._own_shown = False
@@ -126,7 +126,7 @@ class Window:
             raise window_error("window-start", f"the window's process cannot be started: {why}") from error
 
     def _start(self, command: Sequence[str], environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-        """The process, with pipes and memory between it and us. OSError; nothing is left open then."""
+        """The process, with pipes and memory between it and us. OSError if it fails; then nothing is left open."""
         with ExitStack() as theirs, ExitStack() as ours:
             wakes, self._wake = _pipe(theirs, ours)
             end, self._end = _pipe(theirs, ours)
@@ -153,7 +153,7 @@ class Window:
         return self._events
 
     def read_events(self) -> list[WindowEvent]:
-        """What has happened there; call it when `fileno` is readable. Never waits. The last one may be `Failed`."""
+        """The new events; call it when `fileno` is readable. Never waits. The last event may be `Failed`."""
         if self.closed or self._failed:
             return []
         events: list[WindowEvent] = []
@@ -184,16 +184,16 @@ class Window:
                 pass
         return event
 
-    # --- what it shows -----------------------------------------------------------------------------------------
+    # --- content -----------------------------------------------------------------------------------------------
 
     def show(self, frame: av.VideoFrame) -> None:
-        """The other side's newest picture."""
+        """Show the other side's newest picture."""
         self._put(REMOTE, self._remote_scaler, frame, MAX_PICTURE)
         self._remote_at = self._clock()
         self._rouse()
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
-        """One's own newest picture, from any thread, shown as in a mirror; None: there is none any more."""
+        """Show one's own newest picture, mirrored, from any thread; None: there is none any more."""
         if frame is not None:
             self._own_shown = True
             self._put(OWN, self._own_scaler, frame, MAX_OWN_PICTURE, mirrored=True)
@@ -204,35 +204,35 @@ class Window:
             self._rouse()
 
     def clear_remote(self) -> None:
-        """There is no picture of the other side any more."""
+        """Remove the other side's picture."""
         self._nothing(REMOTE)
         self._rouse()
 
     def set_hud(self, hud: HudState) -> None:
-        """What is told beside the picture; the window opens with the first."""
+        """Set the text beside the picture; the window opens with the first."""
         if self._hud.remote_video and not hud.remote_video:
             self._nothing(REMOTE)
         self._hud = hud
         data = WindowState(True, title(hud), hud).pack()
-        with suppress(ValueError):  # figures beyond all measure: those before stay
+        with suppress(ValueError):  # absurdly long figures: the old ones stay
             self._areas[STATE].put([data], (0, 0), self._now_ns())
         self._rouse()
 
     def view_size(self) -> tuple[int, int]:
-        """How many pixels it has for the other side's picture; (0, 0) while nobody sees it, or when it has gone."""
+        """Pixels for the other side's picture; (0, 0) while the window is not visible, or when it is gone."""
         return (0, 0) if self.closed or self._failed else self._size
 
     # --- the end -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Ends the window's process, which is seen to in the background. Idempotent, from any thread."""
+        """Ends the window's process, in the background. Idempotent, from any thread."""
         with self._lock:
             if self.closed:
                 return
             self.closed = True
             for fd in (self._wake, self._events, self._end):
                 os.close(fd)
-        # Not a daemon: the interpreter's end waits for it, or a window that hangs would be left behind.
+        # Not a daemon thread: the interpreter must wait for it, or a hanging window would be left behind.
         threading.Thread(target=self._see_off, name="p2pcall-window-end").start()
 
     def _see_off(self) -> None:
@@ -270,7 +270,7 @@ class Window:
         return int(self._clock() * 1e9)
 
     def _rouse(self) -> None:
-        with self._lock, suppress(OSError):  # full: it is awake; closed there: the events tell
+        with self._lock, suppress(OSError):  # full: it is awake; closed there: an event reports it
             if not self.closed:
                 os.write(self._wake, b".")
 
@@ -284,7 +284,7 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
 
 
 def _is_plain(frame: av.VideoFrame) -> bool:
-    """4:2:0 of limited range, as decoders give it."""
+    """Whether the frame is 4:2:0 with limited range, as from decoders."""
     return frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
 
 
@@ -299,7 +299,5 @@ def _samples(plane: VideoPlane, *, mirrored: bool) -> memoryview | bytes:
 
 
 def title(hud: HudState) -> str:
-    """Who it is and whether that is verified, for the window's edge and the desktop's list; remote strings are
-    filtered.
-    """
+    """The name and whether it is verified, for title bar and window list; remote strings are filtered."""
     return f"{clean(hud.name, NAME_CELLS)} ({trust(hud.known)}) - p2pcall" if hud.name else "p2pcall"

@@ -1,8 +1,8 @@
-"""What a call and the process of its window say to each other: areas of shared memory, and lines of JSON back. Pure.
+"""The protocol between a call and its window's process: areas of shared memory, and lines of JSON back. Pure.
 
-From the call: the other side's picture, one's own, and one state (title, what the status line tells), each only the
-newest; a byte on a pipe wakes the window, its end ends it. From the window: a JSON object a line. Both ends are this
-program, so a line that is none is passed over. Leaves out the pipes (`window`) and SDL (`window_main`).
+From the call: the other side's picture, one's own, and one state (title, content of the status line), each only the
+newest. A byte on a pipe wakes the window; when the pipe closes, the window ends. From the window: a JSON object a line.
+Both ends are this program, so an invalid line is ignored. Left out: the pipes (`window`) and SDL (`window_main`).
 """
 
 import json
@@ -14,16 +14,16 @@ from msgspec.structs import asdict
 from .hud import HudState
 
 READ_BYTES: Final = 65_536
-"""All that a pipe holds, at one go."""
+"""Largest read: everything that a pipe holds."""
 
 MAX_PICTURE: Final = (1280, 960)
-"""The largest picture in pixels; larger ones are scaled down before they get here, and all have even sides."""
+"""The largest picture in pixels; larger ones are scaled down before, and all have even sides."""
 MAX_OWN_PICTURE: Final = (320, 240)
 _STATE_BYTES: Final = 64 * 1024
 
 
 def _picture_bytes(size: tuple[int, int]) -> int:
-    """Of a picture of 8 bits in 4:2:0: luma, then both chroma planes, row after row without a gap."""
+    """Bytes of an 8-bit picture in 4:2:0: luma, then both chroma planes, rows without gaps."""
     return size[0] * size[1] * 3 // 2
 
 
@@ -34,7 +34,7 @@ AREAS: Final = ((3, _picture_bytes(MAX_PICTURE)), (3, _picture_bytes(MAX_OWN_PIC
 
 
 class WindowState(Struct, frozen=True):
-    """All that the window shows beside pictures. Without `shown` there is no window yet."""
+    """Everything that the window shows besides pictures. Until `shown` is true there is no window."""
 
     shown: bool = False
     title: str = "p2pcall"
@@ -46,7 +46,7 @@ class WindowState(Struct, frozen=True):
 
     @classmethod
     def unpack(cls, data: bytes) -> "WindowState":
-        """ValueError, KeyError or TypeError for what `pack` has not made."""
+        """ValueError, KeyError or TypeError for bytes that `pack` has not made."""
         told: dict[str, Any] = json.loads(data)
         hud = told["hud"]
         for name in ("words", "safety"):
@@ -55,27 +55,27 @@ class WindowState(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """SDL has a display; `driver` and `renderer` are its names for the ways to it (the latter once it is shown)."""
+    """SDL has a display; `driver` and `renderer` are SDL's names (`renderer` is empty until the window is shown)."""
 
     driver: str
     renderer: str = ""
 
 
 class Size(Struct, frozen=True):
-    """The window has so many pixels for a picture; 0×0 while nobody sees it."""
+    """Pixels of the window for a picture; 0×0 while it is not visible."""
 
     width: int
     height: int
 
 
 class Key(Struct, frozen=True):
-    """A key by its name as `keys.KeyParser` has it; `closed`: the window's own button."""
+    """A key, named as by `keys.KeyParser`; `closed`: the window's close button."""
 
     name: str
 
 
 class Drawn(Struct, frozen=True):
-    """The last second: pictures shown, those overwritten before, and the longest time from decoded to shown."""
+    """The last second: pictures shown, pictures overwritten unshown, and the longest time from decoding to showing."""
 
     shown: int
     skipped: int
@@ -83,7 +83,7 @@ class Drawn(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """There will be no window (any more), in the words of an error."""
+    """There is no window (any more); the fields are those of an error."""
 
     slug: str
     text: str
@@ -91,7 +91,7 @@ class Failed(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """Something does not work, the window goes on."""
+    """Something does not work, but the window continues."""
 
     slug: str
     text: str
@@ -110,7 +110,7 @@ def pack_event(event: WindowEvent) -> bytes:
 
 
 def parse_event(line: bytes) -> WindowEvent | None:
-    """What a line says; None for one that says nothing. Never raises."""
+    """The event in a line; None for an invalid line. Never raises."""
     try:
         told = json.loads(line)
         kind, fields = _KINDS[told.pop("event")]

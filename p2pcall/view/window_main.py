@@ -1,9 +1,9 @@
-"""The window's process: waits for events of SDL and for wake-ups of the call, draws the newest there is.
+"""The window's process: waits for SDL's events and for wake-ups from the call, and draws the newest picture and state.
 
-Rules: one thread touches SDL and reads the pipe; another waits for the pipe's end alone, and ends the process,
-whatever the first one hangs in. Nothing is drawn that nobody sees, and nothing twice. A window that fails says so
-in one line and ends. What the call does not read (it is stopped) is dropped. Imports SDL in `main`, so that a system
-without a display is told in a moment.
+Rules: one thread uses SDL and reads the pipe; another only waits for the pipe to close and then ends the process, even
+if the first one hangs. Nothing is drawn while the window is not visible, and nothing twice. A window that fails reports
+it in one line and ends. Events that the call does not read (it is stopped) are dropped. SDL is imported in `main`, so
+that a missing display is reported quickly.
 """
 
 import ctypes
@@ -54,21 +54,21 @@ from .window_text import Text, find_font
 
 STILL_SENT: Final = "your picture is hidden here, and still sent"
 SIZE_EVERY_S: Final = 0.25
-"""Between two tellings of a window that is being resized: each makes the other side begin with a key frame."""
+"""Shortest time between two reported sizes during a resize, because each makes the other side send a key frame."""
 INPUT_POLL_S: Final = 0.04
-"""Between two looks for keys and the mouse when no picture comes; nobody feels that."""
+"""Interval of checks for keys and the mouse while no picture comes; not noticeable."""
 HIDDEN_POLL_S: Final = 0.25
-"""The same while nobody sees the window."""
+"""The same while the window is not visible."""
 DEAF_S: Final = 0.5
-"""Keys count so long after the window first had the keyboard: it may open while somebody types elsewhere."""
+"""Keys are ignored for this time after the window first gets the focus: a person may be typing in another window."""
 HANGS_S: Final = 1.0
-"""After the call has ended, so long for SDL to let go of the display."""
+"""How long SDL may take to close the display after the call has ended."""
 LETTER_SHARE: Final = 36
-"""The window's height by this is the letters' height, within bounds (in points)."""
+"""The letters' height is the window's height divided by this, within bounds (in points)."""
 LETTER_POINTS: Final = (14, 24)
 NO_FONT: Final = Note(
     "no-window-text",
-    "the window shows no text, for no monospace font was found: `apt-get install fontconfig fonts-dejavu-core`",
+    "the window shows no text: no monospace font was found; `apt-get install fontconfig fonts-dejavu-core`",
 )
 
 
@@ -94,14 +94,14 @@ class App:
         self._text_tried = False
         self._over = False
         self._news = False
-        """The call has woken us, or the window is seen again."""
+        """Whether the call has woken us, or the window is visible again."""
         self._dirty = False
         self._visible = True
         self._own_on = True
         self._touched = False
         self._full = False
         self._mute_text = False
-        """The key that is down repeats itself, or is part of a chord for the desktop."""
+        """Whether to ignore text: the pressed key repeats, or is part of a desktop shortcut."""
         self._keys_from: float | None = None
         self._pointer = True
         self._size_told = (-1, -1)
@@ -113,7 +113,7 @@ class App:
         """Pictures of the other side since the last one that was drawn."""
 
     def run(self) -> None:
-        """Until the call has ended, or the window has failed."""
+        """Runs until the call has ended, or the window has failed."""
         sdl, event = self._sdl, self._sdl.SDL_Event()
         while not self._over:
             self._wait()
@@ -136,19 +136,19 @@ class App:
                 self._tell(figures)
 
     def _wait(self) -> None:
-        """For a wake-up of the call, but no longer than a person at the window may wait.
+        """Wait for a wake-up from the call, but only until the next check for keys.
 
-        SDL can wait for both only by way of the X server, which takes as much of the processor as the drawing.
+        SDL can wait for both only through the X server, which takes as much CPU as the drawing.
         """
         patience = None if self._window is None else INPUT_POLL_S if self._visible else HIDDEN_POLL_S
         if select.select([0], [], [], patience)[0]:
             self._over = not os.read(0, READ_BYTES)
             self._news = True
 
-    # --- what comes --------------------------------------------------------------------------------------------
+    # --- input -------------------------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        """The newest state and pictures."""
+        """Take the newest state and pictures."""
         found = self._state_area.look(self._state_number)
         if found is not None:
             data = bytes(found.data)
@@ -184,7 +184,7 @@ class App:
             self._dirty = True
 
     def _shape_first(self) -> None:
-        """A window that nobody has touched takes the shape of the first picture."""
+        """Give the window the aspect of the first picture, unless the person has resized it."""
         if self._touched or not self._remote.size[0]:
             return
         self._touched = True
@@ -201,7 +201,7 @@ class App:
             self._tell(Key("closed"))
         elif kind == sdl.SDL_KEYDOWN:
             key = event.key.keysym
-            # Right Alt is what many keyboards have letters under.
+            # Right Alt is not a shortcut: many keyboards have letters on it.
             self._mute_text = bool(event.key.repeat or key.mod & (sdl.KMOD_LALT | sdl.KMOD_GUI))
             if not event.key.repeat:
                 self._press(key_name(sdl, key.sym, key.mod))
@@ -220,7 +220,7 @@ class App:
 
     def _window_event(self, what: int) -> None:
         sdl, now = self._sdl, time.monotonic()
-        # Not by the events: one of them comes for a window that is minimised and maximised.
+        # By the flags and not by the events: a minimised window that is maximised gives only one of them.
         hidden = sdl.SDL_WINDOW_HIDDEN | sdl.SDL_WINDOW_MINIMIZED
         before, self._visible = self._visible, not sdl.SDL_GetWindowFlags(self._window) & hidden
         self._dirty = True
@@ -271,7 +271,7 @@ class App:
         self._tell(Ready(sdl.SDL_GetCurrentVideoDriver().decode(), name))
 
     def _size(self) -> tuple[int, int]:
-        """Pixels there are for a picture: none while nobody sees them."""
+        """Pixels for a picture; none while the window is not visible."""
         if not self._visible:
             return 0, 0
         width, height = ctypes.c_int(), ctypes.c_int()
@@ -279,7 +279,7 @@ class App:
         return width.value, height.value
 
     def _points(self) -> tuple[int, int]:
-        """The window's size as the desktop counts it: a point has several pixels on a dense screen."""
+        """The window's size in the desktop's points: on a dense screen a point has several pixels."""
         width, height = ctypes.c_int(), ctypes.c_int()
         self._sdl.SDL_GetWindowSize(self._window, ctypes.byref(width), ctypes.byref(height))
         return width.value, height.value
@@ -318,11 +318,11 @@ class App:
             sdl.SDL_ShowCursor(int(pointer))
 
     def _shows_own(self) -> bool:
-        """A picture may still come when the camera is off already."""
+        """Whether one's own picture is shown; `video_on` is checked, because a late picture may still come."""
         return self._own_on and self._state.hud.video_on and self._own.size[0] > 0
 
     def _letters(self, room: int) -> Text | None:
-        """Who writes, with letters for a window of this height; None while there is no font."""
+        """The text writer, with letters for a window of this height; None while there is no font."""
         text = self._text
         if text is None:
             return None
@@ -365,7 +365,7 @@ class App:
         text.lines(box, x, y, Ground.BOX)
         text.frame(line_width(box[0]), len(box), x, y)
         title = next((segment for segment in box[0] if segment.role is Role.NAME), None)
-        if title is not None:  # it stands in the upper edge
+        if title is not None:  # it is in the upper edge
             before = line_width(box[0][: box[0].index(title)])
             spaced = (Segment(" "), title, Segment(" "))
             text.lines([spaced], x + (before - 1) * text.cell[0], y, Ground.BOX)
@@ -376,23 +376,23 @@ def _boxed(hud: HudState) -> bool:
 
 
 class Background:
-    """What goes on beside the thread that draws: waiting for the end of the call, and looking for a font."""
+    """Work outside the drawing thread: waiting for the end of the call, and looking for a font."""
 
     def __init__(self, end: int) -> None:
-        """`end` is the reading end of a pipe that nobody writes to."""
+        """`end` is the reading end of a pipe that is never written to."""
         self._end_of_call = end
         self.font: str | None = None
         self.font_looked_for = False
 
     def start(self) -> None:
-        """From now on."""
+        """Start both threads."""
         for work in (self._end, self._look):
             threading.Thread(target=work, daemon=True).start()
 
     def _end(self) -> None:
         os.read(self._end_of_call, 1)
         time.sleep(HANGS_S)
-        os._exit(0)  # the first thread hangs in a display or a driver
+        os._exit(0)  # the main thread hangs in a display or a driver
 
     def _look(self) -> None:
         self.font = find_font()
@@ -400,12 +400,12 @@ class Background:
 
 
 def main(memory: int, end: int) -> None:
-    """Run the window of the call behind stdin (wake-ups), stdout (events), and descriptors of the shared memory and of
-    a pipe that ends with the call.
+    """Run the window. Wake-ups come on stdin, events go to stdout; the arguments are descriptors: the shared memory,
+    and a pipe that closes with the call.
     """
     out = os.dup(1)
     os.set_blocking(out, False)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries have things to say, too
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries may print there, too
 
     def tell(event: WindowEvent) -> None:
         try:
@@ -413,7 +413,7 @@ def main(memory: int, end: int) -> None:
         except BlockingIOError:
             pass
         except OSError:
-            os._exit(0)  # nobody reads: the call has gone
+            os._exit(0)  # no reader: the call is gone
 
     def bug(kind: type[BaseException], error: BaseException, _: object) -> None:
         tell(Failed("window-failed", f"the window failed: {kind.__name__}: {clean(str(error), ERROR_CELLS)}"))

@@ -1,6 +1,6 @@
-"""Pictures in the window: from shared memory (4:2:0) to a texture, and figures of how they came.
+"""Pictures in the window: from shared memory (4:2:0) to a texture, and figures about their timing.
 
-What the call says of a picture is checked before any of it is read. Leaves out where it is drawn (`panes`).
+The size that the call gives for a picture is checked before its bytes are read. Left out: where it is drawn (`panes`).
 """
 
 import ctypes
@@ -26,11 +26,11 @@ class Picture:
         self.at_ns = 0
 
     def use(self, renderer: Any, *, software: bool) -> None:
-        """Where to draw; whether SDL itself draws there, or a graphics card."""
+        """Draw with `renderer`; `software`: SDL itself draws, not a graphics card."""
         self._renderer, self._software = renderer, software
 
     def take(self) -> int:
-        """Load what is newest, if it is new; how many pictures have come since the last one (0: none)."""
+        """Load the newest picture, if it is new. Returns how many pictures have come since the last one (0: none)."""
         before = self.number
         found = self._area.look(before)
         while found is not None:
@@ -49,7 +49,7 @@ class Picture:
             return
         self.size = (width, height)
         sdl = self._sdl
-        # SDL's own drawing scales what has the window's format faster than what it has to convert again.
+        # SDL's software renderer is faster if the texture already has the window's format.
         form = sdl.SDL_PIXELFORMAT_RGB888 if self._software else sdl.SDL_PIXELFORMAT_IYUV
         if self._texture is None or self._texture_size != self.size:
             if self._texture is not None:
@@ -68,7 +68,7 @@ class Picture:
             sdl.SDL_UnlockTexture(self._texture)
 
     def draw(self, box: Box) -> None:
-        """Onto this part of the window."""
+        """Draw it into this part of the window."""
         self._sdl.SDL_RenderCopy(self._renderer, self._texture, None, self._sdl.SDL_Rect(*box))
 
 
@@ -80,13 +80,13 @@ class ShownStats:
         self._shown = self._skipped = self._longest_ns = 0
 
     def note(self, came: int, longest_ns: int) -> None:
-        """One was shown of so many that came."""
+        """One picture was shown, of `came` that have come."""
         self._shown += 1
         self._skipped += came - 1
         self._longest_ns = max(self._longest_ns, longest_ns)
 
     def second(self, now: float) -> Drawn | None:
-        """The figures of the last second, when one is over and there are any."""
+        """The figures of the last second, if it is over and there are any."""
         if now - self._since < 1.0 or not self._shown:
             return None
         drawn = Drawn(self._shown, self._skipped, self._longest_ns / 1e6)

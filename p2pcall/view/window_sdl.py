@@ -1,8 +1,8 @@
 """SDL for the window's process: its display, its renderer, the names of its keys.
 
-Rules: only displays on which a person sees a window count (SDL succeeds on an invisible one, and takes the console of a
-machine without a desktop). A graphics card draws if there is one; OpenGL without a card takes four times what SDL's own
-drawing takes, and starts slower. Leaves out what is drawn (`window_main`).
+Rules: only displays on which a person sees a window are accepted (SDL also succeeds on an invisible one, and takes the
+console of a machine without a desktop). A graphics card draws if there is one. OpenGL without a card takes four times
+the CPU of SDL's software renderer, and starts more slowly. Left out: what is drawn (`window_main`).
 """
 
 import ctypes
@@ -40,7 +40,7 @@ KEY_NAMES: Final = {
     "PageDown": "page-down",
     "F11": "f",
 }
-"""SDL's names of keys that write nothing -> the terminal's; F11 is what desktops have for `f`."""
+"""SDL's names of keys without a character -> the terminal's names; F11 is the usual desktop key for `f`."""
 
 
 def load_sdl() -> Any:
@@ -54,10 +54,10 @@ def load_sdl_ttf() -> Any:
 
 
 def _bindings(name: str) -> Any:
-    """Import without a search of the whole system where SDL came in a package of its own.
+    """Import the bindings, without a search of the whole system if SDL is installed as a Python package.
 
     The search runs ldconfig, the compiler and the linker ten times, needs a folder for temporary files, and takes
-    longer than all else; what it finds is used only if the package is not there.
+    longer than all other work; its result is used only if the package is not installed.
     """
     search = ctypes.util.find_library
     if importlib.util.find_spec("sdl2dll") is not None:
@@ -69,12 +69,12 @@ def _bindings(name: str) -> Any:
 
 
 def environment(environ: Mapping[str, str], platform: str = sys.platform) -> dict[str, str]:
-    """What SDL is told before it starts, beside what the user has told it."""
+    """The environment for SDL before it starts; the user's own variables stay."""
     told = {
         "SDL_VIDEO_X11_WMCLASS": "p2pcall",
         "SDL_VIDEO_WAYLAND_WMCLASS": "p2pcall",
         "SDL_APP_NAME": "p2pcall",
-        "SDL_FRAMEBUFFER_ACCELERATION": "0",  # SDL's own drawing reaches X by shared memory, not by OpenGL
+        "SDL_FRAMEBUFFER_ACCELERATION": "0",  # SDL's software renderer uses shared memory with X, not OpenGL
         "SDL_RENDER_SCALE_QUALITY": "linear",
         "SDL_NO_SIGNAL_HANDLERS": "1",
         "SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS": "0",
@@ -87,7 +87,7 @@ def environment(environ: Mapping[str, str], platform: str = sys.platform) -> dic
 
 
 def no_display(environ: Mapping[str, str], platform: str = sys.platform) -> Failed | None:
-    """Why it is no use to start SDL; None if it may do."""
+    """Why SDL cannot work here; None if it may work."""
     if platform != "linux" or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"):
         return None
     return Failed(
@@ -96,11 +96,11 @@ def no_display(environ: Mapping[str, str], platform: str = sys.platform) -> Fail
 
 
 def start(sdl: Any, environ: Mapping[str, str]) -> str | Failed:
-    """The name of the way to the display, or why there is none that a person sees."""
+    """The name of SDL's video driver, or why there is no display that a person sees."""
     where = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or "of this machine"
     if sdl.SDL_Init(sdl.SDL_INIT_VIDEO) != 0:
         why = clean((sdl.SDL_GetError() or b"").decode(errors="replace"), ERROR_CELLS)
-        reason = "" if "not available" in why else f": {why[:1].lower()}{why[1:]}"  # which says no more
+        reason = "" if "not available" in why else f": {why[:1].lower()}{why[1:]}"  # that text adds nothing
         return Failed("no-display", f"the display {clean(where)} cannot be opened{reason}", INSTEAD)
     driver = (sdl.SDL_GetCurrentVideoDriver() or b"").decode(errors="replace")
     if driver not in DRIVERS:
@@ -109,7 +109,7 @@ def start(sdl: Any, environ: Mapping[str, str]) -> str | Failed:
 
 
 def make_renderer(sdl: Any, window: Any, environ: Mapping[str, str], nodes: Path = _RENDER_NODES) -> Any:
-    """The renderer that costs least here; falsy if there is none at all."""
+    """The cheapest renderer here; falsy if there is none."""
     software = sdl.SDL_RENDERER_SOFTWARE
     if environ.get("SDL_RENDER_DRIVER"):
         return sdl.SDL_CreateRenderer(window, -1, 0)
@@ -123,21 +123,21 @@ def make_renderer(sdl: Any, window: Any, environ: Mapping[str, str], nodes: Path
 
 
 def renderer_name(sdl: Any, renderer: Any) -> str:
-    """As SDL has it."""
+    """SDL's name of the renderer."""
     info = sdl.SDL_RendererInfo()
     sdl.SDL_GetRendererInfo(renderer, ctypes.byref(info))
     return (info.name or b"").decode(errors="replace")
 
 
 def _without_card(environ: Mapping[str, str], nodes: Path, platform: str = sys.platform) -> bool:
-    """No graphics card of this machine draws there: none, or a display at the other end of a network."""
+    """Whether no graphics card can draw: there is none, or the display is remote."""
     display = environ.get("DISPLAY", "")
     remote = not display.startswith((":", "unix", "/")) and not environ.get("WAYLAND_DISPLAY")
     return platform == "linux" and (remote or not any(nodes.glob("renderD*")))
 
 
 def _gl_renderer(sdl: Any) -> bytes:
-    """What OpenGL says that it draws with; empty where it is not OpenGL."""
+    """The renderer's name in OpenGL; empty if OpenGL is not used."""
     address = sdl.SDL_GL_GetProcAddress(b"glGetString") if sdl.SDL_GL_GetCurrentContext() else None
     if not address:
         return b""
@@ -146,7 +146,7 @@ def _gl_renderer(sdl: Any) -> bytes:
 
 
 def key_name(sdl: Any, symbol: int, modifiers: int) -> str:
-    """A key that writes no character, as the terminal names it; "" for one that means nothing."""
+    """The terminal's name of a key without a character; "" for a key without a meaning."""
     if modifiers & sdl.KMOD_CTRL and 0x61 <= symbol <= 0x7A:
         return f"ctrl-{chr(symbol)}"
     return KEY_NAMES.get((sdl.SDL_GetKeyName(symbol) or b"").decode(errors="replace"), "")

@@ -1,10 +1,10 @@
 """Text in the window: lines of segments in a monospace font, drawn by SDL_ttf.
 
-The font is the system's own (fontconfig, else the places where systems keep them): a package of fonts would be larger
-than the window. A letter that it lacks is taken from another font where fontconfig can be asked, as terminals do; a few
-of them, and later, for each question takes a while. Lines are drawn in cells, like in a terminal, so that what `hud`
-makes fits; nothing is wider than its cells, for what stands beside a name must be read. Text that was drawn is kept as
-a texture; there is a bound. Leaves out shaping and right-to-left order: letters come in the order of the string.
+The font is a system font (from fontconfig, else from the usual folders): a package of fonts would be larger than the
+window's code. A missing letter is taken from another font if fontconfig is available, as terminals do; only a few, and
+with a delay, because each query takes a while. Lines are drawn in cells, as in a terminal, so lines from `hud` fit.
+Nothing is drawn wider than its cells, because a name must not cover the text beside it. Drawn text is kept as a
+texture, with a bound. Left out: shaping and right-to-left order: letters come in the order of the string.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from .sanitize import width
 from .theme import Ground, Rgb, ground_colour, ink
 
 FONT_WAIT_S: Final = 5.0
-"""fontconfig reads every font of the system when it runs for the first time."""
+"""Longest wait for fontconfig: on its first run it reads every font of the system."""
 _PLACES: Final = {
     "darwin": ("/System/Library/Fonts/Menlo.ttc", "/System/Library/Fonts/Monaco.ttf"),
 }
@@ -34,14 +34,14 @@ _LINUX_NAMES: Final = (
 )
 _LINUX_FOLDERS: Final = ("/usr/share/fonts", "/usr/local/share/fonts")
 _MOST_QUESTIONS: Final = 8
-"""So many letters are looked for in other fonts: a name is the other side's."""
+"""At most this many letters are looked for in other fonts, because the other side chooses its name."""
 _MOST_TEXTURES: Final = 300
 _LINE_ROOM: Final = 1.25
 _GROUND_ALPHA: Final = 225
 
 
 def find_font(pattern: str = "monospace", platform: str = sys.platform) -> str | None:
-    """The file of a font that fits a fontconfig pattern; None if the system tells of none. May take a second."""
+    """The file of a font that matches a fontconfig pattern; None if none is found. May take a second."""
     if shutil.which("fc-match"):
         with suppress(OSError, subprocess.SubprocessError):
             asked = ["fc-match", "-f", "%{file}", pattern]
@@ -75,10 +75,10 @@ class Text:
         self._primary: Any = None
         self._pixels = 0
         self.cell = (0, 0)
-        """Width and height of a letter's cell in pixels; zeros while nothing can be written."""
+        """Width and height of a letter's cell in pixels; zeros while there is no font."""
 
     def start(self, ttf: Any, path: str) -> bool:
-        """`ttf` is `sdl2.sdlttf`; whether there is text from now on."""
+        """`ttf` is `sdl2.sdlttf`. Returns whether text can be drawn from now on."""
         self._ttf = ttf
         if ttf.TTF_Init() == 0:
             self._primary = self._face(path)
@@ -87,7 +87,7 @@ class Text:
         return self._primary is not None
 
     def resize(self, pixels: int) -> None:
-        """Letters of so many pixels."""
+        """Set the letters' height in pixels."""
         if pixels == self._pixels:
             return
         self._pixels = pixels
@@ -102,18 +102,18 @@ class Text:
         self.cell = max(1, across.value), round(max(1, down.value) * _LINE_ROOM)
 
     def forget(self) -> None:
-        """Textures are too many, or of another size."""
+        """Drop all textures: there are too many, or the size has changed."""
         for texture, _, _ in self._textures.values():
             self._sdl.SDL_DestroyTexture(texture)
         self._textures.clear()
 
     def lines(self, lines: list[TextLine], x: int, y: int, ground: Ground, alpha: int = 255) -> None:
-        """Lines below each other from this pixel on, each on its ground."""
+        """Draw lines below each other from this pixel on, each on its ground."""
         for number, line in enumerate(lines):
             self._line(line, x, y + number * self.cell[1], ground, alpha)
 
     def frame(self, columns: int, rows: int, x: int, y: int) -> None:
-        """A line around so many cells, where a terminal has characters for it."""
+        """Draw a frame around `columns` × `rows` cells; a terminal uses characters for this."""
         cell_w, cell_h = self.cell
         box = self._sdl.SDL_Rect(
             x + cell_w // 2, y + cell_h // 2, (columns - 1) * cell_w, (rows - 1) * cell_h
@@ -145,8 +145,8 @@ class Text:
             x += cells
 
     def _runs(self, text: str) -> Iterator[tuple[str, Any]]:
-        """The text in pieces of one font each. What is not of the first font, and what has marks on it, is a piece of
-        its own, letter by letter: it must not take more than its cells.
+        """The text in pieces of one font each. A letter from another font, or with marks, is a piece of its own: it
+        must not be wider than its cells.
         """
         start = at = 0
         while at < len(text):
@@ -185,14 +185,14 @@ class Text:
         return self._primary
 
     def _ask(self, char: str) -> None:
-        """In a thread of its own: fontconfig may take its time."""
+        """Runs in its own thread, because fontconfig may be slow."""
         with self._asking:
             path = find_font(f":charset={ord(char):x}")
         self._answers[char] = path
         self._news = True
 
     def found_letters(self) -> bool:
-        """Whether letters were found in other fonts since the last look: what was drawn may look better now."""
+        """Whether letters were found in other fonts since the last call: then a redraw looks better."""
         news, self._news = self._news, False
         if news:
             self._provided.clear()

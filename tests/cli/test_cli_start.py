@@ -109,6 +109,30 @@ def test_what_serves_a_voice_call_loads_no_library_of_pictures(module: str, with
     assert not without & set(ran.stdout.split())
 
 
+def test_a_picture_that_is_passed_on_and_written_as_it_is_loads_no_numpy(tmp_path: Path) -> None:
+    program = f"""
+import sys, av
+film = {str(tmp_path / "a.mkv")!r}
+with av.open(film, "w") as out:
+    stream = out.add_stream("mpeg4", rate=15)
+    stream.width, stream.height = 320, 240
+    out.mux(stream.encode(av.VideoFrame(320, 240, "yuv420p")))
+    out.mux(stream.encode(None))
+from p2pcall.codec.video import VideoDecoder, VideoEncoder
+from p2pcall.device.factory import Inputs, open_video_sink, open_video_source
+source = open_video_source(film, Inputs(), fps=15)
+sink = open_video_sink("-", stdout=sys.stdout.buffer)
+for size in ((320, 240), (320, 180)):
+    coded = VideoEncoder(*size, 15, 500_000).encode(source.read() or av.VideoFrame(*size, "yuv420p"))
+    sink.show(VideoDecoder().decode(coded.data))
+sink.close()
+assert "numpy" not in sys.modules
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert ran.stdout.startswith(b"YUV4MPEG2 W640 H480 ")
+
+
 def write_wav(path: Path) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 48_000, 0, "NONE", ""))

@@ -290,7 +290,7 @@ def test_events_that_nobody_takes_are_told(pipe: Pipe) -> None:
             assert await asyncio.to_thread(output.close, 0.05) is None
 
     asyncio.run(work())
-    assert "p2pcall: warning: nobody took what was written to standard output" in told(made)
+    assert "p2pcall: warning: the reader of standard output did not take everything" in told(made)
 
 
 def test_no_reader_that_stands_still_ends_a_call_or_holds_it_up(pipe: Pipe, people: Pipe) -> None:
@@ -332,7 +332,7 @@ def test_what_waits_for_the_end_of_a_picture_is_bounded() -> None:
 
     asyncio.run(work())
     lines = told(made).splitlines()
-    assert lines[0] == f"{2 * MAX_HELD} lines of before are left out"
+    assert lines[0] == f"{2 * MAX_HELD} earlier lines are left out"
     assert lines[1:] == [f"p2pcall: warning: number {number}" for number in range(2 * MAX_HELD, 3 * MAX_HELD)]
 
 

@@ -158,7 +158,7 @@ def test_a_contact_who_is_removed_or_blocked_is_a_stranger_to_the_first_knock(
         leave()
         assert not await house.rings(house.side("alice", ALICE))
         (warning,) = house.ui.of(events.Warning)
-        assert warning.text == "alice: removed or blocked, and let in no more as a contact"
+        assert warning.text == "alice: removed or blocked, and no longer let in as a contact"
         await ends(task)
 
     run_virtual(scene)

@@ -15,7 +15,8 @@ from virtual import run_virtual
 from p2pcall.demo.soundcheck import SoundCheck
 from p2pcall.device.drawn.song import song_pcm
 from p2pcall.engine import keys
-from p2pcall.engine.audio import MAX_UNNUMBERED_S, AudioReceive, AudioSend
+from p2pcall.engine.audio_receive import AudioReceive
+from p2pcall.engine.audio_send import MAX_UNNUMBERED_S, AudioSend
 from p2pcall.engine.call_stats import media_drops
 from p2pcall.engine.devices import open_devices
 from p2pcall.engine.outcome import ENDINGS, Outcome

@@ -116,6 +116,43 @@ def test_a_picture_that_finds_the_way_out_taken_is_not_encoded() -> None:
     assert sum(1 for call, _ in posts.calls if call is capture.on_encoded) == 1
 
 
+def test_who_takes_a_picture_off_the_slot_wakes_the_coder_only_if_another_one_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures, posts, woken, awaited = Pictures(4), Posts(), list[int](), threading.Event()
+    capture = CaptureThread(lambda: pictures, posts, lambda: 0.0, None)
+    capture.on_encoded, capture.on_end = lambda data, key, at: None, lambda: None
+    changed, me = capture._changed, threading.get_ident()
+    notify, wait = changed.notify_all, changed.wait
+
+    def notified() -> None:
+        woken.append(threading.get_ident())
+        notify()
+
+    def waiting(seconds: float | None = None) -> bool:
+        if capture._slot_awaited:
+            awaited.set()
+        return wait(seconds)
+
+    monkeypatch.setattr(changed, "notify_all", notified)
+    monkeypatch.setattr(changed, "wait", waiting)
+    capture.set_view(64, 48)
+    assert woken.count(me) == 1
+    capture.start()
+    pictures.gate.release()
+    posts.wait(1)
+    capture.sent()
+    assert woken.count(me) == 1
+    pictures.gate.release()
+    posts.wait(2)
+    pictures.gate.release()
+    assert awaited.wait(10)
+    capture.sent()
+    assert woken.count(me) == 2
+    posts.wait(3)
+    capture.stop(wait=True)
+
+
 def test_a_camera_that_cannot_be_opened_is_told() -> None:
     def fail() -> Pictures:
         raise GONE

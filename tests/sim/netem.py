@@ -109,7 +109,7 @@ class Node:
 
 
 class World:
-    """Nodes on a network in virtual time; the driver of the five verbs, with the pump of the real one."""
+    """Nodes on a network in virtual time; the driver of the five methods, with the pump of the real one."""
 
     def __init__(self, seed: int = 0, conditions: Conditions = CLEAN, *, exact: bool = False) -> None:
         """`exact`: the same seed gives the same bytes too, which costs 10 ms a handshake."""

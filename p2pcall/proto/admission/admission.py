@@ -1,11 +1,11 @@
-"""The responder's side of all handshakes that are not yet lines. All of it is bounded.
+"""The responder's side of all unfinished handshakes. All memory and work is bounded.
 
-A knock gets a cookie, without memory and without DH, and the answer is shorter than the knock. An initiation
-costs hashes until its cookie shows that its sender receives at its address; then its first part is kept for a
-moment, then the source's share of handshakes is asked, and only then there is DH. A whole initiation that comes
-again gets the very same response again and costs nothing. Answered handshakes are kept for 5 s; a source that has
-many pushes out its own. A confirmation counts only from an address that an initiation came from, for that one is
-proven, and only a few times if it cannot be read.
+A knock is answered by a cookie: no state is kept, no DH is computed, and the answer is shorter than the knock. An
+initiation costs only hashes until its cookie proves that the sender receives at its address. Then its first part is
+kept for a moment. When it is whole, the rate limit of its source is checked, and only then DH is computed. A repeated
+initiation gets the same response again, without new work. Answered handshakes are kept for 5 s; if one source has
+too many, its own oldest is dropped. A confirmation is accepted only from an address that sent an initiation, because
+that address is proven, and only a few unreadable ones are allowed.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ class _HalfOpen(Struct):
 
 
 class Admission:
-    """`knock` and `part` take first messages, `confirm` the last one. `knock_filter` says who may knock."""
+    """`knock` and `part` take first messages, `confirm` takes the last one. `knock_filter` decides who may knock."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Admission:
         return wire.pack_cookie(chosen, knock.sender_index, knock.token, cookie)
 
     def part(self, datagram: bytes, address: Address, now: float) -> bytes | DropReason | None:
-        """The response to the part that makes an initiation whole; None for the one that comes first."""
+        """The response, once this part completes an initiation; None for the part that arrives first."""
         part = wire.parse_part(datagram)
         if isinstance(part, DropReason):
             return part
@@ -111,7 +111,7 @@ class Admission:
         return known.response
 
     def confirm(self, confirmation: wire.Confirmation, address: Address) -> Established | DropReason:
-        """Finish the handshake that a confirmation belongs to. The response stays for late copies."""
+        """Finish the handshake that a confirmation belongs to. The response is kept for late copies of it."""
         half_open = self._by_index.get(confirmation.receiver_index)
         if half_open is None:
             return DropReason.INDEX
@@ -121,7 +121,7 @@ class Admission:
             return DropReason.ADDRESS
         established = half_open.responder.read_confirmation(confirmation.noise)
         if isinstance(established, Established) and not self.knock_filter.admits(established.remote_static):
-            self._forget(half_open)  # it was a contact's, when it was answered
+            self._forget(half_open)  # its sender was a contact only when it was answered
             return DropReason.STRANGER
         if isinstance(established, Established):
             half_open.responder = None
@@ -140,7 +140,7 @@ class Admission:
             self._forget(half_open)
 
     def next_timer(self) -> float:
-        """When the oldest goes; `inf`: there is none."""
+        """When the oldest expires; `inf`: there is none."""
         at = self._partial.next_timer()
         for half_open in self._by_index.values():
             return min(at, half_open.expires)

@@ -2,14 +2,14 @@
 
 Both are HMAC-SHA256 cut to 16 bytes.
 
-- The **tag** of a knock is under a key that only the two owners of the static keys can make: it shows, before
-  an answer, that a contact knocks. The knock's time is hidden under the same key, by the HMAC of a nonce, and the
-  nonce begins with a hint, from the HMAC of the time of day in steps, by which the key is found without trying all.
-  Nothing in a knock can be told from random bytes by anybody else, also not by who has all the public keys; but two
-  knocks with one hint are by one contact.
-- The **cookie** answers a knock and is asked back in the initiation. It is made of the address and of what the
-  knock said, under a secret that changes every few seconds, so the responder remembers nothing of whom it gave
-  one to, and whoever forges an address does not get it.
+- The **tag** of a knock is made with a key that only the owners of the two static keys can compute. It shows, before
+  any answer, that a contact knocks. The knock's time is encrypted under the same key, with the HMAC of a nonce. The
+  nonce begins with a hint: the HMAC of the current time step. The responder finds the key by the hint, without
+  trying all keys. To everybody else a knock looks like random bytes, even to an observer who has all the public
+  keys; but two knocks with the same hint are from the same contact.
+- The **cookie** answers a knock and must come back in the initiation. It is computed from the address and the
+  content of the knock, with a secret that changes every few seconds. So the responder keeps no state about it, and
+  a sender with a forged address does not receive it.
 """
 
 import hmac
@@ -27,7 +27,7 @@ _PADS: Final = b"\x36\x5c"
 
 
 def hide_time(mac_of_pair: Callable[[bytes], bytes], nonce: bytes, time: bytes) -> bytes:
-    """A knock's time as it is sent; and, given that, the time again."""
+    """Encrypt a knock's time for sending; applied to the encrypted time, decrypt it."""
     mask = mac_of_pair(nonce)[: c.KNOCK_TIME_BYTES]
     return bytes(one ^ other for one, other in zip(time, mask, strict=True))
 
@@ -38,13 +38,13 @@ def epoch_of(time: int) -> int:
 
 
 def hints(mac_of_pair: Callable[[bytes], bytes], epoch: int) -> list[bytes]:
-    """With what a contact's nonces begin in this epoch: one of them, by the dial's index."""
+    """The hints that a contact's nonces may begin with in this epoch; each dial uses one, chosen by its index."""
     made = mac_of_pair(epoch.to_bytes(c.KNOCK_TIME_BYTES, "big"))
     return [made[at : at + c.KNOCK_HINT_BYTES] for at in range(0, c.MAC_BYTES, c.KNOCK_HINT_BYTES)]
 
 
 class Mac:
-    """HMAC-SHA256, cut, under one key: for the side that is flooded, what depends on the key alone is done once."""
+    """HMAC-SHA256, cut, under one key. The work that depends on the key alone is done once: this helps in a flood."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -53,28 +53,28 @@ class Mac:
         self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in _PADS)
 
     def __call__(self, data: bytes) -> bytes:
-        """In less than half the time of `hmac.digest`, and two thirds of that of `HMAC.copy`."""
+        """The MAC of `data`; takes less than half the time of `hmac.digest`, and two thirds of that of `HMAC.copy`."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(data)
         outer.update(inner.digest())
         return outer.digest()[: c.MAC_BYTES]
 
     def fits(self, data: bytes, given: bytes) -> bool:
-        """Whether `given` is what whoever knows the key makes of `data`."""
+        """Whether `given` is the MAC of `data` under this key."""
         return hmac.compare_digest(self(data), given)
 
 
 def pair_key(static: KeyPair, other: bytes, *, initiator: bool) -> bytes:
-    """The key of tag, time and hint between us and another's public key, ours the initiator's or not.
+    """The key for tag, time and hint between us and the owner of the public key `other`; `initiator`: we knock.
 
-    NoiseError if the other's is of low order.
+    NoiseError if `other` is of low order.
     """
     first, second = (static.public, other) if initiator else (other, static.public)
     return sha256(c.CONTACT_LABEL + dh(static, other) + first + second).digest()
 
 
 class Cookies:
-    """The secrets of one responder: `make` for a knock, `holds` for what comes back."""
+    """The secrets of one responder: `make` a cookie for a knock, check a returned cookie with `holds`."""
 
     __slots__ = ("_entropy", "_secrets", "_since")
 
@@ -86,7 +86,7 @@ class Cookies:
     def make(
         self, address: Address, pattern: PatternId, offered: int, chosen: Suites, index: int, now: float
     ) -> bytes:
-        """The cookie for a knock from `address` that bears the dialler's `index`."""
+        """The cookie for a knock from `address` that carries the dialler's `index`."""
         return self._current(now)[0](_material(address, pattern, offered, chosen, index))
 
     def holds(

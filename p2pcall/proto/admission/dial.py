@@ -1,14 +1,14 @@
-"""A dial up to its first good response: to whom what goes and when, sans-IO.
+"""A dial up to its first good response: which datagram goes to which address, and when. Sans-IO.
 
-Each address is knocked at. The cookie that comes back is good for an initiation there, which is repeated, and so
-is the knock, for a cookie may be stale; one that comes later replaces the earlier one. The initiation is the same
-at every address, so whoever is reached by two of them answers once. Only a few addresses get initiations.
+Every address gets a knock. The cookie that comes back allows an initiation to that address. Knock and initiation
+are both repeated, because a cookie may be stale; a later cookie replaces the earlier one. The initiation is the same
+for every address, so a responder that is reached at two addresses answers once. Only a few addresses get initiations.
 
-A *way* is a pattern and a key. With an expected key the way is IKhfs under that key; if that leads nowhere soon,
-XXhfs is tried as well, for whoever does not have us among the contacts, and to learn whether somebody else sits
-there, who is shown nothing of ours. Without one the way is XXhfs; if nobody answers to that soon, IKhfs is tried
-under the keys of those in `known`, for whoever lets only contacts knock is silent to all else. A line begins at the
-address whose cookie came back: that one is proven.
+A *way* is a pattern and a key. With an expected key the first way is IKhfs with that key. If no answer comes soon,
+XXhfs is tried as well: the responder may not have us as a contact, or another person may be at the address. Such a
+person learns nothing about us. Without an expected key the first way is XXhfs. If no answer comes soon, IKhfs is
+tried with the keys in `known`, because a responder that lets only contacts knock does not answer XXhfs. A line begins
+at an address whose cookie came back: that address is proven.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -26,19 +26,19 @@ from p2pcall.types import Address
 
 
 class _Way(Struct):
-    """One pattern and key, with the initiation for each choice of suite that a cookie brought."""
+    """One pattern and key, with one initiation for each cipher suite that a cookie has chosen."""
 
     pattern: PatternId
     key: bytes | None
     mac: cookie.Mac | None
-    """Under the key of the pair, if there is one."""
+    """With the pair's key, if there is one."""
     hint: bytes = b""
-    """From the first knock on: one that changed within a dial would tell what o'clock it is here."""
+    """Fixed at the first knock: a change during the dial would reveal our clock."""
     initiators: dict[Suites, Initiator] = field(default_factory=dict)
 
 
 class _Attempt(Struct):
-    """One way at one address: a knock until there is a cookie, then the initiation."""
+    """One way at one address: it knocks until a cookie comes, then it sends the initiation."""
 
     address: Address
     way: _Way
@@ -49,9 +49,9 @@ class _Attempt(Struct):
 
 
 class Dial:
-    """One dial. `take_due` gives what leaves; `receive_cookie` and `receive_response` take what comes.
+    """One dial. `take_due` gives outgoing datagrams; `receive_cookie` and `receive_response` take incoming ones.
 
-    `wrong_key` is the first unexpected one that was proven.
+    `wrong_key` is the first unexpected key that was proven.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Dial:
         }
 
     def take_due(self, now: float) -> list[tuple[bytes, Address]]:
-        """The datagrams that leave now, and where to."""
+        """The datagrams that leave now, each with its destination."""
         due = []
         for attempt in self._attempts.values():
             if not attempt.resend.take(now):
@@ -99,7 +99,7 @@ class Dial:
         return due
 
     def receive_cookie(self, answer: wire.Cookie, now: float) -> DropReason | None:
-        """Take a cookie: the first one for an address starts the initiation there, if few have begun."""
+        """Take a cookie: the first one for an address starts the initiation there, unless too many have started."""
         attempt = self._attempts.get(answer.token)
         if attempt is None:
             return DropReason.TOKEN
@@ -117,14 +117,14 @@ class Dial:
         attempt.cookie = answer
         if (
             attempt.way.key is None and self._expected is None
-        ):  # strangers are answered: no others need to be tried
+        ):  # strangers get answers here: the known keys need not be tried
             self._attempts = {token: one for token, one in self._attempts.items() if one.way.key is None}
         return None
 
     def receive_response(
         self, response: wire.Response, address: Address, now: float
     ) -> tuple[Established, Address] | DropReason:
-        """Judge a response that bears our index, and where its line begins; after a refusal another one may follow."""
+        """Check a response with our index; give its line's first address too. After a refusal another may follow."""
         for way in self._ways:
             for initiator in way.initiators.values() if way.pattern is response.pattern else ():
                 outcome = initiator.read_response(response.noise)
@@ -137,7 +137,7 @@ class Dial:
 
     @property
     def answered(self) -> bool:
-        """Whether a cookie has come: somebody is there who has seen a knock of ours."""
+        """Whether a cookie has come: then somebody has received a knock of ours."""
         return any(attempt.cookie is not None for attempt in self._attempts.values())
 
     def next_timer(self) -> float:
@@ -145,10 +145,12 @@ class Dial:
         return min(self.deadline, min(attempt.resend.due for attempt in self._attempts.values()))
 
     def _proven(self, way: _Way, address: Address) -> Address:
-        """This address if a cookie came for it, else one for which one came: the initiation has arrived there."""
+        """`address` if a cookie came back for it, else one for which one did: the initiation has arrived there."""
         attempts = [attempt for attempt in self._attempts.values() if attempt.cookie is not None]
         proven = [attempt.address for attempt in attempts if attempt.way is way]
-        proven += [attempt.address for attempt in attempts]  # of another way, if that one's have made way
+        proven += [
+            attempt.address for attempt in attempts
+        ]  # other ways, if this way's attempts have been replaced
         return address if address in proven else proven[0]
 
     def _known_way(self, key: bytes) -> _Way:
@@ -188,7 +190,7 @@ class Dial:
             )
 
     def _make_room(self, address: Address, now: float) -> bool:
-        """Whether an initiation may go to this address; one that has gone unanswered for long makes way."""
+        """Whether an initiation may go to this address; the oldest one without an answer is dropped for it."""
         begun = {
             attempt.address: attempt.since
             for attempt in self._attempts.values()
@@ -205,7 +207,7 @@ class Dial:
         return True
 
     def _mistrust(self, key: bytes, now: float) -> None:
-        """Somebody answered with an unexpected key: the right one has little time left to show."""
+        """A responder has proven an unexpected key: the expected one has only KEY_GRACE_S left to answer."""
         if self.wrong_key is None:
             self.wrong_key = key
             self.deadline = min(self.deadline, now + c.KEY_GRACE_S)

@@ -1,14 +1,15 @@
-"""Who may knock: everybody, or the contacts alone, to whom everybody else gets not one byte.
+"""Who may knock: everybody, or only contacts; then nobody else gets a single byte in answer.
 
-A knock for XXhfs says nothing about whom it is from or for: it is answered if anyone may call. One for IKhfs is
-judged by its tag and by its time, which must be later than that contact's last one: a recorded knock opens nothing.
-A time that is far ahead of ours is no measure for later ones, for the clock may have been wrong; such a knock just
-does not count twice. The times are kept in memory only, also of who is no contact any more, for it may be one again.
+A knock for XXhfs does not say whom it is from or for: it is answered if anyone may call. A knock for IKhfs is checked
+by its tag and by its time, which must be later than that contact's last one. So a recorded knock gets no answer. If
+the time is far ahead of our clock, later knocks are not compared with it, because the sender's clock may have been
+wrong; only the same time is not accepted twice. The times are kept in memory only. Those of removed contacts are kept
+too, because they may become contacts again.
 
-Whose tag it may be a hint tells, which is looked up: a knock that is made up costs no more than that, and one that is
-repeated a hash. A contact whose clock is so wrong that its hint is of no epoch near ours has the keys of all contacts
-tried on its knock, a hash each. There is a budget for that over all senders: while strangers flood it, that one may
-have to knock more than once, and if anyone may call, it is answered as a stranger.
+A hint in the knock names the contact: the filter looks it up. So a forged knock costs one look-up, and a repeated one
+also a hash. If a contact's clock is so wrong that its hint belongs to no epoch near ours, the keys of all contacts are
+tried, one hash each. One budget for this covers all senders. While strangers use it up, such a contact may have to
+knock more than once; if anyone may call, it is answered as a stranger.
 """
 
 from collections import deque
@@ -31,12 +32,12 @@ class _Contact(Struct):
     ahead: deque[int] = field(default_factory=lambda: deque(maxlen=c.MAX_KNOCKS_AHEAD))
 
     def takes(self, time: int, now: int) -> bool:
-        """Whether a knock of this time (microseconds, as is `now`) is a new one."""
+        """Whether a knock with this `time` is new; both times are in microseconds."""
         if time <= self.newest or time in self.ahead:
             return False
         if time > now + c.KNOCK_AHEAD_S * c.CLOCK_HZ:
             if len(self.ahead) == c.MAX_KNOCKS_AHEAD and time < min(self.ahead):
-                return False  # it may be one that made way
+                return False  # it may be one that was dropped from the list
             self.ahead.append(time)
         else:
             self.newest = time
@@ -44,7 +45,7 @@ class _Contact(Struct):
 
 
 class _Epoch(Struct):
-    """Whose the hints of one epoch are. `left`: for whom they are still to be made."""
+    """The hints of one epoch, each with its contact. `left`: the contacts whose hints are still to be computed."""
 
     number: int
     left: Iterator[_Contact]
@@ -52,7 +53,7 @@ class _Epoch(Struct):
 
 
 class _Hints:
-    """The hints of some contacts around the time of day, made bit by bit as knocks come, and only then."""
+    """The hints of some contacts for the epochs around now. They are computed in small steps, when knocks arrive."""
 
     __slots__ = ("_contacts", "_left", "_near", "_ours")
 
@@ -63,7 +64,7 @@ class _Hints:
         self._left = False
 
     def find(self, hint: bytes, now: int) -> _Contact | None:
-        """Whose hint it is at this time of day in microseconds; a hint may be somebody else's by chance."""
+        """The contact that has this hint at time `now` (microseconds); another sender's hint may match by chance."""
         ours = cookie.epoch_of(now)
         if ours != self._ours:
             self._turn(ours)
@@ -102,15 +103,15 @@ class KnockFilter:
         self._contacts: dict[bytes, _Contact] = {}
         self._known: dict[
             bytes, _Contact
-        ] = {}  # and those who were, the one who was a contact last is the last
+        ] = {}  # contacts and former contacts, the one removed last is the last
         self._hints = _Hints(())
         self._trials = RateLimit(c.TAG_TRIALS_PER_S, c.TAG_TRIAL_BURST)
 
     def set_contacts(self, publics: Collection[bytes]) -> None:
         """From now on these are the contacts; ValueError above `MAX_CONTACTS`.
 
-        One DH for each that was not one before. A key with which there is no DH is nobody's and left out. Of those
-        who are none any more, as many as may be contacts are remembered.
+        Each new contact costs one DH. A key of low order, for which DH fails, is left out. Up to MAX_CONTACTS former
+        contacts are remembered.
         """
         if len(publics) > c.MAX_CONTACTS:
             raise ValueError(f"at most {c.MAX_CONTACTS} contacts")
@@ -129,15 +130,15 @@ class KnockFilter:
         self._hints = _Hints(self._contacts.values())
 
     def admits(self, public: bytes) -> bool:
-        """Whether the owner of this key, which is proven, may open a line."""
+        """Whether the owner of this proven key may open a line."""
         return self.reach == Reach.ANYONE or public in self._contacts
 
     def opens(self, pattern: PatternId) -> bool:
-        """Whether this handshake is made at all."""
+        """Whether this pattern is answered at all."""
         return self.reach == Reach.ANYONE or pattern is PatternId.IKHFS
 
     def judge(self, knock: Knock, datagram: bytes, now: float) -> DropReason | None:
-        """Why this knock is not answered; None: it is."""
+        """Why this knock is not answered; None: it is answered."""
         if not self.opens(knock.pattern):
             return DropReason.PATTERN
         return None if knock.pattern is PatternId.XXHFS else self._judge_contact(knock, datagram, now)

@@ -1,9 +1,9 @@
-"""How many handshakes a second: for one source, for all, and a reserve for those who have asked for none.
+"""Handshakes per second: a limit for each source, one for all together, and a reserve for new sites.
 
-A source is an IPv4 address or an IPv6 network of 64 bits; the networks of 56 bits, which many customers of a provider
-have whole, are sites with a share of their own. The reserve is for sites that have had no handshake for some
-minutes, so that a few hostile ones cannot use it again and again. Only sources that are proven (by a cookie) come
-here, so nobody uses up another's share. Left out: shares by any other measure, such as countries or providers.
+A source is an IPv4 address or an IPv6 /64 network. A site is an IPv6 /56 network, because providers often give a
+customer a whole one; each site has a limit too. The reserve is for sites that have had no handshake for some
+minutes, so a few hostile sites cannot use it again and again. Only sources that are proven (by a cookie) are
+counted, so nobody uses up another's share. Left out: limits by any other measure, such as countries or providers.
 """
 
 from collections import Counter
@@ -24,11 +24,11 @@ class FromSource(Protocol):
 
     @property
     def source(self) -> "Source":
-        """Whose share it counts to, as `source_of` has it."""
+        """The source whose share it counts towards, as `source_of` gives it."""
 
 
 class RateLimit:
-    """A token bucket: `take` tells whether so many more may pass."""
+    """A token bucket: `take` says whether `count` more may pass."""
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
 
@@ -39,7 +39,7 @@ class RateLimit:
         self._at: float | None = None
 
     def take(self, now: float, count: int = 1) -> bool:
-        """Use up `count` tokens if there are as many."""
+        """Use up `count` tokens if there are that many."""
         if self._at is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
@@ -50,22 +50,22 @@ class RateLimit:
 
     @property
     def used_at(self) -> float:
-        """When `take` was asked last."""
+        """When `take` was called last."""
         return self._at or 0.0
 
 
 class Source(Struct, frozen=True):
-    """Who shares limits: the network, and the site that it is part of."""
+    """The network and the site whose limits apply."""
 
     network: str
     site: str
 
 
 def source_of(address: Address) -> Source:
-    """Who shares an address's limits.
+    """The source that an address belongs to.
 
-    A link-local address is a network of its own, for its neighbours are other people's. Its site is the link, by the
-    interface that it came in on: whoever is there has as many such addresses as they like.
+    A link-local address is a network of its own, because its neighbours belong to other people. Its site is the link,
+    named by the receiving interface: a machine on it can take any number of such addresses.
     """
     host = str(address[0]) if address else ""
     try:
@@ -87,10 +87,10 @@ def source_of(address: Address) -> Source:
 def eviction_candidate(
     kept: Mapping[_K, FromSource], source: Source, most_of_source: int, most: int
 ) -> _K | None:
-    """Of what is kept in order of age, what goes for one more of this source: its own oldest if it has as many as it
-    may, else the oldest of the site that has the most.
+    """What to drop from `kept` (in order of age) to make room for one more entry of this source.
 
-    None while there is room.
+    If the source has used its share, its own oldest; else the oldest of the site that has the most. None while there
+    is room.
     """
     of_source = [key for key, one in kept.items() if one.source.network == source.network]
     if len(of_source) >= most_of_source:
@@ -100,11 +100,11 @@ def eviction_candidate(
     of_site = Counter(one.source.site for one in kept.values())
     return max(
         kept, key=lambda key: of_site[kept[key].source.site]
-    )  # of equals the first, which is the oldest
+    )  # among equals the first, which is the oldest
 
 
 class SourceLimits:
-    """Every source's share and the share of all together."""
+    """The limit of each source, and of all sources together."""
 
     __slots__ = ("_all", "_networks", "_reserve", "_sites")
 
@@ -128,7 +128,7 @@ class SourceLimits:
             own.take(now) and site.take(now) and (self._all.take(now) or (new and self._reserve.take(now)))
         )
         if new and not taken:
-            del self._sites[source.site]  # it has had none, and is as new when it asks again
+            del self._sites[source.site]  # it had no handshake, so it stays a new site
         return taken
 
 

@@ -1,4 +1,4 @@
-"""Parts of initiations that wait for the other part: only from proven addresses, few, and not for long."""
+"""Parts of initiations that wait for their other part: only from proven addresses, few, and for a short time."""
 
 from collections import Counter
 from math import inf
@@ -17,7 +17,7 @@ class _PartialInitiation(Struct, frozen=True):
 
 
 class PartialInitiations:
-    """`join` each part whose cookie was right; a cookie stands for one dial from one address."""
+    """Call `join` for each part with a valid cookie; a cookie identifies one dial from one address."""
 
     __slots__ = ("_dropped", "_waiting")
 
@@ -29,7 +29,7 @@ class PartialInitiations:
         return len(self._waiting)
 
     def join(self, part: Part, source: Source, now: float) -> bytes | None:
-        """The whole initiation if the other part is here, which then is forgotten; else this part is kept."""
+        """The whole initiation if the other part is here (it is then forgotten); else keep this part and give None."""
         self.expire(now)
         other = self._waiting.pop(part.cookie, None)
         if other is not None and other.part.number != part.number:
@@ -47,7 +47,7 @@ class PartialInitiations:
             del self._waiting[cookie]
 
     def next_timer(self) -> float:
-        """When the oldest goes; `inf`: there is none."""
+        """When the oldest expires; `inf`: there is none."""
         for other in self._waiting.values():
             return other.expires
         return inf

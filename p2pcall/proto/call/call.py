@@ -38,19 +38,19 @@ class Sender(Protocol):
 
 
 class Heard(Struct, frozen=True):
-    """What the other side has said, and the owner is to be told."""
+    """What the other side has said: the event and its content, for the owner."""
 
     tell: Tell
     content: Greeting | Reason
 
 
 class Call:
-    """Where the call stands. `refused`: it ended by DECLINE, which nobody shall see from outside."""
+    """The state of one call. `refused`: it ended by DECLINE, and an observer must not see this from the traffic."""
 
     __slots__ = ("_control", "_exchange", "refused", "state", "words")
 
     def __init__(self, control: Sender, exchange: Exchange | None = None) -> None:
-        """`exchange` holds the nonces that the handshake has promised; None until it is done."""
+        """`exchange` holds the nonces that the handshake has committed to; None until it is done."""
         self.state = CallState.IDLE
         self.refused = False
         self.words: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Call:
         self._exchange = exchange
 
     def own(self, cause: CallInput, body: bytes, now: float) -> Transition:
-        """Do what we want; CallError if it makes no sense now, ControlFull, ValueError as `Control.send`."""
+        """Apply an input of our own. CallError if this state does not allow it; other errors as `Control.send`."""
         transition = table.own(self.state, cause)
         if transition.send is not None:
             self._control.send(transition.send, body, now, reserve=True)
@@ -68,19 +68,20 @@ class Call:
         return transition
 
     def accept(self, greeting: bytes, now: float) -> None:
-        """Answer, which shows our nonce; errors as `own`."""
+        """Answer the call; this reveals our nonce. Errors as `own`."""
         table.own(self.state, CallInput.ACCEPT)  # raises for a dial that is over, which has no nonces
         assert self._exchange is not None, "a call comes in by a line"
         self.own(CallInput.ACCEPT, self._exchange.nonce + greeting, now)
 
     def lost(self) -> None:
-        """It is over, whatever it was."""
+        """The call is over, whatever its state was."""
         self.state = table.own(self.state, CallInput.LOST).next
 
     def hear(self, kind: int, body: bytes, now: float, *, dialled: bool) -> Heard | DropReason | None:
-        """Take a message of the other side: what the owner is to be told, if anything. Only who `dialled` invites.
+        """Take a message of the other side; give what to tell the owner, if anything. `dialled`: we have dialled, so an
+        invitation is dropped.
 
-        COMMITMENT for a nonce that is not the promised one: nothing has changed, and the call must end.
+        COMMITMENT: the nonce does not match the commitment. Nothing has changed, and the call must end.
         """
         if kind not in _REMOTE:
             return DropReason.CONTROL

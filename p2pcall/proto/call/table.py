@@ -42,7 +42,7 @@ class CallInput(StrEnum):
 
 
 class Tell(StrEnum):
-    """which event the owner is told."""
+    """The event that the owner gets."""
 
     INCOMING = "Incoming"
     REMOTE_RINGING = "RemoteRinging"
@@ -56,7 +56,7 @@ class CallError(RuntimeError):
 
 
 class Transition(Struct, frozen=True):
-    """Next state, the message that leaves, the event that is told."""
+    """The next state, the message to send, the event for the owner."""
 
     next: CallState
     send: ControlType | None = None
@@ -124,8 +124,7 @@ def remote(state: CallState, cause: CallInput) -> Transition | None:
 
 
 def glare_winner(our_static: bytes, their_static: bytes) -> Literal["ours", "theirs"]:
-    """Whose call stays when both dial at once: that of the numerically lower static key, so both sides
-    agree."""
+    """Whose call is kept when both dial at once: that of the lower static key, so both sides agree."""
     return "ours" if our_static < their_static else "theirs"
 
 

@@ -1,14 +1,13 @@
 """One Noise handshake from either side, without timers or addresses: XXhfs or IKhfs, three messages.
 
 `Initiator` makes the initiation and reads responses; `Responder` reads an initiation, makes the response and
-reads confirmations. Both end in an `Established`. What does not fit is refused with a `DropReason` and leaves no
-trace.
+reads confirmations. Both end in an `Established`. Bad messages are refused with a `DropReason` and change no state.
 
-Pattern, offer and choice are agreed on by knock and cookie, in the clear. They are in the initiation's header,
-which is in the prologue beside the roles, and the responder makes the choice anew: whoever changes any of them on
-the path makes the handshake fail. XXhfs has three messages; IKhfs has two, so its third is nothing, sealed with the
-initiator's sending key under Noise's nonce 0. Either way the line of the responder begins with it, when the
-initiator has shown that it is there now. Both sides have committed to a nonce by then, and show it later (`sas`).
+Knock and cookie agree on pattern, offer and choice, in the clear. The initiation's header repeats them; the prologue
+contains this header and the roles, and the responder makes the choice again. So if anybody changes one of them on the
+path, the handshake fails. XXhfs has three messages. IKhfs has two, so its third is an empty plaintext, sealed with the
+initiator's sending key under Noise's nonce 0. In both cases the responder's line begins with the third message, which
+shows that the initiator is there now. Both sides have committed to a nonce by then, and show it later (`sas`).
 """
 
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from p2pcall.proto.wire import DropReason, PatternId, Suites
 from p2pcall.types import Entropy
 
 StaticKey = KeyPair
-"""A long-term X25519 key pair: who somebody is."""
+"""A long-term X25519 key pair: a person's identity."""
 
 CIPHERS: dict[Suites, Cipher] = {Suites.AESGCM: noise.AESGCM, Suites.CHACHAPOLY: noise.CHACHAPOLY}
 """In the order of the responder's preference: AES is only offered where the CPU is quick at it."""
@@ -33,7 +32,7 @@ PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IK
 
 
 class Local(Struct, frozen=True):
-    """What this side brings to each handshake. `encapsulate` is ML-KEM's, unless the same bytes are wanted again."""
+    """This side's input to each handshake. `encapsulate` is ML-KEM's, unless tests need the same bytes again."""
 
     static: StaticKey
     entropy: Entropy
@@ -41,12 +40,12 @@ class Local(Struct, frozen=True):
 
 
 class Established(Struct, frozen=True):
-    """What a finished handshake leaves. `confirmation` is the initiator's last datagram, to be sent."""
+    """The result of a finished handshake. `confirmation` is the initiator's last datagram, to be sent."""
 
     sending: CipherState
     receiving: CipherState
     remote_index: int
-    """What our datagrams bear."""
+    """The receiver index in our datagrams."""
     remote_static: bytes
     handshake_hash: bytes
     protocol_name: str
@@ -55,7 +54,7 @@ class Established(Struct, frozen=True):
 
 
 class KeyChanged(Struct, frozen=True):
-    """The responder proved a key that is not the expected one; nothing of ours has been shown to it."""
+    """The responder proved a key that is not the expected one; it has learned nothing about us."""
 
     remote_static: bytes
 
@@ -71,12 +70,12 @@ class Initiation(Struct, frozen=True):
 
     @property
     def header(self) -> bytes:
-        """What must stand before the Noise message, and is in the prologue."""
+        """The header that must precede the Noise message; the prologue contains it."""
         return wire.pack_initiation_header(self.pattern, self.offered, self.chosen, self.sender_index)
 
 
 def suites(aes: bool) -> Suites:
-    """What a side can do."""
+    """The suites that a side supports; `aes`: it supports AES-256-GCM."""
     return Suites.CHACHAPOLY | Suites.AESGCM if aes else Suites.CHACHAPOLY
 
 
@@ -93,7 +92,7 @@ def _established(
     committed: bytes,
     confirmation: bytes | None = None,
 ) -> Established:
-    """`confirmation` is the initiator's, who makes it."""
+    """`confirmation` is None on the responder's side."""
     initiator = confirmation is not None
     return Established(
         *keys,
@@ -107,7 +106,7 @@ def _established(
 
 
 class Initiator:
-    """The dialling side of one pattern and one choice. Send `initiation`; what becomes of it, a response tells."""
+    """The dialling side of one pattern and one choice. Send `initiation`, then pass responses to `read_response`."""
 
     def __init__(
         self,
@@ -118,7 +117,7 @@ class Initiator:
         chosen: Suites,
         remote_static: bytes | None = None,
     ) -> None:
-        """`remote_static` is needed for IKhfs, and is what XXhfs then has to show.
+        """`remote_static` is required for IKhfs; under XXhfs, if given, the responder must prove it.
 
         NoiseError if it is of low order.
         """
@@ -139,7 +138,7 @@ class Initiator:
         self.initiation = header + self._state.write_message(committed)
 
     def read_response(self, message: bytes) -> Established | KeyChanged | DropReason:
-        """Judge message 2 of our pattern; after anything but an Established another one may follow."""
+        """Check message 2 of our pattern; after any result but an Established, another one may follow."""
         state = self._state
         saved = state.checkpoint()
         try:
@@ -163,7 +162,7 @@ class Initiator:
 
 
 class Responder:
-    """The called side, half open: send `response` to whoever brings the same initiation."""
+    """The called side, half open: send `response` to every sender of this initiation."""
 
     def __init__(
         self,
@@ -174,9 +173,9 @@ class Responder:
         ours: bytes,
         index: int,
     ) -> None:
-        """Writes message 2, which costs the KEM and two DH; NoiseError if the initiator's keys are none.
+        """Write message 2, which costs the KEM and two DH; NoiseError if the initiator's keys are invalid.
 
-        `committed` is the initiator's commitment, `ours` the one to `nonce`.
+        `committed` is the initiator's commitment, `ours` is our commitment to `nonce`.
         """
         self._state = state
         self._remote_index = initiation.sender_index
@@ -194,7 +193,7 @@ class Responder:
         initiation: Initiation,
         admits: Callable[[bytes], bool],
     ) -> "Responder | DropReason":
-        """Answer a fresh initiation, under IKhfs only if `admits` says so of the initiator's key."""
+        """Answer a new initiation; under IKhfs only if `admits` accepts the initiator's key."""
         state = HandshakeState(
             PATTERNS[initiation.pattern],
             CIPHERS[initiation.chosen],
@@ -215,11 +214,11 @@ class Responder:
             return DropReason.HANDSHAKE
 
     def admitted(self, admits: Callable[[bytes], bool]) -> bool:
-        """Whether the initiator may still open a line, as far as its key is known: under IKhfs."""
+        """Whether the initiator may still open a line. Its key is known here only under IKhfs; True otherwise."""
         return self._keys is None or admits(self._state.remote_static)
 
     def read_confirmation(self, message: bytes) -> Established | DropReason:
-        """Judge a confirmation that bears our index; after a refusal another one may follow."""
+        """Check a confirmation with our index; after a refusal another one may follow."""
         state = self._state
         try:
             if self._keys is None:

@@ -1,9 +1,9 @@
-"""ML-KEM-768 (FIPS 203): the half of the handshake that a quantum computer does not open. Thin over `cryptography`.
+"""ML-KEM-768 (FIPS 203): the half of the handshake that a quantum computer cannot break. Thin over `cryptography`.
 
-The key pair is made from our entropy. The randomness of an encapsulation is the library's own, drawn from the
-system; whoever needs the same bytes again (tests) hands in another `Encapsulate`. What is malformed is a
-ValueError. A well-formed ciphertext always gives a secret: one made for another key, or changed, gives a secret
-that nobody else has (implicit rejection), so it shows as the failure of the AEAD that follows.
+The key pair is made from our entropy. The library draws the randomness of an encapsulation from the system; tests
+that need the same bytes again pass another `Encapsulate`. Malformed input is a ValueError. A well-formed ciphertext
+always gives a secret. If it was changed or made for another key, the secret is one that nobody else has (implicit
+rejection), so the AEAD that follows fails.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class KemPair:
 
 
 def encapsulate(public: bytes) -> tuple[bytes, bytes]:
-    """A fresh shared secret and its ciphertext; ValueError for what is no public key."""
+    """A fresh shared secret and its ciphertext; ValueError for an invalid public key."""
     return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
 
 

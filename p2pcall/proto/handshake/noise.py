@@ -1,8 +1,8 @@
 """The Noise Protocol Framework, revision 34: patterns as data, objects and steps under the spec's names.
 
-One module per idea of the spec: CipherState (5.1), SymmetricState (5.2), HandshakeState (5.3). Curve 25519,
-SHA-256, and either AEAD. The tokens `e1` and `ekem1` add ML-KEM-768 as the Noise HFS draft has it; a pattern
-without them is the spec's own. A message that fails to read leaves no trace: the state is as before the call.
+One class per object of the spec: CipherState (5.1), SymmetricState (5.2), HandshakeState (5.3). Curve 25519,
+SHA-256, and either AEAD. The tokens `e1` and `ekem1` add ML-KEM-768 as in the Noise HFS draft; a pattern without
+them is the spec's own. A message that cannot be read changes nothing: the state is as before the call.
 
 Left out: pre-shared keys, fallback patterns, rekey, BLAKE2, Curve448. Out-of-order transport is `session`'s.
 Limits: CPython cannot overwrite `bytes`, and the AEAD binding takes nothing else, so keys are forgotten
@@ -34,12 +34,11 @@ _T = TypeVar("_T")
 
 
 class NoiseError(Exception):
-    """A message that is not what it must be; never escapes this room."""
+    """An invalid message or key; never raised out of `proto`."""
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """A handshake pattern (spec section 7): pre-messages of either side, then whose turn sends which
-    tokens."""
+    """A handshake pattern (spec section 7): pre-messages of either side, then the tokens of each message in turn."""
 
     name: str
     initiator_pre: tuple[str, ...]
@@ -147,7 +146,7 @@ class CipherState:
         return ciphertext
 
     def decrypt_with_ad(self, ad: bytes, ciphertext: bytes) -> bytes:
-        """DecryptWithAd(); NoiseError if it is not authentic, and then the counter stands."""
+        """DecryptWithAd(); NoiseError if it is not authentic, and then the counter does not advance."""
         if self.k is None:
             return ciphertext
         if len(ciphertext) < TAG_BYTES:
@@ -222,8 +221,8 @@ def protocol_name(pattern: Pattern, cipher: Cipher) -> str:
 class HandshakeState:
     """One side of a handshake: `write_message` and `read_message` in turns until `finished`, then `split`.
 
-    `e` is given by tests that replay published vectors; otherwise it is made from `entropy`. `encapsulate` is
-    given where the same bytes are wanted again.
+    Tests that replay published vectors pass `e`; otherwise it is made from `entropy`. Tests that need the same bytes
+    again pass `encapsulate`.
     """
 
     def __init__(
@@ -259,13 +258,12 @@ class HandshakeState:
 
     @property
     def finished(self) -> bool:
-        """Whether all messages are through."""
+        """Whether all messages have been written or read."""
         return self._turn == len(self._messages)
 
     @property
     def handshake_hash(self) -> bytes:
-        """GetHandshakeHash(): binds whatever is built on top to this very handshake; after the last
-        message."""
+        """GetHandshakeHash(), after the last message: binds the layers above to this handshake."""
         return self.symmetric.h
 
     @property
@@ -274,8 +272,8 @@ class HandshakeState:
         return _known(self.rs)
 
     def write_message(self, payload: bytes) -> bytes:
-        """WriteMessage(); RuntimeError out of turn, NoiseError if a remote key read before is of low order or
-        none, and then the handshake is of no more use."""
+        """WriteMessage(); RuntimeError out of turn. NoiseError if a remote key read before is invalid or of low order:
+        then this handshake cannot be used any more."""
         tokens = self._tokens(writing=True)
         out = []
         for token in tokens:

@@ -1,22 +1,22 @@
-"""The safety number: 60 digits by which two people see, outside of any call, that each has the other's true key.
+"""The safety number: 60 digits. Two people compare them outside a call to check that each has the other's true key.
 
-It is two halves of 30 digits, one for each static key and for nothing else, the smaller one first, so that both
-sides have the same number whoever dials. It stays the same for as long as both keys do. A half is
+It is two halves of 30 digits. Each half depends on one static key alone, and the smaller one comes first, so both
+sides have the same number whoever dials. It stays the same as long as both keys do. A half is
 
     PBKDF2-HMAC-SHA512 (RFC 8018) of the public key, salt SAFETY_LABEL, SAFETY_ROUNDS rounds, 30 bytes
 
-read as six integers of five bytes, big-endian, each of which gives its remainder by 100,000 in five digits. The
-idea of hashing a key many times so that few digits suffice is that of Signal's numeric fingerprint.
+read as six integers of five bytes, big-endian; each gives five digits, its remainder modulo 100,000. The idea to
+hash a key many times so that few digits are enough is from Signal's numeric fingerprint.
 
-The arithmetic. Five bytes are eleven million times more than 10^5, so the remainders are even to 1 in 10^7: a half
-has 30 * log2(10) = 99.7 bits, the whole number 199.3. Who stands between two people with a key of his own on either
-side shows one of them (A, his) and the other (his, B): for these to be equal he needs a key whose half is A's and
-another one whose half is B's, two second preimages. Each takes 2^99.7 keys on average, each key 2 * 4096 = 2^13
-compressions of SHA-512: 2^112.7 for one, at most 2^113.7 for both. Trying against N people at once makes one of N pairs
-cheaper by N, so a thousand million targets still leave 2^82.8. For comparison: the fingerprint of one key (160
-bits, hashed once) takes 2^160, the four words of a call one call in 2^32.
+Strength: five bytes have eleven million times more values than 10^5, so the remainders are uniform to 1 in 10^7. A
+half has 30 * log2(10) = 99.7 bits, the whole number 199.3. A man in the middle uses one key of his own towards each
+side: one person sees the number of (A, his), the other that of (his, B). To make them equal he needs one key whose
+half is A's and another whose half is B's: two second preimages. Each takes 2^99.7 keys on average, and each key costs
+2 * 4096 = 2^13 compressions of SHA-512: 2^112.7 for one, at most 2^113.7 for both. An attack on N people at once finds
+one of them N times as fast, so 10^9 targets still leave 2^82.8. For comparison: the fingerprint of one key (160 bits,
+hashed once) takes 2^160; the four words of a call fail once in 2^32 calls.
 
-The URIs are what a QR code holds. A code is shorter in capitals, so readers compare without regard to case.
+A QR code holds one of the URIs. A code is shorter in capitals, so readers ignore case.
 """
 
 import base64
@@ -35,7 +35,7 @@ from p2pcall.proto.handshake.noise import KeyPair, NoiseError, dh
 
 
 def safety_half(public: bytes) -> tuple[str, ...]:
-    """One key's half: six groups of five digits. It takes milliseconds, in which other threads run."""
+    """One key's half: six groups of five digits. It takes milliseconds; other threads run meanwhile."""
     if len(public) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes")
     size = SAFETY_HALF_GROUPS * SAFETY_GROUP_BYTES
@@ -51,21 +51,21 @@ def safety_number(one: bytes, other: bytes) -> tuple[str, ...]:
 
 
 def safety_uri(number: tuple[str, ...]) -> str:
-    """What the QR code of a number holds: `p2pcall:safety/1/` and the 60 digits."""
+    """The content of a number's QR code: `p2pcall:safety/1/` and the 60 digits."""
     return f"p2pcall:safety/{URI_VERSION}/{''.join(number)}"
 
 
 def identity_uri(public: bytes) -> str:
-    """What the QR code of one's own key holds: `p2pcall:id/1/` and the key in base32 (RFC 4648), no padding."""
+    """The content of our own key's QR code: `p2pcall:id/1/` and the key in base32 (RFC 4648), no padding."""
     if len(public) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes")
     return f"p2pcall:id/{URI_VERSION}/{base64.b32encode(public).decode().rstrip('=').lower()}"
 
 
 def identity_key(uri: str) -> bytes:
-    """The key in such a URI, in whatever case it is written. ValueError, with the reason in plain words.
+    """The key in an identity URI, in any case. ValueError, with the reason in plain words.
 
-    A key of low order is refused: everybody knows what it agrees on with any other.
+    A key of low order is refused: everybody knows the secret that it gives with any other key.
     """
     text = uri.strip().lower()
     prefix = f"p2pcall:id/{URI_VERSION}/"

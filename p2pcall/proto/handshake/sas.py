@@ -1,23 +1,23 @@
 """The spoken words: a short authentication string that both people read out and compare.
 
-Over an XXhfs handshake nobody's key is known beforehand, so a man in the middle can run one handshake with
-each side; over IKhfs he would need a static key, and there are words all the same. The words make him visible:
-they are four words of the PGP list (Juola and Zimmermann, 1995: 256 words of two syllables and 256 of three,
-taken in turns so that a dropped word is noticed), from the first 32 bits of
+In an XXhfs handshake no key is known beforehand, so a man in the middle can run one handshake with each side. In
+IKhfs he would need a static key; there are words in both. The words reveal him. They are four words of the PGP
+list (Juola and Zimmermann, 1995: 256 words of two syllables and 256 of three, used in turn so that a dropped word is
+noticed), taken from the first 32 bits of
 
     SHA256(label | handshake hash | initiator's nonce | responder's nonce)
 
 The order in which the parts become known (the idea is ZRTP's, RFC 6189 section 4.4.1.1, taken one step further):
 
-1. Message 1 carries the initiator's commitment, SHA256(label | nonce | static key) cut to COMMITMENT_BYTES, and
-   message 2 the responder's. After message 3 the handshake hash is determined, and so are the words; but
-   neither side knows them.
-2. The responder shows its nonce with ACCEPT: when a person, or the rule that stands for one, has answered.
-3. The initiator shows its nonce, in REVEAL, only to a responder whose nonce is the one that it had committed to.
+1. Message 1 carries the initiator's commitment, SHA256(label | nonce | static key) cut to COMMITMENT_BYTES;
+   message 2 carries the responder's. After message 3 the handshake hash and so the words are fixed, but neither
+   side knows them.
+2. The responder shows its nonce with ACCEPT, when a person or the auto-answer rule has answered.
+3. The initiator shows its nonce, in REVEAL, only if the responder's nonce matches the responder's commitment.
 
-So whoever is in the middle has to have a call answered to see the words of one try, and has no freedom left by then.
-He has one chance in 2^32 for each call that somebody answers, and cannot try unseen. A nonce that is not the one
-that was promised ends the call.
+So a man in the middle sees the words of one try only after a call is answered, when he can change nothing any more.
+He has one chance in 2^32 for each answered call, and cannot try unseen. A nonce that does not match its commitment
+ends the call.
 """
 
 import hmac
@@ -30,30 +30,30 @@ from p2pcall.proto.constants import COMMITMENT_BYTES, INITIATOR_LABEL, RESPONDER
 
 
 def commitment(nonce: bytes, static: bytes, *, initiator: bool) -> bytes:
-    """What message 1 carries of the initiator's nonce and key, and message 2 of the responder's."""
+    """The commitment to a nonce and a key: the initiator's for message 1, the responder's for message 2."""
     label = INITIATOR_LABEL if initiator else RESPONDER_LABEL
     return sha256(label + nonce + static).digest()[:COMMITMENT_BYTES]
 
 
 def sas_words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
-    """The words of this very handshake, the same on both sides."""
+    """The words of this handshake, the same on both sides."""
     digest = sha256(SAS_LABEL + handshake_hash + initiator_nonce + responder_nonce).digest()
     return tuple((EVEN, ODD)[place % 2][byte] for place, byte in enumerate(digest[:SAS_WORDS]))
 
 
 class Exchange(Struct, frozen=True):
-    """One side of a finished handshake, before the nonces are shown: `nonce` is ours, the rest is fixed."""
+    """One side of a finished handshake, before the nonces are shown. `nonce` is ours."""
 
     initiator: bool
     nonce: bytes
     handshake_hash: bytes
     committed: bytes
-    """The other side's commitment,"""
+    """The other side's commitment."""
     remote_static: bytes
-    """and its key."""
+    """The other side's key."""
 
     def words(self, theirs: bytes) -> tuple[str, ...] | None:
-        """The words, now that the other side has shown its nonce; None if it had promised another one."""
+        """The words, once the other side has shown its nonce; None if it does not match the commitment."""
         promised = commitment(theirs, self.remote_static, initiator=not self.initiator)
         if not hmac.compare_digest(promised, self.committed):
             return None

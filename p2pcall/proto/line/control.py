@@ -1,10 +1,10 @@
 """A small reliable, ordered channel of messages inside the unreliable record layer.
 
 Frames: `kind 0 | seq u64 | type u8 | body` and `kind 1 | next expected u64` (a cumulative acknowledgement).
-The sender repeats what is not acknowledged, each message on its own doubling timer; the receiver hands
-messages up in order, each once, and keeps a bounded number that came early. What does not fit the window is
-not acknowledged and so comes again. Left out: congestion control (a call has a handful of these messages)
-and flow control by size.
+The sender repeats unacknowledged messages, each on its own doubling timer. The receiver passes messages on in
+order, each once, and keeps a bounded number that came early. A message outside the window is not acknowledged, so
+the sender repeats it. Left out: congestion control (a call has only a few of these messages) and flow control by
+size.
 """
 
 from collections import deque
@@ -54,12 +54,12 @@ class Control:
 
     @property
     def busy(self) -> bool:
-        """Whether anything at all is to be said, now or later."""
+        """Whether anything is to be sent, now or later."""
         return self._ack_due or bool(self._unacked)
 
     @property
     def unacked(self) -> int:
-        """Messages on their way."""
+        """How many messages are sent or queued and not yet acknowledged."""
         return len(self._unacked)
 
     @property
@@ -101,10 +101,10 @@ class Control:
         return ready
 
     def frames_due(self, now: float, rto: float, room: float = inf) -> Iterator[bytes]:
-        """Frames that leave now: the acknowledgement, new messages and repetitions. Drain it whole.
+        """Frames that leave now: the acknowledgement, new messages and repetitions. Consume the whole iterator.
 
-        They fit `room` bytes, each with the header of a frame, the oldest first; what does not fit, and what
-        comes after it, stays due.
+        Together with their frame headers they fit `room` bytes, the oldest first. The first frame that does not fit,
+        and all after it, stay due.
         """
         if self._ack_due:
             room -= c.FRAME_HEADER_BYTES + c.CONTROL_ACK_BYTES
@@ -122,7 +122,7 @@ class Control:
                 yield message.frame
 
     def hurry(self, now: float) -> None:
-        """Everything that is not acknowledged becomes due now."""
+        """Make every unacknowledged message due now."""
         for message in self._unacked:
             message.due = now
 
@@ -131,8 +131,7 @@ class Control:
         self._unacked.clear()
 
     def next_due(self) -> float | None:
-        """When the next repetition leaves; acknowledgements leave with the drain that follows every
-        receive."""
+        """When the next repetition leaves. Acknowledgements leave with the drain after every receive."""
         return min((message.due for message in self._unacked), default=None)
 
     def _acknowledged(self, next_expected: int) -> list[tuple[int, bytes]] | DropReason:

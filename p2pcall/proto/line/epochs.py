@@ -1,12 +1,12 @@
-"""The keys of one line over time: epochs, each the session of one handshake, that replace one another.
+"""The keys of one line over time. An epoch is the session of one handshake; a newer epoch replaces it.
 
-Each has its own receiver index, so a datagram names its epoch. `current` seals. On the side that dialled a new
-epoch is current at once; on the other side it is `following`, which only opens, until a datagram under it is
-authentic: then the other side has it too. The epoch before is `previous`, which only opens, until the other side
-has been heard under the new one and PREVIOUS_EPOCH_S more. None is used at all after REJECT_AFTER_S, counted on
-the dialling side from the beginning of its handshake, so that its epochs are never younger than the other's.
+Each epoch has its own receiver index, so a datagram names its epoch. `current` seals. On the side that dialled, a
+new epoch is current at once. On the other side it is first `following`: it only opens, until the first authentic
+datagram under it shows that the dialling side has it too. The epoch before is `previous`: it only opens, until
+PREVIOUS_EPOCH_S after the other side was heard under the new one. No epoch is used after REJECT_AFTER_S. The
+dialling side counts it from the start of its handshake, so its epochs are never younger than the other side's.
 
-Rule: whatever is left is wiped and its index given back. Left out: how a new epoch comes about (`rekey`).
+Rule: a replaced epoch is wiped and its index released. Left out: how a new epoch is made (`rekey`).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from p2pcall.proto.wire import DATA, DropReason
 
 
 class Epoch(Struct, eq=False):
-    """One handshake's keys: `index` is what datagrams to us bear, `handshake_hash` what the next one binds."""
+    """One handshake's keys. Datagrams to us carry `index`; the next rekeying is bound to `handshake_hash`."""
 
     session: Session
     index: int
@@ -29,7 +29,7 @@ class Epoch(Struct, eq=False):
 
     @property
     def dies(self) -> float:
-        """When it stops to seal and to open."""
+        """When it stops sealing and opening."""
         return self.born + c.REJECT_AFTER_S
 
 
@@ -39,7 +39,7 @@ class Epochs:
     __slots__ = ("_by_index", "_following", "_previous", "_release", "_wipe_at", "current", "newest")
 
     def __init__(self, first: Epoch, release: Callable[[int], None]) -> None:
-        """`release` is told each index that no datagram may bear any more."""
+        """`release` is called with each index that no datagram may carry any more."""
         self.current = first
         self.newest = False
         self._previous: Epoch | None = None
@@ -49,7 +49,7 @@ class Epochs:
         self._release = release
 
     def seal(self, plaintext: bytes, now: float) -> bytes | None:
-        """The next datagram; None when the epoch is used up: nothing leaves then."""
+        """The next datagram; None when the epoch is used up: then nothing may be sent."""
         epoch = self.current
         session = epoch.session
         if now >= epoch.born + c.REJECT_AFTER_S or session.records >= c.REJECT_AFTER_RECORDS:
@@ -57,7 +57,7 @@ class Epochs:
         return session.seal(plaintext)
 
     def open(self, datagram: bytes, now: float) -> bytes | DropReason:
-        """The plaintext of a datagram of at least `MIN_DATA_BYTES`, under whatever epoch it names."""
+        """The plaintext of a datagram of at least `MIN_DATA_BYTES`, opened with the epoch that it names."""
         _, _, index, _ = DATA.unpack_from(datagram)
         epoch = self._by_index.get(index)
         if epoch is None:
@@ -77,18 +77,18 @@ class Epochs:
         return now >= self.current.dies or self.current.session.records >= c.REJECT_AFTER_RECORDS
 
     def switch(self, epoch: Epoch) -> None:
-        """Seal under a new epoch from now on: the dialling side's way."""
+        """Seal under a new epoch from now on; used on the dialling side."""
         self._add(epoch)
         self._succeed(epoch)
 
     def offer(self, epoch: Epoch) -> None:
-        """Open under a new epoch, and seal under it once the other side has: the other side's way."""
+        """Open under a new epoch, and seal under it once the other side has; used on the called side."""
         self._wipe(self._following)
         self._following = epoch
         self._add(epoch)
 
     def expire(self, now: float) -> None:
-        """Wipe what is over."""
+        """Wipe expired epochs."""
         previous, following = self._previous, self._following
         if previous is not None and now >= self._previous_ends(previous):
             self._wipe(previous)

@@ -1,7 +1,7 @@
-"""One line: its keys, its address, and the frames that leave and come under them.
+"""One line: its keys, its address, and the frames that are sent and received with them.
 
-It has no opinion about the call on it (`call`) and does not know who it is with; the phases of a peer do. Each
-concern has its own object: keys `epochs` and `rekey`, shapes `records`, messages `control`, and so on.
+It does not know the state of the call (`call`) or who the other side is; the phases of a peer do. Each concern has
+its own object: `epochs` and `rekey` for keys, `records` for datagram sizes, `control` for messages, and so on.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from p2pcall.types import Address
 
 
 class Line:
-    """What a finished handshake has opened. `path.address` is where its datagrams go."""
+    """The connection that a finished handshake has opened. Its datagrams go to `path.address`."""
 
     __slots__ = ("call", "control", "epochs", "keys", "liveness", "path", "records", "timing")
 
@@ -42,7 +42,7 @@ class Line:
         *,
         dialled: bool,
     ) -> None:
-        """`claim` gives a new index of ours for an epoch, `release` is told each that is of no use any more."""
+        """`claim` gives a new index of ours for an epoch; `release` is called with each index no longer used."""
         session = Session(done.sending, done.receiving, done.remote_index)
         self.epochs = Epochs(Epoch(session, index, done.handshake_hash, now), release)
         self.keys = Rekey(self.epochs, done.remote_static, local, claim, release, dialled=dialled)
@@ -55,16 +55,16 @@ class Line:
 
     @property
     def asks_only(self) -> bool:
-        """The address has not agreed for long: it gets the questions, and nothing else."""
+        """Whether the address has not agreed for too long: then it gets only consent pings."""
         return self.path.lapsed and not self.records.quiet
 
     @property
     def lost_at(self) -> float:
-        """When the line is given up: nobody heard, or nobody at its address."""
+        """When the line is given up: nothing was heard, or its address did not agree."""
         return min(self.liveness.lost_at, self.path.lost_at)
 
     def due(self, now: float) -> list[bytes]:
-        """The small records that leave now: only one with each question, where nobody has agreed for long."""
+        """The small records that leave now; if `asks_only`, only one for each consent ping."""
         number = self.path.consent_due(now)
         if number is not None:
             self.timing.ask(number)
@@ -78,7 +78,7 @@ class Line:
         return inf if at is None else at
 
     def probe_due(self) -> tuple[bytes, Address] | None:
-        """The record that asks another address whether it is the line's, and where to."""
+        """The record that probes a candidate address, and that address."""
         probe = None if self.records.quiet else self.path.probe_due()
         if probe is None:
             return None
@@ -86,5 +86,5 @@ class Line:
         return wire.pack_frame(Channel.TIMING, ping).ljust(c.RECORD_BYTES, b"\0"), candidate
 
     def next_timer(self) -> float:
-        """When the keys or the address want something."""
+        """When the keys or the address need attention."""
         return min(self.epochs.next_timer(), self.keys.next_timer(self.control), self.path.next_timer)

@@ -1,10 +1,10 @@
-"""Whether the other side is heard: reconnecting after SILENT_S without it, lost after LOST_TIMEOUT_S."""
+"""Whether the other side is heard: reconnecting after SILENT_S of silence, lost after LOST_TIMEOUT_S."""
 
 from p2pcall.proto import constants as c
 
 
 class Liveness:
-    """Since when nothing authentic has come. `broken` from `breaks` until something is `heard` again."""
+    """Since when nothing authentic has come. `broken` is set by `breaks` and cleared by `heard`."""
 
     __slots__ = ("_heard_at", "broken")
 
@@ -18,7 +18,7 @@ class Liveness:
         return self._heard_at + c.LOST_TIMEOUT_S
 
     def heard(self, now: float) -> float | None:
-        """Something authentic came: how long it had been silent if that had been told, else None."""
+        """Something authentic came. Returns the length of the silence if the line was `broken`, else None."""
         silent, self._heard_at = now - self._heard_at, now
         if not self.broken:
             return None
@@ -26,7 +26,7 @@ class Liveness:
         return silent
 
     def breaks(self, now: float) -> bool:
-        """Whether it is just now that people should be told."""
+        """Whether the line has just become silent; True once per silence, so that people are told once."""
         if self.broken or now < self._heard_at + c.SILENT_S:
             return False
         self.broken = True

@@ -1,14 +1,14 @@
-"""Whether somebody receives at the address that a line's datagrams go to, and still wants them.
+"""Whether the other side receives at the address that a line sends to, and still agrees to it.
 
-A source address is whatever the sender writes there, be it the one whose key we know. A line begins at an address
-that has brought back a cookie. A new one is only a candidate: it is sent a ping with a random number, and it is
-the line's when a pong with that number comes from it (as QUIC's path validation, RFC 9000 section 8.2). The line's
-own address is asked in the same way every CONSENT_S (consent to send, RFC 7675), in a record like any other. One
-that has not agreed for CONSENT_LAPSES_S gets no media any more, and one small record a second, which asks again;
-LOST_TIMEOUT_S after the first question the line is lost, whatever comes from elsewhere.
+Any sender can write any source address, even one whose key we know. A line begins at an address that has returned a
+cookie. A new address is only a candidate: it gets a ping with a random number, and becomes the line's address when a
+pong with that number comes from it (as QUIC's path validation, RFC 9000 section 8.2). The line's own address is asked
+in the same way every CONSENT_S (consent to send, RFC 7675), in an ordinary record. If it has not agreed for
+CONSENT_LAPSES_S, it gets no media, only one small record a second that asks again. LOST_TIMEOUT_S after the first
+unanswered question the line is lost, even if datagrams come from elsewhere.
 
-Rules: one candidate at a time, the latest; while the line's own address is heard there is none. A candidate gets
-nothing but probes, each in return for a datagram from it that is no shorter, at the waits of `RESEND_INTERVALS_S`:
+Rules: there is one candidate at a time, the latest, and none while the line's own address is heard. A candidate gets
+only probes, with the waits of `RESEND_INTERVALS_S`, each in return for a datagram from it that is at least as long:
 nothing is amplified.
 """
 
@@ -30,7 +30,7 @@ class _Candidate(Struct):
 class Path:
     """The checks of one line, whose `address` has agreed at `now`.
 
-    A candidate is `heard`, then `probe_due`, then `answered`; the address in use is asked by `consent_due`.
+    For a candidate: `heard`, then `probe_due`, then `answered`. `consent_due` asks the address in use.
     """
 
     __slots__ = ("_agreed_at", "_ask_at", "_entropy", "_number", "address", "candidate", "lapsed")
@@ -38,7 +38,7 @@ class Path:
     def __init__(self, entropy: Entropy, address: Address, now: float) -> None:
         self.address = address
         self.lapsed = False
-        """The address has not agreed for too long, as `consent_due` found last."""
+        """Whether the address has not agreed for too long; set by `consent_due`."""
         self._entropy = entropy
         self.candidate: _Candidate | None = None
         """The address that may become the line's."""
@@ -47,17 +47,17 @@ class Path:
 
     @property
     def lost_at(self) -> float:
-        """When the line is given up, whoever else is heard."""
+        """When the line is given up, even if other addresses are heard."""
         return self._agreed_at + c.CONSENT_S + c.LOST_TIMEOUT_S
 
     @property
     def next_timer(self) -> float:
-        """When the address is asked again, or has not agreed for too long, or the line is given up."""
+        """The next of: the address is asked again, its consent lapses, the line is given up."""
         after = self.lost_at if self.lapsed else self._agreed_at + c.CONSENT_LAPSES_S
         return min(self._ask_at, after)
 
     def consent_due(self, now: float) -> int | None:
-        """The number that the line's address is asked for now, in whatever record goes there next."""
+        """The number for a consent ping that is due now; it goes into the next record to the line's address."""
         self.lapsed = now >= self._agreed_at + c.CONSENT_LAPSES_S
         if now < self._ask_at:
             return None
@@ -85,7 +85,7 @@ class Path:
         return pack_ping(candidate.number), candidate.address
 
     def answered(self, payload: bytes, address: Address, now: float) -> bool:
-        """Whether this frame is an answer to us, from where it was asked for: then the address is the line's."""
+        """Whether this frame answers our probe from the probed address; then `address` becomes the line's."""
         pong = parse_pong(payload)
         if pong is None:
             return False

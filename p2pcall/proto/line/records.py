@@ -1,15 +1,15 @@
-"""The shapes on the wire: which frames leave in which record, and how long a record is.
+"""Traffic shape: which frames leave in which record, and how long a record is.
 
-Whoever counts and measures datagrams shall learn that there is a call, and no more. So
+An observer who counts and measures datagrams must learn only that there is a call. So
 
 - no record is shorter than RECORD_BYTES, and small frames (control, timing, feedback) leave in records of
   exactly that size;
-- a record of voice has SLACK_BYTES beside the sound, and while voice flows the small frames ride in it, the
+- a record of voice has SLACK_BYTES beside the sound; while voice flows, small frames are sent inside it, the
   oldest first, and never cause a record of their own;
-- whoever sends a payload says as how long it shall look, by class and not by content.
+- the sender of a payload gives the length it is padded to; this depends on its class, not on its content.
 
-Pings and acknowledgements are made when they leave, not when they fall due. Left out: what is inside a payload,
-and which classes there are (`media`).
+Pings and acknowledgements are made when they leave, not when they fall due. Left out: the content of payloads and
+the list of classes (`media`).
 """
 
 from collections import Counter, deque
@@ -22,9 +22,9 @@ from p2pcall.proto.wire import FRAME_HEADER, Channel, DropReason, pack_frame
 
 
 class Records:
-    """Plaintexts of one line's records: of payloads as they come, of small frames when they are due.
+    """Plaintexts of one line's records: payloads leave at once, small frames when they are due.
 
-    `quiet`: no pings and pongs any more, the line only says goodbye.
+    `quiet`: no pings and pongs any more; the line only sends its goodbye.
     """
 
     __slots__ = ("_control", "_dropped", "_feedback", "_feedback_next", "_timing", "_voice_at", "quiet")
@@ -39,7 +39,7 @@ class Records:
         self.quiet = False
 
     def payload(self, channel: int, payload: bytes, padded_to: int, now: float) -> bytes | None:
-        """The plaintext that leaves at once, as if there were `padded_to` bytes; None: it waits to ride along."""
+        """The plaintext that leaves now, padded to `padded_to` bytes; None: it waits for the next voice record."""
         frame = FRAME_HEADER.pack(channel, len(payload)) + payload
         size = c.FRAME_HEADER_BYTES + max(padded_to, len(payload))
         if channel == Channel.AUDIO:
@@ -55,7 +55,7 @@ class Records:
         return frame.ljust(max(size, c.RECORD_BYTES), b"\0")
 
     def due(self, now: float, most: float = inf) -> list[bytes]:
-        """The plaintexts of small frames that leave now without voice, so many at most."""
+        """The plaintexts of small frames that leave now without voice, at most `most` of them."""
         plaintexts: list[bytes] = []
         if now >= self._voice_at + c.VOICE_FLOW_S:
             while len(plaintexts) < most and (small := self._small(c.RECORD_BYTES, now)):
@@ -63,7 +63,7 @@ class Records:
         return plaintexts
 
     def next_due(self) -> float | None:
-        """When `due` has something, unless it rides along before; None: nothing waits."""
+        """When `due` has something, unless a voice record takes it first; None: nothing waits."""
         times = [-inf] if self._feedback or self._control.owes else []
         control = self._control.next_due()
         if control is not None:
@@ -73,13 +73,13 @@ class Records:
         return max(min(times), self._voice_at + c.VOICE_FLOW_S) if times else None
 
     def hang_up(self) -> None:
-        """No voice flows any more, and no pings either."""
+        """The call is over: no voice and no pings are sent any more."""
         self._voice_at = -inf
         self._feedback.clear()
         self.quiet = True
 
     def _small(self, room: int, now: float) -> bytes:
-        """Frames that are due and fit: pings and pongs, then messages and feedback, which take turns."""
+        """Frames that are due and fit: pings and pongs first, then messages and feedback alternately."""
         out = b""
         if not self.quiet and self._timing.next_due <= now:
             for frame in self._timing.frames_due(now, room):

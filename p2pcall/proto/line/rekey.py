@@ -1,12 +1,12 @@
 """New keys for a line that is up: a fresh IKhfs handshake inside it, bound to the epoch that is running.
 
-Its two messages travel as control messages REKEY, `which u8 | part u8 | bytes`, so they are reliable, in order,
-and of the sizes of everything else. Payloads are the sender's new index. The prologue ends in the handshake hash
-of the running epoch: whoever was not there cannot go on from it. Only the side that dialled begins.
+Its two messages travel as control messages REKEY, `which u8 | part u8 | bytes`, so they are reliable and in order,
+and their records have the usual sizes. Each payload is the sender's new index. The prologue ends in the handshake
+hash of the running epoch, so only its two sides can continue from it. Only the side that dialled begins.
 
-Rules: one handshake at a time; what does not fit is dropped and changes nothing; the other side answers at most
-once in REKEY_LEAST_S. A beginning whose first message was delivered and not answered for REKEY_RETRY_S is
-forgotten and made anew; one that is still on its way is waited for, for the control channel brings it.
+Rules: one handshake at a time; a bad part is dropped and changes nothing; the other side answers at most once in
+REKEY_LEAST_S. If the first message was delivered and not answered for REKEY_RETRY_S, the handshake is dropped and a
+new one begins. While it is not yet delivered there is no retry, because the control channel repeats it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Rekey:
         *,
         dialled: bool,
     ) -> None:
-        """`claim` gives a new index of ours, `release` is told one that came to nothing."""
+        """`claim` gives a new index of ours; `release` is called with the index of a failed rekeying."""
         self.epochs = epochs
         self._remote_static = remote_static
         self._local = local
@@ -80,7 +80,7 @@ class Rekey:
         self._in = bytearray()
 
     def step(self, control: Control, now: float) -> None:
-        """Begin if it is time, and again if it came to nothing."""
+        """Begin if it is time, and again if the last attempt failed."""
         if now < self.next_timer(control):
             return
         self._forget()
@@ -91,11 +91,11 @@ class Rekey:
         self._begun = _Begun(state, index, now)
 
     def feed(self, control: Control, now: float) -> None:
-        """Hand parts to the control channel, few at a time."""
+        """Pass parts to the control channel, a few at a time."""
         while self._out and control.unacked < c.REKEY_IN_FLIGHT:
             control.send(ControlType.REKEY, self._out.popleft(), now)
         if self._begun is not None:
-            if control.unacked:  # not delivered yet, maybe for all of an outage
+            if control.unacked:  # not delivered yet; an outage may delay it
                 self._retry_at = inf
             elif self._retry_at == inf:
                 self._retry_at = now + c.REKEY_RETRY_S
@@ -110,7 +110,7 @@ class Rekey:
         return max(due, self._retry_at)
 
     def receive(self, body: bytes, now: float) -> DropReason | None:
-        """Take one part; with the last one there may be a new epoch."""
+        """Take one part; the last one may complete a new epoch."""
         which = _SECOND if self._dialled else _FIRST
         if len(body) <= c.REKEY_HEADER_BYTES or body[0] != which:
             return DropReason.REKEY
@@ -131,7 +131,7 @@ class Rekey:
             return DropReason.REKEY
 
     def _answer(self, message: bytes, now: float) -> DropReason | None:
-        """The other side begins: our part, and an epoch that waits for it."""
+        """The other side begins: send our message, and wait for its first datagram under the new epoch."""
         if now < self._answered_at + c.REKEY_LEAST_S:
             return DropReason.REKEY
         self._answered_at = now

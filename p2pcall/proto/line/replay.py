@@ -1,6 +1,6 @@
 """The replay window: which counters may still arrive (RFC 6479's ring of words, WireGuard's size).
 
-`is_fresh` before the AEAD, so that copies cost nothing; `mark` after it, so that forgeries change nothing.
+Call `is_fresh` before the AEAD, so that copies cost little, and `mark` after it, so that forgeries change nothing.
 """
 
 from typing import Final

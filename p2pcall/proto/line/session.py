@@ -2,9 +2,9 @@
 
 Order on the way in, cheapest first: counter's bound, replay window, AEAD, mark. The associated data is empty:
 a changed counter is a changed nonce, a changed receiver index finds another session or none, and the other
-header bytes are constant. The ciphers are `cryptography`'s, which take a key once and not with every datagram: that is
-ten times as quick as `noise`'s, and OpenSSL clears its copy of a key that is let go. Left out: how old a session
-may get (`epochs`).
+header bytes are constant. The ciphers are `cryptography`'s, which take the key once and not with every datagram: this
+is ten times as fast as `noise`'s ciphers, and OpenSSL clears its copy when the object is freed. Left out: the
+maximum age of a session (`epochs`).
 """
 
 from struct import Struct
@@ -35,7 +35,7 @@ class Session:
     __slots__ = ("_counter", "_nonce", "_prefix", "_receiving", "_sending", "_window", "cipher", "newest")
 
     def __init__(self, sending: CipherState, receiving: CipherState, remote_index: int) -> None:
-        """What the handshake itself has sealed with `sending` counts: its nonces are not used again."""
+        """Messages that the handshake has sealed with `sending` are counted, so no nonce is used twice."""
         if sending.k is None or receiving.k is None:
             raise ValueError("a session needs both keys")
         self.cipher = sending.cipher
@@ -62,7 +62,7 @@ class Session:
         return self._prefix + _COUNTER.pack(counter) + sealed
 
     def open(self, datagram: bytes) -> bytes | DropReason:
-        """The plaintext of a datagram of at least `MIN_DATA_BYTES`, each only once."""
+        """The plaintext of a datagram of at least `MIN_DATA_BYTES`; a copy is refused."""
         *_, counter = DATA.unpack_from(datagram)
         if counter >= c.REJECT_AFTER_RECORDS or self._receiving is None:
             return DropReason.EXPIRED
@@ -78,5 +78,5 @@ class Session:
         return plaintext
 
     def wipe(self) -> None:
-        """Forget the keys; the session is of no use afterwards."""
+        """Forget the keys; the session cannot be used afterwards."""
         self._sending = self._receiving = None

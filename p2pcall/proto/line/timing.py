@@ -1,12 +1,13 @@
 """Round trip and clock offset of one line, from pings that are also its keepalive.
 
 Frames: ping `1 | t u64` and pong `2 | echoed t u64 | own clock u64 | held u32`, in µs since this side's start of
-the session: no uptime leaks. Frames wait for a record of voice to ride in; a ping is stamped when it leaves, and a
-pong tells how long it was held, so that the wait is not measured. Smoothing is RFC 6298's; the offset is NTP's
-midpoint, from the quickest of the last exchanges. Pings that probe an address hold a random t and are `path`'s.
+the session, so the machine's uptime is not revealed. Frames wait to be sent inside a record of voice. A ping gets its
+time when it leaves, and a pong says how long it was held, so the wait is not measured. Smoothing is RFC 6298's; the
+offset is NTP's midpoint, from the quickest of the last exchanges. Pings that probe an address hold a random t; `path`
+makes them.
 
-A ping is due each second, more often while the line is silent, and thrice when this machine's addresses changed.
-Those that ask the line's own address whether it still agrees are put in by `ask`.
+A ping is due each second, more often while the line is silent, and three times after this machine's addresses have
+changed. `ask` adds the pings that ask the line's own address whether it still agrees.
 """
 
 from collections import deque
@@ -29,7 +30,7 @@ def pack_ping(number: int) -> bytes:
 
 
 def parse_pong(payload: bytes) -> tuple[int, int, int] | None:
-    """The echoed number, the remote clock, and how long the answer was held; None if it is no pong."""
+    """The echoed number, the remote clock, and how long the answer was held; None if it is not a pong."""
     if len(payload) != _PONG.size or payload[0] != _KIND_PONG:
         return None
     _, number, remote, held = _PONG.unpack(payload)
@@ -37,8 +38,7 @@ def parse_pong(payload: bytes) -> tuple[int, int, int] | None:
 
 
 class Timing:
-    """`rtt` (smoothed) and `clock_offset` (remote session clock less ours), both seconds, None before the
-    first pong."""
+    """`rtt` (smoothed) and `clock_offset` (remote session clock minus ours), in seconds; None before the first pong."""
 
     __slots__ = (
         "_asked",
@@ -69,7 +69,7 @@ class Timing:
 
     @property
     def next_due(self) -> float:
-        """When there is something to say: at once if a pong, or a ping that asks, waits to leave."""
+        """When the next frame is due: at once if a pong, or a ping from `ask`, waits to leave."""
         return -inf if self._owed or self._asked is not None else self.next_ping
 
     @property
@@ -93,11 +93,11 @@ class Timing:
         return None
 
     def ask(self, number: int) -> None:
-        """Send a ping with this number along with what leaves next."""
+        """Send a ping with this number in the next record."""
         self._asked = number
 
     def silent(self, now: float) -> None:
-        """The other side is not heard any more: ask more often."""
+        """The other side is not heard any more: ping more often."""
         self._silent_since = self.next_ping = now
 
     def heard(self) -> None:
@@ -105,14 +105,14 @@ class Timing:
         self._silent_since = None
 
     def nudge(self, now: float) -> None:
-        """Ask at once, and again soon: what is sent may be lost, or come from an address too new to work."""
+        """Ping at once, and again soon: a ping may be lost, or a new address may not work yet."""
         self.next_ping = now
         self._nudges = list(c.RESEND_INTERVALS_S[: c.NUDGE_PINGS - 1])
 
     def frames_due(self, now: float, room: float = inf) -> list[bytes]:
-        """The pongs that are owed (only to the latest pings) and the ping that is due.
+        """The pongs that are owed (only for the latest pings) and the ping that is due.
 
-        As many as fit `room` bytes, each with the header of a frame.
+        As many as fit `room` bytes together with their frame headers.
         """
         clock = round((now - self.start) * c.CLOCK_HZ)
         frames = []

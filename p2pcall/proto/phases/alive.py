@@ -1,4 +1,4 @@
-"""What all phases of a peer that is not gone have in common: they post datagrams, tell events, and can vanish."""
+"""What all phases of a peer that is not gone have in common: they post datagrams and events, and can be closed."""
 
 from p2pcall.proto.events import ProtocolEvent
 from p2pcall.proto.peer import Peer
@@ -18,11 +18,11 @@ class Alive(Phase):
 
     @property
     def settled(self) -> bool:
-        """Nothing is until it is over."""
+        """False: something is left to do until the call is over."""
         return False
 
     def close(self) -> None:
-        """Vanish without a word."""
+        """Leave without a goodbye."""
         self._vanish(Move.CLOSED)
 
     def _vanish(self, move: Move) -> None:

@@ -22,7 +22,7 @@ from p2pcall.types import Address
 
 
 def connecting_peer(state: EndpointState, index: int, address: Address, dial: Dial, now: float) -> Peer:
-    """A peer that is dialled; `address` is where it is looked for first."""
+    """A peer that we dial; `address` is tried first."""
     peer = Peer(index, address, initiator=True, now=now)
     peer.phase = Connecting(state, peer, dial)
     state.add(peer)
@@ -30,7 +30,7 @@ def connecting_peer(state: EndpointState, index: int, address: Address, dial: Di
 
 
 class Connecting(Alive):
-    """A handshake of ours is on its way; there are no keys, and nobody is known."""
+    """Our handshake is running; there are no keys yet, and the remote key is not known."""
 
     __slots__ = ("_dial",)
     name = PhaseName.CONNECTING
@@ -46,7 +46,7 @@ class Connecting(Alive):
 
     @property
     def answered(self) -> bool:
-        """A cookie is enough."""
+        """Whether a cookie has come."""
         return self._dial.answered
 
     def own(self, cause: CallInput, body: bytes, now: float) -> None:
@@ -66,45 +66,45 @@ class Connecting(Alive):
         raise _too_early()
 
     def leave(self, cause: CallInput, reason: Reason, now: float) -> None:
-        """Give the dial up; there is nobody to be told."""
+        """Give up the dial; the other side is not told."""
         self._vanish(Move.UNREACHED)
         self._tell(CallEnded(self._peer, reason, remote=False))
 
     def receive_cookie(self, cookie: wire.Cookie, now: float) -> DropReason | None:
-        """The answer to a knock."""
+        """Take the answer to a knock."""
         reason = self._dial.receive_cookie(cookie, now)
         if reason is None:
             self._endpoint.touch(self._peer)
         return reason
 
     def receive_response(self, response: wire.Response, address: Address, now: float) -> DropReason | None:
-        """The other side's part of the handshake: with a good one the line is open."""
+        """Take the other side's handshake message; a valid one opens the line."""
         outcome = self._dial.receive_response(response, address, now)
         if not isinstance(outcome, DropReason):
             self._establish(*outcome, now)
             return None
         if outcome is DropReason.KEY:
-            self._endpoint.touch(self._peer)  # there is less time now
+            self._endpoint.touch(self._peer)  # the deadline may be earlier now
         return outcome
 
     def handle_timer(self, now: float) -> None:
-        """Nobody has answered, or nobody with the right key."""
+        """Fail the dial at its deadline: no answer, or none with the expected key."""
         if now >= self._dial.deadline:
             wrong_key = self._dial.wrong_key
             self._vanish(Move.UNREACHED)
             self._tell(HandshakeFailed(self._peer, "key-changed" if wrong_key else "timeout", wrong_key))
 
     def flush(self, now: float) -> None:
-        """Knocks and initiations."""
+        """Queue the knocks and initiations that are due."""
         for datagram, address in self._dial.take_due(now):
             self._post(datagram, address)
 
     def next_timer(self) -> float | None:
-        """The next of them, or the end."""
+        """When the next knock or initiation is due, or the deadline."""
         return self._dial.next_timer()
 
     def _establish(self, done: Established, address: Address, now: float) -> None:
-        """The line is open, and its confirmation is on its way."""
+        """Open the line, which sends the confirmation."""
         endpoint, peer = self._endpoint, self._peer
         peer.address = address
         line = line_of(endpoint, peer, done, now)

@@ -1,4 +1,4 @@
-"""A line: what comes by it, whether the call on it is over or not; and the phase after the goodbye."""
+"""Receiving on a line, during the call and after it; and the phase after the goodbye."""
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -16,7 +16,7 @@ from p2pcall.types import Address
 
 
 class OnLine(Alive):
-    """There is a line: what comes by it is opened and taken apart, whether the call on it is over or not."""
+    """A phase with a line: incoming datagrams are opened and parsed, during the call and after it."""
 
     __slots__ = ("_confirmation", "_deadline", "_line")
 
@@ -28,18 +28,18 @@ class OnLine(Alive):
 
     @property
     def state(self) -> CallState:
-        """As the call's table has it."""
+        """The call's state."""
         return self._line.call.state
 
     def own(self, cause: CallInput, body: bytes, now: float) -> None:
-        """As the call's table has it; errors as `Call.own`."""
+        """Apply the input to the call; errors as `Call.own`."""
         self._line.call.own(cause, body, now)
         self._endpoint.touch(self._peer)
 
     def receive_data(self, datagram: bytes, address: Address, now: float) -> DropReason | None:
-        """Open it, and take its frames one after the other.
+        """Open the datagram, and take its frames one after the other.
 
-        A record of media alone makes nothing due earlier than it was, so the peer is not touched by it.
+        A record with only media makes nothing due earlier, so it does not `touch` the peer.
         """
         line, peer = self._line, self._peer
         plaintext = line.epochs.open(datagram, now)
@@ -78,7 +78,7 @@ class OnLine(Alive):
         self._tell(LineResumed(self._peer, silent_s))
 
     def _confirmed(self) -> None:
-        """The other side is heard: it has what opens the line."""
+        """The other side was heard, so it has the confirmation."""
         self._confirmation = self._deadline = None
         self._endpoint.touch(self._peer)
 
@@ -108,14 +108,14 @@ class OnLine(Alive):
         return None
 
     def _receive_message(self, kind: int, body: bytes, now: float) -> DropReason | None:
-        """When the call is over only goodbyes are heard."""
+        """After the call only goodbyes are accepted."""
         if is_owners(kind, body) or kind == ControlType.REKEY:
             return DropReason.INACTIVE
         heard = self._line.call.hear(kind, body, now, dialled=self._peer.initiator)
         return heard if isinstance(heard, DropReason) else None
 
     def _flush_records(self, now: float, copies: int = 1) -> None:
-        """The small records that are due, and the question to another address."""
+        """Queue the small records that are due, and the probe to a candidate address."""
         line = self._line
         for plaintext in line.due(now) * copies:
             self._seal(plaintext, self._peer.address, now)
@@ -136,7 +136,7 @@ class Lingering(OnLine):
     name = PhaseName.LINGERING
 
     def __init__(self, endpoint: EndpointState, peer: Peer, line: Line, gone_at: float, copies: int) -> None:
-        """`copies` of the first goodbye leave, none if it was the other side's."""
+        """`copies` of our first goodbye leave at once; 0 if the other side ended the call."""
         super().__init__(endpoint, peer, line)
         self._gone_at = gone_at
         self._said = copies > 0
@@ -144,23 +144,23 @@ class Lingering(OnLine):
 
     @property
     def settled(self) -> bool:
-        """Both goodbyes have arrived; a refusal never shows when."""
+        """Whether both goodbyes have arrived; after a refusal False, so that an observer cannot see its time."""
         return self._line.control.settled and not self._line.call.refused
 
     def handle_timer(self, now: float) -> None:
-        """Enough."""
+        """Leave when the time for lingering is over."""
         if now >= self._gone_at:
             self._vanish(Move.SETTLED)
 
     def flush(self, now: float) -> None:
-        """The goodbye, and then the end."""
+        """Queue the goodbye; leave once everything has arrived."""
         copies, self._copies = self._copies, 1
         self._flush_records(now, copies)
         if self._said and self.settled:
             self._vanish(Move.SETTLED)
 
     def next_timer(self) -> float | None:
-        """What is due, or the end."""
+        """When the next record is due, or when lingering ends."""
         return min(self._line.next_due(), self._gone_at)
 
 

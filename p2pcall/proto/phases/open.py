@@ -27,7 +27,7 @@ from p2pcall.types import Address
 
 
 def answering_peer(state: EndpointState, index: int, address: Address, done: Established, now: float) -> Peer:
-    """A peer that has dialled us; it has INVITE_TIMEOUT_S to invite."""
+    """A peer that has dialled us; it must invite within INVITE_TIMEOUT_S."""
     peer = Peer(index, address, initiator=False, now=now)
     line = line_of(state, peer, done, now)
     peer.phase = Open(state, peer, line, now + c.INVITE_TIMEOUT_S)
@@ -37,7 +37,7 @@ def answering_peer(state: EndpointState, index: int, address: Address, done: Est
 
 
 def line_of(state: EndpointState, peer: Peer, done: Established, now: float) -> Line:
-    """The line that this handshake leaves, which the peer knows from now on."""
+    """Make the line of this finished handshake and give it to the peer."""
     line = Line(
         done,
         peer.index,
@@ -54,7 +54,7 @@ def line_of(state: EndpointState, peer: Peer, done: Established, now: float) -> 
 
 
 class Open(OnLine):
-    """The line is up and carries a call, or will: until `_deadline` if there is one, else as long as it is heard."""
+    """The line is up and carries a call, or soon will. It ends at `_deadline` if there is one, or when it is lost."""
 
     __slots__ = ()
     name = PhaseName.OPEN
@@ -68,23 +68,23 @@ class Open(OnLine):
         deadline: float,
         confirmation: tuple[bytes, Backoff] | None = None,
     ) -> None:
-        """`confirmation` is repeated until the other side is heard, on the side that dialled."""
+        """`confirmation`: the dialling side repeats it until the other side is heard."""
         super().__init__(endpoint, peer, line)
         self._confirmation = confirmation
         self._deadline = deadline
 
     def accept(self, greeting: bytes, now: float) -> None:
-        """Answer; the caller has REVEAL_TIMEOUT_S to show its nonce."""
+        """Answer; the caller must show its nonce within REVEAL_TIMEOUT_S."""
         self._line.call.accept(greeting, now)
         self._deadline = now + c.REVEAL_TIMEOUT_S
         self._endpoint.touch(self._peer)
 
     def leave(self, cause: CallInput, reason: Reason, now: float) -> None:
-        """Say goodbye."""
+        """Send the goodbye and linger."""
         self._leave(cause, reason, now, told=reason)
 
     def send(self, channel: int, payload: bytes, padded_to: int, now: float) -> None:
-        """One frame of media, sealed and on its way."""
+        """Seal and queue one frame of media."""
         if not c.FIRST_MEDIA_CHANNEL <= channel <= c.MAX_U8:
             raise ValueError(f"channel {channel} is not for payloads")
         length = max(len(payload), padded_to)
@@ -93,25 +93,25 @@ class Open(OnLine):
         line = self._line
         if not line.path.lapsed:
             plaintext = line.records.payload(channel, payload, padded_to, now)
-            if plaintext is None:  # it waits to ride along
+            if plaintext is None:  # it waits for the next record of voice
                 self._endpoint.touch(self._peer)
             else:
                 self._seal(plaintext, self._peer.address, now)
 
     def send_control(self, kind: int, body: bytes, now: float) -> None:
-        """One message of the owner's."""
+        """Send one message of the owner's."""
         self._line.control.send(kind, body, now)
         self._endpoint.touch(self._peer)
 
     def nudge(self, now: float) -> None:
-        """Ask at once."""
+        """Ping at once."""
         self._line.timing.nudge(now)
         self._endpoint.touch(self._peer)
 
     def handle_timer(self, now: float) -> None:
-        """Give up a line that is silent or of no use; keep the keys fresh."""
+        """Give up a line that is lost or past its deadline; renew the keys."""
         line, peer = self._line, self._peer
-        line.epochs.expire(now)  # also before a deadline: what is not done would be due for ever
+        line.epochs.expire(now)  # even when a deadline has passed: else it would stay due for ever
         if now >= line.lost_at or line.epochs.spent(now):
             self._lose(Reason.LOST)
         elif self._deadline is not None:
@@ -128,14 +128,14 @@ class Open(OnLine):
                 self._tell(LineInterrupted(peer))
 
     def flush(self, now: float) -> None:
-        """The confirmation, parts of new keys, and what else is due."""
+        """Queue the confirmation, parts of a rekeying, and everything else that is due."""
         if self._confirmation is not None and self._confirmation[1].take(now):
             self._post(self._confirmation[0], self._peer.address)
         self._line.keys.feed(self._line.control, now)
         self._flush_records(now)
 
     def next_timer(self) -> float | None:
-        """The earliest of all concerns."""
+        """The earliest timer of all parts of the line."""
         line = self._line
         use = line.liveness.next_timer() if self._deadline is None else self._deadline
         at = min(line.next_due(), line.next_timer(), use)
@@ -143,7 +143,7 @@ class Open(OnLine):
 
     def _receive_message(self, kind: int, body: bytes, now: float) -> DropReason | None:
         line = self._line
-        if line.call.state is CallState.ENDED:  # by a frame before, in the same datagram
+        if line.call.state is CallState.ENDED:  # ended by an earlier frame of the same datagram
             return super()._receive_message(kind, body, now)
         if is_owners(kind, body):
             self._tell(Message(self._peer, kind, body))
@@ -169,7 +169,7 @@ class Open(OnLine):
         self._tell(_event(peer, heard.tell, said))
 
     def _leave(self, cause: CallInput, reason: Reason, now: float, *, told: Reason) -> None:
-        """Say `reason` to the other side, and `told` to the owner."""
+        """End the call: `reason` goes to the other side, `told` to the owner."""
         call = self._line.call
         call.own(cause, bytes([reason]), now)
         if not call.refused:
@@ -178,7 +178,7 @@ class Open(OnLine):
         self._linger(CallEnded(self._peer, told, remote=False), now, copies)
 
     def _linger(self, ended: CallEnded, now: float, copies: int = 0) -> None:
-        """Tell it; from here on the line is there for the sake of the goodbye, as if it were ringing if refused."""
+        """Report the end and linger: the line stays only for the goodbye; after a refusal it acts as if ringing."""
         if not self._line.call.refused:
             self._line.records.hang_up()
         after = Lingering(self._endpoint, self._peer, self._line, now + c.LINGER_S, copies)
@@ -187,13 +187,13 @@ class Open(OnLine):
         self._tell(ended)
 
     def _lose(self, reason: Reason) -> None:
-        """The end without a goodbye."""
+        """End the call without a goodbye."""
         self._vanish(Move.LOST)
         self._tell(CallEnded(self._peer, reason, remote=False))
 
 
 def _event(peer: Peer, tell: Tell, said: Greeting) -> ProtocolEvent:
-    """What the owner is told of what the other side has said."""
+    """The event for the owner about what the other side has said."""
     if tell is Tell.REMOTE_RINGING:
         return RemoteRinging(peer, said.name)
     if tell is Tell.REVEALED:

@@ -3,6 +3,7 @@
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,3 +186,15 @@ def test_sizes_are_read_from_key_frames_only() -> None:
 def test_every_option_that_is_set_is_taken() -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
     assert not VideoEncoder(320, 240, 15, 200_000)._context.options
+
+
+def test_a_picture_that_is_as_it_is_coded_is_not_copied_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = [picture(i).reformat(format="yuv420p") for i in range(4)]
+    for frame in ready:
+        frame.color_range, frame.colorspace = ColorRange.UNSPECIFIED, 2
+    copying, direct = VideoEncoder(320, 240, 15, 400_000), VideoEncoder(320, 240, 15, 400_000)
+    monkeypatch.setattr(copying, "_fits", lambda frame: False)
+    monkeypatch.setattr(direct, "_fitted", None)
+    assert [direct.encode(frame) for frame in ready] == [copying.encode(frame) for frame in ready]
+    ready[0].color_range = ColorRange.JPEG
+    assert not direct._fits(ready[0]), "VP8 has no word for it"

@@ -5,8 +5,9 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import Type as SideData
 
-from p2pcall.device.picture import EXIF_TURNS, MOST, UPRIGHT, PictureConverter, Turn, is_hdr
+from p2pcall.device.picture import EXIF_TURNS, MOST, UPRIGHT, PictureConverter, Turn, Turns, is_hdr
 
 RED, GREEN, BLUE, WHITE = (200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 200)
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
@@ -129,3 +130,25 @@ def test_hdr_is_told_by_its_curve() -> None:
     assert is_hdr(frame) == "PQ"
     frame.color_trc = 18
     assert is_hdr(frame) == "HLG"
+
+
+class Turned:
+    """A decoded picture with a display matrix: turned by quarters clockwise."""
+
+    def __init__(self, quarters: int) -> None:
+        self.rotation = -90 * quarters
+        self.asked = 0
+        cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarters]
+        self.matrix = np.array([cos, sin, 0, -sin, cos, 0, 0, 0, 1], "<i4").tobytes()
+
+    @property
+    def side_data(self) -> dict[SideData, bytes]:
+        self.asked += 1
+        return {SideData.DISPLAYMATRIX: self.matrix}
+
+
+def test_what_lies_beside_a_picture_is_asked_for_only_where_the_rotation_changes() -> None:
+    """To ask makes a circle of picture and answer, which only the collector undoes."""
+    turns, pictures = Turns(), [Turned(quarters) for quarters in (0, 0, 1, 1, 3, 0)]
+    assert [turns.of(picture).quarters for picture in pictures] == [0, 0, 1, 1, 3, 0]  # type: ignore[arg-type]
+    assert [picture.asked for picture in pictures] == [1, 0, 1, 0, 1, 1]

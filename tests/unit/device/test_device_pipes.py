@@ -2,8 +2,9 @@
 
 import io
 import os
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,51 @@ def test_other_write_errors_are_told() -> None:
 def test_the_spec_needs_a_stream() -> None:
     with pytest.raises(ValueError, match="needs a stream"):
         open_audio_source("-", FakeScheduler())
+
+
+def written(fd: int, size: int) -> bytes:
+    """What comes out of it, so many bytes."""
+    got = b""
+    while len(got) < size and (data := os.read(fd, 1 << 16)):
+        got += data
+    return got
+
+
+@pytest.mark.parametrize("kind", ["pipe", "pipe that cannot be opened anew", "socket"])
+def test_a_block_comes_out_whole_however_little_is_taken_at_a_time(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, write = os.pipe() if kind != "socket" else (end.detach() for end in socket.socketpair())
+    if kind == "pipe that cannot be opened anew":
+        monkeypatch.setattr(pipes, "_reopened", lambda fd: None)
+    blocks = [[bytes([n]) * 40_000, b"", memoryview(bytes([n + 1]) * 90_001)] for n in (1, 7)]
+    failures: list[OSError] = []
+    out = pipes.FdWriter(lambda: write, 2, failures.append)
+    assert all(out.put(*block) for block in blocks)
+    expected = b"".join(bytes(piece) for block in blocks for piece in block)
+    assert written(read, len(expected)) == expected
+    assert os.get_blocking(write), "its flags belong to everybody who has it"
+    out.stop()
+    os.close(write)
+    assert os.read(read, 1) == b"", "nobody has it any more"
+    os.close(read)
+    assert not failures
+
+
+def test_a_pipe_is_given_all_that_it_has_room_for_at_one_go(
+    pipe: tuple[io.FileIO, io.FileIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    calls: list[int] = []
+    writev = os.writev
+
+    def counted(fd: int, pieces: Sequence[bytes]) -> int:
+        calls.append(fd)
+        return writev(fd, pieces)
+
+    monkeypatch.setattr(pipes.os, "writev", counted)
+    out = pipes.FdWriter(writer.fileno, 1, [].append)
+    out.put(b"head", bytes(60_000))
+    assert len(written(reader.fileno(), 60_004)) == 60_004
+    out.stop()
+    assert len(calls) == 1

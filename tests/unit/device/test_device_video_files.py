@@ -1,21 +1,26 @@
 """Pictures from and to files: paced by their own time line, thinned out, fitted, complete when closed."""
 
+import gc
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from p2pcall.device import video_in
 from p2pcall.device.factory import Inputs, open_video_sink, open_video_source
-from p2pcall.device.letterbox import VIEW, Letterbox, fit_within, plane_pixels
+from p2pcall.device.letterbox import VIEW, Letterbox, fit_within, plane_pixels, plane_samples
 from p2pcall.device.names import VIDEO_SUFFIXES
 from p2pcall.device.outfile import OutFile
 from p2pcall.device.picture_file import PictureFile
+from p2pcall.device.source import MediaInput
 from p2pcall.device.video_files import FilmWriter
-from p2pcall.device.video_in import PacedVideo, Timed
+from p2pcall.device.video_in import PacedVideo, Timed, file_pictures
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -287,6 +292,12 @@ def test_a_canvas_paints_colours_where_they_belong() -> None:
     assert plane_pixels(whole.planes[1]).shape == (24, 32)
 
 
+def test_a_picture_that_has_the_canvas_size_is_not_copied() -> None:
+    picture = plain(9).reformat(format="yuv420p")
+    assert Letterbox(64, 48).fit(picture) is picture
+    assert isinstance(plane_samples(picture.planes[0]), memoryview)
+
+
 @pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
 def test_every_option_of_a_files_codec_is_taken(tmp_path: Path, suffix: str) -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
@@ -295,3 +306,56 @@ def test_every_option_of_a_files_codec_is_taken(tmp_path: Path, suffix: str) -> 
     assert isinstance(sink._writer, FilmWriter)
     assert not sink._writer._stream.codec_context.options
     sink.close()
+
+
+def test_a_picture_of_a_film_is_freed_when_nobody_has_it_any_more(tmp_path: Path) -> None:
+    """The collector does not come round for minutes; a film of 320x240 at 15/s would take 100 MB by then."""
+    path = write_clip(tmp_path / "a.mkv", 30, 15)
+    gc.collect()
+    gc.disable()
+    try:
+        for _, picture in file_pictures(MediaInput(str(path))):
+            picture()
+            assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) <= 4
+    finally:
+        gc.enable()
+
+
+def test_a_small_film_is_decoded_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=15)
+        stream.width, stream.height, stream.pix_fmt = *VIEW, "yuv420p"
+        out.mux(stream.encode(plain(9, *VIEW)))
+        out.mux(stream.encode(None))
+    seen: list[Any] = []
+    choose = video_in.choose_track
+
+    def chosen(*told: Any) -> Any:
+        track = choose(*told)
+        seen.append(track)
+        return track
+
+    monkeypatch.setattr(video_in, "choose_track", chosen)
+    for _ in file_pictures(MediaInput(str(path))):
+        assert [track.codec_context.thread_count for track in seen] == [1]
+
+
+def test_a_picture_of_a_film_takes_few_steps_beside_its_decoding(tmp_path: Path) -> None:
+    path, pictures, steps = write_clip(tmp_path / "a.mkv", 40, 15), 0, 0
+
+    def count(frame: object, event: str, arg: object) -> None:
+        nonlocal steps
+        steps += event == "call"
+
+    film = file_pictures(MediaInput(str(path)))
+    next(film)
+    sys.setprofile(count)
+    try:
+        for _, picture in film:
+            picture()
+            pictures += 1
+    finally:
+        sys.setprofile(None)
+    assert pictures == 39
+    assert steps / pictures < 20
