@@ -52,7 +52,7 @@ def called(command: Any) -> str:
 def app_for(argv: Sequence[str]) -> typer.Typer:
     """`app` with the one command that `argv` begins with; with all of them if it begins with none.
 
-    To build them all takes ten times as long, and this one needs to know of no other.
+    To build them all takes several times as long, and this one needs to know of no other.
     """
     meant = [one for one in app.registered_commands if [called(one)] == list(argv[:1])]
     if not meant:
