@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TextIO, cast
 
 from p2pcall.types import Entropy
@@ -42,16 +41,22 @@ def _nowhere(mode: str) -> TextIO:
     return cast(TextIO, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
-@dataclass(slots=True)
 class Env:
     """The process's surroundings."""
 
-    stdin: TextIO
-    stdout: TextIO
-    stderr: TextIO
-    environ: Mapping[str, str]
-    clock: Clock = field(default_factory=Clock)
-    entropy: Entropy = os.urandom
+    def __init__(
+        self,
+        stdin: TextIO,
+        stdout: TextIO,
+        stderr: TextIO,
+        environ: Mapping[str, str],
+        clock: Clock | None = None,
+        entropy: Entropy = os.urandom,
+    ) -> None:
+        self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
+        self.environ = environ
+        self.clock = clock or Clock()
+        self.entropy = entropy
 
     @classmethod
     def system(cls) -> "Env":

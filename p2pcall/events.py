@@ -1,27 +1,26 @@
-"""Events for scripts: one frozen dataclass for each event, one JSON object a line.
+"""Events for scripts: one frozen record for each event, one JSON object a line.
 
 Every object has `v` (1), `event` and `t` (seconds since the epoch). Fields are only ever added. The field names
 here are the wire names (an underscore in a class's `event` name is a hyphen). Strings from the other side are
 already filtered (`view.sanitize`) when they get here.
 """
 
-import dataclasses
 import json
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 EVENTS_VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Base of all events; `event` is the name on the wire."""
 
     event: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listening(Event):
+class Listening(Event, frozen=True):
     event: ClassVar[str] = "listening"
     port: int
     addresses: tuple[str, ...]
@@ -31,8 +30,7 @@ class Listening(Event):
     reach: str = "anyone"
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFound(Event):
+class PeerFound(Event, frozen=True):
     event: ClassVar[str] = "peer-found"
     name: str
     addresses: tuple[str, ...]
@@ -40,8 +38,7 @@ class PeerFound(Event):
     contact: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class PeerLost(Event):
+class PeerLost(Event, frozen=True):
     event: ClassVar[str] = "peer-lost"
     name: str
     addresses: tuple[str, ...]
@@ -49,21 +46,18 @@ class PeerLost(Event):
     contact: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dialling(Event):
+class Dialling(Event, frozen=True):
     event: ClassVar[str] = "dialling"
     target: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ringing(Event):
+class Ringing(Event, frozen=True):
     event: ClassVar[str] = "ringing"
     call: str
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming(Event):
+class Incoming(Event, frozen=True):
     event: ClassVar[str] = "incoming"
     call: str
     name: str
@@ -73,8 +67,7 @@ class Incoming(Event):
     video: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Missed(Event):
+class Missed(Event, frozen=True):
     event: ClassVar[str] = "missed"
     count: int
     since: float
@@ -83,8 +76,7 @@ class Missed(Event):
     known: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connected(Event):
+class Connected(Event, frozen=True):
     event: ClassVar[str] = "connected"
     call: str
     name: str
@@ -97,22 +89,19 @@ class Connected(Event):
     setup_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAudio(Event):
+class FirstAudio(Event, frozen=True):
     event: ClassVar[str] = "first-audio"
     call: str
     ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class FirstVideo(Event):
+class FirstVideo(Event, frozen=True):
     event: ClassVar[str] = "first-video"
     call: str
     ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """The figures of `stats`, and of `ended` over the whole call."""
 
     rtt_ms: float | None = None
@@ -132,29 +121,25 @@ class Figures:
     frames_shown: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Stats(Event):
+class Stats(Event, frozen=True):
     event: ClassVar[str] = "stats"
     call: str
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnecting(Event):
+class Reconnecting(Event, frozen=True):
     event: ClassVar[str] = "reconnecting"
     call: str
     ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnected(Event):
+class Reconnected(Event, frozen=True):
     event: ClassVar[str] = "reconnected"
     call: str
     ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Media(Event):
+class Media(Event, frozen=True):
     event: ClassVar[str] = "media"
     call: str
     side: str
@@ -163,8 +148,7 @@ class Media(Event):
     recording: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Verified(Event):
+class Verified(Event, frozen=True):
     event: ClassVar[str] = "verified"
     call: str
     name: str
@@ -172,8 +156,7 @@ class Verified(Event):
     known: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warning(Event):
+class Warning(Event, frozen=True):
     event: ClassVar[str] = "warning"
     slug: str
     text: str
@@ -181,8 +164,7 @@ class Warning(Event):
     fingerprint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended(Event):
+class Ended(Event, frozen=True):
     event: ClassVar[str] = "ended"
     call: str | None
     reason: str
@@ -195,8 +177,7 @@ class Ended(Event):
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Error(Event):
+class Error(Event, frozen=True):
     event: ClassVar[str] = "error"
     slug: str
     text: str
@@ -207,12 +188,11 @@ class Error(Event):
 def to_dict(event: Event, t: float) -> dict[str, Any]:
     """The event as a JSON-ready dict; the fields of `figures` are on the same level as the others."""
     out: dict[str, Any] = {"v": EVENTS_VERSION, "event": event.event, "t": round(t, 3)}
-    for one in dataclasses.fields(event):
-        value = getattr(event, one.name)
+    for name, value in asdict(event).items():
         if isinstance(value, Figures):
-            out |= dataclasses.asdict(value)
+            out |= asdict(value)
         else:
-            out[one.name] = value
+            out[name] = value
     return out
 
 

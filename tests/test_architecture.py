@@ -60,7 +60,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "demo": ("numpy",),
     "cli": ("typer", "rich", "segno", "av"),
 }
-"""Room -> the third-party libraries that it may import; a room that is not named may import none."""
+"""Room -> the third-party libraries that it may import besides `RECORDS`."""
+
+RECORDS = "msgspec"
+"""Every room makes its records with it: no IO, no clock, no chance."""
 
 CONSTANTS = ("p2pcall.proto.constants", "p2pcall.media.constants")
 """Numbers alone, which import nothing but each other: every room may have them, and none needs a copy."""
@@ -71,7 +74,7 @@ HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "sdl2")
 
 PURE_STDLIB = frozenset(
     (
-        *("__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
+        *("__future__", "abc", "array", "base64", "binascii", "bisect", "collections", "enum"),
         *(
             "fractions",
             "functools",
@@ -167,11 +170,13 @@ def breaches_of_imports(source: Source) -> list[str]:
             found.append(source.at(node, f"{source.path} imports {name}"))
         if name in CONSTANTS:
             continue
+        if top == "dataclasses":
+            found.append(source.at(node, "a record is a msgspec.Struct: dataclasses are slow to define"))
         if top == "p2pcall":
             other = rest.split(".", 1)[0]
             if other and other != source.room and other not in rooms and not other.startswith("__"):
                 found.append(source.at(node, f"{source.room} imports {other}"))
-        elif top not in sys.stdlib_module_names and top not in libraries:
+        elif top not in sys.stdlib_module_names and top not in (*libraries, RECORDS):
             found.append(source.at(node, f"{source.room} imports the library {top}"))
     return found
 
@@ -359,6 +364,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ("imports", "media/x.py", "import numpy", "the library numpy"),
     ("imports", "proto/x.py", "from zeroconf import Zeroconf", "the library zeroconf"),
     ("imports", "attic/x.py", "", "no room of the plan"),
+    ("imports", "engine/x.py", "from dataclasses import dataclass", "a record is a msgspec.Struct"),
     ("imports", "media/constants.py", "import math", "media/constants.py imports math"),
     ("imports", "device/x.py", "from p2pcall.media.packets import FRAME_BYTES", "device imports media"),
     ("purity", "proto/x.py", "import time", "imports time"),

@@ -4,7 +4,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
-from dataclasses import replace
+from copy import copy
 from typing import Final
 
 from p2pcall.cli.process import leave_nothing
@@ -20,7 +20,8 @@ def main(argv: Sequence[str], env: Env) -> int:
     """Run one command; `argv` without the program's name. Never raises."""
     stdout = checked(env.stdout)
     parser_writes = redirect_stdout(stdout) if env.stdout is sys.stdout else nullcontext()
-    env = replace(env, stdout=stdout)
+    env = copy(env)
+    env.stdout = stdout
     try:
         with parser_writes:
             status = _run(argv, env)
@@ -41,11 +42,11 @@ def main(argv: Sequence[str], env: Env) -> int:
 def _run(argv: Sequence[str], env: Env) -> int:
     import typer
 
-    from p2pcall.cli.app import app
+    from p2pcall.cli.app import app_for
     from p2pcall.cli.values import mistyped
 
     try:
-        result = app(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
+        result = app_for(argv)(args=list(argv), prog_name="p2pcall", standalone_mode=False, obj=env)
     except typer.TyperException as error:
         raise mistyped(error) from error
     except typer.Abort as error:
@@ -55,11 +56,11 @@ def _run(argv: Sequence[str], env: Env) -> int:
 
 def _command(argv: Sequence[str]) -> str:
     """The command that `argv` names, as far as it does."""
-    from p2pcall.cli.app import app, contacts
+    from p2pcall.cli.app import app, called, contacts
 
     words, group = ["p2pcall"], app
     for word in argv[:2]:
-        names = {one.name or getattr(one.callback, "__name__", "") for one in group.registered_commands}
+        names = {called(one) for one in group.registered_commands}
         if word not in names | {one.name for one in group.registered_groups}:
             break
         words.append(word)

@@ -3,13 +3,15 @@
 Engine, devices and discovery are imported inside commands, so that `--version` and `--help` stay quick.
 """
 
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from p2pcall import __version__
 from p2pcall.cli import options as opt
-from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
 
 DEMO_SECONDS: Final = 8.0
@@ -40,6 +42,24 @@ app = typer.Typer(
 )
 contacts = typer.Typer(help="The people you know, and the keys that are theirs.")
 app.add_typer(contacts, name="contacts")
+
+
+def called(command: Any) -> str:
+    """The word that a command is called by."""
+    return str(command.name or getattr(command.callback, "__name__", ""))
+
+
+def app_for(argv: Sequence[str]) -> typer.Typer:
+    """`app` with the one command that `argv` begins with; with all of them if it begins with none.
+
+    To build them all takes several times as long, and this one needs to know of no other.
+    """
+    meant = [one for one in app.registered_commands if [called(one)] == list(argv[:1])]
+    if not meant:
+        return app
+    alone = copy(app)
+    alone.registered_commands, alone.registered_groups = meant, []
+    return alone
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,8 @@ from p2pcall.cli.views import PlainView
 from p2pcall.demo.process import HOST
 from p2pcall.demo.run import whole_call
 from p2pcall.device.drawn import HEIGHT, WIDTH
-from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
+from p2pcall.engine.policy import Announce
+from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode

@@ -5,17 +5,19 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from p2pcall import names
 from p2pcall.cli.values import choice_metavar, one_of, seconds, usage, whole
-from p2pcall.device.raw import RawFormat
-from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer, CallSettings, MediaSettings
+from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.types import Reach
+
+if TYPE_CHECKING:
+    from p2pcall.engine.settings import CallSettings, MediaSettings
 
 AudioIn = Annotated[
     str,
@@ -177,8 +179,11 @@ def check_video_out(value: str) -> None:
         raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
 
 
-def media_settings(given: Mapping[str, Any]) -> MediaSettings:
+def media_settings(given: Mapping[str, Any]) -> "MediaSettings":
     """The media options as parsed (parameter name -> value), checked against each other."""
+    from p2pcall.device.raw import RawFormat
+    from p2pcall.engine.settings import MediaSettings
+
     audio_in, audio_out = given["audio_in"], given["audio_out"]
     if given["no_audio"]:
         for option, value in (("--audio-in", audio_in), ("--audio-out", audio_out)):
@@ -258,8 +263,9 @@ def _default_name() -> str:
     return "p2pcall"
 
 
-def call_settings(given: Mapping[str, Any]) -> CallSettings:
+def call_settings(given: Mapping[str, Any]) -> "CallSettings":
     """All options of `listen` or `dial` as parsed (parameter name -> value) in one record."""
+    from p2pcall.engine.settings import CallSettings
     from p2pcall.net.address import DEFAULT_PORT
 
     port = given["port"]

@@ -6,9 +6,9 @@ It implements the engine's `CallView`, as those in `views` do. Left out: how a w
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import av
+from msgspec.structs import replace
 
 from p2pcall.cli.views import PlainView, ScreenView
 from p2pcall.device.base import OnError

@@ -7,7 +7,6 @@ nothing; after anything broken it needs a key frame. Leaves out fragments, pacin
 rate. Spec: RFC 6386, section 9.1.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -15,6 +14,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from msgspec import Struct
 
 MAX_WIDTH: Final = 1_280
 MAX_HEIGHT: Final = 960
@@ -34,8 +34,7 @@ _BT601: Final = (2, 5, 6)
 """AVColorSpace: unspecified, which swscale takes as BT.601, and the two names of that."""
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedFrame:
+class EncodedFrame(Struct, frozen=True):
     """One coded picture."""
 
     data: bytes

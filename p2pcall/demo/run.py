@@ -8,9 +8,11 @@ shown.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.demo.process import HOST, CalleeProcess
@@ -45,8 +47,7 @@ JUDGED_S: Final = 2.0
 """A call of this length has a second of sound (`soundcheck`) and a picture, even on a slow machine."""
 
 
-@dataclass(slots=True)
-class Witness:
+class Witness(Struct):
     """A stage that passes everything on and stores what the summary needs."""
 
     output: Stage

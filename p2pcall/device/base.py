@@ -10,8 +10,9 @@ any clock of its own: time is `Scheduler.time()`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec import Struct
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_BYTES
@@ -131,8 +132,7 @@ class PictureOut(VideoSink, Protocol):
         """The call begins: times of what is written count from now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """One row of `p2pcall devices`: `kind` is `microphone`, `speaker`, `camera` or `window`, `name` what
     options take.
     """

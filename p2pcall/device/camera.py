@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import av
+from msgspec import Struct, field
 
 from p2pcall.device.base import Device, device_error
 from p2pcall.device.letterbox import VIEW
@@ -35,8 +35,7 @@ Opener = Callable[..., Any]
 """`av.open`, or what stands in for it in tests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """What FFmpeg is told to open."""
 
     what: str

@@ -15,9 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 from weakref import WeakSet
+
+from msgspec import Struct
 
 from p2pcall.device.base import Device, device_error
 from p2pcall.errors import P2PCallError
@@ -58,8 +59,7 @@ restarted while a stream is open.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Struct, frozen=True):
     """One direction of a sound card: PortAudio's number now, and with how many channels it opens."""
 
     index: int

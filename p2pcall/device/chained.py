@@ -7,9 +7,10 @@ the links. Specs: RFC 3533, RFC 9639.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from p2pcall.device.source import MediaInput, Reader, check_is_file
 

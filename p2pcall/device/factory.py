@@ -8,11 +8,12 @@ before the call, and not in the middle of it: a call from files needs no PortAud
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
+
+from msgspec import Struct
 
 from p2pcall.device import files, names, prefetch, sound_in
 from p2pcall.device.base import (
@@ -52,8 +53,7 @@ if TYPE_CHECKING:
 STDIN_NAME: Final = "standard input"
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """How inputs are to be read."""
 
     loop: bool = False

@@ -6,9 +6,10 @@ file. A directory is nothing that sound goes to, whatever its name. Leaves out o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from p2pcall.device.cards import WORD, Card, Direction
 from p2pcall.device.streams import is_stream
@@ -32,8 +33,7 @@ SINKS: Final = ("-", "none")
 VIDEO_SOURCES: Final = ("-", "test", "person", "screen", "camera", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """What a word means."""
 
     kind: Literal["word", "card", "file", "stream"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import av
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from msgspec import Struct
 
 from p2pcall.device.letterbox import VIEW, fit_within, plane_pixels
 
@@ -52,8 +52,7 @@ _MATRIX: Final = struct.Struct("<5i")
 """The beginning of a display matrix: two rows of two and a column that is not looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """How stored pixels become upright ones: mirrored left to right first, then turned by quarters clockwise."""
 
     mirrored: bool = False

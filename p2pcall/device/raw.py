@@ -1,7 +1,8 @@
 """What raw PCM on a pipe is. Pure, and light: the command line reads it before anything heavy is imported."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import SAMPLE_RATE_HZ
@@ -14,8 +15,7 @@ SAMPLES: Final = {"s16le": ("s16", "<i2"), "f32le": ("flt", "<f4")}
 """Name of a sample form -> FFmpeg's and numpy's."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawFormat:
+class RawFormat(Struct, frozen=True):
     """What raw PCM on a pipe is, as `--audio-format` says it."""
 
     samples: str = "s16le"

@@ -1,8 +1,9 @@
 """What sound or picture is read from: a file, or a stream that is read as it comes. Light: no library reads it yet."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from p2pcall.device.base import media_file_error
 
@@ -17,8 +18,7 @@ class Reader(Protocol):
         """Up to `count` bytes, at least one; none at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaInput:
+class MediaInput(Struct, frozen=True):
     """Something to read sound or picture from: a file by its path, or a stream that `reader` gives."""
 
     name: str

@@ -6,7 +6,7 @@ Left out: the announcing itself (`net.discovery`, which is loaded only when some
 from typing import TYPE_CHECKING
 
 from p2pcall import events
-from p2pcall.engine.settings import Announce
+from p2pcall.engine.policy import Announce
 from p2pcall.engine.user_agent import UserAgent
 
 if TYPE_CHECKING:

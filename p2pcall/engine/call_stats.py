@@ -3,8 +3,10 @@
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.video import PlayoutThread
@@ -22,11 +24,10 @@ def process_cpu_s() -> float:
     return times.user + times.system
 
 
-@dataclass(slots=True)
-class _Mark:
+class _Mark(Struct):
     """Counters at one moment."""
 
-    at: float
+    at: float = 0.0
     tx_bytes: int = 0
     rx_bytes: int = 0
     cpu_s: float = 0.0
@@ -35,8 +36,7 @@ class _Mark:
     concealed: int = 0
 
 
-@dataclass(slots=True)
-class StatsCollector:
+class StatsCollector(Struct):
     """Turns running counters into rates per interval (`second`) and over the call (`total`)."""
 
     peer: Peer
@@ -49,8 +49,8 @@ class StatsCollector:
     delay_ms: float | None = None
     _expected: int = 0
     _received: int = 0
-    _start: _Mark = field(init=False)
-    _last: _Mark = field(init=False)
+    _start: _Mark = field(default_factory=_Mark)
+    _last: _Mark = field(default_factory=_Mark)
 
     def __post_init__(self) -> None:
         self._start = self._mark(self.started_at)

@@ -5,9 +5,10 @@ where it is shown (`view`).
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import inf
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.settings import CallSettings

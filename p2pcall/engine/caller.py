@@ -8,9 +8,10 @@ key that answered; a name that the other side claims is kept only if a person sa
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.engine.key_pinning import ask_to_keep

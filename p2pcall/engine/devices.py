@@ -5,9 +5,10 @@ Left out: sound devices that fail during the call (`sound`).
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct, field
 
 from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
@@ -49,8 +50,7 @@ class NoteRelay:
             self.on_note(text)
 
 
-@dataclass(slots=True)
-class Devices:
+class Devices(Struct):
     """The sources and sinks of one call's sound and picture. `None`: that direction is off.
 
     Without own sound the microphone is silence, which is sent like sound, so that an observer sees no difference.

@@ -9,9 +9,10 @@ claims a contact's name with another key is a stranger without a name, and is tr
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from signal import SIGINT
 from typing import Any, Final
+
+from msgspec import Struct
 
 from p2pcall import events
 from p2pcall.engine.announcing import Announcing
@@ -20,8 +21,8 @@ from p2pcall.engine.key_pinning import ask_to_keep
 from p2pcall.engine.missed_calls import MissedCalls
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.ringtone import ring as ring_tone
-from p2pcall.engine.settings import Answer
 from p2pcall.engine.sound import SupervisedSink, play_nothing
 from p2pcall.engine.strangers import Strangers
 from p2pcall.engine.talk import talk
@@ -39,8 +40,7 @@ ASK_TIMEOUT_S: Final = 120.0
 """The question is withdrawn after this time: no caller waits longer."""
 
 
-@dataclass(slots=True)
-class _Ring:
+class _Ring(Struct):
     """A call from the moment when it may ring."""
 
     line: PeerConnection

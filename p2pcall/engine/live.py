@@ -8,9 +8,10 @@ on (`mediastate`), figures and reports (`reporting`), and completing recordings 
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct
 
 from p2pcall import events
 from p2pcall.device.base import VideoSink
@@ -46,8 +47,7 @@ EOF_DRAIN_S: Final = 0.3
 """Pause between the end of the sent sound and the goodbye, so that the last word is not cut off."""
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedCall:
+class FinishedCall(Struct, frozen=True):
     """How a call that was up ended."""
 
     reason: str

@@ -11,8 +11,9 @@ answers at once, the network is not asked at all.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
@@ -32,8 +33,7 @@ CONTACT_TIMEOUT_S: Final = 1.4
 """How long to look for a contact on the LAN: a peer that has just answered another host answers again after 1.3 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """The addresses of a target, and what is known about it beforehand."""
 
     addresses: list[Address]

@@ -5,8 +5,9 @@ have their own events.
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from p2pcall import events
 from p2pcall.engine.trust import PeerIdentity
@@ -18,8 +19,7 @@ MAX_KEYS: Final = 1000
 """Most different keys that one line counts."""
 
 
-@dataclass(slots=True)
-class _Sum:
+class _Sum(Struct):
     """The content of one line: the first call, and how many there were."""
 
     who: PeerIdentity

@@ -7,8 +7,9 @@ go directly to a callback. A line without an owner is closed at once.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from p2pcall.engine.reach import WatchedEndpoint
 from p2pcall.env import Clock
@@ -34,8 +35,7 @@ GOODBYE_WAIT_S: Final = 1.5
 """How long `close` waits for a goodbye to be acknowledged; `proto` gives up after a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalSignal:
+class LocalSignal(Struct, frozen=True):
     """A wish of this side: a key, a signal, the end of a file. It is queued with the line's signals."""
 
     what: str

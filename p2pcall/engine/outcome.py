@@ -1,15 +1,15 @@
 """How calls end, in one table: the reason in events, the exit code, and the words for people."""
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from p2pcall.errors import ExitCode
 from p2pcall.events import Figures
 from p2pcall.proto.messages import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """One way a call can end: its exit code, and words for people."""
 
     exit: ExitCode
@@ -57,8 +57,7 @@ WISHES: Final = {
 """Local causes that end a call that is up, each with the reason that the other side gets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of one call; `call` is None if no secure line was reached."""
 
     reason: str

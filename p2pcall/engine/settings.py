@@ -3,48 +3,14 @@
 The defaults are those of p2pcall(1). `cli` parses the command line; nothing here reads argv.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
+from msgspec import Struct
 
 from p2pcall.device.raw import RawFormat
+from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.types import Reach
 
-RING_TIMEOUT_S: Final = 45.0
-"""How long `dial` lets it ring; as long as telephones do."""
 
-
-class Answer(StrEnum):
-    """Who is answered without asking."""
-
-    ASK = "ask"
-    CONTACTS = "contacts"
-    VERIFIED = "verified"
-    ANYONE = "anyone"
-    NEVER = "never"
-
-    def takes(self, known: str) -> bool:
-        """Whether a caller who is `known` (new, contact or verified) is answered without asking."""
-        match self:
-            case Answer.ANYONE:
-                return True
-            case Answer.CONTACTS:
-                return known in ("contact", "verified")
-            case Answer.VERIFIED:
-                return known == "verified"
-            case _:
-                return False
-
-
-class Announce(StrEnum):
-    """Whether this side tells the LAN that it can be called."""
-
-    OFF = "off"
-    PUBLIC = "public"
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSettings:
+class MediaSettings(Struct, frozen=True):
     """Sources and destinations of sound and picture; `auto` for video out is the terminal's best mode.
 
     `video_in` None: the camera, if there is one.
@@ -67,8 +33,7 @@ class MediaSettings:
     """The rate of pictures without time stamps."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
+class CallSettings(Struct, frozen=True):
     """One `listen` or `dial`."""
 
     name: str

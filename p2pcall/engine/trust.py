@@ -5,7 +5,7 @@ media, no question that the user could dismiss, only a hint how to pair again on
 proves nothing: a caller who claims a contact's name is shown without a name, and does not learn this.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2pcall import events, names
 from p2pcall.errors import ExitCode, P2PCallError
@@ -15,8 +15,7 @@ from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_type
 from p2pcall.store.identity import fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class PeerIdentity:
+class PeerIdentity(Struct, frozen=True):
     """What this side knows about the other side: `known` is new, contact or verified."""
 
     name: str

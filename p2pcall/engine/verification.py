@@ -6,8 +6,9 @@ who must not become a contact. An older contact stays, but is not verified any m
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.engine.offload import offload

@@ -14,8 +14,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from p2pcall.device.base import VideoSink, VideoSource
 from p2pcall.errors import P2PCallError
@@ -42,8 +43,7 @@ Post = Callable[..., object]
 """`loop.call_soon_threadsafe`, or a stand-in."""
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """One period with the camera on."""
 
     stopping: bool = False

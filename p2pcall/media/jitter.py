@@ -13,9 +13,10 @@ Leaves out decoding, concealing and merging of samples (`codec`, `stretch`) and 
 (`packets`).
 """
 
-from dataclasses import dataclass
 from math import floor, inf
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from p2pcall.media import constants as c
 from p2pcall.media.lateness import Lateness
@@ -28,8 +29,7 @@ class Play(NamedTuple):
     capture_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """Decode both, in this order, and play `stretch.merge` of them; `capture_ms` is the second's."""
 
     first: bytes
@@ -37,21 +37,18 @@ class Merge:
     capture_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Conceal:
+class Conceal(Struct, frozen=True):
     """A frame is missing: play the decoder's concealment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True):
     """Nothing to play: not begun yet, or missing for so long that concealment would drone."""
 
 
 PlayoutAction = Play | Merge | Conceal | Silence
 
 
-@dataclass(slots=True)
-class JitterCounters:
+class JitterCounters(Struct):
     """Totals of the call, in frames (`merged`: in merges; `rejected`: in packets)."""
 
     played: int = 0

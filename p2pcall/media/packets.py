@@ -9,9 +9,10 @@ earlier frames along is RFC 2198's idea.
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from p2pcall.media import constants as c
 
@@ -108,8 +109,7 @@ def parse_audio(payload: bytes) -> AudioPacket | None:
     return AudioPacket(seq, capture_ms, tuple(copies))
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFragment:
+class VideoFragment(Struct, frozen=True):
     """A piece of a coded picture. Frame ids go up by one from 0 and never start again within a session."""
 
     frame_id: int
@@ -161,21 +161,18 @@ def parse_fragment(payload: bytes) -> VideoFragment | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Nack:
+class Nack(Struct, frozen=True):
     """These fragments of the picture are missing; no index at all means every fragment of it."""
 
     frame_id: int
     indexes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
+class KeyRequest(Struct, frozen=True):
     """Nothing can be decoded until a key frame comes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What one side received, each REPORT_INTERVAL_S; `loss` is 0..1 over the last interval.
 
     `view_width` × `view_height` is how many pixels this side can show; 0 × 0: send no picture.
@@ -190,8 +187,7 @@ class Report:
     video_frames: int
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Struct, frozen=True):
     """How far the speaker is: `next_seq` is the frame of sound that it takes next, `ahead_ms` what it has in hand;
     None: it does not run (yet).
     """
@@ -200,8 +196,7 @@ class Played:
     ahead_ms: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """How far has the speaker come? The answer is a `Played`."""
 
 

@@ -8,15 +8,15 @@ STORE_RESENDS times. Leaves out the decoder: when that cannot go on, it says so 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import inf
+
+from msgspec import Struct, field
 
 from p2pcall.media import constants as c
 from p2pcall.media.packets import KeyRequest, Nack, VideoFragment, pack_feedback
 
 
-@dataclass(frozen=True, slots=True)
-class CompleteFrame:
+class CompleteFrame(Struct, frozen=True):
     """A coded picture, whole."""
 
     frame_id: int
@@ -25,8 +25,7 @@ class CompleteFrame:
     data: bytes
 
 
-@dataclass(slots=True)
-class ReassemblyCounters:
+class ReassemblyCounters(Struct):
     """Totals of the call."""
 
     released: int = 0
@@ -38,8 +37,7 @@ class ReassemblyCounters:
     key_requests: int = 0
 
 
-@dataclass(slots=True)
-class _Partial:
+class _Partial(Struct):
     """A picture on its way; `count` is 0 while only later ones tell that it is missing."""
 
     born: float

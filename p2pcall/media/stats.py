@@ -5,13 +5,12 @@ what the sender's redundancy needs to know); a single wild seq does not spoil th
 the listener hears (`jitter.JitterCounters`). Spec: RFC 3550, 6.4.1 and A.8 for jitter, A.1 and A.3 for loss.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2pcall.media import constants as c
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """Of one interval: packets that should have come and did, and the part that did not."""
 
     expected: int

@@ -15,9 +15,11 @@ import shlex
 import socket
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
@@ -46,8 +48,7 @@ _KEY_URI: Final = re.compile(r"p2pcall:[a-z]+/", re.IGNORECASE)
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A parsed TARGET: an IP address, a name (of a contact, a peer on the link, or a host), or a key alone."""
 
     kind: Literal["name", "literal", "key"]

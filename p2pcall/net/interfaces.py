@@ -11,10 +11,10 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import ifaddr
+from msgspec import Struct
 
 _SIOCGIFFLAGS: Final = 0xC0206911 if sys.platform == "darwin" else 0x8913
 _IFREQ: Final = struct.Struct("16sH14x")
@@ -32,8 +32,7 @@ OwnAddresses = frozenset[bytes]
 IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """One interface that is up, with its addresses and their networks."""
 
     name: str

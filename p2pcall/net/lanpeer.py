@@ -6,10 +6,10 @@ out: asking and announcing (`discovery`, `private_lookup`).
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Struct
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall import names
@@ -31,8 +31,7 @@ MAX_TXT_ENTRIES: Final = 16
 """At most this many TXT entries of a peer are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class LanPeer:
+class LanPeer(Struct, frozen=True):
     """A peer announced on the link. `name` and `txt` are as received: bounded, but not filtered."""
 
     name: str

@@ -7,9 +7,9 @@ runs a task that repeats both when the result changes. Only for `discovery` and 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from zeroconf import Error, IPVersion
 from zeroconf.asyncio import AsyncZeroconf
 
@@ -25,8 +25,7 @@ FAILURES: Final = (OSError, RuntimeError, Error)
 """What zeroconf raises when a network goes away while in use, or when others on it break the rules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """Where mDNS is used (IPv4 addresses, interface indexes for IPv6), and the own addresses to announce there."""
 
     choice: tuple[str | int, ...]

@@ -16,8 +16,9 @@ datagrams of a line. Bounded: the address heard longest ago is forgotten.
 import socket
 import struct
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from p2pcall.types import Address
 
@@ -36,8 +37,7 @@ PKTINFO6_BYTES: Final = 20
 Ancillary = list[tuple[int, int, bytes]]
 
 
-@dataclass(slots=True)
-class _Route:
+class _Route(Struct):
     sock: socket.socket
     local: bytes
     preferred: str | None = None

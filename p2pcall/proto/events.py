@@ -1,4 +1,4 @@
-"""Events for the owner of an `Endpoint`: one frozen dataclass each, with its peer.
+"""Events for the owner of an `Endpoint`: one frozen record each, with its peer.
 
 Drain `Endpoint.next_event()` after every call. Names and bodies are the remote side's own words: decoded,
 bounded, not filtered for terminals.
@@ -6,22 +6,21 @@ bounded, not filtered for terminals.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeDone:
+class HandshakeDone(Struct, frozen=True):
     """The line is up and the peer's key is known; the initiator invites next, or closes."""
 
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeFailed:
+class HandshakeFailed(Struct, frozen=True):
     """A dial came to nothing and the peer is gone; `remote_static` is the unexpected key of `key-changed`."""
 
     peer: Peer
@@ -29,8 +28,7 @@ class HandshakeFailed:
     remote_static: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingCall:
+class IncomingCall(Struct, frozen=True):
     """An invitation came: `ring`, `accept` or `decline` next. `audio` and `video` say what the caller offers."""
 
     peer: Peer
@@ -39,16 +37,14 @@ class IncomingCall:
     video: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteRinging:
+class RemoteRinging(Struct, frozen=True):
     """The other side rings."""
 
     peer: Peer
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The other side answered: the call is active, and the words are known."""
 
     peer: Peer
@@ -57,30 +53,26 @@ class Accepted:
     video: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Revealed:
+class Revealed(Struct, frozen=True):
     """The caller, whose call we have answered, has shown its nonce: the words are known, the call is active."""
 
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class LineInterrupted:
+class LineInterrupted(Struct, frozen=True):
     """The other side has not been heard for SILENT_S; it may come back by itself until the line is lost."""
 
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class LineResumed:
+class LineResumed(Struct, frozen=True):
     """The other side is heard again, after this many seconds."""
 
     peer: Peer
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
+class CallEnded(Struct, frozen=True):
     """The call is over; the other side ended it if `remote`. The peer lingers by itself and then is gone."""
 
     peer: Peer
@@ -88,8 +80,7 @@ class CallEnded:
     remote: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A control message that is not the call table's: `MEDIA` or a type of the owner's own."""
 
     peer: Peer
@@ -97,8 +88,7 @@ class Message:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Struct, frozen=True):
     """One frame of a media channel, unreliable and in order of arrival; only while the call is active."""
 
     peer: Peer

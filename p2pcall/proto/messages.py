@@ -6,8 +6,10 @@ does not know are let through (bits) or read as plain (reasons): an unknown reas
 `rekey`'s.
 """
 
-from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from p2pcall.proto.constants import NAME_BYTES, NONCE_BYTES
 
@@ -59,8 +61,7 @@ class Reason(IntEnum):
         return self >= Reason.LOST
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(Struct, frozen=True):
     """Body of INVITE, ACCEPT (flags and name), RINGING (name alone) and REVEAL (nonce alone)."""
 
     name: str = ""

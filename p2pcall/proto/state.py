@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import inf
+
+from msgspec import Struct, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.events import ProtocolEvent
@@ -15,8 +16,7 @@ from p2pcall.proto.wire import DropReason
 from p2pcall.types import Address
 
 
-@dataclass(slots=True)
-class EndpointState:
+class EndpointState(Struct):
     """`peers` maps indexes to peers: each peer's own `index` for its whole life, and those of its later epochs.
 
     `timers` says when each peer has something to do again. It is valid for all but the `touched` peers, which have

@@ -5,10 +5,11 @@ values and do not check them. No keys are used here: `session` and `noise` check
 describes the layout for a second implementation.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 from struct import Struct
 from typing import Final
+
+import msgspec
 
 from p2pcall.proto import constants as c
 
@@ -95,8 +96,7 @@ class DropReason(StrEnum):
     QUEUE = "queue"
 
 
-@dataclass(frozen=True, slots=True)
-class Knock:
+class Knock(msgspec.Struct, frozen=True):
     pattern: PatternId
     offered: int
     sender_index: int
@@ -106,16 +106,14 @@ class Knock:
     tag: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(msgspec.Struct, frozen=True):
     chosen: Suites
     receiver_index: int
     token: bytes
     cookie: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     pattern: PatternId
     number: int
     offered: int
@@ -124,15 +122,13 @@ class Part:
     chunk: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     pattern: PatternId
     receiver_index: int
     noise: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     receiver_index: int
     noise: bytes
 

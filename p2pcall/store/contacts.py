@@ -13,9 +13,11 @@ import binascii
 import json
 import os
 import shlex
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
@@ -32,8 +34,7 @@ SHORT_FINGERPRINT: Final = 9
 MAX_BLOCKED: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """The user's name for a person, their key, when it was pinned (epoch seconds), whether verified or blocked."""
 
     name: str
@@ -45,8 +46,7 @@ class Contact:
     """The name is a host name that the system's resolver has resolved, so it may be resolved again."""
 
 
-@dataclass(slots=True)
-class Book:
+class Book(Struct):
     """All content of the file: the contacts, and the blocked fingerprints with their times (epoch seconds)."""
 
     contacts: list[Contact] = field(default_factory=list)

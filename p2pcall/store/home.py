@@ -21,9 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from p2pcall.errors import ExitCode, P2PCallError
 
@@ -38,8 +39,7 @@ _OTHERS_ANY: Final = 0o077
 _ROOT: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """The two directories: the user edits `config`, the program writes `data`."""
 
     config: Path

@@ -9,10 +9,10 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from nacl.bindings import crypto_scalarmult_base
 
 from p2pcall.proto.constants import KEY_BYTES
@@ -28,13 +28,15 @@ BASE32: Final = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 GROUP_CHARS: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The key pair; the private key is not shown by `repr`."""
 
-    private: bytes = field(repr=False)
+    private: bytes
     public: bytes
     fingerprint: str
+
+    def __repr__(self) -> str:
+        return f"Identity(public={self.public!r}, fingerprint={self.fingerprint!r})"
 
 
 def fingerprint(public: bytes) -> str:

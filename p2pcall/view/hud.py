@@ -8,9 +8,10 @@ line is never wider than requested: the least important part is shortened or lef
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from p2pcall.proto.constants import SAFETY_HALF_GROUPS
 
@@ -40,8 +41,7 @@ class Segment(NamedTuple):
 TextLine = tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HudState:
+class HudState(Struct, frozen=True):
     """Everything that the screen shows about a call as text; `Screen.set_hud` gets a new one after every change.
 
     `phase` is "" in a call, else a word or two for the time before and after it ("dialling", "ringing", "hung up").

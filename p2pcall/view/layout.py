@@ -4,10 +4,10 @@ The last row is the status line, everything above it the canvas. The other side'
 one's own is small in the lower right corner. Text is drawn over pictures: the painter leaves out its cells.
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from .cells import Canvas, Cells, fit
@@ -52,8 +52,7 @@ class Span(NamedTuple):
     ground: Ground
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide."""
 
     cols: int

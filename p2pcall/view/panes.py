@@ -5,8 +5,9 @@ right corner, above the status line. The status line appears when a person does 
 fades when nothing has happened for a while. Left out: text, and drawing (`window_main`).
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from p2pcall.media.constants import VIDEO_MAX_HEIGHT, VIDEO_MAX_WIDTH
 
@@ -57,8 +58,7 @@ def first_window(frame_w: int, frame_h: int) -> tuple[int, int]:
     return max(w, LEAST_SIZE[0]), max(h, LEAST_SIZE[1])
 
 
-@dataclass(slots=True)
-class Fade:
+class Fade(Struct):
     """How visible the status line is; times are of one monotonic clock, in seconds."""
 
     _stirred_at: float

@@ -7,9 +7,10 @@ less: nearly every terminal draws 256 colours, every one draws characters; a Lin
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 
 class Mode(StrEnum):
@@ -33,8 +34,7 @@ class Colours(IntEnum):
     TRUE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Ability:
+class Ability(Struct, frozen=True):
     """What one terminal can do. `cursor`: it can be drawn on; `light`: it is known to show dark text on light."""
 
     colours: Colours = Colours.TRUE

@@ -6,8 +6,10 @@ Both ends are this program, so an invalid line is ignored. Left out: the pipes (
 """
 
 import json
-from dataclasses import asdict, dataclass, field
 from typing import Any, Final, get_type_hints
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from .hud import HudState
 
@@ -31,8 +33,7 @@ AREAS: Final = ((3, _picture_bytes(MAX_PICTURE)), (3, _picture_bytes(MAX_OWN_PIC
 """Slots and bytes of each area."""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowState:
+class WindowState(Struct, frozen=True):
     """Everything that the window shows besides pictures. Until `shown` is true there is no window."""
 
     shown: bool = False
@@ -41,7 +42,7 @@ class WindowState:
 
     def pack(self) -> bytes:
         """JSON; `unpack` is its inverse."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        return json.dumps({**asdict(self), "hud": asdict(self.hud)}, separators=(",", ":")).encode()
 
     @classmethod
     def unpack(cls, data: bytes) -> "WindowState":
@@ -53,31 +54,27 @@ class WindowState:
         return cls(bool(told["shown"]), str(told["title"]), HudState(**hud))
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """SDL has a display; `driver` and `renderer` are SDL's names (`renderer` is empty until the window is shown)."""
 
     driver: str
     renderer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """Pixels of the window for a picture; 0×0 while it is not visible."""
 
     width: int
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key, named as by `keys.KeyParser`; `closed`: the window's close button."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """The last second: pictures shown, pictures overwritten unshown, and the longest time from decoding to showing."""
 
     shown: int
@@ -85,8 +82,7 @@ class Drawn:
     longest_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """There is no window (any more); the fields are those of an error."""
 
     slug: str
@@ -94,8 +90,7 @@ class Failed:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something does not work, but the window continues."""
 
     slug: str

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from .hud import HudState, Role, Segment, TextLine, line_width, middle_box, placeholder, stats_box
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HEAVY = {"av", "numpy", "sounddevice", "zeroconf", "sdl2", "rich"}
+HEAVY = {"av", "numpy", "sounddevice", "zeroconf", "sdl2", "rich", "pydantic"}
 AT_THE_KNOCK = """
 import os, socket, sys
 

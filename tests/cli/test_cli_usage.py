@@ -1,11 +1,12 @@
 """Wrong options and targets: exit 2 or 3, one line that tells what is wrong, one that tells what to do."""
 
+import io
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
@@ -13,10 +14,10 @@ import typer
 from clirun import NO_MEDIA, assert_told, run
 
 from p2pcall import __version__
-from p2pcall.cli.app import app
+from p2pcall.cli.app import app, app_for
 
 COMMANDS = ("listen", "dial", "peers", "demo", "id", "devices", "contacts")
-HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
+HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "pydantic")
 
 WRONG = {
     "no target": (["dial"], ["TARGET"]),
@@ -77,6 +78,25 @@ def options(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     for param in () if hasattr(command, "commands") else command.params:
         if param.opts[0].startswith("-") and not param.is_flag:
             yield path, param
+
+
+def help_of(program: typer.Typer, command: str) -> str:
+    out = io.StringIO()
+    with redirect_stdout(out):
+        program(args=[command, "--help"], prog_name="p2pcall", standalone_mode=False)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "contacts"])
+def test_only_the_command_that_is_called_is_built_and_its_help_is_the_same(command: str) -> None:
+    alone = app_for([command, "bob"])
+    assert list(typer.main.get_command(alone).commands) == [command]  # type: ignore[attr-defined]
+    assert help_of(alone, command) == help_of(app, command)
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["frobnicate"], ["contacts", "list"]])
+def test_what_calls_no_command_of_the_first_level_sees_all_of_them(argv: list[str]) -> None:
+    assert app_for(argv) is app
 
 
 FREE_TEXT = {"--name", "--bind", "--home", "--audio-in", "--audio-out", "--video-in", "--video-out"}
@@ -220,12 +240,24 @@ def test_each_command_has_help(command: str, option: str, capsys: pytest.Capture
     assert shown.err == ""
 
 
-@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["dial", "--help"], ["listen", "--port", "x"]])
-def test_what_needs_no_device_loads_none(argv: list[str], tmp_path: Path) -> None:
+def loaded_of(libraries: tuple[str, ...], argv: list[str]) -> list[str]:
+    """Which of them a command that ends at once has loaded."""
     script = (
         "import sys; from p2pcall.cli import main; from p2pcall.env import Env;"
         f"main({argv!r}, Env.system());"
-        f"sys.exit(','.join(sorted(set({HEAVY!r}) & set(sys.modules))) or 0)"
+        f"sys.exit(' '.join(sorted(set({libraries!r}) & set(sys.modules))))"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr.splitlines()[2:]) == (0, []), result.stderr
+    *said, found = result.stderr.splitlines()
+    assert len(said) <= 2, "an error and its hint"
+    return found.split()
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["dial", "--help"], ["listen", "--port", "x"]])
+def test_what_needs_no_device_loads_none(argv: list[str]) -> None:
+    assert loaded_of(HEAVY, argv) == []
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["dial", "--help"]])
+def test_who_only_asks_for_help_does_not_wait_for_records(argv: list[str]) -> None:
+    assert loaded_of(("msgspec", "asyncio"), argv) == []

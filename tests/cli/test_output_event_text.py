@@ -2,12 +2,12 @@
 
 import asyncio
 import io
-from dataclasses import replace
 
 import pytest
 from fakeenv import fake_env
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from p2pcall import events
 from p2pcall.cli import event_text

@@ -14,7 +14,8 @@ from p2pcall.engine.caller import Caller
 from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Announce, CallSettings, MediaSettings
+from p2pcall.engine.policy import Announce
+from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home

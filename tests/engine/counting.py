@@ -19,7 +19,7 @@ from typing import Any
 from calls import VOICE, FakeUi, agent, dial, listening
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.media.constants import FRAME_S
 from p2pcall.net.udp import Driver
 

@@ -13,7 +13,7 @@ from p2pcall import events
 from p2pcall.device.base import OnError
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.store.contacts import Contact, Contacts
 from p2pcall.store.home import Home

@@ -11,7 +11,8 @@ from calls import ALICE, BOB, FakeUi, agent, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer, MediaSettings
+from p2pcall.engine.policy import Answer
+from p2pcall.engine.settings import MediaSettings
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.proto.constants import LOST_TIMEOUT_S, SILENT_S

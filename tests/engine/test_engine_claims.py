@@ -11,7 +11,7 @@ from eavesdrop import Heard, Seen, opened
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.strangers import MAX_TOLD, STRANGERS_BURST, Strangers
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.messages import ControlType, Reason

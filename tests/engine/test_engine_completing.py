@@ -17,7 +17,8 @@ from p2pcall.device.files import WavWriter
 from p2pcall.device.picture_file import PictureFile
 from p2pcall.engine.offload import to_the_end
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer, MediaSettings
+from p2pcall.engine.policy import Answer
+from p2pcall.engine.settings import MediaSettings
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 

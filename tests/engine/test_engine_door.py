@@ -14,7 +14,7 @@ from p2pcall import events
 from p2pcall.engine import caller
 from p2pcall.engine import reach as engine_reach
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, Target

@@ -10,7 +10,7 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import HANDSHAKE_TIMEOUT_S
 from p2pcall.types import Reach

@@ -21,7 +21,7 @@ from p2pcall import events, names
 from p2pcall.engine.devices import open_devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.node import MAX_SIGNALS, Node, PeerConnection
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.proto.call.table import CallState
 from p2pcall.proto.events import CallEnded, HandshakeDone, IncomingCall, Message
 from p2pcall.proto.messages import ControlType, Reason

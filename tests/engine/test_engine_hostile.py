@@ -14,7 +14,7 @@ from p2pcall.engine import caller, listener
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.mediastate import MEDIA_EVERY_S
 from p2pcall.engine.node import Node, PeerConnection
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.sound import REOPEN_EVERY_S, SupervisedSink
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError

@@ -10,7 +10,7 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.key_pinning import KEEP_TIMEOUT_S
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode
 from p2pcall.store.contacts import Contacts

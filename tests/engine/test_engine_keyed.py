@@ -9,7 +9,7 @@ from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.handshake.safety_number import identity_uri

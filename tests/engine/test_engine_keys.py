@@ -1,9 +1,9 @@
 """What keys do in a call, beside those of the questions: what one opens Escape puts away."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from seeing import Pair, with_a_call
 
 from p2pcall import events

@@ -3,11 +3,11 @@
 import asyncio
 import wave
 from collections.abc import Awaitable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
+from msgspec.structs import replace
 from test_engine_hostile import hostile, until
 from virtual import Network, run_virtual
 

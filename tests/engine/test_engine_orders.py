@@ -19,7 +19,7 @@ from test_engine_hostile import hostile, until
 from virtual import Network, run_virtual
 
 from p2pcall.engine.node import MAX_EARLY, Node, PeerConnection
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.errors import P2PCallError
 from p2pcall.proto.events import HandshakeDone, IncomingCall, Payload
 from p2pcall.proto.messages import ControlType, Reason, media_flags, pack_greeting, pack_name

@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from calls import ALICE, BOB, FakeUi, agent, beside, listening, look
+from msgspec.structs import replace
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine.caller import AT_REST_S, Caller, Look
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target

@@ -9,7 +9,7 @@ from calls import ALICE, BOB, FakeUi, agent, listening, look
 from virtual import Network, run_virtual
 
 from p2pcall.engine.caller import REFUSED_GRACE_S, Caller
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
 from p2pcall.net.address import parse_target

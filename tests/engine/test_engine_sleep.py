@@ -12,7 +12,7 @@ from virtual import Network, run_virtual
 from p2pcall import events
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
-from p2pcall.engine.settings import Answer
+from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import LOST_TIMEOUT_S

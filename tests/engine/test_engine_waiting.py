@@ -12,7 +12,8 @@ from p2pcall import events
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.listener import Listener
 from p2pcall.engine.node import PeerConnection
-from p2pcall.engine.settings import Answer, MediaSettings
+from p2pcall.engine.policy import Answer
+from p2pcall.engine.settings import MediaSettings
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 

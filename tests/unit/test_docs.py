@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 import typer
 from fakeenv import fake_env
 from mdoc import MAN, PAGES, ROOT, Item, items, literals, marked, page, parts, tokens
+from msgspec.structs import fields
 
 from p2pcall import __version__, events
 from p2pcall.cli import main, options
@@ -31,7 +31,7 @@ from p2pcall.engine.call_status import NOTICE_S
 from p2pcall.engine.devices import SCREEN_MODES
 from p2pcall.engine.keys import CALL_KEYS
 from p2pcall.engine.outcome import ENDINGS
-from p2pcall.engine.settings import Announce, Answer
+from p2pcall.engine.policy import Announce, Answer
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S

@@ -11,8 +11,8 @@ from mdoc import ROOT, items, page, parts, tokens
 
 from p2pcall.codec import video
 from p2pcall.engine.caller import REFUSED_GRACE_S
+from p2pcall.engine.policy import RING_TIMEOUT_S
 from p2pcall.engine.send_pacer import HOLD_S
-from p2pcall.engine.settings import RING_TIMEOUT_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
 from p2pcall.media.redundancy import voice_payload_bytes

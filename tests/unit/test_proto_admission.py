@@ -1,12 +1,12 @@
 """First messages: nothing is kept or computed before the cookie, copies are free, tables are bounded and forget."""
 
 from collections import Counter
-from dataclasses import replace
 from itertools import count
 from math import inf
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire

@@ -1,11 +1,11 @@
 """The handshake from message 1 to the confirmation: agreement, binding of what was agreed on, commitment, keys."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
 from fingerprint import fingerprint
+from msgspec.structs import replace
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire

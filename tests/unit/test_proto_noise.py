@@ -1,7 +1,6 @@
 """Noise against the published vectors, against a second implementation, and against damage."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from nacl.exceptions import CryptoError
 from noise.connection import Keypair, NoiseConnection
 

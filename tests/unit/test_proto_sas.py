@@ -1,10 +1,10 @@
 """The spoken words: the exact list, the same on both sides, bound to everything that counts."""
 
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from p2pcall.proto.handshake import sas
 from p2pcall.proto.handshake.sas import Exchange

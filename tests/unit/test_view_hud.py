@@ -1,11 +1,11 @@
 """The texts of the screen: they fit, they say what matters, and nothing of the other side's gets through raw."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from p2pcall.view.hud import (
     HudState,

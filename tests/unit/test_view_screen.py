@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import av
 import numpy as np
 import pyte
 import pytest
+from msgspec.structs import replace
 
 from p2pcall.engine.call_status import CallStatus
 from p2pcall.view.hud import HudState

@@ -1,10 +1,9 @@
 """The status line keeps what matters, however narrow: once something is there, it is there in every wider line."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from p2pcall.view.hud import HudState, Role, TextLine, line_width
 from p2pcall.view.statusline import status_line

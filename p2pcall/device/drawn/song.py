@@ -8,11 +8,11 @@ mouth for a picture. Leaves out words: syllables only. Formants: Peterson and Ba
 """
 
 import math
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from p2pcall.media.constants import FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
@@ -38,8 +38,7 @@ MOUTHS: Final = {"a": (1.0, 0.3), "e": (0.6, 0.0), "i": (0.35, 0.0), "o": (0.75,
 """How far the mouth is open and how round it is, 0 to 1 each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Syllable:
+class Syllable(Struct, frozen=True):
     """One syllable: consonant (`h`, `l`, `n` or none), vowel, semitones above C4, beats; no vowel: a rest."""
 
     consonant: str

@@ -10,8 +10,9 @@ that address is proven, and only a few unreadable ones are allowed.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -24,8 +25,7 @@ from p2pcall.proto.wire import DropReason, Suites
 from p2pcall.types import Address
 
 
-@dataclass(slots=True)
-class _HalfOpen:
+class _HalfOpen(Struct):
     index: int
     initiation: bytes
     addresses: list[Address]

@@ -12,7 +12,8 @@ at an address whose cookie came back: that address is proven.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -24,8 +25,7 @@ from p2pcall.proto.wire import DropReason, PatternId, Suites
 from p2pcall.types import Address
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(Struct):
     """One pattern and key, with one initiation for each cipher suite that a cookie has chosen."""
 
     pattern: PatternId
@@ -37,8 +37,7 @@ class _Way:
     initiators: dict[Suites, Initiator] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(Struct):
     """One way at one address: it knocks until a cookie comes, then it sends the initiation."""
 
     address: Address

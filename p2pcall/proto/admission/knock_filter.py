@@ -14,8 +14,9 @@ knock more than once; if anyone may call, it is answered as a stranger.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission import cookie
@@ -25,8 +26,7 @@ from p2pcall.proto.wire import DropReason, Knock, PatternId
 from p2pcall.types import Reach
 
 
-@dataclass(slots=True)
-class _Contact:
+class _Contact(Struct):
     mac: cookie.Mac
     newest: int = 0
     ahead: deque[int] = field(default_factory=lambda: deque(maxlen=c.MAX_KNOCKS_AHEAD))
@@ -44,8 +44,7 @@ class _Contact:
         return True
 
 
-@dataclass(slots=True)
-class _Epoch:
+class _Epoch(Struct):
     """The hints of one epoch, each with its contact. `left`: the contacts whose hints are still to be computed."""
 
     number: int

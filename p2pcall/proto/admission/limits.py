@@ -8,9 +8,10 @@ counted, so nobody uses up another's share. Left out: limits by any other measur
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.types import Address
@@ -53,8 +54,7 @@ class RateLimit:
         return self._at or 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The network and the site whose limits apply."""
 
     network: str

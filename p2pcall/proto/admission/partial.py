@@ -1,16 +1,16 @@
 """Parts of initiations that wait for their other part: only from proven addresses, few, and for a short time."""
 
 from collections import Counter
-from dataclasses import dataclass
 from math import inf
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission.limits import Source, eviction_candidate
 from p2pcall.proto.wire import DropReason, Part
 
 
-@dataclass(frozen=True, slots=True)
-class _PartialInitiation:
+class _PartialInitiation(Struct, frozen=True):
     part: Part
     source: Source
     expires: float

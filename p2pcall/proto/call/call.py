@@ -1,8 +1,9 @@
 """One peer's call: the call table applied to our wishes and to the other side's messages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from p2pcall.proto.call import table
 from p2pcall.proto.call.table import CallInput, CallState, Tell, Transition
@@ -36,8 +37,7 @@ class Sender(Protocol):
         """Queue one; `reserve` opens the places that are kept for the call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What the other side has said: the event and its content, for the owner."""
 
     tell: Tell

@@ -4,9 +4,10 @@ Inputs without a prefix are this side's own; `R_` are the remote side's messages
 in the table raises (`CallError`), a remote one is ignored and counted by the caller.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from p2pcall.proto.messages import ControlType
 
@@ -54,8 +55,7 @@ class CallError(RuntimeError):
     """An input of our own that makes no sense in this state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """The next state, the message to send, the event for the owner."""
 
     next: CallState

@@ -11,7 +11,8 @@ shows that the initiator is there now. Both sides have committed to a nonce by t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -30,8 +31,7 @@ CIPHERS: dict[Suites, Cipher] = {Suites.AESGCM: noise.AESGCM, Suites.CHACHAPOLY:
 PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IKHFS: noise.IKHFS}
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Struct, frozen=True):
     """This side's input to each handshake. `encapsulate` is ML-KEM's, unless tests need the same bytes again."""
 
     static: StaticKey
@@ -39,8 +39,7 @@ class Local:
     encapsulate: Encapsulate = kem.encapsulate
 
 
-@dataclass(frozen=True, slots=True)
-class Established:
+class Established(Struct, frozen=True):
     """The result of a finished handshake. `confirmation` is the initiator's last datagram, to be sent."""
 
     sending: CipherState
@@ -54,15 +53,13 @@ class Established:
     confirmation: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyChanged:
+class KeyChanged(Struct, frozen=True):
     """The responder proved a key that is not the expected one; it has learned nothing about us."""
 
     remote_static: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Initiation:
+class Initiation(Struct, frozen=True):
     """A whole initiation, both parts joined."""
 
     pattern: PatternId

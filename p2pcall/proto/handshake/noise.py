@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
 from typing import Final, TypeVar
 
+import msgspec
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
@@ -37,8 +37,7 @@ class NoiseError(Exception):
     """An invalid message or key; never raised out of `proto`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A handshake pattern (spec section 7): pre-messages of either side, then the tokens of each message in turn."""
 
     name: str
@@ -54,8 +53,7 @@ IKHFS: Final = Pattern("IKhfs", (), ("s",), (("e", "es", "e1", "s", "ss"), ("e",
 _HFS: Final = (XXHFS, IKHFS)
 
 
-@dataclass(frozen=True, slots=True)
-class Cipher:
+class Cipher(msgspec.Struct, frozen=True):
     """An AEAD under its Noise name, with the nonce's layout (spec section 12)."""
 
     name: str
@@ -92,8 +90,7 @@ def aes_available() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPair:
+class KeyPair(msgspec.Struct, frozen=True):
     """An X25519 key pair."""
 
     private: bytes

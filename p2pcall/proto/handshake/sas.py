@@ -21,9 +21,10 @@ ends the call.
 """
 
 import hmac
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
+
+from msgspec import Struct
 
 from p2pcall.proto.constants import COMMITMENT_BYTES, INITIATOR_LABEL, RESPONDER_LABEL, SAS_LABEL, SAS_WORDS
 
@@ -40,8 +41,7 @@ def sas_words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: by
     return tuple((EVEN, ODD)[place % 2][byte] for place, byte in enumerate(digest[:SAS_WORDS]))
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """One side of a finished handshake, before the nonces are shown. `nonce` is ours."""
 
     initiator: bool

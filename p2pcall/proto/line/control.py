@@ -9,10 +9,11 @@ size.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf
 from struct import Struct
 from typing import Final
+
+import msgspec
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.wire import DropReason
@@ -27,8 +28,7 @@ class ControlFull(RuntimeError):
     """The other side has not acknowledged a full window: try again later."""
 
 
-@dataclass(slots=True)
-class _Unacked:
+class _Unacked(msgspec.Struct):
     seq: int
     frame: bytes
     due: float

@@ -10,15 +10,15 @@ Rule: a replaced epoch is wiped and its index released. Left out: how a new epoc
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.line.session import Session
 from p2pcall.proto.wire import DATA, DropReason
 
 
-@dataclass(slots=True, eq=False)
-class Epoch:
+class Epoch(Struct, eq=False):
     """One handshake's keys. Datagrams to us carry `index`; the next rekeying is bound to `handshake_hash`."""
 
     session: Session

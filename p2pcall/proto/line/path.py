@@ -12,7 +12,7 @@ only probes, with the waits of `RESEND_INTERVALS_S`, each in return for a datagr
 nothing is amplified.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.backoff import Backoff
@@ -20,8 +20,7 @@ from p2pcall.proto.line.timing import pack_ping, parse_pong
 from p2pcall.types import Address, Entropy
 
 
-@dataclass(slots=True)
-class _Candidate:
+class _Candidate(Struct):
     address: Address
     number: int
     resend: Backoff

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import Final
+
+from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.handshake.exchange import Local
@@ -30,8 +31,7 @@ _FIRST, _SECOND = 1, 2
 _LENGTH: Final = {_FIRST: c.REKEY_FIRST_BYTES, _SECOND: c.REKEY_SECOND_BYTES}
 
 
-@dataclass(slots=True)
-class _Begun:
+class _Begun(Struct):
     """A handshake of ours that waits for its second message."""
 
     state: HandshakeState
