@@ -130,6 +130,8 @@ class Figures:
     drops: dict[str, int] = field(default_factory=dict)
     """`dropped` by reason; without those that never were."""
     frames_shown: int = 0
+    mic_dbfs: float | None = None
+    speaker_dbfs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def listen(
     ] = False,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
+    push_to_talk: opt.TalkKey = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -107,7 +108,7 @@ def listen(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
-    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_listen(ctx.obj, settings, _home(ctx), output)).exit)
 
 
@@ -127,6 +128,7 @@ def dial(
     timeout: opt.Timeout = RING_TIMEOUT_S,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
+    push_to_talk: opt.TalkKey = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -152,7 +154,7 @@ def dial(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
-    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_dial(ctx.obj, settings, _home(ctx), output, target)).exit)
 
 

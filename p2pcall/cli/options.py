@@ -143,6 +143,7 @@ MaxDuration = Annotated[
 DemoLength = Annotated[
     float, typer.Option(metavar="SECONDS", parser=seconds("--seconds"), help="How long the call lasts.")
 ]
+TalkKey = Annotated[bool, typer.Option("--push-to-talk", help="The microphone is on while space is held.")]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
@@ -277,4 +278,5 @@ def call_settings(given: Mapping[str, Any]) -> CallSettings:
         max_duration_s=given["max_duration"],
         confirm=given["confirm"],
         echo=given.get("echo", False),
+        push_to_talk=given["push_to_talk"],
     )

@@ -86,3 +86,5 @@ class CallSettings:
     confirm: bool = False
     """Ask before a key or the window's button hangs up."""
     echo: bool = False
+    push_to_talk: bool = False
+    """The microphone is on while a key is held."""

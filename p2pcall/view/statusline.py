@@ -29,7 +29,20 @@ from .hud import (
 from .sanitize import clip
 
 _LEFT: Final = (
-    *("rec", "name", "trust", "cipher", "phase", "time", "delay", "loss", "muted", "camera", "other"),
+    *(
+        "rec",
+        "name",
+        "trust",
+        "cipher",
+        "phase",
+        "time",
+        "delay",
+        "loss",
+        "muted",
+        "camera",
+        "other",
+        "levels",
+    ),
 )
 """Parts on the left, in reading order; those on the right are the notice and the keys, in the order of `KEY_HELP`."""
 _RIGHT: Final = ("notice", *(key for key, _, _ in KEY_HELP))
@@ -88,7 +101,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         yield "phase", _text(Role.KEY, shown(state.phase, _PHASE_CELLS, unicode))
     if state.muted:
         yield "muted", _text(Role.WARN, "muted")
-        yield "muted", _text(Role.WARN, "muted: m")
+        yield "muted", _text(Role.WARN, "muted: hold space" if state.push_to_talk else "muted: m")
     if state.notice:
         notice = shown(state.notice, _NOTICE_CELLS, unicode)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
@@ -113,7 +126,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     if state.remote_records:
         yield "rec", _text(Role.ALERT, f"{sign.record} other side records")
     if not state.phase:
-        yield from _figures(state)
+        yield from _figures(state, sign)
     yield from _with_room(state, sign)
     yield _key("s")
     yield _key("w")
@@ -135,7 +148,7 @@ def _bad_figures(state: HudState) -> Iterator[_Step]:
         yield "delay", _text(Role.WARN, f"delay {state.delay_ms:.0f} ms")
 
 
-def _figures(state: HudState) -> Iterator[_Step]:
+def _figures(state: HudState, sign: Signs) -> Iterator[_Step]:
     yield "time", _text(Role.TEXT, clock(state.elapsed_s))
     if state.delay_ms is not None and state.delay_ms < _DELAY_BAD_MS:
         yield "delay", _text(Role.TEXT, f"delay {state.delay_ms:.0f} ms")
@@ -143,6 +156,12 @@ def _figures(state: HudState) -> Iterator[_Step]:
         yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
     if state.remote_muted:
         yield "other", _text(Role.WARN, "other side muted")
+    if state.mic_height is not None and state.speaker_height is not None:
+        mic, speaker = sign.heights[state.mic_height], sign.heights[state.speaker_height]
+        yield (
+            "levels",
+            (Segment("mic ", Role.DIM), Segment(mic), Segment(" ear ", Role.DIM), Segment(speaker)),
+        )
 
 
 def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:

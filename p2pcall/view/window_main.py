@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .hud import HudState, Role, Segment, TextLine, line_width, middle_box, placeholder, stats_box
+from .keys import LOOKED_AWAY, SPACE_DOWN, SPACE_UP
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .sanitize import ERROR_CELLS, clean
 from .shared_latest import SharedLatest, attach
@@ -216,6 +217,8 @@ class App:
             self._fade.stir(now)
         elif kind == sdl.SDL_KEYUP:
             self._mute_text = False
+            if key_name(sdl, event.key.keysym.sym, 0) == SPACE_DOWN:
+                self._tell(Key(SPACE_UP))
 
     def _window_event(self, what: int) -> None:
         sdl, now = self._sdl, time.monotonic()
@@ -229,6 +232,8 @@ class App:
             self._touched = self._touched or self._points() != FIRST_SIZE
         elif what == sdl.SDL_WINDOWEVENT_FOCUS_GAINED and self._keys_from is None:
             self._keys_from = now + DEAF_S
+        elif what == sdl.SDL_WINDOWEVENT_FOCUS_LOST:
+            self._tell(Key(LOOKED_AWAY))
 
     def _press(self, key: str) -> None:
         if not key or self._keys_from is None or time.monotonic() < self._keys_from:

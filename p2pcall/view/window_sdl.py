@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from .keys import SPACE_DOWN
 from .sanitize import ERROR_CELLS, clean
 from .window_link import INSTEAD, Failed
 
@@ -39,8 +40,9 @@ KEY_NAMES: Final = {
     "PageUp": "page-up",
     "PageDown": "page-down",
     "F11": "f",
+    "Space": SPACE_DOWN,
 }
-"""SDL's names of keys that write nothing -> the terminal's; F11 is what desktops have for `f`."""
+"""SDL's names of keys -> the terminal's; F11 is what desktops have for `f`; what a key writes comes beside it."""
 
 
 def load_sdl() -> Any:
