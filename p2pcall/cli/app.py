@@ -202,11 +202,26 @@ def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = Non
 
 
 @app.command()
-def devices(ctx: typer.Context, json: opt.Json = False) -> int:
+def devices(
+    ctx: typer.Context,
+    test: Annotated[
+        bool, typer.Option("--test", help="Record three seconds, play them back, say how it was.")
+    ] = False,
+    audio_in: opt.AudioIn = "default",
+    audio_out: opt.AudioOut = "default",
+    json: opt.Json = False,
+) -> int:
     """Microphones, speakers and cameras, as options name them.
 
-    And whether a window opens.
+    And whether a window opens. With --test, whether microphone and speaker work.
     """
+    if test:
+        import asyncio
+
+        from p2pcall.cli.sound_test import run_sound_test
+
+        return int(asyncio.run(run_sound_test(ctx.obj, audio_in, audio_out, json=json)))
+    opt.check_untested(audio_in, audio_out)
     from p2pcall.cli.records import show_devices
 
     return int(show_devices(ctx.obj, json=json))

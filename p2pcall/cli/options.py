@@ -178,6 +178,13 @@ def check_video_out(value: str) -> None:
         raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
 
 
+def check_untested(audio_in: str, audio_out: str) -> None:
+    """P2PCallError for devices that are named where none is tested."""
+    for option, value in (("--audio-in", audio_in), ("--audio-out", audio_out)):
+        if value != "default":
+            raise usage(f"{option} says which device to test: it wants --test", "p2pcall devices --test")
+
+
 def media_settings(given: Mapping[str, Any]) -> MediaSettings:
     """The media options as parsed (parameter name -> value), checked against each other."""
     audio_in, audio_out = given["audio_in"], given["audio_out"]

@@ -83,6 +83,11 @@ SILENT_DBFS: Final = -80.0
 """No open microphone is as quiet: its own noise is louder."""
 SILENT_LOOKS: Final = 50
 """Ten seconds of it from the start on: somebody would have breathed."""
+QUIET_DBFS: Final = -45.0
+"""Who speaks into a microphone that is set well is louder, in the loudest tenth of the time."""
+LOUDEST_PART: Final = 10
+CLIPPED_PIECES: Final = 3
+"""So many pieces of a recording that clip are heard."""
 CLIP_LEVEL: Final = 32_700
 """A sample from here on has met the end of the scale."""
 CLIP_SAMPLES: Final = 3

@@ -9,6 +9,7 @@ and how it is told.
 import math
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from enum import StrEnum
 
 from p2pcall.media import constants as c
@@ -103,6 +104,33 @@ class MicrophoneWatch:
         tell = not self._told_talking and sum(self._talks) >= c.TALK_LOOKS
         self._told_talking = self._told_talking or tell
         return tell
+
+
+class Verdict(StrEnum):
+    """What a recording says about its microphone."""
+
+    GOOD = "good"
+    SILENT = "silent"
+    QUIET = "quiet"
+    CLIPPING = "clipping"
+
+
+def judge(levels: Sequence[float], clipped: int) -> Verdict:
+    """By the levels of a recording's pieces, and how many of them clip."""
+    by_loudness = sorted(levels)
+    if not by_loudness or by_loudness[-1] < c.SILENT_DBFS:
+        return Verdict.SILENT
+    if clipped >= c.CLIPPED_PIECES:
+        return Verdict.CLIPPING
+    loud = by_loudness[-1 - len(by_loudness) // c.LOUDEST_PART]
+    return Verdict.QUIET if loud < c.QUIET_DBFS else Verdict.GOOD
+
+
+def peak_dbfs(pcm: bytes) -> float:
+    """The highest sample of a recording."""
+    samples = array("h", pcm)
+    peak = max(max(samples, default=0), -min(samples, default=0))
+    return _dbfs((peak / c.PCM_MAX) ** 2)
 
 
 def _dbfs(square: float) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from p2pcall.media import constants as c
-from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch
+from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch, Verdict, judge, peak_dbfs
 
 LOOKS_A_SECOND = round(1 / c.LEVEL_EVERY_S)
 ROOM, VOICE = -60.0, -25.0
@@ -116,3 +116,27 @@ def test_who_is_muted_and_talks_is_told_once_each_time_it_is_muted() -> None:
 )
 def test_who_is_muted_and_does_not_talk_is_told_nothing(levels: list[float]) -> None:
     assert told(MicrophoneWatch(), levels, muted=True) == []
+
+
+@pytest.mark.parametrize(
+    ("levels", "clipped", "verdict"),
+    [
+        pytest.param([ROOM] * 80 + [VOICE] * 20, 0, Verdict.GOOD, id="speech and pauses"),
+        pytest.param([ROOM] * 80 + [VOICE] * 20, c.CLIPPED_PIECES - 1, Verdict.GOOD, id="a knock"),
+        pytest.param([ROOM] * 80 + [-5.0] * 20, c.CLIPPED_PIECES, Verdict.CLIPPING, id="too loud"),
+        pytest.param([ROOM] * 95 + [VOICE] * 5, 0, Verdict.QUIET, id="a cough"),
+        pytest.param([ROOM] * 100, 0, Verdict.QUIET, id="a room"),
+        pytest.param([c.LOWEST_DBFS] * 100, 0, Verdict.SILENT, id="nothing"),
+        pytest.param([], 0, Verdict.SILENT, id="no recording"),
+    ],
+)
+def test_a_recording_is_judged_by_its_loudest_tenth(
+    levels: list[float], clipped: int, verdict: Verdict
+) -> None:
+    assert judge(levels, clipped) is verdict
+
+
+def test_the_peak_of_a_recording_is_its_highest_sample_up_or_down() -> None:
+    assert peak_dbfs(array("h", [3, -3277, 5]).tobytes()) == pytest.approx(-20, abs=0.01)
+    assert peak_dbfs(array("h", [-32_768]).tobytes()) == pytest.approx(0, abs=0.01)
+    assert peak_dbfs(b"") == c.LOWEST_DBFS
