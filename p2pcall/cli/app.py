@@ -80,6 +80,7 @@ def listen(
         bool,
         typer.Option("--echo", help="Send back what comes: an echo service."),
     ] = False,
+    ring_on: opt.RingOn = None,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
     push_to_talk: opt.TalkKey = False,

@@ -143,6 +143,14 @@ MaxDuration = Annotated[
 DemoLength = Annotated[
     float, typer.Option(metavar="SECONDS", parser=seconds("--seconds"), help="How long the call lasts.")
 ]
+RingOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        show_default="the speaker of the call",
+        help="Where it rings: a device name, default, none.",
+    ),
+]
 TalkKey = Annotated[bool, typer.Option("--push-to-talk", help="The microphone is on while space is held.")]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
@@ -285,5 +293,6 @@ def call_settings(given: Mapping[str, Any]) -> CallSettings:
         max_duration_s=given["max_duration"],
         confirm=given["confirm"],
         echo=given.get("echo", False),
+        ring_on=given.get("ring_on"),
         push_to_talk=given["push_to_talk"],
     )

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
+    is_speaker,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
@@ -34,6 +35,7 @@ WINDOW: Final = "window"
 """The value of --video-out that draws in a window."""
 SCREEN_MODES: Final = ("auto", *PICTURE_MODES, WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
+RING_HINT: Final = "a name of `p2pcall devices`, default, or none"
 STDIN_PATH: Final = "/dev/stdin"
 
 
@@ -61,6 +63,10 @@ class Devices:
     speaker: SupervisedSink
     open_camera: Callable[[], VideoSource] | None
     video_sink: PictureOut | None
+    ring_on: SupervisedSink | None = None
+    """Where a call rings, if that is not the speaker."""
+    silent_ring: bool = False
+    """It rings on no device."""
     warnings: list[P2PCallError] = field(default_factory=list)
     files: list[OutFile] = field(default_factory=list)
     """What is written."""
@@ -75,6 +81,13 @@ class Devices:
     def sends_video(self) -> bool:
         """There is something to show."""
         return self.open_camera is not None
+
+    @property
+    def ringer(self) -> SupervisedSink | None:
+        """What a call rings on: something that a person hears; None: there is the terminal's bell."""
+        if self.ring_on is not None or self.silent_ring:
+            return self.ring_on
+        return self.speaker if self.speaker.is_card else None
 
     def close(self) -> None:
         """Stop whatever was started, in the loop; what a call has written is still to be completed."""
@@ -141,8 +154,22 @@ def open_devices(
         show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
     sends = media.audio_in != "none"
     one_file = finite and inputs.clock is not None
+    ring_on = None
+    if settings.ring_on is not None and settings.ring_on != "none":
+        ring_on = _ringer(settings.ring_on, loop, first=not call)
     return Devices(
-        microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, finite, one_file
+        microphone,
+        sends,
+        speaker,
+        camera,
+        show,
+        ring_on,
+        settings.ring_on == "none",
+        warnings,
+        [*files.values()],
+        notes,
+        finite,
+        one_file,
     )
 
 
@@ -152,6 +179,22 @@ async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> D
     if settings.echo:
         return open_devices(settings, env)
     return await offload(lambda: open_devices(settings, env, call, loop=loop))
+
+
+def _ringer(spec: str, loop: asyncio.AbstractEventLoop, *, first: bool) -> SupervisedSink | None:
+    """The device to ring on. If it is away when a later call comes, that call rings elsewhere."""
+    if not is_speaker(spec):
+        raise P2PCallError("bad-ring-on", f"{spec!r} is no device to ring on", ExitCode.USAGE, RING_HINT)
+
+    def sink(name: str) -> AudioSink:
+        return open_audio_sink(name, loop)
+
+    try:
+        return SupervisedSink(sink(spec), sink, spec)
+    except P2PCallError as error:
+        if first:
+            raise P2PCallError(error.slug, error.text, error.exit, RING_HINT) from error
+        return None
 
 
 def _inputs(media: MediaSettings, notes: NoteRelay) -> Inputs:
