@@ -25,7 +25,7 @@ from typing import IO, Literal, Self
 import sound
 
 Side = Literal["a", "b"]
-Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b"]
+Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b", "unused"]
 SINKS: tuple[Sink, ...] = ("mic_a", "spk_a", "mic_b", "spk_b")
 PROGRAMS = ("pulseaudio", "pactl", "parec", "paplay")
 ALSA_STOCK = Path("/usr/share/alsa/alsa.conf")
