@@ -128,7 +128,7 @@ class DeviceSupervisor(Generic[_D]):
             loop.call_soon_threadsafe(self._looked, device)
 
     def _looked(self, device: _D | None) -> None:
-        if not self._running:
+        if not self._running or not self._lost:
             return
         if device is None:
             self._again()
