@@ -79,7 +79,9 @@ def options(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
             yield path, param
 
 
-FREE_TEXT = {"--name", "--bind", "--home", "--audio-in", "--audio-out", "--video-in", "--video-out"}
+FREE_TEXT = {"--name", "--bind", "--home", "--audio-in", "--audio-out", "--video-in", "--video-out"} | {
+    "--ring-on"
+}
 """Options whose value is not for the parser to judge."""
 ALL = [
     (path, param) for path, param in options(typer.main.get_command(app)) if param.opts[0] not in FREE_TEXT
