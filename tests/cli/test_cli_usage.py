@@ -79,8 +79,8 @@ def options(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
             yield path, param
 
 
-FREE_TEXT = {"--name", "--bind", "--home", "--audio-in", "--audio-out", "--video-in", "--video-out"} | {
-    "--ring-on"
+FREE_TEXT = {"--name", "--bind", "--home", "--ring-on"} | {
+    *("--audio-in", "--audio-out", "--video-in", "--video-out")
 }
 """Options whose value is not for the parser to judge."""
 ALL = [
