@@ -126,7 +126,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     if state.remote_records:
         yield "rec", _text(Role.ALERT, f"{sign.record} other side records")
     if not state.phase:
-        yield from _figures(state, sign)
+        yield from _figures(state)
     yield from _with_room(state, sign)
     yield _key("s")
     yield _key("w")
@@ -148,7 +148,7 @@ def _bad_figures(state: HudState) -> Iterator[_Step]:
         yield "delay", _text(Role.WARN, f"delay {state.delay_ms:.0f} ms")
 
 
-def _figures(state: HudState, sign: Signs) -> Iterator[_Step]:
+def _figures(state: HudState) -> Iterator[_Step]:
     yield "time", _text(Role.TEXT, clock(state.elapsed_s))
     if state.delay_ms is not None and state.delay_ms < _DELAY_BAD_MS:
         yield "delay", _text(Role.TEXT, f"delay {state.delay_ms:.0f} ms")
@@ -156,12 +156,6 @@ def _figures(state: HudState, sign: Signs) -> Iterator[_Step]:
         yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
     if state.remote_muted:
         yield "other", _text(Role.WARN, "other side muted")
-    if state.mic_height is not None and state.speaker_height is not None:
-        mic, speaker = sign.heights[state.mic_height], sign.heights[state.speaker_height]
-        yield (
-            "levels",
-            (Segment("mic ", Role.DIM), Segment(mic), Segment(" ear ", Role.DIM), Segment(speaker)),
-        )
 
 
 def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:
@@ -171,6 +165,10 @@ def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:
     if long:
         yield "cipher", (lock,)
         yield "cipher", (lock, Segment(f" {short}"))
+    if state.mic_height is not None and state.speaker_height is not None and not state.phase:
+        mic = Segment("mic ", Role.DIM), Segment(sign.heights[state.mic_height])
+        yield "levels", mic
+        yield "levels", (*mic, Segment(" ear ", Role.DIM), Segment(sign.heights[state.speaker_height]))
     if state.video_on or state.phase:
         yield _key("v")
     if state.loss is not None and state.loss < _LOSS_WORTH_TELLING and not state.phase:
