@@ -119,6 +119,8 @@ class Figures(Struct, frozen=True):
     drops: dict[str, int] = field(default_factory=dict)
     """`dropped` by reason; reasons with a count of 0 are left out."""
     frames_shown: int = 0
+    mic_dbfs: float | None = None
+    speaker_dbfs: float | None = None
 
 
 class Stats(Event, frozen=True):

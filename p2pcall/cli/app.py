@@ -100,8 +100,10 @@ def listen(
         bool,
         typer.Option("--echo", help="Send back what comes: an echo service."),
     ] = False,
+    ring_on: opt.RingOn = None,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
+    push_to_talk: opt.TalkKey = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -127,7 +129,7 @@ def listen(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
-    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_listen(ctx.obj, settings, _home(ctx), output)).exit)
 
 
@@ -147,6 +149,7 @@ def dial(
     timeout: opt.Timeout = RING_TIMEOUT_S,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
+    push_to_talk: opt.TalkKey = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -172,7 +175,7 @@ def dial(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
-    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain) as output:
+    with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_dial(ctx.obj, settings, _home(ctx), output, target)).exit)
 
 
@@ -220,11 +223,26 @@ def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = Non
 
 
 @app.command()
-def devices(ctx: typer.Context, json: opt.Json = False) -> int:
+def devices(
+    ctx: typer.Context,
+    test: Annotated[
+        bool, typer.Option("--test", help="Record three seconds, play them back, say how it was.")
+    ] = False,
+    audio_in: opt.AudioIn = "default",
+    audio_out: opt.AudioOut = "default",
+    json: opt.Json = False,
+) -> int:
     """Microphones, speakers and cameras, as options name them.
 
-    And whether a window opens.
+    And whether a window opens. With --test, whether microphone and speaker work.
     """
+    if test:
+        import asyncio
+
+        from p2pcall.cli.sound_test import run_sound_test
+
+        return int(asyncio.run(run_sound_test(ctx.obj, audio_in, audio_out, json=json)))
+    opt.check_untested(audio_in, audio_out)
     from p2pcall.cli.records import show_devices
 
     return int(show_devices(ctx.obj, json=json))

@@ -145,6 +145,15 @@ MaxDuration = Annotated[
 DemoLength = Annotated[
     float, typer.Option(metavar="SECONDS", parser=seconds("--seconds"), help="How long the call lasts.")
 ]
+RingOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        show_default="the speaker of the call",
+        help="Where it rings: a device name, default, none.",
+    ),
+]
+TalkKey = Annotated[bool, typer.Option("--push-to-talk", help="The microphone is on while space is held.")]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
@@ -177,6 +186,13 @@ def check_video_out(value: str) -> None:
     """P2PCallError for a drawing mode that is not implemented yet."""
     if value in list(Unchecked):
         raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
+
+
+def check_untested(audio_in: str, audio_out: str) -> None:
+    """P2PCallError for devices that are named where none is tested."""
+    for option, value in (("--audio-in", audio_in), ("--audio-out", audio_out)):
+        if value != "default":
+            raise usage(f"{option} says which device to test: it wants --test", "p2pcall devices --test")
 
 
 def media_settings(given: Mapping[str, Any]) -> "MediaSettings":
@@ -283,4 +299,6 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         max_duration_s=given["max_duration"],
         confirm=given["confirm"],
         echo=given.get("echo", False),
+        ring_on=given.get("ring_on"),
+        push_to_talk=given["push_to_talk"],
     )

@@ -49,7 +49,11 @@ RING_ANSWERS: Final = {
 class CommandOutput:
     """The output of one command; also the engine's `Ui`. Use `with`, or call `close` at the end."""
 
-    def __init__(self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False) -> None:
+    def __init__(
+        self, env: Env, *, json: bool = False, quiet: bool = False, plain: bool = False, holds: bool = False
+    ) -> None:
+        """`holds`: it matters in a call how long a key is held."""
+        self._holds = holds
         self._env, self._json, self._quiet, self._plain = env, json, quiet, plain
         self._view: ScreenView | PlainView | None = None
         self._drawn = False
@@ -255,12 +259,12 @@ class CommandOutput:
         wanted = [able for able in ability.modes() if able == mode]
         drawn = wanted[0] if wanted else ability.auto
         if self._plain or drawn is Mode.PLAIN:
-            self._view = PlainView(self, terminal, on_key)
+            self._view = PlainView(self, terminal, on_key, holds=self._holds)
         else:
             from p2pcall.view.screen import Screen
 
             self._settle()
-            terminal.enter()
+            terminal.enter(holds=self._holds)
             terminal.discard_typed()
             screen = Screen(terminal, drawn, ability=ability)
             quiet = StderrSilencer(self._env.stderr)

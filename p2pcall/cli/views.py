@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TextIO
 from p2pcall.cli import stdout
 from p2pcall.device.base import OnError
 from p2pcall.view.hud import HudState
+from p2pcall.view.keys import LOOKED_AWAY
 from p2pcall.view.plainline import plain_confirm, plain_figures, plain_help, plain_line, plain_verify
 from p2pcall.view.terminal import Terminal
 
@@ -46,9 +47,11 @@ class _Keys:
         self._later: asyncio.TimerHandle | None = None
         if terminal.entered:
             self._loop.add_reader(terminal.fd_in, self._readable)
+            terminal.on_suspend = lambda: self._loop.call_soon_threadsafe(on_key, LOOKED_AWAY)
 
     def close(self) -> None:
         self._loop.remove_reader(self._terminal.fd_in)
+        self._terminal.on_suspend = None
         if self._later is not None:
             self._later.cancel()
 
@@ -136,7 +139,10 @@ class ScreenView:
 class PlainView:
     """One plain line a second instead of a picture: for screen readers, logs, and simple terminals."""
 
-    def __init__(self, output: Host, terminal: Terminal | None, on_key: Callable[[str], None]) -> None:
+    def __init__(
+        self, output: Host, terminal: Terminal | None, on_key: Callable[[str], None], *, holds: bool = False
+    ) -> None:
+        """`holds`: it matters how long a key is held."""
         self._output, self._terminal = output, terminal
         self._told = HudState(elapsed_s=-1.0)
         self._keys = None
@@ -145,7 +151,7 @@ class PlainView:
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
         if terminal is not None:
-            terminal.enter(alternate=False)
+            terminal.enter(alternate=False, holds=holds)
             terminal.discard_typed()
             self._keys = _Keys(terminal, on_key)
 
@@ -153,7 +159,7 @@ class PlainView:
         """Print a line if a second has passed since the last; also help, figures and words when requested."""
         before, self._told = self._told, state
         if state.show_help and not before.show_help:
-            self._output.say(plain_help())
+            self._output.say(plain_help(state))
         if state.show_stats and not before.show_stats:
             self._output.say(plain_figures(state))
         if state.show_confirm and not before.show_confirm:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from weakref import WeakSet
 
 from msgspec import Struct
@@ -25,6 +25,7 @@ from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import SAMPLE_RATE_HZ
 
 Direction = Literal["input", "output"]
+_T = TypeVar("_T")
 WORD: Final = {"input": "microphone", "output": "speaker"}
 OPTION: Final = {"input": "--audio-in", "output": "--audio-out"}
 MAX_CARDS_NAMED: Final = 6
@@ -96,21 +97,26 @@ def find_card(spec: str, direction: Direction) -> Card:
     PortAudio looks for hardware: it looks once when it starts, so what is not found is looked for again after a
     restart of it, if no stream is open.
     """
-    found: list[Card | P2PCallError] = []
+    return _looked(lambda: _search(spec, direction), direction)
 
-    def look() -> None:
+
+def _looked(look: Callable[[], _T], direction: Direction) -> _T:
+    """What it finds, in a thread of its own, which is left behind when the sound server hangs."""
+    found: list[_T | P2PCallError] = []
+
+    def work() -> None:
         try:
-            found.append(_search(spec, direction))
+            found.append(look())
         except P2PCallError as error:
             found.append(error)
 
-    thread = threading.Thread(target=look, name="p2pcall-look", daemon=True)
+    thread = threading.Thread(target=work, name="p2pcall-look", daemon=True)
     thread.start()
     thread.join(LOOK_WAIT_S)
-    card = found[0] if found else _stuck(direction)
-    if isinstance(card, P2PCallError):
-        raise card
-    return card
+    result = found[0] if found else _stuck(direction)
+    if isinstance(result, P2PCallError):
+        raise result
+    return result
 
 
 def _search(spec: str, direction: Direction) -> Card:
@@ -220,7 +226,11 @@ def _end(sd: Any) -> None:
 
 
 def list_cards() -> list[Device]:
-    """Microphones, then speakers; raises P2PCallError without PortAudio."""
+    """Microphones, then speakers; raises P2PCallError without PortAudio, and when the sound server hangs."""
+    return _looked(_all_cards, "output")
+
+
+def _all_cards() -> list[Device]:
     sd = load_portaudio()
     out = []
     for direction, word in WORD.items():

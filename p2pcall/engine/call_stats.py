@@ -9,9 +9,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from p2pcall.engine.audio_receive import AudioReceive
+from p2pcall.engine.hearing import Hearing
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
+from p2pcall.media.constants import LOWEST_DBFS
 from p2pcall.proto.peer import Peer
 
 LEAST_S: Final = 0.001
@@ -44,6 +46,7 @@ class StatsCollector(Struct):
     playout: PlayoutThread | None
     sink_latency: Callable[[], float]
     dropped: Callable[[], Counter[str]]
+    hearing: Hearing
     started_at: float
     cpu_s: Callable[[], float] = process_cpu_s
     delay_ms: float | None = None
@@ -65,7 +68,8 @@ class StatsCollector(Struct):
         interval = self.receive.stats.interval()
         self._expected += interval.expected
         self._received += interval.received
-        return replace(figures, loss=round(interval.loss, 4))
+        microphone, speaker = self.hearing.microphone.interval(), self.hearing.speaker.interval()
+        return replace(figures, loss=round(interval.loss, 4), mic_dbfs=microphone, speaker_dbfs=speaker)
 
     def total(self, now: float) -> Figures:
         """Figures since the call was connected."""
@@ -73,7 +77,9 @@ class StatsCollector(Struct):
         expected, received = self._expected + interval.expected, self._received + interval.received
         loss = max(0.0, 1 - received / expected) if expected else 0.0
         self._measure_delay()
-        return replace(self._between(self._start, self._mark(now)), loss=round(loss, 4))
+        microphone, speaker = self.hearing.microphone.total(), self.hearing.speaker.total()
+        figures = self._between(self._start, self._mark(now))
+        return replace(figures, loss=round(loss, 4), mic_dbfs=microphone, speaker_dbfs=speaker)
 
     def _measure_delay(self) -> None:
         captured_ms = self.receive.last_capture_ms
@@ -135,6 +141,9 @@ def in_words(figures: Figures) -> dict[str, str]:
     def ms(value: float | None) -> str:
         return "not measured yet" if value is None else f"{value:.0f} ms"
 
+    def level(dbfs: float | None) -> str:
+        return "no sound" if dbfs is None or dbfs <= LOWEST_DBFS else f"{dbfs:.0f} dB"
+
     size, rate = figures.video_size, figures.video_fps
     return {
         "round trip": ms(figures.rtt_ms),
@@ -143,6 +152,8 @@ def in_words(figures: Figures) -> dict[str, str]:
         "repaired": f"{figures.recovered} pieces of sound so far",
         "made up": f"{figures.concealed:.1%} of the sound",
         "jitter": ms(figures.jitter_ms),
+        "microphone": level(figures.mic_dbfs),
+        "speaker": level(figures.speaker_dbfs),
         "sent": f"{figures.tx_kbps:.0f} kb/s",
         "received": f"{figures.rx_kbps:.0f} kb/s",
         "picture": f"{size}, {rate:.0f} a second" if size else "none received",

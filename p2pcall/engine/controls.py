@@ -11,6 +11,7 @@ from p2pcall.engine.call_status import CallStatus, no_camera
 from p2pcall.engine.mediastate import LocalMedia
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.offload import BackgroundTasks
+from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.verification import Verification
 
@@ -26,23 +27,27 @@ class Controls:
         local: LocalMedia,
         verification: Verification,
         report: Callable[[], None],
+        talk: PushToTalk | None,
     ) -> None:
-        """`report` tells the other side that we can show another number of pixels."""
+        """`report` tells the other side that we can show another number of pixels; `talk` is given the space bar."""
         self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
+        self._talk = talk
         self._tasks = BackgroundTasks()
         self._closed = False
 
     def on_key(self, key: str) -> None:
         """The person has pressed `key`."""
         status, state, view = self._status, self._status.state, self._status.view
+        if self._held(key):
+            return
         match None if self._closed else self._meaning(key):
             case keys.LEAVE if self._settings.confirm:
                 status.tell(show_confirm=True, show_verify=False, show_help=False, show_stats=False)
             case keys.LEAVE | keys.HANGUP:
                 self._line.tell("hung-up")
             case keys.MUTE:
-                self._local.toggle_mute()
+                self._local.mute(not self._local.muted)
             case keys.VIDEO if self._local.can_film:
                 self._local.film(not self._local.video_on)
             case keys.VIDEO:
@@ -78,6 +83,14 @@ class Controls:
     async def done(self) -> None:
         """Wait until all work that keys have started is done."""
         await self._tasks.done()
+
+    def _held(self, key: str) -> bool:
+        """Whether it is nothing but the space bar's, which may be held while a question is answered."""
+        asked = self._status.state.show_confirm or self._status.state.show_verify
+        held = key in keys.HELD_KEYS or (key == keys.SPACE and self._talk is not None and not asked)
+        if held and self._talk is not None and not self._closed:
+            self._talk.on_key(key)
+        return held
 
     def _meaning(self, key: str) -> str | None:
         """The wish of a key, or its answer while a question is shown."""

@@ -14,6 +14,7 @@ from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
     card_polls,
+    is_speaker,
     open_audio_sink,
     open_audio_source,
     open_video_sink,
@@ -36,6 +37,7 @@ WINDOW: Final = "window"
 """The value of --video-out that draws in a window."""
 SCREEN_MODES: Final = ("auto", *PICTURE_MODES, WINDOW)
 """Values of --video-out that draw on a screen: the terminal, or a window."""
+RING_HINT: Final = "a name of `p2pcall devices`, default, or none"
 STDIN_PATH: Final = "/dev/stdin"
 
 
@@ -62,6 +64,10 @@ class Devices(Struct):
     speaker: SupervisedSink
     open_camera: Callable[[], VideoSource] | None
     video_sink: PictureOut | None
+    ring_on: SupervisedSink | None = None
+    """Where a call rings, if that is not the speaker."""
+    silent_ring: bool = False
+    """It rings on no device."""
     warnings: list[P2PCallError] = field(default_factory=list)
     files: list[OutFile] = field(default_factory=list)
     """Files that the call writes."""
@@ -76,6 +82,13 @@ class Devices(Struct):
     def sends_video(self) -> bool:
         """Whether this side has a picture to send."""
         return self.open_camera is not None
+
+    @property
+    def ringer(self) -> SupervisedSink | None:
+        """What a call rings on: something that a person hears; None: there is the terminal's bell."""
+        if self.ring_on is not None or self.silent_ring:
+            return self.ring_on
+        return self.speaker if self.speaker.is_card else None
 
     def close(self) -> None:
         """Stop everything that was started, in the loop. Call `complete` afterwards for the written files."""
@@ -117,14 +130,7 @@ def open_devices(
         return open_audio_source(spec, loop, inputs, stdin=stdin, ticker=ticker, polls=polls)
 
     warnings = _meanings(media)
-    written = {"--audio-out": media.audio_out, "--video-out": media.video_out}
-    files = {
-        option: OutFile(value, force=media.force and not call)
-        for option, value in written.items()
-        if _is_file(value)
-    }
-    pipes = {option: OutFile(value) for option, value in written.items() if is_stream(value)}
-    check_not_the_same({"--audio-in": media.audio_in, "--video-in": media.video_in}, pipes | files)
+    files = _files(media, force=media.force and not call)
     for file in files.values():
         warnings += [P2PCallError("file-found", text, ExitCode.OK) for text in file.check()]
 
@@ -148,9 +154,32 @@ def open_devices(
         show = open_video_sink(media.video_out, stdout=stdout, file=files.get("--video-out"))
     sends = media.audio_in != "none"
     one_file = finite and inputs.clock is not None
+    ring_on = None
+    if settings.ring_on is not None and settings.ring_on != "none":
+        ring_on = _ringer(settings.ring_on, loop, first=not call)
     return Devices(
-        microphone, sends, speaker, camera, show, warnings, [*files.values()], notes, finite, one_file
+        microphone,
+        sends,
+        speaker,
+        camera,
+        show,
+        ring_on,
+        settings.ring_on == "none",
+        warnings,
+        [*files.values()],
+        notes,
+        finite,
+        one_file,
     )
+
+
+def _files(media: MediaSettings, *, force: bool) -> dict[str, OutFile]:
+    """What is written, by option. P2PCallError if it is what is read."""
+    written = {"--audio-out": media.audio_out, "--video-out": media.video_out}
+    files = {option: OutFile(value, force=force) for option, value in written.items() if _is_file(value)}
+    pipes = {option: OutFile(value) for option, value in written.items() if is_stream(value)}
+    check_not_the_same({"--audio-in": media.audio_in, "--video-in": media.video_in}, pipes | files)
+    return files
 
 
 async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> Devices:
@@ -159,6 +188,22 @@ async def look_for_devices(settings: CallSettings, env: Env, call: int = 0) -> D
     if settings.echo:
         return open_devices(settings, env)
     return await offload(lambda: open_devices(settings, env, call, loop=loop))
+
+
+def _ringer(spec: str, loop: asyncio.AbstractEventLoop, *, first: bool) -> SupervisedSink | None:
+    """The device to ring on. If it is away when a later call comes, that call rings elsewhere."""
+    if not is_speaker(spec):
+        raise P2PCallError("bad-ring-on", f"{spec!r} is no device to ring on", ExitCode.USAGE, RING_HINT)
+
+    def sink(name: str) -> AudioSink:
+        return open_audio_sink(name, loop)
+
+    try:
+        return SupervisedSink(sink(spec), sink, spec)
+    except P2PCallError as error:
+        if first:
+            raise P2PCallError(error.slug, error.text, error.exit, RING_HINT) from error
+        return None
 
 
 def _inputs(media: MediaSettings, notes: NoteRelay) -> Inputs:

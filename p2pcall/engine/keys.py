@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from p2pcall.view.keys import LOOKED_AWAY, SPACE_DOWN, SPACE_UP
+
 HANGUP: Final = "hangup"
 LEAVE: Final = "leave"
 MUTE: Final = "mute"
@@ -15,6 +17,12 @@ CLOSE: Final = "close"
 SAME: Final = "same"
 DIFFERENT: Final = "different"
 LATER: Final = "later"
+
+SPACE: Final = " "
+HELD_KEYS: Final = (SPACE_DOWN, SPACE_UP, LOOKED_AWAY)
+"""What says that the space bar went down (in the window, once) or up, or that keys go elsewhere; it answers nothing.
+A terminal gives a space for each time that it goes down or repeats.
+"""
 
 CALL_KEYS: Final[dict[str, str]] = {
     "m": MUTE,

@@ -360,34 +360,36 @@ class Listener:
         if ring.timer is None:  # before the slow speaker: a blocked caller hears ringing at once, too
             line.ring(self._settings.name)
             ring.timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
-        given, speaker = "gone", None
+        given, ringer = "gone", None
         self._agent.interrupts.take = line.tell
         answer = asyncio.ensure_future(question)
         answer.add_done_callback(lambda done: None if done.cancelled() else line.tell("answered"))
         self._question = answer if ring.who.known == "new" else None
         try:
-            speaker = await self._ringing_speaker()
-            if speaker is not None:
-                speaker.play(ring_tone())
+            ringer = await self._ringer()
+            if ringer is not None:
+                ringer.play(ring_tone())
             given = await self._await_answer(ring, answer)
         finally:
             self._question = None
             answer.cancel()
-            if speaker is not None and given in ("audio", "video"):
-                speaker.play(play_nothing)  # it keeps running, because a card is slow to start
-            elif speaker is not None:
-                speaker.stop()
+            used = (
+                given in ("audio", "video") and self._devices is not None and ringer is self._devices.speaker
+            )
+            if ringer is not None and used:
+                ringer.play(play_nothing)  # it keeps running, because a card is slow to start
+            elif ringer is not None:
+                ringer.stop()
             await asyncio.gather(answer, return_exceptions=True)  # waits until the terminal is free
         return given
 
-    async def _ringing_speaker(self) -> SupervisedSink | None:
-        """The speaker of the call, if it is a sound card; without one the terminal's bell rings."""
+    async def _ringer(self) -> SupervisedSink | None:
+        """The sink that rings; without one the terminal's bell rings."""
         if self._devices is None:
             with suppress(P2PCallError):  # reported when the call is answered
                 self._devices = await look_for_devices(self._settings, self._agent.env, self._calls)
                 self._camera = self._devices.sends_video
-        devices = self._devices
-        return devices.speaker if devices is not None and devices.speaker.is_card else None
+        return None if self._devices is None else self._devices.ringer
 
     async def _await_answer(self, ring: _Ring, answer: "asyncio.Future[str] | None") -> str:
         """Wait for the answer. `answer` None: wait until this caller may ring again."""

@@ -20,10 +20,12 @@ from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
+from p2pcall.engine.hearing import Hearing
 from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
+from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.reporting import Reporting
 from p2pcall.engine.send_pacer import SendPacer
 from p2pcall.engine.timers import Timers
@@ -89,17 +91,22 @@ class LiveCall:
             video_on=video_on,
             remote_video=remote_video,
             unshown=unshown(self._settings),
+            push_to_talk=self._settings.push_to_talk,
         )
         self._status = status = CallStatus(hud, now)
-        self._reporting = Reporting(agent, line, status, self._receive, devices.speaker, timers)
+        self._hearing = Hearing(devices.microphone, devices.speaker, status, timers, self._warn)
+        self._reporting = Reporting(
+            agent, line, status, self._receive, devices.speaker, timers, self._hearing
+        )
         self._remote = RemoteMedia(line, ui, status, timers, video=remote_video)
         self._local = LocalMedia(line, ui, status, devices, self._send, video_on=video_on)
         self._local.on_film = self._hang_up_at_the_end
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
+        talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
-            line, self._settings, status, self._local, verification, self._reporting.report
+            line, self._settings, status, self._local, verification, self._reporting.report, talk
         )
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
@@ -138,6 +145,10 @@ class LiveCall:
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
             devices.video_sink.start()
+        if self._settings.push_to_talk:
+            self._local.mute(True)
+            if self._status.view is None:
+                self._warn("no-keys", "there is no terminal and no window to press a key in: you stay muted")
         devices.speaker.play(self._receive.pull, self._device_failed)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
@@ -146,6 +157,7 @@ class LiveCall:
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
         self._reporting.begin()
+        self._hearing.begin()
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         if self._settings.max_duration_s is not None:
             end = partial(self._line.tell, "max-duration")
@@ -226,6 +238,7 @@ class LiveCall:
     def _captured(self, pcm: bytes, captured_at: float) -> None:
         """A frame of the microphone; `captured_at` is a time of the loop's clock."""
         self._pacer.came()
+        self._hearing.captured = pcm
         self._send.on_frame(pcm, self._node.at(captured_at))
 
     def _on_payload(self, channel: int, data: bytes) -> None:

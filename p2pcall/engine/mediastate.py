@@ -46,11 +46,17 @@ class LocalMedia:
         """Whether there is a camera to switch."""
         return self.video is not None and self._devices.sends_video
 
-    def toggle_mute(self) -> None:
-        """Switch the microphone on or off."""
-        self._send.muted = not self._send.muted
-        self._status.tell(muted=self._send.muted)
-        self._tell()
+    @property
+    def muted(self) -> bool:
+        """Silence is sent in the microphone's place."""
+        return self._send.muted
+
+    def mute(self, on: bool) -> None:
+        """The microphone off, or on again."""
+        if on != self._send.muted:
+            self._send.muted = on
+            self._status.tell(muted=on)
+            self._tell()
 
     def film(self, on: bool) -> None:
         """Switch the camera on or off."""

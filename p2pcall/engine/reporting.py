@@ -12,6 +12,7 @@ from p2pcall import events
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.call_stats import StatsCollector, in_words, media_drops
 from p2pcall.engine.call_status import CallStatus
+from p2pcall.engine.hearing import Hearing
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.sound import SupervisedSink
 from p2pcall.engine.timers import Timers
@@ -42,10 +43,11 @@ class Reporting:
         receive: AudioReceive,
         speaker: SupervisedSink,
         timers: Timers,
+        hearing: Hearing,
     ) -> None:
         self._node, self._ui = agent.node, agent.ui
         self._line, self._peer, self._status, self._timers = line, line.peer, status, timers
-        self._receive, self._speaker = receive, speaker
+        self._receive, self._speaker, self._hearing = receive, speaker, hearing
         self._connected_at = self._answer_at = self._node.now()
         self._video: VideoPath | None = None
         self._stats: StatsCollector | None = None
@@ -61,6 +63,7 @@ class Reporting:
             playout,
             lambda: self._speaker.latency_s,
             self._dropped,
+            self._hearing,
             self._connected_at,
         )
         self._speaker.on_steady = self._speaker_runs

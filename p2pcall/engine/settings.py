@@ -51,3 +51,7 @@ class CallSettings(Struct, frozen=True):
     confirm: bool = False
     """Ask before a key or the window's button hangs up."""
     echo: bool = False
+    ring_on: str | None = None
+    """A sound device to ring on, `none` for the terminal's bell alone; None: the speaker of the call."""
+    push_to_talk: bool = False
+    """The microphone is on while a key is held."""

@@ -69,6 +69,11 @@ class DeviceSupervisor(Generic[_D]):
         self._retry: asyncio.TimerHandle | None = None
         self._told_at = -inf
 
+    @property
+    def away(self) -> bool:
+        """Something stands in for the card."""
+        return self._lost
+
     def tell(self, on_failure: OnFailure | None) -> None:
         """Whom to tell what fails from now on, and what has failed before anybody was there to be told."""
         self.on_failure = on_failure
@@ -123,7 +128,7 @@ class DeviceSupervisor(Generic[_D]):
             loop.call_soon_threadsafe(self._looked, device)
 
     def _looked(self, device: _D | None) -> None:
-        if not self._running:
+        if not self._running or not self._lost:
             return
         if device is None:
             self._again()
@@ -145,8 +150,15 @@ class SupervisedSource:
         self._supervisor: DeviceSupervisor[AudioSource] = DeviceSupervisor(
             source, reopen, spec, "silence", self._begin, card=is_microphone(spec)
         )
+        self.is_card = is_microphone(spec)
+        """Somebody speaks into it; not a file or a pipe."""
         self._on_frame: OnFrame | None = None
         self.on_end: Callable[[], None] | None = None
+
+    @property
+    def away(self) -> bool:
+        """There is silence in the place of the card."""
+        return self._supervisor.away
 
     @property
     def endless(self) -> bool:
@@ -193,6 +205,8 @@ class SupervisedSink:
         self.on_steady: Callable[[], None] | None = None
         self.on_playout: Callable[[bytes], None] | None = None
         """Given every frame that is played."""
+        self.played = b""
+        """What is played now: the newest piece of it."""
 
     @property
     def is_card(self) -> bool:
@@ -239,7 +253,7 @@ class SupervisedSink:
             return play_nothing(samples)
         if self._card:
             self._count(asyncio.get_running_loop().time())
-        pcm = self._pull(samples)
+        pcm = self.played = self._pull(samples)
         if self.on_playout is not None:
             self.on_playout(pcm)
         return pcm

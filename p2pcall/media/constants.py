@@ -67,6 +67,44 @@ REPORT_LOSS_ONE: Final = 0xFFFF
 REPORT_INTERVAL_S: Final = 1.0
 """50 packets: loss to 2 %; an answer to a change within two seconds."""
 
+# --- levels: how loud microphone and speaker are, and what is told of the microphone ------------------------
+LEVEL_EVERY_S: Final = 0.2
+"""Between two looks at a piece of sound: as often as an eye follows a meter."""
+LEVEL_STEP: Final = 4
+"""Every so manieth sample tells how loud a piece is."""
+DB_A_TENFOLD: Final = 10.0
+"""Ten times the power."""
+LOWEST_DBFS: Final = -96.0
+"""What 16 bits can tell; silence is no quieter."""
+METER_FROM_DBFS: Final = -60.0
+"""A meter shows nothing of what is below: the noise of a room."""
+METER_STEPS: Final = 7
+"""Above the lowest: there are eight block elements."""
+SILENT_DBFS: Final = -80.0
+"""No open microphone is as quiet: its own noise is louder."""
+SILENT_LOOKS: Final = 50
+"""Ten seconds of it from the start on: somebody would have breathed."""
+QUIET_DBFS: Final = -45.0
+"""Who speaks into a microphone that is set well is louder, in the loudest tenth of the time."""
+LOUDEST_PART: Final = 10
+CLIPPED_PIECES: Final = 3
+"""So many pieces of a recording that clip are heard."""
+CLIP_LEVEL: Final = 32_700
+"""A sample from here on has met the end of the scale."""
+CLIP_SAMPLES: Final = 3
+"""So many of one piece: a flat top, and not the tip of a loud wave."""
+CLIP_LOOKS: Final = 5
+CLIP_OF_LOOKS: Final = 25
+"""A second of the last five: one knock on the table is none of it."""
+TALK_DBFS: Final = -45.0
+"""Somebody at the microphone is louder; the next room is not."""
+TALK_ABOVE_DB: Final = 12.0
+"""And by so much louder than the quietest of the last ten seconds: a fan is loud and even."""
+TALK_FLOOR_LOOKS: Final = 50
+TALK_LOOKS: Final = 8
+TALK_OF_LOOKS: Final = 15
+"""Half of three seconds: speech has pauses, a cough is short."""
+
 # --- redundancy: distances of the earlier frames carried along, by measured loss ----------------------------
 REDUNDANCY_LEVELS: Final = ((1,), (1, 2), (1, 2, 4))
 """Residual p^2, p^3, p^4; the last also mends bursts of four."""

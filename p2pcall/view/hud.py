@@ -51,6 +51,9 @@ class HudState(Struct, frozen=True):
     `elsewhere` says where the other side's picture is if it is not here ("in a window"), `unshown` why none is drawn
     in the whole call ("picture off").
     `notice` is one short sentence for the person, shown until a state without it comes.
+    With `push_to_talk` the microphone is on while the space bar is held.
+    `mic_height` and `speaker_height` are how loud both are: an index into `Signs.heights`; None before
+    that is known.
     `stats` is shown in its own order, keys as labels, while `show_stats`.
     """
 
@@ -68,6 +71,9 @@ class HudState(Struct, frozen=True):
     remote_muted: bool = False
     remote_video: bool = False
     remote_records: bool = False
+    push_to_talk: bool = False
+    mic_height: int | None = None
+    speaker_height: int | None = None
     stats: Mapping[str, str] = field(default_factory=dict)
     show_help: bool = False
     show_stats: bool = False
@@ -88,6 +94,8 @@ KEY_HELP: Final = (
     ("q", "hang up", "end the call"),
 )
 """The keys in a call: key, short name for the status line, meaning for the help box."""
+TALK_KEY: Final = ("space", "the microphone is on while you hold it")
+"""One more with `push_to_talk`."""
 WINDOW_KEYS: Final = (("f", "full screen and back"), ("o", "your own picture on or off"))
 """Further keys where the picture has a window of its own, and their meaning for the help box."""
 
@@ -123,11 +131,13 @@ class Signs(NamedTuple):
     record: str
     dot: str
     ellipsis: str
+    heights: str
+    """A meter, from nothing to the loudest."""
     edges: tuple[str, str, str, str, str, str]  # corners clockwise from the upper left, across, down
 
 
-_UNICODE: Final = Signs("e2e", "✓", "●", "·", "…", ("╭", "╮", "╯", "╰", "─", "│"))
-_ASCII: Final = Signs("e2e", "ok", "*", "|", "..", ("+", "+", "+", "+", "-", "|"))
+_UNICODE: Final = Signs("e2e", "✓", "●", "·", "…", "▁▂▃▄▅▆▇█", ("╭", "╮", "╯", "╰", "─", "│"))
+_ASCII: Final = Signs("e2e", "ok", "*", "|", "..", "01234567", ("+", "+", "+", "+", "-", "|"))
 
 
 def signs(unicode: bool) -> Signs:
@@ -205,12 +215,15 @@ def middle_box(
         return _box("hang up?", keys, cells, rows, unicode)
     if state.show_verify:
         return verify_box(state, cells, rows, unicode)
-    return help_box(cells, rows, unicode, window=window) if state.show_help else []
+    return help_box(cells, rows, unicode, window=window, talk=state.push_to_talk) if state.show_help else []
 
 
-def help_box(cells: int, rows: int, unicode: bool = True, *, window: bool = False) -> list[TextLine]:
+def help_box(
+    cells: int, rows: int, unicode: bool = True, *, window: bool = False, talk: bool = False
+) -> list[TextLine]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
     keys = [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
+    keys += [TALK_KEY] if talk else []
     lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
     return _box("keys", lines, cells, rows, unicode)
 

@@ -2,10 +2,12 @@
 
 A printable key is its own character; others have names ("up", "ctrl-c", "escape", "enter"). Other sequences, pasted
 text and answers of the terminal are dropped, so that a paste or a late answer cannot hang up a call. Follows ECMA-48
-(control sequences) and xterm's bracketed paste. Left out: mouse, key release, modifiers of named keys.
+(control sequences), xterm's bracketed paste and focus reports, and kitty's keyboard protocol if the terminal was asked
+to report releases ("space-up"; no other release is reported). Left out: mouse, modifiers of named keys.
 """
 
 import re
+import sys
 from typing import Final
 
 _CSI: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -17,6 +19,15 @@ _ANSWER: Final = b"\x1b[0n"
 _MAX_HELD_BYTES: Final = 4096
 _FINALS: Final = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
 _TILDES: Final = {"1": "home", "2": "insert", "3": "delete", "4": "end", "5": "page-up", "6": "page-down"}
+LOOKED_AWAY: Final = "focus-out"
+SPACE_DOWN: Final = "space-down"
+SPACE_UP: Final = "space-up"
+_SPACE: Final = "32"
+_FOCUS_LOST: Final = "O"
+_RELEASED: Final = "3"
+"""A kind of event in kitty's protocol."""
+_CTRL, _OTHERS = 0b100, 0b11_1010
+"""Its modifiers: those beside shift, control and the locks write no character."""
 _CONTROLS: Final = {
     0x09: "tab",
     0x0A: "enter",
@@ -114,7 +125,29 @@ def _may_grow(buffer: bytes) -> bool:
 
 
 def _name(body: str) -> str:
-    final, first = body[-1], body[:-1].split(";")[0]
+    final, fields = body[-1], [*body[:-1].split(";"), ""]
+    first, (modifiers, _, kind) = fields[0], fields[1].partition(":")
+    if body == _FOCUS_LOST:
+        return LOOKED_AWAY
+    if kind == _RELEASED:
+        return SPACE_UP if final == "u" and first == _SPACE else ""
+    if final == "u":
+        return _kitty_name(first, modifiers or "1")
     if final == "~":
         return _TILDES.get(first, "")
     return _FINALS.get(final, "") if first in ("", "1") else ""
+
+
+def _kitty_name(code: str, modifiers: str) -> str:
+    """Of a key with kitty's number; "" for one that has no name here."""
+    if not (code.isdigit() and modifiers.isdigit()) or int(code) > sys.maxunicode:
+        return ""
+    number, held = int(code), int(modifiers) - 1
+    char = chr(number)
+    if held & _OTHERS:
+        return ""
+    if held & _CTRL:
+        return f"ctrl-{char}" if char.isascii() and char.isprintable() else ""
+    if number == _ESCAPE[0]:
+        return "escape"
+    return _CONTROLS.get(number) or (char if char.isprintable() else "")

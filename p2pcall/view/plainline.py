@@ -7,7 +7,7 @@ screen reader speaks everything.
 
 from typing import Final
 
-from .hud import KEY_HELP, VERIFY_WHY, HudState, cipher, clock, percent, trust
+from .hud import KEY_HELP, TALK_KEY, VERIFY_WHY, HudState, cipher, clock, percent, trust
 from .sanitize import GROUP_CELLS, LINE_CELLS, NAME_CELLS, PHASE_CELLS, WORD_CELLS, clean, width
 
 _INDENT: Final = "  "
@@ -51,9 +51,11 @@ def wrapped(text: str, cells: int) -> str:
     return "\n".join(lines)
 
 
-def plain_help() -> str:
+def plain_help(state: HudState) -> str:
     """The keys that work without a picture."""
-    return "keys: " + ", ".join(f"{key} {meaning}" for key, _, meaning in KEY_HELP if key != "w")
+    keys = [(key, meaning) for key, _, meaning in KEY_HELP if key != "w"]
+    keys += [TALK_KEY] if state.push_to_talk else []
+    return "keys: " + ", ".join(f"{key} {meaning}" for key, meaning in keys)
 
 
 def plain_confirm() -> str:

@@ -29,7 +29,20 @@ from .hud import (
 from .sanitize import clip
 
 _LEFT: Final = (
-    *("rec", "name", "trust", "cipher", "phase", "time", "delay", "loss", "muted", "camera", "other"),
+    *(
+        "rec",
+        "name",
+        "trust",
+        "cipher",
+        "phase",
+        "time",
+        "delay",
+        "loss",
+        "muted",
+        "camera",
+        "other",
+        "levels",
+    ),
 )
 """Parts on the left, in reading order; those on the right are the notice and the keys, in the order of `KEY_HELP`."""
 _RIGHT: Final = ("notice", *(key for key, _, _ in KEY_HELP))
@@ -88,7 +101,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         yield "phase", _text(Role.KEY, shown(state.phase, _PHASE_CELLS, unicode))
     if state.muted:
         yield "muted", _text(Role.WARN, "muted")
-        yield "muted", _text(Role.WARN, "muted: m")
+        yield "muted", _text(Role.WARN, "muted: hold space" if state.push_to_talk else "muted: m")
     if state.notice:
         notice = shown(state.notice, _NOTICE_CELLS, unicode)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
@@ -152,6 +165,10 @@ def _with_room(state: HudState, sign: Signs) -> Iterator[_Step]:
     if long:
         yield "cipher", (lock,)
         yield "cipher", (lock, Segment(f" {short}"))
+    if state.mic_height is not None and state.speaker_height is not None and not state.phase:
+        mic = Segment("mic ", Role.DIM), Segment(sign.heights[state.mic_height])
+        yield "levels", mic
+        yield "levels", (*mic, Segment(" ear ", Role.DIM), Segment(sign.heights[state.speaker_height]))
     if state.video_on or state.phase:
         yield _key("v")
     if state.loss is not None and state.loss < _LOSS_WORTH_TELLING and not state.phase:

@@ -31,6 +31,11 @@ _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 _WRAP_OFF, _WRAP_ON = b"\x1b[?7l", b"\x1b[?7h"
 _TITLE_PUSH, _TITLE_POP = b"\x1b[22;2t", b"\x1b[23;2t"
 _SYNC_OFF, _RESET, _CANCEL = b"\x1b[?2026l", b"\x1b[0m", b"\x18"
+_HOLDS_ON, _HOLDS_OFF = b"\x1b[>3u\x1b[?1004h", b"\x1b[?1004l\x1b[<u"
+"""Kitty's keyboard protocol: keys that could be mistaken are told apart, and their release is told; each screen has its
+own. And xterm's telling of focus."""
+_SIGNALS: Final = {"ctrl-c": signal.SIGINT, "ctrl-z": signal.SIGTSTP, "ctrl-\\": signal.SIGQUIT}
+"""Then they come as keys, of which the line discipline makes nothing."""
 _ASK: Final = b"\x1b[5n"
 
 _ANSWER_TIMEOUT_S: Final = 1.0
@@ -78,10 +83,13 @@ class Terminal:
         self._alternate = self._titled = False
         self._asked_at: float | None = None
         self._answers = self._unanswered = 0
-        self._resume_as = (False, False)
+        self._resume_as = (False, False, False)
         self._handlers: dict[signal.Signals, Any] = {}
         self._guard = TerminalGuard() if guard else None
         self._paste = (_PASTE_ON, _PASTE_OFF) if sequences else (b"", b"")
+        self._may_hold, self._holds = sequences, False
+        self.on_suspend: Callable[[], object] | None = None
+        """Called before the terminal is given back for Ctrl-Z."""
 
     @property
     def available(self) -> bool:
@@ -93,21 +101,29 @@ class Terminal:
         """Whether we have taken the terminal."""
         return self._saved is not None
 
-    def enter(self, *, alternate: bool = True) -> None:
-        """Takes the terminal: single keys without echo; with `alternate` an empty screen without a cursor.
+    def enter(self, *, alternate: bool = True, holds: bool = False) -> None:
+        """Takes the terminal: single keys without echo; with `alternate` an empty screen without a cursor; with `holds`
+        a terminal that can reports when keys are released and when it loses the focus.
 
         Can be called again to change `alternate`. `leave` ends it. Does nothing if the terminal is not `available`.
         """
         with self._lock:
-            if self._saved is None and not self._take():
+            holds = (holds or self._holds) and self._may_hold
+            if self._saved is None and not self._take(holds=holds):
                 return
+            if self._holds and alternate and not self._alternate:
+                self.write(_HOLDS_OFF)
+                self._holds = False
             if alternate and not self._alternate:
                 self._alternate = True
                 self.write(_ALTERNATE_ON + _HIDE_CURSOR + _WRAP_OFF + _RESET + b"\x1b[2J")
             elif self._alternate and not alternate:
                 self._finish_output()
                 self.write(self._restoring())
-                self._alternate = self._titled = False
+                self._alternate = self._titled = self._holds = False
+            if holds and not self._holds:
+                self._holds = True
+                self.write(_HOLDS_ON)
 
     def leave(self) -> None:
         """Restores the terminal. Idempotent, never raises, from any thread, bounded in time."""
@@ -119,7 +135,7 @@ class Terminal:
             answer_due = self._finish_output()
             self._pending = self._restoring() + self._paste[1]
             self._saved = None
-            self._alternate = self._titled = False
+            self._alternate = self._titled = self._holds = False
             restored = self.flush(_LEAVE_WAIT_S)
             with suppress(termios.error, OSError):
                 _set_mode_from_anywhere(self._fd, saved)
@@ -136,14 +152,14 @@ class Terminal:
     def suspend(self) -> None:
         """Restores the terminal until `resume`."""
         with self._lock:
-            self._resume_as = (self.entered, self._alternate)
+            self._resume_as = (self.entered, self._alternate, self._holds)
             self.leave()
 
     def resume(self) -> None:
         """Takes the terminal again as before `suspend`; the screen must be redrawn."""
-        entered, alternate = self._resume_as
+        entered, alternate, holds = self._resume_as
         if entered:
-            self.enter(alternate=alternate)
+            self.enter(alternate=alternate, holds=holds)
 
     def close(self) -> None:
         """Leaves, and closes the file descriptor."""
@@ -217,13 +233,24 @@ class Terminal:
 
         `settled`: nothing came for a while, so a held ESC is the Escape key.
         """
-        keys = self._read()
+        keys = self._unless_signals(self._read())
         if settled:
             keys += self._keys.settle()
         self.escape_held = self._keys.escape_held
         if self._asked_at is None and self.on_ready:
             self.on_ready()
         return [*keys, "eof"] if self.gone else keys
+
+    def _unless_signals(self, keys: list[str]) -> list[str]:
+        """Without those that are signals, which are raised for all who have the terminal, as they always are."""
+        if not self._holds:
+            return keys
+        for number in (_SIGNALS[key] for key in keys if key in _SIGNALS):
+            try:
+                os.killpg(os.tcgetpgrp(self._fd), number)
+            except OSError:  # it does not control this process
+                signal.raise_signal(number)
+        return [key for key in keys if key not in _SIGNALS]
 
     def _read(self) -> list[str]:
         data = b""
@@ -254,7 +281,7 @@ class Terminal:
             if self._keys.answers > self._answers:
                 self._answers, self._asked_at, self._unanswered = self._keys.answers, None, 0
 
-    def _take(self) -> bool:
+    def _take(self, *, holds: bool) -> bool:
         """Sets modes, signals, and the guard. False if the terminal is gone, or another process has it now."""
         if self._in_background():
             return False
@@ -276,7 +303,8 @@ class Terminal:
         on, off = self._paste
         self.write(on)
         if self._guard:
-            rest = _CANCEL + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF + off + b"\r"
+            rest = _CANCEL + (_HOLDS_OFF if holds else b"") + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR
+            rest += _ALTERNATE_OFF + off + b"\r"
             self._guard.start(self._fd, text, rest if on else b"")
         return True
 
@@ -284,6 +312,8 @@ class Terminal:
         """The bytes that undo `enter` on the screen."""
         out = _CANCEL if self._pending else b""
         self._pending = b""
+        if self._holds:
+            out += _HOLDS_OFF
         if self._alternate:
             out += _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF
         return out + (_TITLE_POP if self._titled else b"")
@@ -352,6 +382,8 @@ class Terminal:
         os.kill(os.getpid(), number)
 
     def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.on_suspend:
+            self.on_suspend()
         self.suspend()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

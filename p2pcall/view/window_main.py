@@ -2,8 +2,8 @@
 
 Rules: one thread uses SDL and reads the pipe; another only waits for the pipe to close and then ends the process, even
 if the first one hangs. Nothing is drawn while the window is not visible, and nothing twice. A window that fails reports
-it in one line and ends. Events that the call does not read (it is stopped) are dropped. SDL is imported in `main`, so
-that a missing display is reported quickly.
+it in one line and ends. Events that a stopped call does not read are dropped. `main` imports SDL, to report a missing
+display quickly.
 """
 
 import ctypes
@@ -19,6 +19,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from .hud import HudState, Role, Segment, TextLine, line_width, middle_box, placeholder, stats_box
+from .keys import LOOKED_AWAY, SPACE_DOWN, SPACE_UP
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .sanitize import ERROR_CELLS, clean
 from .shared_latest import SharedLatest, attach
@@ -217,6 +218,8 @@ class App:
             self._fade.stir(now)
         elif kind == sdl.SDL_KEYUP:
             self._mute_text = False
+            if key_name(sdl, event.key.keysym.sym, 0) == SPACE_DOWN:
+                self._tell(Key(SPACE_UP))
 
     def _window_event(self, what: int) -> None:
         sdl, now = self._sdl, time.monotonic()
@@ -230,6 +233,8 @@ class App:
             self._touched = self._touched or self._points() != FIRST_SIZE
         elif what == sdl.SDL_WINDOWEVENT_FOCUS_GAINED and self._keys_from is None:
             self._keys_from = now + DEAF_S
+        elif what == sdl.SDL_WINDOWEVENT_FOCUS_LOST:
+            self._tell(Key(LOOKED_AWAY))
 
     def _press(self, key: str) -> None:
         if not key or self._keys_from is None or time.monotonic() < self._keys_from:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from .keys import SPACE_DOWN
 from .sanitize import ERROR_CELLS, clean
 from .window_link import INSTEAD, Failed
 
@@ -39,8 +40,9 @@ KEY_NAMES: Final = {
     "PageUp": "page-up",
     "PageDown": "page-down",
     "F11": "f",
+    "Space": SPACE_DOWN,
 }
-"""SDL's names of keys without a character -> the terminal's names; F11 is the usual desktop key for `f`."""
+"""SDL's names of keys -> the terminal's names; F11 is the usual desktop key for `f`. A key's text comes separately."""
 
 
 def load_sdl() -> Any:

@@ -99,7 +99,9 @@ def test_what_calls_no_command_of_the_first_level_sees_all_of_them(argv: list[st
     assert app_for(argv) is app
 
 
-FREE_TEXT = {"--name", "--bind", "--home", "--audio-in", "--audio-out", "--video-in", "--video-out"}
+FREE_TEXT = {"--name", "--bind", "--home", "--ring-on"} | {
+    *("--audio-in", "--audio-out", "--video-in", "--video-out")
+}
 """Options whose value is not for the parser to judge."""
 ALL = [
     (path, param) for path, param in options(typer.main.get_command(app)) if param.opts[0] not in FREE_TEXT

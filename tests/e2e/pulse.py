@@ -26,7 +26,7 @@ from typing import IO, Literal, Self
 import sound
 
 Side = Literal["a", "b"]
-Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b"]
+Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b", "unused"]
 SIDES: tuple[Side, ...] = ("a", "b")
 SINKS: tuple[Sink, ...] = ("mic_a", "spk_a", "mic_b", "spk_b")
 PROGRAMS = ("pulseaudio", "pactl", "parec", "paplay")

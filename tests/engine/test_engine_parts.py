@@ -107,6 +107,25 @@ def test_a_sound_device_that_fails_is_replaced_and_comes_back(kind: type[FakeSou
     run_virtual(scene)
 
 
+def test_a_speaker_that_is_stopped_while_it_is_looked_for_comes_back_once() -> None:
+    async def scene() -> None:
+        bench = Bench(FakeSink)
+        speaker = SupervisedSink(bench("usb"), bench, "usb")
+        speaker.play(lambda: b"", lambda _: None)
+        assert bench.opened[0].on_error is not None
+        bench.opened[0].on_error(GONE)
+        supervisor = speaker._supervisor
+        speaker.stop()
+        speaker.play(lambda: b"", lambda _: None)
+        found = [bench("usb"), bench("usb")]
+        supervisor._looked(found[0])
+        supervisor._looked(found[1])
+        assert [one.on_frame is not None for one in found] == [True, False]
+        speaker.stop()
+
+    run_virtual(scene)
+
+
 def test_a_second_call_does_not_overwrite_the_files_of_the_first(tmp_path: Path) -> None:
     failures: list[P2PCallError] = []
 

@@ -20,6 +20,13 @@ CASES = [
     (b"\x1b]11;rgb:0000/0000/0000\x1b\\m", ["m"]),
     (b"\x1bP1$r0q\x1b\\m", ["m"]),
     (b"\x1b[200~quit mq\x1b[A\x1b[201~m", ["m"]),
+    (b"\x1b[O\x1b[Im", ["focus-out", "m"]),
+    (b"  \x1b[32;1:3u", [" ", " ", "space-up"]),
+    (b"\x1b[32;2:3u\x1b[109;1:3u\x1b[1;1:3A\x1b[3;1:3~\x1b[57441;2:3u", ["space-up"]),
+    (b"\x1b[27u\x1b[99;5u\x1b[122;5:1u\x1b[92;5u", ["escape", "ctrl-c", "ctrl-z", "ctrl-\\"]),
+    (b"\x1b[13u\x1b[9;1u\x1b[127;1:2u\x1b[32u\x1b[233;1u", ["enter", "tab", "backspace", " ", "é"]),
+    (b"\x1b[113;3u\x1b[113;9u\x1b[u\x1b[1;?u\x1b[9999999u\x1b[57441u\x1b[128;5um", ["m"]),
+    (b"\x1b[113;65u\x1b[99;69u", ["q", "ctrl-c"]),
     (b"\x1bm", ["escape", "m"]),
     (b"\x1b\x1b[A", ["escape", "up"]),
 ]

@@ -122,3 +122,18 @@ def test_what_is_bad_comes_before_what_is_usual() -> None:
     roles = dict(bad)
     assert roles["delay 420 ms"] is roles["loss 12 %"] is Role.WARN
     assert "1:23" not in roles
+
+
+def test_a_meter_has_the_same_place_and_width_at_every_level() -> None:
+    lines = [
+        plain(status_line(HudState(name="bob", mic_height=mic, speaker_height=ear), 120, unicode))
+        for unicode in (True, False)
+        for mic, ear in ((0, 0), (7, 0), (3, 7))
+    ]
+    assert {len(line) for line in lines} == {120}
+    assert [line[line.index("mic ") :][:11] for line in lines] == [
+        *("mic ▁ ear ▁", "mic █ ear ▁", "mic ▄ ear █"),
+        *("mic 0 ear 0", "mic 7 ear 0", "mic 3 ear 7"),
+    ]
+    assert {line.index("mic ") for line in lines[:3]} == {lines[0].index("mic ")}
+    assert "mic" not in plain(status_line(HudState(name="bob"), 120)).replace("m mute", "")

@@ -368,3 +368,59 @@ def test_a_guard_that_is_slow_to_go_is_not_waited_for_and_collected_later(
     process.wait()
     guard.start(tty.slave, "", b"")
     assert (process.returncode, guard._former) == (3, [])
+
+
+def test_how_long_a_key_is_held_is_asked_for_and_taken_back_on_each_screen(
+    tty: Pty, terminal: Terminal
+) -> None:
+    on, off = b"\x1b[>3u\x1b[?1004h", b"\x1b[?1004l\x1b[<u"
+    terminal.enter(alternate=False, holds=True)
+    terminal.enter()
+    terminal.enter(alternate=False)
+    terminal.suspend()
+    terminal.resume()
+    terminal.leave()
+    seen, screens = tty.seen(), []
+    while on in seen:
+        before, _, seen = seen.partition(on)
+        screens.append(before)
+    screens.append(seen)
+    assert [off in screen for screen in screens] == [False, *[True] * 4]
+    assert screens[1].index(off) < screens[1].index(b"\x1b[?1049h")
+    assert screens[2].index(off) < screens[2].index(b"\x1b[?1049l")
+    terminal.enter()
+    terminal.leave()
+    assert on not in tty.seen()
+
+
+def test_a_terminal_without_sequences_is_not_asked_how_long_a_key_is_held(tty: Pty) -> None:
+    terminal = Terminal(tty.slave, tty.slave, guard=False, sequences=False)
+    terminal.enter(alternate=False, holds=True)
+    terminal.leave()
+    terminal.close()
+    assert tty.seen() == b""
+
+
+def test_the_guard_takes_back_what_tells_how_long_a_key_is_held(
+    tty: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restores: list[bytes] = []
+    monkeypatch.setattr(TerminalGuard, "start", lambda _, tty, saved, restore: restores.append(restore))
+    terminal = Terminal(tty.slave, tty.slave)
+    for holds in (True, False):
+        terminal.enter(holds=holds)
+        terminal.leave()
+    terminal.close()
+    assert [b"\x1b[<u" in restore for restore in restores] == [True, False]
+    assert restores[0].index(b"\x1b[<u") < restores[0].index(b"\x1b[?1049l")
+
+
+def test_a_control_key_that_comes_as_a_key_is_still_a_signal(
+    tty: Pty, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr("p2pcall.view.terminal.signal.raise_signal", raised.append)
+    terminal.enter(alternate=False, holds=True)
+    tty.type(b"a\x1b[99;5u\x1b[122;5u\x1b[92;5u\x1b[108;5u")
+    assert terminal.read_keys() == ["a", "ctrl-l"]
+    assert raised == [signal.SIGINT, signal.SIGTSTP, signal.SIGQUIT]

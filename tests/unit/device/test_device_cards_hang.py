@@ -65,6 +65,24 @@ def test_a_look_for_cards_that_hangs_is_left_behind(sound: FakeSound) -> None:
     assert open_audio_source("default", FakeScheduler())
 
 
+def test_a_list_of_cards_that_hangs_is_left_behind_too(
+    sound: FakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = threading.Event()
+
+    def loads(direction: str = "output") -> FakeSound:
+        well.wait(20)
+        return sound
+
+    with monkeypatch.context() as patch, waiting(0.01):
+        patch.setattr(cards, "load_portaudio", loads)
+        with pytest.raises(P2PCallError) as caught:
+            cards.list_cards()
+    assert (caught.value.slug, caught.value.exit) == ("device-stuck", ExitCode.DEVICE)
+    well.set()
+    eventually(lambda: not any("p2pcall-look" in thread.name for thread in threading.enumerate()))
+
+
 def test_a_card_that_is_stopped_while_it_opens_is_closed_at_once(sound: FakeSound) -> None:
     mic = open_audio_source("default", FakeScheduler())
     sound.hangs = "open"

@@ -1,0 +1,138 @@
+"""What happens to sound devices while a call is up: taken away and given back, another default; and a test of them.
+
+The cards are null sinks of a private PulseAudio. In each story the call goes on, says what is wrong in a sentence, and
+has its sound back by itself.
+"""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import sound
+from harness import P2P
+from pairs import Start, dialling, listening, media
+from pulse import SINKS, PulseServer
+from test_sound_call import CARDS, LOUD, call_with_a_file, say, wait_heard, wait_hears, wait_quiet
+
+pytestmark = pytest.mark.device
+
+MODULE = "module-null-sink"
+ALL = ("unused", *SINKS)
+
+
+def unload(pulse: PulseServer, sink: str) -> None:
+    """Pulls the card out."""
+    rows = pulse.control("list", "short", "modules").splitlines()
+    (number,) = (row.split()[0] for row in rows if MODULE in row and f"sink_name={sink} " in row)
+    pulse.control("unload-module", number)
+
+
+def load(pulse: PulseServer, sink: str) -> None:
+    """Plugs it in again."""
+    pulse.control(
+        "load-module", MODULE, f"sink_name={sink}", f"rate={sound.RATE}", "channels=2", "norewinds=1"
+    )
+
+
+def end(alice: P2P, bob: P2P) -> None:
+    alice.signal(signal.SIGTERM)
+    assert alice.wait_exit() == bob.wait_exit() == 0
+
+
+def test_where_a_card_is_pulled_out_and_there_is_another_the_call_goes_on_there(
+    pulse_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    """The server moves the streams, and says nothing of it."""
+    alice, bob = call_with_a_file(pulse_server, p2p, tmp_path)
+    say(pulse_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    with pulse_server.record("unused") as other:
+        unload(pulse_server, "spk_a")
+        other.wait_sound(LOUD)
+        wait_hears(other)
+    wait_heard(bob)
+    assert alice.all_events("warning") == []
+    end(alice, bob)
+
+
+def test_when_all_cards_are_pulled_out_that_is_told_and_they_are_used_again_when_they_are_back(
+    pulse_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    alice, bob = call_with_a_file(pulse_server, p2p, tmp_path)
+    say(pulse_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    for sink in ALL:
+        unload(pulse_server, sink)
+    warnings = [alice.wait_event("warning"), alice.wait_event("warning")]
+    assert {one["slug"] for one in warnings} <= {"device-lost", "device-stalled"}
+    assert sorted(one["text"].split()[1] for one in warnings) == ["microphone", "speaker"]
+    wait_quiet(bob)
+    assert alice.wait_event("stats")["rx_kbps"] > 0
+    for sink in ALL:
+        load(pulse_server, sink)
+    with pulse_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+        wait_hears(speaker)
+        say(pulse_server, tmp_path, "mic_a", 60)
+        wait_heard(bob)
+    assert len(alice.all_events("warning")) == 2, "each is told once"
+    end(alice, bob)
+
+
+def test_a_call_on_the_default_devices_goes_on_when_the_default_changes(
+    pulse_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    environ = {
+        name: value
+        for name, value in pulse_server.env("a").items()
+        if name not in ("PULSE_SINK", "PULSE_SOURCE")
+    }
+    pulse_server.control("set-default-sink", "spk_a")
+    pulse_server.control("set-default-source", "mic_a.monitor")
+    bob, target = listening(p2p, "--answer", "anyone", "--once", "--loop", using=media("tone"))
+    alice = dialling(p2p, target, using=CARDS, env=environ)
+    alice.wait_event("first-audio")
+    with pulse_server.record("spk_a") as before, pulse_server.record("spk_b") as after:
+        wait_hears(before)
+        pulse_server.control("set-default-sink", "spk_b")
+        pulse_server.control("set-default-source", "mic_b.monitor")
+        after.wait_sound(LOUD)
+        wait_hears(after)
+    seconds = len(alice.all_events("stats")) + 3
+    alice.wait_until(lambda: len(alice.all_events("stats")) >= seconds, "the call goes on")
+    assert not {one["slug"] for one in alice.all_events("warning")} - {"microphone-silent"}
+    end(alice, bob)
+
+
+def test_devices_are_tested_on_real_cards(pulse_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
+    with pulse_server.record("spk_a") as heard:
+        say(pulse_server, tmp_path, "mic_a", 10)
+        tested = p2p("devices", "--test", "--json", env=pulse_server.env("a"))
+        assert tested.wait_exit() == 0
+        heard.wait_sound(LOUD)
+        found = json.loads(tested.stdout)
+    assert found["verdict"] == "good"
+    assert -40 < found["level_dbfs"] < found["peak_dbfs"] <= 0
+    assert 0 < found["microphone_ms"] < 500
+    assert 0 < found["speaker_ms"] < 2500
+    print(f"microphone {found['microphone_ms']} ms, speaker {found['speaker_ms']} ms")
+
+
+def test_a_silent_microphone_is_found_and_told_in_a_call(pulse_server: PulseServer, p2p: Start) -> None:
+    environ = pulse_server.env("a")
+    tested = p2p("devices", "--test", env=environ, name="tested")
+    assert tested.wait_exit() == 0
+    assert "your microphone is silent" in tested.stdout.decode()
+    bob, target = listening(p2p, "--answer", "anyone", "--once", using=media("tone"))
+    alice = dialling(p2p, target, using=CARDS, env=environ)
+    assert "silent" in alice.wait_event("warning", slug="microphone-silent")["text"]
+    end(alice, bob)
+
+
+def test_a_test_without_a_sound_server_exits_with_6(pulse_server: PulseServer, p2p: Start) -> None:
+    environ = pulse_server.env("a")
+    pulse_server.close()
+    tested = p2p("devices", "--test", env=environ)
+    assert tested.wait_exit() == 6
+    assert b"there is no microphone" in tested.stderr
