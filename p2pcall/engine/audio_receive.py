@@ -79,9 +79,12 @@ class AudioReceive:
         """The next ticks for the speaker."""
         now = self.last_pull_at = self._clock()
         size, ready = ticks * media.TICK_BYTES, self._ready
-        while len(ready) < size:
-            ready = self._render(self._jitter.pull(now, len(ready) // 2, size // 2), ready)
-        if len(ready) == size:
+        have = len(ready)
+        while have < size:
+            step = self._jitter.pull(now, have // 2, size // 2, quiet=self._pauses.quiet)
+            ready = self._render(step, ready)
+            have = len(ready)
+        if have == size:
             pcm, self._ready = ready, b""
         else:
             pcm, self._ready = ready[:size], ready[size:]
@@ -119,7 +122,9 @@ class AudioReceive:
     def _decode(self, frame: bytes, capture_ms: int) -> bytes:
         pcm = self._decoder.decode(frame)
         self._capture_ms = capture_ms
-        self._pauses.heard(_rms(pcm), len(pcm) // media.TICK_BYTES)
+        size = len(pcm)
+        unpack, root = _some_samples(size)
+        self._pauses.heard(hypot(*unpack(pcm)) / root, size // media.TICK_BYTES)
         if not self.playing:
             self.playing = True
             if self.on_first_play is not None:
@@ -131,12 +136,7 @@ class AudioReceive:
 
 
 @cache
-def _some_samples(size: int) -> Struct:
-    """Of PCM of so many bytes; a decoder gives but a few lengths."""
-    return Struct("<" + f"h{2 * (LOUDNESS_STEP - 1)}x" * (size // (2 * LOUDNESS_STEP)))
-
-
-def _rms(pcm: bytes) -> float:
-    """How loud a frame is: 0 to 32,768."""
-    samples = _some_samples(len(pcm)).unpack(pcm)
-    return hypot(*samples) / sqrt(len(samples))
+def _some_samples(size: int) -> tuple[Callable[[bytes], tuple[int, ...]], float]:
+    """Takes them out of PCM of so many bytes, and the root of how many they are; a decoder gives but a few lengths."""
+    count = size // (2 * LOUDNESS_STEP)
+    return Struct("<" + f"h{2 * (LOUDNESS_STEP - 1)}x" * count).unpack, sqrt(count)

@@ -108,15 +108,17 @@ JITTER_RECOVERY_S: Final = 6.0
 JITTER_TOLERANCE_S: Final = 0.002
 """What a callback comes too early or too late is no reason to change the delay."""
 JITTER_SHRINK_TICKS: Final = 10
-"""100 ms too deep before a period is taken out, and between two."""
+"""100 ms too deep in a pause before a period is taken out, and between two."""
 JITTER_SHRINK_FAST_TICKS: Final = 4
 """When it is more than JITTER_FAR_TOO_DEEP_S too deep, or not deep enough."""
+JITTER_SHRINK_LOUD: Final = 5
+"""So many times longer in the hope of a pause: PESQ-WB, which hears every change, hears one in a word most."""
 JITTER_RETRY_TICKS: Final = 3
 """Where no period was found: a sound later."""
 JITTER_FAR_TOO_DEEP_S: Final = 0.04
-JITTER_LIKENESS: Final = 0.9
+JITTER_LIKENESS: Final = 0.95
 """Two periods so alike are joined without being heard ..."""
-JITTER_INSIST_TICKS: Final = 150
+JITTER_INSIST_TICKS: Final = 200
 """... but after so long in vain (noise, music) any are."""
 JITTER_SKIP_S: Final = 0.2
 """So much deeper than wanted (speaker stood still): skip, periods take seconds."""
@@ -170,6 +172,8 @@ STRETCH_MOST_SAMPLES: Final = 720
 """... and 15 ms: that of the lowest (66 Hz)."""
 STRETCH_STEP: Final = 6
 """Periods are looked for at 8 kHz, then found to the sample."""
+STRETCH_AS_ALIKE: Final = 0.03
+"""One period is better than two, which are hardly ever less alike by more than this."""
 STRETCH_WINDOW: Final = 80
 """Of 8 kHz, 10 ms: so much is compared, if there is so much ..."""
 STRETCH_LEAST_WINDOW: Final = 40

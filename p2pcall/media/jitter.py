@@ -209,30 +209,33 @@ class JitterBuffer:
 
     # ---- what is played
 
-    def pull(self, now: float, ready: int, wanted: int) -> PlayoutAction:
-        """What comes behind the `ready` samples, of which the speaker wants so many now; call it until it has them."""
+    def pull(self, now: float, ready: int, wanted: int, *, quiet: bool) -> PlayoutAction:
+        """What comes behind the `ready` samples, of which the speaker wants so many now; call it until it has them.
+
+        `quiet`: what is ready is a pause, so a change is least likely to be heard.
+        """
         if not self._playing and not self._start(now):
             return self._silence()
         held = self._held.get(self._next)
         if held is None:
-            return self._fill(now, ready, wanted)
+            return self._fill(now, ready, wanted, quiet)
         ticks = self._ticks = held[0]
         margin = now - self._lateness.base - (self._next + ticks) * c.TICK_S
         self.delay_s = margin + ready / c.SAMPLE_RATE_HZ
         over = margin - self._lateness.required_s(now) - self._slack_s
         if over > c.JITTER_SKIP_S and self._seek(now) is not None:
-            return self.pull(now, ready, wanted)
+            return self.pull(now, ready, wanted, quiet=quiet)
         size = ticks * c.TICK_SAMPLES
         spare = ready - (wanted - size if wanted > size else 0)
         if spare < 0:  # more frames are needed for this pull: the last one counts
             return self._play(held)
-        quantum = min(wanted, size)
+        quantum = size if size < wanted else wanted
         if over < -c.JITTER_TOLERANCE_S:
             return self._lengthen(held, quantum - spare)
         whole = (over - c.JITTER_TOLERANCE_S) * c.SAMPLE_RATE_HZ // quantum
         excess = spare + quantum * int(whole) if whole > 0 else spare
         if excess >= c.STRETCH_LEAST_SAMPLES:
-            return self._shorten(held, excess, ready + size, wanted)
+            return self._shorten(held, excess, ready + size, wanted, quiet)
         self._patience = self._vain = 0
         return self._play(held)
 
@@ -248,39 +251,38 @@ class JitterBuffer:
 
     def _play(self, held: _Held) -> Play:
         ticks, frame, capture_ms, recovered = held
-        self._take(ticks, recovered)
-        return Play(frame, capture_ms)
-
-    def _take(self, ticks: int, recovered: bool) -> None:
-        pop = self._held.pop
-        for tick in range(self._next, self._next + ticks):
-            pop(tick, None)
-        self._next += ticks
+        first, waiting = self._next, self._held
+        self._next = first + ticks
+        for tick in range(first, first + ticks):
+            if tick in waiting:
+                del waiting[tick]
         self._run = self._waited = 0
         self.counters.played += ticks
         self.counters.recovered += recovered
+        return Play(frame, capture_ms)
 
     def _likeness(self) -> float:
         return c.JITTER_LIKENESS if self._vain < c.JITTER_INSIST_TICKS else -1.0
 
-    def _waits(self, ticks: int, far: bool) -> bool:
+    def _waits(self, ticks: int, patience: int) -> bool:
         """It is too early for a change: one now and then is not heard."""
         self._patience += ticks
         self._vain += ticks
-        return self._patience < (c.JITTER_SHRINK_FAST_TICKS if far else c.JITTER_SHRINK_TICKS)
+        return self._patience < patience
 
     def _lengthen(self, held: _Held, missing: int) -> PlayoutAction:
         """With so many samples more the next frame is decoded a pull later."""
-        if self._waits(held[0], far=True):
+        if self._waits(held[0], c.JITTER_SHRINK_FAST_TICKS):
             return self._play(held)
         likeness = self._likeness()
         frame, capture_ms = self._play(held)
         most = min(max(missing, c.TICK_SAMPLES), c.STRETCH_MOST_SAMPLES)
         return Lengthen(frame, capture_ms, most, likeness)
 
-    def _shorten(self, held: _Held, excess: int, ready: int, wanted: int) -> PlayoutAction:
+    def _shorten(self, held: _Held, excess: int, ready: int, wanted: int, quiet: bool) -> PlayoutAction:
         far = excess > c.JITTER_FAR_TOO_DEEP_S * c.SAMPLE_RATE_HZ
-        if self._waits(held[0], far):
+        patience = c.JITTER_SHRINK_FAST_TICKS if far else c.JITTER_SHRINK_TICKS
+        if self._waits(held[0], patience if quiet else patience * c.JITTER_SHRINK_LOUD):
             return self._play(held)
         most = min(excess, c.STRETCH_MOST_SAMPLES)
         likeness = self._likeness()
@@ -290,11 +292,15 @@ class JitterBuffer:
             frame, capture_ms = self._play(another)
             frames.append(frame)
             ready += another[0] * c.TICK_SAMPLES
+        if (
+            ready < wanted + c.STRETCH_LEAST_SAMPLES
+        ):  # what comes next is not there yet, and cannot be done without
+            return Play(frame, capture_ms)
         return Shorten(tuple(frames), capture_ms, min(most, ready - wanted), likeness)
 
     # ---- what is missing
 
-    def _fill(self, now: float, ready: int, wanted: int) -> PlayoutAction:
+    def _fill(self, now: float, ready: int, wanted: int, quiet: bool) -> PlayoutAction:
         """The next frame is not there: go past it if later ones are, but wait for it while it may still come in time.
 
         What was filled while the buffer waited is not filled again, nor what the buffer is too deep by anyway.
@@ -317,7 +323,7 @@ class JitterBuffer:
         deeper = max(self._waited, floor((over - c.JITTER_SPARE_S) / c.TICK_S))
         self._waited = max(0, self._waited - ticks)
         if deeper >= ticks:
-            return self.pull(now, ready, wanted)
+            return self.pull(now, ready, wanted, quiet=quiet)
         return self._conceal(ticks - max(0, deeper))
 
     def _conceal(self, ticks: int) -> PlayoutAction:

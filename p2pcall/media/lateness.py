@@ -100,7 +100,9 @@ class Lateness:
         else:
             return
         before, self.base = self.base, min(self._older, self._newer)
-        if before + c.JITTER_BUCKET_S <= self.base < inf:  # the way has got longer: what is usual now was late before
+        if (
+            before + c.JITTER_BUCKET_S <= self.base < inf
+        ):  # the way has got longer: what is usual now was late before
             self._frames.earlier(self.base - before)
             self._copies.earlier(self.base - before)
 

@@ -78,14 +78,18 @@ def _period(samples: Samples, at: int, way: int, most: int, likeness: float) -> 
     this = coarse[start : start + window]
     powers = [0, *accumulate(map(mul, coarse, coarse))]
     own = powers[start + window] - powers[start]
-    best, found = 0, -2.0
+    alike = []
     for lag in range(_LEAST, reach + 1):
         other = start + way * lag
         power = own * (powers[other + window] - powers[other])
-        alike = sum(map(mul, this, coarse[other : other + window])) / sqrt(power) if power else 1.0
-        if alike > found:
-            best, found = lag, alike
-    return _to_the_sample(samples, at, way, best * _STEP, most) if found >= likeness else 0
+        alike.append(sum(map(mul, this, coarse[other : other + window])) / sqrt(power) if power else 1.0)
+    best = max(alike)
+    if best < likeness:
+        return 0
+    first = next(lag for lag, each in enumerate(alike, _LEAST) if each >= best - c.STRETCH_AS_ALIKE)
+    while first < reach and alike[first + 1 - _LEAST] > alike[first - _LEAST]:
+        first += 1
+    return _to_the_sample(samples, at, way, first * _STEP, most)
 
 
 def _to_the_sample(samples: Samples, at: int, way: int, near: int, most: int) -> int:

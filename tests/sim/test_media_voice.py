@@ -1,5 +1,5 @@
-"""Voice over a bad network: little is concealed, delay follows the network up and comes down again, drift and losses leave
-no delay behind, hostile numbers do not stop the sound, nothing grows without bound.
+"""Voice over a bad network: little is concealed, delay follows the network up and comes down again, drift and losses
+leave no delay behind, hostile numbers do not stop the sound, nothing grows without bound.
 """
 
 import os
@@ -20,12 +20,12 @@ NEAR, FAR, FARTHEST = (1,), (1, 2), (1, 2, 4)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("ticks", "pulled"), LENGTHS)
 def test_a_clean_lan_settles_at_what_is_needed_and_one_pull(seed: int, ticks: int, pulled: int) -> None:
-    voice = Voice(seed, ticks, pulled, delay=uniform_jitter(0.002)).run(20)
+    voice = Voice(seed, ticks, pulled, delay=uniform_jitter(0.002)).run(15 + 10 * ticks)
     most_s = c.JITTER_SLACK_S + 0.004 + c.JITTER_TOLERANCE_S + pulled * c.TICK_S
     assert voice.delay_over(10) < most_s + 0.008
     assert voice.part(Play, 10) == 1.0
     assert voice.buffer.counters.concealed == 0
-    assert len(voice.steps) <= 8
+    assert voice.stretched(10) == 0, "once it has learned, nothing moves"
     begun = next(at for at, kind, _ in voice.kinds if kind is Play)
     assert begun < ticks * c.TICK_S + 0.05, "sound begins soon"
 
@@ -114,8 +114,8 @@ def test_loss_ends_and_delay_comes_back_within_seconds(quiet: bool) -> None:
     assert voice.delay_over(2) < before + 0.010
 
 
-DRIFT_S = 3600 if os.environ.get("P2PCALL_HYPOTHESIS") == "nightly" else 900
-"""An hour by night."""
+DRIFT_S = 36_000 if os.environ.get("P2PCALL_HYPOTHESIS") == "nightly" else 900
+"""Ten hours by night."""
 
 
 @pytest.mark.parametrize(("ppm", "quiet"), [(-300, True), (300, False), (-300, False), (300, True)])
@@ -226,8 +226,10 @@ def test_frames_of_any_length_follow_each_other_without_a_gap(seed: int) -> None
         before, voice.ticks = voice.ticks, rng.choice((1, 2, 4, 6))
         grown += max(0, voice.ticks - before)
         voice.run(rng.uniform(0.05, 1.0))
-    assert voice.buffer.counters.concealed + voice.buffer.counters.silence <= grown + 5, "the longer frame ends later"
-    assert voice.delay_over(30) < 0.030
+    assert voice.buffer.counters.concealed + voice.buffer.counters.silence <= grown + 5, (
+        "the longer frame ends later"
+    )
+    assert voice.delay_over(30) < 0.045
 
 
 def test_wild_numbers_do_not_stop_the_sound() -> None:
@@ -279,7 +281,7 @@ def test_hostile_streams_stay_bounded(seed: int) -> None:
         buffer.insert(tick, rng.choice((1, 2, 4, 6)), b"x", tick, now, rng.random() < 0.2)
         assert buffer.depth <= c.JITTER_MAX_FRAMES
         if rng.random() < 0.3:
-            buffer.pull(now, 0, rng.choice((480, 960)))
+            buffer.pull(now, 0, rng.choice((480, 960)), quiet=rng.random() < 0.5)
         assert len(buffer._missed) <= c.JITTER_MISSED_KEPT
         assert len(buffer._copied) <= c.JITTER_MISSED_KEPT
     assert buffer.target_s(now) <= c.JITTER_MAX_WAIT_S + c.JITTER_SLACK_S

@@ -125,7 +125,7 @@ class Voice:
     def pull(self) -> None:
         wanted = self.pulled * c.TICK_SAMPLES
         while self.ready < wanted:
-            step = self.buffer.pull(self.now, self.ready, wanted)
+            step = self.buffer.pull(self.now, self.ready, wanted, quiet=self.quiet)
             self.take(step)
         self.ready -= wanted
 
@@ -155,7 +155,7 @@ class Voice:
         assert most >= c.STRETCH_LEAST_SAMPLES
         if self.quiet:
             return self.rng.randrange(c.STRETCH_LEAST_SAMPLES, most + 1)
-        return PERIOD if PERIOD <= most and room >= PERIOD + 240 else 0
+        return PERIOD if most >= PERIOD and room >= PERIOD + 240 else 0
 
     def change(self, samples: int, before: int) -> None:
         self.ready += samples
