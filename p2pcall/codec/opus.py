@@ -67,7 +67,7 @@ _SAMPLES: Final = {
 """By the first byte: packets of one frame, of a length that is sent."""
 _LOST: Final = {
     (toc, ticks): bytes((lost,))
-    for toc in _SAMPLES
+    for toc in range(0, 256, 4)
     for lost, samples in _SAMPLES.items()
     for ticks in _LENGTHS[:2]
     if samples == ticks * TICK_SAMPLES and _family(toc) == _family(lost) and toc & _STEREO == lost & _STEREO

@@ -87,7 +87,7 @@ JITTER_MAX_FRAMES: Final = 100
 JITTER_BUCKET_S: Final = 0.002
 """Resolution of the lateness histogram."""
 JITTER_FORGET: Final = 0.997
-"""Each frame weighs 0.3 %: a memory of some 7 s; one late frame alone moves nothing."""
+"""Each frame of 20 ms weighs 0.3 %: a memory of some 7 s; one late frame alone moves nothing."""
 JITTER_TOTAL_WEIGHT: Final = (
     1e6  # of all frames, before it is brought back to 1: far from where a float loses the light
 )

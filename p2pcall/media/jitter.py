@@ -142,13 +142,13 @@ class JitterBuffer:
         if not self._believe(transit, now, recovered):
             return
         if recovered:
-            self._note_copy(tick, transit - self._lateness.base, now)
+            self._note_copy(tick, ticks, transit - self._lateness.base, now)
         else:
             self._lateness.observe(transit, now)
             if (
                 self._copied and tick in self._copied
             ):  # it was not lost, and would have been so late but for its copy
-                self._lateness.note(self._copied.pop(tick))
+                self._lateness.note(self._copied.pop(tick), ticks)
                 return
             if tick in self._held:
                 return
@@ -158,20 +158,20 @@ class JitterBuffer:
                     self._missed.pop(each, None)
                 self.counters.late += 1
                 if not recovered:
-                    self._lateness.note(transit - self._lateness.base)
+                    self._lateness.note(transit - self._lateness.base, ticks)
             return
         if (
             self._playing and not recovered
         ):  # what comes after a silence was held up by an outage: that is no jitter
-            self._lateness.note(transit - self._lateness.base)
+            self._lateness.note(transit - self._lateness.base, ticks)
         self._held[tick] = ticks, frame, capture_ms, recovered
         if len(self._held) > c.JITTER_MAX_FRAMES:
             self._drop_before(min(self._held) + 1)
 
-    def _note_copy(self, tick: int, lateness: float, now: float) -> None:
+    def _note_copy(self, tick: int, ticks: int, lateness: float, now: float) -> None:
         if not self._playing:
             return
-        self._lateness.note_copy(lateness, now)
+        self._lateness.note_copy(lateness, ticks, now)
         self._copied[tick] = lateness
         if len(self._copied) > c.JITTER_MISSED_KEPT:
             del self._copied[next(iter(self._copied))]

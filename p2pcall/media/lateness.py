@@ -20,15 +20,16 @@ class Quantile:
     """So much is not exceeded by a part of what was noted; the latest weighs most."""
 
     def __init__(self, part: float, forget: float) -> None:
-        self._beyond, self._forget = 1.0 - part, forget
+        self._beyond, self._forget, self._forget_short = 1.0 - part, forget, forget**0.5
         self._weights = [0.0] * _BUCKETS
         self._last = int(c.JITTER_START_S / c.JITTER_BUCKET_S)
         self._weights[self._last] = self._tail = self._total = 1.0
         self._noted = 0
         self.value_s = c.JITTER_START_S
 
-    def note(self, lateness: float) -> None:
-        """Count a frame that was so late; what no depth could have helped is an outage and not counted.
+    def note(self, lateness: float, ticks: int = c.FRAME_TICKS) -> None:
+        """Count a frame that was so late; what no depth could have helped is an outage and not counted. The shortest
+        counts half.
 
         Each new frame weighs more, which is the same as that all before weigh less. What is later than the quantile
         is kept as a sum: it moves by a bucket or two.
@@ -38,8 +39,9 @@ class Quantile:
             return
         self._noted = noted = self._noted + 1
         keep = noted / (noted + 1)  # a plain mean at first
-        if keep > self._forget:
-            keep = self._forget
+        most = self._forget if ticks > 1 else self._forget_short
+        if keep > most:
+            keep = most
         before, weights, last = self._total, self._weights, self._last
         self._total = total = before / keep
         weights[bucket] += total - before
@@ -106,9 +108,9 @@ class Lateness:
             self._frames.earlier(self.base - before)
             self._copies.earlier(self.base - before)
 
-    def note_copy(self, lateness: float, now: float) -> None:
+    def note_copy(self, lateness: float, ticks: int, now: float) -> None:
         """Count a frame that was lost, and whose copy was so late."""
-        self._copies.note(lateness)
+        self._copies.note(lateness, ticks)
         self._recovered_at.append(now)
         self._recovery_ends = self._recovered_at[0] + c.JITTER_RECOVERY_S
 

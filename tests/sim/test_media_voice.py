@@ -118,6 +118,7 @@ DRIFT_S = 36_000 if os.environ.get("P2PCALL_HYPOTHESIS") == "nightly" else 900
 """Ten hours by night."""
 
 
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("ppm", "quiet"), [(-300, True), (300, False), (-300, False), (300, True)])
 def test_drift_builds_up_no_delay(ppm: int, quiet: bool) -> None:
     """A pull of 10 ms, three periods of it: the delay stays within 10 ms of its middle, nothing is ever missing."""

@@ -79,9 +79,21 @@ def test_most_copies_are_waited_for_and_not_the_farthest() -> None:
     for _ in range(300):
         lateness.note(0.001)
     for frame in range(200):
-        lateness.note_copy(0.041 if frame % 10 == 0 else 0.021, frame * 0.1)
+        lateness.note_copy(0.041 if frame % 10 == 0 else 0.021, 2, frame * 0.1)
     assert lateness.required_s(20.0) == pytest.approx(0.022)
     for frame in range(200):
-        lateness.note_copy(0.041 if frame % 4 == 0 else 0.021, 20 + frame * 0.1)
+        lateness.note_copy(0.041 if frame % 4 == 0 else 0.021, 2, 20 + frame * 0.1)
     assert lateness.required_s(40.0) == pytest.approx(0.042)
     assert lateness.required_s(40.0 + c.JITTER_RECOVERY_S) == pytest.approx(0.002)
+
+
+def test_the_memory_is_as_long_with_frames_of_half_the_length() -> None:
+    after = []
+    for ticks in (1, 2):
+        quantile = Quantile(c.JITTER_QUANTILE, c.JITTER_FORGET)
+        for frame in range(12_000):
+            quantile.note(0.05 if frame * ticks < 4_000 else 0.0, ticks)
+            if frame * ticks > 4_000 and quantile.value_s < 0.01:
+                after.append(frame * ticks)
+                break
+    assert after[0] == pytest.approx(after[1], rel=0.01)
