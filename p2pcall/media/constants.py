@@ -101,6 +101,11 @@ JITTER_RECOVERY_FORGET: Final = 0.98
 """Each frame that came back as a copy weighs 2 %: a memory of fifty."""
 JITTER_RECOVERY_QUANTILE: Final = 0.85
 """This part of the copies is waited for: the nearest under 10 % loss, the second nearest under 20."""
+JITTER_RECOVERY_BEST: Final = 0.95
+"""And this part ..."""
+JITTER_RECOVERY_CHEAP_S: Final = 0.03
+"""... if it takes no longer than this: with frames of 10 ms. (PESQ-WB at 10 % loss and frames of 20 ms: 3.5, and 3.9
+with 0.05 here, for 11 ms more.)"""
 JITTER_RECOVERY_RUN: Final = 4
 """So many frames came back as copies ..."""
 JITTER_RECOVERY_S: Final = 6.0

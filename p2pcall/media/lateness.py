@@ -75,7 +75,8 @@ class Lateness:
 
     def __init__(self) -> None:
         self._frames = Quantile(c.JITTER_QUANTILE, c.JITTER_FORGET)
-        self._copies = Quantile(c.JITTER_RECOVERY_QUANTILE, c.JITTER_RECOVERY_FORGET)
+        self._most_copies = Quantile(c.JITTER_RECOVERY_QUANTILE, c.JITTER_RECOVERY_FORGET)
+        self._nearly_all = Quantile(c.JITTER_RECOVERY_BEST, c.JITTER_RECOVERY_FORGET)
         self._recovered_at = deque([-inf] * c.JITTER_RECOVERY_RUN, c.JITTER_RECOVERY_RUN)
         self._recovery_ends = -inf
         self._window_end = -inf
@@ -106,11 +107,13 @@ class Lateness:
             before + c.JITTER_BUCKET_S <= self.base < inf
         ):  # the way has got longer: what is usual now was late before
             self._frames.earlier(self.base - before)
-            self._copies.earlier(self.base - before)
+            self._most_copies.earlier(self.base - before)
+            self._nearly_all.earlier(self.base - before)
 
     def note_copy(self, lateness: float, ticks: int, now: float) -> None:
         """Count a frame that was lost, and whose copy was so late."""
-        self._copies.note(lateness, ticks)
+        self._most_copies.note(lateness, ticks)
+        self._nearly_all.note(lateness, ticks)
         self._recovered_at.append(now)
         self._recovery_ends = self._recovered_at[0] + c.JITTER_RECOVERY_S
 
@@ -119,6 +122,10 @@ class Lateness:
         are mended by copies most of these, too.
         """
         required = self._frames.value_s
-        if now < self._recovery_ends and self._copies.value_s > required:
-            return self._copies.value_s
+        if now < self._recovery_ends:
+            copies = self._nearly_all.value_s
+            if copies > c.JITTER_RECOVERY_CHEAP_S:
+                copies = self._most_copies.value_s
+            if copies > required:
+                return copies
         return required

@@ -87,6 +87,15 @@ def test_most_copies_are_waited_for_and_not_the_farthest() -> None:
     assert lateness.required_s(40.0 + c.JITTER_RECOVERY_S) == pytest.approx(0.002)
 
 
+def test_nearly_all_copies_are_waited_for_where_that_takes_little() -> None:
+    lateness = Lateness()
+    for _ in range(300):
+        lateness.note(0.001)
+    for frame in range(200):
+        lateness.note_copy(0.021 if frame % 10 == 0 else 0.011, 1, frame * 0.1)
+    assert lateness.required_s(20.0) == pytest.approx(0.022)
+
+
 def test_the_memory_is_as_long_with_frames_of_half_the_length() -> None:
     after = []
     for ticks in (1, 2):
