@@ -7,7 +7,7 @@ codec `libopus` (not to its own `opus`).
 import av
 from av.audio.codeccontext import AudioCodecContext
 
-from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from p2pcall.media.constants import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 
 class FFmpegEncoder:
@@ -46,8 +46,8 @@ class FFmpegDecoder:
     def __init__(self) -> None:
         self._context = self._open()
 
-    def decode(self, packet: bytes) -> bytes | None:
-        """The frame of a packet; None for what is no such packet."""
+    def decode(self, packet: bytes, samples: int) -> bytes | None:
+        """The frame of a packet that has so many samples; None for what is no such packet."""
         try:
             frames = self._context.decode(av.Packet(packet))
         except av.FFmpegError:
@@ -55,9 +55,9 @@ class FFmpegDecoder:
             # start again.
             self._context = self._open()
             return None
-        if len(frames) != 1 or frames[0].samples != FRAME_SAMPLES:
+        if len(frames) != 1 or frames[0].samples != samples:
             return None
-        return bytes(memoryview(frames[0].planes[0])[:FRAME_BYTES])
+        return bytes(memoryview(frames[0].planes[0])[: 2 * samples])
 
     @staticmethod
     def _open() -> AudioCodecContext:

@@ -73,22 +73,18 @@ class Encoder:
 
 
 class Decoder:
-    """One channel, frames of one length."""
+    """One channel, frames of any length up to the longest."""
 
-    def __init__(self, rate_hz: int, frame_samples: int) -> None:
+    def __init__(self, rate_hz: int, most_samples: int) -> None:
         self._lib = lib = library()
         self._state = ctypes.create_string_buffer(lib.opus_decoder_get_size(1))
-        self._samples = frame_samples
-        self._out = ctypes.create_string_buffer(frame_samples * _BYTES)
+        self._out = ctypes.create_string_buffer(most_samples * _BYTES)
         failed = lib.opus_decoder_init(self._state, rate_hz, 1)
         if failed:
             raise ValueError(f"libopus: error {failed}")
 
-    def decode(self, packet: bytes) -> bytes | None:
-        """The frame of a packet; None for what is no such packet."""
-        if (
-            self._lib.opus_decode(self._state, packet, len(packet), self._out, self._samples, 0)
-            != self._samples
-        ):
+    def decode(self, packet: bytes, samples: int) -> bytes | None:
+        """The frame of a packet that has so many samples; None for what is no such packet."""
+        if self._lib.opus_decode(self._state, packet, len(packet), self._out, samples, 0) != samples:
             return None
-        return self._out.raw
+        return ctypes.string_at(self._out, samples * _BYTES)

@@ -4,7 +4,8 @@ PCM is signed 16-bit little-endian mono at 48 kHz, one frame 960 samples (1,920 
 and no discontinuous transmission: packet sizes tell nothing of what is said. The encoder's only delay is
 libopus' own look-ahead of 6.5 ms (312 samples).
 
-Concealment: libopus takes a packet of a lone TOC byte, the last packet's with its two low bits cleared, for a lost one.
+Concealment: libopus takes a packet of a lone TOC byte for a lost one; it is of the last packet's mode and
+bandwidth, and of the length that is missing.
 Where libopus can be called without FFmpeg (`libopus`) it is, and FFmpeg is not loaded; else through it (`ffmpeg_opus`),
 with the same outcome. Leaves out in-band FEC: redundancy is done in packets. Spec: RFC 6716, section 3.
 """
@@ -12,9 +13,8 @@ with the same outcome. Leaves out in-band FEC: redundancy is done in packets. Sp
 from typing import Final
 
 from p2pcall.codec import libopus
-from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from p2pcall.media.constants import FRAME_BYTES, FRAME_TICKS, SAMPLE_RATE_HZ, TICK_BYTES, TICK_SAMPLES
 
-CONCEALED_SILENCE: Final = bytes(FRAME_BYTES)
 VOICE_BPS: Final = 40_000
 """100 bytes a frame. PESQ-WB of espeak-ng voices, codec alone: 3.9 to 4.3; at 32 kb/s the worst one fell to
 3.46.
@@ -48,10 +48,31 @@ def packet_samples(data: bytes) -> int | None:
     return samples * (data[1] & 0x3F) if len(data) > 1 else None
 
 
-_ONE_FRAME: Final = frozenset(
-    toc for toc in range(0, 256, 4) if packet_samples(bytes((toc, 0))) == FRAME_SAMPLES
-)
-"""First bytes of packets of exactly one frame of 20 ms: what nearly all are, and the encoder's all."""
+def _family(toc: int) -> tuple[int, int]:
+    """The mode and bandwidth of a packet."""
+    config = toc >> 3
+    if config < _SILK_CONFIGS:
+        return 0, config >> 2
+    return (1, config >> 1) if config < _HYBRID_CONFIGS else (2, config >> 2)
+
+
+_STEREO: Final = 4
+_LENGTHS: Final = (1, 2, 4, 6)
+"""Ticks that a frame may have."""
+_SAMPLES: Final = {
+    toc: samples
+    for toc in range(0, 256, 4)
+    if (samples := packet_samples(bytes((toc, 0))) or 0) in [ticks * TICK_SAMPLES for ticks in _LENGTHS]
+}
+"""By the first byte: packets of one frame, of a length that is sent."""
+_LOST: Final = {
+    (toc, ticks): bytes((lost,))
+    for toc in range(0, 256, 4)
+    for lost, samples in _SAMPLES.items()
+    for ticks in _LENGTHS[:2]
+    if samples == ticks * TICK_SAMPLES and _family(toc) == _family(lost) and toc & _STEREO == lost & _STEREO
+}
+"""By the first byte of the last packet and how many ticks are lost: what makes so much up."""
 
 
 def load() -> None:
@@ -80,32 +101,39 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """Decodes packets in their order; always gives one whole frame and never raises, whatever came."""
+    """Decodes packets in their order; always gives whole ticks and never raises, whatever came."""
 
     def __init__(self, *, direct: bool = True) -> None:
         """`direct`: without FFmpeg, if that can be."""
         self._toc: int | None = None
         if direct and libopus.library():
-            self._decode = libopus.Decoder(SAMPLE_RATE_HZ, FRAME_SAMPLES).decode
+            self._decode = libopus.Decoder(SAMPLE_RATE_HZ, _LENGTHS[-1] * TICK_SAMPLES).decode
         else:
             from p2pcall.codec.ffmpeg_opus import FFmpegDecoder
 
             self._decode = FFmpegDecoder().decode
 
     def decode(self, data: bytes) -> bytes:
-        """The frame of one packet; what is no packet of exactly 20 ms is concealed."""
+        """The frame of one packet, of the length that it says; what is no packet is concealed (20 ms)."""
         size = len(data)
-        whole = 2 <= size <= MAX_PACKET_BYTES and data[0] in _ONE_FRAME
-        if not whole and (packet_samples(data) != FRAME_SAMPLES or size < 2):
-            return self.conceal()
-        pcm = self._decode(data)
+        samples = _SAMPLES.get(data[0], 0) if 2 <= size <= MAX_PACKET_BYTES else 0
+        if not samples:
+            samples = packet_samples(data) or 0
+            if size < 2 or samples not in _SAMPLES.values():
+                return self.conceal()
+        pcm = self._decode(data, samples)
         if pcm is None:
-            return self.conceal()
+            return self.conceal(samples // TICK_SAMPLES)
         self._toc = data[0] & 0xFC
         return pcm
 
-    def conceal(self) -> bytes:
-        """A frame made up from the ones before, for one that is lost; silence before the first packet."""
+    def conceal(self, ticks: int = FRAME_TICKS) -> bytes:
+        """So much made up from what was before, for what is lost; silence before the first packet."""
         if self._toc is None:
-            return CONCEALED_SILENCE
-        return self._decode(bytes((self._toc,))) or CONCEALED_SILENCE
+            return bytes(ticks * TICK_BYTES)
+        made_up = b""
+        while ticks:
+            some = min(ticks, FRAME_TICKS)
+            made_up += self._decode(_LOST[self._toc, some], some * TICK_SAMPLES) or bytes(some * TICK_BYTES)
+            ticks -= some
+        return made_up

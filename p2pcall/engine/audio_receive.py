@@ -1,39 +1,45 @@
-"""Voice of one call, received: payloads to speaker frames.
+"""Voice of one call, received: payloads to what the speaker plays.
 
-The speaker is the playout clock: it calls in once per frame, in the loop's thread. Nothing here waits, and nothing here
-decides about jitter: that is `media`.
+The speaker is the playout clock: it calls in when it wants some ticks, in the loop's thread. What is decoded beyond
+that waits here for the next time. Nothing here waits otherwise, and nothing here decides about jitter: that is `media`.
 """
 
 from collections.abc import Callable
+from functools import cache
 from math import hypot, sqrt
 from struct import Struct
 from typing import Final
 
 from p2pcall.codec.opus import OpusDecoder
-from p2pcall.device.base import SILENT_FRAME
 from p2pcall.media import constants as media
-from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, PlayoutAction, Silence
+from p2pcall.media.comfort import STILL, ComfortNoise, faded_in
+from p2pcall.media.jitter import Conceal, JitterBuffer, Lengthen, Play, PlayoutAction, Shorten
 from p2pcall.media.packets import parse_audio
 from p2pcall.media.pauses import Pauses
 from p2pcall.media.stats import ReceiveStats
-from p2pcall.media.stretch import merge
+from p2pcall.media.stretch import lengthen, shorten
 
-LOUDNESS_SAMPLES: Final = media.FRAME_SAMPLES // media.MERGE_SEARCH_STEP
-_EVERY_FOURTH: Final = Struct("<" + f"h{2 * (media.MERGE_SEARCH_STEP - 1)}x" * LOUDNESS_SAMPLES)
-"""Samples enough to tell how loud a frame is. (numpy takes all of them in 80 µs where its code is in no cache, as it is
-but once in 20 ms; this takes 30.)"""
+LOUDNESS_STEP: Final = 4
+"""Every fourth sample is enough to tell how loud a frame is. (numpy takes all of them in 80 µs where its code is in no
+cache, as it is but once in 20 ms; this takes 30.)"""
+BYTES_PER_MS: Final = media.TICK_BYTES // media.TICK_MS
+BEFORE_BYTES: Final = media.FRAME_BYTES
+"""Of what was played last, in which a period is looked for when there shall be more of them."""
 
 
 class AudioReceive:
-    """Takes audio payloads, gives speaker frames."""
+    """Takes audio payloads, gives the speaker its sound."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._decoder = OpusDecoder()
         self._jitter = JitterBuffer()
         self._pauses = Pauses()
-        self._ahead = bytearray()
-        self._last_capture_ms: int | None = None
+        self._noise = ComfortNoise()
+        self._ready = b""
+        self._before = self._played = b""
+        self._silent = False
+        self._capture_ms: int | None = None
         self.stats = ReceiveStats()
         self.malformed = 0
         self.last_pull_at = 0.0
@@ -48,9 +54,14 @@ class AudioReceive:
         return self._jitter
 
     @property
-    def last_capture_ms(self) -> int | None:
-        """Sender's session clock at the end of the frame played last."""
-        return self._last_capture_ms
+    def ready_ms(self) -> float:
+        """Decoded, and not yet handed to the speaker."""
+        return len(self._ready) / BYTES_PER_MS
+
+    @property
+    def last_capture_ms(self) -> float | None:
+        """Sender's session clock at the end of what the speaker took last."""
+        return None if self._capture_ms is None else self._capture_ms - self.ready_ms
 
     def on_payload(self, data: bytes) -> None:
         """One payload of the audio channel; a malformed one is counted and dropped."""
@@ -60,45 +71,72 @@ class AudioReceive:
             return
         now = self._clock()
         self.stats.on_packet(packet.seq, packet.capture_ms, now)
+        ticks = media.FRAME_TICKS
         for seq, frame, capture_ms, recovered in packet.frames():
-            self._jitter.insert(seq, frame, capture_ms, now, recovered)
+            self._jitter.insert(seq * ticks, ticks, frame, capture_ms, now, recovered)
 
     def pull(self, samples: int) -> bytes:
         """The next so many samples for the speaker."""
-        wanted = samples * media.SAMPLE_BYTES
-        while len(self._ahead) < wanted:
-            self._ahead += self._frame()
-        pcm = bytes(self._ahead[:wanted])
-        del self._ahead[:wanted]
+        now = self.last_pull_at = self._clock()
+        size, ready = samples * media.SAMPLE_BYTES, self._ready
+        have = len(ready)
+        while have < size:
+            step = self._jitter.pull(now, have // media.SAMPLE_BYTES, samples, quiet=self._pauses.quiet)
+            ready = self._render(step, ready)
+            have = len(ready)
+        if have == size:
+            pcm, self._ready = ready, b""
+        else:
+            pcm, self._ready = ready[:size], ready[size:]
+        self._before, self._played = self._played, pcm
         return pcm
 
-    def _frame(self) -> bytes:
-        self.last_pull_at = self._clock()
-        pcm = self._render(self._jitter.pull(self.last_pull_at, quiet=self._pauses.quiet))
-        self._pauses.played(_rms(pcm))
-        return pcm
+    def _render(self, step: PlayoutAction, ready: bytes) -> bytes:
+        """What is ready and what comes after it."""
+        if isinstance(step, Play):
+            pcm = self._decode(step.frame, step.capture_ms)
+            return ready + pcm if ready else pcm
+        if isinstance(step, Conceal):
+            return ready + self._decoder.conceal(step.ticks)
+        if isinstance(step, Lengthen):
+            pcm = ready + self._decode(step.frame, step.capture_ms)
+            before = (self._before + self._played)[-BEFORE_BYTES:]
+            pcm, added = lengthen(before, pcm, step.most, -1.0 if self._pauses.quiet else step.likeness)
+            self._jitter.stretched(added)
+            return pcm
+        if isinstance(step, Shorten):
+            pcm = ready + b"".join([self._decode(frame, step.capture_ms) for frame in step.frames])
+            pcm, removed = shorten(pcm, step.most, -1.0 if self._pauses.quiet else step.likeness)
+            self._jitter.stretched(-removed)
+            return pcm
+        return ready + self._quiet(step.since)
 
-    def _render(self, step: PlayoutAction) -> bytes:
-        match step:
-            case Play():
-                self._played(step.capture_ms)
-                return self._decoder.decode(step.frame)
-            case Merge():
-                self._played(step.capture_ms)
-                return merge(self._decoder.decode(step.first), self._decoder.decode(step.second))
-            case Conceal():
-                return self._decoder.conceal()
-            case Silence():
-                return SILENT_FRAME
+    def _quiet(self, since: int | None) -> bytes:
+        """A tick in which nothing comes."""
+        if since is None or since >= media.JITTER_NOISE_TICKS:
+            return STILL
+        self._silent = True
+        made_up = self._decoder.conceal(1) if since < media.JITTER_FADE_TICKS else STILL
+        return self._noise.tick(self._pauses.level, since, made_up)
 
-    def _played(self, capture_ms: int) -> None:
-        self._last_capture_ms = capture_ms
+    def _decode(self, frame: bytes, capture_ms: int) -> bytes:
+        pcm = self._decoder.decode(frame)
+        self._capture_ms = capture_ms
+        size = len(pcm)
+        unpack, root = _some_samples(size)
+        self._pauses.heard(hypot(*unpack(pcm)) / root, size // media.TICK_BYTES)
         if not self.playing:
             self.playing = True
             if self.on_first_play is not None:
                 self.on_first_play()
+        if self._silent:
+            self._silent = False
+            return faded_in(pcm)
+        return pcm
 
 
-def _rms(pcm: bytes) -> float:
-    """How loud a frame is: 0 to 32,768."""
-    return hypot(*_EVERY_FOURTH.unpack(pcm)) / sqrt(LOUDNESS_SAMPLES)
+@cache
+def _some_samples(size: int) -> tuple[Callable[[bytes], tuple[int, ...]], float]:
+    """Takes them out of PCM of so many bytes, and the root of how many they are; a decoder gives but a few lengths."""
+    count = size // (2 * LOUDNESS_STEP)
+    return Struct("<" + f"h{2 * (LOUDNESS_STEP - 1)}x" * count).unpack, sqrt(count)

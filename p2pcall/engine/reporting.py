@@ -20,6 +20,7 @@ from p2pcall.engine.user_agent import UserAgent
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
+from p2pcall.media import constants as media
 from p2pcall.media.packets import Feedback, Played, Report, pack_feedback
 from p2pcall.proto.wire import Channel
 
@@ -118,9 +119,9 @@ class Reporting:
             self._timers.after(f"played {wait_s}", wait_s, self._tell_played)
 
     def _tell_played(self) -> None:
-        speaker = self._speaker
-        ahead_ms = speaker.latency_s * 1000 if speaker.steady else None
-        self.send(Played(self._receive.buffer.next_seq, ahead_ms))
+        speaker, receive = self._speaker, self._receive
+        ahead_ms = speaker.latency_s * 1000 + receive.ready_ms if speaker.steady else None
+        self.send(Played(receive.buffer.next_tick // media.FRAME_TICKS, ahead_ms))
 
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))

@@ -116,64 +116,112 @@ REDUNDANCY_LOWER_AFTER: Final = 5
 """Good reports in a row (5 s) before one level is taken back."""
 
 # --- jitter buffer ------------------------------------------------------------------------------------------
+FRAME_TICKS: Final = FRAME_MS // TICK_MS
 JITTER_SLACK_S: Final = 0.005
 """The speaker's own unevenness: callbacks measured p99 1.3 ms, max 3.2 ms."""
-JITTER_MAX_DEPTH: Final = 12
-"""Frames; 240 ms more is no conversation."""
-JITTER_MAX_FRAMES: Final = 50
-"""One second of sound held at most; the oldest go."""
-JITTER_BUCKET_S: Final = 0.005
+JITTER_MAX_WAIT_S: Final = 0.24
+"""More is no conversation: what is later than this is an outage."""
+JITTER_MAX_FRAMES: Final = 100
+"""One second of the shortest frames held at most; the oldest go."""
+JITTER_BUCKET_S: Final = 0.002
 """Resolution of the lateness histogram."""
 JITTER_FORGET: Final = 0.997
-"""Each frame weighs 0.3 %: a memory of some 7 s; one late frame alone moves nothing."""
+"""Each frame of 20 ms weighs 0.3 %: a memory of some 7 s; one late frame alone moves nothing."""
 JITTER_TOTAL_WEIGHT: Final = (
     1e6  # of all frames, before it is brought back to 1: far from where a float loses the light
 )
 JITTER_QUANTILE: Final = 0.995
 """This part of the frames shall be in time."""
 JITTER_BASE_WINDOW_S: Final = 5.0
-"""The fastest of the last 5-10 s is "in time"; 200 ppm are 2 ms in it."""
+"""The fastest of the last 5-10 s is "in time"; 300 ppm are 3 ms in it."""
 JITTER_START_S: Final = 0.01
 """Before anything is known: half a frame of jitter."""
-JITTER_SHRINK_HYSTERESIS_S: Final = 0.005
-"""Beyond the one frame that a merge takes."""
-JITTER_SHRINK_TICKS: Final = 15
-"""300 ms too deep before a merge in a pause."""
-JITTER_SHRINK_FAST_TICKS: Final = 5
-"""When it is more than JITTER_FAR_TOO_DEEP_S too deep."""
+JITTER_RECOVERY_FORGET: Final = 0.98
+"""Each frame that came back as a copy weighs 2 %: a memory of fifty."""
+JITTER_RECOVERY_QUANTILE: Final = 0.85
+"""This part of the copies is waited for: the nearest under 10 % loss, the second nearest under 20."""
+JITTER_RECOVERY_BEST: Final = 0.95
+"""And this part ..."""
+JITTER_RECOVERY_CHEAP_S: Final = 0.03
+"""... if it takes no longer than this: with frames of 10 ms. (PESQ-WB at 10 % loss and frames of 20 ms: 3.5, and 3.9
+with 0.05 here, for 11 ms more.)"""
+JITTER_RECOVERY_RUN: Final = 4
+"""So many frames came back as copies ..."""
+JITTER_RECOVERY_S: Final = 6.0
+"""... in so long: losses are really mended that way, and worth waiting for."""
+JITTER_TOLERANCE_S: Final = 0.002
+"""What a callback comes too early or too late is no reason to change the delay."""
+JITTER_SHRINK_TICKS: Final = 10
+"""100 ms too deep in a pause before a period is taken out, and between two."""
+JITTER_SHRINK_FAST_TICKS: Final = 4
+"""When it is more than JITTER_FAR_TOO_DEEP_S too deep, or not deep enough."""
 JITTER_SHRINK_LOUD: Final = 5
-"""So many times longer in the hope of a pause: within a word a merge is well heard."""
-JITTER_FAR_TOO_DEEP_S: Final = 0.06
+"""So many times longer in the hope of a pause: PESQ-WB, which hears every change, hears one in a word most."""
+JITTER_RETRY_TICKS: Final = 3
+"""Where no period was found: a sound later."""
+JITTER_FAR_TOO_DEEP_S: Final = 0.04
+JITTER_LIKENESS: Final = 0.95
+"""Two periods so alike are joined without being heard ..."""
+JITTER_INSIST_TICKS: Final = 200
+"""... but after so long in vain (noise, music) any are."""
 JITTER_SKIP_S: Final = 0.2
-"""So much deeper than wanted (speaker stood still): skip, merging takes seconds."""
-JITTER_WAIT_TICKS: Final = 2
-"""Frames that one gap may add where later frames are there already."""
-JITTER_CONCEAL_RUN: Final = 5
-"""100 ms: longer concealment turns into a drone, so silence then."""
+"""So much deeper than wanted (speaker stood still): skip, periods take seconds."""
+JITTER_SPARE_S: Final = 0.005
+"""What is missing is not filled where the delay is so much longer than it needs to be even without it."""
+JITTER_WAIT_TICKS: Final = 4
+"""What one gap may add where later frames are there already."""
+JITTER_CONCEAL_RUN: Final = 10
+"""Ticks: 100 ms; longer concealment turns into a drone, so it fades then ..."""
+JITTER_FADE_TICKS: Final = 6
+"""... and is gone after so many more."""
+JITTER_NOISE_TICKS: Final = 300
+"""The room's noise goes on for so long after the sound; then the other side is gone, and that may be heard."""
+JITTER_STALE_TICKS: Final = 6
+"""Sound does not begin with a frame that is older than this: what followed it is missing."""
 JITTER_PLAUSIBLE_S: Final = 1.0
-"""A seq that is later than this by its time is not believed, nor one ..."""
+"""A tick that is later than this by its time is not believed, nor one ..."""
 JITTER_PLAUSIBLE_EARLY_S: Final = 0.3
 """... so much earlier than the fastest before (a route may get faster) ..."""
 JITTER_RESYNC_RUN: Final = 5
 """... until so many in a row agree with each other ..."""
 JITTER_RESYNC_SPREAD_S: Final = 0.2
 """... to this."""
-JITTER_MISSED_KEPT: Final = 64
-"""Seqs played without sound, so that a copy that comes late is told from a double."""
+JITTER_MISSED_KEPT: Final = 128
+"""Ticks played without sound, so that a copy that comes late is told from a double."""
 
 QUIET_BELOW: Final = 0.1
 """A frame of a tenth (-20 dB) of the loudest of late is a pause ..."""
 QUIET_RMS: Final = 100
 """... and so is one below this of 32,768 (-50 dB), however quiet all has been."""
-QUIET_FORGET: Final = 0.9965
-"""Each frame: the loudest counts half after 4 s, so that low speech is heard again."""
-QUIET_FRAMES: Final = 2
-"""In a row: 40 ms; in the stop of a consonant, which may be as long, a merge is hardly heard."""
+QUIET_FORGET: Final = 0.99825
+"""Each tick: the loudest counts half after 4 s, so that low speech is heard again."""
+QUIET_TICKS: Final = 4
+"""In a row: 40 ms; in the stop of a consonant, which may be as long, a change is hardly heard."""
+QUIET_LEVEL_GAIN: Final = 0.05
+"""Of each tick of a pause in the level of the room: a memory of 200 ms."""
+NOISE_RMS: Final = 300
+"""Comfort noise is never louder (-41 dB), whatever the pauses were."""
+NOISE_SAMPLES: Final = 8_191
+"""Of noise kept, 170 ms."""
+NOISE_MULTIPLIER: Final = 1_103_515_245
+NOISE_INCREMENT: Final = 12_345
+NOISE_MODULUS: Final = 1 << 31
+"""The linear congruential generator of ISO C's example."""
+FADE_IN_SAMPLES: Final = 240
+"""5 ms: sound that comes back begins without a click."""
 
-MERGE_FADE_SAMPLES: Final = 240
-"""5 ms: one period of a low voice."""
-MERGE_SEARCH_STEP: Final = 4
-"""Looks at every fourth sample: 12 kHz shows well enough where two frames agree."""
+STRETCH_LEAST_SAMPLES: Final = 120
+"""2.5 ms: the period of the highest voice (400 Hz) ..."""
+STRETCH_MOST_SAMPLES: Final = 720
+"""... and 15 ms: that of the lowest (66 Hz)."""
+STRETCH_STEP: Final = 6
+"""Periods are looked for at 8 kHz, then found to the sample."""
+STRETCH_AS_ALIKE: Final = 0.03
+"""One period is better than two, which are hardly ever less alike by more than this."""
+STRETCH_WINDOW: Final = 80
+"""Of 8 kHz, 10 ms: so much is compared, if there is so much ..."""
+STRETCH_LEAST_WINDOW: Final = 40
+"""... and never less than 5 ms."""
 
 # --- reassembly of pictures ---------------------------------------------------------------------------------
 VIDEO_MAX_PARTIAL: Final = 16

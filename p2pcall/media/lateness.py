@@ -1,34 +1,91 @@
 """How late frames of sound arrive, and so how much of them must be held: the jitter buffer's memory.
 
 Rules: a frame is late against the fastest one of the last seconds, so clock drift and a changed route are
-forgotten by themselves; the histogram forgets exponentially, so the delay comes back when the network does.
+forgotten by themselves; the histogram forgets exponentially, so the delay comes back when the network does; loss is
+not lateness: what came back as a copy is counted apart, and waited for only while losses are mended that way.
 Leaves out what is done about it (`jitter`). The idea is that of WebRTC's NetEQ: a quantile of relative
 arrival delay.
 """
 
+from collections import deque
 from math import inf
 from typing import Final
 
 from p2pcall.media import constants as c
 
-_BUCKETS: Final = round(c.JITTER_MAX_DEPTH * c.FRAME_S / c.JITTER_BUCKET_S)
+_BUCKETS: Final = round(c.JITTER_MAX_WAIT_S / c.JITTER_BUCKET_S)
+
+
+class Quantile:
+    """So much is not exceeded by a part of what was noted; the latest weighs most."""
+
+    def __init__(self, part: float, forget: float) -> None:
+        self._beyond, self._forget, self._forget_short = 1.0 - part, forget, forget**0.5
+        self._weights = [0.0] * _BUCKETS
+        self._last = int(c.JITTER_START_S / c.JITTER_BUCKET_S)
+        self._weights[self._last] = self._tail = self._total = 1.0
+        self._noted = 0
+        self.value_s = c.JITTER_START_S
+
+    def note(self, lateness: float, ticks: int = c.FRAME_TICKS) -> None:
+        """Count a frame that was so late; what no depth could have helped is an outage and not counted. The shortest
+        counts half.
+
+        Each new frame weighs more, which is the same as that all before weigh less. What is later than the quantile
+        is kept as a sum: it moves by a bucket or two.
+        """
+        bucket = int(lateness / c.JITTER_BUCKET_S) if lateness > 0 else 0
+        if bucket >= _BUCKETS:
+            return
+        self._noted = noted = self._noted + 1
+        keep = noted / (noted + 1)  # a plain mean at first
+        most = self._forget if ticks > 1 else self._forget_short
+        if keep > most:
+            keep = most
+        before, weights, last = self._total, self._weights, self._last
+        self._total = total = before / keep
+        weights[bucket] += total - before
+        if bucket >= last:
+            self._tail += total - before
+        tail, beyond = self._tail, total * self._beyond
+        while tail <= beyond:
+            last -= 1
+            tail += weights[last]
+        while tail - weights[last] > beyond:
+            tail -= weights[last]
+            last += 1
+        self._last, self._tail = last, tail
+        self.value_s = (last + 1) * c.JITTER_BUCKET_S
+        if total > c.JITTER_TOTAL_WEIGHT:
+            self._weights, self._total = [weight / total for weight in weights], 1.0
+            self._tail = sum(self._weights[last:])
+
+    def earlier(self, lateness: float) -> None:
+        """All of it was less late by this than it seemed."""
+        less = min(int(lateness / c.JITTER_BUCKET_S), _BUCKETS - 1)
+        weights = self._weights
+        self._weights = [sum(weights[: less + 1]), *weights[less + 1 :], *[0.0] * less]
+        self._last = max(0, self._last - less)
+        self._tail = sum(self._weights[self._last :])
+        self.value_s = (self._last + 1) * c.JITTER_BUCKET_S
 
 
 class Lateness:
-    """`transit` below is arrival less `seq` × 20 ms: the way's delay plus an unknown constant."""
+    """`transit` below is arrival less the end of the frame by its ticks: the way's delay plus an unknown constant."""
 
     def __init__(self) -> None:
-        self._weights = [0.0] * _BUCKETS
-        self._weights[int(c.JITTER_START_S / c.JITTER_BUCKET_S)] = 1.0
-        self._total = 1.0
-        self._noted = 0
+        self._frames = Quantile(c.JITTER_QUANTILE, c.JITTER_FORGET)
+        self._most_copies = Quantile(c.JITTER_RECOVERY_QUANTILE, c.JITTER_RECOVERY_FORGET)
+        self._nearly_all = Quantile(c.JITTER_RECOVERY_BEST, c.JITTER_RECOVERY_FORGET)
+        self._recovered_at = deque([-inf] * c.JITTER_RECOVERY_RUN, c.JITTER_RECOVERY_RUN)
+        self._recovery_ends = -inf
         self._window_end = -inf
         self._older = inf
         self._newer = inf
         self.base = inf
         """The transit of the fastest frame of late; infinite before the first."""
-        self.required_s = c.JITTER_START_S
-        """Playing so much after the fastest frame's arrival has JITTER_QUANTILE of the frames in time."""
+        self.note = self._frames.note
+        """Count a frame that came itself, and was so late."""
 
     def anchor(self, transit: float, now: float) -> None:
         """Forget earlier transits (not the histogram) and start from this one."""
@@ -45,27 +102,30 @@ class Lateness:
             self._newer = transit
         else:
             return
-        self.base = min(self._older, self._newer)
+        before, self.base = self.base, min(self._older, self._newer)
+        if (
+            before + c.JITTER_BUCKET_S <= self.base < inf
+        ):  # the way has got longer: what is usual now was late before
+            self._frames.earlier(self.base - before)
+            self._most_copies.earlier(self.base - before)
+            self._nearly_all.earlier(self.base - before)
 
-    def note(self, lateness: float) -> None:
-        """Count a frame that was so late; what no depth could have helped is an outage and not counted.
+    def note_copy(self, lateness: float, ticks: int, now: float) -> None:
+        """Count a frame that was lost, and whose copy was so late."""
+        self._most_copies.note(lateness, ticks)
+        self._nearly_all.note(lateness, ticks)
+        self._recovered_at.append(now)
+        self._recovery_ends = self._recovered_at[0] + c.JITTER_RECOVERY_S
 
-        Each new frame weighs more, which is the same as that all before weigh less.
+    def required_s(self, now: float) -> float:
+        """Playing so much after the fastest frame's arrival has JITTER_QUANTILE of the frames in time, and while losses
+        are mended by copies most of these, too.
         """
-        bucket = int(max(0.0, lateness) / c.JITTER_BUCKET_S)
-        if bucket >= _BUCKETS:
-            return
-        self._noted += 1
-        before, weights = self._total, self._weights
-        total = self._total = before / min(
-            c.JITTER_FORGET, self._noted / (self._noted + 1)
-        )  # a plain mean at first
-        weights[bucket] += total - before
-        last = _BUCKETS - 1
-        tail = weights[last]
-        while tail <= total * (1.0 - c.JITTER_QUANTILE):
-            last -= 1
-            tail += weights[last]
-        self.required_s = (last + 1) * c.JITTER_BUCKET_S
-        if total > c.JITTER_TOTAL_WEIGHT:
-            self._weights, self._total = [weight / total for weight in weights], 1.0
+        required = self._frames.value_s
+        if now < self._recovery_ends:
+            copies = self._nearly_all.value_s
+            if copies > c.JITTER_RECOVERY_CHEAP_S:
+                copies = self._most_copies.value_s
+            if copies > required:
+                return copies
+        return required

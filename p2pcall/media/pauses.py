@@ -1,4 +1,4 @@
-"""Where in the sound there are pauses: a delay that shrinks there is not heard.
+"""Where in the sound there are pauses: a delay that changes there is not heard; and how loud the room is.
 
 Rule: a pause is quiet against the loudest of the last seconds, or quiet for any ear. Leaves out measuring how loud a
 frame is, and what is done in a pause (`jitter`).
@@ -12,13 +12,20 @@ class Pauses:
 
     def __init__(self) -> None:
         self._loudest = 0.0
-        self._quiet_frames = 0
+        self._quiet_ticks = 0
         self.quiet = False
-        """What was played last belongs to a pause."""
+        """What was decoded last belongs to a pause."""
+        self.level = 0.0
+        """How loud the last pause was."""
 
-    def played(self, rms: float) -> None:
-        """Take note of a frame."""
-        self._loudest = max(rms, self._loudest * c.QUIET_FORGET)
-        pause = rms < max(c.QUIET_RMS, c.QUIET_BELOW * self._loudest)
-        self._quiet_frames = self._quiet_frames + 1 if pause else 0
-        self.quiet = self._quiet_frames >= c.QUIET_FRAMES
+    def heard(self, rms: float, ticks: int) -> None:
+        """Take note of a frame of so many ticks."""
+        loudest = self._loudest * c.QUIET_FORGET**ticks
+        self._loudest = loudest = rms if rms > loudest else loudest
+        if rms >= c.QUIET_RMS and rms >= c.QUIET_BELOW * loudest:
+            self._quiet_ticks, self.quiet = 0, False
+            return
+        self._quiet_ticks += ticks
+        self.quiet = self._quiet_ticks >= c.QUIET_TICKS
+        if self.quiet:
+            self.level += (rms - self.level) * c.QUIET_LEVEL_GAIN * ticks

@@ -25,7 +25,15 @@ from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.sound import REOPEN_EVERY_S, SupervisedSink, SupervisedSource
 from p2pcall.engine.trust import TrustStore
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.media.constants import FRAME_BYTES, FRAME_S, JITTER_SHRINK_LOUD, JITTER_SHRINK_TICKS
+from p2pcall.media.constants import (
+    FRAME_BYTES,
+    FRAME_S,
+    FRAME_TICKS,
+    JITTER_SHRINK_LOUD,
+    JITTER_SHRINK_TICKS,
+    TICK_BYTES,
+    TICK_MS,
+)
 from p2pcall.media.packets import parse_audio
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
@@ -231,33 +239,90 @@ def test_a_capture_clock_that_leaps_or_goes_back_is_not_followed() -> None:
     assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 1, 2, 3, 4]
 
 
-def ticks_to_merge(amplitude: float) -> int:
-    """A tone is held up by a stall: how many frames of it are played until the first merge."""
-    at = 0.0
-    packets = list[bytes]()
-    send = AudioSend(lambda packet, padded_to: packets.append(packet), lambda at: round(at * 1000))
-    receive = AudioReceive(lambda: at)
-    tone = amplitude * np.sin(np.arange(FRAME_BYTES // 2) * (2 * np.pi * 12 / (FRAME_BYTES // 2)))
-    pcm = tone.astype("<i2").tobytes()
+class Playout:
+    """A tone on the way, and a speaker that takes it 20 ms at a time."""
 
-    def tick(*, arrives: bool) -> None:
-        nonlocal at
-        at += FRAME_S
-        send.on_frame(pcm, at)
-        while packets and arrives:
-            receive.on_payload(packets.pop(0))
-        receive.pull(960)
+    def __init__(self, amplitude: float) -> None:
+        self.at, self.packets, self.heard = 0.0, list[bytes](), list[bytes]()
+        self.send = AudioSend(lambda packet, size: self.packets.append(packet), lambda at: round(at * 1000))
+        self.receive = AudioReceive(lambda: self.at)
+        self.tone = amplitude * np.sin(np.arange(FRAME_BYTES // 2) * (2 * np.pi * 12 / (FRAME_BYTES // 2)))
 
+    def frame(self, *, arrives: bool = True, lost: bool = False) -> bytes:
+        """20 ms go by."""
+        self.at += FRAME_S
+        self.send.on_frame(self.tone.astype("<i2").tobytes(), self.at)
+        while self.packets and arrives:
+            packet = self.packets.pop(0)
+            if not lost:
+                self.receive.on_payload(packet)
+        self.heard.append(self.receive.pull(960))
+        return self.heard[-1]
+
+
+def frames_to_change(amplitude: float) -> int:
+    """A tone is held up by a stall: how many frames of it are played until it is first shortened."""
+    playout = Playout(amplitude)
     for number in range(600):
-        tick(arrives=not 400 <= number < 403)
-        if receive.buffer.counters.merged:
+        playout.frame(arrives=not 400 <= number < 403)
+        if playout.receive.buffer.counters.removed and number > 403:
             return number - 403
     raise AssertionError("it stays too deep")
 
 
 def test_a_delay_shrinks_in_a_pause_before_it_shrinks_in_a_word() -> None:
-    longer = JITTER_SHRINK_TICKS * JITTER_SHRINK_LOUD - JITTER_SHRINK_TICKS
-    assert ticks_to_merge(10_000) - ticks_to_merge(0) == longer
+    longer = (JITTER_SHRINK_LOUD - 1) * JITTER_SHRINK_TICKS // FRAME_TICKS
+    assert frames_to_change(10_000) - frames_to_change(0) == longer
+
+
+def test_a_tone_whose_delay_shrinks_has_no_click() -> None:
+    playout = Playout(10_000)
+    for number in range(700):
+        playout.frame(arrives=not 400 <= number < 402)
+    assert playout.receive.buffer.counters.removed > 700
+    sound = np.frombuffer(b"".join(playout.heard[410:]), "<i2").astype(int)
+    assert np.abs(np.diff(sound)).max() < 1.05 * 10_000 * 2 * np.pi * 12 / (FRAME_BYTES // 2)
+
+
+@pytest.mark.parametrize("ticks", [1, 2, 3])
+def test_the_speaker_gets_as_many_ticks_as_it_asks_for(ticks: int) -> None:
+    playout = Playout(10_000)
+    for _ in range(40):
+        playout.frame()
+    receive = playout.receive
+    for _ in range(4):
+        assert len(receive.pull(480 * ticks)) == ticks * TICK_BYTES
+
+
+def test_what_is_told_as_captured_is_what_left_for_the_speaker() -> None:
+    playout = Playout(10_000)
+    for _ in range(40):
+        playout.frame()
+    receive = playout.receive
+    before = receive.last_capture_ms
+    receive.pull(480)
+    assert before is not None and receive.ready_ms == TICK_MS
+    assert receive.last_capture_ms == before + TICK_MS
+
+
+def test_when_nothing_comes_sound_fades_into_the_room_and_comes_back_softly() -> None:
+    playout = Playout(10_000)
+    for _ in range(100):
+        playout.frame()
+    level = rms(playout.heard[-1])
+    playout.receive._pauses.level = 60.0
+    gone = [rms(playout.frame(lost=True)) for _ in range(300)]
+    assert gone[3] > level / 4, "made up"
+    assert gone[9] < gone[6] / 2, "fades"
+    assert gone[30:100] == pytest.approx([60.0] * 70, rel=0.5), "the room"
+    assert max(gone[-20:]) == 0, "nobody is there any more"
+    back = [playout.frame() for _ in range(4)]
+    first = next(frame for frame in back if rms(frame) > 100)
+    assert np.abs(np.frombuffer(first, "<i2")[:10]).max() < 600
+
+
+def rms(pcm: bytes) -> float:
+    return float(np.sqrt(np.mean(np.frombuffer(pcm, "<i2").astype(float) ** 2)))
 
 
 def test_what_is_of_no_use_to_sound_and_picture_is_told_by_its_reason() -> None:

@@ -49,9 +49,10 @@ class Receiver:
         assert parse_audio(pack_audio(packet)) == packet
         self.stats.on_packet(packet.seq, packet.capture_ms, self.now)
         for frame in packet.frames():
-            self.jitter.insert(frame.seq, frame.data, frame.capture_ms, self.now, frame.recovered)
+            ticks = (1, 2, 4, 6)[frame.data[0] & 3]
+            self.jitter.insert(frame.seq, ticks, frame.data, frame.capture_ms, self.now, frame.recovered)
         assert self.jitter.depth <= c.JITTER_MAX_FRAMES
-        assert len(self.jitter._missed) <= c.JITTER_MISSED_KEPT + 1
+        assert len(self.jitter._missed) <= c.JITTER_MISSED_KEPT
 
     def picture(self, fragment: VideoFragment) -> None:
         for frame in self.pictures.insert(fragment, self.now):
@@ -131,8 +132,8 @@ class Receiver:
         count = 1 + self.source.below(60)
         for _ in range(count):
             self.now += c.FRAME_S
-            self.jitter.pull(self.now, quiet=count % 2 == 0)
-        assert 0 < self.jitter.target_s <= c.JITTER_MAX_DEPTH * c.FRAME_S + c.JITTER_SLACK_S
+            self.jitter.pull(self.now, 0, (1 + count % 2) * c.TICK_SAMPLES, quiet=count % 4 == 0)
+        assert 0 < self.jitter.target_s(self.now) <= c.JITTER_MAX_WAIT_S + c.JITTER_SLACK_S
 
     def ask(self) -> None:
         """What is due now: feedback that the other side could read."""

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pcall.media import constants as c
-from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, Silence
+from p2pcall.media.jitter import Conceal, JitterBuffer, Lengthen, Play, Shorten, Silence
 from p2pcall.media.ladder import encode_size, video_bitrate
 from p2pcall.media.packets import Nack, VideoFragment, parse_feedback
 from p2pcall.media.reassembly import FragmentStore, Reassembler
 from p2pcall.media.stats import ReceiveStats
-from p2pcall.media.stretch import merge
+from p2pcall.media.stretch import lengthen, shorten
 
 steps = st.lists(
     st.tuples(
@@ -28,18 +28,34 @@ steps = st.lists(
 def test_jitter_buffer(inputs: list[tuple[float, int, bool, int]]) -> None:
     buffer = JitterBuffer()
     now = 0.0
-    pulled = 0
-    for wait, seq, recovered, pulls in inputs:
+    given = 0
+    for wait, tick, recovered, pulls in inputs:
         now += wait
-        buffer.insert(seq, b"x", seq, now, recovered)
+        lengths = (1, 2, 4, 6)
+        ticks = lengths[tick % 4]
+        buffer.insert(tick, ticks, bytes([ticks]), tick, now, recovered)
         for _ in range(pulls):
             now += c.FRAME_S
-            assert isinstance(buffer.pull(now, quiet=pulled % 3 == 0), Play | Merge | Conceal | Silence)
-            pulled += 1
+            ready, wanted = 0, (1 + given % 2) * c.TICK_SAMPLES
+            while ready < wanted:
+                before = buffer.next_tick
+                match buffer.pull(now, ready, wanted, quiet=given % 3 == 0):
+                    case Play(frame) | Lengthen(frame):
+                        came = frame[0]
+                    case Shorten(frames, _, most):
+                        came = sum(map(sum, frames))
+                        assert most <= ready + came * c.TICK_SAMPLES - wanted
+                    case Conceal(came):
+                        assert came > 0
+                    case Silence():
+                        came = 1
+                assert buffer.next_tick >= before
+                ready += came * c.TICK_SAMPLES
+                given += came
         assert buffer.depth <= c.JITTER_MAX_FRAMES
-        assert 0 < buffer.target_s <= c.JITTER_MAX_DEPTH * c.FRAME_S + c.JITTER_SLACK_S
+        assert 0 < buffer.target_s(now) <= c.JITTER_MAX_WAIT_S + c.JITTER_SLACK_S
     counters = buffer.counters
-    assert counters.played - counters.merged + counters.concealed + counters.silence == pulled
+    assert counters.played + counters.concealed + counters.silence == given
 
 
 @given(steps)
@@ -123,10 +139,14 @@ def test_encode_size(source_w: int, source_h: int, view_w: int, view_h: int) -> 
     assert c.VIDEO_MIN_BPS <= video_bitrate(w, h, 15) <= c.VIDEO_MAX_BPS
 
 
-@given(st.randoms(use_true_random=False))
-@settings(max_examples=30)
-def test_merge_takes_any_samples(rng: Random) -> None:
-    first, second = rng.randbytes(c.FRAME_BYTES), rng.randbytes(c.FRAME_BYTES)
-    merged = merge(first, second)
-    assert len(merged) == c.FRAME_BYTES
-    assert merged[:2] == first[:2] or merged[-2:] == second[-2:]
+@given(st.randoms(use_true_random=False), st.integers(1, 6), st.integers(0, 800))
+@settings(max_examples=60)
+def test_any_samples_are_made_shorter_and_longer(rng: Random, ticks: int, most: int) -> None:
+    before, pcm = rng.randbytes(c.FRAME_BYTES), rng.randbytes(ticks * c.TICK_BYTES)
+    likeness = rng.choice((-1.0, c.JITTER_LIKENESS))
+    shorter, removed = shorten(pcm, most, likeness)
+    longer, added = lengthen(before, pcm, most, likeness)
+    assert len(shorter) == len(pcm) - 2 * removed
+    assert len(longer) == len(pcm) + 2 * added
+    assert 0 <= removed <= most
+    assert 0 <= added <= most

@@ -261,7 +261,8 @@ def test_labels_are_those_of_the_code() -> None:
 # ---- p2pcall-protocol(7): constants
 
 LOCAL = (
-    *("MAX_FPS", "JITTER_", "STATS_", "MERGE_", "QUIET_", "VIDEO_RATE_", "VIDEO_MIN_BPS", "VIDEO_MAX_BPS"),
+    *("MAX_FPS", "JITTER_", "STATS_", "STRETCH_", "NOISE_", "FADE_", "QUIET_"),
+    *("VIDEO_RATE_", "VIDEO_MIN_BPS", "VIDEO_MAX_BPS"),
     *("LEVEL_", "DB_", "LOWEST_", "METER_", "SILENT_", "LOUDEST_", "CLIP", "TALK_"),
 )
 """Beginnings of media constants that no other implementation needs to know."""

@@ -1,8 +1,5 @@
 """Redundancy, merging, sizes and rates, figures."""
 
-import math
-import struct
-
 import pytest
 
 from p2pcall.media import constants as c
@@ -10,7 +7,6 @@ from p2pcall.media.ladder import encode_size, video_bitrate
 from p2pcall.media.packets import AudioCopy, parse_audio
 from p2pcall.media.redundancy import Redundancy, voice_payload_bytes
 from p2pcall.media.stats import Interval, ReceiveStats
-from p2pcall.media.stretch import merge
 
 
 def copies(redundancy: Redundancy, seq: int, frame: bytes = b"x" * 80) -> tuple[int, ...]:
@@ -80,44 +76,6 @@ def test_size_of_packets_follows_from_the_level_alone() -> None:
 def test_frame_that_would_show_in_the_size_of_its_packet_is_not_sent() -> None:
     with pytest.raises(ValueError, match="101 bytes"):
         Redundancy().packet(0, bytes(c.VOICE_FRAME_BYTES + 1), 0)
-
-
-def tone(start: int, hz: float = 200.0, level: float = 8_000) -> bytes:
-    samples = [round(level * math.sin(2 * math.pi * hz * (start + i) / 48_000)) for i in range(960)]
-    return struct.pack("<960h", *samples)
-
-
-def test_merge_keeps_both_ends() -> None:
-    first, second = tone(0, 333), tone(960, 333)
-    merged = merge(first, second)
-    assert len(merged) == c.FRAME_BYTES
-    assert merged[:2] == first[:2]
-    assert merged[-2:] == second[-2:]
-
-
-def test_merge_of_what_fits_is_seamless() -> None:
-    """200 Hz has four whole periods in a frame: the merged one is the tone again."""
-    merged = struct.unpack("<960h", merge(tone(0), tone(960)))
-    assert merged == pytest.approx(struct.unpack("<960h", tone(0)), abs=1)
-
-
-def test_merge_cuts_where_it_is_quiet() -> None:
-    loud = struct.pack("<960h", *([12_000, -9_000] * 330 + [0] * 300))
-    other = struct.pack("<960h", *([-12_000, 9_000] * 330 + [0] * 300))
-    merged = struct.unpack("<960h", merge(loud, other))
-    assert merged[:660] == struct.unpack("<960h", loud)[:660]
-    assert set(merged[660:]) == {0}
-
-
-def test_merge_of_the_loudest_stays_in_range() -> None:
-    loud = struct.pack("<960h", *([32_767] * 480 + [-32_768] * 480))
-    assert len(merge(loud, loud)) == c.FRAME_BYTES
-
-
-@pytest.mark.parametrize(("first", "second"), [(b"", tone(0)), (tone(0), b""), (tone(0)[:-1], tone(0))])
-def test_merge_wants_whole_frames(first: bytes, second: bytes) -> None:
-    with pytest.raises(ValueError):
-        merge(first, second)
 
 
 @pytest.mark.parametrize(

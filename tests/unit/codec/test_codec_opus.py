@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 from p2pcall.codec import libopus, opus
 from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
 from p2pcall.codec.opus import (
-    CONCEALED_SILENCE,
-    FRAME_BYTES,
-    FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
     OpusDecoder,
     OpusEncoder,
     packet_samples,
 )
+from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES
 
 LOOKAHEAD_SAMPLES = 312
 """How much later a sound leaves the decoder than it went into the encoder."""
@@ -33,6 +31,9 @@ def tone(frames: int, hz: float = 300.0) -> list[bytes]:
     return [pcm[i : i + FRAME_BYTES] for i in range(0, len(pcm), FRAME_BYTES)]
 
 
+WHOLE_TICKS = [ticks * FRAME_BYTES // 2 for ticks in (1, 2, 4, 6)]
+
+
 def level(pcm: bytes) -> float:
     return float(np.sqrt(np.mean(np.frombuffer(pcm, "<i2").astype(float) ** 2)))
 
@@ -42,7 +43,7 @@ def test_one_packet_of_one_size_a_frame_whatever_is_said(bitrate: int) -> None:
     encoder = OpusEncoder(bitrate)
     noise = np.random.default_rng(1).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
     frames = (
-        [CONCEALED_SILENCE] * 5
+        [bytes(FRAME_BYTES)] * 5
         + tone(5)
         + [noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)]
     )
@@ -84,9 +85,9 @@ def test_a_lost_frame_is_concealed_with_sound_and_dies_away() -> None:
 
 def test_before_the_first_packet_there_is_silence() -> None:
     decoder = OpusDecoder()
-    assert decoder.conceal() == CONCEALED_SILENCE
-    assert decoder.decode(b"") == CONCEALED_SILENCE
-    assert decoder.decode(b"\xff" * 40) == CONCEALED_SILENCE
+    assert decoder.conceal() == bytes(FRAME_BYTES)
+    assert decoder.decode(b"") == bytes(FRAME_BYTES)
+    assert decoder.decode(b"\xff" * 40) == bytes(FRAME_BYTES)
 
 
 def test_garbage_is_concealed_and_the_next_good_packet_is_heard() -> None:
@@ -104,7 +105,7 @@ def test_garbage_is_concealed_and_the_next_good_packet_is_heard() -> None:
         b"\xff" * 1_275,
         bytes(5_000),
     ):
-        assert len(decoder.decode(bad)) == FRAME_BYTES
+        assert len(decoder.decode(bad)) in WHOLE_TICKS
     for packet in packets[20:40]:
         heard = decoder.decode(packet)
     assert level(heard) > 0.5 * level(good)
@@ -116,7 +117,7 @@ def test_no_bytes_raise(blobs: list[bytes]) -> None:
     decoder = OpusDecoder()
     decoder.decode(OpusEncoder().encode(tone(1)[0]))
     for blob in blobs:
-        assert len(decoder.decode(blob)) == FRAME_BYTES
+        assert len(decoder.decode(blob)) in WHOLE_TICKS
 
 
 def test_lengths_of_all_configurations() -> None:
@@ -145,7 +146,7 @@ def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
     noise = np.random.default_rng(3).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
     frames = [
         *tone(20),
-        *[CONCEALED_SILENCE] * 5,
+        *[bytes(FRAME_BYTES)] * 5,
         *(noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)),
     ]
     packets = [OpusEncoder().encode, OpusEncoder(direct=False).encode]
@@ -178,3 +179,14 @@ def test_without_a_libopus_of_its_own_ffmpeg_codes(monkeypatch: pytest.MonkeyPat
         assert libopus.library() is None, "a folder that we are in by chance is not searched"
     finally:
         libopus.library.cache_clear()
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_as_many_ticks_are_made_up_as_are_missing(direct: bool) -> None:
+    encoder, decoder = OpusEncoder(), OpusDecoder(direct=direct)
+    for frame in tone(20):
+        heard = decoder.decode(encoder.encode(frame))
+    for ticks in (1, 2, 3, 6):
+        made_up = decoder.conceal(ticks)
+        assert len(made_up) == ticks * FRAME_BYTES // 2
+        assert level(made_up) > level(heard) / 8
