@@ -1,0 +1,48 @@
+"""What the speaker plays, tick by tick, beside what the microphone hears meanwhile.
+
+Rules: ticks of the far end come with the time at which they are heard, ticks of the microphone with the time at which
+they were captured, and each of these gets one of those. The pairing does not move while the clocks say nearly the same:
+a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once. Leaves out the
+room between the two, which is the canceller's to find.
+"""
+
+from collections import deque
+
+from p2pcall.media import constants as c
+
+SILENT_TICK = bytes(c.TICK_BYTES)
+
+
+class FarEnd:
+    """Both verbs are called in whole ticks; nothing is kept for longer than a speaker may hold it."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[bytes] = deque(maxlen=c.FAR_MAX_TICKS)
+        self._end_at: float | None = None
+        """When the newest tick will have been played."""
+
+    def played(self, pcm: bytes, playout_at: float) -> None:
+        """Some ticks, the first of which begins to be heard at `playout_at`."""
+        count = len(pcm) // c.TICK_BYTES
+        if self._end_at is None or abs(playout_at - self._end_at) > c.PLAYOUT_JUMP_S:
+            self._end_at = playout_at
+        else:
+            self._end_at += c.PLAYOUT_GAIN * (playout_at - self._end_at)
+        self._end_at += count * c.TICK_S
+        self._ticks.extend(pcm[at : at + c.TICK_BYTES] for at in range(0, len(pcm), c.TICK_BYTES))
+
+    def heard(self, captured_at: float) -> bytes:
+        """The tick that is due with the microphone's tick that was captured until `captured_at`."""
+        if self._end_at is None or not self._ticks:
+            return SILENT_TICK
+        first_ends = self._end_at - (len(self._ticks) - 1) * c.TICK_S
+        early = (captured_at - first_ends) / c.TICK_S + c.FAR_LEAD_TICKS
+        if early <= -c.FAR_SLIP_TICKS:
+            return SILENT_TICK
+        if early >= c.FAR_SLIP_TICKS:
+            if early >= 2 * c.FAR_SLIP_TICKS:
+                for _ in range(min(int(early), len(self._ticks)) - 1):
+                    self._ticks.popleft()
+            if len(self._ticks) > 1:
+                self._ticks.popleft()
+        return self._ticks.popleft()
