@@ -1,14 +1,14 @@
 """Echo cancelling, noise suppression and gain control of what a microphone hears: WebRTC's, out of livekit's wheel.
 
 livekit has it, because its library is called with plain bytes: a voice call grows by 11 MiB, and by 25 with
-pywebrtc-audio 0.2, whose functions take numpy arrays only; the two leave the same echo and take the same time. It is the
-one of the two that is kept by a company, for all systems that we know; where its wheel is missing (musl) there is no
-library in it, and `load` gives None. Its Python package is not imported (with protobuf it is 8 MiB more): its one
-function takes a message, and all that is in ours but the sound is the same every time. Spec: livekit_ffi.h and ffi.proto
-of livekit's rust-sdks.
+pywebrtc-audio 0.2, whose functions take numpy arrays only; the two leave the same echo and take the same time. It is
+the one of the two that is kept by a company, for all systems that we know; where its wheel is missing (musl) there is
+no library in it, and `voice_processing` gives None. Its Python package is not imported (with protobuf it is 8 MiB more): its one
+function takes a message, and all that is in ours but the sound is the same every time. Spec: livekit_ffi.h and
+ffi.proto of livekit's rust-sdks.
 
-Rules: whole ticks only, for the library takes what it gets (ValueError); what it refuses stays as it is. Leaves out when
-to cancel.
+Rules: whole ticks only, for the library takes what it gets (ValueError); what it refuses stays as it is. Leaves out
+when to cancel.
 """
 
 import ctypes
@@ -31,9 +31,10 @@ _CANCEL, _GAIN, _SUPPRESS = 1, 2, 4
 """Numbers of NewApmRequest's fields."""
 _LENGTH: Final = 2
 """The kind of a field that says how long it is."""
+_BITS: Final = 7
 _SEVEN_BITS: Final = 0x7F
 _MORE: Final = 0x80
-"""A number has seven bits in a byte, and this one while there are more."""
+"""A number has seven bits in a byte, and another one while there are more."""
 
 
 class VoiceProcessing(Protocol):
@@ -52,7 +53,7 @@ class VoiceProcessing(Protocol):
         """A faint voice as loud as others."""
 
 
-def load() -> VoiceProcessing | None:
+def voice_processing() -> VoiceProcessing | None:
     """A new one, or None where there is no library."""
     lib = _library()
     if lib is None:
@@ -138,7 +139,7 @@ def _varint(value: int) -> bytes:
     out = bytearray()
     while value > _SEVEN_BITS:
         out.append(value & _SEVEN_BITS | _MORE)
-        value >>= 7
+        value >>= _BITS
     out.append(value)
     return bytes(out)
 
@@ -170,7 +171,7 @@ def _after(body: bytes, tag: int) -> bytes:
 def _read(body: bytes) -> tuple[int, bytes]:
     value = 0
     for at, byte in enumerate(body):
-        value |= (byte & _SEVEN_BITS) << 7 * at
+        value |= (byte & _SEVEN_BITS) << _BITS * at
         if byte <= _SEVEN_BITS:
             return value, body[at + 1 :]
     raise ValueError("cut off in a number")

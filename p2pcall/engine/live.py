@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from p2pcall import events
-from p2pcall.device.base import VideoSink
+from p2pcall.device.base import OnFrame, VideoSink
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
@@ -78,7 +78,7 @@ class LiveCall:
         self._loop = asyncio.get_running_loop()
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
-        self._send = AudioSend(self._pacer.put, self._session_ms)
+        self._send = AudioSend(self._pacer.put, self._session_ms, music=self._settings.media.raw_audio)
         self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
@@ -137,12 +137,18 @@ class LiveCall:
         if devices.video_sink is not None:
             devices.video_sink.on_error = self._sink_failed
             devices.video_sink.start()
-        devices.speaker.play(self._receive.pull, self._device_failed)
+        pull: Callable[..., bytes] = self._receive.pull
+        captured: OnFrame = self._captured
+        if devices.loudspeaker is not None:
+            devices.loudspeaker.muted = lambda: self._send.muted
+            pull = devices.loudspeaker.playing(pull, self._loop.time, lambda: devices.speaker.latency_s)
+            captured = devices.loudspeaker.hearing(captured)
+        devices.speaker.play(pull, self._device_failed)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
             devices.microphone.hold()
             self._playout.begin(lambda: devices.microphone.hold(False))
-        devices.microphone.start(self._captured, self._device_failed)
+        devices.microphone.start(captured, self._device_failed)
         video.start(self._local.video_on)
         self._reporting.begin()
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)

@@ -1,8 +1,8 @@
 """Microphone and loudspeaker in one room: what is played does not come back to who said it.
 
-Sits between the devices and what sends and receives sound, in the loop's thread. What is done is chosen by what the room
-shows (`media.acoustics`, `media.double_talk`, `media.near_voice`): in a quiet room with headphones nothing, and that
-takes no time. Where there is no canceller one side speaks at a time.
+Sits between the devices and what sends and receives sound, in the loop's thread. What is done is chosen by what the
+room shows (`media.acoustics`, `media.double_talk`, `media.near_voice`): in a quiet room with headphones nothing, and
+that takes no time. Where there is no canceller one side speaks at a time.
 """
 
 from collections.abc import Callable

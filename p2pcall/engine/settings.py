@@ -65,6 +65,8 @@ class MediaSettings:
     """Of a file with several: counted from 1."""
     fps: int | None = None
     """The rate of pictures without time stamps."""
+    raw_audio: bool = False
+    """The microphone as it is: nothing cancelled, suppressed or raised; and coded as music."""
 
 
 @dataclass(frozen=True, slots=True)

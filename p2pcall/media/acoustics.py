@@ -1,8 +1,9 @@
 """Whether the microphone hears the loudspeaker, when, and how loud.
 
-Rules: an echo is there when the microphone's level follows the far end's for 1.5 s, at any delay, and where both are loud
-its colour does, too; it is not there when the far end has spoken for ten seconds and the microphone heard nothing
-(headphones). In between nothing is said anew. Only level and colour are looked at, once a tick for each side. Leaves out what follows from it (`double_talk`).
+Rules: an echo is there when the microphone's level follows the far end's for 1.5 s, at any delay, and where both are
+loud its colour does, too; it is not there when the far end has spoken for ten seconds and the microphone heard
+nothing (headphones). In between nothing is said anew. Only level and colour are looked at, once a tick for each side.
+Leaves out what follows from it (`double_talk`).
 """
 
 from collections import deque
@@ -11,10 +12,11 @@ from itertools import accumulate, islice
 from math import sqrt
 from operator import mul
 from statistics import fmean, median
+from typing import Final
 
 from p2pcall.media import constants as c
 
-_KEPT = c.ECHO_WINDOW_TICKS + c.ECHO_LAG_TICKS
+_KEPT: Final = c.ECHO_WINDOW_TICKS + c.ECHO_LAG_TICKS
 
 
 class Acoustics:

@@ -204,6 +204,9 @@ LEVEL_SAMPLE_STEP: Final = 8
 """A level looks at every eighth sample: 60 of a tick tell a loudness to 1 dB."""
 COLOUR_DISTANCE: Final = 6
 """Differences of samples so far apart: mostly what is around 4 kHz, where vowels have little and consonants much."""
+LEVEL_BASE: Final = 10.0
+LEVEL_FACTOR: Final = 20.0
+"""A level in dB is so many times the logarithm of an amplitude, to this base."""
 LEVEL_LEAST_DB: Final = -80.0
 """Nothing is quieter: below the noise of any microphone."""
 PLAYOUT_GAIN: Final = 0.02
@@ -265,6 +268,8 @@ TALK_OVER_ECHO_DB: Final = -12.0
 """What is left behind a canceller belongs to an echo only if it is lower than it by this ..."""
 TALK_OVER_ECHO_UNCANCELLED_DB: Final = 6.0
 """... and without one, what is louder than it by this does not."""
+TALK_SETTLED_TICKS: Final = 300
+"""Of the far end's sound, before a canceller leaves so little."""
 TALK_CONFIRM: Final = 2
 """Ticks: a click is no speech."""
 TALK_HOLD_TICKS: Final = 35

@@ -1,17 +1,18 @@
 """Who speaks, where the far end comes out of a loudspeaker; what to do with microphone and speaker then.
 
 Rules: while the near side speaks over an echo the speaker is ducked, until the echo lies well below the voice; and a
-voice that is far above the echo goes by the canceller, for cancellers hollow it (PESQ 1.1 to 1.7, against 3 and more for
-a voice over an echo of -30 dB). As soon as the echo could be heard beside it, it is cancelled again. Leaves out whether
-there is an echo, how loud and when (`acoustics`).
+voice that is far above the echo goes by the canceller, for cancellers hollow it (PESQ 1.1 to 1.7, against 3 and more
+for a voice over an echo of -30 dB). As soon as the echo could be heard beside it, it is cancelled again. Leaves out
+whether there is an echo, how loud and when (`acoustics`).
 """
 
 from collections import deque
+from typing import Final
 
 from p2pcall.media import constants as c
 from p2pcall.media.acoustics import Acoustics
 
-_LOOKED_BACK = c.ECHO_LAG_TICKS + 2 * c.ECHO_SPREAD_TICKS
+_LOOKED_BACK: Final = c.ECHO_LAG_TICKS + 2 * c.ECHO_SPREAD_TICKS
 
 
 class DoubleTalk:
@@ -22,7 +23,7 @@ class DoubleTalk:
         self._acoustics = acoustics
         self._cancelled = cancelled
         self._far: deque[float] = deque([c.LEVEL_LEAST_DB] * _LOOKED_BACK, maxlen=_LOOKED_BACK)
-        self._voice_ticks = self._hold = self._above = 0
+        self._voice_ticks = self._hold = self._above = self._settling = 0
         self._voice_db = c.LEVEL_LEAST_DB
         self.echo_db = c.LEVEL_LEAST_DB
         """How loud the echo in the microphone's tick may be."""
@@ -45,7 +46,9 @@ class DoubleTalk:
             self._far[at] for at in range(first, min(first + 2 * c.ECHO_SPREAD_TICKS + 1, _LOOKED_BACK))
         ]
         self.echo_db = max(max(around) + room.coupling_db, self.echo_db - c.ECHO_DECAY_DB)
-        over = c.TALK_OVER_ECHO_DB if self._cancelled else c.TALK_OVER_ECHO_UNCANCELLED_DB
+        self._settle()
+        settled = self._settling >= c.TALK_SETTLED_TICKS
+        over = c.TALK_OVER_ECHO_DB if settled else c.TALK_OVER_ECHO_UNCANCELLED_DB
         voice = left_db >= max(room.noise_db + c.TALK_OVER_NOISE_DB, self.echo_db + over)
         self._voice_ticks = self._voice_ticks + 1 if voice else 0
         if self._voice_ticks >= c.TALK_CONFIRM:
@@ -57,6 +60,14 @@ class DoubleTalk:
         above = self.talking and self._voice_db - self.echo_db >= c.THROUGH_CLEARANCE_DB
         self._above = self._above + 1 if above else 0
         self.through = self._above >= c.THROUGH_CONFIRM
+
+    def _settle(self) -> None:
+        """A canceller needs some seconds of sound before what it leaves says who speaks."""
+        room = self._acoustics
+        if room.echo is False:
+            self._settling = 0
+        elif self._cancelled and self.echo_db > room.noise_db:
+            self._settling += 1
 
     def _duck(self) -> None:
         room = self._acoustics

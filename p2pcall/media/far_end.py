@@ -1,16 +1,17 @@
 """What the speaker plays, tick by tick, beside what the microphone hears meanwhile.
 
 Rules: ticks of the far end come with the time at which they are heard, ticks of the microphone with the time at which
-they were captured, and each of these gets one of those. The pairing does not move while the clocks say nearly the same:
-a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once. Leaves out the
-room between the two, which is the canceller's to find.
+they were captured, and each of these gets one of those. The pairing does not move while the clocks say nearly the
+same: a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once.
+Leaves out the room between the two, which is the canceller's to find.
 """
 
 from collections import deque
+from typing import Final
 
 from p2pcall.media import constants as c
 
-SILENT_TICK = bytes(c.TICK_BYTES)
+SILENT_TICK: Final = bytes(c.TICK_BYTES)
 
 
 class FarEnd:

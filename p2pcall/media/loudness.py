@@ -17,7 +17,7 @@ _PAIRS: Final = Struct(
     "<" + f"h{2 * (c.COLOUR_DISTANCE - 1)}xh{2 * (c.LEVEL_SAMPLE_STEP - c.COLOUR_DISTANCE - 1)}x" * _LOOKED_AT
 )
 _FULL: Final = c.PCM_MAX * sqrt(_LOOKED_AT)
-_LEAST: Final = 10 ** (c.LEVEL_LEAST_DB / 20)
+_LEAST: Final = c.LEVEL_BASE ** (c.LEVEL_LEAST_DB / c.LEVEL_FACTOR)
 
 
 def level_db(pcm: bytes) -> float:
@@ -34,12 +34,12 @@ def level_and_colour_db(pcm: bytes) -> tuple[float, float]:
 
 
 def _db(samples: Iterable[int]) -> float:
-    return 20 * log10(max(_LEAST, hypot(*samples) / _FULL))
+    return c.LEVEL_FACTOR * log10(max(_LEAST, hypot(*samples) / _FULL))
 
 
 def gain_of(db: float) -> float:
     """The factor of a change of level."""
-    return 10 ** (db / 20)
+    return c.LEVEL_BASE ** (db / c.LEVEL_FACTOR)
 
 
 def faded(pcm: bytes, start: float, end: float) -> bytes:

@@ -1,6 +1,7 @@
 """What the near voice needs: less noise, or to be louder.
 
-Rule: what is well as it is stays as it is, for noise suppression takes time and both cost clarity. Leaves out doing it.
+Rule: what is well as it is stays as it is, for noise suppression takes time and both cost clarity. Leaves out doing
+it.
 """
 
 from p2pcall.media import constants as c

@@ -260,7 +260,23 @@ def test_labels_are_those_of_the_code() -> None:
 
 # ---- p2pcall-protocol(7): constants
 
-LOCAL = ("MAX_FPS", "JITTER_", "STATS_", "MERGE_", "QUIET_", "VIDEO_RATE_", "VIDEO_MIN_BPS", "VIDEO_MAX_BPS")
+LOCAL = (
+    *("MAX_FPS", "JITTER_", "STATS_", "MERGE_", "QUIET_", "VIDEO_RATE_", "VIDEO_MIN_BPS", "VIDEO_MAX_BPS"),
+    *(
+        "LEVEL_",
+        "COLOUR_",
+        "PLAYOUT_",
+        "FAR_",
+        "ECHO_",
+        "NOISE_",
+        "COUPLING_",
+        "TALK_",
+        "DUCK_",
+        "THROUGH_",
+        "GATE_",
+    ),
+    *("NOISY_", "FAINT_", "VOICE_KNOWN_", "VOICE_FORGET_"),
+)
 """Beginnings of media constants that no other implementation needs to know."""
 
 
