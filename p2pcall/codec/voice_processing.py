@@ -3,9 +3,9 @@
 livekit has it, because its library is called with plain bytes: a voice call grows by 11 MiB, and by 25 with
 pywebrtc-audio 0.2, whose functions take numpy arrays only; the two leave the same echo and take the same time. It is
 the one of the two that is kept by a company, for all systems that we know; where its wheel is missing (musl) there is
-no library in it, and `voice_processing` gives None. Its Python package is not imported (with protobuf it is 8 MiB more): its one
-function takes a message, and all that is in ours but the sound is the same every time. Spec: livekit_ffi.h and
-ffi.proto of livekit's rust-sdks.
+no library in it, and `voice_processing` gives None. Its Python package is not imported (with protobuf it is 8 MiB
+more): its one function takes a message, and all that is in ours but the sound is the same every time. Spec:
+livekit_ffi.h and ffi.proto of livekit's rust-sdks.
 
 Rules: whole ticks only, for the library takes what it gets (ValueError); what it refuses stays as it is. Leaves out
 when to cancel.

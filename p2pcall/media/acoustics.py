@@ -99,13 +99,14 @@ class Acoustics:
         near_power = sum(map(mul, near, near))
         sums = [0.0, *accumulate(far)]
         squares = [0.0, *accumulate(map(mul, far, far))]
-        least = size * c.ECHO_LEAST_SPREAD_DB**2
         best = (0.0, 0)
+        if near_power < size * c.ECHO_LEAST_NEAR_SPREAD_DB**2:
+            return best
         for lag in range(c.ECHO_LAG_TICKS + 1):
             first = c.ECHO_LAG_TICKS - lag
             total = sums[first + size] - sums[first]
             far_power = squares[first + size] - squares[first] - total * total / size
-            if min(far_power, near_power) >= least:
+            if far_power >= size * c.ECHO_LEAST_SPREAD_DB**2:
                 together = sum(map(mul, near, far[first : first + size]))
                 best = max(best, (together / sqrt(far_power * near_power), lag))
         return best

@@ -229,14 +229,16 @@ ECHO_LAG_TICKS: Final = 40
 ECHO_LEAST_LOUD: Final = 40
 """Ticks of the window with speech from the far end, or nothing can be said."""
 ECHO_LEAST_SPREAD_DB: Final = 4.0
-"""Sound as even as this cannot be told from another that is."""
+"""Speech as even as this cannot be told from another that is ..."""
+ECHO_LEAST_NEAR_SPREAD_DB: Final = 2.0
+"""... nor what the microphone hears; a soft echo stands out of the noise by little."""
 ECHO_CORRELATION: Final = 0.65
 """From this on it may be an echo; in a tenth of such windows two people who take turns are as much alike ..."""
-ECHO_LEAST_BOTH: Final = 30
+ECHO_LEAST_BOTH: Final = 20
 """... but not in so many ticks where both are loud ..."""
-ECHO_ALIKE: Final = 1.0
+ECHO_ALIKE: Final = 1.1
 """... in what they speak: correlations of level and of colour there make this together, or 0.2 (0.9 in one of 100)."""
-ECHO_BOTH_OVER_NOISE_DB: Final = 10.0
+ECHO_BOTH_OVER_NOISE_DB: Final = 6.0
 ECHO_CONFIRM: Final = 2
 """So many looks in a row."""
 ECHO_FAR_BELOW_DB: Final = 20.0

@@ -21,6 +21,7 @@ class FarEnd:
         self._ticks: deque[bytes] = deque(maxlen=c.FAR_MAX_TICKS)
         self._end_at: float | None = None
         """When the newest tick will have been played."""
+        self._paired = False
 
     def played(self, pcm: bytes, playout_at: float) -> None:
         """Some ticks, the first of which begins to be heard at `playout_at`."""
@@ -35,15 +36,15 @@ class FarEnd:
     def heard(self, captured_at: float) -> bytes:
         """The tick that is due with the microphone's tick that was captured until `captured_at`."""
         if self._end_at is None or not self._ticks:
+            self._paired = False
             return SILENT_TICK
         first_ends = self._end_at - (len(self._ticks) - 1) * c.TICK_S
         early = (captured_at - first_ends) / c.TICK_S + c.FAR_LEAD_TICKS
-        if early <= -c.FAR_SLIP_TICKS:
+        if early <= (-c.FAR_SLIP_TICKS if self._paired else -1):
             return SILENT_TICK
+        self._paired = True
         if early >= c.FAR_SLIP_TICKS:
-            if early >= 2 * c.FAR_SLIP_TICKS:
-                for _ in range(min(int(early), len(self._ticks)) - 1):
-                    self._ticks.popleft()
-            if len(self._ticks) > 1:
+            left_out = 1 if early < 2 * c.FAR_SLIP_TICKS else int(early)
+            for _ in range(min(left_out, len(self._ticks) - 1)):
                 self._ticks.popleft()
         return self._ticks.popleft()

@@ -5,7 +5,7 @@ Levels are in dB of full scale. Leaves out what follows from them.
 
 from array import array
 from collections.abc import Iterable
-from math import hypot, log10, sqrt
+from math import hypot, log10, pow, sqrt
 from operator import sub
 from struct import Struct
 from typing import Final
@@ -17,7 +17,7 @@ _PAIRS: Final = Struct(
     "<" + f"h{2 * (c.COLOUR_DISTANCE - 1)}xh{2 * (c.LEVEL_SAMPLE_STEP - c.COLOUR_DISTANCE - 1)}x" * _LOOKED_AT
 )
 _FULL: Final = c.PCM_MAX * sqrt(_LOOKED_AT)
-_LEAST: Final = c.LEVEL_BASE ** (c.LEVEL_LEAST_DB / c.LEVEL_FACTOR)
+_LEAST: Final = pow(c.LEVEL_BASE, c.LEVEL_LEAST_DB / c.LEVEL_FACTOR)
 
 
 def level_db(pcm: bytes) -> float:
@@ -39,7 +39,7 @@ def _db(samples: Iterable[int]) -> float:
 
 def gain_of(db: float) -> float:
     """The factor of a change of level."""
-    return c.LEVEL_BASE ** (db / c.LEVEL_FACTOR)
+    return pow(c.LEVEL_BASE, db / c.LEVEL_FACTOR)
 
 
 def faded(pcm: bytes, start: float, end: float) -> bytes:
