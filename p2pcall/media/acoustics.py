@@ -99,17 +99,19 @@ class Acoustics:
         near_power = sum(map(mul, near, near))
         sums = [0.0, *accumulate(far)]
         squares = [0.0, *accumulate(map(mul, far, far))]
-        best = (0.0, 0)
         if near_power < size * c.ECHO_LEAST_NEAR_SPREAD_DB**2:
-            return best
-        for lag in range(c.ECHO_LAG_TICKS + 1):
+            return 0.0, 0
+
+        def alike(lag: int) -> tuple[float, int]:
             first = c.ECHO_LAG_TICKS - lag
             total = sums[first + size] - sums[first]
             far_power = squares[first + size] - squares[first] - total * total / size
-            if far_power >= size * c.ECHO_LEAST_SPREAD_DB**2:
-                together = sum(map(mul, near, far[first : first + size]))
-                best = max(best, (together / sqrt(far_power * near_power), lag))
-        return best
+            if far_power < size * c.ECHO_LEAST_SPREAD_DB**2:
+                return 0.0, lag
+            return sum(map(mul, near, far[first : first + size])) / sqrt(far_power * near_power), lag
+
+        best = max(map(alike, range(0, c.ECHO_LAG_TICKS + 1, 2)))  # a syllable is longer than two ticks
+        return max(best, *map(alike, range(max(0, best[1] - 1), min(best[1] + 2, c.ECHO_LAG_TICKS + 1))))
 
     def _both_loud(self, lag: int) -> list[tuple[float, float, float, float]]:
         """Level and colour of the microphone, and those of the far end then, where neither is quiet."""

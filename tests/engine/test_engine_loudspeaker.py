@@ -6,14 +6,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from calls import VOICE
+from calls import ALICE, BOB, VOICE, FakeUi, agent, dial, listening
 from fakeenv import fake_env
+from virtual import Network, run_virtual
 
+from p2pcall import events
 from p2pcall.codec.voice_processing import CANCELLER_DELAY_SAMPLES, SUPPRESSOR_DELAY_SAMPLES
 from p2pcall.engine import devices
 from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.loudspeaker import Loudspeaker, Route
-from p2pcall.engine.settings import CallSettings, MediaSettings
+from p2pcall.engine.settings import Answer, CallSettings, MediaSettings
 from p2pcall.media import constants as c
 
 SILENT = bytes(c.TICK_BYTES)
@@ -260,3 +262,32 @@ def test_a_missing_canceller_is_told_with_what_to_do(monkeypatch: pytest.MonkeyP
     (warning,) = found.warnings
     assert warning.slug == "no-echo-canceller"
     assert "pip install livekit" in (warning.hint or "")
+
+
+def test_a_call_between_cards_goes_through_it_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[FakeProcessing] = []
+
+    def make() -> FakeProcessing:
+        made.append(FakeProcessing())
+        return made[-1]
+
+    monkeypatch.setattr(devices, "voice_processing", make)
+    monkeypatch.setattr(devices, "is_microphone", lambda spec: spec == "tone")
+    monkeypatch.setattr(devices, "is_speaker", lambda spec: spec == "none")
+
+    async def scene() -> None:
+        network, ui = Network(), FakeUi()
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+        alice = agent(tmp_path, "alice", ui, network, ALICE, 1, max_duration_s=5.0)
+        task = await listening(bob)
+        await dial(alice)
+        await task
+        (ended,) = ui.of(events.Ended)
+        assert ended.figures.concealed < 0.02
+
+    run_virtual(scene)
+    assert len(made) == 2
+    for side in made:
+        assert side.steps.count("far") == side.steps.count("cancel") >= 400
