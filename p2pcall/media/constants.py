@@ -266,13 +266,13 @@ ECHO_DECAY_DB: Final = 1.5
 ECHO_SPREAD_TICKS: Final = 2
 """The echo may come so much before and after its measured time."""
 TALK_OVER_NOISE_DB: Final = 12.0
-TALK_OVER_ECHO_DB: Final = -12.0
+TALK_OVER_ECHO_DB: Final = -8.0
 """What is left behind a canceller belongs to an echo only if it is lower than it by this ..."""
 TALK_OVER_ECHO_UNCANCELLED_DB: Final = 6.0
 """... and without one, what is louder than it by this does not."""
-TALK_SETTLED_TICKS: Final = 300
+TALK_SETTLED_TICKS: Final = 500
 """Of the far end's sound, before a canceller leaves so little."""
-TALK_CONFIRM: Final = 2
+TALK_CONFIRM: Final = 3
 """Ticks: a click is no speech."""
 TALK_HOLD_TICKS: Final = 35
 """Gaps between words."""
