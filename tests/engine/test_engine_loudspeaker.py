@@ -12,7 +12,7 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.codec.voice_processing import CANCELLER_DELAY_SAMPLES, SUPPRESSOR_DELAY_SAMPLES
-from p2pcall.engine import devices
+from p2pcall.engine import audio_send, devices
 from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.loudspeaker import Loudspeaker, Route
 from p2pcall.engine.settings import Answer, CallSettings, MediaSettings
@@ -291,3 +291,28 @@ def test_a_call_between_cards_goes_through_it_both_ways(
     assert len(made) == 2
     for side in made:
         assert side.steps.count("far") == side.steps.count("cancel") >= 400
+
+
+def test_raw_audio_is_coded_as_music_and_other_sound_as_a_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coded: list[bool] = []
+
+    class Encoder(audio_send.OpusEncoder):
+        def __init__(self, *, music: bool) -> None:
+            coded.append(music)
+            super().__init__(music=music)
+
+    monkeypatch.setattr(audio_send, "OpusEncoder", Encoder)
+    raw = MediaSettings("tone", "none", "none", "none", raw_audio=True)
+
+    async def scene() -> None:
+        network = Network()
+        bob = agent(tmp_path, "bob", FakeUi(), network, BOB, 2, answer=Answer.ANYONE, once=True)
+        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, max_duration_s=1.0, media=raw)
+        task = await listening(bob)
+        await dial(alice)
+        await task
+
+    run_virtual(scene)
+    assert sorted(coded) == [False, True]
