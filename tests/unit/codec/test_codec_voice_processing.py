@@ -64,7 +64,7 @@ def test_what_is_no_whole_tick_never_reaches_the_library(
         getattr(processing, step)(bytes(size))
 
 
-def test_neither_numpy_nor_the_package_is_imported_for_it(processing: vp.VoiceProcessing) -> None:
+def test_the_package_itself_is_not_imported_for_it(processing: vp.VoiceProcessing) -> None:
     assert "livekit.rtc" not in sys.modules
 
 
