@@ -63,7 +63,13 @@ for number, default in DEFAULTS.items():
 REAL = ("e2e",)
 LONG = (
     *("test_proto_orders.py", "test_proto_floods.py", "test_proto_words.py", "test_proto_bad_network.py"),
-    *("test_media_voice.py", "test_media_picture.py", "test_engine_orders.py", "test_engine_flood.py"),
+    *(
+        "test_media_voice.py",
+        "test_media_picture.py",
+        "test_room_echo.py",
+        "test_engine_orders.py",
+        "test_engine_flood.py",
+    ),
     "test_fuzz_corpus.py",
 )
 """Files that compute for ten seconds and more, and twice as long with coverage."""

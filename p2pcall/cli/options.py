@@ -87,6 +87,9 @@ Fps = Annotated[
         help="Rate of an input picture without time stamps.",
     ),
 ]
+RawAudio = Annotated[
+    bool, typer.Option("--raw-audio", help="Send the microphone as it is: for music, with headphones.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
 Name = Annotated[
     str | None,
@@ -232,6 +235,7 @@ def media_settings(given: Mapping[str, Any]) -> "MediaSettings":
         given["audio_track"],
         given["video_track"],
         given["fps"],
+        given["raw_audio"],
     )
 
 

@@ -13,14 +13,14 @@ from p2pcall.media.constants import FRAME_SAMPLES, SAMPLE_RATE_HZ
 class FFmpegEncoder:
     """The encoder as PyAV has it."""
 
-    def __init__(self, bitrate_bps: int, complexity: int) -> None:
+    def __init__(self, bitrate_bps: int, complexity: int, *, music: bool = False) -> None:
         context = AudioCodecContext.create("libopus", "w")
         context.sample_rate = SAMPLE_RATE_HZ
         context.layout = "mono"
         context.format = "s16"
         context.bit_rate = bitrate_bps
         context.options = {
-            "application": "voip",
+            "application": "audio" if music else "voip",
             "vbr": "off",
             "frame_duration": "20",
             "compression_level": str(complexity),

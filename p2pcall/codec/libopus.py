@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-_VOIP: Final = 2048
+_VOIP, _AUDIO = 2048, 2049
 _SET_BITRATE, _SET_VBR, _SET_COMPLEXITY = 4002, 4006, 4010
 _PLACES: Final = ("../av.libs/libopus-*.so*", ".dylibs/libopus*.dylib")
 """Where wheels have it, seen from the package: on Linux, on macOS."""
@@ -54,11 +54,13 @@ def library() -> Any:
 class Encoder:
     """One channel, constant bit rate. ValueError if libopus does not take what it is asked."""
 
-    def __init__(self, rate_hz: int, bitrate_bps: int, complexity: int, most_bytes: int) -> None:
+    def __init__(
+        self, rate_hz: int, bitrate_bps: int, complexity: int, most_bytes: int, *, music: bool = False
+    ) -> None:
         self._lib = lib = library()
         self._state = ctypes.create_string_buffer(lib.opus_encoder_get_size(1))
         self._out = ctypes.create_string_buffer(most_bytes)
-        failed = lib.opus_encoder_init(self._state, rate_hz, 1, _VOIP)
+        failed = lib.opus_encoder_init(self._state, rate_hz, 1, _AUDIO if music else _VOIP)
         for request, value in ((_SET_BITRATE, bitrate_bps), (_SET_VBR, 0), (_SET_COMPLEXITY, complexity)):
             failed = failed or lib.opus_encoder_ctl(self._state, request, ctypes.c_int32(value))
         if failed:

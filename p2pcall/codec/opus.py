@@ -84,14 +84,15 @@ def load() -> None:
 class OpusEncoder:
     """Encodes frames in their order; one packet each, all of one size (`bitrate_bps` / 400 bytes)."""
 
-    def __init__(self, bitrate_bps: int = VOICE_BPS, *, direct: bool = True) -> None:
-        """`direct`: without FFmpeg, if that can be."""
+    def __init__(self, bitrate_bps: int = VOICE_BPS, *, music: bool = False, direct: bool = True) -> None:
+        """`music`: true to the sound rather than clear in speech. `direct`: without FFmpeg, if that can be."""
         if direct and libopus.library():
-            self._encode = libopus.Encoder(SAMPLE_RATE_HZ, bitrate_bps, COMPLEXITY, MAX_PACKET_BYTES).encode
+            encoder = libopus.Encoder(SAMPLE_RATE_HZ, bitrate_bps, COMPLEXITY, MAX_PACKET_BYTES, music=music)
+            self._encode = encoder.encode
         else:
             from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
 
-            self._encode = FFmpegEncoder(bitrate_bps, COMPLEXITY).encode
+            self._encode = FFmpegEncoder(bitrate_bps, COMPLEXITY, music=music).encode
 
     def encode(self, pcm: bytes) -> bytes:
         """The packet of one frame. Raises ValueError unless `pcm` is exactly one frame."""

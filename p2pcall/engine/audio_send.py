@@ -25,10 +25,12 @@ class AudioSend:
     ever later stream.
     """
 
-    def __init__(self, send: Callable[[bytes, int], None], session_ms: Callable[[float], int]) -> None:
+    def __init__(
+        self, send: Callable[[bytes, int], None], session_ms: Callable[[float], int], *, music: bool = False
+    ) -> None:
         self._send = send
         self._session_ms = session_ms
-        self._encoder = OpusEncoder()
+        self._encoder = OpusEncoder(music=music)
         self._redundancy = Redundancy()
         self._seq = 0
         self._expected_at = inf

@@ -10,10 +10,12 @@ from typing import BinaryIO, Final
 
 from msgspec import Struct, field
 
+from p2pcall.codec.voice_processing import voice_processing
 from p2pcall.device.base import AudioSink, AudioSource, PictureOut, VideoSource
 from p2pcall.device.factory import (
     Inputs,
     card_polls,
+    is_microphone,
     is_speaker,
     open_audio_sink,
     open_audio_source,
@@ -26,6 +28,7 @@ from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
 from p2pcall.device.pace import MediaClock, Ticker
 from p2pcall.device.streams import is_stream
 from p2pcall.engine.echo import EchoAudio, EchoVideo
+from p2pcall.engine.loudspeaker import Loudspeaker
 from p2pcall.engine.offload import offload
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.sound import OnFailure, SupervisedSink, SupervisedSource
@@ -77,6 +80,8 @@ class Devices(Struct):
     """Whether the picture has an end."""
     one_file: bool = False
     """Whether sound and picture come from one file."""
+    loudspeaker: Loudspeaker | None = None
+    """Where a microphone may hear it."""
 
     @property
     def sends_video(self) -> bool:
@@ -157,6 +162,7 @@ def open_devices(
     ring_on = None
     if settings.ring_on is not None and settings.ring_on != "none":
         ring_on = _ringer(settings.ring_on, loop, first=not call)
+    loudspeaker = _loudspeaker(media, warnings)
     return Devices(
         microphone,
         sends,
@@ -170,6 +176,7 @@ def open_devices(
         notes,
         finite,
         one_file,
+        loudspeaker,
     )
 
 
@@ -256,6 +263,18 @@ def _sound(
             raise _both(error, other) from error
         raise
     return source, open_sink()
+
+
+def _loudspeaker(media: MediaSettings, warnings: list[P2PCallError]) -> Loudspeaker | None:
+    """Files and pipes are sent as they are, and what goes to them is heard by no microphone."""
+    if media.raw_audio or not (is_microphone(media.audio_in) and is_speaker(media.audio_out)):
+        return None
+    processing = voice_processing()
+    if processing is None:
+        text = "there is no echo canceller here: beside a loudspeaker one side is heard at a time"
+        hint = "`pip install livekit`, or use headphones and --raw-audio"
+        warnings.append(P2PCallError("no-echo-canceller", text, ExitCode.OK, hint))
+    return Loudspeaker(processing)
 
 
 def _both(error: P2PCallError, other: P2PCallError) -> P2PCallError:

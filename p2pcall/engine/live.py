@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from p2pcall import events
-from p2pcall.device.base import VideoSink
+from p2pcall.device.base import Pull, VideoSink
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
@@ -79,7 +79,7 @@ class LiveCall:
         self._loop = asyncio.get_running_loop()
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
-        self._send = AudioSend(self._pacer.put, self._session_ms)
+        self._send = AudioSend(self._pacer.put, self._session_ms, music=self._settings.media.raw_audio)
         self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
@@ -149,7 +149,11 @@ class LiveCall:
             self._local.mute(True)
             if self._status.view is None:
                 self._warn("no-keys", "there is no terminal and no window to press a key in: you stay muted")
-        devices.speaker.play(self._receive.pull, self._device_failed)
+        pull: Pull = self._receive.pull
+        if devices.loudspeaker is not None:
+            devices.loudspeaker.muted = lambda: self._send.muted
+            pull = devices.loudspeaker.playing(pull, self._loop.time, lambda: devices.speaker.latency_s)
+        devices.speaker.play(pull, self._device_failed)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
             devices.microphone.hold()
@@ -239,6 +243,9 @@ class LiveCall:
         """A frame of the microphone; `captured_at` is a time of the loop's clock."""
         self._pacer.came()
         self._hearing.captured = pcm
+        room = self._devices.loudspeaker
+        if room is not None:
+            pcm, captured_at = room.hear(pcm, captured_at)
         self._send.on_frame(pcm, self._node.at(captured_at))
 
     def _on_payload(self, channel: int, data: bytes) -> None:

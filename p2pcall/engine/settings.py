@@ -31,6 +31,8 @@ class MediaSettings(Struct, frozen=True):
     """Which track of a file with several, counted from 1."""
     fps: int | None = None
     """The rate of pictures without time stamps."""
+    raw_audio: bool = False
+    """The microphone as it is: nothing cancelled, suppressed or raised; and coded as music."""
 
 
 class CallSettings(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 Rules: one thread uses SDL and reads the pipe; another only waits for the pipe to close and then ends the process, even
 if the first one hangs. Nothing is drawn while the window is not visible, and nothing twice. A window that fails reports
-it in one line and ends. Events that a stopped call does not read are dropped. `main` imports SDL: it reports no display.
+it in one line and ends. Events that a stopped call does not read are dropped. `main` imports SDL; that may fail.
 """
 
 import ctypes

@@ -264,6 +264,8 @@ LOCAL = (
     *("MAX_FPS", "JITTER_", "STATS_", "STRETCH_", "NOISE_", "FADE_", "QUIET_"),
     *("VIDEO_RATE_", "VIDEO_MIN_BPS", "VIDEO_MAX_BPS"),
     *("LEVEL_", "DB_", "LOWEST_", "METER_", "SILENT_", "LOUDEST_", "CLIP", "TALK_"),
+    *("COLOUR_", "PLAYOUT_", "FAR_", "ECHO_", "COUPLING_", "DUCK_", "THROUGH_", "GATE_"),
+    *("NOISY_", "FAINT_", "VOICE_KNOWN_", "VOICE_FORGET_"),
 )
 """Beginnings of media constants that no other implementation needs to know."""
 

@@ -141,7 +141,8 @@ def test_every_option_that_is_set_is_taken() -> None:
         libopus.Encoder(SAMPLE_RATE_HZ, opus.VOICE_BPS, 11, opus.MAX_PACKET_BYTES)
 
 
-def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
+@pytest.mark.parametrize("music", [False, True])
+def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes(music: bool) -> None:
     assert libopus.library() is not None, "this PyAV brings no libopus that can be called"
     noise = np.random.default_rng(3).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
     frames = [
@@ -149,7 +150,7 @@ def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
         *[bytes(FRAME_BYTES)] * 5,
         *(noise[i : i + FRAME_BYTES] for i in range(0, len(noise), FRAME_BYTES)),
     ]
-    packets = [OpusEncoder().encode, OpusEncoder(direct=False).encode]
+    packets = [OpusEncoder(music=music).encode, OpusEncoder(music=music, direct=False).encode]
     sent = [[encode(frame) for encode in packets] for frame in frames]
     assert all(one == other for one, other in sent)
     direct, within = OpusDecoder(), OpusDecoder(direct=False)
@@ -159,6 +160,13 @@ def test_libopus_alone_and_within_ffmpeg_give_the_same_bytes() -> None:
             assert direct.conceal() == within.conceal()
         if number % 8 == 7:
             assert direct.decode(b"\0" * 40) == within.decode(b"\0" * 40)
+
+
+def test_music_is_coded_otherwise_than_a_voice_and_as_long() -> None:
+    frames = tone(20)
+    voice, music = ([*map(encoder.encode, frames)] for encoder in (OpusEncoder(), OpusEncoder(music=True)))
+    assert voice != music
+    assert {*map(len, voice)} == {*map(len, music)}
 
 
 def test_without_a_libopus_of_its_own_ffmpeg_codes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""What the speaker plays, tick by tick, beside what the microphone hears meanwhile.
+
+Rules: ticks of the far end come with the time at which they are heard, ticks of the microphone with the time at which
+they were captured, and each of these gets one of those. The pairing does not move while the clocks say nearly the
+same: a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once.
+Leaves out the room between the two, which is the canceller's to find.
+"""
+
+from collections import deque
+from typing import Final
+
+from p2pcall.media import constants as c
+
+SILENT_TICK: Final = bytes(c.TICK_BYTES)
+
+
+class FarEnd:
+    """Nothing is kept for longer than a speaker may hold it."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[bytes] = deque(maxlen=c.FAR_MAX_TICKS)
+        self._end_at: float | None = None
+        """When the newest tick will have been played."""
+        self._paired = False
+        self._rest = b""
+        """The beginning of a tick."""
+
+    def played(self, pcm: bytes, playout_at: float) -> None:
+        """Sound, of any length, that begins to be heard at `playout_at`."""
+        playout_at -= len(self._rest) / c.TICK_BYTES * c.TICK_S
+        pcm = self._rest + pcm
+        count = len(pcm) // c.TICK_BYTES
+        whole = count * c.TICK_BYTES
+        self._rest = pcm[whole:]
+        if self._end_at is None or abs(playout_at - self._end_at) > c.PLAYOUT_JUMP_S:
+            self._end_at = playout_at
+        else:
+            self._end_at += c.PLAYOUT_GAIN * (playout_at - self._end_at)
+        self._end_at += count * c.TICK_S
+        self._ticks.extend(pcm[at : at + c.TICK_BYTES] for at in range(0, whole, c.TICK_BYTES))
+
+    def heard(self, captured_at: float) -> bytes:
+        """The tick that is due with the microphone's tick that was captured until `captured_at`."""
+        if self._end_at is None or not self._ticks:
+            self._paired = False
+            return SILENT_TICK
+        first_ends = self._end_at - (len(self._ticks) - 1) * c.TICK_S
+        early = (captured_at - first_ends) / c.TICK_S + c.FAR_LEAD_TICKS
+        if early <= (-c.FAR_SLIP_TICKS if self._paired else -1):
+            return SILENT_TICK
+        self._paired = True
+        if early >= c.FAR_SLIP_TICKS:
+            left_out = 1 if early < 2 * c.FAR_SLIP_TICKS else int(early)
+            for _ in range(min(left_out, len(self._ticks) - 1)):
+                self._ticks.popleft()
+        return self._ticks.popleft()
