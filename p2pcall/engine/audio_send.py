@@ -30,7 +30,7 @@ class AudioSend:
         self._session_ms = session_ms
         self._encoder = OpusEncoder()
         self._redundancy = Redundancy()
-        self._seq = 0
+        self._tick = 0
         self._expected_at = inf
         self.muted = False
 
@@ -40,17 +40,17 @@ class AudioSend:
         gap_s = captured_at - self._expected_at
         if (
             media.CAPTURE_GAP_S <= gap_s < MAX_UNNUMBERED_S
-        ):  # so many whole frames capture has missed before this one
-            self._seq += int(gap_s / media.FRAME_S + 0.5)
+        ):  # so many whole ticks capture has missed before this one
+            self._tick += int(gap_s / media.TICK_S + 0.5)
         self._expected_at = captured_at + media.FRAME_S
-        packet = self._redundancy.packet(self._seq, data, self._session_ms(captured_at))
+        packet = self._redundancy.packet(self._tick, data, self._session_ms(captured_at))
         self._send(packet, self._redundancy.payload_bytes)
-        self._seq += 1
+        self._tick += 2
 
     @property
-    def next_seq(self) -> int:
-        """The number of the frame that comes next."""
-        return self._seq
+    def next_tick(self) -> int:
+        """The first tick of the frame that comes next."""
+        return self._tick
 
     def on_loss(self, fraction: float) -> None:
         """What the other side says it lost (0..1): more or fewer copies travel with each frame."""

@@ -10,6 +10,7 @@ from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
+from p2pcall.media.stats import NO_INTERVAL, Interval
 from p2pcall.proto.peer import Peer
 
 LEAST_S: Final = 0.001
@@ -47,6 +48,8 @@ class StatsCollector:
     started_at: float
     cpu_s: Callable[[], float] = process_cpu_s
     delay_ms: float | None = None
+    interval: Interval = NO_INTERVAL
+    """The last whole second's, as the other side is told."""
     _expected: int = 0
     _received: int = 0
     _start: _Mark = field(init=False)
@@ -62,7 +65,7 @@ class StatsCollector:
         self._measure_delay()
         figures = self._between(self._last, mark)
         self._last = mark
-        interval = self.receive.stats.interval()
+        interval = self.interval = self.receive.stats.interval()
         self._expected += interval.expected
         self._received += interval.received
         return replace(figures, loss=round(interval.loss, 4))

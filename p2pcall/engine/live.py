@@ -272,7 +272,7 @@ class LiveCall:
         if not self._settings.media.hangup_on_eof or (filmed and self._ended_sources != {"audio", "video"}):
             return
         if "audio" in self._ended_sources:
-            self._playout.end(self._send.next_seq, self._end_heard)
+            self._playout.end(self._send.next_tick, self._end_heard)
         else:
             self._end_heard(True)
 

@@ -76,11 +76,11 @@ class Reporting:
         figures = self._stats.second(self._node.now())
         self._ui.emit(events.Stats(self._peer.call_id, figures))
         self._status.tell(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
-        self._report(figures.loss)
+        self._report()
 
     def report(self) -> None:
         """What the other side is to know now: something may have changed."""
-        self._report(0.0)
+        self._report()
 
     def total(self) -> tuple[float, Figures]:
         """How long the call was up until now, and the figures of all of it."""
@@ -99,12 +99,21 @@ class Reporting:
         """To the other side."""
         self._line.send(Channel.FEEDBACK, pack_feedback(message))
 
-    def _report(self, loss: float) -> None:
+    def _report(self) -> None:
         assert self._video is not None
         width, height = self._video.view_size()
-        stats = self._receive.stats
+        assert self._stats is not None
+        stats, last = self._receive.stats, self._stats.interval
         report = Report(
-            stats.highest, stats.received, loss, stats.jitter_s * 1000, width, height, self._video.completed
+            stats.highest,
+            stats.received,
+            last.loss,
+            last.burst_ticks,
+            last.queue_s * 1000,
+            stats.jitter_s * 1000,
+            width,
+            height,
+            self._video.completed,
         )
         self._tell_played()
         self.send(report)
@@ -116,7 +125,7 @@ class Reporting:
     def _tell_played(self) -> None:
         speaker = self._speaker
         ahead_ms = speaker.latency_s * 1000 if speaker.steady else None
-        self.send(Played(self._receive.buffer.next_seq, ahead_ms))
+        self.send(Played(self._receive.next_tick, ahead_ms))
 
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))

@@ -9,6 +9,7 @@ from typing import Final
 from p2pcall.proto.constants import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
 from p2pcall.proto.constants import MAX_U8 as MAX_U8
 from p2pcall.proto.constants import MAX_U32 as MAX_U32
+from p2pcall.proto.constants import SLACK_BYTES as SLACK_BYTES
 
 # --- sound: the form that every part agrees on --------------------------------------------------------------
 SAMPLE_RATE_HZ: Final = 48_000
@@ -18,6 +19,14 @@ FRAME_S: Final = FRAME_MS / 1000
 FRAME_SAMPLES: Final = SAMPLE_RATE_HZ * FRAME_MS // 1000
 FRAME_BYTES: Final = 2 * FRAME_SAMPLES
 """Signed 16-bit little-endian mono."""
+OPUS_CONFIG_SAMPLES: Final = (
+    *(480, 960, 1_920, 2_880) * 3,
+    *(480, 960) * 2,
+    *(120, 240, 480, 960) * 4,
+)
+"""Of one frame in each configuration of Opus (RFC 6716, 3.1): three bandwidths of SILK, two hybrid, four of CELT."""
+OPUS_CODE_FRAMES: Final = (1, 2, 2, 0)
+"""In an Opus packet of each code; of the last code the next byte has the count, in its low six bits."""
 PCM_MAX: Final = 32_767
 """Full scale."""
 TICK_MS: Final = 10
@@ -25,23 +34,25 @@ TICK_MS: Final = 10
 TICK_S: Final = TICK_MS / 1000
 TICK_SAMPLES: Final = SAMPLE_RATE_HZ * TICK_MS // 1000
 TICK_BYTES: Final = 2 * TICK_SAMPLES
+FRAME_TICKS: Final = (1, 2, 4, 6)
+"""Lengths of an Opus frame: 10, 20, 40 and 60 ms. Shorter ones cost header bytes, longer ones delay."""
 CAPTURE_GAP_S: Final = 0.03
 """Capture stood still for a frame and a half: more than a card's clock is ever uneven."""
 
 # --- the wire -----------------------------------------------------------------------------------------------
 MAX_U16: Final = 0xFFFF
 AUDIO_HEADER_BYTES: Final = 9
-"""seq u32, capture_ms u32, count u8. No wrap in a call: seq at 50/s lasts 2.7 years, capture_ms 49 days."""
+"""tick u32, capture_ms u32, count u8. No wrap in a call: ticks last 1.3 years, capture_ms 49 days."""
 AUDIO_COPY_HEADER_BYTES: Final = 3
 """Distance u8, length u16."""
 MAX_AUDIO_COPIES: Final = 4
 """The newest frame and at most three earlier ones."""
-VOICE_FRAME_BYTES: Final = 100
-"""One Opus frame at constant 40 kb/s: every packet of a redundancy level is as long."""
+VOICE_FRAME_BYTES: Final = 120
+"""One Opus frame of 20 ms at constant 48 kb/s: every packet of a redundancy level is as long."""
 VIDEO_PAYLOAD_BYTES: Final = (381, 765, 1_165)
 """A fragment is padded to one; 384, 768, 1168 with the frame header."""
-MAX_COPY_DISTANCE: Final = 16
-"""An older copy (320 ms) comes after its time at any depth."""
+MAX_COPY_DISTANCE: Final = 32
+"""Ticks: an older copy (320 ms) comes after its time at any depth."""
 VIDEO_HEADER_BYTES: Final = 13
 """frame_id u32, capture_ms u32, index u16, count u16, flags u8."""
 VIDEO_FRAGMENT_BYTES: Final = 1_100
@@ -67,8 +78,8 @@ REPORT_INTERVAL_S: Final = 1.0
 """50 packets: loss to 2 %; an answer to a change within two seconds."""
 
 # --- redundancy: distances of the earlier frames carried along, by measured loss ----------------------------
-REDUNDANCY_LEVELS: Final = ((1,), (1, 2), (1, 2, 4))
-"""Residual p^2, p^3, p^4; the last also mends bursts of four."""
+REDUNDANCY_LEVELS: Final = ((2,), (2, 4), (2, 4, 8))
+"""In ticks. Residual p^2, p^3, p^4; the last also mends bursts of four."""
 REDUNDANCY_RAISE_AT: Final = (0.02, 0.12)
 """Loss from which level 1, 2 is used: p^2 is heard from 2 % on."""
 REDUNDANCY_LOWER_AT: Final = (0.01, 0.06)
@@ -194,7 +205,9 @@ VIDEO_MIN_BPS: Final = 60_000
 VIDEO_MAX_BPS: Final = 1_200_000
 
 # --- figures ------------------------------------------------------------------------------------------------
-STATS_MAX_DROPOUT: Final = 3_000
-"""A minute; further off is believed when its successor comes (RFC 3550 A.1)."""
+STATS_MAX_DROPOUT: Final = 6_000
+"""Ticks: a minute; further off is believed when its successor comes (RFC 3550 A.1)."""
+STATS_QUEUE_INTERVALS: Final = 20
+"""The fastest packet of so many intervals has stood in no queue; 300 ppm of two clocks are 6 ms in them."""
 JITTER_GAIN: Final = 1 / 16
 """RFC 3550 6.4.1."""

@@ -14,9 +14,9 @@ from p2pcall.media.packets import pack_audio
 
 
 def voice_payload_bytes(level: int) -> int:
-    """Size of a packet of voice with all the copies of a redundancy level."""
+    """Size of a packet of voice with all the copies of a redundancy level, and the room beside it."""
     frames = 1 + len(c.REDUNDANCY_LEVELS[level])
-    return c.AUDIO_HEADER_BYTES + frames * (c.AUDIO_COPY_HEADER_BYTES + c.VOICE_FRAME_BYTES)
+    return c.AUDIO_HEADER_BYTES + frames * (c.AUDIO_COPY_HEADER_BYTES + c.VOICE_FRAME_BYTES) + c.SLACK_BYTES
 
 
 _PAYLOAD_BYTES: Final = tuple(map(voice_payload_bytes, range(len(c.REDUNDANCY_LEVELS))))
@@ -40,18 +40,18 @@ class Redundancy:
         """To what size packets are to be padded now."""
         return _PAYLOAD_BYTES[self._level]
 
-    def packet(self, seq: int, frame: bytes, capture_ms: int) -> bytes:
+    def packet(self, tick: int, frame: bytes, capture_ms: int) -> bytes:
         """The payload for `frame`, with the copies that there are; ValueError if the frame is too long."""
         if len(frame) > c.VOICE_FRAME_BYTES:
             raise ValueError(f"a frame of {len(frame)} bytes would show in the size of its packet")
         copies = [(0, frame)]
         earlier = dict(self._sent)
         for distance in c.REDUNDANCY_LEVELS[self._level]:
-            data = earlier.get(seq - distance)
+            data = earlier.get(tick - distance)
             if data is not None:
                 copies.append((distance, data))
-        payload = pack_audio((seq, capture_ms, copies))
-        self._sent.append((seq, frame))
+        payload = pack_audio((tick, capture_ms, copies))
+        self._sent.append((tick, frame))
         return payload
 
     def on_loss(self, fraction: float) -> None:

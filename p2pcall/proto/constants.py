@@ -7,19 +7,19 @@ number that both ends must agree on. Media's numbers are in `media.constants`.
 from typing import Final
 
 # --- versions and labels ------------------------------------------------------------------------------------
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 """Second byte of every handshake datagram but the confirmation; another version is dropped."""
-PROLOGUE_LABEL: Final = b"p2pcall/3 initiator responder"
+PROLOGUE_LABEL: Final = b"p2pcall/4 initiator responder"
 """Starts the Noise prologue; the initiation's header follows it, so that no header can be changed on the path.
 It names the roles in the order of the header's author and its reader."""
-INITIATOR_LABEL: Final = b"p2pcall/3 initiator's nonce"
+INITIATOR_LABEL: Final = b"p2pcall/4 initiator's nonce"
 """Domain of the hash in message 1 that binds the initiator to its nonce and its static key."""
-RESPONDER_LABEL: Final = b"p2pcall/3 responder's nonce"
+RESPONDER_LABEL: Final = b"p2pcall/4 responder's nonce"
 """Domain of the hash in message 2 that binds the responder in the same way; another one, so that neither side can
 give the other's commitment for its own."""
-SAS_LABEL: Final = b"p2pcall/3 words"
+SAS_LABEL: Final = b"p2pcall/4 words"
 """Domain of the hash from which the spoken words are taken."""
-CONTACT_LABEL: Final = b"p2pcall/3 contact"
+CONTACT_LABEL: Final = b"p2pcall/4 contact"
 """Domain of the key, made of both static keys, by which a knock is known to be a contact's."""
 
 # --- cryptographic sizes (X25519, ML-KEM-768, ChaCha20-Poly1305, AES-256-GCM, SHA-256) ----------------------
@@ -128,18 +128,19 @@ REPLAY_WORD_BITS: Final = 64
 
 # --- shapes of records --------------------------------------------------------------------------------------
 SLACK_BYTES: Final = 112
-"""Room beside the sound in each record of voice: the longest control message with both its headers is 109."""
-RECORD_BYTES: Final = 330
-"""Plaintext of each record of control, timing and feedback frames, and the least of any record. It is that of
-voice at the lowest redundancy: a frame header, 215 bytes of sound, and the slack."""
-VOICE_FLOW_S: Final = 0.06
-"""After a record of voice, so long the small frames wait for the next to ride in: three frames of 20 ms, so that
-a microphone that comes late once does not show."""
+"""Room beside the sound in a record of voice, though not in each of them on the poorest paths: the longest control
+message with both its headers is 109."""
+RECORD_BYTES: Final = 370
+"""Plaintext of each record of control, timing and feedback frames, and the least of any but voice's. It is that of
+voice on a good path: a frame header, 255 bytes of sound, and the slack."""
+VOICE_FLOW_S: Final = 0.18
+"""After a record of voice, so long the small frames wait for the next to ride in: three of the longest frames, so
+that a microphone that comes late once does not show."""
 MAX_WAITING_FRAMES: Final = 32
 """Feedback frames waiting for a record; the oldest is dropped: late ones are worth less."""
 
 # --- epochs: keys, and when they change ---------------------------------------------------------------------
-REKEY_LABEL: Final = b"p2pcall/3 rekey"
+REKEY_LABEL: Final = b"p2pcall/4 rekey"
 """Starts the prologue of a rekeying; the handshake hash of the running epoch follows and binds the chain."""
 REKEY_AFTER_S: Final = 120.0
 """Age at which an epoch has been replaced (as WireGuard's)."""
@@ -278,8 +279,8 @@ PROBE_BYTES: Final = 8
 """The number in a ping that probes an address: in the clock's place, random, so that only whoever receives
 there can echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""
 PROBE_DATAGRAM_BYTES: Final = MIN_DATA_BYTES + RECORD_BYTES
-"""A probe as it leaves, like any record: 362. It answers a datagram that is no shorter, so a forged source address
-gets no more than was sent in its name."""
+"""A probe as it leaves, like any record: 402. It answers datagrams that are together no shorter, so a forged source
+address gets no more than was sent in its name."""
 OFFSET_SAMPLES: Final = 8
 """The clock offset is taken from the quickest of so many exchanges (NTP's clock filter, RFC 5905 section
 10)."""

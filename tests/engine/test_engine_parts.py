@@ -191,24 +191,24 @@ def test_keys_of_the_contract_are_there() -> None:
 
 
 def numbers(captured: Sequence[float]) -> list[int]:
-    """The numbers that frames captured until then are sent under."""
+    """The ticks that frames captured until then are sent under."""
     sent: list[bytes] = []
     send = AudioSend(lambda payload, size: sent.append(payload), lambda at: round(at * 1000))
     for at in captured:
         send.on_frame(bytes(FRAME_BYTES), at)
     packets = [parse_audio(payload) for payload in sent]
     assert None not in packets
-    return [packet.seq for packet in packets if packet is not None]
+    return [packet.tick for packet in packets if packet is not None]
 
 
 def test_frames_are_numbered_by_the_capture_clock() -> None:
-    assert numbers([1.0, 1.02, 1.045, 1.055, 1.08]) == [0, 1, 2, 3, 4], "uneven is no gap"
-    assert numbers([1.0, 1.02, 1.3, 1.32]) == [0, 1, 15, 16], "thirteen frames were never captured"
-    assert numbers([1.0, 1.06, 1.08]) == [0, 3, 4]
+    assert numbers([1.0, 1.02, 1.045, 1.055, 1.08]) == [0, 2, 4, 6, 8], "uneven is no gap"
+    assert numbers([1.0, 1.02, 1.3, 1.32]) == [0, 2, 30, 32], "26 ticks were never captured"
+    assert numbers([1.0, 1.06, 1.08]) == [0, 6, 8]
 
 
 def test_a_capture_clock_that_leaps_or_goes_back_is_not_followed() -> None:
-    assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 1, 2, 3, 4]
+    assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 2, 4, 6, 8]
 
 
 def ticks_to_merge(amplitude: float) -> int:

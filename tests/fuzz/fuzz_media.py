@@ -47,9 +47,10 @@ class Receiver:
         if packet is None:
             return
         assert parse_audio(pack_audio(packet)) == packet
-        self.stats.on_packet(packet.seq, packet.capture_ms, self.now)
-        for frame in packet.frames():
-            self.jitter.insert(frame.seq, frame.data, frame.capture_ms, self.now, frame.recovered)
+        frames = packet.frames()
+        self.stats.on_packet(packet.tick, frames[0].ticks, packet.capture_ms, self.now)
+        for frame in frames:
+            self.jitter.insert(frame.tick, frame.data, frame.capture_ms, self.now, frame.recovered)
         assert self.jitter.depth <= c.JITTER_MAX_FRAMES
         assert len(self.jitter._missed) <= c.JITTER_MISSED_KEPT + 1
 

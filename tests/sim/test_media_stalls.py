@@ -40,7 +40,7 @@ def call(sender: Stall, receiver: Stall) -> tuple[list[PlayoutAction], JitterBuf
     redundancy = Redundancy()
     happens = [(at, 2, b"") for _, at in ticks(0.011, receiver)]
     for seq, at in ticks(0.003, sender):
-        payload = redundancy.packet(seq, seq.to_bytes(4, "big") * 25, seq * c.FRAME_MS)
+        payload = redundancy.packet(2 * seq, b"\x78" + seq.to_bytes(4, "big") * 24, seq * c.FRAME_MS)
         happens.append((runs_at(at + PATH_S, receiver), 1, payload))
     buffer, outputs = JitterBuffer(), []
     for now, what, payload in sorted(happens):
@@ -50,7 +50,7 @@ def call(sender: Stall, receiver: Stall) -> tuple[list[PlayoutAction], JitterBuf
         packet = parse_audio(payload)
         assert packet is not None
         for frame in packet.frames():
-            buffer.insert(frame.seq, frame.data, frame.capture_ms, now, frame.recovered)
+            buffer.insert(frame.tick // 2, frame.data, frame.capture_ms, now, frame.recovered)
     return outputs, buffer
 
 

@@ -19,6 +19,10 @@ from p2pcall.media.packets import AudioCopy, AudioPacket, pack_audio, parse_audi
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
 
+TOC = b"\x78"
+"""The first byte of a packet of 20 ms."""
+TICKS = 2
+"""In it."""
 Loss = Callable[[float, Random], bool]
 Delay = Callable[[float, Random], float]
 
@@ -76,8 +80,8 @@ class Voice:
 
     def send_until(self, until: float) -> None:
         while (sent_at := self.seq * c.FRAME_S / (1 + self.drift)) <= until:
-            frame = self.seq.to_bytes(4, "big") * 10
-            payload = self.redundancy.packet(self.seq, frame, self.seq * c.FRAME_MS)
+            frame = TOC + self.seq.to_bytes(4, "big") * 10
+            payload = self.redundancy.packet(TICKS * self.seq, frame, self.seq * c.FRAME_MS)
             if not self.loss(sent_at, self.rng):
                 arrival = sent_at + 0.01 + self.delay(sent_at, self.rng)
                 heapq.heappush(self.on_the_way, (arrival, self.seq, payload))
@@ -86,9 +90,9 @@ class Voice:
     def deliver(self, payload: bytes, now: float) -> None:
         packet = parse_audio(payload)
         assert packet is not None
-        self.stats.on_packet(packet.seq, packet.capture_ms, now)
+        self.stats.on_packet(packet.tick, TICKS, packet.capture_ms, now)
         for frame in packet.frames():
-            self.buffer.insert(frame.seq, frame.data, frame.capture_ms, now, frame.recovered)
+            self.buffer.insert(frame.tick // TICKS, frame.data, frame.capture_ms, now, frame.recovered)
         self.most_held = max(self.most_held, self.buffer.depth)
 
     def run(self, seconds: float, hostile: Callable[["Voice"], None] | None = None) -> "Voice":
@@ -120,7 +124,7 @@ class Voice:
         elif isinstance(output, Merge):
             frames = [output.first, output.second]
         for frame in frames:
-            seq = int.from_bytes(frame[:4], "big")
+            seq = int.from_bytes(frame[1:5], "big")
             assert not self.played or seq > self.played[-1], "played in order, none twice"
             self.played.append(seq)
             self.delays.append((now, now - seq * c.FRAME_S / (1 + self.drift) - 0.01))
@@ -169,7 +173,7 @@ def test_jitter_and_loss_together(jitter_s: float, loss: float) -> None:
 
 def test_bursts_of_loss() -> None:
     voice = Voice(4, loss=burst_loss(0.10, 3)).run(300)
-    assert 0.07 < 1 - voice.stats.received / voice.stats.highest < 0.13
+    assert 0.07 < 1 - TICKS * voice.stats.received / voice.stats.highest < 0.13
     assert voice.part(Conceal, 250) + voice.part(Silence, 250) <= 0.05
     assert voice.delay_over(100) < 0.180
 
@@ -293,8 +297,8 @@ def test_wild_numbers_do_not_stop_the_sound() -> None:
     wild = Random(99)
 
     def hostile(voice: Voice) -> None:
-        seq = wild.randrange(1 << 32)
-        voice.deliver(pack_audio(AudioPacket(seq, seq, (AudioCopy(0, b"\0" * 40),))), voice.now)
+        tick = wild.randrange(1 << 32)
+        voice.deliver(pack_audio(AudioPacket(tick, tick, (AudioCopy(0, TOC * 40),))), voice.now)
 
     voice.run(30, hostile)
     assert voice.part(Play, 30) > 0.99
@@ -307,8 +311,10 @@ def test_a_stream_that_really_jumped_is_followed() -> None:
     far = 1_000_000
 
     def jumped(voice: Voice) -> None:
-        frame = (far + voice.seq).to_bytes(4, "big") * 10
-        packet = AudioPacket(far + voice.seq, (far + voice.seq) * c.FRAME_MS, (AudioCopy(0, frame),))
+        frame = TOC + (far + voice.seq).to_bytes(4, "big") * 10
+        packet = AudioPacket(
+            TICKS * (far + voice.seq), (far + voice.seq) * c.FRAME_MS, (AudioCopy(0, frame),)
+        )
         voice.deliver(pack_audio(packet), voice.now)
 
     voice.loss = random_loss(1.0)

@@ -18,7 +18,7 @@ from p2pcall.proto.messages import Reason
 from p2pcall.proto.peer import Peer
 from p2pcall.proto.wire import Channel, DatagramType, DropReason
 
-VOICE = bytes(215)
+VOICE = bytes(255)
 LOSS = 0.02
 
 

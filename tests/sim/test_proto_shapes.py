@@ -18,6 +18,8 @@ from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel, DatagramType
 
 Shape = list[tuple[float, int, object]]
+TOC = b"\x78"
+"""The first byte of a packet of 20 ms."""
 RECORD = c.MIN_DATA_BYTES + c.RECORD_BYTES
 
 
@@ -40,7 +42,7 @@ def speak(
     for number in range(round(seconds * 50)):
         for peer, redundancy in senders:
             redundancy.on_loss(loss(number))
-            payload = redundancy.packet(number, frame(), number * 20)
+            payload = redundancy.packet(2 * number, frame(), number * 20)
             peer.send(Channel.AUDIO, payload, pair.world.now, padded_to=redundancy.payload_bytes)
         each(number)
         pair.world.run(0.02)
@@ -49,11 +51,11 @@ def speak(
 
 def speech() -> Callable[[], bytes]:
     random = Random(4)
-    return lambda: random.randbytes(media.VOICE_FRAME_BYTES)
+    return lambda: TOC + random.randbytes(media.VOICE_FRAME_BYTES - 1)
 
 
 def silence() -> bytes:
-    return bytes(media.VOICE_FRAME_BYTES)
+    return TOC.ljust(media.VOICE_FRAME_BYTES, b"\0")
 
 
 def test_speech_and_silence_have_the_same_sizes_at_the_same_times() -> None:

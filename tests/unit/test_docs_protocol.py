@@ -148,8 +148,7 @@ def test_patterns_are_those_of_the_code(pattern: str, lengths: tuple[int, ...]) 
 def test_sizes_of_records_are_those_of_the_code() -> None:
     around = proto.DATA_HEADER_BYTES + proto.TAG_BYTES
     voice = [
-        proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) + proto.SLACK_BYTES
-        for level in range(len(media.REDUNDANCY_LEVELS))
+        proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) for level in range(len(media.REDUNDANCY_LEVELS))
     ]
     picture = [proto.FRAME_HEADER_BYTES + size for size in media.VIDEO_PAYLOAD_BYTES]
     wanted = [(bytes_, bytes_ + around) for bytes_ in (proto.RECORD_BYTES, *voice, *picture)]
@@ -180,7 +179,7 @@ def test_frames_of_the_line_are_laid_out_as_described() -> None:
 
 
 def test_media_payloads_are_laid_out_as_described() -> None:
-    audio = packets.pack_audio(packets.AudioPacket(7, 160, (packets.AudioCopy(0, b"abc"),)))
+    audio = packets.pack_audio(packets.AudioPacket(7, 160, (packets.AudioCopy(0, b"xbc"),)))
     assert values("Audio packet", audio) == [7, 160, 1]
     assert values("Audio frame", audio[size("Audio packet") :]) == [0, 3]
     fragment = packets.pack_fragment(packets.VideoFragment(5, 99, 1, 2, True, b"x"))
@@ -193,8 +192,8 @@ def test_media_payloads_are_laid_out_as_described() -> None:
     assert (values("Played", played), len(played)) == ([media.FEEDBACK_PLAYED, 9, 20], size("Played"))
     assert packets.pack_feedback(packets.Ask()) == bytes([media.FEEDBACK_ASK])
     assert size("Ask") == 1
-    report = packets.pack_feedback(packets.Report(1, 2, 1.0, 3.0, 4, 5, 6))
-    assert values("Report", report) == [media.FEEDBACK_REPORT, 1, 2, 0xFFFF, 30, 4, 5, 6]
+    report = packets.pack_feedback(packets.Report(1, 2, 1.0, 3.0, 5.0, 3.0, 4, 5, 6))
+    assert values("Report", report) == [media.FEEDBACK_REPORT, 1, 2, 0xFFFF, 3, 5, 30, 4, 5, 6]
     assert len(report) == size("Report")
 
 

@@ -55,7 +55,7 @@ FORGED_IN_TIME = FORGED_CHACHA + log2(1e6 * proto.REJECT_AFTER_S)
 
 TAG_CONTACTS = 100
 VOICE = [
-    proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) + proto.SLACK_BYTES + AROUND_RECORD
+    proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) + AROUND_RECORD
     for level in range(len(media.REDUNDANCY_LEVELS))
 ]
 PICTURE = [proto.FRAME_HEADER_BYTES + size + AROUND_RECORD for size in media.VIDEO_PAYLOAD_BYTES]

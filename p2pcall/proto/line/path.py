@@ -8,8 +8,8 @@ that has not agreed for CONSENT_LAPSES_S gets no media any more, and one small r
 LOST_TIMEOUT_S after the first question the line is lost, whatever comes from elsewhere.
 
 Rules: one candidate at a time, the latest; while the line's own address is heard there is none. A candidate gets
-nothing but probes, each in return for a datagram from it that is no shorter, at the waits of `RESEND_INTERVALS_S`:
-nothing is amplified.
+nothing but probes, each in return for datagrams from it that are together no shorter, at the waits of
+`RESEND_INTERVALS_S`: nothing is amplified.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ class _Candidate:
     address: Address
     number: int
     resend: Backoff
+    received: int = 0
+    """Bytes of its datagrams since the last probe."""
     owed: bool = False
 
 
@@ -67,15 +69,17 @@ class Path:
         self._ask_at = now + c.PING_INTERVAL_S
         return self._number
 
-    def heard(self, address: Address, now: float) -> None:
-        """The newest authentic datagram, at least `PROBE_DATAGRAM_BYTES` long, came from `address`."""
+    def heard(self, address: Address, length: int, now: float) -> None:
+        """The newest authentic datagram, of this length, came from `address`."""
         if address == self.address:
             self.candidate = None
             return
         if self.candidate is None or self.candidate.address != address:
             self.candidate = _Candidate(address, self._random(), Backoff(now))
-        if self.candidate.resend.take(now):
+        self.candidate.received += length
+        if self.candidate.received >= c.PROBE_DATAGRAM_BYTES and self.candidate.resend.take(now):
             self.candidate.owed = True
+            self.candidate.received = 0
 
     def probe_due(self) -> tuple[bytes, Address] | None:
         """The ping that leaves now, and where to."""

@@ -2,10 +2,9 @@
 
 Whoever counts and measures datagrams shall learn that there is a call, and no more. So
 
-- no record is shorter than RECORD_BYTES, and small frames (control, timing, feedback) leave in records of
-  exactly that size;
-- a record of voice has SLACK_BYTES beside the sound, and while voice flows the small frames ride in it, the
-  oldest first, and never cause a record of their own;
+- small frames (control, timing, feedback) leave in records of exactly RECORD_BYTES, and none but voice's is shorter;
+- while voice flows, the small frames ride in its records, the oldest first, as far as there is room beside the sound,
+  and never cause a record of their own;
 - whoever sends a payload says as how long it shall look, by class and not by content.
 
 Pings and acknowledgements are made when they leave, not when they fall due. Left out: what is inside a payload,
@@ -39,14 +38,19 @@ class Records:
         self.quiet = False
 
     def payload(self, channel: int, payload: bytes, padded_to: int, now: float) -> bytes | None:
-        """The plaintext that leaves at once, as if there were `padded_to` bytes; None: it waits to ride along."""
+        """The plaintext that leaves at once, as if there were `padded_to` bytes; None: it waits to ride along.
+
+        Where sound says no length, it has that of small frames, if it fits.
+        """
         frame = FRAME_HEADER.pack(channel, len(payload)) + payload
         size = c.FRAME_HEADER_BYTES + max(padded_to, len(payload))
         if channel == Channel.AUDIO:
             self._voice_at = now
-            size = min(size + c.SLACK_BYTES, c.MAX_PLAINTEXT_BYTES)
+            if not padded_to and size < c.RECORD_BYTES:
+                size = c.RECORD_BYTES
             frame += self._small(size - len(frame), now)
-        elif channel == Channel.FEEDBACK and len(frame) <= c.SLACK_BYTES:
+            return frame.ljust(size, b"\0")
+        if channel == Channel.FEEDBACK and len(frame) <= c.SLACK_BYTES:
             if len(self._feedback) == c.MAX_WAITING_FRAMES:
                 self._feedback.popleft()
                 self._dropped[DropReason.QUEUE] += 1
