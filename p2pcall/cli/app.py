@@ -11,6 +11,7 @@ from p2pcall import __version__
 from p2pcall.cli import options as opt
 from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
+from p2pcall.types import Profile
 
 DEMO_SECONDS: Final = 8.0
 """Enough to hear the whole phrase that is sung, and to read what is beside it."""
@@ -82,6 +83,7 @@ def listen(
     ] = False,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
+    profile: opt.VoiceProfile = Profile.NORMAL,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -127,6 +129,7 @@ def dial(
     timeout: opt.Timeout = RING_TIMEOUT_S,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
+    profile: opt.VoiceProfile = Profile.NORMAL,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -176,6 +179,7 @@ def demo(
     ctx: typer.Context,
     seconds: opt.DemoLength = DEMO_SECONDS,
     confirm: opt.Confirm = False,
+    profile: opt.VoiceProfile = Profile.NORMAL,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,
     plain: opt.Plain = False,
@@ -187,7 +191,15 @@ def demo(
     from p2pcall.cli.demo import run_demo
 
     return int(
-        run_demo(ctx.obj, seconds=seconds, video_out=video_out, confirm=confirm, json=json, plain=plain)
+        run_demo(
+            ctx.obj,
+            seconds=seconds,
+            video_out=video_out,
+            confirm=confirm,
+            profile=profile,
+            json=json,
+            plain=plain,
+        )
     )
 
 

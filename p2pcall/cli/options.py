@@ -15,7 +15,7 @@ from p2pcall.device.raw import RawFormat
 from p2pcall.engine.settings import RING_TIMEOUT_S, Announce, Answer, CallSettings, MediaSettings
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
-from p2pcall.types import Reach
+from p2pcall.types import Profile, Reach
 
 AudioIn = Annotated[
     str,
@@ -143,6 +143,15 @@ MaxDuration = Annotated[
 DemoLength = Annotated[
     float, typer.Option(metavar="SECONDS", parser=seconds("--seconds"), help="How long the call lasts.")
 ]
+VoiceProfile = Annotated[
+    Profile,
+    typer.Option(
+        "--profile",
+        metavar=choice_metavar(Profile),
+        parser=one_of("--profile", Profile),
+        help="What voice is sent for: a short delay, or little loss heard.",
+    ),
+]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
@@ -211,6 +220,7 @@ def media_settings(given: Mapping[str, Any]) -> MediaSettings:
         given["audio_track"],
         given["video_track"],
         given["fps"],
+        given["profile"],
     )
 
 

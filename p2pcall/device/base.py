@@ -57,12 +57,14 @@ class AudioSource(Protocol):
     """It has no end of its own, as a microphone has none."""
     held: bool
     """While it is set, what has an end gives silence and is not read."""
+    piece_ticks: int
+    """How many ticks a piece should have, 1 or 2; who cannot gives 2. It may change at any time."""
     on_end: Callable[[], None] | None
     """Called once, in the loop's thread, when a finite source has ended; silence goes on."""
     on_error: OnError | None
 
     def start(self, on_frame: OnFrame) -> None:
-        """Begins to capture; `on_frame` is called in the loop's thread once per 20 ms until `stop`."""
+        """Begins to capture; `on_frame` is called in the loop's thread for each piece until `stop`."""
 
     def stop(self) -> None:
         """Ends capture; no call comes after it."""

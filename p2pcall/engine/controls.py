@@ -26,10 +26,12 @@ class Controls:
         local: LocalMedia,
         verification: Verification,
         report: Callable[[], None],
+        next_profile: Callable[[], None],
     ) -> None:
         """`report` tells the other side that another number of pixels can be shown."""
         self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
+        self._next_profile = next_profile
         self._tasks = BackgroundTasks()
         self._closed = False
 
@@ -59,6 +61,8 @@ class Controls:
             case keys.MODE if view is not None:
                 view.next_mode()
                 self._report()
+            case keys.PROFILE:
+                self._next_profile()
             case keys.REDRAW if view is not None:
                 view.refresh()
             case keys.SAME:

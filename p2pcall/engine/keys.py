@@ -8,6 +8,7 @@ MUTE: Final = "mute"
 VIDEO: Final = "video"
 STATS: Final = "stats"
 MODE: Final = "mode"
+PROFILE: Final = "profile"
 VERIFY: Final = "verify"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
@@ -21,6 +22,7 @@ CALL_KEYS: Final[dict[str, str]] = {
     "v": VIDEO,
     "s": STATS,
     "w": MODE,
+    "p": PROFILE,
     "i": VERIFY,
     "?": HELP,
     "q": LEAVE,

@@ -32,6 +32,7 @@ from p2pcall.engine.user_agent import UserAgent
 from p2pcall.engine.verification import Verification
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.engine.videopath import VideoPath
+from p2pcall.engine.voice_profile import TRADES, VoiceProfile
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Figures
 from p2pcall.media import constants as media
@@ -40,6 +41,7 @@ from p2pcall.proto.constants import SILENT_S
 from p2pcall.proto.events import CallEnded, LineInterrupted, LineResumed, Message
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel
+from p2pcall.types import Profile
 from p2pcall.view.hud import HudState
 
 RECONNECTING: Final = "not heard any more: reconnecting"
@@ -79,6 +81,7 @@ class LiveCall:
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
         self._send = AudioSend(self._pacer.put, self._session_ms)
+        self._voice = VoiceProfile(self._send, self._pacer, devices.microphone)
         self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
@@ -100,8 +103,15 @@ class LiveCall:
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
         self._controls = Controls(
-            line, self._settings, status, self._local, verification, self._reporting.report
+            line,
+            self._settings,
+            status,
+            self._local,
+            verification,
+            self._reporting.report,
+            self._next_profile,
         )
+        self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
@@ -245,7 +255,8 @@ class LiveCall:
             case KeyRequest():
                 video.on_key_request()
             case Report():
-                self._send.on_loss(message.loss)
+                self._send.on_report(message, self._peer.rtt, self._node.now())
+                self._voice.follow()
                 video.set_remote_view(message.view_width, message.view_height)
                 self._playout.on_report()
             case Played():
@@ -257,6 +268,15 @@ class LiveCall:
 
     def _session_ms(self, at: float) -> int:
         return int((at - self._peer.session_start) * 1000)
+
+    def _next_profile(self) -> None:
+        profiles = list(Profile)
+        self._use_profile(profiles[(profiles.index(self._send.profile) + 1) % len(profiles)])
+        self._status.say(TRADES[self._send.profile])
+
+    def _use_profile(self, profile: Profile) -> None:
+        self._voice.use(profile)
+        self._status.tell(profile="" if profile is Profile.NORMAL else profile.value)
 
     # --- sources that end --------------------------------------------------------------------------------------
 

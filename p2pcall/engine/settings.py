@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from p2pcall.device.raw import RawFormat
-from p2pcall.types import Reach
+from p2pcall.types import Profile, Reach
 
 RING_TIMEOUT_S: Final = 45.0
 """How long `dial` lets it ring, as telephones do."""
@@ -65,6 +65,8 @@ class MediaSettings:
     """Of a file with several: counted from 1."""
     fps: int | None = None
     """The rate of pictures without time stamps."""
+    profile: Profile = Profile.NORMAL
+    """What voice is sent for."""
 
 
 @dataclass(frozen=True, slots=True)

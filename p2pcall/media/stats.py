@@ -1,8 +1,8 @@
 """Figures of what arrives: loss, its bursts, jitter, and how long packets stand in queues.
 
-Rules: counts first copies only (a frame that came along with a later one is still a lost packet, which is
-what the sender's redundancy needs to know), in ticks; a single wild tick does not spoil the figures; a queue is what
-all packets of an interval have stood in, against the fastest of late. Leaves out what the listener hears
+Rules: counts first copies only (a frame that came along with a later one is still a lost packet, which is what the
+sender's redundancy needs to know), in ticks; a single wild tick does not spoil the figures; a queue is what the last
+packets have stood in, against the fastest of the last intervals. Leaves out what the listener hears
 (`jitter.JitterCounters`). Spec: RFC 3550, 6.4.1 and A.8 for jitter, A.1 and A.3 for loss.
 """
 
@@ -45,6 +45,7 @@ class ReceiveStats:
         self._interval_received = 0
         self._gap_ticks = self._gaps = 0
         self._least = inf
+        self._recent: deque[float] = deque(maxlen=c.STATS_QUEUE_PACKETS)
         self._leasts: deque[float] = deque(maxlen=c.STATS_QUEUE_INTERVALS)
 
     def on_packet(self, tick: int, ticks: int, capture_ms: int, now: float) -> None:
@@ -59,6 +60,7 @@ class ReceiveStats:
             self._interval_received = 0
             self._transit = None
             self._leasts.clear()
+            self._recent.clear()
             self._least = inf
         self._suspect = None
         gap = tick - self.highest
@@ -73,6 +75,7 @@ class ReceiveStats:
         if self._transit is not None:
             self.jitter_s += (abs(transit - self._transit) - self.jitter_s) * c.JITTER_GAIN
         self._transit = transit
+        self._recent.append(transit)
         if transit < self._least:
             self._least = transit
 
@@ -84,7 +87,7 @@ class ReceiveStats:
         queue_s = 0.0
         if self._least < inf:
             self._leasts.append(self._least)
-            queue_s = self._least - min(self._leasts)
+            queue_s = min(self._recent) - min(self._leasts)
         self._interval_from = self.highest
         self._interval_received = self._gap_ticks = self._gaps = 0
         self._least = inf

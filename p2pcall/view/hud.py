@@ -50,6 +50,7 @@ class HudState:
     `show_confirm` the one whether to hang up.
     `elsewhere` says where the other side's picture is if it is not here ("in a window"), `unshown` why none is drawn
     in the whole call ("picture off").
+    `profile` is what voice is sent for, if it is not the usual ("fast").
     `notice` is one short sentence for the person, shown until a state without it comes.
     `stats` is shown in its own order, keys as labels, while `show_stats`.
     """
@@ -75,6 +76,7 @@ class HudState:
     show_confirm: bool = False
     elsewhere: str = ""
     unshown: str = ""
+    profile: str = ""
     notice: str = ""
 
 
@@ -83,6 +85,7 @@ KEY_HELP: Final = (
     ("v", "camera", "camera on or off"),
     ("s", "figures", "figures of the call"),
     ("w", "picture", "the next way to show it"),
+    ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),

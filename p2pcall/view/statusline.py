@@ -26,10 +26,23 @@ from .hud import (
     signs,
     trust,
 )
-from .sanitize import clip
+from .sanitize import clean, clip
 
 _LEFT: Final = (
-    *("rec", "name", "trust", "cipher", "phase", "time", "delay", "loss", "muted", "camera", "other"),
+    *(
+        "rec",
+        "name",
+        "trust",
+        "cipher",
+        "phase",
+        "time",
+        "delay",
+        "loss",
+        "profile",
+        "muted",
+        "camera",
+        "other",
+    ),
 )
 """Parts on the left, in reading order; those on the right are the notice and the keys, in the order of `KEY_HELP`."""
 _RIGHT: Final = ("notice", *(key for key, _, _ in KEY_HELP))
@@ -117,6 +130,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     yield from _with_room(state, sign)
     yield _key("s")
     yield _key("w")
+    yield _key("p")
 
 
 def _also_off(state: HudState) -> Iterator[_Step]:
@@ -141,6 +155,8 @@ def _figures(state: HudState) -> Iterator[_Step]:
         yield "delay", _text(Role.TEXT, f"delay {state.delay_ms:.0f} ms")
     if state.loss is not None and _LOSS_WORTH_TELLING <= state.loss < _LOSS_BAD:
         yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
+    if state.profile:
+        yield "profile", _text(Role.TEXT, clean(state.profile))
     if state.remote_muted:
         yield "other", _text(Role.WARN, "other side muted")
 

@@ -18,8 +18,8 @@ from p2pcall.media.packets import (
     parse_fragment,
 )
 from p2pcall.media.reassembly import FragmentStore, Reassembler
-from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
+from p2pcall.media.voice_control import VoiceControl
 
 STEPS_S = (0.0, 0.001, 0.02, 0.04, 0.1, 0.3, 1.0, 5.0)
 MAX_VERBS = 400
@@ -37,7 +37,7 @@ class Receiver:
         self.stats = ReceiveStats()
         self.pictures = Reassembler()
         self.store = FragmentStore()
-        self.redundancy = Redundancy()
+        self.control = VoiceControl()
         self.seq = self.frame_id = self.stored = 0
         self.last_picture = -1
         self.resent: dict[bytes, int] = {}
@@ -71,7 +71,8 @@ class Receiver:
                 self.resent[fragment] = self.resent.get(fragment, 0) + 1
                 assert self.resent[fragment] <= c.STORE_RESENDS
         elif not isinstance(message, KeyRequest):
-            self.redundancy.on_loss(message.loss)
+            self.control.on_report(message.loss, message.burst_ticks, message.queue_ms / 1000, 0.1, self.now)
+            assert self.control.level.path_bps < c.MAX_PAYLOAD_BYTES * 8 / c.TICK_S
             assert 0 <= message.loss <= 1
             assert parse_feedback(pack_feedback(message)) is not None
 

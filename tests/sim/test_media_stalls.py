@@ -9,6 +9,7 @@ from p2pcall.media import constants as c
 from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, PlayoutAction, Silence
 from p2pcall.media.packets import parse_audio
 from p2pcall.media.redundancy import Redundancy
+from p2pcall.media.voice_control import VoiceControl
 
 Stall = tuple[float, float]
 NEVER: Stall = (0.0, 0.0)
@@ -37,10 +38,12 @@ def ticks(first: float, stall: Stall) -> list[tuple[int, float]]:
 
 def call(sender: Stall, receiver: Stall) -> tuple[list[PlayoutAction], JitterBuffer]:
     """What the speaker got, and the buffer."""
-    redundancy = Redundancy()
+    redundancy = Redundancy(VoiceControl().level)
     happens = [(at, 2, b"") for _, at in ticks(0.011, receiver)]
     for seq, at in ticks(0.003, sender):
-        payload = redundancy.packet(2 * seq, b"\x78" + seq.to_bytes(4, "big") * 24, seq * c.FRAME_MS)
+        payload = redundancy.packet(
+            2 * seq, (b"\x78" + seq.to_bytes(4, "big")).ljust(120, b"\0"), seq * c.FRAME_MS
+        )
         happens.append((runs_at(at + PATH_S, receiver), 1, payload))
     buffer, outputs = JitterBuffer(), []
     for now, what, payload in sorted(happens):

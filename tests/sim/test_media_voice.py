@@ -18,11 +18,15 @@ from p2pcall.media.jitter import Conceal, JitterBuffer, Merge, Play, Silence
 from p2pcall.media.packets import AudioCopy, AudioPacket, pack_audio, parse_audio
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
+from p2pcall.media.voice_control import VoiceControl
+from p2pcall.media.voice_levels import ladder
+from p2pcall.types import Profile
 
 TOC = b"\x78"
 """The first byte of a packet of 20 ms."""
 TICKS = 2
 """In it."""
+VOICE_BYTES = ladder(Profile.NORMAL)[-2].frame_bytes
 Loss = Callable[[float, Random], bool]
 Delay = Callable[[float, Random], float]
 
@@ -62,11 +66,12 @@ class Voice:
     quiet: bool = True
     """There are pauses all the time, or never one."""
     buffer: JitterBuffer = field(default_factory=JitterBuffer)
-    redundancy: Redundancy = field(default_factory=Redundancy)
+    control: VoiceControl = field(default_factory=VoiceControl)
     stats: ReceiveStats = field(default_factory=ReceiveStats)
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed)
+        self.redundancy = Redundancy(self.control.level)
         self.phase = self.rng.uniform(0, c.FRAME_S)
         self.now = 0.0
         self.seq = 0
@@ -80,7 +85,8 @@ class Voice:
 
     def send_until(self, until: float) -> None:
         while (sent_at := self.seq * c.FRAME_S / (1 + self.drift)) <= until:
-            frame = TOC + self.seq.to_bytes(4, "big") * 10
+            self.redundancy.level = self.control.level
+            frame = (TOC + self.seq.to_bytes(4, "big")).ljust(VOICE_BYTES, b"\0")
             payload = self.redundancy.packet(TICKS * self.seq, frame, self.seq * c.FRAME_MS)
             if not self.loss(sent_at, self.rng):
                 arrival = sent_at + 0.01 + self.delay(sent_at, self.rng)
@@ -114,7 +120,8 @@ class Voice:
             self.ticks += 1
             if tick_at >= self.next_report:
                 self.next_report += 1.0
-                self.redundancy.on_loss(self.stats.interval().loss)
+                told = self.stats.interval()
+                self.control.on_report(told.loss, told.burst_ticks, 0.0, None, tick_at)
 
     def take(self, output: object, now: float) -> None:
         self.outputs.append(output)
@@ -197,10 +204,10 @@ def test_depth_grows_under_jitter_and_shrinks_again(seed: int, quiet: bool) -> N
 @pytest.mark.parametrize("quiet", [True, False])
 def test_loss_ends_and_delay_and_redundancy_come_back(quiet: bool) -> None:
     voice = Voice(7, loss=random_loss(0.2), quiet=quiet).run(60)
-    assert voice.redundancy.copies == 3
+    assert len(voice.control.level.distances) == 3
     voice.loss = random_loss(0.0)
     voice.run(60)
-    assert voice.redundancy.copies == 1
+    assert len(voice.control.level.distances) == 1
     assert voice.delay_over(5) < 0.040
 
 

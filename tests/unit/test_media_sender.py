@@ -1,4 +1,4 @@
-"""Redundancy, merging, sizes and rates, figures."""
+"""Merging, sizes and rates, figures."""
 
 import math
 import struct
@@ -7,81 +7,8 @@ import pytest
 
 from p2pcall.media import constants as c
 from p2pcall.media.ladder import encode_size, video_bitrate
-from p2pcall.media.packets import AudioCopy, parse_audio
-from p2pcall.media.redundancy import Redundancy, voice_payload_bytes
 from p2pcall.media.stats import NO_INTERVAL, ReceiveStats
 from p2pcall.media.stretch import merge
-
-
-def copies(redundancy: Redundancy, number: int, frame: bytes = b"x" * 80) -> tuple[int, ...]:
-    packet = parse_audio(redundancy.packet(2 * number, frame, number * 20))
-    assert packet is not None
-    return tuple(copy.distance // 2 for copy in packet.copies)
-
-
-def test_the_frame_before_always_comes_along() -> None:
-    redundancy = Redundancy()
-    assert copies(redundancy, 0) == (0,)
-    assert copies(redundancy, 1) == (0, 1)
-    assert copies(redundancy, 2) == (0, 1)
-    assert redundancy.copies == 1
-    packet = parse_audio(redundancy.packet(6, b"xnew", 60))
-    assert packet is not None
-    assert packet.copies == (AudioCopy(0, b"xnew"), AudioCopy(2, b"x" * 80))
-
-
-def test_a_gap_in_the_numbers_has_no_copy() -> None:
-    redundancy = Redundancy()
-    copies(redundancy, 0)
-    assert copies(redundancy, 5) == (0,)
-
-
-def test_more_copies_at_once_when_loss_goes_up_and_fewer_later() -> None:
-    redundancy = Redundancy()
-    for seq in range(10):
-        copies(redundancy, seq)
-    redundancy.on_loss(0.05)
-    assert copies(redundancy, 10) == (0, 1, 2)
-    redundancy.on_loss(0.3)
-    assert copies(redundancy, 11) == (0, 1, 2, 4)
-    redundancy.on_loss(0.08)
-    assert redundancy.copies == 3, "between the limits nothing changes"
-    counts = []
-    for _ in range(12):
-        redundancy.on_loss(0.0)
-        counts.append(redundancy.copies)
-    assert counts == [3] * 4 + [2] * 5 + [1] * 3
-
-
-def test_a_bad_report_in_between_starts_the_count_again() -> None:
-    redundancy = Redundancy()
-    redundancy.on_loss(0.05)
-    for _ in range(10):
-        for _ in range(c.REDUNDANCY_LOWER_AFTER - 1):
-            redundancy.on_loss(0.0)
-        redundancy.on_loss(0.015)
-    assert redundancy.copies == 2
-
-
-def test_size_of_packets_follows_from_the_level_alone() -> None:
-    redundancy = Redundancy()
-    frame = b"x" * c.VOICE_FRAME_BYTES
-    sizes = []
-    for level, loss in enumerate((0.0, 0.05, 0.5)):
-        redundancy.on_loss(loss)
-        assert redundancy.payload_bytes == voice_payload_bytes(level)
-        sizes += [len(redundancy.packet(20 * level + 2 * n, frame, 0)) for n in range(5)]
-        assert sizes[-1] == redundancy.payload_bytes - c.SLACK_BYTES, (
-            "with all its copies a packet is as long as it says"
-        )
-        assert max(sizes[-5:]) == sizes[-1]
-    assert voice_payload_bytes(0) == 255 + c.SLACK_BYTES
-    assert voice_payload_bytes(2) < c.MAX_PAYLOAD_BYTES
-
-
-def test_frame_that_would_show_in_the_size_of_its_packet_is_not_sent() -> None:
-    with pytest.raises(ValueError, match="121 bytes"):
-        Redundancy().packet(0, bytes(c.VOICE_FRAME_BYTES + 1), 0)
 
 
 def tone(start: int, hz: float = 200.0, level: float = 8_000) -> bytes:

@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 
-from p2pcall.media.redundancy import voice_payload_bytes
+from p2pcall.media.voice_control import VoiceControl
 from p2pcall.proto import constants as c
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.records import Records
@@ -41,8 +41,8 @@ def channels(parsed: list[tuple[int, bytes]]) -> list[int]:
     return [channel for channel, _ in parsed]
 
 
-def test_records_of_small_frames_have_the_size_of_the_least_record_of_voice() -> None:
-    assert c.FRAME_HEADER_BYTES + voice_payload_bytes(0) == c.RECORD_BYTES
+def test_records_of_small_frames_have_the_size_of_voice_on_a_good_path() -> None:
+    assert c.FRAME_HEADER_BYTES + VoiceControl().level.payload_bytes(0) == c.RECORD_BYTES
 
 
 def test_small_frames_leave_by_themselves_where_no_voice_flows() -> None:
@@ -105,7 +105,7 @@ def test_messages_and_feedback_take_turns() -> None:
 
 def test_voice_of_a_higher_redundancy_has_the_same_room() -> None:
     side = Side()
-    padded_to = voice_payload_bytes(2)
+    padded_to = VoiceControl().level._replace(distances=(2, 4, 8)).payload_bytes(0)
     side.voice(5.0, padded_to)
     for _ in range(9):
         side.control.send(MESSAGE, b"", 5.0)
