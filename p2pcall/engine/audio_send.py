@@ -44,6 +44,7 @@ class AudioSend:
         self._frame_bytes = self._level.rung.ticks * media.TICK_BYTES
         self._silence = bytes(self._frame_bytes)
         self._gathered = b""
+        self._short = False
         self._tick = 0
         self._captured_at = inf
         self.muted = False
@@ -58,25 +59,19 @@ class AudioSend:
             self._gathered = b""
         self._captured_at = captured_at
         if not self._gathered:
-            self._control.pieces_of_a_tick = len(pcm) == media.TICK_BYTES
+            if (len(pcm) == media.TICK_BYTES) is not self._short:
+                self._short = self._control.pieces_of_a_tick = not self._short
             if self._control.level is not self._level:
                 self._change()
-            if len(pcm) == self._frame_bytes:
-                self._frame(pcm, captured_at)
-                return
         pcm = self._gathered + pcm
-        size = self._frame_bytes
-        while len(pcm) >= size:
-            self._frame(pcm[:size], captured_at - (len(pcm) - size) * _S_PER_BYTE)
+        redundancy, size = self._redundancy, self._frame_bytes
+        while (left := len(pcm) - size) >= 0:
+            data = self._encoder.encode(self._silence if self.muted else pcm[:size])
+            packet = redundancy.packet(self._tick, data, self._session_ms(captured_at - left * _S_PER_BYTE))
+            self._tick += self._level.rung.ticks
+            self._send(packet, redundancy.payload_bytes)
             pcm = pcm[size:]
         self._gathered = pcm
-
-    def _frame(self, pcm: bytes, captured_at: float) -> None:
-        data = self._encoder.encode(self._silence if self.muted else pcm)
-        redundancy = self._redundancy
-        packet = redundancy.packet(self._tick, data, self._session_ms(captured_at))
-        self._tick += self._level.rung.ticks
-        self._send(packet, redundancy.payload_bytes)
 
     def _change(self) -> None:
         """Between two frames: the next one is of the level that is wanted now."""

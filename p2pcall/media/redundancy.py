@@ -16,12 +16,11 @@ class Redundancy:
     """The sender's side: `packet` once a frame."""
 
     def __init__(self, level: VoiceLevel) -> None:
-        self._level = level
-        self._frame_bytes = level.rung.frame_bytes
         self._number = 0
         self._sent: deque[tuple[int, bytes]] = deque(maxlen=c.MAX_COPY_DISTANCE)
         self.payload_bytes = 0
         """To what size the last packet is to be padded."""
+        self._use(level)
 
     @property
     def level(self) -> VoiceLevel:
@@ -32,8 +31,12 @@ class Redundancy:
     def level(self, level: VoiceLevel) -> None:
         if level.rung is not self._level.rung:  # the frames before are of another size
             self._sent.clear()
-            self._frame_bytes = level.rung.frame_bytes
+        self._use(level)
+
+    def _use(self, level: VoiceLevel) -> None:
         self._level = level
+        self._frame_bytes = level.rung.frame_bytes
+        self._sizes = [level.payload_bytes(number) for number in range(level.rung.room_every)]
 
     def packet(self, tick: int, frame: bytes, capture_ms: int) -> bytes:
         """The payload for `frame`, with the copies that there are; ValueError if the frame is not of the level's
@@ -41,16 +44,16 @@ class Redundancy:
         """
         if len(frame) != self._frame_bytes:
             raise ValueError(f"a frame of {len(frame)} bytes would show in the size of its packet")
-        level = self._level
         copies = [(0, frame)]
-        if level.distances:
+        distances = self._level.distances
+        if distances:
             earlier = dict(self._sent)
-            for distance in level.distances:
+            for distance in distances:
                 data = earlier.get(tick - distance)
                 if data is not None:
                     copies.append((distance, data))
         payload = pack_audio((tick, capture_ms, copies))
         self._sent.append((tick, frame))
-        self.payload_bytes = level.payload_bytes(self._number)
+        self.payload_bytes = self._sizes[self._number % len(self._sizes)]
         self._number += 1
         return payload
