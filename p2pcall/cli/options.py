@@ -143,7 +143,7 @@ MaxDuration = Annotated[
 DemoLength = Annotated[
     float, typer.Option(metavar="SECONDS", parser=seconds("--seconds"), help="How long the call lasts.")
 ]
-VoiceProfile = Annotated[
+SentFor = Annotated[
     Profile,
     typer.Option(
         "--profile",

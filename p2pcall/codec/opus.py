@@ -54,7 +54,7 @@ USUAL_FORM: Final = OpusForm()
 
 
 class OpusEncoder:
-    """Encodes frames in their order; one packet each. `form` may be set before any frame, and no sound is lost by it."""
+    """Encodes frames in order, one packet each; `form` may be set before any frame, and no sound is lost by it."""
 
     def __init__(self, form: OpusForm = USUAL_FORM, *, direct: bool = True) -> None:
         """`direct`: without FFmpeg, if that can be."""

@@ -7,7 +7,7 @@ where it is random, apart where it comes in bursts. Leaves out when which level 
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from p2pcall.media import constants as c
 from p2pcall.types import Profile
@@ -43,15 +43,15 @@ class Rung(NamedTuple):
         return 8 * size / (self.ticks * c.TICK_S)
 
 
-_RUNGS = tuple(Rung(*rung) for rung in c.VOICE_RUNGS)
-_LADDERS = {
+_RUNGS: Final = tuple(Rung(*rung) for rung in c.VOICE_RUNGS)
+_LADDERS: Final = {
     Profile.FAST: tuple(_RUNGS[number] for number in c.VOICE_LADDER_FAST),
     Profile.NORMAL: tuple(_RUNGS[number] for number in c.VOICE_LADDER_NORMAL),
     Profile.SAFE: tuple(_RUNGS[number] for number in c.VOICE_LADDER_SAFE),
 }
-WITHOUT_PIECES = _RUNGS[c.VOICE_RUNG_OF_FILES]
+WITHOUT_PIECES: Final = _RUNGS[c.VOICE_RUNG_OF_FILES]
 """In place of frames of one tick where sound comes in pieces of two."""
-_REACH = {
+_REACH: Final = {
     Profile.FAST: c.COPY_REACH_FAST,
     Profile.NORMAL: c.COPY_REACH_NORMAL,
     Profile.SAFE: c.COPY_REACH_SAFE,

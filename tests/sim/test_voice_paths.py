@@ -1,5 +1,7 @@
 """Voice over paths with a bottleneck and with loss: it fits itself to the path, and comes back when the path does."""
 
+from itertools import pairwise
+
 import pytest
 from voice_path import VoicePath, at_random, in_bursts
 
@@ -51,14 +53,14 @@ def test_random_loss_leaves_little_missing(profile: Profile, loss: float, most: 
     path = VoicePath(control, loss=at_random(loss)).run(120)
     assert path.missing(100) < most
     assert control.level.path_bps < 550_000
-    lasted = [b - a for a, b in zip(changes(path), changes(path)[1:], strict=False)]
+    lasted = [later - earlier for earlier, later in pairwise(changes(path))]
     assert not lasted or min(lasted) > 0.9, "sizes stay for a while"
 
 
 def changes(path: VoicePath) -> list[float]:
     """When packets had another size than before."""
     levels = [(at, level.rung, len(level.distances)) for at, _, level in path.sent]
-    return [one[0] for before, one in zip(levels, levels[1:], strict=False) if one[1:] != before[1:]]
+    return [one[0] for before, one in pairwise(levels) if one[1:] != before[1:]]
 
 
 @pytest.mark.parametrize(
