@@ -104,9 +104,7 @@ def copy_distances(rung: Rung, profile: Profile, loss: float, burst_ticks: float
 def _copy_distances(rung: Rung, profile: Profile, loss: float, burst: int) -> tuple[int, ...]:
     reach = _REACH[profile] // rung.ticks
     patterns = [p for p in c.COPY_PATTERNS if len(p) >= rung.copies and (p[-1:] or (0,))[0] <= reach]
-    found = c.COPY_PATTERNS[rung.copies]
-    if patterns:
-        enough = [p for p in patterns if residual(loss, burst, p) <= c.COPY_RESIDUAL]
-        best = min(patterns, key=lambda p: (round(residual(loss, burst, p), c.COPY_RESIDUAL_PLACES), len(p)))
-        found = min(enough, key=lambda p: (len(p), p[-1:])) if enough else best
+    enough = [p for p in patterns if residual(loss, burst, p) <= c.COPY_RESIDUAL]
+    best = min(patterns, key=lambda p: (round(residual(loss, burst, p), c.COPY_RESIDUAL_PLACES), len(p)))
+    found = min(enough, key=lambda p: (len(p), p[-1:])) if enough else best
     return tuple(distance * rung.ticks for distance in found)
