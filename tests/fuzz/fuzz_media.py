@@ -18,6 +18,7 @@ from p2pcall.media.packets import (
     parse_fragment,
 )
 from p2pcall.media.reassembly import FragmentStore, Reassembler
+from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
 from p2pcall.media.voice_control import VoiceControl
 
@@ -38,6 +39,8 @@ class Receiver:
         self.pictures = Reassembler()
         self.store = FragmentStore()
         self.control = VoiceControl()
+        self.redundancy = Redundancy(self.control.level)
+        self.tick = 0
         self.seq = self.frame_id = self.stored = 0
         self.last_picture = -1
         self.resent: dict[bytes, int] = {}
@@ -119,7 +122,7 @@ class Receiver:
             indexes = [source.number(2) % c.MAX_FRAGMENTS for _ in range(how >> 1 & 7)]
             self.feedback(pack_feedback(Nack(max(0, self.stored - source.number()), tuple(indexes))))
         else:
-            self.feedback(bytes([c.FEEDBACK_REPORT]) + source.take(20))
+            self.feedback(bytes([c.FEEDBACK_REPORT]) + source.take(23))
 
     def sent_picture(self) -> None:
         if self.stored < STORED:
@@ -151,7 +154,11 @@ class Receiver:
         self.pictures.request_key(self.now)
 
     def sent_sound(self) -> None:
-        self.redundancy.packet(max(self.seq, c.MAX_COPY_DISTANCE), bytes(c.VOICE_FRAME_BYTES), 0)
+        level = self.redundancy.level = self.control.level
+        frame = b"\x78".ljust(level.rung.frame_bytes, b"\0")
+        self.redundancy.packet(self.tick, frame, 0)
+        self.tick += c.FRAME_TICKS[-1]
+        assert self.redundancy.payload_bytes <= c.MAX_PAYLOAD_BYTES
 
 
 def media(data: bytes) -> None:
