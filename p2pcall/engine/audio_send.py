@@ -101,9 +101,10 @@ class AudioSend:
     def profile(self, profile: Profile) -> None:
         self._control.profile = profile
 
-    def on_report(self, report: Report, rtt_s: float | None, now: float) -> None:
+    def on_report(self, report: Report, rtt_s: float | None, now: float, *, filming: bool = False) -> None:
         """What the other side says of what has come: other frames, bits or copies from the next frame on."""
-        self._control.on_report(report.loss, report.burst_ticks, report.queue_ms / 1000, rtt_s, now)
+        queue_s = report.queue_ms / 1000
+        self._control.on_report(report.loss, report.burst_ticks, queue_s, rtt_s, now, filming=filming)
 
 
 _S_PER_BYTE: Final = media.TICK_S / media.TICK_BYTES

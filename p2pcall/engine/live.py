@@ -255,7 +255,8 @@ class LiveCall:
             case KeyRequest():
                 video.on_key_request()
             case Report():
-                self._send.on_report(message, self._peer.rtt, self._node.now())
+                now, filming = self._node.now(), self._local.video_on
+                self._send.on_report(message, self._peer.rtt, now, filming=filming)
                 self._voice.follow()
                 video.set_remote_view(message.view_width, message.view_height)
                 self._playout.on_report()

@@ -70,9 +70,19 @@ class VoiceControl:
         return ladder(self._profile)[self._rung].ticks == 1
 
     def on_report(
-        self, loss: float, burst_ticks: float, queue_s: float, rtt_s: float | None, now: float
+        self,
+        loss: float,
+        burst_ticks: float,
+        queue_s: float,
+        rtt_s: float | None,
+        now: float,
+        *,
+        filming: bool = False,
     ) -> None:
-        """What the other side says of the last interval: see `packets.Report`."""
+        """What the other side says of the last interval: see `packets.Report`.
+
+        `filming`: pictures travel on the same path. Then a queue is theirs, for they are most of what is sent.
+        """
         since_s = now - self._reported_at
         if since_s < c.STEER_LEAST_S:
             return
@@ -84,7 +94,7 @@ class VoiceControl:
         grown_s = max(0.0, queue_s - self._queue_s)
         self._queue_s = queue_s
         full = grown_s >= c.STEER_QUEUE_GROWS_S or loss >= c.STEER_QUEUE_LOSS
-        if queue_s >= c.STEER_QUEUE_S and full:
+        if queue_s >= c.STEER_QUEUE_S and full and not filming:
             through = (1.0 - loss) / (1.0 + grown_s / min(since_s, c.STEER_LONGEST_S))
             self._too_much(through, queue_s, now)
         elif self._worse(loss, now):

@@ -194,6 +194,14 @@ def test_a_queue_that_does_not_grow_and_loses_nothing_is_somebody_elses() -> Non
     assert told.rung == rung
 
 
+def test_a_queue_of_pictures_does_not_starve_voice() -> None:
+    told = Told().say(3)
+    for _ in range(10):
+        told.now += 1.0
+        told.control.on_report(0.1, 2.0, told.now / 10, 0.05, told.now, filming=True)
+    assert told.rung == GOOD
+
+
 def test_more_bits_that_make_it_worse_are_taken_back_and_not_tried_again_soon() -> None:
     """A path that carries 100 kb/s and drops all else without a queue."""
     told = Told().say(3)
