@@ -1,7 +1,7 @@
 """What the engine sees of a device: sources and sinks of sound and picture, as Protocols.
 
 Rules: nothing captures before `start` (sound) or the first `read` (picture): opening is not consent. Sound
-is handed over in the loop's thread only, one 20 ms frame at a time; pictures are pulled by a thread of the
+is handed over in the loop's thread only, in pieces of whole ticks; pictures are pulled by a thread of the
 engine. A device that fails while it runs says so once through `on_error` and is then as good as stopped;
 `stop` and `close` may be called at any time, from any state, more than once. Leaves out coding, mixing and
 any clock of its own: time is `Scheduler.time()`.

@@ -200,3 +200,12 @@ def test_no_record_of_a_whole_call_is_of_another_size() -> None:
     pair.world.run(3)
     log = pair.world.network.log
     assert {len(sent.data) for sent in log if sent.data[0] == DatagramType.DATA} == {RECORD}
+
+
+def test_keys_are_renewed_on_the_poorest_path_too() -> None:
+    pair = call()
+    before = pair.ours.line.keys.epochs.current.index
+    poorest = VoiceLevel(ladder(Profile.NORMAL)[0], ())
+    seen = speak(pair, c.REKEY_AFTER_S + 20, silence, level=lambda n: poorest)
+    assert pair.ours.line.keys.epochs.current.index != before
+    assert len({size for _, size, _ in seen}) == 2
