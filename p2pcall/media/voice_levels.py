@@ -24,7 +24,7 @@ class Rung(NamedTuple):
     low_delay: bool
     """Encoded without the look-ahead that saves bits."""
     room_every: int
-    """In each so manieth packet is SLACK_BYTES of room."""
+    """In each so manieth packet is room for small frames."""
     copies: int
     """Earlier frames in each packet at least."""
 
@@ -37,9 +37,14 @@ class Rung(NamedTuple):
         """Of a payload with so many copies, without room."""
         return c.AUDIO_HEADER_BYTES + (1 + copies) * (c.AUDIO_COPY_HEADER_BYTES + self.frame_bytes)
 
+    @property
+    def room_bytes(self) -> int:
+        """Of small frames in a packet with room: more where it is seldom."""
+        return c.SLACK_BYTES if self.room_every == 1 else c.VOICE_ROOM_BYTES
+
     def path_bps(self, copies: int) -> float:
         """What the path has to carry, headers counted."""
-        size = c.VOICE_AROUND_BYTES + self.sound_bytes(copies) + c.SLACK_BYTES / self.room_every
+        size = c.VOICE_AROUND_BYTES + self.sound_bytes(copies) + self.room_bytes / self.room_every
         return 8 * size / (self.ticks * c.TICK_S)
 
 
@@ -71,7 +76,7 @@ class VoiceLevel(NamedTuple):
 
     def payload_bytes(self, number: int) -> int:
         """To what size the packet of this number is to be padded."""
-        room = 0 if number % self.rung.room_every else c.SLACK_BYTES
+        room = 0 if number % self.rung.room_every else self.rung.room_bytes
         return self.rung.sound_bytes(len(self.distances)) + room
 
     @property

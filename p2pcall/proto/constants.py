@@ -148,8 +148,9 @@ REKEY_LEAD_S: Final = 5.0
 """The dialling side begins so much earlier, so that the new keys are there in time."""
 REKEY_AFTER_RECORDS: Final = 2**30
 """Records sealed or opened in one direction after which an epoch is replaced; AES-GCM has room for 2^32."""
-REKEY_RETRY_S: Final = 5.0
-"""After the first message has been delivered, so long for the second; then it begins anew."""
+REKEY_RETRY_S: Final = 20.0
+"""After the first message has been delivered, so long for the second; then it begins anew. On the poorest path it takes
+twelve, for there each half second has room for one part."""
 REKEY_LEAST_S: Final = 2.0
 """Between two answers to a rekeying (1 ms of computing): a hostile peer gets no more. Below the retry's wait."""
 REKEY_IN_FLIGHT: Final = 4

@@ -119,7 +119,7 @@ def test_speech_and_chat_show_at_no_level(level: VoiceLevel) -> None:
     assert loud == quiet
     sizes = [size for _, size, source in loud if source == ALICE]
     sound = c.MIN_DATA_BYTES + c.FRAME_HEADER_BYTES + level.rung.sound_bytes(len(level.distances))
-    wanted = [sound + (0 if n % level.rung.room_every else c.SLACK_BYTES) for n in range(len(sizes))]
+    wanted = [sound + (0 if n % level.rung.room_every else level.rung.room_bytes) for n in range(len(sizes))]
     assert sizes == wanted, "by the number of the packet alone"
     pair.world.run(1)
     assert pair.bob.of(Message), "what waited has ridden along"
@@ -206,6 +206,6 @@ def test_keys_are_renewed_on_the_poorest_path_too() -> None:
     pair = call()
     before = pair.ours.line.keys.epochs.current.index
     poorest = VoiceLevel(ladder(Profile.NORMAL)[0], ())
-    seen = speak(pair, c.REKEY_AFTER_S + 20, silence, level=lambda n: poorest)
+    seen = speak(pair, c.REKEY_AFTER_S + 40, silence, level=lambda n: poorest)
     assert pair.ours.line.keys.epochs.current.index != before
     assert len({size for _, size, _ in seen}) == 2

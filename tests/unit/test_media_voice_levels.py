@@ -62,7 +62,7 @@ def test_size_of_a_packet_follows_from_its_level_and_number_alone() -> None:
                 for number in range(20):
                     frame = bytes([toc]).ljust(rung.frame_bytes, bytes([number]))
                     payload = redundancy.packet(number * rung.ticks, frame, 0)
-                    room = c.SLACK_BYTES if number % rung.room_every == 0 else 0
+                    room = rung.room_bytes if number % rung.room_every == 0 else 0
                     assert redundancy.payload_bytes == rung.sound_bytes(len(distances)) + room
                     assert len(payload) <= rung.sound_bytes(len(distances))
                 assert len(payload) == rung.sound_bytes(len(distances)), "with all its copies"
@@ -89,7 +89,7 @@ def test_ladder_begins_below_24_kb_s_with_all_headers_and_goes_up_in_small_steps
 def test_every_level_has_whole_frames_and_fits_a_packet(profile: Profile) -> None:
     for rung in ladder(profile):
         assert rung.bitrate_bps * rung.ticks * c.TICK_MS % 8000 == 0
-        assert rung.sound_bytes(3) + c.SLACK_BYTES <= c.MAX_PAYLOAD_BYTES
+        assert rung.sound_bytes(3) + rung.room_bytes <= c.MAX_PAYLOAD_BYTES
         for loss in (0.0, 0.01, 0.05, 0.2, 0.5, 1.0):
             for burst in (0, 1, 6, 40, 255):
                 distances = copy_distances(rung, profile, loss, burst)
