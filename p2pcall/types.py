@@ -11,6 +11,17 @@ Entropy = Callable[[int], bytes]
 """`entropy(n)` gives n unpredictable bytes."""
 
 
+class Profile(StrEnum):
+    """What voice is sent for."""
+
+    FAST = "fast"
+    """The shortest delay, for twice the packets: a network that is uneven or loses much is heard sooner."""
+    NORMAL = "normal"
+    """As short a delay as the network bears without being heard."""
+    SAFE = "safe"
+    """More copies that reach further back, for delay and bandwidth: much loss is not heard."""
+
+
 class Reach(StrEnum):
     """Who can make this side ring."""
 

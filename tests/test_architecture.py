@@ -65,10 +65,10 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 RECORDS = "msgspec"
 """Every room makes its records with it: no IO, no clock, no chance."""
 
-CONSTANTS = ("p2pcall.proto.constants", "p2pcall.media.constants")
+CONSTANTS = ("p2pcall.proto.constants", "p2pcall.media.constants", "p2pcall.media.acoustic_constants")
 """Numbers alone, which import nothing but each other: every room may have them, and none needs a copy."""
 
-CONSTANT_FILES = ("proto/constants.py", "media/constants.py")
+CONSTANT_FILES = ("proto/constants.py", "media/constants.py", "media/acoustic_constants.py")
 
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "sdl2")
 

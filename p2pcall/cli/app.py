@@ -13,6 +13,7 @@ from p2pcall import __version__
 from p2pcall.cli import options as opt
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
+from p2pcall.types import Profile
 
 DEMO_SECONDS: Final = 8.0
 """Enough to hear the whole sung phrase, and to read the text beside the picture."""
@@ -104,6 +105,7 @@ def listen(
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
     push_to_talk: opt.TalkKey = False,
+    profile: opt.SentFor = Profile.NORMAL,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -151,6 +153,7 @@ def dial(
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
     push_to_talk: opt.TalkKey = False,
+    profile: opt.SentFor = Profile.NORMAL,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
@@ -201,6 +204,7 @@ def demo(
     ctx: typer.Context,
     seconds: opt.DemoLength = DEMO_SECONDS,
     confirm: opt.Confirm = False,
+    profile: opt.SentFor = Profile.NORMAL,
     video_out: opt.VideoOut = "auto",
     json: opt.Json = False,
     plain: opt.Plain = False,
@@ -212,7 +216,15 @@ def demo(
     from p2pcall.cli.demo import run_demo
 
     return int(
-        run_demo(ctx.obj, seconds=seconds, video_out=video_out, confirm=confirm, json=json, plain=plain)
+        run_demo(
+            ctx.obj,
+            seconds=seconds,
+            video_out=video_out,
+            confirm=confirm,
+            profile=profile,
+            json=json,
+            plain=plain,
+        )
     )
 
 

@@ -18,6 +18,7 @@ from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.ui import CallView
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode
+from p2pcall.types import Profile
 from p2pcall.view.hud import HudState
 
 UNSEEN_SIZE: Final = (WIDTH, HEIGHT)
@@ -46,7 +47,16 @@ class Unseen(PlainView):
         """Shows nothing."""
 
 
-def run_demo(env: Env, *, seconds: float, video_out: str, confirm: bool, json: bool, plain: bool) -> ExitCode:
+def run_demo(
+    env: Env,
+    *,
+    seconds: float,
+    video_out: str,
+    confirm: bool,
+    profile: Profile,
+    json: bool,
+    plain: bool,
+) -> ExitCode:
     """The whole demo; P2PCallError for options that do not go together."""
     if not 1 <= seconds <= MAX_SECONDS:
         raise usage(f"--seconds is 1 to {MAX_SECONDS:.0f}, not {seconds:g}")
@@ -60,7 +70,7 @@ def run_demo(env: Env, *, seconds: float, video_out: str, confirm: bool, json: b
         announce=Announce.OFF,
         max_duration_s=seconds,
         confirm=confirm,
-        media=MediaSettings("silence", "none", "test", video_out),
+        media=MediaSettings("silence", "none", "test", video_out, profile=profile),
     )
     with (
         DemoOutput(env, json=json, plain=plain) as output,

@@ -14,7 +14,7 @@ from p2pcall.cli.values import choice_metavar, one_of, seconds, usage, whole
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
-from p2pcall.types import Reach
+from p2pcall.types import Profile, Reach
 
 if TYPE_CHECKING:
     from p2pcall.engine.settings import CallSettings, MediaSettings
@@ -157,6 +157,15 @@ RingOn = Annotated[
     ),
 ]
 TalkKey = Annotated[bool, typer.Option("--push-to-talk", help="The microphone is on while space is held.")]
+SentFor = Annotated[
+    Profile,
+    typer.Option(
+        "--profile",
+        metavar=choice_metavar(Profile),
+        parser=one_of("--profile", Profile),
+        help="What voice is sent for: a short delay, or little loss heard.",
+    ),
+]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
@@ -236,6 +245,7 @@ def media_settings(given: Mapping[str, Any]) -> "MediaSettings":
         given["video_track"],
         given["fps"],
         given["raw_audio"],
+        given["profile"],
     )
 
 

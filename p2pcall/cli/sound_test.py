@@ -11,7 +11,7 @@ from p2pcall.engine.offload import offload
 from p2pcall.engine.sound_test import RECORD_S, SoundFindings, SoundTest, Verdict
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode
-from p2pcall.media.constants import METER_FROM_DBFS
+from p2pcall.media.acoustic_constants import METER_FROM_DBFS
 from p2pcall.view.sanitize import clean
 
 METER_CELLS: Final = 30

@@ -1,78 +1,34 @@
-"""Opus voice through PyAV's libopus: one 20 ms frame in, one packet out, and back.
+"""Opus voice through PyAV's libopus: one frame in, one packet out, and back.
 
-PCM is signed 16-bit little-endian mono at 48 kHz, one frame 960 samples (1,920 bytes). Constant bit rate
+PCM is signed 16-bit little-endian mono at 48 kHz; a frame has 1, 2, 4 or 6 ticks of 10 ms. Constant bit rate
 and no discontinuous transmission: packet sizes tell nothing of what is said. The encoder's only delay is
-libopus' own look-ahead of 6.5 ms (312 samples).
+libopus' own look-ahead of 6.5 ms (312 samples), with `low_delay` 2.5 ms (120).
 
-Concealment: libopus takes a packet of a lone TOC byte for a lost one; it is of the last packet's mode and
-bandwidth, and of the length that is missing.
+Concealment: libopus takes a packet of a lone TOC byte, with its two low bits cleared, for a lost one.
 Where libopus can be called without FFmpeg (`libopus`) it is, and FFmpeg is not loaded; else through it (`ffmpeg_opus`),
 with the same outcome. Leaves out in-band FEC: redundancy is done in packets. Spec: RFC 6716, section 3.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from p2pcall.codec import libopus
-from p2pcall.media.constants import FRAME_BYTES, FRAME_TICKS, SAMPLE_RATE_HZ, TICK_BYTES, TICK_SAMPLES
+from p2pcall.media.constants import (
+    FRAME_LENGTHS,
+    OPUS_CELT_FROM,
+    OPUS_HYBRID_FROM,
+    SAMPLE_RATE_HZ,
+    TICK_BYTES,
+    VOICE_BPS,
+)
 
-VOICE_BPS: Final = 40_000
-"""100 bytes a frame. PESQ-WB of espeak-ng voices, codec alone: 3.9 to 4.3; at 32 kb/s the worst one fell to
-3.46.
-"""
 MAX_PACKET_BYTES: Final = 1_275
 """RFC 6716, 3.2.1: the longest frame that Opus has."""
 
 COMPLEXITY: Final = 8
 """0.3 ms a frame, as good as 10; level 5 saves 0.1 ms and costs up to 0.5 PESQ."""
 
-_SILK_CONFIGS, _HYBRID_CONFIGS = 12, 16
-"""The configurations of a TOC byte below these are of that mode (RFC 6716, 3.1)."""
-_SILK_SAMPLES: Final = (480, 960, 1_920, 2_880)
-_HYBRID_SAMPLES: Final = (480, 960)
-_CELT_SAMPLES: Final = (120, 240, 480, 960)
-
-
-def packet_samples(data: bytes) -> int | None:
-    """Samples at 48 kHz that an Opus packet says it holds (RFC 6716, 3.1), None for no packet at all."""
-    if not data or len(data) > MAX_PACKET_BYTES * 2:
-        return None
-    config, code = data[0] >> 3, data[0] & 3
-    if config < _SILK_CONFIGS:
-        samples = _SILK_SAMPLES[config & 3]
-    elif config < _HYBRID_CONFIGS:
-        samples = _HYBRID_SAMPLES[config & 1]
-    else:
-        samples = _CELT_SAMPLES[config & 3]
-    if code < 3:
-        return samples * (1 if code == 0 else 2)
-    return samples * (data[1] & 0x3F) if len(data) > 1 else None
-
-
-def _family(toc: int) -> tuple[int, int]:
-    """The mode and bandwidth of a packet."""
-    config = toc >> 3
-    if config < _SILK_CONFIGS:
-        return 0, config >> 2
-    return (1, config >> 1) if config < _HYBRID_CONFIGS else (2, config >> 2)
-
-
-_STEREO: Final = 4
-_LENGTHS: Final = (1, 2, 4, 6)
-"""Ticks that a frame may have."""
-_SAMPLES: Final = {
-    toc: samples
-    for toc in range(0, 256, 4)
-    if (samples := packet_samples(bytes((toc, 0))) or 0) in [ticks * TICK_SAMPLES for ticks in _LENGTHS]
-}
-"""By the first byte: packets of one frame, of a length that is sent."""
-_LOST: Final = {
-    (toc, ticks): bytes((lost,))
-    for toc in range(0, 256, 4)
-    for lost, samples in _SAMPLES.items()
-    for ticks in _LENGTHS[:2]
-    if samples == ticks * TICK_SAMPLES and _family(toc) == _family(lost) and toc & _STEREO == lost & _STEREO
-}
-"""By the first byte of the last packet and how many ticks are lost: what makes so much up."""
+_USUAL_TICKS: Final = 2
+_WHOLE: Final = frozenset(ticks * TICK_BYTES for ticks in FRAME_LENGTHS)
 
 
 def load() -> None:
@@ -81,23 +37,59 @@ def load() -> None:
         from p2pcall.codec import ffmpeg_opus  # noqa: F401  (loaded for the coders)
 
 
-class OpusEncoder:
-    """Encodes frames in their order; one packet each, all of one size (`bitrate_bps` / 400 bytes)."""
+class OpusForm(NamedTuple):
+    """How frames are encoded: their ticks, and all of one size at so many bits a second.
 
-    def __init__(self, bitrate_bps: int = VOICE_BPS, *, music: bool = False, direct: bool = True) -> None:
+    `wideband`: up to 8 kHz, beyond which few bits are spent badly. `low_delay`: 4 ms sooner, for more bits.
+    """
+
+    ticks: int = _USUAL_TICKS
+    bitrate_bps: int = VOICE_BPS
+    wideband: bool = False
+    low_delay: bool = False
+
+
+USUAL_FORM: Final = OpusForm()
+"""Of a good path."""
+
+
+class OpusEncoder:
+    """Encodes frames in order, one packet each; `form` may be set before any frame, and no sound is lost by it."""
+
+    def __init__(self, form: OpusForm = USUAL_FORM, *, music: bool = False, direct: bool = True) -> None:
         """`music`: true to the sound rather than clear in speech. `direct`: without FFmpeg, if that can be."""
-        if direct and libopus.library():
-            encoder = libopus.Encoder(SAMPLE_RATE_HZ, bitrate_bps, COMPLEXITY, MAX_PACKET_BYTES, music=music)
-            self._encode = encoder.encode
-        else:
+        self._music = music
+        self._direct = direct and bool(libopus.library())
+        self._encoder: libopus.Encoder | None = None
+        self._form = form
+        self.form = form
+
+    @property
+    def form(self) -> OpusForm:
+        """How frames are encoded from now on."""
+        return self._form
+
+    @form.setter
+    def form(self, form: OpusForm) -> None:
+        if not self._direct:
             from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
 
-            self._encode = FFmpegEncoder(bitrate_bps, COMPLEXITY, music=music).encode
+            self._encode = FFmpegEncoder(*form, COMPLEXITY, music=self._music).encode
+        elif self._encoder is None or form.low_delay != self._form.low_delay:
+            self._encoder = libopus.Encoder(
+                SAMPLE_RATE_HZ, COMPLEXITY, MAX_PACKET_BYTES, form.low_delay, music=self._music
+            )
+            self._encoder.set(form.bitrate_bps, form.wideband)
+            self._encode = self._encoder.encode
+        else:
+            self._encoder.set(form.bitrate_bps, form.wideband)
+        self._form = form
+        self._frame_bytes = form.ticks * TICK_BYTES
 
     def encode(self, pcm: bytes) -> bytes:
         """The packet of one frame. Raises ValueError unless `pcm` is exactly one frame."""
-        if len(pcm) != FRAME_BYTES:
-            raise ValueError(f"one frame is {FRAME_BYTES} bytes, not {len(pcm)}")
+        if len(pcm) != self._frame_bytes:
+            raise ValueError(f"one frame is {self._frame_bytes} bytes, not {len(pcm)}")
         return self._encode(pcm)
 
 
@@ -107,34 +99,48 @@ class OpusDecoder:
     def __init__(self, *, direct: bool = True) -> None:
         """`direct`: without FFmpeg, if that can be."""
         self._toc: int | None = None
+        self._ticks = _USUAL_TICKS
         if direct and libopus.library():
-            self._decode = libopus.Decoder(SAMPLE_RATE_HZ, _LENGTHS[-1] * TICK_SAMPLES).decode
+            self._decode = libopus.Decoder(SAMPLE_RATE_HZ, FRAME_LENGTHS[-1] * TICK_BYTES).decode
         else:
             from p2pcall.codec.ffmpeg_opus import FFmpegDecoder
 
             self._decode = FFmpegDecoder().decode
 
     def decode(self, data: bytes) -> bytes:
-        """The frame of one packet, of the length that it says; what is no packet is concealed (20 ms)."""
-        size = len(data)
-        samples = _SAMPLES.get(data[0], 0) if 2 <= size <= MAX_PACKET_BYTES else 0
-        if not samples:
-            samples = packet_samples(data) or 0
-            if size < 2 or samples not in _SAMPLES.values():
-                return self.conceal()
-        pcm = self._decode(data, samples)
-        if pcm is None:
-            return self.conceal(samples // TICK_SAMPLES)
-        self._toc = data[0] & 0xFC
+        """The frame of one packet, as long as it is; what is no packet of a frame is concealed, as long as the last."""
+        if not 2 <= len(data) <= MAX_PACKET_BYTES:
+            return self.conceal()
+        pcm = self._decode(data)
+        if pcm is None or len(pcm) not in _WHOLE:
+            return self.conceal()
+        self._toc = data[0]
+        self._ticks = len(pcm) // TICK_BYTES
         return pcm
 
-    def conceal(self, ticks: int = FRAME_TICKS) -> bytes:
-        """So much made up from what was before, for what is lost; silence before the first packet."""
+    def conceal(self, ticks: int | None = None) -> bytes:
+        """So many ticks made up from the ones before, where a frame is lost; silence before the first packet.
+
+        None: as many as the last packet had.
+        """
+        left = self._ticks if ticks is None else ticks
         if self._toc is None:
-            return bytes(ticks * TICK_BYTES)
-        made_up = b""
-        while ticks:
-            some = min(ticks, FRAME_TICKS)
-            made_up += self._decode(_LOST[self._toc, some], some * TICK_SAMPLES) or bytes(some * TICK_BYTES)
-            ticks -= some
-        return made_up
+            return bytes(left * TICK_BYTES)
+        made = b""
+        while left:
+            step = 1 + (left > 1)
+            made += self._decode(bytes((_lone_toc(self._toc, step),))) or bytes(step * TICK_BYTES)
+            left -= step
+        return made
+
+
+def _lone_toc(toc: int, ticks: int) -> int:
+    """The first byte of a packet of one frame of 1 or 2 ticks that is coded otherwise as this one."""
+    config = toc >> 3
+    if config < OPUS_HYBRID_FROM:
+        config = (config & ~3) + ticks - 1
+    elif config < OPUS_CELT_FROM:
+        config = (config & ~1) + ticks - 1
+    else:
+        config = (config & ~3) + ticks + 1
+    return config << 3 | (toc & 4)

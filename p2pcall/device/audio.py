@@ -153,6 +153,7 @@ class Microphone:
 
     def __init__(self, card: cards.Card, polls: Ticker) -> None:
         self.endless, self.held = True, False
+        self.piece_ticks = 2
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
         self.piece_bytes = FRAME_BYTES

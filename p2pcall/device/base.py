@@ -1,7 +1,7 @@
 """What the engine sees of a device: sources and sinks of sound and picture, as Protocols.
 
 Rules: nothing captures before `start` (sound) or the first `read` (picture): opening is not consent. Sound
-is handed over in the loop's thread only, one 20 ms frame at a time; pictures are pulled by a thread of the
+is handed over in the loop's thread only, in pieces of whole ticks; pictures are pulled by a thread of the
 engine. A device that fails while it runs says so once through `on_error` and is then as good as stopped;
 `stop` and `close` may be called at any time, from any state, more than once. Leaves out coding, mixing and
 any clock of its own: time is `Scheduler.time()`.
@@ -60,12 +60,14 @@ class AudioSource(Protocol):
     """It has no end of its own, as a microphone has none."""
     held: bool
     """While it is set, what has an end gives silence and is not read."""
+    piece_ticks: int
+    """How many ticks a piece should have, 1 or 2; who cannot gives 2. It may change at any time."""
     on_end: Callable[[], None] | None
     """Called once, in the loop's thread, when a finite source has ended; silence goes on."""
     on_error: OnError | None
 
     def start(self, on_frame: OnFrame) -> None:
-        """Begins to capture; `on_frame` is called in the loop's thread once per 20 ms until `stop`."""
+        """Begins to capture; `on_frame` is called in the loop's thread for each piece until `stop`."""
 
     def stop(self) -> None:
         """Ends capture; no call comes after it."""

@@ -70,10 +70,10 @@ class AudioReceive:
             self.malformed += 1
             return
         now = self._clock()
-        self.stats.on_packet(packet.seq, packet.capture_ms, now)
-        ticks = media.FRAME_TICKS
-        for seq, frame, capture_ms, recovered in packet.frames():
-            self._jitter.insert(seq * ticks, ticks, frame, capture_ms, now, recovered)
+        frames = packet.frames()
+        self.stats.on_packet(packet.tick, frames[0].ticks, packet.capture_ms, now)
+        for tick, ticks, frame, capture_ms, recovered in frames:
+            self._jitter.insert(tick, ticks, frame, capture_ms, now, recovered)
 
     def pull(self, samples: int) -> bytes:
         """The next so many samples for the speaker."""

@@ -1,59 +1,112 @@
-"""Voice of one call, sent: microphone frames to payloads.
+"""Voice of one call, sent: microphone pieces to payloads.
 
-The microphone is the send clock: it calls in once per frame, in the loop's thread. Nothing here waits, and nothing here
-decides about redundancy: that is `media`.
+The microphone is the send clock: it calls in once per piece, in the loop's thread. Nothing here waits, and nothing here
+decides about frames, bits and copies: that is `media`.
 """
 
 from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from p2pcall.codec.opus import OpusEncoder
-from p2pcall.device.base import SILENT_FRAME
+from p2pcall.codec.opus import OpusEncoder, OpusForm
 from p2pcall.media import constants as media
+from p2pcall.media.packets import Report
 from p2pcall.media.redundancy import Redundancy
+from p2pcall.media.voice_control import VoiceControl
+from p2pcall.types import Profile
 
 MAX_UNNUMBERED_S: Final = 600.0
 """A capture clock that jumps by more than this is broken; the numbers go on without it."""
 
 
 class AudioSend:
-    """Encodes each microphone frame and hands the packet to `send`, with the size that it is to be padded to.
+    """Encodes frames as the level wants them from whatever pieces come, each a whole number of ticks, and hands each
+    packet
+    to `send`, with the size that it is to be padded to.
 
     Muted frames are encoded silence: same cadence, same size. Frames are numbered by the capture clock: while
     capture stood still, numbers are left out, so that the other side takes what follows for a gap and not for an
-    ever later stream.
+    ever later stream; what was gathered for a frame before a gap is left out with it.
     """
 
     def __init__(
-        self, send: Callable[[bytes, int], None], session_ms: Callable[[float], int], *, music: bool = False
+        self,
+        send: Callable[[bytes, int], None],
+        session_ms: Callable[[float], int],
+        profile: Profile = Profile.NORMAL,
+        *,
+        music: bool = False,
     ) -> None:
         self._send = send
         self._session_ms = session_ms
-        self._encoder = OpusEncoder(music=music)
-        self._redundancy = Redundancy()
-        self._seq = 0
-        self._expected_at = inf
+        self._control = VoiceControl(profile)
+        self._level = self._control.level
+        self._redundancy = Redundancy(self._level)
+        self._encoder = OpusEncoder(OpusForm(*self._level.rung[:4]), music=music)
+        self._frame_bytes = self._level.rung.ticks * media.TICK_BYTES
+        self._silence = bytes(self._frame_bytes)
+        self._gathered = b""
+        self._short = False
+        self._tick = 0
+        self._captured_at = inf
         self.muted = False
 
     def on_frame(self, pcm: bytes, captured_at: float) -> None:
-        """One microphone frame (1,920 bytes), captured until `captured_at`."""
-        data = self._encoder.encode(SILENT_FRAME if self.muted else pcm)
-        gap_s = captured_at - self._expected_at
+        """A piece of the microphone's, of any whole number of ticks, captured until `captured_at`."""
+        gap_s = captured_at - len(pcm) * _S_PER_BYTE - self._captured_at
         if (
             media.CAPTURE_GAP_S <= gap_s < MAX_UNNUMBERED_S
-        ):  # so many whole frames capture has missed before this one
-            self._seq += int(gap_s / media.FRAME_S + 0.5)
-        self._expected_at = captured_at + media.FRAME_S
-        packet = self._redundancy.packet(self._seq, data, self._session_ms(captured_at))
-        self._send(packet, self._redundancy.payload_bytes)
-        self._seq += 1
+        ):  # so many whole ticks capture has missed before this one
+            self._tick += int(gap_s / media.TICK_S + 0.5) + len(self._gathered) // media.TICK_BYTES
+            self._gathered = b""
+        self._captured_at = captured_at
+        if not self._gathered:
+            if (len(pcm) == media.TICK_BYTES) is not self._short:
+                self._short = self._control.pieces_of_a_tick = not self._short
+            if self._control.level is not self._level:
+                self._change()
+        pcm = self._gathered + pcm
+        redundancy, size = self._redundancy, self._frame_bytes
+        while (left := len(pcm) - size) >= 0:
+            data = self._encoder.encode(self._silence if self.muted else pcm[:size])
+            packet = redundancy.packet(self._tick, data, self._session_ms(captured_at - left * _S_PER_BYTE))
+            self._tick += self._level.rung.ticks
+            self._send(packet, redundancy.payload_bytes)
+            pcm = pcm[size:]
+        self._gathered = pcm
+
+    def _change(self) -> None:
+        """Between two frames: the next one is of the level that is wanted now."""
+        level = self._redundancy.level = self._control.level
+        if level.rung is not self._level.rung:
+            self._encoder.form = OpusForm(*level.rung[:4])
+            self._frame_bytes = level.rung.ticks * media.TICK_BYTES
+            self._silence = bytes(self._frame_bytes)
+        self._level = level
 
     @property
-    def next_seq(self) -> int:
-        """The number of the frame that comes next."""
-        return self._seq
+    def next_tick(self) -> int:
+        """The first tick of the frame that comes next."""
+        return self._tick
 
-    def on_loss(self, fraction: float) -> None:
-        """What the other side says it lost (0..1): more or fewer copies travel with each frame."""
-        self._redundancy.on_loss(fraction)
+    @property
+    def piece_ticks(self) -> int:
+        """How long the pieces should be."""
+        return 1 if self._control.wants_pieces_of_a_tick else 2
+
+    @property
+    def profile(self) -> Profile:
+        """What voice is sent for."""
+        return self._control.profile
+
+    @profile.setter
+    def profile(self, profile: Profile) -> None:
+        self._control.profile = profile
+
+    def on_report(self, report: Report, rtt_s: float | None, now: float, *, filming: bool = False) -> None:
+        """What the other side says of what has come: other frames, bits or copies from the next frame on."""
+        queue_s = report.queue_ms / 1000
+        self._control.on_report(report.loss, report.burst_ticks, queue_s, rtt_s, now, filming=filming)
+
+
+_S_PER_BYTE: Final = media.TICK_S / media.TICK_BYTES

@@ -13,7 +13,8 @@ from p2pcall.engine.hearing import Hearing
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
-from p2pcall.media.constants import LOWEST_DBFS
+from p2pcall.media.acoustic_constants import LOWEST_DBFS
+from p2pcall.media.stats import NO_INTERVAL, Interval
 from p2pcall.proto.peer import Peer
 
 LEAST_S: Final = 0.001
@@ -50,6 +51,8 @@ class StatsCollector(Struct):
     started_at: float
     cpu_s: Callable[[], float] = process_cpu_s
     delay_ms: float | None = None
+    interval: Interval = NO_INTERVAL
+    """The last whole second's, as the other side is told."""
     _expected: int = 0
     _received: int = 0
     _start: _Mark = field(default_factory=_Mark)
@@ -65,7 +68,7 @@ class StatsCollector(Struct):
         self._measure_delay()
         figures = self._between(self._last, mark)
         self._last = mark
-        interval = self.receive.stats.interval()
+        interval = self.interval = self.receive.stats.interval()
         self._expected += interval.expected
         self._received += interval.received
         microphone, speaker = self.hearing.microphone.interval(), self.hearing.speaker.interval()

@@ -28,11 +28,13 @@ class Controls:
         verification: Verification,
         report: Callable[[], None],
         talk: PushToTalk | None,
+        next_profile: Callable[[], None],
     ) -> None:
         """`report` tells the other side that we can show another number of pixels; `talk` is given the space bar."""
         self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
         self._talk = talk
+        self._next_profile = next_profile
         self._tasks = BackgroundTasks()
         self._closed = False
 
@@ -64,6 +66,8 @@ class Controls:
             case keys.MODE if view is not None:
                 view.next_mode()
                 self._report()
+            case keys.PROFILE:
+                self._next_profile()
             case keys.REDRAW if view is not None:
                 view.refresh()
             case keys.SAME:

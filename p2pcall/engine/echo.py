@@ -23,6 +23,7 @@ class EchoAudio:
 
     endless = True
     held = False
+    piece_ticks = 2
 
     def __init__(self) -> None:
         self.on_end: Callable[[], None] | None = None

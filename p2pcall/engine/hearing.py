@@ -11,7 +11,7 @@ from typing import Final
 from p2pcall.engine.call_status import CallStatus
 from p2pcall.engine.sound import SupervisedSink, SupervisedSource
 from p2pcall.engine.timers import Timers
-from p2pcall.media.constants import LEVEL_EVERY_S
+from p2pcall.media.acoustic_constants import LEVEL_EVERY_S
 from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch
 
 FINDINGS: Final = {

@@ -10,6 +10,7 @@ MUTE: Final = "mute"
 VIDEO: Final = "video"
 STATS: Final = "stats"
 MODE: Final = "mode"
+PROFILE: Final = "profile"
 VERIFY: Final = "verify"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
@@ -29,6 +30,7 @@ CALL_KEYS: Final[dict[str, str]] = {
     "v": VIDEO,
     "s": STATS,
     "w": MODE,
+    "p": PROFILE,
     "i": VERIFY,
     "?": HELP,
     "q": LEAVE,

@@ -34,6 +34,7 @@ from p2pcall.engine.user_agent import UserAgent
 from p2pcall.engine.verification import Verification
 from p2pcall.engine.video import CaptureThread, PlayoutThread
 from p2pcall.engine.videopath import VideoPath
+from p2pcall.engine.voice_profile import TRADES, VoiceProfile
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Figures
 from p2pcall.media import constants as media
@@ -42,6 +43,7 @@ from p2pcall.proto.constants import SILENT_S
 from p2pcall.proto.events import CallEnded, LineInterrupted, LineResumed, Message
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel
+from p2pcall.types import Profile
 from p2pcall.view.hud import HudState
 
 RECONNECTING: Final = "not heard any more: reconnecting"
@@ -80,6 +82,7 @@ class LiveCall:
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
         self._send = AudioSend(self._pacer.put, self._session_ms, music=self._settings.media.raw_audio)
+        self._voice = VoiceProfile(self._send, self._pacer, devices.microphone)
         self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
@@ -106,8 +109,16 @@ class LiveCall:
         )
         talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
-            line, self._settings, status, self._local, verification, self._reporting.report, talk
+            line,
+            self._settings,
+            status,
+            self._local,
+            verification,
+            self._reporting.report,
+            talk,
+            self._next_profile,
         )
+        self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
@@ -266,7 +277,9 @@ class LiveCall:
             case KeyRequest():
                 video.on_key_request()
             case Report():
-                self._send.on_loss(message.loss)
+                now, filming = self._node.now(), self._local.video_on
+                self._send.on_report(message, self._peer.rtt, now, filming=filming)
+                self._voice.follow()
                 video.set_remote_view(message.view_width, message.view_height)
                 self._playout.on_report()
             case Played():
@@ -278,6 +291,15 @@ class LiveCall:
 
     def _session_ms(self, at: float) -> int:
         return int((at - self._peer.session_start) * 1000)
+
+    def _next_profile(self) -> None:
+        profiles = list(Profile)
+        self._use_profile(profiles[(profiles.index(self._send.profile) + 1) % len(profiles)])
+        self._status.say(TRADES[self._send.profile])
+
+    def _use_profile(self, profile: Profile) -> None:
+        self._voice.use(profile)
+        self._status.tell(profile="" if profile is Profile.NORMAL else profile.value)
 
     # --- sources that end --------------------------------------------------------------------------------------
 
@@ -293,7 +315,7 @@ class LiveCall:
         if not self._settings.media.hangup_on_eof or (filmed and self._ended_sources != {"audio", "video"}):
             return
         if "audio" in self._ended_sources:
-            self._playout.end(self._send.next_seq, self._end_heard)
+            self._playout.end(self._send.next_tick, self._end_heard)
         else:
             self._end_heard(True)
 

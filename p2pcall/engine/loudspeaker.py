@@ -15,6 +15,7 @@ from p2pcall.codec.voice_processing import (
     VoiceProcessing,
 )
 from p2pcall.device.base import Pull
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as media
 from p2pcall.media.acoustics import Acoustics
 from p2pcall.media.double_talk import DoubleTalk
@@ -96,7 +97,7 @@ class Loudspeaker:
         if processing is None:
             talk.tick(near_db, far_db, near_db)
             return self._gated(pcm)
-        self._far_heard = self._far_heard or far_db > media.ECHO_FAR_LEAST_DB
+        self._far_heard = self._far_heard or far_db > acoustic.ECHO_FAR_LEAST_DB
         cancels = self._far_heard and room.echo is not False
         left = pcm
         if cancels:
@@ -133,5 +134,5 @@ class Loudspeaker:
         """Without a canceller: the microphone lower while the far end is heard in it, unless somebody speaks here."""
         talk, room = self.double_talk, self.acoustics
         closed = room.echo is not False and not talk.talking and talk.echo_db > room.noise_db
-        before, self._gate_gain = self._gate_gain, gain_of(-media.GATE_DB) if closed else 1.0
+        before, self._gate_gain = self._gate_gain, gain_of(-acoustic.GATE_DB) if closed else 1.0
         return pcm if before == self._gate_gain == 1 else with_gain(pcm, before, self._gate_gain)

@@ -52,15 +52,15 @@ class PlayoutConfirmation:
             return
         self._plays = True
         self._start()
-        if self._end is not None and message.next_seq >= self._end[0]:
+        if self._end is not None and message.next_tick >= self._end[0]:
             _, done = self._end
             self._end = None
             self._after("playout", min(MAX_AHEAD_S, message.ahead_ms / 1000), lambda: done(True))
 
-    def end(self, seq: int, done: Callable[[bool], None]) -> None:
-        """Calls `done(True)` when the frame before `seq` was heard, `done(False)` if it is not heard in time."""
+    def end(self, tick: int, done: Callable[[bool], None]) -> None:
+        """Calls `done(True)` when what is before `tick` was heard, `done(False)` if it is not heard in time."""
         if self._end is None:
-            self._end, self._end_by = (seq, done), self._clock() + HEARD_WAIT_S
+            self._end, self._end_by = (tick, done), self._clock() + HEARD_WAIT_S
             self._ask()
 
     def _start(self) -> None:

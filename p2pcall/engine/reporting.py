@@ -20,7 +20,6 @@ from p2pcall.engine.user_agent import UserAgent
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
-from p2pcall.media import constants as media
 from p2pcall.media.packets import Feedback, Played, Report, pack_feedback
 from p2pcall.proto.wire import Channel
 
@@ -81,11 +80,11 @@ class Reporting:
         figures = self._stats.second(self._node.now())
         self._ui.emit(events.Stats(self._peer.call_id, figures))
         self._status.tell(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
-        self._report(figures.loss)
+        self._report()
 
     def report(self) -> None:
         """Send a report to the other side now, because something may have changed."""
-        self._report(0.0)
+        self._report()
 
     def total(self) -> tuple[float, Figures]:
         """How long the call has been up, and the figures of the whole call."""
@@ -104,12 +103,21 @@ class Reporting:
         """Send a message to the other side."""
         self._line.send(Channel.FEEDBACK, pack_feedback(message))
 
-    def _report(self, loss: float) -> None:
+    def _report(self) -> None:
         assert self._video is not None
         width, height = self._video.view_size()
-        stats = self._receive.stats
+        assert self._stats is not None
+        stats, last = self._receive.stats, self._stats.interval
         report = Report(
-            stats.highest, stats.received, loss, stats.jitter_s * 1000, width, height, self._video.completed
+            stats.highest,
+            stats.received,
+            last.loss,
+            last.burst_ticks,
+            last.queue_s * 1000,
+            stats.jitter_s * 1000,
+            width,
+            height,
+            self._video.completed,
         )
         self._tell_played()
         self.send(report)
@@ -121,7 +129,7 @@ class Reporting:
     def _tell_played(self) -> None:
         speaker, receive = self._speaker, self._receive
         ahead_ms = speaker.latency_s * 1000 + receive.ready_ms if speaker.steady else None
-        self.send(Played(receive.buffer.next_tick // media.FRAME_TICKS, ahead_ms))
+        self.send(Played(receive.buffer.next_tick, ahead_ms))
 
     def _first_audio(self) -> None:
         self._ui.emit(events.FirstAudio(self._peer.call_id, self._since_connected_ms()))

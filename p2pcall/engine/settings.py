@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
-from p2pcall.types import Reach
+from p2pcall.types import Profile, Reach
 
 
 class MediaSettings(Struct, frozen=True):
@@ -33,6 +33,8 @@ class MediaSettings(Struct, frozen=True):
     """The rate of pictures without time stamps."""
     raw_audio: bool = False
     """The microphone as it is: nothing cancelled, suppressed or raised; and coded as music."""
+    profile: Profile = Profile.NORMAL
+    """What voice is sent for."""
 
 
 class CallSettings(Struct, frozen=True):

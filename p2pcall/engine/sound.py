@@ -153,6 +153,7 @@ class SupervisedSource:
         self.is_card = is_microphone(spec)
         """Somebody speaks into it; not a file or a pipe."""
         self._on_frame: OnFrame | None = None
+        self._piece_ticks = source.piece_ticks
         self.on_end: Callable[[], None] | None = None
 
     @property
@@ -164,6 +165,10 @@ class SupervisedSource:
     def endless(self) -> bool:
         """It has no end of its own."""
         return self._supervisor.device.endless
+
+    def in_pieces_of(self, ticks: int) -> None:
+        """How long the pieces should be that it gives from now on."""
+        self._piece_ticks = self._supervisor.device.piece_ticks = ticks
 
     def hold(self, held: bool = True) -> None:
         """Silence in the place of what has an end, or no longer."""
@@ -182,6 +187,7 @@ class SupervisedSource:
     def _begin(self, source: AudioSource) -> None:
         assert self._on_frame is not None
         source.on_end, source.on_error = self._ended, self._supervisor.failed
+        source.piece_ticks = self._piece_ticks
         source.start(self._on_frame)
 
     def _ended(self) -> None:

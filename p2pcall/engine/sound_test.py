@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from p2pcall.device.base import AudioSink, AudioSource, device_error
 from p2pcall.errors import P2PCallError
-from p2pcall.media.constants import LEVEL_EVERY_S, SAMPLE_BYTES, SAMPLE_RATE_HZ
+from p2pcall.media.acoustic_constants import LEVEL_EVERY_S
+from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from p2pcall.media.levels import LevelMeter, judge, peak_dbfs
 from p2pcall.media.levels import Verdict as Verdict
 

@@ -14,17 +14,17 @@ from operator import mul
 from statistics import fmean, median
 from typing import Final
 
-from p2pcall.media import constants as c
+from p2pcall.media import acoustic_constants as acoustic
 
-_KEPT: Final = c.ECHO_WINDOW_TICKS + c.ECHO_LAG_TICKS
+_KEPT: Final = acoustic.ECHO_WINDOW_TICKS + acoustic.ECHO_LAG_TICKS
 
 
 class Acoustics:
     """Told of every tick."""
 
     def __init__(self) -> None:
-        self._near: deque[float] = deque(maxlen=c.ECHO_WINDOW_TICKS)
-        self._near_colours: deque[float] = deque(maxlen=c.ECHO_WINDOW_TICKS)
+        self._near: deque[float] = deque(maxlen=acoustic.ECHO_WINDOW_TICKS)
+        self._near_colours: deque[float] = deque(maxlen=acoustic.ECHO_WINDOW_TICKS)
         self._far: deque[float] = deque(maxlen=_KEPT)
         self._far_colours: deque[float] = deque(maxlen=_KEPT)
         self._ticks = 0
@@ -33,13 +33,13 @@ class Acoustics:
         self._mean = 0.0
         self._quietest = self._quietest_before = 0.0
         self._loud = self._heard_nothing = 0
-        self.far_loudest_db = c.ECHO_FAR_LEAST_DB
+        self.far_loudest_db = acoustic.ECHO_FAR_LEAST_DB
         """The loudest of the far end, of late."""
         self.echo: bool | None = None
         """Whether there is one; None before anything is known."""
-        self.lag = c.FAR_LEAD_TICKS
+        self.lag = acoustic.FAR_LEAD_TICKS
         """The echo comes so many ticks after what was played."""
-        self.coupling_db = c.COUPLING_UNKNOWN_DB
+        self.coupling_db = acoustic.COUPLING_UNKNOWN_DB
         """How loud it is then."""
 
     @property
@@ -55,68 +55,74 @@ class Acoustics:
         self._far.append(far_db)
         self._far_colours.append(far[1])
         self._ticks += 1
-        self._mean += c.NOISE_MEAN * (near_db - self._mean)
+        self._mean += acoustic.NOISE_MEAN * (near_db - self._mean)
         self._quietest = min(self._quietest, self._mean)
-        if not self._ticks % c.NOISE_WINDOW_TICKS:
+        if not self._ticks % acoustic.NOISE_WINDOW_TICKS:
             self._quietest_before, self._quietest = self._quietest, self._mean
         self.far_loudest_db = max(
-            far_db, c.ECHO_FAR_LEAST_DB, self.far_loudest_db - (0 if ducked else c.ECHO_FAR_FORGET_DB)
+            far_db,
+            acoustic.ECHO_FAR_LEAST_DB,
+            self.far_loudest_db - (0 if ducked else acoustic.ECHO_FAR_FORGET_DB),
         )
         if far_db >= self._loud_from and not ducked:
             self._loud += 1
-            self._heard_nothing += near_db <= self.noise_db + c.ECHO_QUIET_DB
-        if not self._ticks % c.ECHO_LOOK_TICKS and len(self._far) == _KEPT:
+            self._heard_nothing += near_db <= self.noise_db + acoustic.ECHO_QUIET_DB
+        if not self._ticks % acoustic.ECHO_LOOK_TICKS and len(self._far) == _KEPT:
             self._look()
 
     @property
     def _loud_from(self) -> float:
-        return max(c.ECHO_FAR_LEAST_DB, self.far_loudest_db - c.ECHO_FAR_BELOW_DB)
+        return max(acoustic.ECHO_FAR_LEAST_DB, self.far_loudest_db - acoustic.ECHO_FAR_BELOW_DB)
 
     def _look(self) -> None:
         loud, nothing = self._loud, self._heard_nothing
         self._loud = self._heard_nothing = 0
         correlation, lag = self._best_lag()
-        follows = correlation >= c.ECHO_CORRELATION and self._sounds_alike(lag)
+        follows = correlation >= acoustic.ECHO_CORRELATION and self._sounds_alike(lag)
         self._alike = self._alike + 1 if follows else 0
         if self._alike:
             self._clear_ticks = 0
-        elif nothing > c.ECHO_CLEAR_PART * loud:
+        elif nothing > acoustic.ECHO_CLEAR_PART * loud:
             self._clear_ticks += loud
-            if self._clear_ticks >= c.ECHO_CLEAR_TICKS:
+            if self._clear_ticks >= acoustic.ECHO_CLEAR_TICKS:
                 self.echo = False
-        if self._alike >= c.ECHO_CONFIRM:
+        if self._alike >= acoustic.ECHO_CONFIRM:
             self.echo, self.lag = True, lag
             self.coupling_db = self._coupling(lag)
 
     def _best_lag(self) -> tuple[float, int]:
         """How alike the two levels are (-1..1), at the lag where they are most alike."""
-        size, loud_from = c.ECHO_WINDOW_TICKS, self._loud_from
+        size, loud_from = acoustic.ECHO_WINDOW_TICKS, self._loud_from
         near, far = [*self._near], [*self._far]
-        if sum(level >= loud_from for level in far) < c.ECHO_LEAST_LOUD:
+        if sum(level >= loud_from for level in far) < acoustic.ECHO_LEAST_LOUD:
             return 0.0, 0
         mean = sum(near) / size
         near = [level - mean for level in near]
         near_power = sum(map(mul, near, near))
         sums = [0.0, *accumulate(far)]
         squares = [0.0, *accumulate(map(mul, far, far))]
-        if near_power < size * c.ECHO_LEAST_NEAR_SPREAD_DB**2:
+        if near_power < size * acoustic.ECHO_LEAST_NEAR_SPREAD_DB**2:
             return 0.0, 0
 
         def alike(lag: int) -> tuple[float, int]:
-            first = c.ECHO_LAG_TICKS - lag
+            first = acoustic.ECHO_LAG_TICKS - lag
             total = sums[first + size] - sums[first]
             far_power = squares[first + size] - squares[first] - total * total / size
-            if far_power < size * c.ECHO_LEAST_SPREAD_DB**2:
+            if far_power < size * acoustic.ECHO_LEAST_SPREAD_DB**2:
                 return 0.0, lag
             return sum(map(mul, near, far[first : first + size])) / sqrt(far_power * near_power), lag
 
-        best = max(map(alike, range(0, c.ECHO_LAG_TICKS + 1, 2)))  # a syllable is longer than two ticks
-        return max(best, *map(alike, range(max(0, best[1] - 1), min(best[1] + 2, c.ECHO_LAG_TICKS + 1))))
+        best = max(
+            map(alike, range(0, acoustic.ECHO_LAG_TICKS + 1, 2))
+        )  # a syllable is longer than two ticks
+        return max(
+            best, *map(alike, range(max(0, best[1] - 1), min(best[1] + 2, acoustic.ECHO_LAG_TICKS + 1)))
+        )
 
     def _both_loud(self, lag: int) -> list[tuple[float, float, float, float]]:
         """Level and colour of the microphone, and those of the far end then, where neither is quiet."""
-        start, far_from = c.ECHO_LAG_TICKS - lag, self._loud_from
-        near_from = self.noise_db + c.ECHO_BOTH_OVER_NOISE_DB
+        start, far_from = acoustic.ECHO_LAG_TICKS - lag, self._loud_from
+        near_from = self.noise_db + acoustic.ECHO_BOTH_OVER_NOISE_DB
         far = islice(self._far, start, None), islice(self._far_colours, start, None)
         ticks = zip(self._near, self._near_colours, *far, strict=False)
         return [tick for tick in ticks if tick[0] >= near_from and tick[2] >= far_from]
@@ -124,10 +130,10 @@ class Acoustics:
     def _sounds_alike(self, lag: int) -> bool:
         """Turns alone can make levels alike, but not what is said in them."""
         both = self._both_loud(lag)
-        if len(both) < c.ECHO_LEAST_BOTH:
+        if len(both) < acoustic.ECHO_LEAST_BOTH:
             return False
         levels, colours, far_levels, far_colours = zip(*both, strict=True)
-        return _correlation(levels, far_levels) + _correlation(colours, far_colours) >= c.ECHO_ALIKE
+        return _correlation(levels, far_levels) + _correlation(colours, far_colours) >= acoustic.ECHO_ALIKE
 
     def _coupling(self, lag: int) -> float:
         """How much louder the microphone is than the far end: the middle, for somebody may talk."""

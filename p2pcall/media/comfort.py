@@ -9,22 +9,15 @@ from struct import pack, unpack
 from typing import Final
 
 from p2pcall.media import constants as c
+from p2pcall.media.loudness import with_gain
 
 STILL: Final = bytes(c.TICK_BYTES)
-
-
-def faded(pcm: bytes, first: float, last: float) -> bytes:
-    """Louder or less loud from one gain (0..1) to another."""
-    count = len(pcm) // 2
-    rise = (last - first) / count
-    gains = [first + rise * place for place in range(count)]
-    return pack(f"<{count}h", *map(int, map(mul, unpack(f"<{count}h", pcm), gains)))
 
 
 def faded_in(pcm: bytes) -> bytes:
     """Sound that begins out of silence."""
     size = 2 * c.FADE_IN_SAMPLES
-    return faded(pcm[:size], 0.0, 1.0) + pcm[size:]
+    return with_gain(pcm[:size], 0.0, 1.0) + pcm[size:]
 
 
 class ComfortNoise:
@@ -49,7 +42,7 @@ class ComfortNoise:
         room = [int(level * sample) for sample in self._noise[place : place + c.TICK_SAMPLES]]
         left = c.JITTER_FADE_TICKS - since
         if left > 0:
-            fading = faded(made_up, left / c.JITTER_FADE_TICKS, (left - 1) / c.JITTER_FADE_TICKS)
+            fading = with_gain(made_up, left / c.JITTER_FADE_TICKS, (left - 1) / c.JITTER_FADE_TICKS)
             both = map(add, room, unpack(f"<{c.TICK_SAMPLES}h", fading))
             room = [max(-c.PCM_MAX, min(c.PCM_MAX, sample)) for sample in both]
         return pack(f"<{c.TICK_SAMPLES}h", *room)

@@ -9,6 +9,7 @@ from typing import Final
 from p2pcall.proto.constants import MAX_PAYLOAD_BYTES as MAX_PAYLOAD_BYTES
 from p2pcall.proto.constants import MAX_U8 as MAX_U8
 from p2pcall.proto.constants import MAX_U32 as MAX_U32
+from p2pcall.proto.constants import SLACK_BYTES as SLACK_BYTES
 
 # --- sound: the form that every part agrees on --------------------------------------------------------------
 SAMPLE_RATE_HZ: Final = 48_000
@@ -19,6 +20,18 @@ FRAME_MS: Final = 20
 FRAME_S: Final = FRAME_MS / 1000
 FRAME_SAMPLES: Final = SAMPLE_RATE_HZ * FRAME_MS // 1000
 FRAME_BYTES: Final = SAMPLE_BYTES * FRAME_SAMPLES
+OPUS_CONFIG_SAMPLES: Final = (
+    *(480, 960, 1_920, 2_880) * 3,
+    *(480, 960) * 2,
+    *(120, 240, 480, 960) * 4,
+)
+"""Of one frame in each configuration of Opus (RFC 6716, 3.1): three bandwidths of SILK, two hybrid, four of CELT."""
+OPUS_HYBRID_FROM: Final = 12
+"""Configurations from this one on are hybrid, ..."""
+OPUS_CELT_FROM: Final = 16
+"""... and from this one on CELT; those before are SILK."""
+OPUS_CODE_FRAMES: Final = (1, 2, 2, 0)
+"""In an Opus packet of each code; of the last code the next byte has the count, in its low six bits."""
 PCM_MAX: Final = 32_767
 """Full scale."""
 TICK_MS: Final = 10
@@ -26,23 +39,23 @@ TICK_MS: Final = 10
 TICK_S: Final = TICK_MS / 1000
 TICK_SAMPLES: Final = SAMPLE_RATE_HZ * TICK_MS // 1000
 TICK_BYTES: Final = SAMPLE_BYTES * TICK_SAMPLES
+FRAME_LENGTHS: Final = (1, 2, 4, 6)
+"""Ticks that an Opus frame may have: 10, 20, 40 and 60 ms. Shorter ones cost header bytes, longer ones delay."""
 CAPTURE_GAP_S: Final = 0.03
 """Capture stood still for a frame and a half: more than a card's clock is ever uneven."""
 
 # --- the wire -----------------------------------------------------------------------------------------------
 MAX_U16: Final = 0xFFFF
 AUDIO_HEADER_BYTES: Final = 9
-"""seq u32, capture_ms u32, count u8. No wrap in a call: seq at 50/s lasts 2.7 years, capture_ms 49 days."""
+"""tick u32, capture_ms u32, count u8. No wrap in a call: ticks last 1.3 years, capture_ms 49 days."""
 AUDIO_COPY_HEADER_BYTES: Final = 3
 """Distance u8, length u16."""
 MAX_AUDIO_COPIES: Final = 4
 """The newest frame and at most three earlier ones."""
-VOICE_FRAME_BYTES: Final = 100
-"""One Opus frame at constant 40 kb/s: every packet of a redundancy level is as long."""
 VIDEO_PAYLOAD_BYTES: Final = (381, 765, 1_165)
 """A fragment is padded to one; 384, 768, 1168 with the frame header."""
-MAX_COPY_DISTANCE: Final = 16
-"""An older copy (320 ms) comes after its time at any depth."""
+MAX_COPY_DISTANCE: Final = 32
+"""Ticks: an older copy (320 ms) comes after its time at any depth."""
 VIDEO_HEADER_BYTES: Final = 13
 """frame_id u32, capture_ms u32, index u16, count u16, flags u8."""
 VIDEO_FRAGMENT_BYTES: Final = 1_100
@@ -67,53 +80,111 @@ REPORT_LOSS_ONE: Final = 0xFFFF
 REPORT_INTERVAL_S: Final = 1.0
 """50 packets: loss to 2 %; an answer to a change within two seconds."""
 
-# --- levels: how loud microphone and speaker are, and what is told of the microphone ------------------------
-LEVEL_EVERY_S: Final = 0.2
-"""Between two looks at a piece of sound: as often as an eye follows a meter."""
-LEVEL_STEP: Final = 4
-"""Every so manieth sample tells how loud a piece is."""
-DB_A_TENFOLD: Final = 10.0
-"""Ten times the power."""
-LOWEST_DBFS: Final = -96.0
-"""What 16 bits can tell; silence is no quieter."""
-METER_FROM_DBFS: Final = -60.0
-"""A meter shows nothing of what is below: the noise of a room."""
-METER_STEPS: Final = 7
-"""Above the lowest: there are eight block elements."""
-SILENT_DBFS: Final = -80.0
-"""No open microphone is as quiet: its own noise is louder."""
-SILENT_LOOKS: Final = 50
-"""Ten seconds of it from the start on: somebody would have breathed."""
-QUIET_DBFS: Final = -45.0
-"""Who speaks into a microphone that is set well is louder, in the loudest tenth of the time."""
-LOUDEST_PART: Final = 10
-CLIPPED_PIECES: Final = 3
-"""So many pieces of a recording that clip are heard."""
-CLIP_LEVEL: Final = 32_700
-"""A sample from here on has met the end of the scale."""
-CLIP_SAMPLES: Final = 3
-"""So many of one piece: a flat top, and not the tip of a loud wave."""
-CLIP_LOOKS: Final = 5
-CLIP_OF_LOOKS: Final = 25
-"""A second of the last five: one knock on the table is none of it."""
-TALK_DBFS: Final = -45.0
-"""Somebody at the microphone is louder; the next room is not."""
-TALK_ABOVE_DB: Final = 12.0
-"""And by so much louder than the quietest of the last ten seconds: a fan is loud and even."""
-TALK_FLOOR_LOOKS: Final = 50
-TALK_LOOKS: Final = 8
-TALK_OF_LOOKS: Final = 15
-"""Half of three seconds: speech has pauses, a cough is short."""
+# --- levels of voice: frames, bits and copies -----------------------------------------------------------------
+VOICE_BPS: Final = 48_000
+"""On a good path."""
+VOICE_RUNGS: Final = (
+    (6, 10_800, True, False, 8, 0),
+    (6, 20_000, True, False, 8, 0),
+    (4, 24_000, True, False, 8, 0),
+    (4, 24_000, True, False, 4, 1),
+    (2, 24_000, True, False, 4, 1),
+    (2, 32_000, True, False, 2, 1),
+    (2, VOICE_BPS, False, False, 1, 1),
+    (1, VOICE_BPS, False, True, 4, 1),
+    (1, 96_000, False, True, 1, 1),
+    (4, 24_000, True, False, 2, 2),
+    (2, VOICE_BPS, False, False, 1, 2),
+)
+"""Ticks of a frame, bits a second, nothing above 8 kHz, low delay, each so manieth packet with room, copies at least.
+PESQ-WB of espeak-ng's voices in a room, codec alone at complexity 8, and kb/s of the path with all headers: 2.85 (23),
+4.00 (33), 4.22 (43), 4.22 (72), 4.22 (95), 4.48 (127), 4.45 (172), 4.04 (190), 4.53 (344), 4.22 (104), 4.45 (221).
+Frames of 20 ms at 12, 16, 24, 32, 40, 48, 64 kb/s have 2.9, 3.1, 3.8, 4.15, 4.3, 4.45, 4.55, held to 8 kHz at 24 and
+32 kb/s 4.22 and 4.48; of 10 ms 2.4, 3.0, 3.4, 3.9, 4.2, 4.4, 4.5, with low delay 1.9, 2.5, 3.1, 3.5, 3.85, 4.05, 4.25,
+and at 80 and 96 kb/s 4.47 and 4.53; of 40 and 60 ms as of 20, but at 12 kb/s 3.1. Steps are small enough for a try that
+fails to be hardly heard."""
+VOICE_LADDER_FAST: Final = (0, 1, 2, 3, 4, 7, 8)
+VOICE_LADDER_NORMAL: Final = (0, 1, 2, 3, 4, 5, 6, 8)
+VOICE_LADDER_SAFE: Final = (0, 1, 2, 3, 9, 10)
+"""Rungs of each profile, the poorest path first."""
+VOICE_ROOM_BYTES: Final = 160
+"""Of small frames where not each packet has room for them: a message of 109, a ping, a pong and an acknowledgement, of
+which one or the other is always due; in SLACK_BYTES the message would never find its place."""
+VOICE_RUNG_OF_FILES: Final = 6
+"""Taken where frames of one tick would be, but sound comes in pieces of two: then these are sent as often."""
+VOICE_AROUND_BYTES: Final = 63
+"""Of each packet beside its payload: IPv4 20, UDP 8, record 32, frame header 3."""
+COPY_PATTERNS: Final = (
+    *((), (1,), (1, 2), (1, 2, 4)),
+    *((2,), (3,), (4,)),
+    *((1, 3), (2, 4), (2, 5), (3, 6), (4, 8)),
+    *((1, 3, 6), (2, 4, 7), (2, 5, 8), (3, 6, 9), (4, 8, 12)),
+)
+"""Distances of the copies in packets; those that are taken unless loss says otherwise come first, by their number."""
+COPY_RESIDUAL: Final = 0.0015
+"""Of the frames are missing for good: then concealment costs no 0.1 PESQ."""
+COPY_RESIDUAL_PLACES: Final = 3
+"""Where no copies are enough, a difference below is none that a longer wait is worth."""
+COPY_LOSS_STEPS: Final = 100
+"""Loss counts in hundredths."""
+COPY_MAX_BURST: Final = 12
+"""Packets; copies reach no further."""
+COPY_LEAST_GOOD: Final = 0.05
+"""For which part the path is taken to be good at least, so that the model holds at any loss."""
+COPY_REACH_FAST: Final = 6
+COPY_REACH_NORMAL: Final = 16
+COPY_REACH_SAFE: Final = 24
+"""Ticks that the oldest copy may be behind: what the other side would have to wait for it."""
 
-# --- redundancy: distances of the earlier frames carried along, by measured loss ----------------------------
-REDUNDANCY_LEVELS: Final = ((1,), (1, 2), (1, 2, 4))
-"""Residual p^2, p^3, p^4; the last also mends bursts of four."""
-REDUNDANCY_RAISE_AT: Final = (0.02, 0.12)
-"""Loss from which level 1, 2 is used: p^2 is heard from 2 % on."""
-REDUNDANCY_LOWER_AT: Final = (0.01, 0.06)
-"""Half of it, so that a steady loss does not flap."""
-REDUNDANCY_LOWER_AFTER: Final = 5
-"""Good reports in a row (5 s) before one level is taken back."""
+# --- which level is taken ---------------------------------------------------------------------------------------
+STEER_LEAST_S: Final = 0.5
+"""Between two reports that count: whoever says more often says no more."""
+STEER_LONGEST_S: Final = 3.0
+"""A gap between two reports that is longer says nothing of how fast a queue has grown."""
+STEER_QUEUE_S: Final = 0.1
+"""Packets that stand so long in a queue are heard as delay; less is jitter."""
+STEER_MAX_QUEUE_S: Final = 10.0
+"""Longer queues are taken for this."""
+STEER_QUEUE_GROWS_S: Final = 0.03
+"""A queue that has grown by less since the last report may be somebody else's."""
+STEER_QUEUE_LOSS: Final = 0.05
+"""With so much loss it is full, and it need not grow to be ours."""
+STEER_EMPTY_S: Final = 0.05
+"""With less there is room to go up."""
+STEER_FIT: Final = 0.85
+"""Of what has come through is sent when it was too much, and ..."""
+STEER_DRAIN_S: Final = 4.0
+"""... less by the queue over this, so that it empties, but ..."""
+STEER_LEAST_FIT: Final = 0.5
+"""... no less than this."""
+STEER_WORSE: Final = 0.8
+"""More bits have made it worse if so much less comes through as before; chance alone seldom does."""
+STEER_TRY_LOSS: Final = 0.08
+"""So much more loss on a rung that is tried, and it is left again."""
+STEER_WATCH_S: Final = 6.0
+"""For so long more bits are to blame for what gets worse."""
+STEER_UP_S: Final = 1.5
+"""A level is kept so long, and a round trip, before the next one up is tried: two reports."""
+STEER_UP_MAX_S: Final = 8.0
+"""And twice as long after each try at a rung that failed, up to this: the path may be better any moment; ..."""
+STEER_UP_MAX_TICK_S: Final = 60.0
+"""... up to this for frames of one tick, which are twice as much and can be done without."""
+STEER_HELD_S: Final = 20.0
+"""A rung that was left sooner has not held: a queue may grow slowly."""
+STEER_NOISE: Final = 0.04
+"""One report of 50 packets may tell so much more loss than there is."""
+STEER_COPIES_S: Final = 4.0
+"""After copies have made it worse, none are added for so long, and twice as long each time, ..."""
+STEER_COPIES_MAX_S: Final = 60.0
+"""... up to this."""
+STEER_FEWER_S: Final = 5.0
+"""Fewer copies only after so long in which fewer were enough."""
+STEER_MEMORY: Final = 0.75
+"""Of what reports have said of loss until now counts with the next one."""
+STEER_TICK_LOSS: Final = 0.03
+"""With more loss frames of one tick, twice as many packets, are worth it in the profile `fast` alone."""
+STEER_MAX_RTT_S: Final = 2.0
+"""Longer round trips are not waited for."""
 
 # --- jitter buffer ------------------------------------------------------------------------------------------
 FRAME_TICKS: Final = FRAME_MS // TICK_MS
@@ -281,112 +352,11 @@ VIDEO_MIN_BPS: Final = 60_000
 VIDEO_MAX_BPS: Final = 1_200_000
 
 # --- figures ------------------------------------------------------------------------------------------------
-STATS_MAX_DROPOUT: Final = 3_000
-"""A minute; further off is believed when its successor comes (RFC 3550 A.1)."""
+STATS_MAX_DROPOUT: Final = 6_000
+"""Ticks: a minute; further off is believed when its successor comes (RFC 3550 A.1)."""
+STATS_QUEUE_INTERVALS: Final = 20
+"""The fastest packet of so many intervals has stood in no queue; 300 ppm of two clocks are 6 ms in them."""
+STATS_QUEUE_PACKETS: Final = 8
+"""The fastest of the last so many has stood in no more than the queue of now."""
 JITTER_GAIN: Final = 1 / 16
 """RFC 3550 6.4.1."""
-
-# --- loudspeakers: levels in dB of full scale, one of each side in every tick ---------------------------------
-LEVEL_SAMPLE_STEP: Final = 8
-"""A level looks at every eighth sample: 60 of a tick tell a loudness to 1 dB."""
-COLOUR_DISTANCE: Final = 6
-"""Differences of samples so far apart: mostly what is around 4 kHz, where vowels have little and consonants much."""
-LEVEL_BASE: Final = 10.0
-LEVEL_FACTOR: Final = 20.0
-"""A level in dB is so many times the logarithm of an amplitude, to this base."""
-LEVEL_LEAST_DB: Final = -80.0
-"""Nothing is quieter: below the noise of any microphone."""
-PLAYOUT_GAIN: Final = 0.02
-"""The speaker's clock is followed softly; what it says of one pull is uneven by some 10 ms ..."""
-PLAYOUT_JUMP_S: Final = 0.05
-"""... and a step of more than this, is a break."""
-FAR_LEAD_TICKS: Final = 4
-"""What is played is shown to the canceller so much before its time: a speaker that overstates its delay by less than
-40 ms is still heard after it was shown."""
-FAR_SLIP_TICKS: Final = 2
-"""Two clocks may part by so much before a tick of the far end is left out or put in."""
-FAR_MAX_TICKS: Final = 300
-"""What a speaker may hold: three seconds, as virtual ones do."""
-ECHO_WINDOW_TICKS: Final = 150
-"""What the microphone hears is compared with what was played over 1.5 s: found again within two."""
-ECHO_LOOK_TICKS: Final = 25
-"""Four times a second."""
-ECHO_LAG_TICKS: Final = 40
-"""Echoes of up to 360 ms after their time, with the lead."""
-ECHO_LEAST_LOUD: Final = 40
-"""Ticks of the window with speech from the far end, or nothing can be said."""
-ECHO_LEAST_SPREAD_DB: Final = 4.0
-"""Speech as even as this cannot be told from another that is ..."""
-ECHO_LEAST_NEAR_SPREAD_DB: Final = 2.0
-"""... nor what the microphone hears; a soft echo stands out of the noise by little."""
-ECHO_CORRELATION: Final = 0.65
-"""From this on it may be an echo; in a tenth of such windows two people who take turns are as much alike ..."""
-ECHO_LEAST_BOTH: Final = 20
-"""... but not in so many ticks where both are loud ..."""
-ECHO_ALIKE: Final = 1.1
-"""... in what they speak: correlations of level and of colour there make this together, or 0.2 (0.9 in one of 100)."""
-ECHO_BOTH_OVER_NOISE_DB: Final = 6.0
-ECHO_CONFIRM: Final = 2
-"""So many looks in a row."""
-ECHO_FAR_BELOW_DB: Final = 20.0
-"""Far-end speech is what is not quieter than its loudest of late by more than this ..."""
-ECHO_FAR_LEAST_DB: Final = -55.0
-"""... nor than this."""
-ECHO_FAR_FORGET_DB: Final = 0.01
-"""A tick: the loudest of the far end fades by 1 dB a second."""
-ECHO_QUIET_DB: Final = 6.0
-"""A microphone within this of its noise hears nothing ..."""
-ECHO_CLEAR_PART: Final = 0.7
-"""... and if it hears nothing in this part of the far end's speech ..."""
-ECHO_CLEAR_TICKS: Final = 1_000
-"""... ten seconds long, there is no echo: headphones."""
-NOISE_WINDOW_TICKS: Final = 300
-"""The noise is the quietest of the last three to six seconds."""
-NOISE_MEAN: Final = 0.25
-"""Of each tick in the mean whose minimum is the noise."""
-
-# --- double talk: both sides speak, and one of them comes out of a loudspeaker --------------------------------
-COUPLING_UNKNOWN_DB: Final = 0.0
-"""Until it is measured an echo is taken to be as loud as what was played."""
-ECHO_DECAY_DB: Final = 1.5
-"""A tick: a room whose sound takes 400 ms to die away."""
-ECHO_SPREAD_TICKS: Final = 2
-"""The echo may come so much before and after its measured time."""
-TALK_OVER_NOISE_DB: Final = 12.0
-TALK_OVER_ECHO_DB: Final = -8.0
-"""What is left behind a canceller belongs to an echo only if it is lower than it by this ..."""
-TALK_OVER_ECHO_UNCANCELLED_DB: Final = 6.0
-"""... and without one, what is louder than it by this does not."""
-TALK_SETTLED_TICKS: Final = 500
-"""Of the far end's sound, before a canceller leaves so little."""
-TALK_CONFIRM: Final = 3
-"""Ticks: a click is no speech."""
-TALK_HOLD_TICKS: Final = 35
-"""Gaps between words."""
-TALK_FORGET_DB: Final = 0.2
-"""A tick: how fast the near voice's level is forgotten."""
-DUCK_CLEARANCE_DB: Final = 35.0
-"""An echo so far below a voice is not heard beside it."""
-DUCK_MOST_DB: Final = 30.0
-DUCK_RELEASE_DB: Final = 2.0
-"""A tick: back within 150 ms; down it goes at once."""
-THROUGH_CLEARANCE_DB: Final = 25.0
-"""A voice that is so far above the echo goes by the canceller, which would hollow it."""
-THROUGH_CONFIRM: Final = 3
-"""Ticks."""
-GATE_DB: Final = 40.0
-"""Without a canceller the microphone is so much lower while the far end speaks."""
-
-# --- the near voice: what it needs ----------------------------------------------------------------------------
-NOISY_FROM_DB: Final = -50.0
-"""Noise that is heard beside a voice is suppressed: that takes 7 ms and costs a clean voice 0.2 of PESQ ..."""
-NOISY_UNTIL_DB: Final = -56.0
-"""... so not below this."""
-NOISE_KNOWN_TICKS: Final = 100
-FAINT_BELOW_DB: Final = -30.0
-"""A voice whose loudest tick of late is lower is brought up: to 4 dB more than usual it costs 0.3 of PESQ ..."""
-FAINT_UNTIL_DB: Final = -20.0
-"""... until it is as loud as this by itself."""
-VOICE_KNOWN_TICKS: Final = 200
-VOICE_FORGET_DB: Final = 0.01
-"""A tick: the loudest of the near voice fades by 1 dB a second."""

@@ -9,10 +9,10 @@ whether there is an echo, how loud and when (`acoustics`).
 from collections import deque
 from typing import Final
 
-from p2pcall.media import constants as c
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media.acoustics import Acoustics
 
-_LOOKED_BACK: Final = c.ECHO_LAG_TICKS + 2 * c.ECHO_SPREAD_TICKS
+_LOOKED_BACK: Final = acoustic.ECHO_LAG_TICKS + 2 * acoustic.ECHO_SPREAD_TICKS
 
 
 class DoubleTalk:
@@ -22,10 +22,10 @@ class DoubleTalk:
         """`cancelled`: there is a canceller; levels of what it leaves tell of a voice earlier than the microphone's."""
         self._acoustics = acoustics
         self._cancelled = cancelled
-        self._far: deque[float] = deque([c.LEVEL_LEAST_DB] * _LOOKED_BACK, maxlen=_LOOKED_BACK)
+        self._far: deque[float] = deque([acoustic.LEVEL_LEAST_DB] * _LOOKED_BACK, maxlen=_LOOKED_BACK)
         self._voice_ticks = self._hold = self._above = self._settling = 0
-        self._voice_db = c.LEVEL_LEAST_DB
-        self.echo_db = c.LEVEL_LEAST_DB
+        self._voice_db = acoustic.LEVEL_LEAST_DB
+        self.echo_db = acoustic.LEVEL_LEAST_DB
         """How loud the echo in the microphone's tick may be."""
         self.duck_db = 0.0
         """By how much the speaker is to be lower."""
@@ -41,25 +41,26 @@ class DoubleTalk:
         """`left_db`: what the canceller has left of the microphone's tick; without one, the same as `near_db`."""
         room = self._acoustics
         self._far.append(far_db)
-        first = max(0, _LOOKED_BACK - 1 - room.lag - c.ECHO_SPREAD_TICKS)
+        first = max(0, _LOOKED_BACK - 1 - room.lag - acoustic.ECHO_SPREAD_TICKS)
         around = [
-            self._far[at] for at in range(first, min(first + 2 * c.ECHO_SPREAD_TICKS + 1, _LOOKED_BACK))
+            self._far[at]
+            for at in range(first, min(first + 2 * acoustic.ECHO_SPREAD_TICKS + 1, _LOOKED_BACK))
         ]
-        self.echo_db = max(max(around) + room.coupling_db, self.echo_db - c.ECHO_DECAY_DB)
+        self.echo_db = max(max(around) + room.coupling_db, self.echo_db - acoustic.ECHO_DECAY_DB)
         self._settle()
-        settled = self._settling >= c.TALK_SETTLED_TICKS
-        over = c.TALK_OVER_ECHO_DB if settled else c.TALK_OVER_ECHO_UNCANCELLED_DB
-        voice = left_db >= max(room.noise_db + c.TALK_OVER_NOISE_DB, self.echo_db + over)
+        settled = self._settling >= acoustic.TALK_SETTLED_TICKS
+        over = acoustic.TALK_OVER_ECHO_DB if settled else acoustic.TALK_OVER_ECHO_UNCANCELLED_DB
+        voice = left_db >= max(room.noise_db + acoustic.TALK_OVER_NOISE_DB, self.echo_db + over)
         self._voice_ticks = self._voice_ticks + 1 if voice else 0
-        if self._voice_ticks >= c.TALK_CONFIRM:
-            self._hold = c.TALK_HOLD_TICKS
-            self._voice_db = max(left_db, self._voice_db - c.TALK_FORGET_DB)
+        if self._voice_ticks >= acoustic.TALK_CONFIRM:
+            self._hold = acoustic.TALK_HOLD_TICKS
+            self._voice_db = max(left_db, self._voice_db - acoustic.TALK_FORGET_DB)
         else:
             self._hold = max(0, self._hold - 1)
         self._duck()
-        above = self.talking and self._voice_db - self.echo_db >= c.THROUGH_CLEARANCE_DB
+        above = self.talking and self._voice_db - self.echo_db >= acoustic.THROUGH_CLEARANCE_DB
         self._above = self._above + 1 if above else 0
-        self.through = self._above >= c.THROUGH_CONFIRM
+        self.through = self._above >= acoustic.THROUGH_CONFIRM
 
     def _settle(self) -> None:
         """A canceller needs some seconds of sound before what it leaves says who speaks."""
@@ -74,5 +75,7 @@ class DoubleTalk:
         wanted = 0.0
         if self.talking and room.echo:
             echo_db = room.far_loudest_db + room.coupling_db
-            wanted = min(c.DUCK_MOST_DB, max(0.0, echo_db - self._voice_db + c.DUCK_CLEARANCE_DB))
-        self.duck_db = max(wanted, self.duck_db - c.DUCK_RELEASE_DB)
+            wanted = min(
+                acoustic.DUCK_MOST_DB, max(0.0, echo_db - self._voice_db + acoustic.DUCK_CLEARANCE_DB)
+            )
+        self.duck_db = max(wanted, self.duck_db - acoustic.DUCK_RELEASE_DB)

@@ -9,6 +9,7 @@ Leaves out the room between the two, which is the canceller's to find.
 from collections import deque
 from typing import Final
 
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as c
 
 SILENT_TICK: Final = bytes(c.TICK_BYTES)
@@ -18,7 +19,7 @@ class FarEnd:
     """Nothing is kept for longer than a speaker may hold it."""
 
     def __init__(self) -> None:
-        self._ticks: deque[bytes] = deque(maxlen=c.FAR_MAX_TICKS)
+        self._ticks: deque[bytes] = deque(maxlen=acoustic.FAR_MAX_TICKS)
         self._end_at: float | None = None
         """When the newest tick will have been played."""
         self._paired = False
@@ -32,10 +33,10 @@ class FarEnd:
         count = len(pcm) // c.TICK_BYTES
         whole = count * c.TICK_BYTES
         self._rest = pcm[whole:]
-        if self._end_at is None or abs(playout_at - self._end_at) > c.PLAYOUT_JUMP_S:
+        if self._end_at is None or abs(playout_at - self._end_at) > acoustic.PLAYOUT_JUMP_S:
             self._end_at = playout_at
         else:
-            self._end_at += c.PLAYOUT_GAIN * (playout_at - self._end_at)
+            self._end_at += acoustic.PLAYOUT_GAIN * (playout_at - self._end_at)
         self._end_at += count * c.TICK_S
         self._ticks.extend(pcm[at : at + c.TICK_BYTES] for at in range(0, whole, c.TICK_BYTES))
 
@@ -45,12 +46,12 @@ class FarEnd:
             self._paired = False
             return SILENT_TICK
         first_ends = self._end_at - (len(self._ticks) - 1) * c.TICK_S
-        early = (captured_at - first_ends) / c.TICK_S + c.FAR_LEAD_TICKS
-        if early <= (-c.FAR_SLIP_TICKS if self._paired else -1):
+        early = (captured_at - first_ends) / c.TICK_S + acoustic.FAR_LEAD_TICKS
+        if early <= (-acoustic.FAR_SLIP_TICKS if self._paired else -1):
             return SILENT_TICK
         self._paired = True
-        if early >= c.FAR_SLIP_TICKS:
-            left_out = 1 if early < 2 * c.FAR_SLIP_TICKS else int(early)
+        if early >= acoustic.FAR_SLIP_TICKS:
+            left_out = 1 if early < 2 * acoustic.FAR_SLIP_TICKS else int(early)
             for _ in range(min(left_out, len(self._ticks) - 1)):
                 self._ticks.popleft()
         return self._ticks.popleft()

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as c
 
 
@@ -19,7 +20,7 @@ class LevelMeter:
     """The level of one direction: of the last look, since the last question, and of all."""
 
     def __init__(self) -> None:
-        self.dbfs = c.LOWEST_DBFS
+        self.dbfs = acoustic.LOWEST_DBFS
         """Of the piece looked at last."""
         self.clipped = False
         """That piece has met the end of the scale."""
@@ -29,11 +30,15 @@ class LevelMeter:
     def look(self, pcm: bytes) -> None:
         """At one piece of sound."""
         samples = array("h", pcm)
-        some = samples[:: c.LEVEL_STEP]
+        some = samples[:: acoustic.LEVEL_STEP]
         square = (math.hypot(*some) / c.PCM_MAX) ** 2 / max(1, len(some))
         self.dbfs = _dbfs(square)
-        loud = max(samples, default=0) >= c.CLIP_LEVEL or min(samples, default=0) <= -c.CLIP_LEVEL
-        self.clipped = loud and sum(abs(one) >= c.CLIP_LEVEL for one in samples) >= c.CLIP_SAMPLES
+        loud = (
+            max(samples, default=0) >= acoustic.CLIP_LEVEL or min(samples, default=0) <= -acoustic.CLIP_LEVEL
+        )
+        self.clipped = (
+            loud and sum(abs(one) >= acoustic.CLIP_LEVEL for one in samples) >= acoustic.CLIP_SAMPLES
+        )
         self._sum += square
         self._looks += 1
 
@@ -51,8 +56,8 @@ class LevelMeter:
     @property
     def height(self) -> int:
         """The last look as a meter shows it: 0 to `METER_STEPS`."""
-        share = (self.dbfs - c.METER_FROM_DBFS) / -c.METER_FROM_DBFS
-        return min(c.METER_STEPS, max(0, math.ceil(share * c.METER_STEPS)))
+        share = (self.dbfs - acoustic.METER_FROM_DBFS) / -acoustic.METER_FROM_DBFS
+        return min(acoustic.METER_STEPS, max(0, math.ceil(share * acoustic.METER_STEPS)))
 
 
 class Finding(StrEnum):
@@ -69,9 +74,9 @@ class MicrophoneWatch:
     def __init__(self) -> None:
         self._silent_looks = 0
         self._heard = self._told_clipping = self._told_talking = False
-        self._clips: deque[bool] = deque(maxlen=c.CLIP_OF_LOOKS)
-        self._levels: deque[float] = deque(maxlen=c.TALK_FLOOR_LOOKS)
-        self._talks: deque[bool] = deque(maxlen=c.TALK_OF_LOOKS)
+        self._clips: deque[bool] = deque(maxlen=acoustic.CLIP_OF_LOOKS)
+        self._levels: deque[float] = deque(maxlen=acoustic.TALK_FLOOR_LOOKS)
+        self._talks: deque[bool] = deque(maxlen=acoustic.TALK_OF_LOOKS)
 
     def look(self, dbfs: float, *, clipped: bool, muted: bool) -> Finding | None:
         """What is to be told now, if anything."""
@@ -82,15 +87,15 @@ class MicrophoneWatch:
         return Finding.MUTED if self._talks_unheard(dbfs, muted) else None
 
     def _is_silent(self, dbfs: float) -> bool:
-        self._heard = self._heard or dbfs >= c.SILENT_DBFS
+        self._heard = self._heard or dbfs >= acoustic.SILENT_DBFS
         if self._heard:
             return False
         self._silent_looks += 1
-        return self._silent_looks == c.SILENT_LOOKS
+        return self._silent_looks == acoustic.SILENT_LOOKS
 
     def _clips_often(self, clipped: bool) -> bool:
         self._clips.append(clipped)
-        tell = not self._told_clipping and sum(self._clips) >= c.CLIP_LOOKS
+        tell = not self._told_clipping and sum(self._clips) >= acoustic.CLIP_LOOKS
         self._told_clipping = self._told_clipping or tell
         return tell
 
@@ -100,8 +105,8 @@ class MicrophoneWatch:
             self._told_talking = False
             self._talks.clear()
             return False
-        self._talks.append(dbfs >= max(c.TALK_DBFS, min(self._levels) + c.TALK_ABOVE_DB))
-        tell = not self._told_talking and sum(self._talks) >= c.TALK_LOOKS
+        self._talks.append(dbfs >= max(acoustic.TALK_DBFS, min(self._levels) + acoustic.TALK_ABOVE_DB))
+        tell = not self._told_talking and sum(self._talks) >= acoustic.TALK_LOOKS
         self._told_talking = self._told_talking or tell
         return tell
 
@@ -118,12 +123,12 @@ class Verdict(StrEnum):
 def judge(levels: Sequence[float], clipped: int) -> Verdict:
     """By the levels of a recording's pieces, and how many of them clip."""
     by_loudness = sorted(levels)
-    if not by_loudness or by_loudness[-1] < c.SILENT_DBFS:
+    if not by_loudness or by_loudness[-1] < acoustic.SILENT_DBFS:
         return Verdict.SILENT
-    if clipped >= c.CLIPPED_PIECES:
+    if clipped >= acoustic.CLIPPED_PIECES:
         return Verdict.CLIPPING
-    loud = by_loudness[-1 - len(by_loudness) // c.LOUDEST_PART]
-    return Verdict.QUIET if loud < c.QUIET_DBFS else Verdict.GOOD
+    loud = by_loudness[-1 - len(by_loudness) // acoustic.LOUDEST_PART]
+    return Verdict.QUIET if loud < acoustic.QUIET_DBFS else Verdict.GOOD
 
 
 def peak_dbfs(pcm: bytes) -> float:
@@ -134,7 +139,11 @@ def peak_dbfs(pcm: bytes) -> float:
 
 
 def _dbfs(square: float) -> float:
-    return max(c.LOWEST_DBFS, c.DB_A_TENFOLD * math.log10(square)) if square > 0 else c.LOWEST_DBFS
+    return (
+        max(acoustic.LOWEST_DBFS, acoustic.DB_A_TENFOLD * math.log10(square))
+        if square > 0
+        else acoustic.LOWEST_DBFS
+    )
 
 
 def _mean(total: float, count: int) -> float | None:

@@ -10,14 +10,17 @@ from operator import sub
 from struct import Struct
 from typing import Final
 
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as c
 
-_LOOKED_AT: Final = c.TICK_SAMPLES // c.LEVEL_SAMPLE_STEP
+_LOOKED_AT: Final = c.TICK_SAMPLES // acoustic.LEVEL_SAMPLE_STEP
 _PAIRS: Final = Struct(
-    "<" + f"h{2 * (c.COLOUR_DISTANCE - 1)}xh{2 * (c.LEVEL_SAMPLE_STEP - c.COLOUR_DISTANCE - 1)}x" * _LOOKED_AT
+    "<"
+    + f"h{2 * (acoustic.COLOUR_DISTANCE - 1)}xh{2 * (acoustic.LEVEL_SAMPLE_STEP - acoustic.COLOUR_DISTANCE - 1)}x"
+    * _LOOKED_AT
 )
 _FULL: Final = c.PCM_MAX * sqrt(_LOOKED_AT)
-_LEAST: Final = pow(c.LEVEL_BASE, c.LEVEL_LEAST_DB / c.LEVEL_FACTOR)
+_LEAST: Final = pow(acoustic.LEVEL_BASE, acoustic.LEVEL_LEAST_DB / acoustic.LEVEL_FACTOR)
 
 
 def level_db(pcm: bytes) -> float:
@@ -34,12 +37,12 @@ def level_and_colour_db(pcm: bytes) -> tuple[float, float]:
 
 
 def _db(samples: Iterable[int]) -> float:
-    return c.LEVEL_FACTOR * log10(max(_LEAST, hypot(*samples) / _FULL))
+    return acoustic.LEVEL_FACTOR * log10(max(_LEAST, hypot(*samples) / _FULL))
 
 
 def gain_of(db: float) -> float:
     """The factor of a change of level."""
-    return pow(c.LEVEL_BASE, db / c.LEVEL_FACTOR)
+    return pow(acoustic.LEVEL_BASE, db / acoustic.LEVEL_FACTOR)
 
 
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:

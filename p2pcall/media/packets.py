@@ -15,50 +15,56 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from p2pcall.media import constants as c
+from p2pcall.media.toc import TICKS_BY_TOC, packet_ticks
 
 _AUDIO: Final = struct.Struct(">IIB")
 _COPY: Final = struct.Struct(">BH")
 _VIDEO: Final = struct.Struct(">IIHHB")
 _NACK: Final = struct.Struct(">BIB")
-_REPORT: Final = struct.Struct(">BIIHHHHI")
+_REPORT: Final = struct.Struct(">BIIHBHHHHI")
 _PLAYED: Final = struct.Struct(">BIH")
 
 
 class AudioCopy(NamedTuple):
-    """One Opus frame in a packet; its number is the packet's `seq` less `distance`."""
+    """One Opus frame in a packet; its first tick is the packet's `tick` less `distance`."""
 
     distance: int
     data: bytes
 
 
 class AudioFrame(NamedTuple):
-    """One Opus frame with its own number and time; `recovered` if it came along with a later one."""
+    """One Opus frame from `tick` on, captured until `capture_ms`; `recovered` if it came along with a later one."""
 
-    seq: int
+    tick: int
+    ticks: int
     data: bytes
     capture_ms: int
     recovered: bool
 
 
 _audio_copy: Callable[[tuple[int, bytes]], AudioCopy] = partial(tuple.__new__, AudioCopy)
-_audio_frame: Callable[[tuple[int, bytes, int, bool]], AudioFrame] = partial(tuple.__new__, AudioFrame)
+_audio_frame: Callable[[tuple[int, int, bytes, int, bool]], AudioFrame] = partial(tuple.__new__, AudioFrame)
 """As the classes themselves, which are called for each frame of sound, but without a function of Python's."""
 
 
 class AudioPacket(NamedTuple):
-    """The newest frame (number `seq`, captured until `capture_ms`) and earlier ones, nearest first."""
+    """The newest frame (from `tick` on, captured until `capture_ms`) and earlier ones, nearest first."""
 
-    seq: int
+    tick: int
     capture_ms: int
     copies: tuple[AudioCopy, ...]
 
     def frames(self) -> list[AudioFrame]:
         """Every frame in it, newest first, ready for `JitterBuffer.insert`."""
-        seq, capture_ms, copies = self
-        frames = []
+        tick, capture_ms, copies = self
+        frames: list[AudioFrame] = []
+        newest = 0
         for distance, data in copies:
-            at_ms = max(0, capture_ms - distance * c.FRAME_MS)
-            frames.append(_audio_frame((seq - distance, data, at_ms, distance > 0)))
+            ticks = TICKS_BY_TOC[data[0]] or packet_ticks(data)
+            if not distance:
+                newest = ticks
+            at_ms = max(0, capture_ms - (distance + newest - ticks) * c.TICK_MS)
+            frames.append(_audio_frame((tick - distance, ticks, data, at_ms, distance > 0)))
         return frames
 
 
@@ -66,15 +72,16 @@ def pack_audio(packet: tuple[int, int, Sequence[tuple[int, bytes]]]) -> bytes:
     """The payload for channel AUDIO, of an `AudioPacket` or what it has in it. ValueError if it would not parse at the
     other end.
     """
-    seq, capture_ms, copies = packet
-    least, most = 0, 0
+    tick, capture_ms, copies = packet
+    least, most = -c.FRAME_LENGTHS[-1], 0
     try:
-        parts = [_AUDIO.pack(seq, capture_ms, len(copies))]
+        parts = [_AUDIO.pack(tick, capture_ms, len(copies))]
         for distance, data in copies:
-            if not (least <= distance <= most and data):
+            ticks = (TICKS_BY_TOC[data[0]] or packet_ticks(data)) if data else 0
+            if not ticks or distance > most or distance - ticks < least:
                 raise ValueError(f"a frame of {len(data)} bytes, {distance} before, cannot be sent")
             parts += (_COPY.pack(distance, len(data)), data)
-            least, most = distance + 1, min(seq, c.MAX_COPY_DISTANCE)
+            least, most = distance, min(tick, c.MAX_COPY_DISTANCE)
     except struct.error as error:
         raise ValueError("an audio packet that cannot be sent") from error
     payload = b"".join(parts)
@@ -84,29 +91,35 @@ def pack_audio(packet: tuple[int, int, Sequence[tuple[int, bytes]]]) -> bytes:
 
 
 def parse_audio(payload: bytes) -> AudioPacket | None:
-    """The packet, or None if malformed: distances must start at 0 and grow, frames must not be empty."""
+    """The packet, or None if malformed: distances start at 0, each frame is one of Opus and ends where the one
+    before it in the packet begins, or earlier.
+    """
     end = len(payload)
     if not c.AUDIO_HEADER_BYTES <= end <= c.MAX_PAYLOAD_BYTES:
         return None
-    seq, capture_ms, count = _AUDIO.unpack_from(payload)
+    tick, capture_ms, count = _AUDIO.unpack_from(payload)
     if not 1 <= count <= c.MAX_AUDIO_COPIES:
         return None
     copies: list[AudioCopy] = []
     offset = c.AUDIO_HEADER_BYTES
-    least, most = 0, 0
+    least, most = -c.FRAME_LENGTHS[-1], 0
     for _ in range(count):
         start = offset + c.AUDIO_COPY_HEADER_BYTES
         if start > end:
             return None
         distance, length = _COPY.unpack_from(payload, offset)
         offset = start + length
-        if not least <= distance <= most or length == 0 or offset > end:
+        if distance > most or length == 0 or offset > end:
             return None
-        copies.append(_audio_copy((distance, payload[start:offset])))
-        least, most = distance + 1, min(seq, c.MAX_COPY_DISTANCE)
+        data = payload[start:offset]
+        ticks = TICKS_BY_TOC[data[0]] or packet_ticks(data)
+        if not ticks or distance - ticks < least:
+            return None
+        copies.append(_audio_copy((distance, data)))
+        least, most = distance, min(tick, c.MAX_COPY_DISTANCE)
     if offset != end:
         return None
-    return AudioPacket(seq, capture_ms, tuple(copies))
+    return AudioPacket(tick, capture_ms, tuple(copies))
 
 
 class VideoFragment(Struct, frozen=True):
@@ -173,7 +186,8 @@ class KeyRequest(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What one side received, each REPORT_INTERVAL_S; `loss` is 0..1 over the last interval.
+    """What one side received, each REPORT_INTERVAL_S: up to which tick, how many packets, and over the last interval
+    `loss` (0..1), the mean run of ticks that were lost, and for how long packets stood in queues on the way.
 
     `view_width` × `view_height` is how many pixels this side can show; 0 × 0: send no picture.
     """
@@ -181,6 +195,8 @@ class Report(Struct, frozen=True):
     audio_highest: int
     audio_received: int
     loss: float
+    burst_ticks: float
+    queue_ms: float
     jitter_ms: float
     view_width: int
     view_height: int
@@ -188,11 +204,11 @@ class Report(Struct, frozen=True):
 
 
 class Played(Struct, frozen=True):
-    """How far the speaker is: `next_seq` is the frame of sound that it takes next, `ahead_ms` what it has in hand;
+    """How far the speaker is: `next_tick` is the tick of sound that it plays next, `ahead_ms` what it has in hand;
     None: it does not run (yet).
     """
 
-    next_seq: int
+    next_tick: int
     ahead_ms: float | None
 
 
@@ -212,7 +228,7 @@ def pack_feedback(message: Feedback) -> bytes:
     if isinstance(message, Played):
         stands = message.ahead_ms is None
         ahead = c.PLAYED_STANDS if stands else _held(message.ahead_ms or 0.0, c.PLAYED_STANDS - 1)
-        return _PLAYED.pack(c.FEEDBACK_PLAYED, _held(message.next_seq, c.MAX_U32), ahead)
+        return _PLAYED.pack(c.FEEDBACK_PLAYED, _held(message.next_tick, c.MAX_U32), ahead)
     if isinstance(message, Nack):
         indexes = message.indexes
         if len(indexes) > c.MAX_NACK_INDEXES or any(not 0 <= i < c.MAX_FRAGMENTS for i in indexes):
@@ -226,6 +242,8 @@ def pack_feedback(message: Feedback) -> bytes:
         _held(message.audio_highest, c.MAX_U32),
         _held(message.audio_received, c.MAX_U32),
         _held(message.loss * c.REPORT_LOSS_ONE, c.REPORT_LOSS_ONE),
+        _held(message.burst_ticks, c.MAX_U8),
+        _held(message.queue_ms, c.MAX_U16),
         _held(message.jitter_ms * c.REPORT_JITTER_PER_MS, c.MAX_U16),
         _held(message.view_width, c.MAX_U16),
         _held(message.view_height, c.MAX_U16),
@@ -243,14 +261,16 @@ def parse_feedback(payload: bytes) -> Feedback | None:
     if kind == c.FEEDBACK_ASK and len(payload) == 1:
         return Ask()
     if kind == c.FEEDBACK_PLAYED and len(payload) == _PLAYED.size:
-        _, next_seq, ahead = _PLAYED.unpack(payload)
-        return Played(next_seq, None if ahead == c.PLAYED_STANDS else ahead)
+        _, next_tick, ahead = _PLAYED.unpack(payload)
+        return Played(next_tick, None if ahead == c.PLAYED_STANDS else ahead)
     if kind == c.FEEDBACK_REPORT and len(payload) == _REPORT.size:
-        _, highest, received, loss, jitter, width, height, frames = _REPORT.unpack(payload)
+        _, highest, received, loss, burst, queue, jitter, width, height, frames = _REPORT.unpack(payload)
         return Report(
             highest,
             received,
             loss / c.REPORT_LOSS_ONE,
+            burst,
+            queue,
             jitter / c.REPORT_JITTER_PER_MS,
             width,
             height,

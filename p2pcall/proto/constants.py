@@ -7,19 +7,19 @@ number that both ends must agree on. Media's numbers are in `media.constants`.
 from typing import Final
 
 # --- versions and labels ------------------------------------------------------------------------------------
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 """Second byte of every handshake datagram but the confirmation; another version is dropped."""
-PROLOGUE_LABEL: Final = b"p2pcall/3 initiator responder"
+PROLOGUE_LABEL: Final = b"p2pcall/4 initiator responder"
 """Starts the Noise prologue. The initiation's header follows it, so that no header can be changed on the path.
 The label names the writer of the header first, then its reader."""
-INITIATOR_LABEL: Final = b"p2pcall/3 initiator's nonce"
+INITIATOR_LABEL: Final = b"p2pcall/4 initiator's nonce"
 """Domain of the hash in message 1 that binds the initiator to its nonce and its static key."""
-RESPONDER_LABEL: Final = b"p2pcall/3 responder's nonce"
+RESPONDER_LABEL: Final = b"p2pcall/4 responder's nonce"
 """Domain of the hash in message 2 that binds the responder in the same way. It differs from the initiator's, so that
 neither side can present the other's commitment as its own."""
-SAS_LABEL: Final = b"p2pcall/3 words"
+SAS_LABEL: Final = b"p2pcall/4 words"
 """Domain of the hash from which the spoken words are taken."""
-CONTACT_LABEL: Final = b"p2pcall/3 contact"
+CONTACT_LABEL: Final = b"p2pcall/4 contact"
 """Domain of the key, derived from both static keys, that shows that a knock is from a contact."""
 
 # --- cryptographic sizes (X25519, ML-KEM-768, ChaCha20-Poly1305, AES-256-GCM, SHA-256) ----------------------
@@ -127,18 +127,19 @@ REPLAY_WORD_BITS: Final = 64
 
 # --- shapes of records --------------------------------------------------------------------------------------
 SLACK_BYTES: Final = 112
-"""Room beside the sound in each record of voice: the longest control message with both its headers is 109."""
-RECORD_BYTES: Final = 330
-"""Plaintext length of each record of control, timing and feedback frames, and the minimum of any record. A record of
-voice at the lowest redundancy has it: a frame header, 215 bytes of sound, and the slack."""
-VOICE_FLOW_S: Final = 0.06
-"""How long small frames wait after a record of voice to be sent inside the next one: three frames of 20 ms, so that
-one late microphone frame does not cause a separate record."""
+"""Room beside the sound in a record of voice, except in most of them on the poorest paths: the longest control message
+with both its headers is 109."""
+RECORD_BYTES: Final = 370
+"""Plaintext length of each record of control, timing and feedback frames, and the minimum of any but voice's. It is
+that of voice on a good path: a frame header, 255 bytes of sound, and the slack."""
+VOICE_FLOW_S: Final = 0.18
+"""How long small frames wait after a record of voice to be sent inside the next one: three of the longest frames, so
+that one late microphone frame does not cause a separate record."""
 MAX_WAITING_FRAMES: Final = 32
 """Feedback frames waiting for a record; above it the oldest is dropped, because old feedback is worth less."""
 
 # --- epochs: keys, and when they change ---------------------------------------------------------------------
-REKEY_LABEL: Final = b"p2pcall/3 rekey"
+REKEY_LABEL: Final = b"p2pcall/4 rekey"
 """Starts the prologue of a rekeying. The running epoch's handshake hash follows: it binds the new keys to the old."""
 REKEY_AFTER_S: Final = 120.0
 """An epoch is replaced before this age (as WireGuard's)."""
@@ -146,8 +147,9 @@ REKEY_LEAD_S: Final = 5.0
 """The dialling side starts the rekeying this much earlier, so that the new keys are ready in time."""
 REKEY_AFTER_RECORDS: Final = 2**30
 """Records sealed or opened in one direction after which an epoch is replaced; AES-GCM has room for 2^32."""
-REKEY_RETRY_S: Final = 5.0
-"""How long to wait for the second message after the first was delivered; then the rekeying starts again."""
+REKEY_RETRY_S: Final = 20.0
+"""How long to wait for the second message after the first was delivered; then the rekeying starts again. On the poorest
+path it takes twelve, for there each half second has room for one part."""
 REKEY_LEAST_S: Final = 2.0
 """Minimum time between two answers to a rekeying (1 ms of computing each): it limits a hostile peer. Less than
 REKEY_RETRY_S."""
@@ -279,8 +281,8 @@ PROBE_BYTES: Final = 8
 """The random number in a ping that probes an address, in the field of the clock. Only a receiver at that address can
 echo it (as QUIC's PATH_CHALLENGE, RFC 9000 section 8.2)."""
 PROBE_DATAGRAM_BYTES: Final = MIN_DATA_BYTES + RECORD_BYTES
-"""A probe's datagram, as long as any small record: 362. It answers a datagram that is at least as long, so a forged
-source address gets no more bytes than the forger sent."""
+"""A probe's datagram, as long as any small record: 402. It answers datagrams that are together at least as long, so a
+forged source address gets no more bytes than the forger sent."""
 OFFSET_SAMPLES: Final = 8
 """The clock offset is taken from the quickest of this many exchanges (NTP's clock filter, RFC 5905 section 10)."""
 RTT_ALPHA: Final = 1 / 8

@@ -50,6 +50,7 @@ class HudState(Struct, frozen=True):
     to hang up.
     `elsewhere` says where the other side's picture is if it is not here ("in a window"), `unshown` why none is drawn
     in the whole call ("picture off").
+    `profile` is what voice is sent for, if it is not the usual ("fast").
     `notice` is one short sentence for the person, shown until a state without it comes.
     With `push_to_talk` the microphone is on while the space bar is held.
     `mic_height` and `speaker_height` are how loud both are: an index into `Signs.heights`; None before
@@ -81,6 +82,7 @@ class HudState(Struct, frozen=True):
     show_confirm: bool = False
     elsewhere: str = ""
     unshown: str = ""
+    profile: str = ""
     notice: str = ""
 
 
@@ -89,6 +91,7 @@ KEY_HELP: Final = (
     ("v", "camera", "camera on or off"),
     ("s", "figures", "figures of the call"),
     ("w", "picture", "the next way to show it"),
+    ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),

@@ -26,7 +26,7 @@ from .hud import (
     signs,
     trust,
 )
-from .sanitize import clip
+from .sanitize import clean, clip
 
 _LEFT: Final = (
     *(
@@ -38,6 +38,7 @@ _LEFT: Final = (
         "time",
         "delay",
         "loss",
+        "profile",
         "muted",
         "camera",
         "other",
@@ -130,6 +131,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     yield from _with_room(state, sign)
     yield _key("s")
     yield _key("w")
+    yield _key("p")
 
 
 def _also_off(state: HudState) -> Iterator[_Step]:
@@ -154,6 +156,8 @@ def _figures(state: HudState) -> Iterator[_Step]:
         yield "delay", _text(Role.TEXT, f"delay {state.delay_ms:.0f} ms")
     if state.loss is not None and _LOSS_WORTH_TELLING <= state.loss < _LOSS_BAD:
         yield "loss", _text(Role.TEXT, f"loss {percent(state.loss)}")
+    if state.profile:
+        yield "profile", _text(Role.TEXT, clean(state.profile))
     if state.remote_muted:
         yield "other", _text(Role.WARN, "other side muted")
 

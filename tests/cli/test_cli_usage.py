@@ -131,7 +131,7 @@ def test_a_wrong_value_is_told_in_our_words_with_what_was_typed_and_what_may_be(
         (["listen", "--once=1"], "--once takes no value"),
         (["dial"], "TARGET is missing"),
         (["contacts", "add", "bob"], "URI is missing"),
-        (["listen", "--prot", "1"], "there is no option --prot; there is --port"),
+        (["listen", "--porrt", "1"], "there is no option --porrt; there is --port"),
         (["listen", "--frobnicate"], "there is no option --frobnicate; there is --force, --once"),
     ],
 )

@@ -17,7 +17,8 @@ from p2pcall.device.files import PacedSource
 from p2pcall.device.pace import Ticker
 from p2pcall.engine import devices
 from p2pcall.engine.settings import MediaSettings
-from p2pcall.media.constants import FRAME_S, FRAME_SAMPLES, LOWEST_DBFS, PCM_MAX, SAMPLE_RATE_HZ
+from p2pcall.media.acoustic_constants import LOWEST_DBFS
+from p2pcall.media.constants import FRAME_S, FRAME_SAMPLES, PCM_MAX, SAMPLE_RATE_HZ
 
 CARD = MediaSettings("default", "none", "none", "none")
 OPEN_AND_QUIET = MediaSettings("silence", "none", "none", "none")

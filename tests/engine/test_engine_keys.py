@@ -10,6 +10,7 @@ from p2pcall import events
 from p2pcall.engine import devices
 from p2pcall.engine.settings import MediaSettings
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.types import Profile
 from p2pcall.view.hud import TextLine, placeholder
 from p2pcall.view.statusline import status_line
 
@@ -30,6 +31,21 @@ def test_escape_puts_away_what_a_key_has_opened(tmp_path: Path, box: str) -> Non
         await pair.end()
 
     with_a_call(tmp_path, scene)
+
+
+def test_p_sends_voice_by_the_next_profile_and_says_what_that_trades(tmp_path: Path) -> None:
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        assert alice.view.hud.profile == "fast"
+        for shown, told in (("", "normal: "), ("safe", "safe: "), ("fast", "fast: ")):
+            alice.press("p")
+            assert alice.view.hud.profile == shown
+            assert alice.view.hud.notice.startswith(told)
+        alice.press("q")
+        await pair.end()
+
+    media = MediaSettings("silence", "none", "none", "none", profile=Profile.FAST)
+    with_a_call(tmp_path, scene, media=media)
 
 
 @pytest.mark.parametrize(

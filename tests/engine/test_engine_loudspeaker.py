@@ -12,11 +12,13 @@ from fakeenv import fake_env
 from virtual import Network, run_virtual
 
 from p2pcall import events
+from p2pcall.codec.opus import OpusForm
 from p2pcall.codec.voice_processing import CANCELLER_DELAY_SAMPLES, SUPPRESSOR_DELAY_SAMPLES
 from p2pcall.engine import audio_send, devices
 from p2pcall.engine.devices import Devices, open_devices
 from p2pcall.engine.loudspeaker import Loudspeaker, Route
 from p2pcall.engine.settings import Answer, CallSettings, MediaSettings
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as c
 from p2pcall.media.far_end import FarEnd
 
@@ -171,11 +173,11 @@ def test_noise_is_suppressed_where_there_is_some_and_told_as_delay() -> None:
     processing = FakeProcessing()
     loudspeaker = Loudspeaker(processing)
     hiss = noise(4, 600)
-    for _ in range(2 * c.NOISE_KNOWN_TICKS):
+    for _ in range(2 * acoustic.NOISE_KNOWN_TICKS):
         loudspeaker.near(hiss, loudspeaker_clock(loudspeaker))
     assert set(processing.steps) == {"suppress"}
     assert loudspeaker.delay_s == pytest.approx(SUPPRESSOR_DELAY_SAMPLES / c.SAMPLE_RATE_HZ)
-    for _ in range(8 * c.NOISE_KNOWN_TICKS):
+    for _ in range(8 * acoustic.NOISE_KNOWN_TICKS):
         loudspeaker.near(SOFT, loudspeaker_clock(loudspeaker))
     assert loudspeaker.delay_s == 0
 
@@ -197,7 +199,7 @@ def test_whatever_the_speaker_takes_the_far_end_is_paired_in_whole_ticks() -> No
         pcm = sound[at : at + 2 * next(sizes)]
         far_end.played(pcm, 1.0 + at / c.TICK_BYTES * c.TICK_S)
         at += len(pcm)
-    assert [far_end.heard(1.0 + (n + 1 - c.FAR_LEAD_TICKS) * c.TICK_S) for n in range(20)] == [
+    assert [far_end.heard(1.0 + (n + 1 - acoustic.FAR_LEAD_TICKS) * c.TICK_S) for n in range(20)] == [
         sound[n * c.TICK_BYTES :][: c.TICK_BYTES] for n in range(20)
     ]
 
@@ -220,7 +222,7 @@ def test_what_is_played_is_known_with_the_time_when_it_is_heard() -> None:
     pulled = loudspeaker.playing(pull, lambda: 5.0, lambda: 0.5)
     assert pulled(c.TICK_SAMPLES) == noise(3, 5_000)
     assert asked == [c.TICK_SAMPLES]
-    loudspeaker.near(SOFT, 5.5 - (c.FAR_LEAD_TICKS + 1) * c.TICK_S)
+    loudspeaker.near(SOFT, 5.5 - (acoustic.FAR_LEAD_TICKS + 1) * c.TICK_S)
     assert loudspeaker.route is Route.DIRECT
     loudspeaker.near(SOFT, 5.5)
     assert loudspeaker.route is Route.CANCELLED
@@ -312,9 +314,9 @@ def test_raw_audio_is_coded_as_music_and_other_sound_as_a_voice(
     coded: list[bool] = []
 
     class Encoder(audio_send.OpusEncoder):
-        def __init__(self, *, music: bool) -> None:
+        def __init__(self, form: OpusForm, *, music: bool) -> None:
             coded.append(music)
-            super().__init__(music=music)
+            super().__init__(form, music=music)
 
     monkeypatch.setattr(audio_send, "OpusEncoder", Encoder)
     raw = MediaSettings("tone", "none", "none", "none", raw_audio=True)

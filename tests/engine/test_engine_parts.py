@@ -33,11 +33,13 @@ from p2pcall.media.constants import (
     JITTER_SHRINK_TICKS,
     TICK_BYTES,
     TICK_MS,
+    TICK_S,
 )
-from p2pcall.media.packets import parse_audio
+from p2pcall.media.packets import Report, parse_audio
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.types import Profile
 
 GONE = P2PCallError("device-gone", "the sound server went away", ExitCode.DEVICE)
 
@@ -46,6 +48,7 @@ class FakeSource:
     """A microphone that speaks when told and can break."""
 
     latency_s = 0.0
+    piece_ticks = 2
 
     def __init__(self, spec: str) -> None:
         self.spec = spec
@@ -219,24 +222,76 @@ def test_keys_of_the_contract_are_there() -> None:
 
 
 def numbers(captured: Sequence[float]) -> list[int]:
-    """The numbers that frames captured until then are sent under."""
+    """The ticks that frames captured until then are sent under."""
     sent: list[bytes] = []
     send = AudioSend(lambda payload, size: sent.append(payload), lambda at: round(at * 1000))
     for at in captured:
         send.on_frame(bytes(FRAME_BYTES), at)
     packets = [parse_audio(payload) for payload in sent]
     assert None not in packets
-    return [packet.seq for packet in packets if packet is not None]
+    return [packet.tick for packet in packets if packet is not None]
 
 
 def test_frames_are_numbered_by_the_capture_clock() -> None:
-    assert numbers([1.0, 1.02, 1.045, 1.055, 1.08]) == [0, 1, 2, 3, 4], "uneven is no gap"
-    assert numbers([1.0, 1.02, 1.3, 1.32]) == [0, 1, 15, 16], "thirteen frames were never captured"
-    assert numbers([1.0, 1.06, 1.08]) == [0, 3, 4]
+    assert numbers([1.0, 1.02, 1.045, 1.055, 1.08]) == [0, 2, 4, 6, 8], "uneven is no gap"
+    assert numbers([1.0, 1.02, 1.3, 1.32]) == [0, 2, 30, 32], "26 ticks were never captured"
+    assert numbers([1.0, 1.06, 1.08]) == [0, 6, 8]
+
+
+def test_pieces_of_any_ticks_become_frames_of_the_level() -> None:
+    sent: list[tuple[int, int, int]] = []
+
+    def put(payload: bytes, size: int) -> None:
+        packet = parse_audio(payload)
+        assert packet is not None
+        sent.append((packet.tick, packet.frames()[0].ticks, packet.capture_ms))
+
+    send = AudioSend(put, lambda at: round(at * 1000))
+    for number, ticks in enumerate((1, 3, 2, 5, 1)):
+        send.on_frame(bytes(ticks * TICK_BYTES), 1.0 + sum((1, 3, 2, 5, 1)[1 : number + 1]) / 100)
+    assert sent == [(0, 2, 1010), (2, 2, 1030), (4, 2, 1050), (6, 2, 1070), (8, 2, 1090), (10, 2, 1110)]
+    send.on_frame(bytes(TICK_BYTES), 1.12)
+    send.on_frame(bytes(2 * TICK_BYTES), 1.54)
+    assert sent[6:] == [(53, 2, 1540)], "what was gathered before a gap is left out with it"
+
+
+def test_frames_change_in_a_call_by_reports_and_profile_and_stay_muted() -> None:
+    lengths: list[int] = []
+    sizes: list[int] = []
+
+    def put(payload: bytes, size: int) -> None:
+        packet = parse_audio(payload)
+        assert packet is not None
+        lengths.append(packet.frames()[0].ticks)
+        sizes.append(size)
+
+    send = AudioSend(put, lambda at: round(at * 1000))
+    clear, full = Report(0, 0, 0.0, 0, 0, 0.0, 0, 0, 0), Report(0, 0, 0.8, 40, 800, 0.0, 0, 0, 0)
+    at = 0.0
+
+    def capture(ticks: int, seconds: float) -> list[int]:
+        nonlocal at
+        lengths.clear()
+        for _ in range(round(seconds / (ticks * TICK_S))):
+            at += ticks * TICK_S
+            send.on_frame(bytes(ticks * TICK_BYTES), at)
+        return lengths
+
+    assert set(capture(2, 1)) == {2}
+    assert send.piece_ticks == 2
+    send.profile = Profile.FAST
+    assert send.piece_ticks == 1
+    assert capture(1, 1) == [1] * 100
+    send.on_report(clear, 0.05, 1.0)
+    send.on_report(full, 0.05, 2.0)
+    assert set(capture(1, 3)) == {6}
+    first, send.muted = list(sizes[-40:]), True
+    capture(1, 2.4)
+    assert sorted(set(sizes[-40:])) == sorted(set(first))
 
 
 def test_a_capture_clock_that_leaps_or_goes_back_is_not_followed() -> None:
-    assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 1, 2, 3, 4]
+    assert numbers([1.0, 1.02 + MAX_UNNUMBERED_S, 1.04 + MAX_UNNUMBERED_S, 0.5, 0.52]) == [0, 2, 4, 6, 8]
 
 
 class Playout:

@@ -13,7 +13,8 @@ from p2pcall.device.files import PacedSource, tone_frames
 from p2pcall.device.pace import Ticker
 from p2pcall.engine.sound_test import RECORD_S, SoundFindings, SoundTest
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, LEVEL_EVERY_S, SAMPLE_RATE_HZ
+from p2pcall.media.acoustic_constants import LEVEL_EVERY_S
+from p2pcall.media.constants import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from p2pcall.media.levels import Verdict
 
 LOUD = array("h", [32_767, -32_768] * (FRAME_SAMPLES // 2)).tobytes()

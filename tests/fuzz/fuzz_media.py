@@ -20,6 +20,7 @@ from p2pcall.media.packets import (
 from p2pcall.media.reassembly import FragmentStore, Reassembler
 from p2pcall.media.redundancy import Redundancy
 from p2pcall.media.stats import ReceiveStats
+from p2pcall.media.voice_control import VoiceControl
 
 STEPS_S = (0.0, 0.001, 0.02, 0.04, 0.1, 0.3, 1.0, 5.0)
 MAX_VERBS = 400
@@ -37,7 +38,9 @@ class Receiver:
         self.stats = ReceiveStats()
         self.pictures = Reassembler()
         self.store = FragmentStore()
-        self.redundancy = Redundancy()
+        self.control = VoiceControl()
+        self.redundancy = Redundancy(self.control.level)
+        self.tick = 0
         self.seq = self.frame_id = self.stored = 0
         self.last_picture = -1
         self.resent: dict[bytes, int] = {}
@@ -47,10 +50,12 @@ class Receiver:
         if packet is None:
             return
         assert parse_audio(pack_audio(packet)) == packet
-        self.stats.on_packet(packet.seq, packet.capture_ms, self.now)
-        for frame in packet.frames():
-            ticks = (1, 2, 4, 6)[frame.data[0] & 3]
-            self.jitter.insert(frame.seq, ticks, frame.data, frame.capture_ms, self.now, frame.recovered)
+        frames = packet.frames()
+        self.stats.on_packet(packet.tick, frames[0].ticks, packet.capture_ms, self.now)
+        for frame in frames:
+            self.jitter.insert(
+                frame.tick, frame.ticks, frame.data, frame.capture_ms, self.now, frame.recovered
+            )
         assert self.jitter.depth <= c.JITTER_MAX_FRAMES
         assert len(self.jitter._missed) <= c.JITTER_MISSED_KEPT
 
@@ -71,7 +76,8 @@ class Receiver:
                 self.resent[fragment] = self.resent.get(fragment, 0) + 1
                 assert self.resent[fragment] <= c.STORE_RESENDS
         elif not isinstance(message, KeyRequest):
-            self.redundancy.on_loss(message.loss)
+            self.control.on_report(message.loss, message.burst_ticks, message.queue_ms / 1000, 0.1, self.now)
+            assert self.control.level.path_bps < c.MAX_PAYLOAD_BYTES * 8 / c.TICK_S
             assert 0 <= message.loss <= 1
             assert parse_feedback(pack_feedback(message)) is not None
 
@@ -118,7 +124,7 @@ class Receiver:
             indexes = [source.number(2) % c.MAX_FRAGMENTS for _ in range(how >> 1 & 7)]
             self.feedback(pack_feedback(Nack(max(0, self.stored - source.number()), tuple(indexes))))
         else:
-            self.feedback(bytes([c.FEEDBACK_REPORT]) + source.take(20))
+            self.feedback(bytes([c.FEEDBACK_REPORT]) + source.take(23))
 
     def sent_picture(self) -> None:
         if self.stored < STORED:
@@ -150,7 +156,11 @@ class Receiver:
         self.pictures.request_key(self.now)
 
     def sent_sound(self) -> None:
-        self.redundancy.packet(max(self.seq, c.MAX_COPY_DISTANCE), bytes(c.VOICE_FRAME_BYTES), 0)
+        level = self.redundancy.level = self.control.level
+        frame = b"\x78".ljust(level.rung.frame_bytes, b"\0")
+        self.redundancy.packet(self.tick, frame, 0)
+        self.tick += c.FRAME_LENGTHS[-1]
+        assert self.redundancy.payload_bytes <= c.MAX_PAYLOAD_BYTES
 
 
 def media(data: bytes) -> None:

@@ -22,18 +22,25 @@ from p2pcall.media.packets import (
     parse_fragment,
     split_frame,
 )
+from p2pcall.media.toc import TICKS_BY_TOC
 
 u32 = st.integers(0, c.MAX_U32)
 u16 = st.integers(0, 0xFFFF)
+u8 = st.integers(0, c.MAX_U8)
+tocs = st.sampled_from([toc for toc, ticks in enumerate(TICKS_BY_TOC) if ticks])
 
 
 @st.composite
 def audio_packets(draw: st.DrawFn) -> AudioPacket:
-    seq = draw(st.integers(c.MAX_COPY_DISTANCE, c.MAX_U32))
-    distances = st.sets(st.integers(1, c.MAX_COPY_DISTANCE), max_size=c.MAX_AUDIO_COPIES - 1)
-    frames = st.binary(min_size=1, max_size=250)
-    copies = [AudioCopy(distance, draw(frames)) for distance in [0, *sorted(draw(distances))]]
-    return AudioPacket(seq, draw(u32), tuple(copies))
+    tick = draw(st.integers(c.MAX_COPY_DISTANCE, c.MAX_U32))
+    copies: list[AudioCopy] = []
+    distance = 0
+    for _ in range(draw(st.integers(1, c.MAX_AUDIO_COPIES))):
+        toc = draw(tocs)
+        distance += (TICKS_BY_TOC[toc] + draw(st.integers(0, 2))) if copies else 0
+        if distance <= c.MAX_COPY_DISTANCE:
+            copies.append(AudioCopy(distance, bytes([toc]) + draw(st.binary(max_size=250))))
+    return AudioPacket(tick, draw(u32), tuple(copies))
 
 
 @st.composite
@@ -45,7 +52,9 @@ def fragments(draw: st.DrawFn) -> VideoFragment:
     )
 
 
-reports = st.builds(Report, u32, u32, u16.map(lambda n: n / 0xFFFF), u16.map(lambda n: n / 10), u16, u16, u32)
+reports = st.builds(
+    Report, u32, u32, u16.map(lambda n: n / 0xFFFF), u8, u16, u16.map(lambda n: n / 10), u16, u16, u32
+)
 nacks = st.builds(Nack, u32, st.lists(st.integers(0, c.MAX_FRAGMENTS - 1), max_size=255).map(tuple))
 played = st.builds(Played, u32, st.none() | st.integers(0, c.PLAYED_STANDS - 1))
 feedback: st.SearchStrategy[Feedback] = st.one_of(
@@ -74,7 +83,7 @@ def test_audio_round_trip_and_exact_length(packet: AudioPacket) -> None:
     for cut in range(len(payload)):
         assert parse_audio(payload[:cut]) is None
     frames = list(packet.frames())
-    assert [frame.seq for frame in frames] == [packet.seq - copy.distance for copy in packet.copies]
+    assert [frame.tick for frame in frames] == [packet.tick - copy.distance for copy in packet.copies]
     assert [frame.recovered for frame in frames] == [False] + [True] * (len(frames) - 1)
 
 

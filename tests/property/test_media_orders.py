@@ -64,9 +64,10 @@ def test_receive_stats(inputs: list[tuple[float, int, bool, int]]) -> None:
     now = 0.0
     for wait, seq, ask, _ in inputs:
         now += wait
-        stats.on_packet(seq, seq, now)
+        stats.on_packet(seq, 1 + seq % 6, seq, now)
         if ask:
-            assert 0.0 <= stats.interval().loss <= 1.0
+            told = stats.interval()
+            assert 0.0 <= told.loss <= 1.0 and told.queue_s >= 0.0 and told.burst_ticks >= 0.0
         assert stats.jitter_s >= 0.0
 
 

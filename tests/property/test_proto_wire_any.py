@@ -236,7 +236,7 @@ def test_what_is_inside_takes_any_bytes(data: bytes) -> None:
     assert isinstance(Control().receive(data), list | DropReason)
     assert Timing(0.0).receive(data, 1.0) in (None, DropReason.TIMING)
     path = Path(lambda count: b"?" * count, ("x", 1), 0.0)
-    path.heard(("y", 1), 0.0)
+    path.heard(("y", 1), len(data), 0.0)
     path.consent_due(20.0)
     for address in (("x", 1), ("y", 1)):
         assert path.answered(data, address, 20.0) == (pong_of(data) == int.from_bytes(b"?" * 8, "big"))

@@ -223,11 +223,11 @@ def newest_frames(payloads: list[bytes]) -> dict[int, bytes]:
     """The Opus frames of AUDIO payloads by number, copies included."""
     found: dict[int, bytes] = {}
     for payload in payloads:
-        seq, _, count = struct.unpack_from(">IIB", payload)
+        tick, _, count = struct.unpack_from(">IIB", payload)
         at = 9
         for _ in range(count):
             distance, length = struct.unpack_from(">BH", payload, at)
-            found.setdefault(seq - distance, payload[at + 3 : at + 3 + length])
+            found.setdefault(tick - distance, payload[at + 3 : at + 3 + length])
             at += 3 + length
         assert at == len(payload)
     return found

@@ -26,20 +26,20 @@ from patterns import (
     words_of,
 )
 
-VERSION = 3
+VERSION = 4
 KNOCK, COOKIE, PART, RESPONSE, CONFIRMATION, DATA = range(1, 7)
 KNOCK_BYTES, COOKIE_BYTES = 84, 36
 PART_BYTES = {XX: 650, IK: 690}
 RESPONSE_BYTES = {XX: 1232, IK: 1184}
 CONFIRMATION_BYTES = {XX: 72, IK: 24}
-PROLOGUE = b"p2pcall/3 initiator responder"
+PROLOGUE = b"p2pcall/4 initiator responder"
 EPOCH_US = 600_000_000
 HINTS = 4
 
 
 def pair_key(private: X25519PrivateKey, remote: bytes, initiator: bytes, responder: bytes) -> bytes:
     """The key of the tag and the time of a knock between these two."""
-    return sha256(b"p2pcall/3 contact" + dh(private, remote) + initiator + responder)
+    return sha256(b"p2pcall/4 contact" + dh(private, remote) + initiator + responder)
 
 
 def hide(pair: bytes, nonce: bytes, hidden_or_not: bytes) -> bytes:
@@ -180,7 +180,7 @@ class NewKeys:
     def __init__(self, static: X25519PrivateKey, responder: bytes, suite: int, running: Keys) -> None:
         chosen = Chosen()
         self._index = chosen.index
-        prologue = b"p2pcall/3 rekey" + running.handshake_hash
+        prologue = b"p2pcall/4 rekey" + running.handshake_hash
         self._exchange = Exchange(IK, suite, prologue, static, responder, chosen)
         self.message_1 = self._exchange.write_1(u32(self._index))
 
@@ -196,7 +196,7 @@ def answer_new_keys(
 ) -> tuple[bytes, Keys]:
     """The responder's side of it: message 2, and the keys of the new epoch. Raises `NotAuthentic`."""
     chosen = Chosen()
-    prologue = b"p2pcall/3 rekey" + running.handshake_hash
+    prologue = b"p2pcall/4 rekey" + running.handshake_hash
     exchange = Exchange(IK, suite, prologue, static, None, chosen, responds=True)
     remote_index = int.from_bytes(exchange.read_1(message_1), "big")
     if exchange.known != initiator:

@@ -17,10 +17,12 @@ CONTROL, TIMING, AUDIO, VIDEO, FEEDBACK = range(1, 6)
 INVITE, RINGING, ACCEPT, DECLINE, HANGUP, MEDIA, REKEY, REVEAL = range(1, 9)
 HUNG_UP, FAILED = 1, 8
 CONTROL_WINDOW = 32
-RECORD_BYTES = 330
+RECORD_BYTES = 370
 SLACK_BYTES = 112
-VOICE_BYTES = 215
-"""An AUDIO payload of redundancy level 0: header 9, two frames of 3 and 100."""
+VOICE_BYTES = 255
+"""The sound in a record of RECORD_BYTES: header 9, two frames of 3 and at most 120."""
+FRAME_TICKS = 2
+"""Of 10 ms each, in a frame."""
 REPEAT_S = 0.25
 PING_S = 1.0
 REKEY_PART_BYTES = 94
@@ -88,7 +90,7 @@ class Line:
         self._unacknowledged: dict[int, tuple[bytes, float]] = {}
         self._expected = 0
         self._early: dict[int, tuple[int, bytes]] = {}
-        self._voice_seq = 0
+        self._voice_tick = 0
         self._last_frame = b""
         self._new: NewKeys | None = None
         self._answer_keys = answer_keys
@@ -158,11 +160,11 @@ class Line:
 
     def voice(self, opus: bytes, now: float) -> None:
         """One frame of 20 ms, the one before it, and what rides along."""
-        copies = [(0, opus), *([(1, self._last_frame)] if self._last_frame else [])]
-        packet = struct.pack(">IIB", self._voice_seq, self._clock(now) // 1000, len(copies))
+        copies = [(0, opus), *([(FRAME_TICKS, self._last_frame)] if self._last_frame else [])]
+        packet = struct.pack(">IIB", self._voice_tick, self._clock(now) // 1000, len(copies))
         packet += b"".join(struct.pack(">BH", distance, len(data)) + data for distance, data in copies)
         assert len(packet) <= VOICE_BYTES
-        self._voice_seq, self._last_frame = self._voice_seq + 1, opus
+        self._voice_tick, self._last_frame = self._voice_tick + FRAME_TICKS, opus
         self._collect(now)
         audio = frame(AUDIO, packet)
         plaintext = audio + self._ride(3 + VOICE_BYTES + SLACK_BYTES - len(audio))
@@ -178,7 +180,7 @@ class Line:
 
     def report(self, highest: int, received: int) -> None:
         """That so much sound has come, without loss, and that no picture is wanted."""
-        body = struct.pack(">BIIHHHHI", 3, highest, received, 0, 0, 0, 0, 0)
+        body = struct.pack(">BIIHBHHHHI", 3, highest, received, 0, 0, 0, 0, 0, 0, 0)
         self._small.append(frame(FEEDBACK, body))
 
     def hang_up(self, now: float, reason: int = HUNG_UP) -> None:

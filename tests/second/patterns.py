@@ -55,7 +55,7 @@ def u32(number: int) -> bytes:
 
 def commitment(side: str, nonce: bytes, static: bytes) -> bytes:
     """To the nonce of the `initiator` or the `responder`, who has this static public key."""
-    return sha256(f"p2pcall/3 {side}'s nonce".encode() + nonce + static)[:COMMITMENT_BYTES]
+    return sha256(f"p2pcall/4 {side}'s nonce".encode() + nonce + static)[:COMMITMENT_BYTES]
 
 
 def word_list(title: str) -> list[str]:
@@ -68,7 +68,7 @@ def word_list(title: str) -> list[str]:
 
 def words_of(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> list[str]:
     """The four words, when both nonces have been shown."""
-    digest = sha256(b"p2pcall/3 words" + handshake_hash + initiator_nonce + responder_nonce)
+    digest = sha256(b"p2pcall/4 words" + handshake_hash + initiator_nonce + responder_nonce)
     lists = word_list("Even"), word_list("Odd")
     return [lists[place % 2][digest[place]] for place in range(4)]
 

@@ -22,7 +22,7 @@ STRANGER: Address = ("203.0.113.66", 6666)
 EVE = StaticKey.from_private(bytes(range(32)))
 EVERY = 250
 """Datagrams between two looks at the whole state, which cost as much as a hundred of them."""
-LENGTHS = (1, 8, 24, 31, 32, 36, 40, 72, 84, 88, 362, 650, 690, 1184, 1200, 1201, 1228, 1232, 1233, 9000)
+LENGTHS = (1, 8, 24, 31, 32, 36, 40, 72, 84, 88, 402, 650, 690, 1184, 1200, 1201, 1228, 1232, 1233, 9000)
 """Of each kind of message, and beside them."""
 STEPS = ("knock", "cookie", "parts", "response", "confirmation")
 

@@ -18,7 +18,8 @@ from p2pcall.proto.wire import Channel, DatagramType, DropReason
 from p2pcall.types import Address
 
 VICTIM: Address = ("203.0.113.9", 53)
-SOUND = bytes(400)
+SOUND = bytes(450)
+PADDED = len(SOUND) + c.SLACK_BYTES
 RECORD_BYTES = c.MIN_DATA_BYTES + c.RECORD_BYTES
 
 
@@ -90,7 +91,7 @@ def talk(pair: Pair, seconds: float) -> None:
     """Both send sound, 50 a second."""
     for _ in range(round(seconds * 50)):
         for peer in (pair.ours, pair.theirs):
-            peer.send(Channel.AUDIO, SOUND, pair.world.now)
+            peer.send(Channel.AUDIO, SOUND, pair.world.now, padded_to=PADDED)
         pair.world.run(0.02)
 
 

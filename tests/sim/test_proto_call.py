@@ -214,7 +214,7 @@ def test_what_the_other_side_sends_after_our_goodbye_is_dropped() -> None:
     told = len(pair.alice.told) + 1
     pair.theirs.send(3, b"sound", pair.world.now)
     pair.theirs.send_control(64, b"text", pair.world.now)
-    pair.world.run(0.1)
+    pair.world.run(0.3)
     assert len(pair.alice.told) == told
     assert pair.alice.endpoint.dropped[DropReason.INACTIVE] == 2
 

@@ -100,7 +100,7 @@ def unseal(suite: int, key: bytes, count: int, data: bytes, ad: bytes = b"") -> 
 
 
 def words(handshake_hash: bytes, initiator_nonce: bytes, responder_nonce: bytes) -> tuple[str, ...]:
-    digest = sha256(b"p2pcall/3 words" + handshake_hash + initiator_nonce + responder_nonce).digest()
+    digest = sha256(b"p2pcall/4 words" + handshake_hash + initiator_nonce + responder_nonce).digest()
     return EVEN[digest[0]], ODD[digest[1]], EVEN[digest[2]], ODD[digest[3]]
 
 
@@ -132,7 +132,7 @@ class SecondInitiator(Second):
     """The dialling side: `write_1`, `read_2`, `write_3`."""
 
     def write_1(self) -> bytes:
-        commitment = sha256(b"p2pcall/3 initiator's nonce" + NONCE + public(STATIC)).digest()[:20]
+        commitment = sha256(b"p2pcall/4 initiator's nonce" + NONCE + public(STATIC)).digest()[:20]
         message = public(self.ephemeral)
         if self.pattern == 2:
             self.hash(self.remote)
@@ -199,7 +199,7 @@ class SecondResponder(Second):
             self.dh(STATIC, self.theirs)
         else:
             self.dh(self.ephemeral, self.remote)
-        commitment = sha256(b"p2pcall/3 responder's nonce" + NONCE + public(STATIC)).digest()[:20]
+        commitment = sha256(b"p2pcall/4 responder's nonce" + NONCE + public(STATIC)).digest()[:20]
         return message + self.seal(commitment + OUR_INDEX.to_bytes(4, "big"))
 
     def read_3(self, message: bytes) -> tuple[bytes, bytes, int]:
@@ -220,7 +220,7 @@ def pair_key(initiator: bytes, responder: bytes) -> bytes:
     """Of ours and another's key, in whichever order."""
     other = initiator if responder == public(STATIC) else responder
     shared = STATIC.exchange(X25519PublicKey.from_public_bytes(other))
-    return sha256(b"p2pcall/3 contact" + shared + initiator + responder).digest()
+    return sha256(b"p2pcall/4 contact" + shared + initiator + responder).digest()
 
 
 def hide(key: bytes, nonce: bytes, time: bytes) -> bytes:
@@ -242,11 +242,11 @@ def cookie_for_a_knock(bob: Node, pattern: int, suite: int, now: float) -> bytes
         nonce = hints(key, at)[OUR_INDEX % 4] + nonce[4:]
         time = hide(key, nonce, at.to_bytes(8, "big"))
         assert bob.endpoint._admission.knock_filter._trials.take(now, 8192), "nothing is left for trying keys"
-    knock = struct.pack(">BBBBI8s16s8s28x", 1, 3, pattern, suite, OUR_INDEX, b"my token", nonce, time)
+    knock = struct.pack(">BBBBI8s16s8s28x", 1, 4, pattern, suite, OUR_INDEX, b"my token", nonce, time)
     knock += mac(key, knock) if pattern == 2 else b"random it may be"
     (answer,) = exchange(bob, knock, ALICE, now)
     cookie = answer[16:32]
-    assert answer == struct.pack(">BBBBI8s16s4x", 2, 3, suite, 0, OUR_INDEX, b"my token", cookie)
+    assert answer == struct.pack(">BBBBI8s16s4x", 2, 4, suite, 0, OUR_INDEX, b"my token", cookie)
     return cookie
 
 
@@ -260,17 +260,17 @@ def test_second_implementation_dials_and_invites(pattern: int, suite: int) -> No
         bob.endpoint.contacts([public(STATIC)])
 
     cookie = cookie_for_a_knock(bob, pattern, suite, world.now)
-    header = struct.pack(">BBBBBxxxIxxxx", 3, 3, pattern, suite, suite, OUR_INDEX)
-    ours = SecondInitiator(suite, pattern, b"p2pcall/3 initiator responder" + header, remote)
+    header = struct.pack(">BBBBBxxxIxxxx", 3, 4, pattern, suite, suite, OUR_INDEX)
+    ours = SecondInitiator(suite, pattern, b"p2pcall/4 initiator responder" + header, remote)
     whole = header + ours.write_1()
     half = len(whole) // 2
     sent = []
     for number, chunk in enumerate((whole[:half], whole[half:])):
-        part = struct.pack(">BBBBI16s", 3, 3, number, suite, OUR_INDEX, cookie) + chunk
+        part = struct.pack(">BBBBI16s", 3, 4, number, suite, OUR_INDEX, cookie) + chunk
         sent.append(exchange(bob, part, ALICE, world.now))
     assert sent[0] == []
     ((response,),) = sent[1:]
-    assert struct.unpack(">BBHI", response[:8]) == (4, 3, 0, OUR_INDEX)
+    assert struct.unpack(">BBHI", response[:8]) == (4, 4, 0, OUR_INDEX)
     payload = ours.read_2(response[8:])
     commitment, their_index = payload[:20], int.from_bytes(payload[20:], "big")
 
@@ -292,7 +292,7 @@ def test_second_implementation_dials_and_invites(pattern: int, suite: int) -> No
     ]
     responder_nonce = told[0][10:26]
     assert told == [struct.pack(">BQB", 0, 0, 3) + responder_nonce + b"\1" + b"\3bob"]
-    assert commitment == sha256(b"p2pcall/3 responder's nonce" + responder_nonce + remote).digest()[:20]
+    assert commitment == sha256(b"p2pcall/4 responder's nonce" + responder_nonce + remote).digest()[:20]
     assert done.peer.sas == ()
     reveal = struct.pack(">BQB", 0, 1, 8) + NONCE
     exchange(bob, record(suite, sending, their_index, count + 1, (1, reveal)), ALICE, world.now)
@@ -309,7 +309,7 @@ def test_second_implementation_is_dialled_and_accepts(pattern: int, suite: int) 
 
     ((knock, _),) = alice.endpoint.datagrams_to_send(world.now)
     kind, version, wanted, offered, their_index, token = struct.unpack(">BBBBI8s", knock[:16])
-    assert (kind, version, wanted, offered) == (1, 3, pattern, 3)
+    assert (kind, version, wanted, offered) == (1, 4, pattern, 3)
     key = pair_key(caller, own)
     at = int.from_bytes(hide(key, knock[16:32], knock[32:40]), "big")
     assert (at == world.now * 1_000_000) == (pattern == 2)
@@ -318,16 +318,16 @@ def test_second_implementation_is_dialled_and_accepts(pattern: int, suite: int) 
     assert knock[40:68] == bytes(28)
     assert (knock[68:] == mac(key, knock[:68])) == (pattern == 2)
 
-    answer = struct.pack(">BBBBI8s16s4x", 2, 3, suite, 0, their_index, token, b"whatever we like")
+    answer = struct.pack(">BBBBI8s16s4x", 2, 4, suite, 0, their_index, token, b"whatever we like")
     parts = exchange(alice, answer, BOB, world.now)
     for number, part in enumerate(parts):
-        assert part[:24] == struct.pack(">BBBBI16s", 3, 3, number, 3, their_index, b"whatever we like")
+        assert part[:24] == struct.pack(">BBBBI16s", 3, 4, number, 3, their_index, b"whatever we like")
     assert len(parts) == 2 and len(parts[0]) == len(parts[1])
     whole = parts[0][24:] + parts[1][24:]
-    assert whole[:16] == struct.pack(">BBBBBxxxIxxxx", 3, 3, pattern, 3, suite, their_index)
-    ours = SecondResponder(suite, pattern, b"p2pcall/3 initiator responder" + whole[:16], caller)
+    assert whole[:16] == struct.pack(">BBBBBxxxIxxxx", 3, 4, pattern, 3, suite, their_index)
+    ours = SecondResponder(suite, pattern, b"p2pcall/4 initiator responder" + whole[:16], caller)
     commitment = ours.read_1(whole[16:])
-    response = struct.pack(">BBHI", 4, 3, 0, their_index) + ours.write_2()
+    response = struct.pack(">BBHI", 4, 4, 0, their_index) + ours.write_2()
     first = exchange(alice, response, BOB, world.now)
     assert alice.endpoint.next_event() == HandshakeDone(peer)
 
@@ -343,5 +343,5 @@ def test_second_implementation_is_dialled_and_accepts(pattern: int, suite: int) 
     assert alice.endpoint.next_event() == Accepted(peer, "carol", True, False)
     told = [payload for data in later for channel, payload in opened(suite, receiving, data) if channel == 1]
     (initiator_nonce,) = (payload[10:] for payload in told if payload[0] == 0 and payload[9] == 8)
-    assert commitment == sha256(b"p2pcall/3 initiator's nonce" + initiator_nonce + caller).digest()[:20]
+    assert commitment == sha256(b"p2pcall/4 initiator's nonce" + initiator_nonce + caller).digest()[:20]
     assert peer.sas == words(ours.h, initiator_nonce, NONCE)

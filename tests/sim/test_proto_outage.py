@@ -11,7 +11,7 @@ from p2pcall.proto.wire import Channel
 from p2pcall.types import Address
 
 ELSEWHERE: Address = ("198.51.100.7", 4000)
-VOICE = bytes(215)
+VOICE = bytes(255)
 
 
 def talk(pair: Pair, seconds: float) -> None:

@@ -15,7 +15,7 @@ from p2pcall.types import Address
 
 VICTIM: Address = ("203.0.113.9", 53)
 ELSEWHERE: Address = ("198.51.100.7", 4000)
-SOUND = bytes(400)
+SOUND = bytes(450)
 PING = pack_frame(Channel.TIMING, pack_ping(1))
 
 
@@ -23,7 +23,7 @@ def talk(pair: Pair, seconds: float) -> None:
     """Both send sound, 50 a second."""
     for _ in range(round(seconds * 50)):
         for peer in (pair.ours, pair.theirs):
-            peer.send(Channel.AUDIO, SOUND, pair.world.now)
+            peer.send(Channel.AUDIO, SOUND, pair.world.now, padded_to=len(SOUND) + c.SLACK_BYTES)
         pair.world.run(0.02)
 
 
@@ -120,11 +120,12 @@ def test_forged_datagram_brings_a_victim_no_more_than_itself() -> None:
     assert pair.theirs.address == ALICE
 
 
-def test_datagram_shorter_than_a_probe_brings_none() -> None:
+def test_datagrams_bring_a_probe_when_they_are_together_as_long() -> None:
     pair = call()
-    short = seal(pair, PING.ljust(c.RECORD_BYTES - 1, b"\0"))
-    pair.bob.endpoint.receive_datagram(short, VICTIM, pair.world.now)
-    assert not [to for _, to in pair.bob.endpoint.datagrams_to_send(pair.world.now) if to == VICTIM]
+    bob = pair.bob.endpoint
+    for size, probes in ((c.RECORD_BYTES - 1, 0), (len(PING), 1), (c.RECORD_BYTES // 2, 0)):
+        bob.receive_datagram(seal(pair, PING.ljust(size, b"\0")), VICTIM, pair.world.now)
+        assert len([to for _, to in bob.datagrams_to_send(pair.world.now) if to == VICTIM]) == probes
 
 
 def test_a_record_that_is_dropped_makes_no_address_a_candidate() -> None:
@@ -155,7 +156,7 @@ def test_call_roams_to_an_address_that_answers() -> None:
     pair = call()
     pair.alice.address = ELSEWHERE
     pair.ours.send(3, b"from elsewhere", pair.world.now)
-    pair.world.run(0.1)
+    pair.world.run(0.3)
     assert pair.theirs.address == ELSEWHERE
     pair.theirs.send(3, b"back", pair.world.now)
     pair.world.run(0.1)
@@ -247,7 +248,7 @@ def answer(checked: Path) -> bytes:
 
 def test_first_address_has_agreed_by_its_cookie() -> None:
     fresh = path()
-    fresh.heard(ALICE, 0.0)
+    fresh.heard(ALICE, c.PROBE_DATAGRAM_BYTES, 0.0)
     assert fresh.probe_due() is None
     assert fresh.consent_due(c.CONSENT_S - 0.01) is None
     assert not fresh.lapsed
@@ -256,7 +257,7 @@ def test_first_address_has_agreed_by_its_cookie() -> None:
 def test_answer_counts_only_from_the_candidate_and_once() -> None:
     checked = path()
     assert not checked.answered(b"\2" + bytes(20), ELSEWHERE, 0.5)
-    checked.heard(ELSEWHERE, 1.0)
+    checked.heard(ELSEWHERE, c.PROBE_DATAGRAM_BYTES, 1.0)
     pong = answer(checked)
     assert not checked.answered(pong, ALICE, 1.1)
     assert not checked.answered(pong[:-1], ELSEWHERE, 1.1)
@@ -269,9 +270,9 @@ def test_answer_counts_only_from_the_candidate_and_once() -> None:
 
 def test_there_is_one_candidate_at_a_time_each_with_its_own_number() -> None:
     checked = path()
-    checked.heard(VICTIM, 1.0)
+    checked.heard(VICTIM, c.PROBE_DATAGRAM_BYTES, 1.0)
     first = answer(checked)
-    checked.heard(ELSEWHERE, 1.0)
+    checked.heard(ELSEWHERE, c.PROBE_DATAGRAM_BYTES, 1.0)
     second = answer(checked)
     assert first != second
     assert not checked.answered(first, VICTIM, 1.1)
@@ -281,8 +282,8 @@ def test_there_is_one_candidate_at_a_time_each_with_its_own_number() -> None:
 
 def test_candidate_is_forgotten_while_the_own_address_is_heard() -> None:
     checked = path()
-    checked.heard(VICTIM, 1.0)
-    checked.heard(ALICE, 1.0)
+    checked.heard(VICTIM, c.PROBE_DATAGRAM_BYTES, 1.0)
+    checked.heard(ALICE, c.PROBE_DATAGRAM_BYTES, 1.0)
     assert checked.probe_due() is None
 
 
@@ -290,7 +291,7 @@ def test_probes_leave_only_in_return_and_at_the_waits_of_a_handshake() -> None:
     checked = path()
     times = []
     for tick in range(300):
-        checked.heard(ELSEWHERE, tick / 100)
+        checked.heard(ELSEWHERE, c.PROBE_DATAGRAM_BYTES, tick / 100)
         if checked.probe_due() is not None:
             times.append(tick / 100)
         assert checked.probe_due() is None

@@ -7,17 +7,22 @@ from random import Random
 
 import pytest
 from netem import ALICE, BOB, Network, Pair, call, line
+from voice_path import TOCS
 
 from p2pcall.media import constants as media
 from p2pcall.media.packets import pack_fragment as pack
 from p2pcall.media.packets import split_frame, video_payload_bytes
 from p2pcall.media.redundancy import Redundancy
+from p2pcall.media.voice_control import VoiceControl
+from p2pcall.media.voice_levels import VoiceLevel, ladder
 from p2pcall.proto import constants as c
 from p2pcall.proto.events import IncomingCall, Message
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.proto.wire import Channel, DatagramType
+from p2pcall.types import Profile
 
 Shape = list[tuple[float, int, object]]
+GOOD = VoiceControl().level
 RECORD = c.MIN_DATA_BYTES + c.RECORD_BYTES
 
 
@@ -31,29 +36,33 @@ def speak(
     seconds: float,
     frame: Callable[[], bytes],
     *,
-    loss: Callable[[int], float] = lambda n: 0.0,
+    level: Callable[[int], VoiceLevel] = lambda n: GOOD,
     each: Callable[[int], None] = lambda n: None,
 ) -> Shape:
-    """Both sides' sound as media packs it, and what was on the wire meanwhile."""
-    senders = [(peer, Redundancy()) for peer in (pair.ours, pair.theirs)]
+    """Both sides' sound as media packs it, and what was on the wire meanwhile; a level for each packet."""
+    senders = [(peer, Redundancy(GOOD)) for peer in (pair.ours, pair.theirs)]
     start, since = len(pair.world.network.log), pair.world.now
-    for number in range(round(seconds * 50)):
+    number = tick = 0
+    while tick < seconds / media.TICK_S:
+        now = level(number)
         for peer, redundancy in senders:
-            redundancy.on_loss(loss(number))
-            payload = redundancy.packet(number, frame(), number * 20)
+            redundancy.level = now
+            sound = (bytes([TOCS[now.rung.ticks]]) + frame()).ljust(now.rung.frame_bytes, b"\0")
+            payload = redundancy.packet(tick, sound[: now.rung.frame_bytes], tick * media.TICK_MS)
             peer.send(Channel.AUDIO, payload, pair.world.now, padded_to=redundancy.payload_bytes)
         each(number)
-        pair.world.run(0.02)
+        pair.world.run(now.rung.ticks * media.TICK_S)
+        number, tick = number + 1, tick + now.rung.ticks
     return shape(pair.world.network, start, since)
 
 
 def speech() -> Callable[[], bytes]:
     random = Random(4)
-    return lambda: random.randbytes(media.VOICE_FRAME_BYTES)
+    return lambda: random.randbytes(GOOD.rung.frame_bytes)
 
 
 def silence() -> bytes:
-    return bytes(media.VOICE_FRAME_BYTES)
+    return b""
 
 
 def test_speech_and_silence_have_the_same_sizes_at_the_same_times() -> None:
@@ -86,12 +95,42 @@ def test_chat_mute_reports_and_nacks_ride_along_unseen() -> None:
     assert len(pair.alice.of(Message)) == 5
 
 
-def test_redundancy_alone_changes_the_size_of_voice() -> None:
-    levels = len(media.REDUNDANCY_LEVELS)
-    seen = speak(call(), 3, speech(), loss=lambda n: (0.0, 0.05, 0.3)[n // 50])
+LEVELS = [
+    pytest.param(VoiceLevel(rung, distances), id=f"{profile} {number} {len(distances)}")
+    for profile in Profile
+    for number, rung in enumerate(ladder(profile))
+    for distances in ((), (rung.ticks, 2 * rung.ticks, 4 * rung.ticks))
+]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_speech_and_chat_show_at_no_level(level: VoiceLevel) -> None:
+    quiet = speak(call(), 2, silence, level=lambda n: level)
+    pair = call()
+    text = bytes(c.CONTROL_BODY_BYTES)
+
+    def busy(number: int) -> None:
+        if number % 40 == 0:
+            pair.ours.send_control(64, text, pair.world.now)
+        if number % 8 == 0:
+            pair.theirs.send(Channel.FEEDBACK, bytes(24), pair.world.now)
+
+    loud = speak(pair, 2, speech(), level=lambda n: level, each=busy)
+    assert loud == quiet
+    sizes = [size for _, size, source in loud if source == ALICE]
+    sound = c.MIN_DATA_BYTES + c.FRAME_HEADER_BYTES + level.rung.sound_bytes(len(level.distances))
+    wanted = [sound + (0 if n % level.rung.room_every else level.rung.room_bytes) for n in range(len(sizes))]
+    assert sizes == wanted, "by the number of the packet alone"
+    pair.world.run(1)
+    assert pair.bob.of(Message), "what waited has ridden along"
+
+
+def test_level_alone_changes_the_size_of_voice() -> None:
+    levels = [GOOD, GOOD._replace(distances=(2, 4)), GOOD._replace(distances=(2, 4, 8))]
+    seen = speak(call(), 3, speech(), level=lambda n: levels[n // 50])
     sizes = [size for _, size, source in seen if source == ALICE]
-    extra = media.AUDIO_COPY_HEADER_BYTES + media.VOICE_FRAME_BYTES
-    assert sizes == [RECORD + extra * (n // 50) for n in range(50 * levels)], "from the first packet on"
+    extra = media.AUDIO_COPY_HEADER_BYTES + GOOD.rung.frame_bytes
+    assert sizes == [RECORD + extra * (n // 50) for n in range(150)], "from the first packet on"
 
 
 def test_pictures_come_in_few_sizes_whatever_they_show() -> None:
@@ -161,3 +200,12 @@ def test_no_record_of_a_whole_call_is_of_another_size() -> None:
     pair.world.run(3)
     log = pair.world.network.log
     assert {len(sent.data) for sent in log if sent.data[0] == DatagramType.DATA} == {RECORD}
+
+
+def test_keys_are_renewed_on_the_poorest_path_too() -> None:
+    pair = call()
+    before = pair.ours.line.keys.epochs.current.index
+    poorest = VoiceLevel(ladder(Profile.NORMAL)[0], ())
+    seen = speak(pair, c.REKEY_AFTER_S + 40, silence, level=lambda n: poorest)
+    assert pair.ours.line.keys.epochs.current.index != before
+    assert len({size for _, size, _ in seen}) == 2

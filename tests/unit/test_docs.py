@@ -37,7 +37,7 @@ from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
-from p2pcall.types import Reach
+from p2pcall.types import Profile, Reach
 from p2pcall.view.hud import WINDOW_KEYS
 
 # ---- p2pcall(1): the command line
@@ -60,7 +60,7 @@ def commands() -> dict[str, Any]:
 
 
 COMMANDS = commands()
-CHOICES = {"--answer": Answer, "--reach": Reach, "--announce": Announce}
+CHOICES = {"--answer": Answer, "--profile": Profile, "--reach": Reach, "--announce": Announce}
 
 
 def all_options() -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from mdoc import literals, marked, page, parts, rows
 
-from p2pcall.codec import opus, video
+from p2pcall.codec import video
 from p2pcall.media import constants as media
 from p2pcall.media import packets
-from p2pcall.media.redundancy import voice_payload_bytes
+from p2pcall.media.voice_control import VoiceControl
+from p2pcall.media.voice_levels import VoiceLevel, ladder
 from p2pcall.net import discovery, lanpeer
 from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.proto import constants as proto
@@ -27,6 +28,7 @@ from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import PatternId
 from p2pcall.store.identity import FINGERPRINT_LABEL
+from p2pcall.types import Profile
 
 # ---- p2pcall-protocol(7): layouts and tables
 
@@ -147,10 +149,10 @@ def test_patterns_are_those_of_the_code(pattern: str, lengths: tuple[int, ...]) 
 
 def test_sizes_of_records_are_those_of_the_code() -> None:
     around = proto.DATA_HEADER_BYTES + proto.TAG_BYTES
-    voice = [
-        proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) + proto.SLACK_BYTES
-        for level in range(len(media.REDUNDANCY_LEVELS))
-    ]
+    good, poor = VoiceControl().level.rung, VoiceLevel(ladder(Profile.NORMAL)[0], ())
+    payloads = [good.sound_bytes(copies) + proto.SLACK_BYTES for copies in (1, 2, 3)]
+    payloads += [poor.payload_bytes(1), poor.payload_bytes(0)]
+    voice = [proto.FRAME_HEADER_BYTES + payload for payload in payloads]
     picture = [proto.FRAME_HEADER_BYTES + size for size in media.VIDEO_PAYLOAD_BYTES]
     wanted = [(bytes_, bytes_ + around) for bytes_ in (proto.RECORD_BYTES, *voice, *picture)]
     assert [(int(cells[1]), int(cells[2])) for cells in rows(SUBSECTIONS["Sizes"])] == wanted
@@ -180,7 +182,7 @@ def test_frames_of_the_line_are_laid_out_as_described() -> None:
 
 
 def test_media_payloads_are_laid_out_as_described() -> None:
-    audio = packets.pack_audio(packets.AudioPacket(7, 160, (packets.AudioCopy(0, b"abc"),)))
+    audio = packets.pack_audio(packets.AudioPacket(7, 160, (packets.AudioCopy(0, b"xbc"),)))
     assert values("Audio packet", audio) == [7, 160, 1]
     assert values("Audio frame", audio[size("Audio packet") :]) == [0, 3]
     fragment = packets.pack_fragment(packets.VideoFragment(5, 99, 1, 2, True, b"x"))
@@ -193,8 +195,8 @@ def test_media_payloads_are_laid_out_as_described() -> None:
     assert (values("Played", played), len(played)) == ([media.FEEDBACK_PLAYED, 9, 20], size("Played"))
     assert packets.pack_feedback(packets.Ask()) == bytes([media.FEEDBACK_ASK])
     assert size("Ask") == 1
-    report = packets.pack_feedback(packets.Report(1, 2, 1.0, 3.0, 4, 5, 6))
-    assert values("Report", report) == [media.FEEDBACK_REPORT, 1, 2, 0xFFFF, 30, 4, 5, 6]
+    report = packets.pack_feedback(packets.Report(1, 2, 1.0, 3.0, 5.0, 3.0, 4, 5, 6))
+    assert values("Report", report) == [media.FEEDBACK_REPORT, 1, 2, 0xFFFF, 3, 5, 30, 4, 5, 6]
     assert len(report) == size("Report")
 
 
@@ -241,7 +243,7 @@ def test_word_lists_are_those_of_the_code() -> None:
 
 def test_numbers_of_other_rooms_are_those_of_the_code() -> None:
     sound = " ".join(PROTOCOL["AUDIO"])
-    assert f"{opus.VOICE_BPS:,} bit/s ({opus.VOICE_BPS // 400} bytes a frame)" in sound
+    assert f"{media.VOICE_BPS:,} bit/s" in sound
     assert f"{video.MAX_WIDTH} by {video.MAX_HEIGHT}" in " ".join(PROTOCOL["VIDEO"])
     found = " ".join(PROTOCOL["DISCOVERY"])
     assert lanpeer.SERVICE_TYPE.removesuffix(".") in found
@@ -261,7 +263,7 @@ def test_labels_are_those_of_the_code() -> None:
 # ---- p2pcall-protocol(7): constants
 
 LOCAL = (
-    *("MAX_FPS", "JITTER_", "STATS_", "STRETCH_", "NOISE_", "FADE_", "QUIET_"),
+    *("MAX_FPS", "JITTER_", "STATS_", "STEER_", "COPY_", "STRETCH_", "NOISE_", "FADE_", "QUIET_"),
     *("VIDEO_RATE_", "VIDEO_MIN_BPS", "VIDEO_MAX_BPS"),
     *("LEVEL_", "DB_", "LOWEST_", "METER_", "SILENT_", "LOUDEST_", "CLIP", "TALK_"),
     *("COLOUR_", "PLAYOUT_", "FAR_", "ECHO_", "COUPLING_", "DUCK_", "THROUGH_", "GATE_"),

@@ -12,10 +12,10 @@ from mdoc import ROOT, items, page, parts, tokens
 from p2pcall.codec import video
 from p2pcall.engine.caller import REFUSED_GRACE_S
 from p2pcall.engine.policy import RING_TIMEOUT_S
-from p2pcall.engine.send_pacer import HOLD_S
+from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
-from p2pcall.media.redundancy import voice_payload_bytes
+from p2pcall.media.voice_control import VoiceControl
 from p2pcall.proto import constants as proto
 from p2pcall.proto.wire import CONFIRMATION_BYTES, PART_BYTES, RESPONSE_BYTES, PatternId
 
@@ -55,8 +55,11 @@ FORGED_IN_TIME = FORGED_CHACHA + log2(1e6 * proto.REJECT_AFTER_S)
 
 TAG_CONTACTS = 100
 VOICE = [
-    proto.FRAME_HEADER_BYTES + voice_payload_bytes(level) + proto.SLACK_BYTES + AROUND_RECORD
-    for level in range(len(media.REDUNDANCY_LEVELS))
+    proto.FRAME_HEADER_BYTES
+    + VoiceControl().level.rung.sound_bytes(copies)
+    + proto.SLACK_BYTES
+    + AROUND_RECORD
+    for copies in (1, 2, 3)
 ]
 PICTURE = [proto.FRAME_HEADER_BYTES + size + AROUND_RECORD for size in media.VIDEO_PAYLOAD_BYTES]
 XX, IK = PatternId.XXHFS, PatternId.IKHFS
@@ -132,8 +135,9 @@ FACTS = (
     f"{RESPONSE_BYTES[XX]} (or {RESPONSE_BYTES[IK]}) and {CONFIRMATION_BYTES[XX]} (or {CONFIRMATION_BYTES[IK]}) "
     "bytes",
     f"{VOICE_PER_S} datagrams a second of {VOICE[0]} bytes",
-    f"Each leaves {1000 * HOLD_S:g} ms after",
-    f"they are {VOICE[1]} or {VOICE[2]}: so loss shows",
+    f"{2 * VOICE_PER_S} a second of the same length",
+    f"Each leaves {1000 * HOLD_S:g} ms (or {1000 * FAST_HOLD_S:g})",
+    f"they are {VOICE[1]} or {VOICE[2]}, and on a poor path",
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
     f"Fragments have {PICTURE[0]}, {PICTURE[1]} or {PICTURE[2]} bytes",
     f"as if it were ringing for {proto.LINGER_S:g} s after a refusal",

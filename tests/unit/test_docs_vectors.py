@@ -224,20 +224,20 @@ def test_vectors_fit_the_layouts(title: str, pattern: PatternId, offered: Suites
     given = {name: bytes.fromhex(text) for name, text in texts.items() if re.fullmatch("[0-9a-f]*", text)}
     numbers = {name: int.from_bytes(data, "big") for name, data in given.items()}
     chosen = max(offered)
-    hello = [3, pattern, offered, INDEXES[0], numbers["token"]]
+    hello = [4, pattern, offered, INDEXES[0], numbers["token"]]
     knock = values("Knock", given["knock"])
     assert knock[:6] == [1, *hello]
     after_hint = given["knock nonce"][proto.KNOCK_HINT_BYTES :]
     assert knock[6].to_bytes(16, "big").endswith(after_hint)
     assert (knock[6] == numbers["knock nonce"]) == (pattern is PatternId.XXHFS)
-    answer = [2, 3, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
+    answer = [2, 4, chosen, 0, INDEXES[0], numbers["token"], numbers["cookie"], 0]
     assert values("Cookie", given["cookie datagram"]) == answer
-    header = [3, 3, pattern, offered, chosen, 0, INDEXES[0], 0]
+    header = [3, 4, pattern, offered, chosen, 0, INDEXES[0], 0]
     assert values("Initiation", given["initiation"]) == header
     for number in range(proto.PARTS):
         part = given[f"part {number} before the chunk"]
-        assert values("Part", part) == [3, 3, number, offered, INDEXES[0], numbers["cookie"]]
-    assert values("Response", given["response"]) == [4, 3, 0, INDEXES[0]]
+        assert values("Part", part) == [3, 4, number, offered, INDEXES[0], numbers["cookie"]]
+    assert values("Response", given["response"]) == [4, 4, 0, INDEXES[0]]
     assert values("Confirmation", given["confirmation"]) == [5, 0, INDEXES[1]]
     first = 1 if pattern is PatternId.IKHFS else 0
     assert values("Data", given["first data of the initiator"]) == [6, 0, INDEXES[1], first]

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 import pytest
 
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as c
 from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch, Verdict, judge, peak_dbfs
 
-LOOKS_A_SECOND = round(1 / c.LEVEL_EVERY_S)
+LOOKS_A_SECOND = round(1 / acoustic.LEVEL_EVERY_S)
 ROOM, VOICE = -60.0, -25.0
 
 
@@ -34,8 +35,8 @@ def test_a_tone_has_its_level_whatever_the_length_of_the_piece(dbfs: float, samp
 
 
 def test_silence_and_no_sound_at_all_have_the_lowest_level() -> None:
-    assert looked(bytes(c.FRAME_BYTES)).dbfs == looked(b"").dbfs == c.LOWEST_DBFS
-    assert looked(array("h", [1, 0, 0, 0] + [0] * 956).tobytes()).dbfs == c.LOWEST_DBFS
+    assert looked(bytes(c.FRAME_BYTES)).dbfs == looked(b"").dbfs == acoustic.LOWEST_DBFS
+    assert looked(array("h", [1, 0, 0, 0] + [0] * 956).tobytes()).dbfs == acoustic.LOWEST_DBFS
 
 
 def test_a_piece_clips_if_its_top_is_flat() -> None:
@@ -62,7 +63,7 @@ def test_the_level_of_an_interval_is_the_mean_of_its_looks_and_then_begins_anew(
 def test_a_meter_shows_nothing_of_a_quiet_room_and_all_of_full_scale() -> None:
     heights = [looked(sine(dbfs)).height for dbfs in (-90, -62, -55, -31, -3.1)]
     assert heights == [0, 0, 1, 4, 7]
-    assert looked(array("h", [c.PCM_MAX] * 960).tobytes()).height == c.METER_STEPS
+    assert looked(array("h", [c.PCM_MAX] * 960).tobytes()).height == acoustic.METER_STEPS
 
 
 def told(
@@ -81,18 +82,18 @@ def talk(seconds: float, seed: int = 1) -> list[float]:
 
 def test_a_microphone_that_is_silent_for_ten_seconds_from_the_start_is_told_once() -> None:
     watch = MicrophoneWatch()
-    assert told(watch, [c.LOWEST_DBFS] * (10 * LOOKS_A_SECOND - 1)) == []
-    assert told(watch, [c.LOWEST_DBFS] * 100) == [Finding.SILENT]
+    assert told(watch, [acoustic.LOWEST_DBFS] * (10 * LOOKS_A_SECOND - 1)) == []
+    assert told(watch, [acoustic.LOWEST_DBFS] * 100) == [Finding.SILENT]
 
 
 def test_a_microphone_that_was_heard_once_is_not_told_to_be_silent() -> None:
     watch = MicrophoneWatch()
-    assert told(watch, [c.LOWEST_DBFS] * 20 + [ROOM] + [c.LOWEST_DBFS] * 1000) == []
+    assert told(watch, [acoustic.LOWEST_DBFS] * 20 + [ROOM] + [acoustic.LOWEST_DBFS] * 1000) == []
 
 
 def test_a_microphone_that_clips_for_a_second_of_five_is_told_once() -> None:
     watch = MicrophoneWatch()
-    assert told(watch, [0.0] * (c.CLIP_LOOKS - 1), clipped=True) == []
+    assert told(watch, [0.0] * (acoustic.CLIP_LOOKS - 1), clipped=True) == []
     assert told(watch, [VOICE] * 30) == []
     assert told(watch, [0.0] * 500, clipped=True) == [Finding.CLIPPING]
 
@@ -122,11 +123,11 @@ def test_who_is_muted_and_does_not_talk_is_told_nothing(levels: list[float]) -> 
     ("levels", "clipped", "verdict"),
     [
         pytest.param([ROOM] * 80 + [VOICE] * 20, 0, Verdict.GOOD, id="speech and pauses"),
-        pytest.param([ROOM] * 80 + [VOICE] * 20, c.CLIPPED_PIECES - 1, Verdict.GOOD, id="a knock"),
-        pytest.param([ROOM] * 80 + [-5.0] * 20, c.CLIPPED_PIECES, Verdict.CLIPPING, id="too loud"),
+        pytest.param([ROOM] * 80 + [VOICE] * 20, acoustic.CLIPPED_PIECES - 1, Verdict.GOOD, id="a knock"),
+        pytest.param([ROOM] * 80 + [-5.0] * 20, acoustic.CLIPPED_PIECES, Verdict.CLIPPING, id="too loud"),
         pytest.param([ROOM] * 95 + [VOICE] * 5, 0, Verdict.QUIET, id="a cough"),
         pytest.param([ROOM] * 100, 0, Verdict.QUIET, id="a room"),
-        pytest.param([c.LOWEST_DBFS] * 100, 0, Verdict.SILENT, id="nothing"),
+        pytest.param([acoustic.LOWEST_DBFS] * 100, 0, Verdict.SILENT, id="nothing"),
         pytest.param([], 0, Verdict.SILENT, id="no recording"),
     ],
 )
@@ -139,4 +140,4 @@ def test_a_recording_is_judged_by_its_loudest_tenth(
 def test_the_peak_of_a_recording_is_its_highest_sample_up_or_down() -> None:
     assert peak_dbfs(array("h", [3, -3277, 5]).tobytes()) == pytest.approx(-20, abs=0.01)
     assert peak_dbfs(array("h", [-32_768]).tobytes()) == pytest.approx(0, abs=0.01)
-    assert peak_dbfs(b"") == c.LOWEST_DBFS
+    assert peak_dbfs(b"") == acoustic.LOWEST_DBFS

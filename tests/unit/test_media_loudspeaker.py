@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as c
 from p2pcall.media.acoustics import Acoustics
 from p2pcall.media.double_talk import DoubleTalk
@@ -86,7 +87,7 @@ class Room:
 def test_a_level_is_that_of_the_sound() -> None:
     assert level_db(sine(1000, 1.0)) == pytest.approx(-3.0, abs=0.2)
     assert level_db(sine(1000, 0.1)) == pytest.approx(-23.0, abs=0.2)
-    assert level_db(SILENT_TICK) == c.LEVEL_LEAST_DB
+    assert level_db(SILENT_TICK) == acoustic.LEVEL_LEAST_DB
 
 
 def test_colour_is_higher_for_a_higher_sound_whatever_its_level() -> None:
@@ -133,15 +134,15 @@ def test_a_far_tick_is_paired_with_the_microphone_when_it_is_heard_and_stays_so(
     got = paired(FarEnd(), 1000, latency * c.TICK_S)
     behind = {number + 1 - far for number, far in enumerate(got) if number > 2 * latency}
     assert len(behind) == 1
-    assert behind.pop() == pytest.approx(latency - c.FAR_LEAD_TICKS, abs=c.FAR_SLIP_TICKS)
-    before = latency - c.FAR_LEAD_TICKS - c.FAR_SLIP_TICKS - 1
+    assert behind.pop() == pytest.approx(latency - acoustic.FAR_LEAD_TICKS, abs=acoustic.FAR_SLIP_TICKS)
+    before = latency - acoustic.FAR_LEAD_TICKS - acoustic.FAR_SLIP_TICKS - 1
     assert not any(got[:before])
 
 
 def test_a_far_tick_is_shown_before_it_is_heard() -> None:
     far_end = FarEnd()
     far_end.played(marked(7), 1.0)
-    assert far_end.heard(1.0 - c.FAR_LEAD_TICKS * c.TICK_S + c.TICK_S) == marked(7)
+    assert far_end.heard(1.0 - acoustic.FAR_LEAD_TICKS * c.TICK_S + c.TICK_S) == marked(7)
 
 
 def test_a_speaker_whose_clock_is_fast_slips_by_a_tick_now_and_then() -> None:
@@ -248,7 +249,7 @@ def test_sound_that_is_alike_in_level_and_never_in_colour_is_no_echo() -> None:
     for _ in range(1000):
         level, colour = far.tick()
         acoustics.tick((level - 10, 0.0), (level, colour), ducked=False)
-        assert acoustics.coupling_db == c.COUPLING_UNKNOWN_DB or acoustics.echo
+        assert acoustics.coupling_db == acoustic.COUPLING_UNKNOWN_DB or acoustics.echo
 
 
 def test_a_moment_of_both_is_too_little_to_tell_an_echo() -> None:
@@ -271,7 +272,7 @@ def test_the_speaker_is_ducked_while_the_near_side_speaks_over_an_echo_and_back_
         room.hear(far.tick(), near.tick())
     assert room.double_talk.talking
     assert room.double_talk.duck_db >= 20
-    for _ in range(c.TALK_HOLD_TICKS + 30):
+    for _ in range(acoustic.TALK_HOLD_TICKS + 30):
         room.hear(far.tick())
     assert not room.double_talk.talking
     assert room.double_talk.duck_db == 0
@@ -286,7 +287,7 @@ def test_the_quieter_the_echo_the_less_is_ducked() -> None:
             room.hear(far.tick(), near.tick())
         ducked.append(room.double_talk.duck_db)
     assert ducked[0] > ducked[1] > ducked[2]
-    assert ducked[0] <= c.DUCK_MOST_DB
+    assert ducked[0] <= acoustic.DUCK_MOST_DB
 
 
 def test_a_voice_far_above_the_echo_goes_by_the_canceller_and_an_echo_alone_never() -> None:
@@ -312,7 +313,7 @@ def test_headphones_are_never_ducked() -> None:
 
 def test_what_a_canceller_leaves_at_first_is_not_taken_for_a_voice() -> None:
     room, speech = Room(-6.0), Speech(1)
-    for _ in range(c.TALK_SETTLED_TICKS):
+    for _ in range(acoustic.TALK_SETTLED_TICKS):
         room.hear(speech.tick(), leaves_db=-3.0)
         assert room.double_talk.duck_db == 0
 
@@ -348,7 +349,7 @@ def test_a_clear_voice_is_left_as_it_is() -> None:
 def test_noise_is_suppressed_from_where_it_is_heard_until_it_is_well_below() -> None:
     voice = NearVoice()
     for noise_db, noisy in ((-45.0, True), (-53.0, True), (-57.0, False), (-53.0, False)):
-        for _ in range(c.NOISE_KNOWN_TICKS):
+        for _ in range(acoustic.NOISE_KNOWN_TICKS):
             voice.tick(noise_db, noise_db, talking=False)
         assert voice.noisy is noisy
 
@@ -356,6 +357,6 @@ def test_noise_is_suppressed_from_where_it_is_heard_until_it_is_well_below() -> 
 def test_a_faint_voice_is_raised_until_it_is_loud_by_itself() -> None:
     voice = NearVoice()
     for level_db_, faint in ((-35.0, True), (-25.0, True), (-15.0, False), (-25.0, False)):
-        for _ in range(c.VOICE_KNOWN_TICKS):
+        for _ in range(acoustic.VOICE_KNOWN_TICKS):
             voice.tick(level_db_, -70.0, talking=True)
         assert voice.faint is faint

@@ -25,15 +25,18 @@ from p2pcall.media.packets import (
 
 
 def test_audio_bytes() -> None:
-    packet = AudioPacket(5, 1_000, (AudioCopy(0, b"ab"), AudioCopy(2, b"c")))
-    payload = bytes.fromhex("00000005 000003e8 02 00 0002 6162 02 0001 63")
+    packet = AudioPacket(5, 1_000, (AudioCopy(0, b"xb"), AudioCopy(2, b"x")))
+    payload = bytes.fromhex("00000005 000003e8 02 00 0002 7862 02 0001 78")
     assert pack_audio(packet) == payload
     assert parse_audio(payload) == packet
-    assert list(packet.frames()) == [AudioFrame(5, b"ab", 1_000, False), AudioFrame(3, b"c", 960, True)]
+    assert list(packet.frames()) == [
+        AudioFrame(5, 2, b"xb", 1_000, False),
+        AudioFrame(3, 2, b"x", 980, True),
+    ]
 
 
 def test_a_copy_from_before_the_clock_began_has_time_zero() -> None:
-    packet = AudioPacket(5, 20, (AudioCopy(0, b"a"), AudioCopy(4, b"b")))
+    packet = AudioPacket(5, 20, (AudioCopy(0, b"x"), AudioCopy(4, b"x")))
     assert [frame.capture_ms for frame in packet.frames()] == [20, 0]
 
 
@@ -43,16 +46,18 @@ def test_a_copy_from_before_the_clock_began_has_time_zero() -> None:
         "",
         "00000005 000003e8",
         "00000005 000003e8 00",  # no frame
-        "00000005 000003e8 05" + "00 0001 61" * 5,  # too many
-        "00000005 000003e8 01 01 0001 61",  # the first is not the newest
-        "00000005 000003e8 02 00 0001 61 00 0001 61",  # distance 0 twice
-        "00000005 000003e8 03 00 0001 61 02 0001 61 01 0001 61",  # distances fall
-        "00000005 000003e8 02 00 0001 61 06 0001 61",  # before seq 0
-        "00000050 000003e8 02 00 0001 61 11 0001 61",  # too far back
+        "00000005 000003e8 05" + "00 0001 78" * 5,  # too many
+        "00000005 000003e8 01 01 0001 78",  # the first is not the newest
+        "00000005 000003e8 02 00 0001 78 00 0001 78",  # distance 0 twice
+        "00000005 000003e8 03 00 0001 78 04 0001 78 02 0001 78",  # distances fall
+        "00000005 000003e8 02 00 0001 78 06 0001 78",  # before tick 0
+        "00000050 000003e8 02 00 0001 78 21 0001 78",  # too far back
         "00000005 000003e8 01 00 0000",  # empty frame
-        "00000005 000003e8 01 00 0002 61",  # short
-        "00000005 000003e8 02 00 0001 61 01",  # no second header
-        "00000005 000003e8 01 00 0001 61 00",  # trailing byte
+        "00000005 000003e8 01 00 0002 78",  # short
+        "00000005 000003e8 02 00 0001 78 01",  # no second header
+        "00000005 000003e8 01 00 0001 78 00",  # trailing byte
+        "00000005 000003e8 02 00 0001 78 01 0001 78",  # the earlier frame goes on in the newest one
+        "00000005 000003e8 01 00 0001 80",  # 2.5 ms
     ],
 )
 def test_malformed_audio(payload: str) -> None:
@@ -60,7 +65,7 @@ def test_malformed_audio(payload: str) -> None:
 
 
 def test_longest_audio() -> None:
-    frame = bytes(c.MAX_PAYLOAD_BYTES - c.AUDIO_HEADER_BYTES - c.AUDIO_COPY_HEADER_BYTES)
+    frame = b"x" * (c.MAX_PAYLOAD_BYTES - c.AUDIO_HEADER_BYTES - c.AUDIO_COPY_HEADER_BYTES)
     assert len(pack_audio(AudioPacket(0, 0, (AudioCopy(0, frame),)))) == c.MAX_PAYLOAD_BYTES
     with pytest.raises(ValueError):
         pack_audio(AudioPacket(0, 0, (AudioCopy(0, frame + b"x"),)))
@@ -69,11 +74,11 @@ def test_longest_audio() -> None:
 @pytest.mark.parametrize(
     "packet",
     [
-        AudioPacket(-1, 0, (AudioCopy(0, b"a"),)),
-        AudioPacket(0, 1 << 32, (AudioCopy(0, b"a"),)),
+        AudioPacket(-1, 0, (AudioCopy(0, b"x"),)),
+        AudioPacket(0, 1 << 32, (AudioCopy(0, b"x"),)),
         AudioPacket(0, 0, ()),
-        AudioPacket(9, 0, (AudioCopy(0, b"a"),) * 300),
-        AudioPacket(900, 0, (AudioCopy(0, b"a"), AudioCopy(300, b"a"))),
+        AudioPacket(9, 0, (AudioCopy(0, b"x"),) * 300),
+        AudioPacket(900, 0, (AudioCopy(0, b"x"), AudioCopy(300, b"x"))),
         AudioPacket(0, 0, (AudioCopy(0, bytes(70_000)),)),
     ],
 )
@@ -149,16 +154,16 @@ def test_feedback_bytes() -> None:
     assert pack_feedback(Played(258, None)) == bytes.fromhex("04 00000102 ffff")
     assert pack_feedback(Ask()) == b"\x05"
     assert parse_feedback(pack_feedback(Played(-1, 1e9))) == Played(0, c.PLAYED_STANDS - 1)
-    report = Report(100, 90, 0.1, 12.5, 320, 240, 33)
-    assert pack_feedback(report) == bytes.fromhex("03 00000064 0000005a 199a 007d 0140 00f0 00000021")
+    report = Report(100, 90, 0.1, 4.4, 260.0, 12.5, 320, 240, 33)
+    assert pack_feedback(report) == bytes.fromhex("03 00000064 0000005a 199a 04 0104 007d 0140 00f0 00000021")
     parsed = parse_feedback(pack_feedback(report))
     assert isinstance(parsed, Report)
     assert parsed.loss == pytest.approx(0.1, abs=1e-4)
 
 
 def test_figures_of_a_report_are_held_to_their_fields() -> None:
-    wild = Report(1 << 40, -5, 2.0, 1e9, 100_000, -1, 1 << 33)
-    held = Report(c.MAX_U32, 0, 1.0, 6553.5, 0xFFFF, 0, c.MAX_U32)
+    wild = Report(1 << 40, -5, 2.0, 1e9, -1.0, 1e9, 100_000, -1, 1 << 33)
+    held = Report(c.MAX_U32, 0, 1.0, 255, 0, 6553.5, 0xFFFF, 0, c.MAX_U32)
     assert parse_feedback(pack_feedback(wild)) == held
 
 

@@ -1,81 +1,10 @@
-"""Redundancy, merging, sizes and rates, figures."""
+"""Merging, sizes and rates, figures."""
 
 import pytest
 
 from p2pcall.media import constants as c
 from p2pcall.media.ladder import encode_size, video_bitrate
-from p2pcall.media.packets import AudioCopy, parse_audio
-from p2pcall.media.redundancy import Redundancy, voice_payload_bytes
-from p2pcall.media.stats import Interval, ReceiveStats
-
-
-def copies(redundancy: Redundancy, seq: int, frame: bytes = b"x" * 80) -> tuple[int, ...]:
-    packet = parse_audio(redundancy.packet(seq, frame, seq * 20))
-    assert packet is not None
-    return tuple(copy.distance for copy in packet.copies)
-
-
-def test_the_frame_before_always_comes_along() -> None:
-    redundancy = Redundancy()
-    assert copies(redundancy, 0) == (0,)
-    assert copies(redundancy, 1) == (0, 1)
-    assert copies(redundancy, 2) == (0, 1)
-    assert redundancy.copies == 1
-    packet = parse_audio(redundancy.packet(3, b"new", 60))
-    assert packet is not None
-    assert packet.copies == (AudioCopy(0, b"new"), AudioCopy(1, b"x" * 80))
-
-
-def test_a_gap_in_the_numbers_has_no_copy() -> None:
-    redundancy = Redundancy()
-    copies(redundancy, 0)
-    assert copies(redundancy, 5) == (0,)
-
-
-def test_more_copies_at_once_when_loss_goes_up_and_fewer_later() -> None:
-    redundancy = Redundancy()
-    for seq in range(10):
-        copies(redundancy, seq)
-    redundancy.on_loss(0.05)
-    assert copies(redundancy, 10) == (0, 1, 2)
-    redundancy.on_loss(0.3)
-    assert copies(redundancy, 11) == (0, 1, 2, 4)
-    redundancy.on_loss(0.08)
-    assert redundancy.copies == 3, "between the limits nothing changes"
-    counts = []
-    for _ in range(12):
-        redundancy.on_loss(0.0)
-        counts.append(redundancy.copies)
-    assert counts == [3] * 4 + [2] * 5 + [1] * 3
-
-
-def test_a_bad_report_in_between_starts_the_count_again() -> None:
-    redundancy = Redundancy()
-    redundancy.on_loss(0.05)
-    for _ in range(10):
-        for _ in range(c.REDUNDANCY_LOWER_AFTER - 1):
-            redundancy.on_loss(0.0)
-        redundancy.on_loss(0.015)
-    assert redundancy.copies == 2
-
-
-def test_size_of_packets_follows_from_the_level_alone() -> None:
-    redundancy = Redundancy()
-    frame = bytes(c.VOICE_FRAME_BYTES)
-    sizes = []
-    for level, loss in enumerate((0.0, 0.05, 0.5)):
-        redundancy.on_loss(loss)
-        assert redundancy.payload_bytes == voice_payload_bytes(level)
-        sizes += [len(redundancy.packet(10 * level + n, frame, 0)) for n in range(5)]
-        assert sizes[-1] == redundancy.payload_bytes, "with all its copies a packet is as long as it says"
-        assert max(sizes[-5:]) == redundancy.payload_bytes
-    assert voice_payload_bytes(0) == 215
-    assert voice_payload_bytes(2) < c.MAX_PAYLOAD_BYTES
-
-
-def test_frame_that_would_show_in_the_size_of_its_packet_is_not_sent() -> None:
-    with pytest.raises(ValueError, match="101 bytes"):
-        Redundancy().packet(0, bytes(c.VOICE_FRAME_BYTES + 1), 0)
+from p2pcall.media.stats import NO_INTERVAL, ReceiveStats
 
 
 @pytest.mark.parametrize(
@@ -110,43 +39,75 @@ def test_video_bitrate() -> None:
     assert video_bitrate(10_000, 10_000, 60) == c.VIDEO_MAX_BPS
 
 
-def test_loss_of_an_interval() -> None:
+def test_loss_of_an_interval_is_told_in_ticks() -> None:
     stats = ReceiveStats()
-    assert stats.interval() == Interval(0, 0, 0.0)
-    for seq in range(100, 150):
-        if seq % 5:
-            stats.on_packet(seq, seq * 20, seq * 0.02)
-    assert stats.interval() == Interval(49, 40, pytest.approx(1 - 40 / 49))
-    assert (stats.highest, stats.received) == (149, 40)
-    for seq in (150, 151, 151, 151):
-        stats.on_packet(seq, seq * 20, seq * 0.02)
+    assert stats.interval() == NO_INTERVAL
+    for number in range(100, 150):
+        if number % 5:
+            stats.on_packet(2 * number, 2, number * 20, number * 0.02)
+    told = stats.interval()
+    assert (told.expected, told.received) == (98, 80)
+    assert told.loss == pytest.approx(1 - 40 / 49)
+    assert (stats.highest, stats.received) == (300, 40)
+    for number in (150, 151, 151, 151):
+        stats.on_packet(2 * number, 2, number * 20, number * 0.02)
     assert stats.interval().loss == 0.0
+    stats.on_packet(304, 6, 3_060, 3.1)
+    assert stats.interval().expected == 6, "a frame counts for as long as it is"
 
 
-def test_a_wild_seq_does_not_spoil_the_figures() -> None:
+def test_mean_run_of_lost_ticks_is_told() -> None:
     stats = ReceiveStats()
-    stats.on_packet(0, 0, 0.0)
-    stats.on_packet(4_000_000_000, 0, 0.02)
-    stats.on_packet(1, 20, 0.02)
-    assert stats.highest == 1
-    assert stats.interval() == Interval(2, 2, 0.0)
+    lost = {3, 10, 11, 12, 20, 21}
+    for number in range(30):
+        if number not in lost:
+            stats.on_packet(2 * number, 2, number * 20, number * 0.02)
+    assert stats.interval().burst_ticks == pytest.approx(4)
+    stats.on_packet(60, 2, 620, 0.62)
+    assert stats.interval().burst_ticks == 0.0
+
+
+def test_queue_is_what_all_packets_of_an_interval_have_stood_in() -> None:
+    stats = ReceiveStats()
+    told = []
+    for number in range(400):
+        queue_s = 0.2 if 100 <= number < 150 else 0.0
+        late_s = 0.05 if number % 3 else 0.0
+        stats.on_packet(2 * number, 2, number * 20, number * 0.02 + queue_s + late_s)
+        if number % 50 == 49:
+            told.append(round(stats.interval().queue_s, 3))
+    assert told == [0, 0, 0.2, 0, 0, 0, 0, 0], "jitter is no queue"
+    for number in range(400, 400 + 50 * c.STATS_QUEUE_INTERVALS):
+        stats.on_packet(2 * number, 2, number * 20, number * 0.02 + 0.5)
+        if number % 50 == 49:
+            told.append(round(stats.interval().queue_s, 3))
+    assert (told[-2], told[-1]) == (0.5, 0), "a slower way is none for ever"
+
+
+def test_a_wild_tick_does_not_spoil_the_figures() -> None:
+    stats = ReceiveStats()
+    stats.on_packet(0, 2, 0, 0.0)
+    stats.on_packet(4_000_000_000, 2, 0, 0.02)
+    stats.on_packet(2, 2, 20, 0.02)
+    assert stats.highest == 4
+    assert stats.interval().expected == stats.received * 2 == 4
 
 
 def test_a_real_jump_is_followed_after_two() -> None:
     stats = ReceiveStats()
-    stats.on_packet(10_000, 0, 0.0)
-    stats.on_packet(5, 100, 0.1)
-    stats.on_packet(6, 120, 0.12)
-    assert stats.highest == 6
-    assert stats.interval() == Interval(1, 1, 0.0)
+    stats.on_packet(10_000, 2, 0, 0.0)
+    stats.on_packet(5, 2, 100, 0.1)
+    stats.on_packet(7, 2, 120, 0.12)
+    assert stats.highest == 9
+    assert stats.interval().expected == 2
     assert stats.jitter_s == 0.0
 
 
 def test_jitter_is_that_of_rfc_3550() -> None:
     stats = ReceiveStats()
-    stats.on_packet(0, 0, 0.0)
-    stats.on_packet(1, 20, 0.036)
+    stats.on_packet(0, 2, 0, 0.0)
+    stats.on_packet(2, 2, 20, 0.036)
     assert stats.jitter_s == pytest.approx(0.016 / 16)
-    for seq in range(2, 400):
-        stats.on_packet(seq, seq * 20, seq * 0.02 + (0.016 if seq % 2 else 0.0))
+    for number in range(2, 400):
+        stats.on_packet(2 * number, 2, number * 20, number * 0.02 + (0.016 if number % 2 else 0.0))
     assert stats.jitter_s == pytest.approx(0.016, rel=0.01)

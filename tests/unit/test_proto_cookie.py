@@ -58,7 +58,7 @@ def test_hidden_time_is_read_only_under_the_key_of_the_pair_and_with_its_nonce()
 def test_pair_key_is_the_same_on_both_sides_and_has_a_direction() -> None:
     ours = cookie.pair_key(ALICE, BOB.public, initiator=True)
     shared = dh(ALICE, BOB.public)
-    assert ours == sha256(b"p2pcall/3 contact" + shared + ALICE.public + BOB.public).digest()
+    assert ours == sha256(b"p2pcall/4 contact" + shared + ALICE.public + BOB.public).digest()
     assert ours == cookie.pair_key(BOB, ALICE.public, initiator=False)
     assert ours != cookie.pair_key(BOB, ALICE.public, initiator=True)
 

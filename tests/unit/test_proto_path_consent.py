@@ -100,7 +100,7 @@ def test_nobody_agrees_for_another_address(address: Address) -> None:
     one = path()
     number = one.consent_due(115.0)
     assert number is not None
-    one.heard(address, 115.0)
+    one.heard(address, c.PROBE_DATAGRAM_BYTES, 115.0)
     assert not one.answered(pong(number), address, 115.1)
     assert one.lost_at == 175.0
     one.consent_due(130.0)
@@ -132,7 +132,7 @@ def test_records_from_elsewhere_do_not_keep_the_line() -> None:
     one = path()
     for tick in range(800):
         now = 100.0 + tick / 10
-        one.heard(THERE if tick % 2 else ELSEWHERE, now)
+        one.heard(THERE if tick % 2 else ELSEWHERE, c.PROBE_DATAGRAM_BYTES, now)
         one.consent_due(now)
         one.probe_due()
     assert one.lapsed
@@ -142,7 +142,7 @@ def test_records_from_elsewhere_do_not_keep_the_line() -> None:
 def test_records_from_the_address_itself_are_no_agreement() -> None:
     one = path()
     for tick in range(310):
-        one.heard(HERE, 100.0 + tick / 10)
+        one.heard(HERE, c.PROBE_DATAGRAM_BYTES, 100.0 + tick / 10)
         one.consent_due(100.0 + tick / 10)
     assert one.lapsed, "whoever writes that address on a record need not receive there"
 
@@ -151,7 +151,7 @@ def test_new_address_that_answers_its_probe_is_the_lines_and_has_agreed() -> Non
     one = path()
     old = one.consent_due(130.0)
     assert old is not None and one.lapsed
-    one.heard(THERE, 131.0)
+    one.heard(THERE, c.PROBE_DATAGRAM_BYTES, 131.0)
     number = candidate_number(one)
     assert one.answered(pong(number), THERE, 131.1)
     assert (one.address, one.lapsed) == (THERE, False)
@@ -162,7 +162,7 @@ def test_new_address_that_answers_its_probe_is_the_lines_and_has_agreed() -> Non
 
 def test_probe_is_answered_only_from_where_it_went() -> None:
     one = path()
-    one.heard(THERE, 101.0)
+    one.heard(THERE, c.PROBE_DATAGRAM_BYTES, 101.0)
     number = candidate_number(one)
     for address in (ELSEWHERE, HERE):
         assert not one.answered(pong(number), address, 101.1)
@@ -174,7 +174,7 @@ def test_probes_go_once_for_what_came_at_the_pace_of_a_handshake() -> None:
     one, sent = path(), []
     for tick in range(60):
         now = 100.0 + tick / 10
-        one.heard(THERE, now)
+        one.heard(THERE, c.PROBE_DATAGRAM_BYTES, now)
         if one.probe_due() is not None:
             sent.append(tick / 10)
         assert one.probe_due() is None
@@ -183,12 +183,12 @@ def test_probes_go_once_for_what_came_at_the_pace_of_a_handshake() -> None:
 
 def test_latest_address_is_the_only_candidate_and_none_while_the_lines_own_is_heard() -> None:
     one = path()
-    one.heard(THERE, 101.0)
+    one.heard(THERE, c.PROBE_DATAGRAM_BYTES, 101.0)
     first = candidate_number(one)
-    one.heard(ELSEWHERE, 101.1)
+    one.heard(ELSEWHERE, c.PROBE_DATAGRAM_BYTES, 101.1)
     second = candidate_number(one)
     assert first != second
     assert not one.answered(pong(first), THERE, 101.2)
-    one.heard(HERE, 101.3)
+    one.heard(HERE, c.PROBE_DATAGRAM_BYTES, 101.3)
     assert not one.answered(pong(second), ELSEWHERE, 101.4)
     assert one.probe_due() is None

@@ -14,7 +14,8 @@ from p2pcall.proto.wire import Channel, DatagramType, DropReason
 from p2pcall.types import Address
 
 ELSEWHERE: Address = ("198.51.100.7", 4000)
-SOUND = bytes(400)
+SOUND = bytes(450)
+PADDED = len(SOUND) + c.SLACK_BYTES
 
 
 def invited(seed: int = 0) -> Pair:
@@ -173,7 +174,7 @@ def test_what_else_the_caller_says_does_not_give_it_more_time() -> None:
     start = pair.world.now
     for _ in range(100):
         pair.ours.send_control(c.FIRST_ENGINE_MESSAGE, b"", pair.world.now)
-        pair.ours.send(Channel.AUDIO, SOUND, pair.world.now)
+        pair.ours.send(Channel.AUDIO, SOUND, pair.world.now, padded_to=PADDED)
         if pair.world.run(0.1, lambda: bool(pair.bob.of(CallEnded))):
             break
     assert pair.world.now == pytest.approx(start + c.REVEAL_TIMEOUT_S, abs=0.1)
@@ -220,7 +221,7 @@ def test_who_has_answered_can_hang_up_at_once() -> None:
 def test_who_has_answered_may_send_and_vanish() -> None:
     pair = answered(invited())
     now = pair.world.now
-    pair.theirs.send(Channel.AUDIO, SOUND, now)
+    pair.theirs.send(Channel.AUDIO, SOUND, now, padded_to=PADDED)
     pair.theirs.send_control(ControlType.MEDIA, b"\1", now)
     pair.theirs.nudge(now)
     assert pair.world.run(1, lambda: bool(pair.alice.of(Message)))
@@ -255,7 +256,7 @@ def talk(pair: Pair, seconds: float) -> None:
     for _ in range(round(seconds * 50)):
         for peer in (pair.ours, pair.theirs):
             if peer.state is CallState.ACTIVE:
-                peer.send(Channel.AUDIO, SOUND, pair.world.now)
+                peer.send(Channel.AUDIO, SOUND, pair.world.now, padded_to=PADDED)
         pair.world.run(0.02)
 
 
@@ -349,7 +350,7 @@ def test_timer_of_an_address_that_does_not_agree_is_never_in_the_past(ping_due: 
     pair = call()
     peer, endpoint = pair.theirs, pair.bob.endpoint
     lapse = peer.line.path.lost_at - c.CONSENT_S - c.LOST_TIMEOUT_S + c.CONSENT_LAPSES_S
-    peer.send(Channel.AUDIO, SOUND, lapse - 0.001)
+    peer.send(Channel.AUDIO, SOUND, lapse - 0.001, padded_to=PADDED)
     endpoint.datagrams_to_send(lapse - 0.001)
     peer.line.timing.next_ping = lapse + ping_due
     peer.line.liveness.heard(lapse)

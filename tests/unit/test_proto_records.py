@@ -3,14 +3,14 @@
 import itertools
 from collections import Counter
 
-from p2pcall.media.redundancy import voice_payload_bytes
+from p2pcall.media.voice_control import VoiceControl
 from p2pcall.proto import constants as c
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.records import Records
 from p2pcall.proto.line.timing import Timing
 from p2pcall.proto.wire import Channel, DropReason, parse_frames
 
-SOUND = bytes(215)
+SOUND = bytes(255)
 MESSAGE = 64
 
 
@@ -27,7 +27,7 @@ class Side:
         """Frames of a record of voice that leaves now."""
         plaintext = self.records.payload(Channel.AUDIO, SOUND, padded_to, now)
         assert plaintext is not None
-        assert len(plaintext) == max(c.RECORD_BYTES, c.FRAME_HEADER_BYTES + padded_to + c.SLACK_BYTES)
+        assert len(plaintext) == (c.FRAME_HEADER_BYTES + padded_to if padded_to else c.RECORD_BYTES)
         return frames(plaintext)
 
 
@@ -41,22 +41,22 @@ def channels(parsed: list[tuple[int, bytes]]) -> list[int]:
     return [channel for channel, _ in parsed]
 
 
-def test_records_of_small_frames_have_the_size_of_the_least_record_of_voice() -> None:
-    assert c.FRAME_HEADER_BYTES + voice_payload_bytes(0) + c.SLACK_BYTES == c.RECORD_BYTES
+def test_records_of_small_frames_have_the_size_of_voice_on_a_good_path() -> None:
+    assert c.FRAME_HEADER_BYTES + VoiceControl().level.payload_bytes(0) == c.RECORD_BYTES
 
 
 def test_small_frames_leave_by_themselves_where_no_voice_flows() -> None:
     side = Side()
     assert side.records.due(0.0) == []
     assert side.records.next_due() == 1000.0
-    for size in (0, 96, 96, 96):
+    for size in (0, 96, 96, 96, 96):
         side.control.send(MESSAGE, bytes(size), 0.0)
     side.timing.nudge(0.0)
     side.records.payload(Channel.FEEDBACK, b"report", 0, 0.0)
     assert side.records.next_due() is not None
     first, second = side.records.due(0.0)
     assert len(first) == len(second) == c.RECORD_BYTES
-    assert sorted(channels(frames(first))) == [*[Channel.CONTROL] * 3, Channel.TIMING, Channel.FEEDBACK]
+    assert sorted(channels(frames(first))) == [*[Channel.CONTROL] * 4, Channel.TIMING, Channel.FEEDBACK]
     assert channels(frames(second)) == [Channel.CONTROL]
     assert side.records.due(0.0) == []
 
@@ -105,12 +105,19 @@ def test_messages_and_feedback_take_turns() -> None:
 
 def test_voice_of_a_higher_redundancy_has_the_same_room() -> None:
     side = Side()
-    padded_to = voice_payload_bytes(2)
+    padded_to = VoiceControl().level._replace(distances=(2, 4, 8)).payload_bytes(0)
     side.voice(5.0, padded_to)
     for _ in range(9):
         side.control.send(MESSAGE, b"", 5.0)
     early = channels(side.voice(5.02, padded_to))
     assert early.count(Channel.CONTROL) == 9, "copies that are not there yet leave their room"
+
+
+def test_voice_without_room_beside_it_carries_nothing_and_is_as_short_as_it_says() -> None:
+    side = Side()
+    side.control.send(MESSAGE, b"", 5.0)
+    assert channels(side.voice(5.0, len(SOUND))) == [Channel.AUDIO]
+    assert channels(side.voice(5.02, len(SOUND) + c.SLACK_BYTES)) == [Channel.AUDIO, Channel.CONTROL]
 
 
 def test_other_payloads_leave_at_once_in_the_size_they_ask_for() -> None:

@@ -50,11 +50,11 @@ def test_words_depend_on_the_handshake_and_on_both_nonces() -> None:
 
 def test_commitment_is_a_cut_hash_under_the_label_of_the_role() -> None:
     assert (
-        sas.commitment(NI, H, initiator=True) == sha256(b"p2pcall/3 initiator's nonce" + NI + H).digest()[:20]
+        sas.commitment(NI, H, initiator=True) == sha256(b"p2pcall/4 initiator's nonce" + NI + H).digest()[:20]
     )
     assert (
         sas.commitment(NR, H, initiator=False)
-        == sha256(b"p2pcall/3 responder's nonce" + NR + H).digest()[:20]
+        == sha256(b"p2pcall/4 responder's nonce" + NR + H).digest()[:20]
     )
 
 

@@ -73,6 +73,12 @@ def test_status_lines_as_they_were_approved() -> None:
     assert "\n".join(lines) + "\n" == (GOLDEN / "view_status.txt").read_text()
 
 
+def test_a_profile_that_is_not_the_usual_is_shown() -> None:
+    fast = replace(CALL, profile="fast")
+    assert "fast" in plain(status_line(fast, 120))
+    assert "fast" in plain_line(fast) and "fast" not in plain_line(CALL)
+
+
 def test_boxes_as_they_were_approved() -> None:
     boxes = [
         help_box(80, 20),

@@ -8,8 +8,8 @@ CONSENT_LAPSES_S, it gets no media, only one small record a second that asks aga
 unanswered question the line is lost, even if datagrams come from elsewhere.
 
 Rules: there is one candidate at a time, the latest, and none while the line's own address is heard. A candidate gets
-only probes, with the waits of `RESEND_INTERVALS_S`, each in return for a datagram from it that is at least as long:
-nothing is amplified.
+only probes, with the waits of `RESEND_INTERVALS_S`, each in return for datagrams from it that are together at
+least as long: nothing is amplified.
 """
 
 from msgspec import Struct
@@ -24,6 +24,8 @@ class _Candidate(Struct):
     address: Address
     number: int
     resend: Backoff
+    received: int = 0
+    """Bytes of its datagrams since the last probe."""
     owed: bool = False
 
 
@@ -66,15 +68,17 @@ class Path:
         self._ask_at = now + c.PING_INTERVAL_S
         return self._number
 
-    def heard(self, address: Address, now: float) -> None:
-        """The newest authentic datagram, at least `PROBE_DATAGRAM_BYTES` long, came from `address`."""
+    def heard(self, address: Address, length: int, now: float) -> None:
+        """The newest authentic datagram, of this length, came from `address`."""
         if address == self.address:
             self.candidate = None
             return
         if self.candidate is None or self.candidate.address != address:
             self.candidate = _Candidate(address, self._random(), Backoff(now))
-        if self.candidate.resend.take(now):
+        self.candidate.received += length
+        if self.candidate.received >= c.PROBE_DATAGRAM_BYTES and self.candidate.resend.take(now):
             self.candidate.owed = True
+            self.candidate.received = 0
 
     def probe_due(self) -> tuple[bytes, Address] | None:
         """The ping that leaves now, and where to."""

@@ -2,10 +2,10 @@
 
 An observer who counts and measures datagrams must learn only that there is a call. So
 
-- no record is shorter than RECORD_BYTES, and small frames (control, timing, feedback) leave in records of
-  exactly that size;
-- a record of voice has SLACK_BYTES beside the sound; while voice flows, small frames are sent inside it, the
-  oldest first, and never cause a record of their own;
+- small frames (control, timing, feedback) leave in records of exactly RECORD_BYTES, and only records of voice may be
+  shorter;
+- while voice flows, small frames are sent inside its records, the oldest first, as far as there is room beside the
+  sound, and never cause a record of their own;
 - the sender of a payload gives the length it is padded to; this depends on its class, not on its content.
 
 Pings and acknowledgements are made when they leave, not when they fall due. Left out: the content of payloads and
@@ -39,14 +39,19 @@ class Records:
         self.quiet = False
 
     def payload(self, channel: int, payload: bytes, padded_to: int, now: float) -> bytes | None:
-        """The plaintext that leaves now, padded to `padded_to` bytes; None: it waits for the next voice record."""
+        """The plaintext that leaves now, as long as with `padded_to` bytes; None: it waits for the next voice record.
+
+        A voice record without a length of its own has that of small frames, if it fits.
+        """
         frame = FRAME_HEADER.pack(channel, len(payload)) + payload
         size = c.FRAME_HEADER_BYTES + max(padded_to, len(payload))
         if channel == Channel.AUDIO:
             self._voice_at = now
-            size = min(size + c.SLACK_BYTES, c.MAX_PLAINTEXT_BYTES)
+            if not padded_to and size < c.RECORD_BYTES:
+                size = c.RECORD_BYTES
             frame += self._small(size - len(frame), now)
-        elif channel == Channel.FEEDBACK and len(frame) <= c.SLACK_BYTES:
+            return frame.ljust(size, b"\0")
+        if channel == Channel.FEEDBACK and len(frame) <= c.SLACK_BYTES:
             if len(self._feedback) == c.MAX_WAITING_FRAMES:
                 self._feedback.popleft()
                 self._dropped[DropReason.QUEUE] += 1

@@ -56,9 +56,8 @@ class OnLine(Alive):
             return frames
         path = line.path
         touched = address != path.address or path.candidate is not None
-        asks = line.epochs.newest and not line.records.quiet and len(datagram) >= c.PROBE_DATAGRAM_BYTES
-        if touched and asks:
-            path.heard(address, now)
+        if touched and line.epochs.newest and not line.records.quiet:
+            path.heard(address, len(datagram), now)
         for channel, payload in frames:
             if channel >= c.FIRST_MEDIA_CHANNEL:
                 reason = self._receive_media(channel, payload)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import struct
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -13,13 +12,18 @@ from hypothesis import strategies as st
 
 from p2pcall.codec import libopus, opus
 from p2pcall.codec.ffmpeg_opus import FFmpegEncoder
-from p2pcall.codec.opus import (
+from p2pcall.codec.opus import OpusDecoder, OpusEncoder, OpusForm
+from p2pcall.media.constants import (
+    FRAME_BYTES,
+    FRAME_LENGTHS,
+    FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
-    OpusDecoder,
-    OpusEncoder,
-    packet_samples,
+    TICK_BYTES,
+    TICK_SAMPLES,
 )
-from p2pcall.media.constants import FRAME_BYTES, FRAME_SAMPLES
+from p2pcall.media.toc import packet_ticks
+
+CONCEALED_SILENCE = bytes(FRAME_BYTES)
 
 LOOKAHEAD_SAMPLES = 312
 """How much later a sound leaves the decoder than it went into the encoder."""
@@ -40,7 +44,7 @@ def level(pcm: bytes) -> float:
 
 @pytest.mark.parametrize("bitrate", [16_000, 32_000, 40_000, 64_000])
 def test_one_packet_of_one_size_a_frame_whatever_is_said(bitrate: int) -> None:
-    encoder = OpusEncoder(bitrate)
+    encoder = OpusEncoder(OpusForm(2, bitrate))
     noise = np.random.default_rng(1).integers(-20_000, 20_000, FRAME_SAMPLES * 5).astype("<i2").tobytes()
     frames = (
         [bytes(FRAME_BYTES)] * 5
@@ -49,7 +53,71 @@ def test_one_packet_of_one_size_a_frame_whatever_is_said(bitrate: int) -> None:
     )
     packets = [encoder.encode(frame) for frame in frames]
     assert {len(packet) for packet in packets} == {bitrate // 400}
-    assert {packet_samples(packet) for packet in packets} == {FRAME_SAMPLES}
+    assert {packet_ticks(packet) for packet in packets} == {2}
+
+
+@pytest.mark.parametrize("ticks", FRAME_LENGTHS)
+@pytest.mark.parametrize("bitrate", [12_000, 24_000, 48_000])
+@pytest.mark.parametrize("direct", [True, False], ids=["alone", "within FFmpeg"])
+def test_frames_of_every_length_have_one_size_and_come_out_as_long(
+    ticks: int, bitrate: int, direct: bool
+) -> None:
+    form = OpusForm(ticks, bitrate, wideband=bitrate < 48_000, low_delay=ticks == 1)
+    encoder, decoder = OpusEncoder(form, direct=direct), OpusDecoder(direct=direct)
+    pcm = b"".join(tone(30)) + bytes(6 * TICK_BYTES)
+    size = ticks * TICK_BYTES
+    packets = [encoder.encode(pcm[at : at + size]) for at in range(0, len(pcm) - size + 1, size)]
+    assert {len(packet) for packet in packets} == {bitrate * ticks // 800}
+    assert {packet_ticks(packet) for packet in packets} == {ticks}
+    assert {len(decoder.decode(packet)) for packet in packets} == {size}
+    assert len(decoder.conceal()) == size
+
+
+def test_form_changes_in_mid_stream_without_a_gap() -> None:
+    """The tone goes on as loud and as steady as it was through each change of length, bits and band."""
+    encoder, decoder = OpusEncoder(), OpusDecoder()
+    samples = np.arange(400 * TICK_SAMPLES)
+    pcm = (8_000 * np.sin(2 * math.pi * 300 * samples / 48_000)).astype("<i2").tobytes()
+    forms = [
+        OpusForm(),
+        OpusForm(6, 20_000, True),
+        OpusForm(4, 24_000, True),
+        OpusForm(1, 48_000),
+        OpusForm(),
+    ]
+    heard, at = b"", 0
+    for form in forms:
+        encoder.form = form
+        for _ in range(72 // form.ticks):
+            end = at + form.ticks * TICK_BYTES
+            heard += decoder.decode(encoder.encode(pcm[at:end]))
+            at = end
+    assert len(heard) == at
+    loud = [level(heard[n : n + TICK_BYTES]) for n in range(10 * TICK_BYTES, len(heard), TICK_BYTES)]
+    assert min(loud) > 0.6 * 8_000 / math.sqrt(2)
+    assert max(loud) < 1.4 * 8_000 / math.sqrt(2)
+
+
+def test_low_delay_begins_anew_and_goes_on() -> None:
+    encoder, decoder = OpusEncoder(), OpusDecoder()
+    for frame in tone(20):
+        before = level(decoder.decode(encoder.encode(frame)))
+    encoder.form = OpusForm(1, 96_000, low_delay=True)
+    for frame in tone(20):
+        for half in (frame[:TICK_BYTES], frame[TICK_BYTES:]):
+            after = level(decoder.decode(encoder.encode(half)))
+    assert after == pytest.approx(before, rel=0.2)
+
+
+@pytest.mark.parametrize("ticks", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("bitrate", [12_000, 24_000, 96_000])
+def test_as_many_ticks_are_made_up_as_are_asked(ticks: int, bitrate: int) -> None:
+    encoder, decoder = OpusEncoder(OpusForm(2, bitrate)), OpusDecoder()
+    for frame in tone(20):
+        heard = decoder.decode(encoder.encode(frame))
+    made_up = decoder.conceal(ticks)
+    assert len(made_up) == ticks * TICK_BYTES
+    assert level(made_up[:TICK_BYTES]) > 0.5 * level(heard)
 
 
 @pytest.mark.parametrize("length", [0, 1, FRAME_BYTES - 1, FRAME_BYTES + 1, 2 * FRAME_BYTES])
@@ -117,28 +185,19 @@ def test_no_bytes_raise(blobs: list[bytes]) -> None:
     decoder = OpusDecoder()
     decoder.decode(OpusEncoder().encode(tone(1)[0]))
     for blob in blobs:
-        assert len(decoder.decode(blob)) in WHOLE_TICKS
-
-
-def test_lengths_of_all_configurations() -> None:
-    durations = {config: packet_samples(bytes((config << 3, 0))) for config in range(32)}
-    assert [durations[c] for c in (0, 1, 2, 3, 11, 12, 13, 15, 16, 19, 31)] == [
-        480, 960, 1_920, 2_880, 2_880, 480, 960, 960, 120, 960, 960,
-    ]  # fmt: skip
-    assert packet_samples(struct.pack("BB", 19 << 3 | 1, 0)) == 1_920
-    assert packet_samples(struct.pack("BB", 18 << 3 | 3, 2)) == 960
-    assert packet_samples(b"\x03") is None
-    assert packet_samples(b"") is None
-    assert packet_samples(bytes(3_000)) is None
+        pcm = decoder.decode(blob)
+        assert len(pcm) in {ticks * TICK_BYTES for ticks in FRAME_LENGTHS}
 
 
 def test_every_option_that_is_set_is_taken() -> None:
     """What the codec does not know stays in `options`, and nothing else tells."""
-    assert not FFmpegEncoder(opus.VOICE_BPS, opus.COMPLEXITY)._context.options
+    assert not FFmpegEncoder(*OpusForm(4, 24_000, True, True), opus.COMPLEXITY)._context.options
     with pytest.raises(ValueError, match="libopus"):
-        libopus.Encoder(SAMPLE_RATE_HZ, -5, opus.COMPLEXITY, opus.MAX_PACKET_BYTES)
+        libopus.Encoder(SAMPLE_RATE_HZ, opus.COMPLEXITY, opus.MAX_PACKET_BYTES, False).set(-5, False)
     with pytest.raises(ValueError, match="libopus"):
-        libopus.Encoder(SAMPLE_RATE_HZ, opus.VOICE_BPS, 11, opus.MAX_PACKET_BYTES)
+        libopus.Encoder(SAMPLE_RATE_HZ, 11, opus.MAX_PACKET_BYTES, False)
+    with pytest.raises(ValueError, match="libopus"):
+        libopus.Encoder(11, opus.COMPLEXITY, opus.MAX_PACKET_BYTES, False)
 
 
 @pytest.mark.parametrize("music", [False, True])

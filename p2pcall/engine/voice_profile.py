@@ -1,0 +1,38 @@
+"""What voice is sent for, and who has to know: the sender, the pacer, the microphone.
+
+Leaves out who switches it (`controls`), and what follows for frames, bits and copies (`media`).
+"""
+
+from typing import Final
+
+from p2pcall.engine.audio_send import AudioSend
+from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_S, SendPacer
+from p2pcall.engine.sound import SupervisedSource
+from p2pcall.types import Profile
+
+TRADES: Final = {
+    Profile.FAST: "fast: the shortest delay, for twice the packets",
+    Profile.NORMAL: "normal: as short a delay as the network bears unheard",
+    Profile.SAFE: "safe: much loss is not heard, for more delay and data",
+}
+"""Each profile in one sentence."""
+
+
+class VoiceProfile:
+    """`use` a profile; `follow` after each report."""
+
+    def __init__(self, send: AudioSend, pacer: SendPacer, microphone: SupervisedSource) -> None:
+        self._send, self._pacer, self._microphone = send, pacer, microphone
+        self._piece_ticks = 0
+
+    def use(self, profile: Profile) -> None:
+        """From the next frame on."""
+        self._send.profile = profile
+        self._pacer.hold_s = FAST_HOLD_S if profile is Profile.FAST else HOLD_S
+        self.follow()
+
+    def follow(self) -> None:
+        """Have pieces of the length that is wanted now."""
+        if self._send.piece_ticks != self._piece_ticks:
+            self._piece_ticks = self._send.piece_ticks
+            self._microphone.in_pieces_of(self._piece_ticks)

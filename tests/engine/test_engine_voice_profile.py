@@ -1,0 +1,48 @@
+"""What a profile changes beside frames: how long packets are held, and how long the microphone's pieces are."""
+
+from typing import Any
+
+import pytest
+
+from p2pcall.engine.audio_send import AudioSend
+from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_S
+from p2pcall.engine.voice_profile import TRADES, VoiceProfile
+from p2pcall.media.packets import Report
+from p2pcall.types import Profile
+
+
+class Stage:
+    """A sender, and what stands for pacer and microphone."""
+
+    def __init__(self) -> None:
+        self.hold_s = 0.0
+        self.asked: list[int] = []
+        self.send = AudioSend(lambda payload, size: None, lambda at: round(at * 1000))
+        stands_in: Any = self
+        self.voice = VoiceProfile(self.send, stands_in, stands_in)
+
+    def in_pieces_of(self, ticks: int) -> None:
+        """As a `SupervisedSource`."""
+        self.asked.append(ticks)
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_each_profile_is_told_in_one_sentence_by_its_name(profile: Profile) -> None:
+    assert TRADES[profile].startswith(f"{profile.value}: ")
+
+
+def test_fast_holds_packets_shorter_and_asks_for_shorter_pieces() -> None:
+    stage = Stage()
+    stage.voice.use(Profile.SAFE)
+    assert (stage.hold_s, stage.asked) == (HOLD_S, [2])
+    stage.voice.use(Profile.FAST)
+    assert (stage.hold_s, stage.asked) == (FAST_HOLD_S, [2, 1])
+
+
+def test_pieces_follow_the_level_and_are_asked_for_once() -> None:
+    stage = Stage()
+    stage.voice.use(Profile.NORMAL)
+    for second, queue_ms in enumerate((0, 0, 0, 0, 900, 1800, 1800)):
+        stage.send.on_report(Report(0, 0, 0.0, 0, queue_ms, 0.0, 0, 0, 0), 0.05, 1.0 + second)
+        stage.voice.follow()
+    assert stage.asked == [2, 1, 2]
