@@ -21,8 +21,7 @@ MAX_UNNUMBERED_S: Final = 600.0
 
 class AudioSend:
     """Encodes frames as the level wants them from whatever pieces come, each a whole number of ticks, and hands each
-    packet
-    to `send`, with the size that it is to be padded to.
+    packet to `send`, with the size that it is to be padded to.
 
     Muted frames are encoded silence: same cadence, same size. Frames are numbered by the capture clock: while
     capture stood still, numbers are left out, so that the other side takes what follows for a gap and not for an
@@ -50,6 +49,8 @@ class AudioSend:
         self._tick = 0
         self._captured_at = inf
         self.muted = False
+        self.on_frame_ticks: Callable[[int], None] | None = None
+        """Told how long frames are from the next one on, before it is encoded."""
 
     def on_frame(self, pcm: bytes, captured_at: float) -> None:
         """A piece of the microphone's, of any whole number of ticks, captured until `captured_at`."""
@@ -83,11 +84,18 @@ class AudioSend:
             self._frame_bytes = level.rung.ticks * media.TICK_BYTES
             self._silence = bytes(self._frame_bytes)
         self._level = level
+        if self.on_frame_ticks is not None:
+            self.on_frame_ticks(level.rung.ticks)
 
     @property
     def next_tick(self) -> int:
         """The first tick of the frame that comes next."""
         return self._tick
+
+    @property
+    def frame_ticks(self) -> int:
+        """How long frames are now."""
+        return self._level.rung.ticks
 
     @property
     def piece_ticks(self) -> int:

@@ -12,7 +12,7 @@ from mdoc import ROOT, items, page, parts, tokens
 from p2pcall.codec import video
 from p2pcall.engine.caller import REFUSED_GRACE_S
 from p2pcall.engine.policy import RING_TIMEOUT_S
-from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_S
+from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_PER_TICK_S, HOLD_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
 from p2pcall.media.voice_control import VoiceControl
@@ -137,6 +137,7 @@ FACTS = (
     f"{VOICE_PER_S} datagrams a second of {VOICE[0]} bytes",
     f"{2 * VOICE_PER_S} a second of the same length",
     f"Each leaves {1000 * HOLD_S:g} ms (or {1000 * FAST_HOLD_S:g})",
+    f"after {1000 * HOLD_PER_TICK_S:g} ms for each {media.TICK_MS} ms of sound",
     f"they are {VOICE[1]} or {VOICE[2]}, and on a poor path",
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
     f"Fragments have {PICTURE[0]}, {PICTURE[1]} or {PICTURE[2]} bytes",
