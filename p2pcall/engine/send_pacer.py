@@ -1,9 +1,10 @@
 """When packets of voice leave: a fixed time after their frame came, independent of the encoder's time.
 
-Encoding silence and speech takes different times (measured: 504 and 441 µs; 0.6 and 3 ms for 60 ms of sound). If packets left as soon as they are ready,
-an observer could recognise a muted microphone from the gaps. A frame that takes longer than the fixed time is sent when
-it is ready. asyncio's timers do not work for this: on Linux they wait whole milliseconds from the moment when the loop
-goes to sleep, that is after the encoder (100 µs more work: 104 µs later). Left out: the jitter of incoming frames.
+Encoding silence and speech takes different times (measured: 504 and 441 µs; 0.6 and 3 ms for 60 ms of sound). If
+packets left as soon as they are ready, an observer could recognise a muted microphone from the gaps. A frame that takes
+longer than the fixed time is sent when it is ready. asyncio's timers do not work for this: on Linux they wait whole
+milliseconds from the moment when the loop goes to sleep, that is after the encoder (100 µs more work: 104 µs later).
+Left out: the jitter of incoming frames.
 """
 
 import asyncio
