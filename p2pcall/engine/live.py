@@ -38,7 +38,7 @@ from p2pcall.engine.voice_profile import TRADES, VoiceProfile
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Figures
 from p2pcall.media import constants as media
-from p2pcall.media.packets import Ask, KeyRequest, Nack, Played, Report, parse_feedback
+from p2pcall.media.packets import Ask, KeyRequest, Nack, Played, Report, parse_feedback, session_ms
 from p2pcall.proto.constants import SILENT_S
 from p2pcall.proto.events import CallEnded, LineInterrupted, LineResumed, Message
 from p2pcall.proto.messages import ControlType, Reason
@@ -290,7 +290,7 @@ class LiveCall:
                 self._receive.malformed += 1
 
     def _session_ms(self, at: float) -> int:
-        return int((at - self._peer.session_start) * 1000)
+        return session_ms(at - self._peer.session_start)
 
     def _next_profile(self) -> None:
         profiles = list(Profile)

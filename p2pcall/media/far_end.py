@@ -33,8 +33,8 @@ class FarEnd:
         count = len(pcm) // c.TICK_BYTES
         whole = count * c.TICK_BYTES
         self._rest = pcm[whole:]
-        if self._end_at is None or abs(playout_at - self._end_at) > acoustic.PLAYOUT_JUMP_S:
-            self._end_at = playout_at
+        if self._end_at is None or not abs(playout_at - self._end_at) <= acoustic.PLAYOUT_JUMP_S:
+            self._end_at = playout_at  # what is no number is a break, too: else it would never be one again
         else:
             self._end_at += acoustic.PLAYOUT_GAIN * (playout_at - self._end_at)
         self._end_at += count * c.TICK_S
@@ -51,7 +51,7 @@ class FarEnd:
             return SILENT_TICK
         self._paired = True
         if early >= acoustic.FAR_SLIP_TICKS:
-            left_out = 1 if early < 2 * acoustic.FAR_SLIP_TICKS else int(early)
+            left_out = 1 if early < 2 * acoustic.FAR_SLIP_TICKS else int(min(early, acoustic.FAR_MAX_TICKS))
             for _ in range(min(left_out, len(self._ticks) - 1)):
                 self._ticks.popleft()
         return self._ticks.popleft()

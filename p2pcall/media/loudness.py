@@ -48,7 +48,7 @@ def gain_of(db: float) -> float:
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:
     """The sound with its gain going from `start` to `end` (0 to 1) evenly."""
     samples = array("h", pcm)
-    if start == end:
+    if start == end or not samples:
         return array("h", [int(sample * end) for sample in samples]).tobytes()
     step = (end - start) / len(samples)
     return array(

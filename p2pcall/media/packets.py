@@ -25,6 +25,13 @@ _REPORT: Final = struct.Struct(">BIIHBHHHHI")
 _PLAYED: Final = struct.Struct(">BIH")
 
 
+def session_ms(seconds: float) -> int:
+    """A time of a session as packets have it, held to its field: a device may say that sound is older than the session,
+    and a call may be longer than 49 days. What is no number is 0.
+    """
+    return int(min(c.MAX_U32, max(0.0, seconds * 1000)))
+
+
 class AudioCopy(NamedTuple):
     """One Opus frame in a packet; its first tick is the packet's `tick` less `distance`."""
 

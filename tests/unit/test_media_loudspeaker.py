@@ -2,7 +2,7 @@
 
 from array import array
 from itertools import pairwise
-from math import pi, sin
+from math import inf, nan, pi, sin
 from random import Random
 
 import pytest
@@ -106,6 +106,10 @@ def test_a_faded_sound_goes_evenly_from_one_gain_to_the_other() -> None:
     assert gain_of(-20) == pytest.approx(0.1)
 
 
+def test_no_sound_at_all_can_be_faded() -> None:
+    assert with_gain(b"", 1.0, 0.5) == b""
+
+
 def test_a_crossfade_begins_with_one_sound_and_ends_with_the_other() -> None:
     one, other = (array("h", [value] * c.TICK_SAMPLES).tobytes() for value in (20_000, -20_000))
     mixed = array("h", crossfaded(one, other))
@@ -166,6 +170,17 @@ def test_a_speaker_that_jumps_is_followed_at_once() -> None:
     paired(far_end, 100, 0.3)
     got = paired(far_end, 100, 0.05, start=100)
     assert 99 + 1 - got[-1] + 100 <= 10
+
+
+@pytest.mark.parametrize("delay_s", [nan, inf, -inf])
+def test_a_speaker_whose_delay_was_no_number_once_is_followed_afterwards(delay_s: float) -> None:
+    far_end = FarEnd()
+    paired(far_end, 100, 0.1)
+    far_end.played(marked(100), delay_s)
+    far_end.heard(1.0)
+    got = paired(far_end, 100, 0.1, start=100)
+    assert {199 + 1 - got[-1]} <= set(range(5, 9))
+    assert number_of(far_end.heard(inf)) == 200
 
 
 def test_what_was_played_long_ago_is_left_out() -> None:

@@ -1,5 +1,7 @@
 """The wire, byte by byte, and what our own code may not send."""
 
+from math import inf, nan
+
 import pytest
 
 from p2pcall.media import constants as c
@@ -19,6 +21,7 @@ from p2pcall.media.packets import (
     parse_audio,
     parse_feedback,
     parse_fragment,
+    session_ms,
     split_frame,
     video_payload_bytes,
 )
@@ -38,6 +41,15 @@ def test_audio_bytes() -> None:
 def test_a_copy_from_before_the_clock_began_has_time_zero() -> None:
     packet = AudioPacket(5, 20, (AudioCopy(0, b"x"), AudioCopy(4, b"x")))
     assert [frame.capture_ms for frame in packet.frames()] == [20, 0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ms"),
+    [(1.25, 1250), (-0.05, 0), (4_294_967.296, c.MAX_U32), (-inf, 0), (inf, c.MAX_U32), (nan, 0)],
+)
+def test_whatever_a_device_says_of_its_time_its_sound_can_be_sent(seconds: float, ms: int) -> None:
+    assert session_ms(seconds) == ms
+    assert parse_audio(pack_audio((5, ms, [(0, b"x")]))) is not None
 
 
 @pytest.mark.parametrize(
