@@ -68,6 +68,8 @@ ECHO_WINDOW_TICKS: Final = 150
 """What the microphone hears is compared with what was played over 1.5 s: found again within two."""
 ECHO_LOOK_TICKS: Final = 25
 """Four times a second."""
+ECHO_LAGS_A_TICK: Final = 3
+"""Delays that are tried in one tick: a look takes nine of them, and none much longer than others."""
 ECHO_LAG_TICKS: Final = 40
 """Echoes of up to 360 ms after their time, with the lead."""
 ECHO_LEAST_LOUD: Final = 40

@@ -7,7 +7,7 @@ Leaves out what follows from it (`double_talk`).
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import accumulate, islice
 from math import sqrt
 from operator import mul
@@ -33,6 +33,7 @@ class Acoustics:
         self._mean = 0.0
         self._quietest = self._quietest_before = 0.0
         self._loud = self._heard_nothing = 0
+        self._looking: Iterator[None] = iter(())
         self.far_loudest_db = acoustic.ECHO_FAR_LEAST_DB
         """The loudest of the far end, of late."""
         self.echo: bool | None = None
@@ -68,16 +69,18 @@ class Acoustics:
             self._loud += 1
             self._heard_nothing += near_db <= self.noise_db + acoustic.ECHO_QUIET_DB
         if not self._ticks % acoustic.ECHO_LOOK_TICKS and len(self._far) == _KEPT:
-            self._look()
+            self._looking = self._look()
+        next(self._looking, None)
 
     @property
     def _loud_from(self) -> float:
         return max(acoustic.ECHO_FAR_LEAST_DB, self.far_loudest_db - acoustic.ECHO_FAR_BELOW_DB)
 
-    def _look(self) -> None:
+    def _look(self) -> Iterator[None]:
+        """A part of it each tick: a tick that took much longer than another would show in when its packet leaves."""
         loud, nothing = self._loud, self._heard_nothing
         self._loud = self._heard_nothing = 0
-        correlation, lag = self._best_lag()
+        correlation, lag = yield from self._best_lag()
         follows = correlation >= acoustic.ECHO_CORRELATION and self._sounds_alike(lag)
         self._alike = self._alike + 1 if follows else 0
         if self._alike:
@@ -90,7 +93,7 @@ class Acoustics:
             self.echo, self.lag = True, lag
             self.coupling_db = self._coupling(lag)
 
-    def _best_lag(self) -> tuple[float, int]:
+    def _best_lag(self) -> Generator[None, None, tuple[float, int]]:
         """How alike the two levels are (-1..1), at the lag where they are most alike."""
         size, loud_from = acoustic.ECHO_WINDOW_TICKS, self._loud_from
         near, far = [*self._near], [*self._far]
@@ -112,12 +115,18 @@ class Acoustics:
                 return 0.0, lag
             return sum(map(mul, near, far[first : first + size])) / sqrt(far_power * near_power), lag
 
-        best = max(
-            map(alike, range(0, acoustic.ECHO_LAG_TICKS + 1, 2))
-        )  # a syllable is longer than two ticks
-        return max(
-            best, *map(alike, range(max(0, best[1] - 1), min(best[1] + 2, acoustic.ECHO_LAG_TICKS + 1)))
-        )
+        def most_alike(
+            lags: Sequence[int], best: tuple[float, int]
+        ) -> Generator[None, None, tuple[float, int]]:
+            for first in range(0, len(lags), acoustic.ECHO_LAGS_A_TICK):
+                yield
+                best = max(best, *map(alike, lags[first : first + acoustic.ECHO_LAGS_A_TICK]))
+            return best
+
+        every_other = range(0, acoustic.ECHO_LAG_TICKS + 1, 2)  # a syllable is longer than two ticks
+        best = yield from most_alike(every_other, (-1.0, 0))
+        beside = range(max(0, best[1] - 1), min(best[1] + 2, acoustic.ECHO_LAG_TICKS + 1), 2)
+        return (yield from most_alike(beside, best))
 
     def _both_loud(self, lag: int) -> list[tuple[float, float, float, float]]:
         """Level and colour of the microphone, and those of the far end then, where neither is quiet."""

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from p2pcall.media import acoustic_constants as acoustic
+from p2pcall.media import acoustics
 from p2pcall.media import constants as c
 from p2pcall.media.acoustics import Acoustics
 from p2pcall.media.double_talk import DoubleTalk
@@ -250,6 +251,22 @@ def test_an_echo_whose_delay_jumps_is_found_again_within_two_seconds() -> None:
     room.lag = 20
     room.far_alone(2.25, seed=5)
     assert room.acoustics.lag == 20
+
+
+def test_looking_for_an_echo_makes_no_tick_much_longer_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    products = [0]
+
+    def counted(one: float, other: float) -> float:
+        products[-1] += 1
+        return one * other
+
+    room, speech = Room(-15.0), Speech(3)
+    monkeypatch.setattr(acoustics, "mul", counted)
+    for _ in range(12 * acoustic.ECHO_LOOK_TICKS):
+        room.hear(speech.tick())
+        products.append(0)
+    looked = products[-4 * acoustic.ECHO_LOOK_TICKS :]
+    assert max(looked) < sum(looked) / 4 / 4
 
 
 def test_even_sound_is_no_sign_of_an_echo() -> None:
