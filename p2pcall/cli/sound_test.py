@@ -6,7 +6,7 @@ from typing import Final
 
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
-from p2pcall.device.factory import open_audio_sink, open_audio_source
+from p2pcall.device.factory import is_speaker, open_audio_sink, open_audio_source
 from p2pcall.engine.offload import offload
 from p2pcall.engine.sound_test import RECORD_S, SoundFindings, SoundTest, Verdict
 from p2pcall.env import Env
@@ -27,6 +27,8 @@ async def run_sound_test(env: Env, audio_in: str, audio_out: str, *, json: bool)
     """P2PCallError (exit 6) if a device cannot be used."""
     if "-" in (audio_in, audio_out):
         raise usage("--test is of devices: it reads and writes no pipe")
+    if audio_out != "none" and not await offload(lambda: is_speaker(audio_out)):
+        raise usage("--test keeps and sends nothing: --audio-out is a sound card, or none")
     loop = asyncio.get_running_loop()
     source = await offload(lambda: open_audio_source(audio_in, loop))
     sink = await offload(lambda: open_audio_sink(audio_out, loop))

@@ -1,6 +1,7 @@
 """`devices --test`: what is said, what scripts get, and what is refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 from clirun import assert_told, run
@@ -40,6 +41,15 @@ def test_a_device_that_is_not_there_exits_with_6() -> None:
 @pytest.mark.parametrize("options", [("--audio-in", "-"), ("--audio-out", "-")])
 def test_a_pipe_is_not_tested(options: tuple[str, str]) -> None:
     assert_told(run("devices", "--test", *options), 2, "--test")
+
+
+@pytest.mark.parametrize("name", ["kept.wav", "kept.ogg", "./pipe"])
+def test_nothing_that_was_recorded_for_a_test_is_kept_or_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_told(run("devices", "--test", "--audio-in", "tone", "--audio-out", name), 2, "--test", "card")
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("option", ["--audio-in", "--audio-out"])
