@@ -157,8 +157,9 @@ def _find(sd: Any, spec: str, direction: Direction) -> Card:
 
 def _restart(sd: Any) -> bool:
     """Starts PortAudio anew; False when it cannot."""
-    try:
+    with contextlib.suppress(sd.PortAudioError):  # it did not start the last time
         sd._terminate()
+    try:
         sd._initialize()
     except sd.PortAudioError:
         return False
@@ -266,7 +267,11 @@ def _hush_alsa() -> None:
 
 
 def _rows(sd: Any, direction: str) -> list[Any]:
-    return [row for row in sd.query_devices() if row[f"max_{direction}_channels"] > 0]
+    """None while PortAudio itself is not running: it did not start again."""
+    try:
+        return [row for row in sd.query_devices() if row[f"max_{direction}_channels"] > 0]
+    except sd.PortAudioError:
+        return []
 
 
 def _only_match(spec: str, rows: list[Any], direction: Direction) -> Any:

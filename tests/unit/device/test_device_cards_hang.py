@@ -6,6 +6,7 @@ import threading
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from device_helpers import SILENCE, FakeScheduler, eventually
@@ -125,3 +126,40 @@ def test_portaudio_is_ended_in_our_way_only(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib, "import_module", lambda name: module)
     assert cards.load_portaudio() is cards.load_portaudio() is module
     assert registered == [cards._end]
+
+
+class Stopped(FakeSound):
+    """PortAudio that runs, or does not."""
+
+    runs, starts = True, False
+
+    def query_devices(self, *, kind: str | None = None) -> Any:
+        self._check()
+        return super().query_devices(kind=kind)
+
+    def _terminate(self) -> None:
+        self._check()
+        self.runs = False
+
+    def _initialize(self) -> None:
+        self.runs = self.starts
+        self._check()
+
+    def _check(self) -> None:
+        if not self.runs:
+            raise self.PortAudioError("PortAudio not initialized [PaErrorCode -10000]")
+
+
+@pytest.mark.parametrize("spec", ["default", "headset"])
+def test_a_portaudio_that_does_not_start_again_is_no_card_until_it_does(
+    spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = Stopped([])
+    monkeypatch.setattr(cards, "load_portaudio", lambda *_: stopped)
+    for _ in range(2):
+        with pytest.raises(P2PCallError) as caught:
+            cards.find_card(spec, "input")
+        assert caught.value.slug == "no-microphone"
+        assert cards.list_cards() == []
+    stopped.starts, stopped.rows = True, ROWS
+    assert cards.find_card(spec, "input").name.startswith("Headset")
