@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Pull, Scheduler, device_error
-from p2pcall.device.fill import DEEP_S, FAST_POLL_S, POLL_S, SHALLOW_S, FillLevel
+from p2pcall.device.fill import DEPTHS, FAST_POLL_S, POLL_S, FillLevel
 from p2pcall.device.pace import Ticker
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S
@@ -29,6 +29,8 @@ from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TI
 PERIOD_SAMPLES: Final = 240
 """5 ms: what the card moves at once. Half of it gains 1 ms and costs 1 % of a core."""
 PERIOD_S: Final = PERIOD_SAMPLES / SAMPLE_RATE_HZ
+CAPTURED_S: Final = 0.1
+"""What a microphone keeps for a loop that stands still; it costs no delay."""
 STALLED_S: Final = 4.0
 """Nothing moved for so long: the card is gone or its server hangs. Virtual ones pause for two seconds."""
 ALIVE_S: Final = 0.3
@@ -55,7 +57,7 @@ class Stream:
         card: cards.Card,
         scheduler: Scheduler,
         tell: Callable[[P2PCallError], None],
-        latency_s: float = DEEP_S,
+        latency_s: float = CAPTURED_S,
     ) -> None:
         self._latency_s = latency_s
         self.capacity = 0
@@ -106,12 +108,13 @@ class Stream:
             self._lost()
             return None
 
-    def write(self, pcm: bytes) -> None:
-        """Have it played after all else. No more than fits: it would wait."""
+    def write(self, pcm: bytes) -> bool:
+        """Have it played after all else; whether that came too late. No more than fits: it would wait."""
         try:
-            self._stream.write(pcm)
+            return bool(self._stream.write(pcm))
         except self._errors:
             self._lost()
+            return False
 
     def still_s(self, now: float, *, moved: bool) -> float:
         """For how long nothing has moved; tells and stops if it was too long."""
@@ -270,7 +273,7 @@ class Speaker:
         self._card = card
         self._polls = polls
         self._level = FillLevel(lazy=card.name in _lazy_cards)
-        self._deep = self._level.deep
+        self._depth = self._level.depth
         self._stream = self._new_stream(self._failed)
         self._next: Stream | None = None
         """Another stream on the same card, of another depth, which takes over when it plays."""
@@ -279,6 +282,7 @@ class Speaker:
         self._written = 0
         """Samples in the buffer after the last poll."""
         self._written_at = 0.0
+        self._dry = False
         self._probed_s = 0.0
 
     @property
@@ -308,7 +312,7 @@ class Speaker:
         """Nothing is written."""
 
     def _new_stream(self, tell: Callable[[P2PCallError], None]) -> Stream:
-        return Stream(self._card, self._polls.scheduler, tell, DEEP_S if self._deep else SHALLOW_S)
+        return Stream(self._card, self._polls.scheduler, tell, DEPTHS[self._depth][0])
 
     def _failed(self, error: P2PCallError) -> None:
         self._polls.leave(self._poll)
@@ -324,10 +328,10 @@ class Speaker:
         still_s = stream.still_s(now, moved=moved)
         if not stream.is_open or self._pull is None:
             return
-        self._level.polled(now, left / SAMPLE_RATE_HZ, moved=moved, poll_s=self._polls.step_s)
+        self._level.polled(now, moved=moved, dry=self._dry, poll_s=self._polls.step_s)
         samples = min(round(self._level.target * SAMPLE_RATE_HZ), stream.capacity) - left
         if samples > 0:
-            self._write(stream, self._pull(samples))
+            self._dry = self._write(stream, self._pull(samples))
             left += samples
         elif still_s > self._probed_s + ALIVE_S and left < stream.capacity:
             self._probed_s = still_s
@@ -338,8 +342,8 @@ class Speaker:
         self._written, self._written_at = left, now
         self._fit()
 
-    def _write(self, stream: Stream, pcm: bytes) -> None:
-        stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
+    def _write(self, stream: Stream, pcm: bytes) -> bool:
+        return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
 
     def _fit(self) -> None:
         """Have a buffer of the depth that is wanted."""
@@ -347,8 +351,8 @@ class Speaker:
             _lazy_cards.add(self._card.name)
         if self._next is not None:
             self._warm_up(self._next)
-        elif self._level.deep != self._deep:
-            self._deep = self._level.deep
+        elif self._level.depth != self._depth:
+            self._depth = self._level.depth
             self._next, self._next_written = self._new_stream(self._busy), 0
             self._next.start()
 
