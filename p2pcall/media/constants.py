@@ -181,8 +181,6 @@ STEER_FEWER_S: Final = 5.0
 """Fewer copies only after so long in which fewer were enough."""
 STEER_MEMORY: Final = 0.75
 """Of what reports have said of loss until now counts with the next one."""
-STEER_TICK_LOSS: Final = 0.03
-"""With more loss frames of one tick, twice as many packets, are worth it in the profile `fast` alone."""
 STEER_MAX_RTT_S: Final = 2.0
 """Longer round trips are not waited for."""
 
