@@ -163,7 +163,7 @@ SentFor = Annotated[
         "--profile",
         metavar=choice_metavar(Profile),
         parser=one_of("--profile", Profile),
-        help="What voice is sent for: a short delay, or little loss heard.",
+        help="How voice is sent: fast has less delay, safe hides more loss.",
     ),
 ]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]

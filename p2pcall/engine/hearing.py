@@ -17,7 +17,7 @@ from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch
 FINDINGS: Final = {
     Finding.SILENT: "your microphone is silent: is it switched off, or the wrong one? (p2pcall devices --test)",
     Finding.CLIPPING: "your microphone is too loud and clips: turn it down, or speak from farther away",
-    Finding.MUTED: "you are muted and talking: nobody hears you",
+    Finding.MUTED: "nobody hears you: you are muted",
 }
 
 

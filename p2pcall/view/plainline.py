@@ -54,8 +54,8 @@ def wrapped(text: str, cells: int) -> str:
 
 def plain_help(state: HudState) -> str:
     """The keys that work without a picture."""
-    keys = [(key, meaning) for key, _, meaning in KEY_HELP if key != "w"]
-    keys += [TALK_KEY] if state.push_to_talk else []
+    keys = [TALK_KEY] if state.push_to_talk else []
+    keys += [(key, meaning) for key, _, meaning in KEY_HELP if key != "w"]
     return "keys: " + ", ".join(f"{key} {meaning}" for key, meaning in keys)
 
 
