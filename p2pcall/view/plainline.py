@@ -31,7 +31,7 @@ def plain_line(state: HudState) -> str:
         for on, text in (
             (state.remote_records, "other side records"),
             (state.muted, "muted"),
-            (bool(state.profile), clean(state.profile)),
+            (bool(state.profile), f"profile {clean(state.profile)}"),
             (state.remote_muted, "other side muted"),
             (state.video_on, "camera on"),
             (bool(state.notice), clean(state.notice, LINE_CELLS)),
