@@ -135,9 +135,9 @@ FACTS = (
     f"{RESPONSE_BYTES[XX]} (or {RESPONSE_BYTES[IK]}) and {CONFIRMATION_BYTES[XX]} (or {CONFIRMATION_BYTES[IK]}) "
     "bytes",
     f"{VOICE_PER_S} datagrams a second of {VOICE[0]} bytes",
-    f"{2 * VOICE_PER_S} a second of the same length",
-    f"Each leaves {1000 * HOLD_S:g} ms (or {1000 * FAST_HOLD_S:g})",
-    f"they are {VOICE[1]} or {VOICE[2]}, and on a poor path",
+    f"{2 * VOICE_PER_S} datagrams a second of the same length",
+    f"Each leaves {1000 * HOLD_S:g} ms after its frame came from the microphone, or {1000 * FAST_HOLD_S:g} ms with",
+    f"the datagrams have {VOICE[1]} or {VOICE[2]} bytes; on a poor path",
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
     f"Fragments have {PICTURE[0]}, {PICTURE[1]} or {PICTURE[2]} bytes",
     f"as if it were ringing for {proto.LINGER_S:g} s after a refusal",
