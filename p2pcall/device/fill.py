@@ -16,10 +16,10 @@ POLL_S: Final = 0.01
 FAST_POLL_S: Final = 0.005
 """... and where sound goes in shorter pieces: 5 ms less delay, for half as much again of the processor."""
 SPARE_S: Final = 0.012
-"""What must be left at a poll: PulseAudio takes up to 10 ms at once of a shallow buffer, and needs some more to begin."""
+"""What must be left at a poll: PulseAudio takes up to 10 ms at once of a shallow buffer, and needs more to begin."""
 DEPTHS: Final = ((0.02, 0.028), (0.04, 0.055), (0.1, 0.1))
-"""What a buffer is opened with (it holds 10 or 20 ms more, as PortAudio adds periods), and its highest level. PulseAudio
-takes a quarter of all that it holds at once, and plays nothing while there is less in it."""
+"""What a buffer is opened with (it holds 10 or 20 ms more, as PortAudio adds periods), and its highest level.
+PulseAudio takes a quarter of all that it holds at once, and plays nothing while there is less in it."""
 DEPTHS_LEAST_S: Final = (0.0, 0.035, 0.06)
 """The lowest level of each: for the first one the poll and SPARE_S."""
 STEP_S: Final = 0.005
