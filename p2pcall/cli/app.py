@@ -240,7 +240,7 @@ def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = Non
 def devices(
     ctx: typer.Context,
     test: Annotated[
-        bool, typer.Option("--test", help="Record three seconds, play them back, say how it was.")
+        bool, typer.Option("--test", help="Record three seconds, play them back, and judge them.")
     ] = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",

@@ -163,7 +163,7 @@ SentFor = Annotated[
         "--profile",
         metavar=choice_metavar(Profile),
         parser=one_of("--profile", Profile),
-        help="What voice is sent for: a short delay, or little loss heard.",
+        help="How voice is sent: fast has less delay, safe hides more loss.",
     ),
 ]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
@@ -204,7 +204,7 @@ def check_untested(audio_in: str, audio_out: str) -> None:
     """P2PCallError for devices that are named where none is tested."""
     for option, value in (("--audio-in", audio_in), ("--audio-out", audio_out)):
         if value != "default":
-            raise usage(f"{option} says which device to test: it wants --test", "p2pcall devices --test")
+            raise usage(f"{option} is only for --test: it says which device to try", "p2pcall devices --test")
 
 
 def media_settings(given: Mapping[str, Any]) -> "MediaSettings":

@@ -26,9 +26,9 @@ VERDICTS: Final = {
 async def run_sound_test(env: Env, audio_in: str, audio_out: str, *, json: bool) -> ExitCode:
     """P2PCallError (exit 6) if a device cannot be used."""
     if "-" in (audio_in, audio_out):
-        raise usage("--test is of devices: it reads and writes no pipe")
+        raise usage("--test tries devices, not pipes")
     if audio_out != "none" and not await offload(lambda: is_speaker(audio_out)):
-        raise usage("--test keeps and sends nothing: --audio-out is a sound card, or none")
+        raise usage("--test keeps and sends nothing: --audio-out must be a sound card or none")
     loop = asyncio.get_running_loop()
     source = await offload(lambda: open_audio_source(audio_in, loop))
     sink = await offload(lambda: open_audio_sink(audio_out, loop))
@@ -79,6 +79,6 @@ def in_sentences(found: SoundFindings) -> list[str]:
     both = found.microphone_ms + found.speaker_ms
     return [
         f"{VERDICTS[found.verdict]} (level {found.level_dbfs:.0f} dB, peak {found.peak_dbfs:.0f} dB)",
-        f"the devices take {both:.0f} ms: the microphone {found.microphone_ms:.0f}, "
+        f"the devices have a delay of {both:.0f} ms: the microphone {found.microphone_ms:.0f}, "
         f"the speaker {found.speaker_ms:.0f}",
     ]

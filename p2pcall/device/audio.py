@@ -1,13 +1,15 @@
 """Microphone and speaker through sounddevice.
 
 Rules: no callbacks. The loop looks at both cards every 10 ms (`POLL_S`), takes what was captured and fills the
-speaker's buffer up to a level (`fill`): the level is all the delay there is between `pull` and the ear, and it moves by
-itself, so a card is opened once. A callback of PortAudio on Linux comes from a thread that wakes up for every 5 ms of
-each card: twice the processor, and half as much again of delay. PortAudio's calls do not wait where they are asked for
-no more than there is: the longest took 1 ms, with a sound server that was killed, stopped or slow. Opening and closing
-do wait, so they have threads of their own. The microphone is opened by `start`, not before. Sound that comes faster
-than time passes was kept by a sound server that stood still: it is old, and dropped. Failures come through `on_error`
-once. Leaves out echo cancellation and choosing another device.
+speaker's buffer up to a level (`fill`), which moves by itself: it is all the delay there is between `pull` and the ear.
+A callback of PortAudio on Linux comes from a thread that wakes up for every 5 ms of each card: twice the processor, and
+half as much again of delay. PortAudio's calls do not wait where they are asked for no more than there is: the longest
+took 1 ms, with a sound server that was killed, stopped or slow. Opening and closing do wait, so they have threads of
+their own. A speaker that needs a deeper or a shallower buffer opens a second stream and goes over to it once that
+plays. Looks at the cards come when a piece of the microphone has just become whole: they move to where that is. The
+microphone is opened by `start`, not before. Sound that comes faster than time passes was kept by a sound server that
+stood still: it is old, and dropped. Failures come through `on_error` once. Leaves out echo cancellation and choosing
+another device.
 """
 
 import contextlib
@@ -19,20 +21,27 @@ from typing import Any, Final
 
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Pull, Scheduler, device_error
-from p2pcall.device.fill import MOST_S, FillLevel
+from p2pcall.device.fill import DEPTHS, FAST_POLL_S, POLL_S, FillLevel
 from p2pcall.device.pace import Ticker
 from p2pcall.errors import P2PCallError
-from p2pcall.media.constants import FRAME_BYTES, FRAME_S, SAMPLE_BYTES, SAMPLE_RATE_HZ
+from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S
 
 PERIOD_SAMPLES: Final = 240
 """5 ms: what the card moves at once. Half of it gains 1 ms and costs 1 % of a core."""
 PERIOD_S: Final = PERIOD_SAMPLES / SAMPLE_RATE_HZ
+CAPTURED_S: Final = 0.1
+"""What a microphone keeps for a loop that stands still; it costs no delay."""
 STALLED_S: Final = 4.0
 """Nothing moved for so long: the card is gone or its server hangs. Virtual ones pause for two seconds."""
 ALIVE_S: Final = 0.3
 """A speaker that has taken nothing for so long is given a sample: if its server has died, that fails."""
 OLD_S: Final = 0.05
 """By so much more sound than time since the last look: it is old."""
+PHASE_S: Final = 0.003
+"""So much more than a piece has come when it is taken: less, and it may not be whole the next time."""
+PHASE_STEP_S: Final = 0.002
+PHASE_PIECES: Final = 50
+"""A second of them is looked at before looks come earlier."""
 CLOCK_GAIN: Final = 0.05
 CLOCK_JUMP_S: Final = 0.05
 """Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
@@ -43,7 +52,14 @@ _lazy_cards: set[str] = set()
 class Stream:
     """Opens, watches and closes one PortAudio stream; tells the first failure and then nothing."""
 
-    def __init__(self, card: cards.Card, scheduler: Scheduler, tell: Callable[[P2PCallError], None]) -> None:
+    def __init__(
+        self,
+        card: cards.Card,
+        scheduler: Scheduler,
+        tell: Callable[[P2PCallError], None],
+        latency_s: float = CAPTURED_S,
+    ) -> None:
+        self._latency_s = latency_s
         self.capacity = 0
         """Of a speaker's buffer, in samples."""
         self._card = card
@@ -92,12 +108,13 @@ class Stream:
             self._lost()
             return None
 
-    def write(self, pcm: bytes) -> None:
-        """Have it played after all else. No more than fits: it would wait."""
+    def write(self, pcm: bytes) -> bool:
+        """Have it played after all else; whether that came too late. No more than fits: it would wait."""
         try:
-            self._stream.write(pcm)
+            return bool(self._stream.write(pcm))
         except self._errors:
             self._lost()
+            return False
 
     def still_s(self, now: float, *, moved: bool) -> float:
         """For how long nothing has moved; tells and stops if it was too long."""
@@ -120,7 +137,7 @@ class Stream:
                 samplerate=SAMPLE_RATE_HZ,
                 blocksize=PERIOD_SAMPLES,
                 dtype="int16",
-                latency=MOST_S,
+                latency=self._latency_s,
             )
         except P2PCallError as error:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
@@ -153,11 +170,8 @@ class Microphone:
 
     def __init__(self, card: cards.Card, polls: Ticker) -> None:
         self.endless, self.held = True, False
-        self.piece_ticks = 2
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
-        self.piece_bytes = FRAME_BYTES
-        """What is handed over at once."""
         self.dropped = 0
         """Samples that were too old."""
         self._channels = card.channels
@@ -167,6 +181,22 @@ class Microphone:
         self._on_frame: OnFrame | None = None
         self._read_at: float | None = None
         self._clock: float | None = None
+        self._piece_ticks = 2
+        self._looks = self._pieces = 0
+        """Since the last piece; since looks came earlier or later."""
+        self._over = TICK_S
+        """The least that was there beyond a piece, of these."""
+
+    @property
+    def piece_ticks(self) -> int:
+        """What is handed over at once; for a single tick the cards are looked at more often."""
+        return self._piece_ticks
+
+    @piece_ticks.setter
+    def piece_ticks(self, ticks: int) -> None:
+        self._piece_ticks = ticks
+        self._polls.step_s = POLL_S if ticks > 1 else FAST_POLL_S
+        self._looks, self._pieces, self._over = 0, 0, TICK_S
 
     def start(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
@@ -189,27 +219,45 @@ class Microphone:
         if pcm is None:
             return
         self._stream.still_s(now, moved=bool(pcm))
-        if not pcm:
-            return
-        since, self._read_at = now - (self._read_at or now), now
-        samples = len(pcm) // (SAMPLE_BYTES * self._channels)
+        since, samples = 0.0, len(pcm) // (SAMPLE_BYTES * self._channels)
+        if pcm:
+            since, self._read_at = now - (self._read_at or now), now
         if samples / SAMPLE_RATE_HZ > since + OLD_S:
             self.dropped += samples
             return
         self._held += pcm if self._channels == 1 else _to_mono(pcm)
+        if self._clock is not None:
+            self._looks += 1
         self._hand_over(now - PERIOD_S / 2)  # what is newest waited for its period to be full
+        if self._looks * self._polls.step_s > self._piece_ticks * TICK_S:
+            self._later()
 
     def _hand_over(self, newest: float) -> None:
-        size = self.piece_bytes
+        size = self._piece_ticks * TICK_BYTES
         while self._on_frame is not None and len(self._held) >= size:
             piece = bytes(self._held[:size])
             del self._held[:size]
             left_s = len(self._held) / (SAMPLE_BYTES * SAMPLE_RATE_HZ)
+            self._looks = 0
+            self._earlier(left_s)
             self._on_frame(piece, self._smooth(newest - left_s, size))
+
+    def _later(self) -> None:
+        """A piece was not whole at the look that should have found it."""
+        self._looks, self._pieces, self._over = 0, 0, TICK_S
+        self._polls.move(PHASE_STEP_S)
+
+    def _earlier(self, over_s: float) -> None:
+        """A piece was whole, and so much more was there already."""
+        self._over, self._pieces = min(self._over, over_s), self._pieces + 1
+        if self._pieces >= PHASE_PIECES:
+            if self._over > PHASE_S:
+                self._polls.move(-min(PHASE_STEP_S, self._over - PHASE_S))
+            self._pieces, self._over = 0, TICK_S
 
     def _smooth(self, measured: float, size: int) -> float:
         """Capture times on a line that follows the card's clock; looks come when the system likes."""
-        expected = (self._clock or 0.0) + FRAME_S * size / FRAME_BYTES
+        expected = (self._clock or 0.0) + TICK_S * size / TICK_BYTES
         if self._clock is None or abs(measured - expected) > CLOCK_JUMP_S:
             self._clock = measured
         else:
@@ -224,12 +272,17 @@ class Speaker:
         self.on_error: OnError | None = None
         self._card = card
         self._polls = polls
-        self._stream = Stream(card, polls.scheduler, self._failed)
         self._level = FillLevel(lazy=card.name in _lazy_cards)
+        self._depth = self._level.depth
+        self._stream = self._new_stream(self._failed)
+        self._next: Stream | None = None
+        """Another stream on the same card, of another depth, which takes over when it plays."""
+        self._next_written = 0
         self._pull: Pull | None = None
         self._written = 0
         """Samples in the buffer after the last poll."""
         self._written_at = 0.0
+        self._dry = False
         self._probed_s = 0.0
 
     @property
@@ -252,9 +305,14 @@ class Speaker:
         self._pull = None
         self._polls.leave(self._poll)
         self._stream.stop(drain=True)
+        if self._next is not None:
+            self._next.stop()
 
     def complete(self) -> None:
         """Nothing is written."""
+
+    def _new_stream(self, tell: Callable[[P2PCallError], None]) -> Stream:
+        return Stream(self._card, self._polls.scheduler, tell, DEPTHS[self._depth][0])
 
     def _failed(self, error: P2PCallError) -> None:
         self._polls.leave(self._poll)
@@ -262,29 +320,69 @@ class Speaker:
             self.on_error(error)
 
     def _poll(self, due: float) -> None:
-        now = self._polls.scheduler.time()
-        left = self._stream.left() if self._stream.is_open else 0
+        now, stream = self._polls.scheduler.time(), self._stream
+        left = stream.left() if stream.is_open else 0
         if left is None:
             return
         moved = left < self._written
-        still_s = self._stream.still_s(now, moved=moved)
-        if not self._stream.is_open or self._pull is None:
+        still_s = stream.still_s(now, moved=moved)
+        if not stream.is_open or self._pull is None:
             return
-        self._level.polled(now, left / SAMPLE_RATE_HZ, moved=moved)
-        if self._level.lazy:
-            _lazy_cards.add(self._card.name)
-        samples = round(self._level.target * SAMPLE_RATE_HZ) - left
+        self._level.polled(now, moved=moved, dry=self._dry, poll_s=self._polls.step_s)
+        samples = min(round(self._level.target * SAMPLE_RATE_HZ), stream.capacity) - left
         if samples > 0:
-            pcm = self._pull(min(samples, self._stream.capacity - left))
-            self._stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
+            self._dry = self._write(stream, self._pull(samples))
             left += samples
-        elif still_s > self._probed_s + ALIVE_S:
+        elif still_s > self._probed_s + ALIVE_S and left < stream.capacity:
             self._probed_s = still_s
-            self._stream.write(bytes(SAMPLE_BYTES * self._card.channels))
+            self._write(stream, bytes(SAMPLE_BYTES))
             left += 1
         if moved:
             self._probed_s = 0.0
         self._written, self._written_at = left, now
+        self._fit()
+
+    def _write(self, stream: Stream, pcm: bytes) -> bool:
+        return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
+
+    def _fit(self) -> None:
+        """Have a buffer of the depth that is wanted."""
+        if self._level.lazy:
+            _lazy_cards.add(self._card.name)
+        if self._next is not None:
+            self._warm_up(self._next)
+        elif self._level.depth != self._depth:
+            self._depth = self._level.depth
+            self._next, self._next_written = self._new_stream(self._busy), 0
+            self._next.start()
+
+    def _warm_up(self, stream: Stream) -> None:
+        """It is given nothing to be heard; once it takes that, it plays."""
+        if not stream.is_open:
+            return
+        left = stream.left()
+        if left is None:
+            return
+        if left < self._next_written:
+            before, self._stream, self._next = self._stream, stream, None
+            before.stop(drain=True)
+            self._written = left
+            self._level.reopened()
+            return
+        samples = min(round(self._level.target * SAMPLE_RATE_HZ), stream.capacity) - left
+        if samples > 0:
+            self._write(stream, bytes(SAMPLE_BYTES * samples))
+        self._next_written = left + max(0, samples)
+
+    def _busy(self, _: P2PCallError) -> None:
+        """The card has no second stream: the one that it has makes room."""
+        self._next = None
+        self._stream.stop()
+        self._stream = self._new_stream(self._failed)
+        self._written = 0
+        self._level.reopened()
+        if self._pull is not None:
+            self._stream.start()
 
 
 @cache

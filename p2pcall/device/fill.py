@@ -1,22 +1,27 @@
 """How much sound a speaker's buffer holds: as little as this machine and this card allow, more where it ran dry.
 
-Rules: told at every poll what is left, before more is written; pure, time is an argument. To run dry once is an
-accident and adds one step; twice within some seconds is this machine, and the level goes at once to where the longer
-pause would not have been heard. What was never needed for a while is given back step by step. A card that takes nothing
-for long after its start is lazy: a virtual one that renders seconds ahead when it has nothing to play. It must not run
-dry, so it is given more. Leaves out writing anything.
+Rules: told at every poll whether the card ran dry since the last one; pure, time is an argument. (What is left tells
+nothing: a sound server may take all of it and play for long.) To run dry once is an accident and adds one step; twice
+within some seconds is this machine, and the level goes at once to where the longer pause would not have been heard. It
+is given back step by step, after a time that grows with each accident. A sound server moves as
+much at once as the whole buffer suggests to it, so a low level wants a shallow buffer, and a high one a deep one. A
+card that takes nothing for long after its start is lazy: a virtual one that renders seconds ahead when it has nothing
+to play. It must not run dry, so it gets a deep buffer. Leaves out opening and writing anything.
 """
 
 from typing import Final
 
 POLL_S: Final = 0.01
-"""Between two looks at the cards. Half of it costs twice the processor, for 5 ms of delay."""
-SPARE_S: Final = 0.004
-"""What must be left when the next poll is late: the loop's timers wait up to 1 ms too long, a decoder works for
-1 ms."""
-LEAST_FILL_S: Final = POLL_S + SPARE_S
-MOST_S: Final = 0.1
-"""As deep as the card's buffer is opened."""
+"""Between two looks at the cards ..."""
+FAST_POLL_S: Final = 0.005
+"""... and where sound goes in shorter pieces: 5 ms less delay, for half as much again of the processor."""
+SPARE_S: Final = 0.012
+"""What must be left at a poll: PulseAudio takes up to 10 ms at once of a shallow buffer, and needs more to begin."""
+DEPTHS: Final = ((0.02, 0.028), (0.04, 0.055), (0.1, 0.1))
+"""What a buffer is opened with (it holds 10 or 20 ms more, as PortAudio adds periods), and its highest level.
+PulseAudio takes a quarter of all that it holds at once, and plays nothing while there is less in it."""
+DEPTHS_LEAST_S: Final = (0.0, 0.035, 0.06)
+"""The lowest level of each: for the first one the poll and SPARE_S."""
 STEP_S: Final = 0.005
 SHRINK_S: Final = 0.002
 DRY_WITHIN_S: Final = 5.0
@@ -25,10 +30,14 @@ DEEPER: Final = 1.5
 SETTLE_S: Final = 1.0
 """A card that starts takes sound unevenly; what it misses then says nothing about the machine."""
 CALM_S: Final = 10.0
-"""What was not needed in two stretches of so long is given back."""
+"""Between two steps back, ..."""
+TRUST_S: Final = 30.0
+"""... of which the first comes so long after it ran dry, and twice as long each time, ..."""
+TRUST_MOST_S: Final = 600.0
+"""... up to this: each accident is heard."""
 LAZY_S: Final = 0.25
 """No card that plays takes nothing for so long."""
-LAZY_LEVEL_S: Final = 0.06
+LAZY_DEPTH: Final = 2
 """For a lazy card: threads are late by 20 to 40 ms now and then on machines that are not idle."""
 
 
@@ -37,47 +46,68 @@ class FillLevel:
 
     def __init__(self, *, lazy: bool = False) -> None:
         self.lazy = lazy
-        self.target = LAZY_LEVEL_S if lazy else LEAST_FILL_S
+        self.depth = LAZY_DEPTH if lazy else 0
+        """Which of DEPTHS is wanted."""
+        self.target = max(DEPTHS_LEAST_S[self.depth], POLL_S + SPARE_S)
         """What the buffer holds after a poll."""
         self.dry = 0
         """How often it ran dry after it had settled."""
+        self._poll = POLL_S
         self._began: float | None = None
         self._playing: float | None = None
-        self._last = self._calm_since = 0.0
-        self._least = self._least_before = MOST_S
+        self._pause = 0.0
+        self._last = self._calm_since = self._trusted_at = 0.0
+        self._trust_s = TRUST_S / 2
         self._dry_at, self._dry_pause = -DRY_WITHIN_S, 0.0
 
-    def polled(self, now: float, left: float, *, moved: bool) -> None:
-        """`left` is in the buffer; `moved`: the card has taken something since the last poll."""
+    def reopened(self) -> None:
+        """Another buffer has taken over."""
+        self._began = self._playing = None
+
+    def polled(self, now: float, *, moved: bool, dry: bool, poll_s: float = POLL_S) -> None:
+        """`moved`: the card has taken something since the last poll; `dry`: and there was less than it wanted. The next
+        poll comes after `poll_s`.
+        """
         if self._began is None:
             self._began = self._last = now
         pause, self._last = now - self._last, now
+        longest, self._pause = max(pause, self._pause), pause  # whether it ran dry is known a poll later
+        if poll_s != self._poll:
+            self.target += poll_s - self._poll
+            self._poll = poll_s
         if self._playing is None:
             if not self.lazy and now - self._began > LAZY_S:
-                self.lazy, self.target = True, max(self.target, LAZY_LEVEL_S)
+                self.lazy, self.depth = True, LAZY_DEPTH
+                self.target = max(self.target, self._floor)
             if moved:
                 self._playing = self._calm_since = now
         elif now - self._playing > SETTLE_S:
-            if left <= 0:
-                self._ran_dry(now, pause)
-            self._least = min(self._least, left)
-            if now - self._calm_since > CALM_S:
+            if dry:
+                self._ran_dry(now, longest)
+            elif now - self._calm_since > CALM_S and now > self._trusted_at:
                 self._shrink(now)
+
+    @property
+    def _floor(self) -> float:
+        return max(DEPTHS_LEAST_S[self.depth], self._poll + SPARE_S)
 
     def _ran_dry(self, now: float, pause: float) -> None:
         self.dry += 1
         wanted = self.target + STEP_S
         if now - self._dry_at < DRY_WITHIN_S:
             wanted = max(wanted, DEEPER * max(pause, self._dry_pause))
-        self.target = min(MOST_S, wanted)
+        else:
+            self._trust_s = min(TRUST_MOST_S, 2 * self._trust_s)
+        while wanted > DEPTHS[self.depth][1] and self.depth + 1 < len(DEPTHS):
+            self.depth += 1
+        self.target = min(DEPTHS[self.depth][1], max(wanted, self._floor))
         self._dry_at, self._dry_pause = now, pause
-        self._calm_since, self._least, self._least_before = now, MOST_S, 0.0
+        self._calm_since, self._trusted_at = now, now + self._trust_s
 
     def _shrink(self, now: float) -> None:
-        floor = LAZY_LEVEL_S if self.lazy else LEAST_FILL_S
-        unneeded = min(self._least, self._least_before) - SPARE_S
-        shrink = min(SHRINK_S, unneeded, self.target - floor)
-        self._calm_since, self._least_before, self._least = now, self._least, MOST_S
-        if shrink > 0:
-            self.target -= shrink
-            self._least_before -= shrink
+        self._calm_since = now
+        if self.target > self._floor:
+            self.target = max(self._floor, self.target - SHRINK_S)
+        elif self.depth > (LAZY_DEPTH if self.lazy else 0):
+            self.depth -= 1
+            self.target = max(self._floor, min(self.target, DEPTHS[self.depth][1]))

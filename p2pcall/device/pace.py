@@ -33,7 +33,8 @@ class Ticker:
         self, scheduler: Scheduler, step_s: float = FRAME_S, catch_up_s: float = MAX_CATCH_UP_S
     ) -> None:
         self.scheduler = scheduler
-        self._step_s, self._catch_up_s = step_s, catch_up_s
+        self._step_s = step_s
+        self._catch_up_s = catch_up_s
         self._members: list[Tick] = []
         self._timer: Timer | None = None
         self._origin = self._due = 0.0
@@ -65,6 +66,20 @@ class Ticker:
         if self._timer is not None and not self._members:
             self._timer.cancel()
             self._timer = None
+
+    @property
+    def step_s(self) -> float:
+        """Between two ticks; a change counts from the next one on."""
+        return self._step_s
+
+    @step_s.setter
+    def step_s(self, step_s: float) -> None:
+        self._origin += self._count * (self._step_s - step_s)
+        self._step_s = step_s
+
+    def move(self, seconds: float) -> None:
+        """All ticks but the next come so much later, or earlier if it is negative."""
+        self._origin += seconds
 
     def _fire(self) -> None:
         now = self.scheduler.time()

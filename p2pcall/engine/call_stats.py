@@ -138,8 +138,8 @@ def media_drops(receive: AudioReceive, video: VideoPath | None) -> Counter[str]:
     )
 
 
-def in_words(figures: Figures) -> dict[str, str]:
-    """The statistics box: label -> value."""
+def in_words(figures: Figures, profile: str) -> dict[str, str]:
+    """The statistics box: label -> value; `profile` is what voice is sent for."""
 
     def ms(value: float | None) -> str:
         return "not measured yet" if value is None else f"{value:.0f} ms"
@@ -152,11 +152,12 @@ def in_words(figures: Figures) -> dict[str, str]:
         "round trip": ms(figures.rtt_ms),
         "sound delay": ms(figures.audio_delay_ms),
         "lost": f"{figures.loss:.1%} of the sound",
-        "repaired": f"{figures.recovered} pieces of sound so far",
+        "repaired": f"{figures.recovered} pieces so far",
         "made up": f"{figures.concealed:.1%} of the sound",
         "jitter": ms(figures.jitter_ms),
         "microphone": level(figures.mic_dbfs),
         "speaker": level(figures.speaker_dbfs),
+        "profile": profile,
         "sent": f"{figures.tx_kbps:.0f} kb/s",
         "received": f"{figures.rx_kbps:.0f} kb/s",
         "picture": f"{size}, {rate:.0f} a second" if size else "none received",

@@ -2,7 +2,8 @@
 
 Rules: five looks a second, at the newest piece of either; what is between is not looked at, so a frame costs nothing
 here. A muted microphone is looked at as well. Only of a sound card is it told that it is silent, clips, or is talked
-into while muted: a file is as it is. Leaves out how levels are measured and judged (`media.levels`).
+into while muted: a file is as it is. The notice about the last ends when it is unmuted. Leaves out how levels are
+measured and judged (`media.levels`).
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch
 FINDINGS: Final = {
     Finding.SILENT: "your microphone is silent: is it switched off, or the wrong one? (p2pcall devices --test)",
     Finding.CLIPPING: "your microphone is too loud and clips: turn it down, or speak from farther away",
-    Finding.MUTED: "you are muted and talking: nobody hears you",
+    Finding.MUTED: "nobody hears you: you are muted",
 }
 
 
@@ -44,6 +45,7 @@ class Hearing:
         """To be set to each piece that comes from the microphone."""
         self.microphone, self.speaker = LevelMeter(), LevelMeter()
         self._watch = MicrophoneWatch()
+        self._says_muted = False
 
     def begin(self) -> None:
         """Look from now on."""
@@ -68,3 +70,7 @@ class Hearing:
         found = self._watch.look(level.dbfs, clipped=level.clipped, muted=muted)
         if found is not None:
             self._warn(found, FINDINGS[found])
+            self._says_muted = self._says_muted or found is Finding.MUTED
+        elif self._says_muted and not muted:
+            self._says_muted = False
+            self._status.unsay(FINDINGS[Finding.MUTED])

@@ -22,6 +22,7 @@ from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
 from p2pcall.media.packets import Feedback, Played, Report, pack_feedback
 from p2pcall.proto.wire import Channel
+from p2pcall.types import Profile
 
 EARLY_REPORTS_S: Final = (0.03, 0.1, 0.3)
 """Times of the first reports. They say how many pixels are wanted, and the other side sends no picture before it has
@@ -79,7 +80,8 @@ class Reporting:
         assert self._stats is not None
         figures = self._stats.second(self._node.now())
         self._ui.emit(events.Stats(self._peer.call_id, figures))
-        self._status.tell(stats=in_words(figures), delay_ms=figures.audio_delay_ms, loss=figures.loss)
+        words = in_words(figures, self._status.state.profile or Profile.NORMAL)
+        self._status.tell(stats=words, delay_ms=figures.audio_delay_ms, loss=figures.loss)
         self._report()
 
     def report(self) -> None:

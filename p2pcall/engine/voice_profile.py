@@ -11,11 +11,11 @@ from p2pcall.engine.sound import SupervisedSource
 from p2pcall.types import Profile
 
 TRADES: Final = {
-    Profile.FAST: "fast: the shortest delay, for twice the packets",
-    Profile.NORMAL: "normal: as short a delay as the network bears unheard",
-    Profile.SAFE: "safe: much loss is not heard, for more delay and data",
+    Profile.FAST: "fast: shortest delay, more data",
+    Profile.NORMAL: "normal: short delay, little loss",
+    Profile.SAFE: "safe: loss unheard, more delay",
 }
-"""Each profile in one sentence."""
+"""Each profile in so few words that a line of 40 cells holds them beside a short name."""
 
 
 class VoiceProfile:

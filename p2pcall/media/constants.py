@@ -104,7 +104,7 @@ Frames of 20 ms at 12, 16, 24, 32, 40, 48, 64 kb/s have 2.9, 3.1, 3.8, 4.15, 4.3
 and at 80 and 96 kb/s 4.47 and 4.53; of 40 and 60 ms as of 20, but at 12 kb/s 3.1. Steps are small enough for a try that
 fails to be hardly heard."""
 VOICE_LADDER_FAST: Final = (0, 1, 2, 3, 4, 7, 8)
-VOICE_LADDER_NORMAL: Final = (0, 1, 2, 3, 4, 5, 6, 8)
+VOICE_LADDER_NORMAL: Final = (0, 1, 2, 3, 4, 5, 6)
 VOICE_LADDER_SAFE: Final = (0, 1, 2, 3, 9, 10)
 """Rungs of each profile, the poorest path first."""
 VOICE_ROOM_BYTES: Final = 160
@@ -181,8 +181,6 @@ STEER_FEWER_S: Final = 5.0
 """Fewer copies only after so long in which fewer were enough."""
 STEER_MEMORY: Final = 0.75
 """Of what reports have said of loss until now counts with the next one."""
-STEER_TICK_LOSS: Final = 0.03
-"""With more loss frames of one tick, twice as many packets, are worth it in the profile `fast` alone."""
 STEER_MAX_RTT_S: Final = 2.0
 """Longer round trips are not waited for."""
 

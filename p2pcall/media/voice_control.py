@@ -174,14 +174,6 @@ class VoiceControl:
         elif now - self._more_since >= c.STEER_FEWER_S:
             self._more_since = now
             self._take(wanted)
-        if (
-            self._profile is not Profile.FAST
-            and self._loss > c.STEER_TICK_LOSS
-            and self.wants_pieces_of_a_tick
-        ):
-            self._rung -= 1
-            self._changed_at = now
-            self._take()
 
     def _try_more(self, queue_s: float, now: float) -> None:
         """A rung up, if the last one has held."""
@@ -194,11 +186,6 @@ class VoiceControl:
         if queue_s > c.STEER_EMPTY_S or now < self._changed_at + c.STEER_UP_S + self._rtt_s:
             return
         if higher == self._rung or (higher >= self._ceiling and now < self._ceiling_until):
-            return
-        loss_bound = (
-            inf if self._profile is Profile.FAST or rungs[higher].ticks > 1 else c.STEER_TICK_LOSS / 2
-        )
-        if self._loss > loss_bound:
             return
         sent_bps = self.level.path_bps
         self._rung, self._changed_at = higher, now
@@ -230,9 +217,8 @@ class VoiceControl:
 
 
 def _first(profile: Profile) -> int:
-    """The rung that a call begins with: the highest, but frames of one tick are tried only in the profile `fast`."""
-    rungs = ladder(profile)
-    return len(rungs) - 1 - (profile is not Profile.FAST and rungs[-1].ticks == 1)
+    """The rung that a call begins with: the highest."""
+    return len(ladder(profile)) - 1
 
 
 def _within(value: float, most: float) -> float:

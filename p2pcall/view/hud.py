@@ -90,15 +90,15 @@ KEY_HELP: Final = (
     ("m", "mute", "microphone on or off"),
     ("v", "camera", "camera on or off"),
     ("s", "figures", "figures of the call"),
-    ("w", "picture", "the next way to show it"),
+    ("w", "picture", "picture in the next mode"),
     ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
 """The keys in a call: key, short name for the status line, meaning for the help box."""
-TALK_KEY: Final = ("space", "the microphone is on while you hold it")
-"""One more with `push_to_talk`."""
+TALK_KEY: Final = ("space", "hold it to talk")
+"""The first one with `push_to_talk`."""
 WINDOW_KEYS: Final = (("f", "full screen and back"), ("o", "your own picture on or off"))
 """Further keys where the picture has a window of its own, and their meaning for the help box."""
 
@@ -225,9 +225,10 @@ def help_box(
     cells: int, rows: int, unicode: bool = True, *, window: bool = False, talk: bool = False
 ) -> list[TextLine]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
-    keys = [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
-    keys += [TALK_KEY] if talk else []
-    lines = [(Segment(f"{key}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
+    keys = [TALK_KEY] if talk else []
+    keys += [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
+    column = max(width(key) for key, _ in keys)
+    lines = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
     return _box("keys", lines, cells, rows, unicode)
 
 

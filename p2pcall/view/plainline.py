@@ -31,7 +31,7 @@ def plain_line(state: HudState) -> str:
         for on, text in (
             (state.remote_records, "other side records"),
             (state.muted, "muted"),
-            (bool(state.profile), clean(state.profile)),
+            (bool(state.profile), f"profile {clean(state.profile)}"),
             (state.remote_muted, "other side muted"),
             (state.video_on, "camera on"),
             (bool(state.notice), clean(state.notice, LINE_CELLS)),
@@ -54,8 +54,8 @@ def wrapped(text: str, cells: int) -> str:
 
 def plain_help(state: HudState) -> str:
     """The keys that work without a picture."""
-    keys = [(key, meaning) for key, _, meaning in KEY_HELP if key != "w"]
-    keys += [TALK_KEY] if state.push_to_talk else []
+    keys = [TALK_KEY] if state.push_to_talk else []
+    keys += [(key, meaning) for key, _, meaning in KEY_HELP if key != "w"]
     return "keys: " + ", ".join(f"{key} {meaning}" for key, meaning in keys)
 
 

@@ -67,4 +67,4 @@ def test_a_meter_is_as_wide_at_every_level() -> None:
 def test_each_verdict_has_a_sentence(verdict: Verdict) -> None:
     said = in_sentences(SoundFindings(verdict, -20.4, -3.0, 12.2, 30.4))
     assert said[0].startswith("your microphone ")
-    assert said[1] == "the devices take 43 ms: the microphone 12, the speaker 30"
+    assert said[1] == "the devices have a delay of 43 ms: the microphone 12, the speaker 30"

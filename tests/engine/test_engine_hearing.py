@@ -91,6 +91,25 @@ def test_who_is_muted_and_talks_is_told_each_time_it_is_muted_and_nothing_is_sen
     assert told_in(tmp_path / "again", 30.0, {1.0: "m", 10.0: "m", 15.0: "m"}) == ["muted-talking"] * 2
 
 
+def test_nobody_is_told_to_be_muted_who_is_not_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    microphone(monkeypatch, speech)
+
+    async def scene(pair: Pair) -> None:
+        alice = pair.alice_ui
+        alice.press("m")
+        while not alice.view.hud.notice.startswith("nobody hears you"):
+            await asyncio.sleep(0.2)
+        alice.press("m")
+        await asyncio.sleep(0.5)
+        assert alice.view.hud.notice == ""
+        alice.press("q")
+        await pair.end()
+
+    with_a_call(tmp_path, scene, media=CARD)
+
+
 def test_nothing_is_told_of_a_file(tmp_path: Path) -> None:
     assert told_in(tmp_path, 30.0, {1.0: "m"}, OPEN_AND_QUIET) == []
 

@@ -1,5 +1,6 @@
 """What keys do in a call, beside those of the questions: what one opens Escape puts away."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,18 @@ def test_escape_puts_away_what_a_key_has_opened(tmp_path: Path, box: str) -> Non
         alice.press("escape")
         assert not alice.of(events.Ended)
         alice.press("q")
+        await pair.end()
+
+    with_a_call(tmp_path, scene)
+
+
+def test_the_figures_say_by_which_profile_voice_is_sent(tmp_path: Path) -> None:
+    async def scene(pair: Pair) -> None:
+        for shown in ("normal", "safe"):
+            await asyncio.sleep(1.5)
+            assert pair.alice_ui.view.hud.stats["profile"] == shown
+            pair.alice_ui.press("p")
+        pair.alice_ui.press("q")
         await pair.end()
 
     with_a_call(tmp_path, scene)

@@ -66,8 +66,8 @@ def test_longer_frames_are_held_longer_for_they_take_longer_to_encode(profile: P
 
 def test_pieces_follow_the_level_and_are_asked_for_once() -> None:
     stage = Stage()
-    stage.voice.use(Profile.NORMAL)
-    for second, queue_ms in enumerate((0, 0, 0, 0, 900, 1800, 1800)):
+    stage.voice.use(Profile.FAST)
+    for second, queue_ms in enumerate((0, 0, 0, 0, 900, 1800, 2700, 3600, 3600, 3600)):
         stage.send.on_report(Report(0, 0, 0.0, 0, queue_ms, 0.0, 0, 0, 0), 0.05, 1.0 + second)
         stage.voice.follow()
-    assert stage.asked == [2, 1, 2]
+    assert stage.asked == [1, 2]

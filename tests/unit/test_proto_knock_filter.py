@@ -142,7 +142,7 @@ def test_a_knock_tells_nobody_but_the_contact_anything() -> None:
         (other_hints, IK, SECRET),
     ):
         shown = {datagram[:8] + datagram[40 : c.KNOCK_TAGGED_BYTES] for datagram in knocks}
-        assert shown == {bytes((1, 3, pattern, 3, 0, 0, 0, 7)) + bytes(28)}, "the rest is the same for all"
+        assert shown == {bytes((1, 4, pattern, 3, 0, 0, 0, 7)) + bytes(28)}, "the rest is the same for all"
         hidden = [b"".join(datagram[part] for part in secret) for datagram in knocks]
         ones = [sum(one[bit // 8] >> bit % 8 & 1 for one in hidden) for bit in range(8 * len(hidden[0]))]
         most = 5 * (len(hidden) / 4) ** 0.5  # standard deviations of a fair coin

@@ -55,14 +55,14 @@ def test_every_handshake_datagram_fits_the_least_mtu_of_ipv6() -> None:
 
 
 def test_headers_are_laid_out_as_documented() -> None:
-    assert KNOCK.hex() == "01030203" + "01020304" + "74" * 8 + "6e" * 16 + "68" * 8 + "00" * 28 + "67" * 16
-    assert ANSWER.hex() == "02030200" + "01020304" + "74" * 8 + "63" * 16 + "00" * 4
+    assert KNOCK.hex() == "01040203" + "01020304" + "74" * 8 + "6e" * 16 + "68" * 8 + "00" * 28 + "67" * 16
+    assert ANSWER.hex() == "02040200" + "01020304" + "74" * 8 + "63" * 16 + "00" * 4
     header = wire.pack_initiation_header(PatternId.XXHFS, 3, 2, INDEX)
-    assert header.hex() == "0303010302000000" + "01020304" + "00000000"
+    assert header.hex() == "0304010302000000" + "01020304" + "00000000"
     assert [part[:24].hex() for part in PARTS[PatternId.XXHFS]] == [
-        f"0303{number}03" + "01020304" + "63" * 16 for number in ("00", "01")
+        f"0304{number}03" + "01020304" + "63" * 16 for number in ("00", "01")
     ]
-    assert XX_RESPONSE[:8].hex() == "04030000" + "01020304"
+    assert XX_RESPONSE[:8].hex() == "04040000" + "01020304"
     assert XX_CONFIRMATION[:8].hex() == "05000000" + "01020304"
 
 
@@ -95,7 +95,7 @@ def test_any_other_length_is_dropped(parse: Callable[[bytes], object], datagrams
         assert parse(longest[:length]) is DropReason.LENGTH
 
 
-@pytest.mark.parametrize("value", [0, 1, 2, 4, 255])
+@pytest.mark.parametrize("value", [0, 1, 2, 3, 5, 255])
 def test_other_version_is_dropped(value: int) -> None:
     for parse, datagrams in PARSERS[:-1]:  # the confirmation bears none
         for data in datagrams:

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from p2pcall.engine.hearing import FINDINGS
+from p2pcall.engine.voice_profile import TRADES
+from p2pcall.media.levels import Finding
 from p2pcall.view.hud import (
+    KEY_HELP,
+    TALK_KEY,
     HudState,
     Role,
     TextLine,
@@ -88,6 +93,17 @@ def test_boxes_as_they_were_approved() -> None:
     ]
     drawn = "\n\n".join("\n".join(plain(line) for line in box) for box in boxes)
     assert drawn + "\n" == (GOLDEN / "view_boxes.txt").read_text()
+
+
+@pytest.mark.parametrize("told", [*TRADES.values(), FINDINGS[Finding.MUTED]])
+def test_what_a_profile_trades_and_that_one_is_muted_is_read_whole_in_40_cells(told: str) -> None:
+    assert told in plain(status_line(replace(CALL, notice=told), 40))
+
+
+def test_the_help_of_push_to_talk_is_whole_in_a_small_terminal() -> None:
+    box = [plain(line) for line in help_box(40, 11, talk=True)]
+    for key, meaning in (TALK_KEY, *((key, meaning) for key, _, meaning in KEY_HELP)):
+        assert any(line.startswith(f"│ {key:5}  {meaning}") for line in box), key
 
 
 @given(

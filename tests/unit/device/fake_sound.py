@@ -24,11 +24,11 @@ class FakeStream:
         self.latency = options["latency"]
         self.started = self.closed = self.drained = self.gone = False
         self.captured = b""
-        self.capacity = round(self.latency * 48_000)
+        self.capacity = round((self.latency + 0.01) * 48_000)
         self.waiting = b""
         self.played = bytearray()
-        self.ran_dry = 0
-        if sound.fail_open:
+        self.ran_dry = self.told_dry = 0
+        if sound.fail_open or (sound.one_stream and any(not stream.closed for stream in sound.streams)):
             raise FakeError("Device unavailable [PaErrorCode -9985]")
         sound.streams.append(self)
 
@@ -74,13 +74,14 @@ class FakeStream:
     def write(self, pcm: bytes) -> bool:
         assert len(pcm) // self._frame <= self.write_available, "it would wait"
         self.waiting += pcm
-        return False
+        dry, self.told_dry = self.ran_dry > self.told_dry, self.ran_dry
+        return dry
 
     def play(self, seconds: float) -> bytes:
         """The card takes so much; what it has not is silence."""
         size = round(seconds * 48_000) * self._frame
         got, self.waiting = self.waiting[:size], self.waiting[size:]
-        self.ran_dry += len(got) < size
+        self.ran_dry += len(got) < size and bool(self.played)
         self.played += got.ljust(size, b"\0")
         return got.ljust(size, b"\0")
 
@@ -95,7 +96,7 @@ class FakeSound:
         self.stuck, self.well = threading.Event(), threading.Event()
         self.rows = rows
         self.streams: list[FakeStream] = []
-        self.fail_open = self.fail_start = False
+        self.fail_open = self.fail_start = self.one_stream = False
         self.mono = True
         self.restarts = 0
         self.after_restart: list[tuple[str, int, int]] | None = None

@@ -6,7 +6,7 @@ from itertools import chain, cycle, islice, pairwise, product
 
 import pytest
 from device_helpers import FRAME_BYTES, SILENCE, FakeScheduler, eventually, numbered
-from fake_sound import ROWS, FakeSound, run, settled, started
+from fake_sound import ROWS, FakeSound, FakeStream, run, settled, started
 
 from p2pcall.device import audio, cards, fill
 from p2pcall.device.base import AudioSink, AudioSource, Device
@@ -203,11 +203,11 @@ def test_a_piece_may_be_shorter(sound: FakeSound) -> None:
     scheduler, got = FakeScheduler(), []
     mic = open_audio_source("default", scheduler)
     assert isinstance(mic, audio.Microphone)
-    mic.piece_bytes = FRAME_BYTES // 2
+    mic.piece_ticks = 1
     stream = started(mic, lambda pcm, at: got.append((len(pcm), at)), sound)
-    for _ in range(10):
-        stream.captured += numbered(1)[: FRAME_BYTES // 2]
-        scheduler.advance(fill.POLL_S)
+    for _ in range(20):
+        stream.captured += numbered(1)[: FRAME_BYTES // 4]
+        scheduler.advance(fill.FAST_POLL_S)
     assert {size for size, _ in got} == {FRAME_BYTES // 2}
     assert max(abs(b - a - 0.01) for (_, a), (_, b) in pairwise(got)) < 0.001
     mic.stop()
@@ -226,7 +226,7 @@ def test_a_stereo_card_is_mixed_down_and_up(sound: FakeSound) -> None:
     out = started(speaker, lambda samples: b"\5\0" * samples, sound)
     scheduler.advance(fill.POLL_S)
     assert set(zip(*[iter(out.waiting)] * 2, strict=True)) == {(5, 0)}
-    assert len(out.waiting) == 4 * round(fill.LEAST_FILL_S * 48_000)
+    assert len(out.waiting) == 4 * round((fill.POLL_S + fill.SPARE_S) * 48_000)
     mic.stop()
     speaker.stop()
 
@@ -264,7 +264,7 @@ def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
     stream = started(speaker, pull, sound)
     scheduler.advance(fill.POLL_S)
     for _ in range(50):
-        assert fill.SPARE_S <= speaker.latency_s <= fill.LEAST_FILL_S + 0.001
+        assert fill.SPARE_S <= speaker.latency_s <= fill.POLL_S + fill.SPARE_S + 0.001
         run(scheduler, stream, fill.POLL_S)
     heard = struct.unpack(f"<{len(stream.played) // 2}h", stream.played)
     assert heard == tuple(range(1, 50 * 480 + 1))
@@ -276,28 +276,97 @@ def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
 
 def test_a_buffer_that_runs_dry_gets_deeper_and_calm_makes_it_shallow_again(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker, stream = settled(sound, scheduler)
-    assert speaker.underruns == 0
-    run(scheduler, stream, 4, 0.03)  # the loop looks only every 30 ms
+    speaker, shallow = settled(sound, scheduler)
+    assert (speaker.underruns, shallow.options["latency"]) == (0, fill.DEPTHS[0][0])
+    for _ in range(3):
+        run(scheduler, shallow, 0.08, 0.04)  # the loop looks too late
+    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started)
+    deeper = sound.streams[1]
+    assert deeper.options["latency"] > shallow.options["latency"]
+    assert set(deeper.waiting) <= {0}
+    run_both(scheduler, [shallow, deeper], 0.1)
+    eventually(lambda: shallow.closed)
+    assert shallow.drained
+    assert set(deeper.waiting[-960:]) == {7, 0}, "it goes on where the other one ends"
     dry = speaker.underruns
-    assert 0 < dry <= 3
-    run(scheduler, stream, 4, 0.03)
-    assert speaker.underruns == dry
-    deep = speaker._level.target
-    assert deep > 0.03
-    run(scheduler, stream, fill.CALM_S * (2 + deep / fill.SHRINK_S))
-    assert speaker._level.target == pytest.approx(fill.LEAST_FILL_S)
-    assert speaker.underruns == dry
+    run_both(scheduler, [deeper], 4, 0.03)
+    assert speaker.underruns == dry, "it is deep enough"
+    for _ in range(40):
+        if len(sound.streams) == 3:
+            break
+        run_both(scheduler, [deeper], fill.CALM_S)
+    eventually(lambda: sound.streams[2].started)
+    assert sound.streams[2].options["latency"] < deeper.options["latency"], "it was not needed any more"
     speaker.stop()
 
 
-def test_the_buffer_never_holds_more_than_the_card_takes(sound: FakeSound) -> None:
+def run_both(
+    scheduler: FakeScheduler, streams: list[FakeStream], seconds: float, step_s: float = fill.POLL_S
+) -> None:
+    """Time passes for several streams of a card."""
+    for _ in range(round(seconds / step_s)):
+        for stream in streams:
+            if not stream.closed and stream.waiting:
+                stream.play(step_s)
+                stream.played.clear()
+                stream.played += b"x"
+        scheduler.jump(step_s)
+        scheduler.advance(0)
+
+
+def test_a_card_with_one_stream_alone_makes_room_for_the_deeper_one(sound: FakeSound) -> None:
+    scheduler, errors = FakeScheduler(), []
+    speaker, shallow = settled(sound, scheduler)
+    speaker.on_error = errors.append
+    sound.one_stream = True
+    for _ in range(3):
+        run(scheduler, shallow, 0.08, 0.04)
+
+    def reopened() -> bool:
+        scheduler.run_posted()
+        return len(sound.streams) == 2 and sound.streams[1].started
+
+    eventually(reopened)
+    assert shallow.closed
+    run_both(scheduler, sound.streams[1:], 1)
+    assert set(sound.streams[1].waiting) == {7, 0}
+    assert errors == []
+    speaker.stop()
+
+
+def test_a_speaker_that_is_stopped_while_it_opens_deeper_is_closed(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker, stream = settled(sound, scheduler)
-    stream.capacity = speaker._stream.capacity = 600
-    run(scheduler, stream, 2, 0.05)
-    assert len(stream.waiting) <= 1200
+    speaker, shallow = settled(sound, scheduler)
+    for _ in range(3):
+        run(scheduler, shallow, 0.08, 0.04)
+    eventually(lambda: len(sound.streams) == 2)
     speaker.stop()
+    eventually(lambda: all(stream.closed for stream in sound.streams))
+    assert scheduler.timers == 0
+
+
+@pytest.mark.parametrize("late", [0, 1, 3, 7])
+def test_looks_at_the_cards_come_when_a_piece_has_just_become_whole(sound: FakeSound, late: int) -> None:
+    scheduler, waits = FakeScheduler(), []
+    began = scheduler.now
+    mic = open_audio_source("default", scheduler)
+    whole = 0
+
+    def took(pcm: bytes, at: float) -> None:
+        nonlocal whole
+        whole += 1
+        waits.append(scheduler.now - began - 0.02 * whole - late / 1000)
+
+    stream = started(mic, took, sound)
+    given = 0
+    for _ in range(60 * 1000):
+        scheduler.advance(0.001)
+        blocks = max(0, int((scheduler.now - began - late / 1000 + 1e-6) / 0.005))
+        stream.captured += bytes(480 * (blocks - given))
+        given = blocks
+    assert min(waits[-200:]) >= 0
+    assert max(waits[-200:]) < 0.007
+    mic.stop()
 
 
 def opened(direction: str, scheduler: FakeScheduler) -> AudioSource | AudioSink:
@@ -366,7 +435,7 @@ def test_a_card_that_stands_still_is_told(sound: FakeSound, direction: str) -> N
     scheduler, errors = FakeScheduler(), []
     device = opened(direction, scheduler)
     device.on_error = errors.append
-    stream = started(device, lambda *_: SILENCE, sound)
+    stream = started(device, lambda first, *_: bytes(2 * first) if isinstance(first, int) else None, sound)
     for _ in range(200):
         stream.captured += SILENCE
         stream.play(0.02)
@@ -398,16 +467,18 @@ def test_a_lazy_card_gets_a_deeper_buffer_now_and_in_the_next_call(sound: FakeSo
     scheduler = FakeScheduler()
     speaker = open_audio_sink("default", scheduler)
     stream = started(speaker, lambda samples: b"\7\0" * samples, sound)
-    scheduler.advance(1.9)  # it takes nothing
-    assert len(stream.waiting) >= 2 * round(fill.LAZY_LEVEL_S * 48_000)
-    run(scheduler, stream, 20)
-    assert stream.ran_dry == 0
-    assert len(sound.streams) == 1, "it is not opened anew"
+    scheduler.advance(1)  # it takes nothing
+    eventually(lambda: len(sound.streams) == 2 and sound.streams[1].started)
+    scheduler.advance(0.9)
+    deep = sound.streams[1]
+    assert len(deep.waiting) == 2 * round(fill.DEPTHS_LEAST_S[-1] * 48_000)
+    run_both(scheduler, [stream, deep], 20)
+    assert set(deep.waiting) == {7, 0}
+    assert (deep.ran_dry, len(sound.streams)) == (0, 2)
     speaker.stop()
     again = open_audio_sink("default", scheduler)
     other = started(again, lambda samples: b"\7\0" * samples, sound)
-    scheduler.advance(fill.POLL_S)
-    assert len(other.waiting) == 2 * round(fill.LAZY_LEVEL_S * 48_000)
+    assert other.options["latency"] == fill.DEPTHS[-1][0]
     again.stop()
 
 
