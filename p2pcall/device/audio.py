@@ -16,7 +16,7 @@ import contextlib
 import threading
 from array import array
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 from p2pcall.device import cards
@@ -42,6 +42,8 @@ PHASE_S: Final = 0.003
 PHASE_STEP_S: Final = 0.002
 PHASE_PIECES: Final = 50
 """A second of them is looked at before looks come earlier."""
+MASKS_KEPT: Final = 8
+"""Of as many lengths: a card moves whole periods."""
 CLOCK_GAIN: Final = 0.05
 CLOCK_JUMP_S: Final = 0.05
 """Capture times follow the card's clock smoothly; an error above the jump is a break, not jitter."""
@@ -64,7 +66,8 @@ class Stream:
         """Of a speaker's buffer, in samples."""
         self._card = card
         self._scheduler = scheduler
-        self._tell = tell
+        self.tell = tell
+        """Told what fails."""
         self._lock = threading.Lock()
         self._stream: Any = None
         self._errors: tuple[type[Exception], ...] = ()
@@ -162,7 +165,7 @@ class Stream:
     def _failed(self, error: P2PCallError) -> None:
         if not self._stopped:
             self.stop()
-            self._tell(error)
+            self.tell(error)
 
 
 class Microphone:
@@ -339,8 +342,11 @@ class Speaker:
             left += 1
         if moved:
             self._probed_s = 0.0
-        self._written, self._written_at = left, now
-        self._fit()
+        if (
+            stream is self._stream and self._pull is not None and stream.is_open
+        ):  # it has not failed meanwhile
+            self._written, self._written_at = left, now
+            self._fit()
 
     def _write(self, stream: Stream, pcm: bytes) -> bool:
         return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
@@ -365,6 +371,7 @@ class Speaker:
             return
         if left < self._next_written:
             before, self._stream, self._next = self._stream, stream, None
+            stream.tell = self._failed
             before.stop(drain=True)
             self._written = left
             self._level.reopened()
@@ -385,7 +392,7 @@ class Speaker:
             self._stream.start()
 
 
-@cache
+@lru_cache(MASKS_KEPT)
 def _masks(samples: int) -> tuple[int, int]:
     """The bits of the sign, and the lowest bits, of so many samples."""
     return int.from_bytes(b"\0\x80" * samples, "little"), int.from_bytes(b"\1\0" * samples, "little")
