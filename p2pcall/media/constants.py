@@ -223,7 +223,7 @@ JITTER_RECOVERY_S: Final = 6.0
 JITTER_RECOVERY_STEADY_S: Final = 10.0
 """They are waited for less only after so long in which less was enough: each change costs more than a longer wait."""
 JITTER_TOLERANCE_S: Final = 0.002
-"""A frame that would come no sooner than this before its time is not waited for."""
+"""A frame is not waited for that would be decoded too early by no more than this."""
 JITTER_SHALLOW_S: Final = 0.005
 """Sound is made longer if frames are decoded so much too early: then the slack is used up."""
 JITTER_READY_SAMPLES: Final = 120
@@ -232,7 +232,7 @@ JITTER_READY_SAMPLES: Final = 120
 JITTER_NEAR_SAMPLES: Final = 48
 """Less than 1 ms, and uneven pulls may need the next frame a pull sooner now and then."""
 JITTER_LOUD_SAMPLES: Final = TICK_SAMPLES - JITTER_READY_SAMPLES
-"""Where no more than 10 ms are ready too early they are taken out in pauses alone."""
+"""Where less than 10 ms are ready too early they are taken out in pauses alone."""
 JITTER_SHRINK_TICKS: Final = 10
 """100 ms too deep in a pause before a period is taken out, and between two."""
 JITTER_SHRINK_FAST_TICKS: Final = 4

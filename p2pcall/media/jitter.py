@@ -236,11 +236,12 @@ class JitterBuffer:
         excess = spare - c.JITTER_READY_SAMPLES
         if over < -c.JITTER_SHALLOW_S:
             return self._lengthen(held, quantum - excess, c.JITTER_SHRINK_FAST_TICKS)
-        uneven, self._wanted = wanted != self._wanted, wanted
+        uneven, self._wanted = 0 < self._wanted != wanted, wanted
         if uneven and quiet and spare < c.JITTER_NEAR_SAMPLES:
             return self._lengthen(held, -excess, 0)
-        if over > 0:
-            excess += quantum * int(over * c.SAMPLE_RATE_HZ // quantum)
+        whole = int((over + c.JITTER_TOLERANCE_S) * c.SAMPLE_RATE_HZ) // quantum
+        if whole > 0:
+            excess += whole * quantum
         if excess >= c.STRETCH_LEAST_SAMPLES:
             return self._shorten(held, excess, ready + size, wanted, quiet)
         self._patience = self._vain = self._least = 0
@@ -301,9 +302,11 @@ class JitterBuffer:
         if self._waits(held[0], patience if quiet else patience * c.JITTER_SHRINK_LOUD):
             return self._play(held)
         self._least = excess
-        if not quiet and least <= c.JITTER_LOUD_SAMPLES:
-            self._patience, self._vain = patience, 0
-            return self._play(held)
+        if not quiet:
+            if least < c.JITTER_LOUD_SAMPLES:
+                self._patience, self._vain = patience, 0
+                return self._play(held)
+            least += c.JITTER_READY_SAMPLES - c.JITTER_NEAR_SAMPLES
         most = min(least, c.STRETCH_MOST_SAMPLES)
         likeness = self._likeness()
         frame, capture_ms = self._play(held)

@@ -108,9 +108,11 @@ class Lateness:
         if (
             before + c.JITTER_BUCKET_S <= self.base < inf
         ):  # the way has got longer: what is usual now was late before
-            self._frames.earlier(self.base - before)
-            self._most_copies.earlier(self.base - before)
-            self._nearly_all.earlier(self.base - before)
+            longer_s = self.base - before
+            self._frames.earlier(longer_s)
+            self._most_copies.earlier(longer_s)
+            self._nearly_all.earlier(longer_s)
+            self._wait_s, self._less_s = max(0.0, self._wait_s - longer_s), max(0.0, self._less_s - longer_s)
 
     def note_copy(self, lateness: float, ticks: int, now: float) -> None:
         """Count a frame that was lost, and whose copy was so late."""
