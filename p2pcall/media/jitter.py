@@ -291,7 +291,7 @@ class JitterBuffer:
         return Lengthen(frame, capture_ms, most, likeness)
 
     def _shorten(self, held: _Held, excess: int, ready: int, wanted: int, quiet: bool) -> PlayoutAction:
-        """So much was too much each time of late; outside a pause little is left alone."""
+        """The least that was too much of late is taken out; little is when it has been so for long, and in a pause."""
         if not self._least:
             self._patience = 0
         least = self._least
@@ -299,12 +299,14 @@ class JitterBuffer:
             least = self._least = excess
         far = least > c.JITTER_FAR_TOO_DEEP_S * c.SAMPLE_RATE_HZ
         patience = c.JITTER_SHRINK_FAST_TICKS if far else c.JITTER_SHRINK_TICKS
-        if self._waits(held[0], patience if quiet else patience * c.JITTER_SHRINK_LOUD):
+        if not quiet or least < c.STRETCH_MOST_SAMPLES:
+            patience *= c.JITTER_SHRINK_LOUD
+        if self._waits(held[0], patience):
             return self._play(held)
         self._least = excess
         if not quiet:
             if least < c.JITTER_LOUD_SAMPLES:
-                self._patience, self._vain = patience, 0
+                self._patience, self._vain = patience - c.JITTER_SHRINK_TICKS, 0
                 return self._play(held)
             least += c.JITTER_READY_SAMPLES - c.JITTER_NEAR_SAMPLES
         most = min(least, c.STRETCH_MOST_SAMPLES)
