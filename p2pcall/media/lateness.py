@@ -38,7 +38,9 @@ class Quantile:
         if bucket >= _BUCKETS:
             return
         self._noted = noted = self._noted + 1
-        keep = noted / (noted + 2)  # at first each weighs as much as its number: how a call began is soon forgotten
+        keep = noted / (
+            noted + 2
+        )  # at first each weighs as much as its number: how a call began is soon forgotten
         most = self._forget if ticks > 1 else self._forget_short
         if keep > most:
             keep = most
