@@ -238,9 +238,10 @@ JITTER_SHRINK_TICKS: Final = 10
 JITTER_SHRINK_FAST_TICKS: Final = 4
 """When it is more than JITTER_FAR_TOO_DEEP_S too deep, or not deep enough."""
 JITTER_SHRINK_LOUD: Final = 5
-"""So many times longer in the hope of a pause: PESQ-WB, which hears every change, hears one in a word most."""
+"""So many times longer in the hope of a pause: PESQ-WB, which hears every change, hears one in a word most. And where
+one period is all that is too much."""
 JITTER_SHRINK_FINE_TICKS: Final = 100
-"""Where one period is all that is too much: a second, so that no rare pull decides."""
+"""Where it is less than 10 ms: a second, so that no rare pull decides."""
 JITTER_RETRY_TICKS: Final = 3
 """Where no period was found: a sound later."""
 JITTER_FAR_TOO_DEEP_S: Final = 0.04

@@ -299,9 +299,9 @@ class JitterBuffer:
             least = self._least = excess
         far = least > c.JITTER_FAR_TOO_DEEP_S * c.SAMPLE_RATE_HZ
         patience = c.JITTER_SHRINK_FAST_TICKS if far else c.JITTER_SHRINK_TICKS
-        if least < c.STRETCH_MOST_SAMPLES:
+        if least < c.JITTER_LOUD_SAMPLES:
             patience = c.JITTER_SHRINK_FINE_TICKS
-        elif not quiet:
+        elif not quiet or least < c.STRETCH_MOST_SAMPLES:
             patience *= c.JITTER_SHRINK_LOUD
         if self._waits(held[0], patience):
             return self._play(held)

@@ -60,7 +60,7 @@ def test_nothing_is_stretched_on_a_clean_path_though_pulls_are_uneven(ticks: int
             uneven=24,
             quiet=True,
             phase=0.0005 * phase,
-        ).run(30)
+        ).run(45)
         voice.quiet = pauses
         voice.run(60)
         assert voice.stretched(60) == 0
