@@ -211,21 +211,35 @@ JITTER_RECOVERY_QUANTILE: Final = 0.85
 """This part of the copies is waited for: the nearest under 10 % loss, the second nearest under 20."""
 JITTER_RECOVERY_BEST: Final = 0.95
 """And this part ..."""
-JITTER_RECOVERY_CHEAP_S: Final = 0.03
-"""... if it takes no longer than this: with frames of 10 ms. (PESQ-WB at 10 % loss and frames of 20 ms: 3.5, and 3.9
-with 0.05 here, for 11 ms more.)"""
+JITTER_RECOVERY_CHEAP_S: Final = 0.05
+"""... if it takes no longer than this: the second copy of frames of 20 ms. (PESQ-WB at 10 % loss with 0.03 here: 3.87
+in place of 4.17, 7 ms sooner.)"""
 JITTER_RECOVERY_RUN: Final = 4
 """So many frames came back as copies ..."""
 JITTER_RECOVERY_S: Final = 6.0
-"""... in so long: losses are really mended that way, and worth waiting for."""
+"""... in so long: losses are really mended that way, and worth waiting for, until none does for so long."""
+JITTER_RECOVERY_STEADY_S: Final = 10.0
+"""They are waited for less only after so long in which less was enough: each change costs more than a longer wait."""
 JITTER_TOLERANCE_S: Final = 0.002
-"""What a callback comes too early or too late is no reason to change the delay."""
+"""A frame is not waited for that would be decoded too early by no more than this."""
+JITTER_SHALLOW_S: Final = 0.004
+"""Sound is made longer if frames are decoded so much too early: then the slack is nearly used up."""
+JITTER_READY_SAMPLES: Final = 96
+"""2 ms shall be ready when a frame is decoded, so that it is at the same pull each time: a card's pulls are uneven by
+1 ms in size and 1.5 ms in time. A little more, or none, is left as it is."""
+JITTER_NEAR_SAMPLES: Final = 24
+"""With less than 0.5 ms uneven pulls may need the next frame a pull sooner now and then."""
+JITTER_LOUD_SAMPLES: Final = TICK_SAMPLES - JITTER_READY_SAMPLES
+"""Where less than 10 ms are ready too early they are taken out in pauses alone."""
 JITTER_SHRINK_TICKS: Final = 10
 """100 ms too deep in a pause before a period is taken out, and between two."""
 JITTER_SHRINK_FAST_TICKS: Final = 4
 """When it is more than JITTER_FAR_TOO_DEEP_S too deep, or not deep enough."""
 JITTER_SHRINK_LOUD: Final = 5
-"""So many times longer in the hope of a pause: PESQ-WB, which hears every change, hears one in a word most."""
+"""So many times longer in the hope of a pause: PESQ-WB, which hears every change, hears one in a word most. And where
+one period is all that is too much."""
+JITTER_SHRINK_FINE_TICKS: Final = 100
+"""Where it is less than 10 ms: a second, so that no rare pull decides."""
 JITTER_RETRY_TICKS: Final = 3
 """Where no period was found: a sound later."""
 JITTER_FAR_TOO_DEEP_S: Final = 0.04

@@ -111,6 +111,9 @@ class JitterBuffer:
         self._silent: int | None = None
         self._patience = 0
         self._vain = 0
+        self._wanted = 0
+        self._least = 0
+        """By how much it has been too deep at least since it is; 0 while it is not."""
         self._missed: dict[int, None] = {}
         self._copied: dict[int, float] = {}
         self._suspect_transit = 0.0
@@ -230,20 +233,26 @@ class JitterBuffer:
         if spare < 0:  # more frames are needed for this pull: the last one counts
             return self._play(held)
         quantum = size if size < wanted else wanted
-        if over < -c.JITTER_TOLERANCE_S:
-            return self._lengthen(held, quantum - spare)
-        whole = (over - c.JITTER_TOLERANCE_S) * c.SAMPLE_RATE_HZ // quantum
-        excess = spare + quantum * int(whole) if whole > 0 else spare
+        excess = spare - c.JITTER_READY_SAMPLES
+        if over < -c.JITTER_SHALLOW_S:
+            return self._lengthen(held, quantum - excess, c.JITTER_SHRINK_FAST_TICKS)
+        uneven, self._wanted = 0 < self._wanted != wanted, wanted
+        if uneven and quiet and spare < c.JITTER_NEAR_SAMPLES:
+            return self._lengthen(held, -excess, 0)
+        whole = int((over + c.JITTER_TOLERANCE_S) * c.SAMPLE_RATE_HZ) // quantum
+        if whole > 0:
+            excess += whole * quantum
         if excess >= c.STRETCH_LEAST_SAMPLES:
             return self._shorten(held, excess, ready + size, wanted, quiet)
-        self._patience = self._vain = 0
+        self._patience = self._vain = self._least = 0
         return self._play(held)
 
     def stretched(self, samples: int) -> None:
         """By how many samples sound was made longer (less than 0: shorter) when that was asked for; 0: it was not."""
-        self._patience = 0 if samples else self._patience - c.JITTER_RETRY_TICKS
         if samples:
-            self._vain = 0
+            self._patience = self._vain = self._least = 0
+        else:
+            self._patience -= c.JITTER_RETRY_TICKS
         if samples > 0:
             self.counters.added += samples
         else:
@@ -270,9 +279,11 @@ class JitterBuffer:
         self._vain += ticks
         return self._patience < patience
 
-    def _lengthen(self, held: _Held, missing: int) -> PlayoutAction:
+    def _lengthen(self, held: _Held, missing: int, patience: int) -> PlayoutAction:
         """With so many samples more the next frame is decoded a pull later."""
-        if self._waits(held[0], c.JITTER_SHRINK_FAST_TICKS):
+        if self._least:
+            self._patience = self._least = 0
+        if self._waits(held[0], patience):
             return self._play(held)
         likeness = self._likeness()
         frame, capture_ms = self._play(held)
@@ -280,11 +291,27 @@ class JitterBuffer:
         return Lengthen(frame, capture_ms, most, likeness)
 
     def _shorten(self, held: _Held, excess: int, ready: int, wanted: int, quiet: bool) -> PlayoutAction:
-        far = excess > c.JITTER_FAR_TOO_DEEP_S * c.SAMPLE_RATE_HZ
+        """The least that was too much of late is taken out; little is when it has been so for long, and in a pause."""
+        if not self._least:
+            self._patience = 0
+        least = self._least
+        if not 0 < least < excess:
+            least = self._least = excess
+        far = least > c.JITTER_FAR_TOO_DEEP_S * c.SAMPLE_RATE_HZ
         patience = c.JITTER_SHRINK_FAST_TICKS if far else c.JITTER_SHRINK_TICKS
-        if self._waits(held[0], patience if quiet else patience * c.JITTER_SHRINK_LOUD):
+        if least < c.JITTER_LOUD_SAMPLES:
+            patience = c.JITTER_SHRINK_FINE_TICKS
+        elif not quiet or least < c.STRETCH_MOST_SAMPLES:
+            patience *= c.JITTER_SHRINK_LOUD
+        if self._waits(held[0], patience):
             return self._play(held)
-        most = min(excess, c.STRETCH_MOST_SAMPLES)
+        self._least = excess
+        if not quiet:
+            if least < c.JITTER_LOUD_SAMPLES:
+                self._patience, self._vain = patience - c.JITTER_SHRINK_TICKS, 0
+                return self._play(held)
+            least += c.JITTER_READY_SAMPLES - c.JITTER_NEAR_SAMPLES
+        most = min(least, c.STRETCH_MOST_SAMPLES)
         likeness = self._likeness()
         frame, capture_ms = self._play(held)
         frames = [frame]
@@ -354,7 +381,7 @@ class JitterBuffer:
             self._drop_before(self._next + 1)
             return False
         self._playing = True
-        self._run = self._waited = self._patience = self._vain = 0
+        self._run = self._waited = self._patience = self._vain = self._least = 0
         return True
 
     def _seek(self, now: float) -> int | None:

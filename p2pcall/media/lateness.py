@@ -38,7 +38,9 @@ class Quantile:
         if bucket >= _BUCKETS:
             return
         self._noted = noted = self._noted + 1
-        keep = noted / (noted + 1)  # a plain mean at first
+        keep = noted / (
+            noted + 2
+        )  # at first each weighs as much as its number: how a call began is soon forgotten
         most = self._forget if ticks > 1 else self._forget_short
         if keep > most:
             keep = most
@@ -79,6 +81,8 @@ class Lateness:
         self._nearly_all = Quantile(c.JITTER_RECOVERY_BEST, c.JITTER_RECOVERY_FORGET)
         self._recovered_at = deque([-inf] * c.JITTER_RECOVERY_RUN, c.JITTER_RECOVERY_RUN)
         self._recovery_ends = -inf
+        self._wait_s = self._less_s = 0.0
+        self._less_at = -inf
         self._window_end = -inf
         self._older = inf
         self._newer = inf
@@ -106,26 +110,34 @@ class Lateness:
         if (
             before + c.JITTER_BUCKET_S <= self.base < inf
         ):  # the way has got longer: what is usual now was late before
-            self._frames.earlier(self.base - before)
-            self._most_copies.earlier(self.base - before)
-            self._nearly_all.earlier(self.base - before)
+            longer_s = self.base - before
+            self._frames.earlier(longer_s)
+            self._most_copies.earlier(longer_s)
+            self._nearly_all.earlier(longer_s)
+            self._wait_s, self._less_s = max(0.0, self._wait_s - longer_s), max(0.0, self._less_s - longer_s)
 
     def note_copy(self, lateness: float, ticks: int, now: float) -> None:
         """Count a frame that was lost, and whose copy was so late."""
         self._most_copies.note(lateness, ticks)
         self._nearly_all.note(lateness, ticks)
         self._recovered_at.append(now)
-        self._recovery_ends = self._recovered_at[0] + c.JITTER_RECOVERY_S
+        if now - self._recovered_at[0] <= c.JITTER_RECOVERY_S:
+            if now > self._recovery_ends:
+                self._wait_s = 0.0
+            self._recovery_ends = now + c.JITTER_RECOVERY_S
+        wait = self._nearly_all.value_s
+        if wait > c.JITTER_RECOVERY_CHEAP_S:
+            wait = self._most_copies.value_s
+        if wait < self._wait_s:
+            self._less_s = max(self._less_s, wait)
+            if now < self._less_at:
+                return
+            wait = self._less_s
+        self._wait_s, self._less_s, self._less_at = wait, 0.0, now + c.JITTER_RECOVERY_STEADY_S
 
     def required_s(self, now: float) -> float:
         """Playing so much after the fastest frame's arrival has JITTER_QUANTILE of the frames in time, and while losses
         are mended by copies most of these, too.
         """
         required = self._frames.value_s
-        if now < self._recovery_ends:
-            copies = self._nearly_all.value_s
-            if copies > c.JITTER_RECOVERY_CHEAP_S:
-                copies = self._most_copies.value_s
-            if copies > required:
-                return copies
-        return required
+        return self._wait_s if now < self._recovery_ends and self._wait_s > required else required

@@ -64,7 +64,7 @@ def queue(every_s: float, high_s: float) -> Delay:
 PRESETS: dict[
     str, tuple[Callable[[], Delay], Callable[[], Loss], tuple[int, ...], tuple[float, float, float]]
 ] = {
-    "LAN": (lambda: tails(0.0005, 0.001, 0.002), lambda: random_loss(0.0), (1,), (0.022, 0.025, 0.0)),
+    "LAN": (lambda: tails(0.0005, 0.001, 0.002), lambda: random_loss(0.0), (1,), (0.019, 0.022, 0.0002)),
     "Wi-Fi": (lambda: tails(0.003, 0.03, 0.010), lambda: random_loss(0.002), (1,), (0.055, 0.065, 0.005)),
     "bad Wi-Fi": (
         lambda: spikes(0.008, 4.0, 0.150),

@@ -45,16 +45,41 @@ def test_at_no_phase_is_there_more_delay_than_the_next_pull_asks_for(
     assert voice.stretched(10) == 0
 
 
+@pytest.mark.parametrize("ticks", [1, 2])
+@pytest.mark.parametrize("pauses", [True, False])
+def test_nothing_is_stretched_on_a_clean_path_though_pulls_are_uneven(ticks: int, pauses: bool) -> None:
+    """As a sound card's are; at all phases, for a minute, and with hardly more delay than the pulls ask for."""
+    excess = []
+    for phase in range(20):
+        voice = Voice(
+            phase,
+            ticks,
+            pulled=1,
+            delay=uniform_jitter(0.002),
+            pull_jitter_s=0.003,
+            uneven=24,
+            quiet=True,
+            phase=0.0005 * phase,
+        ).run(45)
+        voice.quiet = pauses
+        voice.run(60)
+        assert voice.stretched(60) == 0
+        assert voice.part(Play, 60) == 1.0
+        assert voice.buffer.target_s(voice.now) <= 0.004 + c.JITTER_SLACK_S + 1e-9
+        excess.append(voice.delay_over(60) - voice.buffer.target_s(voice.now))
+    assert sum(excess) / len(excess) <= 0.008
+
+
 @pytest.mark.parametrize(
     ("loss", "copies", "most", "more_s"),
-    [(0.0, NEAR, 0.0, 0.0), (0.05, FAR, 0.006, 0.02), (0.10, FAR, 0.014, 0.02), (0.20, FARTHEST, 0.02, 0.04)],
+    [(0.0, NEAR, 0.0, 0.0), (0.05, FAR, 0.006, 0.04), (0.10, FAR, 0.006, 0.04), (0.20, FARTHEST, 0.02, 0.05)],
     ids=["0", "5", "10", "20"],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_copies_leave_little_to_conceal_and_loss_is_not_lateness(
     seed: int, loss: float, copies: tuple[int, ...], most: float, more_s: float
 ) -> None:
-    """At 10 % loss waiting for copies costs 20 ms."""
+    """The second copy is worth 20 ms more: at 10 % loss half as much is made up."""
     clean = Voice(seed, pulled=1).run(60).delay_over(40)
     voice = Voice(seed, pulled=1, copies=copies, loss=random_loss(loss)).run(120)
     assert voice.part(Conceal, 100) <= most

@@ -55,6 +55,8 @@ class Voice:
     loss: Loss = lambda now, rng: False
     delay: Delay = lambda now, rng: 0.0
     pull_jitter_s: float = 0.0015
+    uneven: int = 0
+    """The speaker has taken so many samples too few or too many in all at each pull, at random."""
     in_pairs: bool = False
     """The speaker takes twice as much at once, half as often."""
     quiet: bool = False
@@ -72,7 +74,7 @@ class Voice:
         self.sent: list[tuple[int, int]] = []
         self.pulls = 0
         self.packets = 0
-        self.ready = 0
+        self.ready = self.too_many = self.wanted = 0
         self.on_the_way: list[tuple[float, int, list[tuple[int, int]]]] = []
         self.played: list[int] = []
         self.delays: list[tuple[float, float]] = []
@@ -123,7 +125,10 @@ class Voice:
             self.pulls += 1
 
     def pull(self) -> None:
-        wanted = self.pulled * c.TICK_SAMPLES
+        wanted = self.wanted = self.pulled * c.TICK_SAMPLES - self.too_many
+        if self.uneven:
+            self.too_many = self.rng.randint(-self.uneven, self.uneven)
+            wanted = self.wanted = wanted + self.too_many
         while self.ready < wanted:
             step = self.buffer.pull(self.now, self.ready, wanted, quiet=self.quiet)
             self.take(step)
@@ -137,7 +142,7 @@ class Voice:
                 before = self.ready
                 for frame in frames:
                     self.play(frame)
-                assert step.most <= self.ready - self.pulled * c.TICK_SAMPLES
+                assert step.most <= self.ready - self.wanted
                 self.change(-self.period(step.most, self.ready), before)
             case Lengthen(frame):
                 before = self.ready
