@@ -42,6 +42,14 @@ PHASE_S: Final = 0.003
 PHASE_STEP_S: Final = 0.002
 PHASE_PIECES: Final = 50
 """A second of them is looked at before looks come earlier."""
+LITTLE: Final = 0.2
+"""With less of its level left a buffer is filled at once."""
+MOST_STEPS: Final = 3
+"""A loop that was away for longer fills it as well."""
+LEVEL_GAIN: Final = 0.1
+"""The level is that of the last ten polls, and right after as many more."""
+LEVEL_STEP: Final = 24
+"""Samples, a twentieth of a poll: the jitter buffer hardly notices."""
 MASKS_KEPT: Final = 8
 """Of as many lengths: a card moves whole periods."""
 CLOCK_GAIN: Final = 0.05
@@ -286,6 +294,8 @@ class Speaker:
         """Samples in the buffer after the last poll."""
         self._written_at = 0.0
         self._dry = False
+        self._above = 0.0
+        """Samples that the buffer has held above its level after a poll, in the mean of late."""
         self._probed_s = 0.0
 
     @property
@@ -332,7 +342,7 @@ class Speaker:
         if not stream.is_open or self._pull is None:
             return
         self._level.polled(now, moved=moved, dry=self._dry, poll_s=self._polls.step_s)
-        samples = min(round(self._level.target * SAMPLE_RATE_HZ), stream.capacity) - left
+        samples = self._wanted(now, left, stream.capacity)
         if samples > 0:
             self._dry = self._write(stream, self._pull(samples))
             left += samples
@@ -347,6 +357,23 @@ class Speaker:
         ):  # it has not failed meanwhile
             self._written, self._written_at = left, now
             self._fit()
+
+    def _wanted(self, now: float, left: int, capacity: int) -> int:
+        """How much to write now: as time passes, and a little more or less until the level is right in the mean.
+
+        A sound server takes blocks of 5 to 30 ms; what is pulled must not come in such lumps, for the jitter buffer
+        would have to hold as much more. At the start, and when little is left, all that is missing.
+        """
+        level = min(round(self._level.target * SAMPLE_RATE_HZ), capacity)
+        step = round(self._polls.step_s * SAMPLE_RATE_HZ)
+        steps = max(1, round((now - self._written_at) / self._polls.step_s))
+        if left <= level * LITTLE or steps > MOST_STEPS:
+            self._above = 0.0
+            return level - left
+        even = step * steps
+        self._above += LEVEL_GAIN * (left + even - level - self._above)
+        even -= round(max(-LEVEL_STEP, min(LEVEL_STEP, self._above * LEVEL_GAIN)))
+        return min(even, capacity - left)
 
     def _write(self, stream: Stream, pcm: bytes) -> bool:
         return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
