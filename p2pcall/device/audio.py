@@ -46,9 +46,9 @@ LITTLE: Final = 0.2
 """With less of its level left a buffer is filled at once."""
 MOST_STEPS: Final = 3
 """A loop that was away for longer fills it as well."""
-LEVEL_GAIN: Final = 0.1
+EVEN_GAIN: Final = 0.1
 """The level is that of the last ten polls, and right after as many more."""
-LEVEL_STEP: Final = 24
+EVEN_STEP: Final = 24
 """Samples, a twentieth of a poll: the jitter buffer hardly notices."""
 MASKS_KEPT: Final = 8
 """Of as many lengths: a card moves whole periods."""
@@ -371,9 +371,9 @@ class Speaker:
             self._above = 0.0
             return level - left
         even = step * steps
-        self._above += LEVEL_GAIN * (left + even - level - self._above)
-        even -= round(max(-LEVEL_STEP, min(LEVEL_STEP, self._above * LEVEL_GAIN)))
-        return min(even, capacity - left)
+        self._above += EVEN_GAIN * (left + even - level - self._above)
+        even -= round(max(-EVEN_STEP, min(EVEN_STEP, self._above * EVEN_GAIN)))
+        return min(even, level + step // 2 - left, capacity - left)
 
     def _write(self, stream: Stream, pcm: bytes) -> bool:
         return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))

@@ -225,10 +225,16 @@ JITTER_TOLERANCE_S: Final = 0.002
 JITTER_SHALLOW_S: Final = 0.004
 """Sound is made longer if frames are decoded so much too early: then the slack is nearly used up."""
 JITTER_READY_SAMPLES: Final = 96
-"""2 ms shall be ready when a frame is decoded, so that it is at the same pull each time: a card's pulls are uneven by
-1 ms in size and 1.5 ms in time. A little more, or none, is left as it is."""
+"""2 ms shall be ready when a frame is decoded, so that it is at the same pull each time. A little more, or none, is
+left as it is."""
 JITTER_NEAR_SAMPLES: Final = 24
-"""With less than 0.5 ms uneven pulls may need the next frame a pull sooner now and then."""
+"""Outside a pause all is taken out but 0.5 ms: there is no second chance soon."""
+JITTER_READY_S: Final = 0.002
+"""The same where pulls are not all of one size: a change goes for so much more than is wanted."""
+JITTER_QUIET_S: Final = 0.005
+"""There, in a pause, a period is taken out if the delay is more than wanted by this, ..."""
+JITTER_LOUD_S: Final = 0.012
+"""... and elsewhere by this."""
 JITTER_LOUD_SAMPLES: Final = TICK_SAMPLES - JITTER_READY_SAMPLES
 """Where less than 10 ms are ready too early they are taken out in pauses alone."""
 JITTER_SHRINK_TICKS: Final = 10

@@ -383,6 +383,7 @@ def test_a_speaker_that_takes_nothing_is_asked_by_one_sample_whether_its_server_
     scheduler, errors = FakeScheduler(), []
     speaker, stream = settled(sound, scheduler)
     speaker.on_error = errors.append
+    scheduler.advance(0.05)
     before = len(stream.waiting)
     scheduler.advance(1)
     assert len(stream.waiting) - before == 2 * 3

@@ -1,0 +1,100 @@
+"""The jitter buffer under a sound card, whose pulls are not all of one size: when it changes the delay."""
+
+import pytest
+
+from p2pcall.media import constants as c
+from p2pcall.media.jitter import JitterBuffer, Lengthen, Play, Shorten
+
+SIZES = (470, 490)
+FRAME = 2 * c.TICK_SAMPLES
+
+
+class Card:
+    """Frames of 20 ms come in time, plus `late_s`; a card takes 10 ms at a time, more or less."""
+
+    def __init__(self) -> None:
+        self.buffer = JitterBuffer()
+        self.pulls = self.number = self.ready = 0
+        self.changes: list[tuple[int, Shorten | Lengthen]] = []
+        self.late_s = 0.0
+
+    def run(self, pulls: int, *, quiet: bool) -> None:
+        for _ in range(pulls):
+            self.pulls += 1
+            now = 100 + self.pulls * c.TICK_S
+            while (self.number + 1) * 2 * c.TICK_S + self.late_s <= self.pulls * c.TICK_S:
+                self.buffer.insert(2 * self.number, 2, b"x", 20 * self.number, now)
+                self.number += 1
+            wanted = SIZES[self.pulls % 2]
+            while self.ready < wanted:
+                self.take(self.buffer.pull(now, self.ready, wanted, quiet=quiet))
+            self.ready -= wanted
+
+    def take(self, step: object) -> None:
+        if isinstance(step, Play):
+            self.ready += FRAME
+        elif isinstance(step, Shorten | Lengthen):
+            self.changes.append((self.pulls, step))
+            changed = step.most if isinstance(step, Lengthen) else -step.most
+            self.ready += (1 if isinstance(step, Lengthen) else len(step.frames)) * FRAME + changed
+            self.buffer.stretched(changed)
+        else:
+            self.ready += c.TICK_SAMPLES
+
+    def deeper(self, seconds: float) -> None:
+        """The sound that is ready has become so much longer."""
+        self.ready += round(seconds * c.SAMPLE_RATE_HZ)
+
+
+def settled() -> Card:
+    card = Card()
+    card.run(2_000, quiet=True)
+    card.changes.clear()
+    return card
+
+
+def test_nothing_changes_once_it_has_settled() -> None:
+    card = settled()
+    card.run(6_000, quiet=False)
+    assert card.changes == []
+    wanted_s = card.buffer.target_s(100 + card.pulls * c.TICK_S) + c.TICK_S
+    assert wanted_s - c.JITTER_SHALLOW_S < card.buffer.delay_s < wanted_s + c.JITTER_QUIET_S + c.TICK_S
+
+
+@pytest.mark.parametrize(
+    ("more_s", "quiet", "soonest", "latest"),
+    [(0.015, True, 15, 130), (0.015, False, 15, 210), (0.1, True, 2, 20), (0.1, False, 2, 20)],
+)
+def test_too_deep_is_shortened_sooner_the_more_it_is_and_in_a_pause(
+    more_s: float, quiet: bool, soonest: int, latest: int
+) -> None:
+    card = settled()
+    card.run(100, quiet=False)
+    card.deeper(more_s)
+    start = card.pulls
+    card.run(400, quiet=quiet)
+    first, change = card.changes[0]
+    assert isinstance(change, Shorten)
+    assert soonest <= first - start <= latest
+    assert not any(isinstance(change, Lengthen) for _, change in card.changes)
+
+
+def test_a_little_too_deep_is_left_alone_but_in_a_pause() -> None:
+    card = settled()
+    card.deeper(0.005)
+    card.run(1_000, quiet=False)
+    assert card.changes == []
+    card.run(200, quiet=True)
+    assert card.changes
+
+
+def test_too_shallow_is_lengthened_soon() -> None:
+    card = settled()
+    for _ in range(5):
+        card.buffer._lateness.note(0.055)
+    start = card.pulls
+    card.run(20, quiet=False)
+    first, change = card.changes[0]
+    assert isinstance(change, Lengthen)
+    assert first - start <= 10
+    assert c.TICK_SAMPLES <= change.most <= c.STRETCH_MOST_SAMPLES
