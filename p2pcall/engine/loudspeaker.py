@@ -1,8 +1,8 @@
 """Microphone and loudspeaker in one room: what is played does not come back to who said it.
 
 Sits between the devices and what sends and receives sound, in the loop's thread. What is done is chosen by what the
-room shows (`media.acoustics`, `media.double_talk`, `media.near_voice`): in a quiet room with headphones nothing, and
-that takes no time. Where there is no canceller one side speaks at a time.
+room shows (`media.acoustics`, `media.double_talk`, `media.near_voice`): nothing before an echo is found, and nothing in
+a quiet room with headphones, and that takes no time. Where there is no canceller one side speaks at a time.
 """
 
 from collections.abc import Callable
@@ -106,7 +106,9 @@ class Loudspeaker:
         talk.tick(near_db, far_db, level_db(left) if cancels else near_db)
         self.near_voice.tick(near_db, room.noise_db, talking=talk.talking)
         route = Route.DIRECT
-        if cancels:
+        if (
+            cancels and room.echo
+        ):  # until an echo is found the canceller only learns: it would hollow who speaks
             route = Route.THROUGH if talk.through else Route.CANCELLED
         sound = self._routed(route, pcm, left)
         sound = self._stage(processing.suppress, self._suppresses, self.near_voice.noisy, sound)

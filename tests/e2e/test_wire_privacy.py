@@ -20,6 +20,7 @@ pytestmark = pytest.mark.netns
 
 BOB, ALICE = "bob-the-listener", "alice-the-caller"
 KNOCK, COOKIE, INITIATION, RESPONSE, CONFIRMATION, DATA = range(1, 7)
+WIRE_VERSION = 4
 DATA_HEADER_BYTES = 16
 KNOCK_BYTES = 84
 KNOCK_INDEX, KNOCK_ZEROS = slice(4, 8), slice(40, 68)
@@ -117,7 +118,7 @@ def test_a_knock_is_random_apart_from_its_header(netns_pair: NetnsPair, p2p: Sta
     assert [dial.wait_exit() for dial in dials] == [3, 3]
     knocks = [one.payload for one in capture.datagrams if one.target[1] != MDNS_PORT]
     assert {len(knock) for knock in knocks} == {KNOCK_BYTES}
-    assert {knock[:2] for knock in knocks} == {bytes([KNOCK, 3])}
+    assert {knock[:2] for knock in knocks} == {bytes([KNOCK, WIRE_VERSION])}
     patterns = Counter(knock[2] for knock in knocks)
     assert set(patterns) == {1, 2}
     assert min(patterns.values()) >= MIN_KNOCKS

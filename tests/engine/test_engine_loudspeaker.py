@@ -212,7 +212,8 @@ def test_a_frame_is_told_to_be_captured_when_what_is_in_it_was() -> None:
 
 
 def test_what_is_played_is_known_with_the_time_when_it_is_heard() -> None:
-    loudspeaker = Loudspeaker(FakeProcessing())
+    processing = FakeProcessing()
+    loudspeaker = Loudspeaker(processing)
     asked: list[int] = []
 
     def pull(samples: int) -> bytes:
@@ -223,9 +224,24 @@ def test_what_is_played_is_known_with_the_time_when_it_is_heard() -> None:
     assert pulled(c.TICK_SAMPLES) == noise(3, 5_000)
     assert asked == [c.TICK_SAMPLES]
     loudspeaker.near(SOFT, 5.5 - (acoustic.FAR_LEAD_TICKS + 1) * c.TICK_S)
-    assert loudspeaker.route is Route.DIRECT
+    assert processing.steps == []
     loudspeaker.near(SOFT, 5.5)
-    assert loudspeaker.route is Route.CANCELLED
+    assert processing.steps == ["far", "cancel"]
+
+
+def test_whoever_speaks_is_sent_as_they_are_until_an_echo_is_found() -> None:
+    """A canceller that does not know the room hollows them."""
+    processing = FakeProcessing()
+    loudspeaker = Loudspeaker(processing)
+    voice, far, sent = Talk(5), Talk(2), list[bool]()
+    for _ in range(300):
+        at = loudspeaker_clock(loudspeaker)
+        loudspeaker.far(far.tick(), at)
+        said = voice.tick()
+        sent.append(loudspeaker.near(said, at) == said)
+    assert "cancel" in processing.steps, "it learns"
+    assert loudspeaker.acoustics.echo is not True
+    assert all(sent)
 
 
 def test_without_a_canceller_one_side_is_heard_at_a_time() -> None:
