@@ -252,6 +252,18 @@ def test_frames_of_a_tick_are_sent_only_where_pieces_of_a_tick_come_and_only_by_
     assert fast.rung.ticks == 2
 
 
+def test_a_rung_that_failed_and_then_held_is_no_ceiling_any_more() -> None:
+    told = Told().say(3).say(3, queue_s=1.0).say(3, queue_s=3.0)
+    fallen = told.rung
+    told.say(8)
+    assert told.rung != fallen
+    told.say(2, queue_s=1.0).say(2, queue_s=2.0)
+    assert told.control._ceiling < len(ladder(Profile.NORMAL))
+    told.say(150)
+    assert told.rung == GOOD
+    assert told.control._ceiling == len(ladder(Profile.NORMAL))
+
+
 def test_fast_keeps_frames_of_a_tick_whatever_is_lost() -> None:
     told = Told(Profile.FAST)
     told.control.pieces_of_a_tick = True
