@@ -275,9 +275,11 @@ class JitterBuffer:
             patience, most = c.JITTER_SHRINK_FINE_TICKS, c.JITTER_LOUD_S
         if self._looked < patience:
             return self._play(held)
-        if self._looked >= c.JITTER_SHRINK_FINE_TICKS or least > most:
+        looked = self._looked
+        if looked >= c.JITTER_SHRINK_FINE_TICKS or least > most:
             self._looked, self._lead = 0, inf
         if least > most:
+            self._vain += looked
             return self._taken_out(held, round((least - c.JITTER_READY_S) * c.SAMPLE_RATE_HZ), ready, wanted)
         return self._play(held)
 

@@ -17,6 +17,8 @@ class Card:
         self.pulls = self.number = self.ready = 0
         self.changes: list[tuple[int, Shorten | Lengthen]] = []
         self.late_s = 0.0
+        self.alike = True
+        """A period can be found."""
 
     def run(self, pulls: int, *, quiet: bool) -> None:
         for _ in range(pulls):
@@ -35,7 +37,8 @@ class Card:
             self.ready += FRAME
         elif isinstance(step, Shorten | Lengthen):
             self.changes.append((self.pulls, step))
-            changed = step.most if isinstance(step, Lengthen) else -step.most
+            most = step.most if self.alike or step.likeness < 0 else 0
+            changed = most if isinstance(step, Lengthen) else -most
             self.ready += (1 if isinstance(step, Lengthen) else len(step.frames)) * FRAME + changed
             self.buffer.stretched(changed)
         else:
@@ -98,3 +101,14 @@ def test_too_shallow_is_lengthened_soon() -> None:
     assert isinstance(change, Lengthen)
     assert first - start <= 10
     assert c.TICK_SAMPLES <= change.most <= c.STRETCH_MOST_SAMPLES
+
+
+def test_where_no_period_is_found_any_is_taken_in_the_end() -> None:
+    card = settled()
+    card.alike = False
+    card.deeper(0.1)
+    card.run(2_000, quiet=False)
+    asked = [change.likeness for _, change in card.changes]
+    assert asked[0] == c.JITTER_LIKENESS
+    assert -1.0 in asked
+    assert card.buffer.counters.removed > 0
