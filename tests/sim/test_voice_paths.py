@@ -3,7 +3,8 @@
 from itertools import pairwise
 
 import pytest
-from voice_path import VoicePath, at_random, in_bursts
+from voice import burst_loss, random_loss
+from voice_path import VoicePath
 
 from p2pcall.media.voice_control import VoiceControl
 from p2pcall.types import Profile
@@ -50,7 +51,7 @@ def test_level_follows_a_path_down_in_two_seconds_and_up_again_in_fifteen(
 def test_random_loss_leaves_little_missing(profile: Profile, loss: float, most: float) -> None:
     control = VoiceControl(profile)
     control.pieces_of_a_tick = True
-    path = VoicePath(control, loss=at_random(loss)).run(120)
+    path = VoicePath(control, loss=random_loss(loss)).run(120)
     assert path.missing(100) < most
     assert control.level.path_bps < 550_000
     lasted = [later - earlier for earlier, later in pairwise(changes(path))]
@@ -76,12 +77,12 @@ def changes(path: VoicePath) -> list[float]:
 def test_bursts_are_mended_by_distant_copies(
     profile: Profile, loss: float, burst: float, most: float
 ) -> None:
-    path = VoicePath(VoiceControl(profile), loss=in_bursts(loss, burst)).run(180)
+    path = VoicePath(VoiceControl(profile), loss=burst_loss(loss, burst)).run(180)
     assert path.missing(160) < most
 
 
 def test_loss_of_the_path_itself_brings_no_rung_down() -> None:
-    path = VoicePath(kbps=400, loss=at_random(0.2)).run(120)
+    path = VoicePath(kbps=400, loss=random_loss(0.2)).run(120)
     best = VoiceControl().level.rung
     kept = sum(level.rung == best for _, _, level in path.sent)
     assert kept / len(path.sent) > 0.9

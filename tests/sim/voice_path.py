@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from voice import Loss
+
 from p2pcall.media import constants as c
 from p2pcall.media.packets import parse_audio
 from p2pcall.media.redundancy import Redundancy
@@ -18,27 +20,6 @@ from p2pcall.media.voice_levels import VoiceLevel
 
 TOCS = {1: 0x70, 2: 0x78, 4: 0x10, 6: 0x18}
 """First bytes of packets of so many ticks."""
-Loss = Callable[[Random], bool]
-
-
-def never(rng: Random) -> bool:
-    return False
-
-
-def at_random(fraction: float) -> Loss:
-    return lambda rng: rng.random() < fraction
-
-
-def in_bursts(fraction: float, length: float) -> Loss:
-    """A two-state (Gilbert) path: bursts of `length` packets on average."""
-    bad = False
-
-    def lost(rng: Random) -> bool:
-        nonlocal bad
-        bad = rng.random() > 1 / length if bad else rng.random() < fraction / length / (1 - fraction)
-        return bad
-
-    return lost
 
 
 @dataclass
@@ -49,7 +30,7 @@ class VoicePath:
     kbps: float = 10_000.0
     queue_s: float = 0.5
     """So long a packet may have to wait."""
-    loss: Loss = never
+    loss: Loss = lambda now, rng: False
     delay_s: float = 0.02
     seed: int = 1
     hostile: Callable[[Interval], tuple[float, float, float]] | None = None
@@ -91,7 +72,7 @@ class VoicePath:
         if wait_s > self.queue_s:
             return
         self.free_at = now + wait_s + (size + c.VOICE_AROUND_BYTES) * 8 / 1000 / self.kbps
-        if not self.loss(self.rng):
+        if not self.loss(self.now, self.rng):
             self.on_the_way.append((self.free_at + self.delay_s, payload))
 
     def _arrive(self) -> None:
