@@ -23,7 +23,7 @@ RECORD_S: Final = 3.0
 """A sentence."""
 DEVICE_WAIT_S: Final = 10.0
 """For a device to begin and to end: cards say within seconds that they stand still."""
-PCM_BYTES_A_S: Final = 2 * SAMPLE_RATE_HZ
+PCM_BYTES_A_S: Final = SAMPLE_BYTES * SAMPLE_RATE_HZ
 
 
 class SoundFindings(Struct, frozen=True):
@@ -120,7 +120,8 @@ def _fails(done: "asyncio.Future[None]") -> Callable[[P2PCallError], None]:
 
 async def _in_time(done: "asyncio.Future[None]", which: str) -> None:
     try:
-        await asyncio.wait_for(done, RECORD_S + DEVICE_WAIT_S)
+        async with asyncio.timeout(RECORD_S + DEVICE_WAIT_S):
+            await done
     except TimeoutError as error:
         hint = "restart the sound server, or take another of `p2pcall devices`"
         raise device_error("device-stalled", f"the {which} stands still", hint) from error
