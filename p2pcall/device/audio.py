@@ -5,8 +5,7 @@ speaker's buffer up to a level (`fill`), which moves by itself: it is all the de
 A callback of PortAudio on Linux comes from a thread that wakes up for every 5 ms of each card: twice the processor, and
 half as much again of delay. PortAudio's calls do not wait where they are asked for no more than there is: the longest
 took 1 ms, with a sound server that was killed, stopped or slow. Opening and closing do wait, so they have threads of
-their own. A speaker that needs a deeper or a shallower buffer opens a second stream and goes over to it once that
-plays. Looks at the cards come when a piece of the microphone has just become whole: they move to where that is. The
+their own. Both buffers are deep, and have short periods: a card moves as much at once as its periods have. Looks at the cards come when a piece of the microphone has just become whole: they move to where that is. The
 microphone is opened by `start`, not before. Sound that comes faster than time passes was kept by a sound server that
 stood still: it is old, and dropped. Failures come through `on_error` once. Leaves out echo cancellation and choosing
 another device.
@@ -20,17 +19,17 @@ from functools import lru_cache
 from typing import Any, Final
 
 from p2pcall.device import cards
-from p2pcall.device.base import OnError, OnFrame, Pull, Scheduler, device_error
-from p2pcall.device.fill import DEPTHS, FAST_POLL_S, POLL_S, FillLevel
+from p2pcall.device.base import OnError, OnFrame, Pull, Scheduler, Timer, device_error
+from p2pcall.device.fill import FAST_POLL_S, POLL_S, FillLevel
 from p2pcall.device.pace import Ticker
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S
 
 PERIOD_SAMPLES: Final = 240
-"""5 ms: what the card moves at once. Half of it gains 1 ms and costs 1 % of a core."""
+"""5 ms: what a card moves at once. Half of it gains 1 ms and costs 1 % of a core."""
 PERIOD_S: Final = PERIOD_SAMPLES / SAMPLE_RATE_HZ
-CAPTURED_S: Final = 0.1
-"""What a microphone keeps for a loop that stands still; it costs no delay."""
+BUFFER_S: Final = 0.1
+"""What a microphone keeps for a loop that stands still, and what there is room for in a speaker; it costs no delay."""
 STALLED_S: Final = 4.0
 """Nothing moved for so long: the card is gone or its server hangs. Virtual ones pause for two seconds."""
 ALIVE_S: Final = 0.3
@@ -40,6 +39,8 @@ OLD_S: Final = 0.05
 PHASE_S: Final = 0.003
 """So much more than a piece has come when it is taken: less, and it may not be whole the next time."""
 PHASE_STEP_S: Final = 0.002
+AGAIN_S: Final = 0.002
+"""To the next look for a piece that should have been whole: a step of the loop's would be five times as long."""
 PHASE_PIECES: Final = 50
 """A second of them is looked at before looks come earlier."""
 LITTLE: Final = 0.2
@@ -67,15 +68,12 @@ class Stream:
         card: cards.Card,
         scheduler: Scheduler,
         tell: Callable[[P2PCallError], None],
-        latency_s: float = CAPTURED_S,
     ) -> None:
-        self._latency_s = latency_s
         self.capacity = 0
         """Of a speaker's buffer, in samples."""
         self._card = card
         self._scheduler = scheduler
-        self.tell = tell
-        """Told what fails."""
+        self._tell = tell
         self._lock = threading.Lock()
         self._stream: Any = None
         self._errors: tuple[type[Exception], ...] = ()
@@ -139,17 +137,8 @@ class Stream:
         return still
 
     def _open(self) -> None:
-        make = "RawInputStream" if self._card.direction == "input" else "RawOutputStream"
         try:
-            stream = cards.open_stream(
-                self._card,
-                make,
-                lambda: not self._stopped,
-                samplerate=SAMPLE_RATE_HZ,
-                blocksize=PERIOD_SAMPLES,
-                dtype="int16",
-                latency=self._latency_s,
-            )
+            stream = cards.open_stream(self._card, PERIOD_SAMPLES, BUFFER_S, lambda: not self._stopped)
         except P2PCallError as error:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 self._scheduler.call_soon_threadsafe(self._failed, error)
@@ -173,7 +162,7 @@ class Stream:
     def _failed(self, error: P2PCallError) -> None:
         if not self._stopped:
             self.stop()
-            self.tell(error)
+            self._tell(error)
 
 
 class Microphone:
@@ -193,6 +182,7 @@ class Microphone:
         self._read_at: float | None = None
         self._clock: float | None = None
         self._piece_ticks = 2
+        self._again: Timer | None = None
         self._looks = self._pieces = 0
         """Since the last piece; since looks came earlier or later."""
         self._over = TICK_S
@@ -216,15 +206,42 @@ class Microphone:
 
     def stop(self) -> None:
         self._on_frame = None
-        self._polls.leave(self._poll)
+        self._leave()
         self._stream.stop()
 
     def _failed(self, error: P2PCallError) -> None:
-        self._polls.leave(self._poll)
+        self._leave()
         if self._on_frame is not None and self.on_error is not None:
             self.on_error(error)
 
+    def _leave(self) -> None:
+        self._polls.leave(self._poll)
+        if self._again is not None:
+            self._again.cancel()
+
     def _poll(self, due: float) -> None:
+        self._looks += self._clock is not None
+        self._look()
+        if len(self._held) < self._piece_ticks * TICK_BYTES and self._expected:
+            self._later()
+            self._look_again()
+
+    @property
+    def _expected(self) -> bool:
+        """This is the look at which a piece should be whole."""
+        over_s = self._looks * self._polls.step_s - self._piece_ticks * TICK_S
+        return -AGAIN_S < over_s < AGAIN_S
+
+    def _look_again(self) -> None:
+        """Until it is whole, or looks come anyway."""
+        if self._expected and self._polls.running:
+            self._again = self._polls.scheduler.call_at(self._polls.scheduler.time() + AGAIN_S, self._once_more)
+
+    def _once_more(self) -> None:
+        self._look()
+        self._look_again()
+
+    def _look(self) -> None:
         now = self._polls.scheduler.time()
         pcm = self._stream.read() if self._stream.is_open else b""
         if pcm is None:
@@ -237,11 +254,7 @@ class Microphone:
             self.dropped += samples
             return
         self._held += pcm if self._channels == 1 else _to_mono(pcm)
-        if self._clock is not None:
-            self._looks += 1
         self._hand_over(now - PERIOD_S / 2)  # what is newest waited for its period to be full
-        if self._looks * self._polls.step_s > self._piece_ticks * TICK_S:
-            self._later()
 
     def _hand_over(self, newest: float) -> None:
         size = self._piece_ticks * TICK_BYTES
@@ -255,7 +268,7 @@ class Microphone:
 
     def _later(self) -> None:
         """A piece was not whole at the look that should have found it."""
-        self._looks, self._pieces, self._over = 0, 0, TICK_S
+        self._pieces, self._over = 0, TICK_S
         self._polls.move(PHASE_STEP_S)
 
     def _earlier(self, over_s: float) -> None:
@@ -284,11 +297,7 @@ class Speaker:
         self._card = card
         self._polls = polls
         self._level = FillLevel(lazy=card.name in _lazy_cards)
-        self._depth = self._level.depth
-        self._stream = self._new_stream(self._failed)
-        self._next: Stream | None = None
-        """Another stream on the same card, of another depth, which takes over when it plays."""
-        self._next_written = 0
+        self._stream = Stream(card, polls.scheduler, self._failed)
         self._pull: Pull | None = None
         self._written = 0
         """Samples in the buffer after the last poll."""
@@ -318,14 +327,9 @@ class Speaker:
         self._pull = None
         self._polls.leave(self._poll)
         self._stream.stop(drain=True)
-        if self._next is not None:
-            self._next.stop()
 
     def complete(self) -> None:
         """Nothing is written."""
-
-    def _new_stream(self, tell: Callable[[P2PCallError], None]) -> Stream:
-        return Stream(self._card, self._polls.scheduler, tell, DEPTHS[self._depth][0])
 
     def _failed(self, error: P2PCallError) -> None:
         self._polls.leave(self._poll)
@@ -352,11 +356,9 @@ class Speaker:
             left += 1
         if moved:
             self._probed_s = 0.0
-        if (
-            stream is self._stream and self._pull is not None and stream.is_open
-        ):  # it has not failed meanwhile
-            self._written, self._written_at = left, now
-            self._fit()
+        self._written, self._written_at = left, now
+        if self._level.lazy:
+            _lazy_cards.add(self._card.name)
 
     def _wanted(self, now: float, left: int, capacity: int) -> int:
         """How much to write now: as time passes, and a little more or less until the level is right in the mean.
@@ -377,46 +379,6 @@ class Speaker:
 
     def _write(self, stream: Stream, pcm: bytes) -> bool:
         return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
-
-    def _fit(self) -> None:
-        """Have a buffer of the depth that is wanted."""
-        if self._level.lazy:
-            _lazy_cards.add(self._card.name)
-        if self._next is not None:
-            self._warm_up(self._next)
-        elif self._level.depth != self._depth:
-            self._depth = self._level.depth
-            self._next, self._next_written = self._new_stream(self._busy), 0
-            self._next.start()
-
-    def _warm_up(self, stream: Stream) -> None:
-        """It is given nothing to be heard; once it takes that, it plays."""
-        if not stream.is_open:
-            return
-        left = stream.left()
-        if left is None:
-            return
-        if left < self._next_written:
-            before, self._stream, self._next = self._stream, stream, None
-            stream.tell = self._failed
-            before.stop(drain=True)
-            self._written = left
-            self._level.reopened()
-            return
-        samples = min(round(self._level.target * SAMPLE_RATE_HZ), stream.capacity) - left
-        if samples > 0:
-            self._write(stream, bytes(SAMPLE_BYTES * samples))
-        self._next_written = left + max(0, samples)
-
-    def _busy(self, _: P2PCallError) -> None:
-        """The card has no second stream: the one that it has makes room."""
-        self._next = None
-        self._stream.stop()
-        self._stream = self._new_stream(self._failed)
-        self._written = 0
-        self._level.reopened()
-        if self._pull is not None:
-            self._stream.start()
 
 
 @lru_cache(MASKS_KEPT)

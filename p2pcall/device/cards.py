@@ -27,6 +27,7 @@ from p2pcall.media.constants import SAMPLE_RATE_HZ
 Direction = Literal["input", "output"]
 _T = TypeVar("_T")
 WORD: Final = {"input": "microphone", "output": "speaker"}
+STREAM: Final = {"input": "RawInputStream", "output": "RawOutputStream"}
 OPTION: Final = {"input": "--audio-in", "output": "--audio-out"}
 MAX_CARDS_NAMED: Final = 6
 """So many names are in a hint; a machine with a sound server may have dozens."""
@@ -166,8 +167,8 @@ def _restart(sd: Any) -> bool:
     return True
 
 
-def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: Any) -> Any:
-    """Opens and starts a stream of the class `make` on `card`; end it by `close_stream`. Raises P2PCallError.
+def open_stream(card: Card, period_samples: int, buffer_s: float, wanted: Callable[[], bool]) -> Any:
+    """Opens and starts a stream on `card` that moves so much at once; end it by `close_stream`. Raises P2PCallError.
 
     May block for `CARD_OPEN_WAIT_S`, and as long as the sound server likes; None if it is not `wanted` any more.
     """
@@ -181,7 +182,15 @@ def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: An
             if not numbers:
                 raise ValueError("it went away")
             index = card.index if card.index in numbers else numbers[0]
-            stream = getattr(sd, make)(device=index, channels=card.channels, **options)
+            _set_periods(sd, 1 + round(buffer_s * SAMPLE_RATE_HZ) // period_samples)
+            stream = getattr(sd, STREAM[card.direction])(
+                device=index,
+                channels=card.channels,
+                samplerate=SAMPLE_RATE_HZ,
+                blocksize=period_samples,
+                dtype="int16",
+                latency=buffer_s,
+            )
             _open_streams.add(stream)
             stream.start()
     except (sd.PortAudioError, ValueError, OSError) as error:
@@ -189,6 +198,15 @@ def open_stream(card: Card, make: str, wanted: Callable[[], bool], **options: An
             _close(stream)
         raise open_error(card, error) from error
     return stream
+
+
+def _set_periods(sd: Any, count: int) -> None:
+    """Into how many periods PortAudio divides the buffers that are opened from now on, where it has that: with ALSA.
+
+    It would be four: a buffer of 100 ms gives 30 ms at once, whatever `blocksize` says. Spec: pa_linux_alsa.h.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(sd._libname).PaAlsa_SetNumPeriods(count)
 
 
 def errors(direction: Direction) -> tuple[type[Exception], ...]:

@@ -3,10 +3,9 @@
 Rules: told at every poll whether the card ran dry since the last one; pure, time is an argument. (What is left tells
 nothing: a sound server may take all of it and play for long.) To run dry once is an accident and adds one step; twice
 within some seconds is this machine, and the level goes at once to where the longer pause would not have been heard. It
-is given back step by step, after a time that grows with each accident. A sound server moves as
-much at once as the whole buffer suggests to it, so a low level wants a shallow buffer, and a high one a deep one. A
-card that takes nothing for long after its start is lazy: a virtual one that renders seconds ahead when it has nothing
-to play. It must not run dry, so it gets a deep buffer. Leaves out opening and writing anything.
+is given back step by step, after a time that grows with each accident. A card that takes nothing for long after its
+start is lazy: a virtual one that renders seconds ahead when it has nothing to play. It must not run dry, so its level
+stays high. Leaves out opening and writing anything.
 """
 
 from typing import Final
@@ -15,13 +14,10 @@ POLL_S: Final = 0.01
 """Between two looks at the cards ..."""
 FAST_POLL_S: Final = 0.005
 """... and where sound goes in shorter pieces: 5 ms less delay, for half as much again of the processor."""
-SPARE_S: Final = 0.012
-"""What must be left at a poll: PulseAudio takes up to 10 ms at once of a shallow buffer, and needs more to begin."""
-DEPTHS: Final = ((0.02, 0.028), (0.04, 0.055), (0.1, 0.1))
-"""What a buffer is opened with (it holds 10 or 20 ms more, as PortAudio adds periods), and its highest level.
-PulseAudio takes a quarter of all that it holds at once, and plays nothing while there is less in it."""
-DEPTHS_LEAST_S: Final = (0.0, 0.035, 0.06)
-"""The lowest level of each: for the first one the poll and SPARE_S."""
+SPARE_S: Final = 0.007
+"""What must be left at a poll: a card takes a period of 5 ms at once, and a look may be late."""
+MOST_S: Final = 0.1
+"""The highest level: the buffer has room for no more."""
 STEP_S: Final = 0.005
 SHRINK_S: Final = 0.002
 DRY_WITHIN_S: Final = 5.0
@@ -37,7 +33,7 @@ TRUST_MOST_S: Final = 600.0
 """... up to this: each accident is heard."""
 LAZY_S: Final = 0.25
 """No card that plays takes nothing for so long."""
-LAZY_DEPTH: Final = 2
+LAZY_LEAST_S: Final = 0.06
 """For a lazy card: threads are late by 20 to 40 ms now and then on machines that are not idle."""
 
 
@@ -46,23 +42,17 @@ class FillLevel:
 
     def __init__(self, *, lazy: bool = False) -> None:
         self.lazy = lazy
-        self.depth = LAZY_DEPTH if lazy else 0
-        """Which of DEPTHS is wanted."""
-        self.target = max(DEPTHS_LEAST_S[self.depth], POLL_S + SPARE_S)
-        """What the buffer holds after a poll."""
         self.dry = 0
         """How often it ran dry after it had settled."""
         self._poll = POLL_S
+        self.target = self._floor
+        """What the buffer holds after a poll."""
         self._began: float | None = None
         self._playing: float | None = None
         self._pause = 0.0
         self._last = self._calm_since = self._trusted_at = 0.0
         self._trust_s = TRUST_S / 2
         self._dry_at, self._dry_pause = -DRY_WITHIN_S, 0.0
-
-    def reopened(self) -> None:
-        """Another buffer has taken over."""
-        self._began = self._playing = None
 
     def polled(self, now: float, *, moved: bool, dry: bool, poll_s: float = POLL_S) -> None:
         """`moved`: the card has taken something since the last poll; `dry`: and there was less than it wanted. The next
@@ -77,7 +67,7 @@ class FillLevel:
             self._poll = poll_s
         if self._playing is None:
             if not self.lazy and now - self._began > LAZY_S:
-                self.lazy, self.depth = True, LAZY_DEPTH
+                self.lazy = True
                 self.target = max(self.target, self._floor)
             if moved:
                 self._playing = self._calm_since = now
@@ -89,7 +79,7 @@ class FillLevel:
 
     @property
     def _floor(self) -> float:
-        return max(DEPTHS_LEAST_S[self.depth], self._poll + SPARE_S)
+        return LAZY_LEAST_S if self.lazy else self._poll + SPARE_S
 
     def _ran_dry(self, now: float, pause: float) -> None:
         self.dry += 1
@@ -98,16 +88,10 @@ class FillLevel:
             wanted = max(wanted, DEEPER * max(pause, self._dry_pause))
         else:
             self._trust_s = min(TRUST_MOST_S, 2 * self._trust_s)
-        while wanted > DEPTHS[self.depth][1] and self.depth + 1 < len(DEPTHS):
-            self.depth += 1
-        self.target = min(DEPTHS[self.depth][1], max(wanted, self._floor))
+        self.target = min(MOST_S, max(wanted, self._floor))
         self._dry_at, self._dry_pause = now, pause
         self._calm_since, self._trusted_at = now, now + self._trust_s
 
     def _shrink(self, now: float) -> None:
         self._calm_since = now
-        if self.target > self._floor:
-            self.target = max(self._floor, self.target - SHRINK_S)
-        elif self.depth > (LAZY_DEPTH if self.lazy else 0):
-            self.depth -= 1
-            self.target = max(self._floor, min(self.target, DEPTHS[self.depth][1]))
+        self.target = max(self._floor, self.target - SHRINK_S)
