@@ -5,10 +5,11 @@ speaker's buffer up to a level (`fill`), which moves by itself: it is all the de
 A callback of PortAudio on Linux comes from a thread that wakes up for every 5 ms of each card: twice the processor, and
 half as much again of delay. PortAudio's calls do not wait where they are asked for no more than there is: the longest
 took 1 ms, with a sound server that was killed, stopped or slow. Opening and closing do wait, so they have threads of
-their own. Both buffers are deep, and have short periods: a card moves as much at once as its periods have. Looks at the cards come when a piece of the microphone has just become whole: they move to where that is. The
-microphone is opened by `start`, not before. Sound that comes faster than time passes was kept by a sound server that
-stood still: it is old, and dropped. Failures come through `on_error` once. Leaves out echo cancellation and choosing
-another device.
+their own. Both buffers are deep, and have short periods, for a card moves a period at once. What is pulled is always
+whole steps: what the card's clock gains or loses is made up by single samples. Looks at the cards come when a piece of
+the microphone has just become whole: they move to where that is. The microphone is opened by `start`, not before. Sound
+that comes faster than time passes was kept by a sound server that stood still: it is old, and dropped. Failures come
+through `on_error` once. Leaves out echo cancellation and choosing another device.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from p2pcall.device.fill import FAST_POLL_S, POLL_S, FillLevel
 from p2pcall.device.pace import Ticker
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S
+from p2pcall.media.stretch import by_one_sample
 
 PERIOD_SAMPLES: Final = 240
 """5 ms: what a card moves at once. Half of it gains 1 ms and costs 1 % of a core."""
@@ -41,16 +43,16 @@ PHASE_S: Final = 0.003
 PHASE_STEP_S: Final = 0.002
 AGAIN_S: Final = 0.002
 """To the next look for a piece that should have been whole: a step of the loop's would be five times as long."""
-PHASE_PIECES: Final = 50
-"""A second of them is looked at before looks come earlier."""
+PHASE_PIECES: Final = 250
+"""Five seconds of them are looked at before looks come earlier: a change moves the pulls of the speaker, too."""
 LITTLE: Final = 0.2
 """With less of its level left a buffer is filled at once."""
 MOST_STEPS: Final = 3
 """A loop that was away for longer fills it as well."""
-EVEN_GAIN: Final = 0.1
-"""The level is that of the last ten polls, and right after as many more."""
-EVEN_STEP: Final = 24
-"""Samples, a twentieth of a poll: the jitter buffer hardly notices."""
+MEAN_GAIN: Final = 0.02
+"""The level is that of the last fifty polls."""
+LEVEL_SAMPLES: Final = 48
+"""A level that is wrong by 1 ms is right enough."""
 MASKS_KEPT: Final = 8
 """Of as many lengths: a card moves whole periods."""
 CLOCK_GAIN: Final = 0.05
@@ -235,7 +237,9 @@ class Microphone:
     def _look_again(self) -> None:
         """Until it is whole, or looks come anyway."""
         if self._expected and self._polls.running:
-            self._again = self._polls.scheduler.call_at(self._polls.scheduler.time() + AGAIN_S, self._once_more)
+            self._again = self._polls.scheduler.call_at(
+                self._polls.scheduler.time() + AGAIN_S, self._once_more
+            )
 
     def _once_more(self) -> None:
         self._look()
@@ -348,8 +352,11 @@ class Speaker:
         self._level.polled(now, moved=moved, dry=self._dry, poll_s=self._polls.step_s)
         samples = self._wanted(now, left, stream.capacity)
         if samples > 0:
-            self._dry = self._write(stream, self._pull(samples))
-            left += samples
+            pcm = self._pull(samples)
+            if abs(self._above) > LEVEL_SAMPLES:
+                pcm = by_one_sample(pcm, longer=self._above < 0)
+            self._dry = self._write(stream, pcm)
+            left += len(pcm) // SAMPLE_BYTES
         elif still_s > self._probed_s + ALIVE_S and left < stream.capacity:
             self._probed_s = still_s
             self._write(stream, bytes(SAMPLE_BYTES))
@@ -361,21 +368,21 @@ class Speaker:
             _lazy_cards.add(self._card.name)
 
     def _wanted(self, now: float, left: int, capacity: int) -> int:
-        """How much to write now: as time passes, and a little more or less until the level is right in the mean.
+        """How much to pull now: a step for each that has passed, and none where there would be too much.
 
-        A sound server takes blocks of 5 to 30 ms; what is pulled must not come in such lumps, for the jitter buffer
-        would have to hold as much more. At the start, and when little is left, all that is missing.
+        A sound server takes blocks of 5 to 30 ms, and its clock is not this machine's: neither concerns the jitter
+        buffer, for what is pulled is always whole steps. The level is put right by a sample at a time (`_above`). At
+        the start, and when little is left, all that is missing is pulled.
         """
         level = min(round(self._level.target * SAMPLE_RATE_HZ), capacity)
         step = round(self._polls.step_s * SAMPLE_RATE_HZ)
         steps = max(1, round((now - self._written_at) / self._polls.step_s))
         if left <= level * LITTLE or steps > MOST_STEPS:
             self._above = 0.0
-            return level - left
-        even = step * steps
-        self._above += EVEN_GAIN * (left + even - level - self._above)
-        even -= round(max(-EVEN_STEP, min(EVEN_STEP, self._above * EVEN_GAIN)))
-        return min(even, level + step // 2 - left, capacity - left)
+            return step * min(-(-(level - left) // step), (capacity - left) // step)
+        steps = min(steps, (level + step - left) // step, (capacity - left) // step)
+        self._above += MEAN_GAIN * (left + steps * step - level - self._above)
+        return step * steps
 
     def _write(self, stream: Stream, pcm: bytes) -> bool:
         return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))

@@ -229,12 +229,6 @@ JITTER_READY_SAMPLES: Final = 96
 left as it is."""
 JITTER_NEAR_SAMPLES: Final = 24
 """Outside a pause all is taken out but 0.5 ms: there is no second chance soon."""
-JITTER_READY_S: Final = 0.002
-"""The same where pulls are not all of one size: a change goes for so much more than is wanted."""
-JITTER_QUIET_S: Final = 0.005
-"""There, in a pause, a period is taken out if the delay is more than wanted by this, ..."""
-JITTER_LOUD_S: Final = 0.012
-"""... and elsewhere by this."""
 JITTER_LOUD_SAMPLES: Final = TICK_SAMPLES - JITTER_READY_SAMPLES
 """Where less than 10 ms are ready too early they are taken out in pauses alone."""
 JITTER_SHRINK_TICKS: Final = 10

@@ -111,12 +111,6 @@ class JitterBuffer:
         self._silent: int | None = None
         self._patience = 0
         self._vain = 0
-        self._wanted = 0
-        self._uneven = False
-        """Pulls are not all of one size: it is a sound card that pulls."""
-        self._looked = 0
-        self._lead = inf
-        """In so many ticks, by how much at least the delay was more than wanted."""
         self._least = 0
         """By how much it has been too deep at least since it is; 0 while it is not."""
         self._missed: dict[int, None] = {}
@@ -238,11 +232,6 @@ class JitterBuffer:
         if spare < 0:  # more frames are needed for this pull: the last one counts
             return self._play(held)
         quantum = size if size < wanted else wanted
-        self._uneven = self._uneven or 0 < self._wanted != wanted
-        self._wanted = wanted
-        if self._uneven:
-            lead = over + (ready - quantum) / c.SAMPLE_RATE_HZ
-            return self._unevenly(held, lead, ready + size, wanted, quiet)
         excess = spare - c.JITTER_READY_SAMPLES
         if over < -c.JITTER_SHALLOW_S:
             return self._lengthen(held, quantum - excess, c.JITTER_SHRINK_FAST_TICKS)
@@ -252,35 +241,6 @@ class JitterBuffer:
         if excess >= c.STRETCH_LEAST_SAMPLES:
             return self._shorten(held, excess, ready + size, wanted, quiet)
         self._patience = self._vain = self._least = 0
-        return self._play(held)
-
-    def _unevenly(self, held: _Held, over: float, ready: int, wanted: int, quiet: bool) -> PlayoutAction:
-        """The next frame where pulls are not all of one size or not in time, as those of a sound card.
-
-        At which pull a frame is decoded says nothing then, so `over`, by how much the delay is more than wanted, is
-        measured to when the frame is played, and a whole pull is part of what is wanted. A late pull seems deeper than
-        it is, and none shallower: the least in some time counts.
-        """
-        if over > c.JITTER_FAR_TOO_DEEP_S >= self._lead:  # what was before the spike says nothing any more
-            self._looked, self._lead = 0, over
-        self._looked += held[0]
-        least = self._lead = min(self._lead, over)
-        if least < -c.JITTER_SHALLOW_S and self._looked >= c.JITTER_SHRINK_FAST_TICKS:
-            self._looked, self._lead = 0, inf
-            return self._lengthen(held, round((c.JITTER_READY_S - least) * c.SAMPLE_RATE_HZ), 0)
-        patience, most = 2 * c.JITTER_SHRINK_TICKS, c.JITTER_QUIET_S
-        if least > c.JITTER_FAR_TOO_DEEP_S:
-            patience = c.JITTER_SHRINK_FAST_TICKS
-        elif not quiet:
-            patience, most = c.JITTER_SHRINK_FINE_TICKS, c.JITTER_LOUD_S
-        if self._looked < patience:
-            return self._play(held)
-        looked = self._looked
-        if looked >= c.JITTER_SHRINK_FINE_TICKS or least > most:
-            self._looked, self._lead = 0, inf
-        if least > most:
-            self._vain += looked
-            return self._taken_out(held, round((least - c.JITTER_READY_S) * c.SAMPLE_RATE_HZ), ready, wanted)
         return self._play(held)
 
     def stretched(self, samples: int) -> None:

@@ -92,6 +92,7 @@ class FakeSound:
     PortAudioError = FakeError
 
     def __init__(self, rows: list[tuple[str, int, int]]) -> None:
+        self._libname = ""
         self.hangs: str | None = None
         self.stuck, self.well = threading.Event(), threading.Event()
         self.rows = rows

@@ -226,7 +226,7 @@ def test_a_stereo_card_is_mixed_down_and_up(sound: FakeSound) -> None:
     out = started(speaker, lambda samples: b"\5\0" * samples, sound)
     scheduler.advance(fill.POLL_S)
     assert set(zip(*[iter(out.waiting)] * 2, strict=True)) == {(5, 0)}
-    assert len(out.waiting) == 4 * round((fill.POLL_S + fill.SPARE_S) * 48_000)
+    assert len(out.waiting) == 4 * 2 * round(fill.POLL_S * 48_000), "whole steps, and what is wanted at least"
     mic.stop()
     speaker.stop()
 
@@ -263,11 +263,11 @@ def test_a_speaker_pulls_just_in_time(sound: FakeSound) -> None:
 
     stream = started(speaker, pull, sound)
     scheduler.advance(fill.POLL_S)
-    for _ in range(50):
-        assert fill.SPARE_S <= speaker.latency_s <= fill.POLL_S + fill.SPARE_S + 0.001
+    for _ in range(20):
+        assert fill.SPARE_S <= speaker.latency_s <= 2 * fill.POLL_S + 0.001
         run(scheduler, stream, fill.POLL_S)
     heard = struct.unpack(f"<{len(stream.played) // 2}h", stream.played)
-    assert heard == tuple(range(1, 50 * 480 + 1))
+    assert heard == tuple(range(1, 20 * 480 + 1))
     assert stream.ran_dry == 0
     speaker.stop()
     eventually(lambda: stream.closed)

@@ -28,7 +28,7 @@ def settled() -> tuple[FillLevel, float]:
 def test_it_begins_with_as_little_as_can_be() -> None:
     level, _ = settled()
     assert level.target == LEAST_S
-    assert (level.dry, level.lazy, level.depth) == (0, False, 0)
+    assert (level.dry, level.lazy) == (0, False)
 
 
 def test_what_is_missed_at_the_start_counts_for_nothing() -> None:
@@ -45,7 +45,6 @@ def test_to_run_dry_once_is_an_accident_and_twice_is_the_machine() -> None:
     play(level, now, 1, {50: 0.04})
     assert level.dry == 2
     assert level.target == pytest.approx(fill.DEEPER * (0.05 + fill.POLL_S))
-    assert fill.DEPTHS[level.depth][1] >= level.target
 
 
 def test_two_accidents_far_apart_are_accidents() -> None:
@@ -53,13 +52,13 @@ def test_two_accidents_far_apart_are_accidents() -> None:
     now = play(level, now, fill.DRY_WITHIN_S + 1, {1: 0.05})
     play(level, now, 1, {1: 0.05})
     assert level.dry == 2
-    assert level.target == fill.DEPTHS_LEAST_S[1]
+    assert level.target == pytest.approx(LEAST_S + 2 * fill.STEP_S)
 
 
-def test_it_is_never_deeper_than_the_deepest_buffer() -> None:
+def test_it_never_holds_more_than_the_buffer_has_room_for() -> None:
     level, now = settled()
     play(level, now, 4, {1: 1.0, 100: 1.0, 200: 1.0})
-    assert level.target == fill.DEPTHS[-1][1]
+    assert level.target == fill.MOST_S
 
 
 def test_what_is_not_needed_is_given_back_but_not_soon() -> None:
@@ -70,7 +69,7 @@ def test_what_is_not_needed_is_given_back_but_not_soon() -> None:
     now = play(level, now, 0.9 * fill.TRUST_S)
     assert level.target == deep
     play(level, now, 60 * fill.CALM_S)
-    assert (level.target, level.depth) == (pytest.approx(LEAST_S), 0)
+    assert level.target == pytest.approx(LEAST_S)
 
 
 def test_each_accident_is_remembered_for_longer() -> None:
@@ -98,7 +97,6 @@ def test_a_card_that_takes_nothing_at_its_start_is_lazy_and_stays_deep(known: bo
     for _ in range(round(2 * fill.LAZY_S / fill.POLL_S)):
         now += fill.POLL_S
         level.polled(now, moved=False, dry=False)
-    assert (level.lazy, level.depth, level.target) == (True, fill.LAZY_DEPTH, fill.DEPTHS_LEAST_S[-1])
-    level.reopened()
+    assert (level.lazy, level.target) == (True, fill.LAZY_LEAST_S)
     play(level, now, 10 * fill.CALM_S)
-    assert level.target == fill.DEPTHS_LEAST_S[-1]
+    assert level.target == fill.LAZY_LEAST_S
