@@ -21,16 +21,18 @@ from typing import Any, Final
 
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Pull, Scheduler, Timer, device_error
-from p2pcall.device.fill import FAST_POLL_S, POLL_S, FillLevel
+from p2pcall.device.fill import FAST_POLL_S, POLL_S, FillLevel, by_one_sample
 from p2pcall.device.pace import Ticker
 from p2pcall.errors import P2PCallError
-from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S
-from p2pcall.media.stretch import by_one_sample
+from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S, TICK_SAMPLES
 
 PERIOD_SAMPLES: Final = 240
-"""5 ms: what a card moves at once. Half of it gains 1 ms and costs 1 % of a core."""
-PERIOD_S: Final = PERIOD_SAMPLES / SAMPLE_RATE_HZ
-BUFFER_S: Final = 0.1
+"""5 ms: what a speaker takes at once. Half of it gains 1 ms and costs 1 % of a core."""
+CAPTURED_SAMPLES: Final = 2 * PERIOD_SAMPLES
+"""The same of a microphone: a piece is no shorter, and each period wakes up a thread of the sound server's library."""
+AGE_S: Final = 0.0025
+"""How old the newest of what is read is, in the mean: looks come soon after a period."""
+CARD_BUFFER_S: Final = 0.1
 """What a microphone keeps for a loop that stands still, and what there is room for in a speaker; it costs no delay."""
 STALLED_S: Final = 4.0
 """Nothing moved for so long: the card is gone or its server hangs. Virtual ones pause for two seconds."""
@@ -39,20 +41,22 @@ ALIVE_S: Final = 0.3
 OLD_S: Final = 0.05
 """By so much more sound than time since the last look: it is old."""
 PHASE_S: Final = 0.003
-"""So much more than a piece has come when it is taken: less, and it may not be whole the next time."""
+"""A piece is whole so long before the look at which it is taken; less, and it may not be the next time."""
 PHASE_STEP_S: Final = 0.002
-AGAIN_S: Final = 0.002
+SOON_S: Final = 0.002
 """To the next look for a piece that should have been whole: a step of the loop's would be five times as long."""
-PHASE_PIECES: Final = 250
-"""Five seconds of them are looked at before looks come earlier: a change moves the pulls of the speaker, too."""
+SCOUT_EVERY_S: Final = 2.0
+SCOUTS: Final = 3
+"""If a piece is whole so long before its look so many times, looks come earlier: that moves the pulls of the speaker,
+too."""
 LITTLE: Final = 0.2
 """With less of its level left a buffer is filled at once."""
 MOST_STEPS: Final = 3
 """A loop that was away for longer fills it as well."""
-MEAN_GAIN: Final = 0.02
-"""The level is that of the last fifty polls."""
-LEVEL_SAMPLES: Final = 48
-"""A level that is wrong by 1 ms is right enough."""
+MEAN_GAIN: Final = 0.005
+"""The level is that of the last two seconds: what is left at a look depends on when the card took its last period."""
+LEVEL_SAMPLES: Final = 72
+"""A level that is wrong by 1.5 ms is right enough."""
 MASKS_KEPT: Final = 8
 """Of as many lengths: a card moves whole periods."""
 CLOCK_GAIN: Final = 0.05
@@ -101,6 +105,13 @@ class Stream:
         """It can be read or written."""
         return self._stream is not None
 
+    def captured(self) -> int:
+        """Samples that can be read."""
+        try:
+            return int(self._stream.read_available)
+        except self._errors:
+            return 0
+
     def read(self) -> bytes | None:
         """What was captured since the last time; None if it could not be read."""
         stream = self._stream
@@ -139,8 +150,9 @@ class Stream:
         return still
 
     def _open(self) -> None:
+        period = CAPTURED_SAMPLES if self._card.direction == "input" else PERIOD_SAMPLES
         try:
-            stream = cards.open_stream(self._card, PERIOD_SAMPLES, BUFFER_S, lambda: not self._stopped)
+            stream = cards.open_stream(self._card, period, CARD_BUFFER_S, lambda: not self._stopped)
         except P2PCallError as error:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 self._scheduler.call_soon_threadsafe(self._failed, error)
@@ -185,21 +197,31 @@ class Microphone:
         self._clock: float | None = None
         self._piece_ticks = 2
         self._again: Timer | None = None
-        self._looks = self._pieces = 0
-        """Since the last piece; since looks came earlier or later."""
-        self._over = TICK_S
-        """The least that was there beyond a piece, of these."""
+        self._looks = 0
+        """Since the last piece."""
+        self._scout_at = 0.0
+        self._early = 0
+        """Scouts that have found a piece whole since looks came earlier or later."""
 
     @property
     def piece_ticks(self) -> int:
-        """What is handed over at once; for a single tick the cards are looked at more often."""
+        """What is handed over at once."""
         return self._piece_ticks
 
     @piece_ticks.setter
     def piece_ticks(self, ticks: int) -> None:
         self._piece_ticks = ticks
-        self._polls.step_s = POLL_S if ticks > 1 else FAST_POLL_S
-        self._looks, self._pieces, self._over = 0, 0, TICK_S
+        self._looks = 0
+
+    @property
+    def prompt(self) -> bool:
+        """The cards are looked at more often."""
+        return self._polls.step_s == FAST_POLL_S
+
+    @prompt.setter
+    def prompt(self, prompt: bool) -> None:
+        self._polls.step_s = FAST_POLL_S if prompt else POLL_S
+        self._looks = 0
 
     def start(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
@@ -224,26 +246,49 @@ class Microphone:
     def _poll(self, due: float) -> None:
         self._looks += self._clock is not None
         self._look()
-        if len(self._held) < self._piece_ticks * TICK_BYTES and self._expected:
-            self._later()
+        now = self._polls.scheduler.time()
+        if not self._is_whole(0) and self._expected:
+            self._move(PHASE_STEP_S, now)
             self._look_again()
+        elif self._looks == 0 and now >= self._scout_at and self._polls.running:
+            self._scout_at = now + SCOUT_EVERY_S
+            self._again = self._polls.scheduler.call_at(
+                due + self._piece_ticks * TICK_S - PHASE_S, self._scout
+            )
+
+    def _is_whole(self, more: int) -> bool:
+        """The next piece is there, with so many samples more."""
+        return len(self._held) // SAMPLE_BYTES + more >= self._piece_ticks * TICK_SAMPLES
 
     @property
     def _expected(self) -> bool:
         """This is the look at which a piece should be whole."""
         over_s = self._looks * self._polls.step_s - self._piece_ticks * TICK_S
-        return -AGAIN_S < over_s < AGAIN_S
+        return -SOON_S < over_s < SOON_S
 
     def _look_again(self) -> None:
         """Until it is whole, or looks come anyway."""
         if self._expected and self._polls.running:
             self._again = self._polls.scheduler.call_at(
-                self._polls.scheduler.time() + AGAIN_S, self._once_more
+                self._polls.scheduler.time() + SOON_S, self._once_more
             )
 
     def _once_more(self) -> None:
         self._look()
         self._look_again()
+
+    def _scout(self) -> None:
+        """Is the next piece whole already?"""
+        if self._stream.is_open and self._is_whole(self._stream.captured()):
+            self._early += 1
+            if self._early == SCOUTS:
+                self._move(-PHASE_STEP_S, self._polls.scheduler.time())
+        else:
+            self._early = 0
+
+    def _move(self, seconds: float, now: float) -> None:
+        self._polls.move(seconds)
+        self._early, self._scout_at = 0, now + SCOUT_EVERY_S
 
     def _look(self) -> None:
         now = self._polls.scheduler.time()
@@ -258,7 +303,7 @@ class Microphone:
             self.dropped += samples
             return
         self._held += pcm if self._channels == 1 else _to_mono(pcm)
-        self._hand_over(now - PERIOD_S / 2)  # what is newest waited for its period to be full
+        self._hand_over(now - AGE_S)
 
     def _hand_over(self, newest: float) -> None:
         size = self._piece_ticks * TICK_BYTES
@@ -267,21 +312,7 @@ class Microphone:
             del self._held[:size]
             left_s = len(self._held) / (SAMPLE_BYTES * SAMPLE_RATE_HZ)
             self._looks = 0
-            self._earlier(left_s)
             self._on_frame(piece, self._smooth(newest - left_s, size))
-
-    def _later(self) -> None:
-        """A piece was not whole at the look that should have found it."""
-        self._pieces, self._over = 0, TICK_S
-        self._polls.move(PHASE_STEP_S)
-
-    def _earlier(self, over_s: float) -> None:
-        """A piece was whole, and so much more was there already."""
-        self._over, self._pieces = min(self._over, over_s), self._pieces + 1
-        if self._pieces >= PHASE_PIECES:
-            if self._over > PHASE_S:
-                self._polls.move(-min(PHASE_STEP_S, self._over - PHASE_S))
-            self._pieces, self._over = 0, TICK_S
 
     def _smooth(self, measured: float, size: int) -> float:
         """Capture times on a line that follows the card's clock; looks come when the system likes."""
@@ -354,7 +385,9 @@ class Speaker:
         if samples > 0:
             pcm = self._pull(samples)
             if abs(self._above) > LEVEL_SAMPLES:
-                pcm = by_one_sample(pcm, longer=self._above < 0)
+                longer = self._above < 0
+                pcm = by_one_sample(pcm, longer=longer)
+                self._above += 1 if longer else -1
             self._dry = self._write(stream, pcm)
             left += len(pcm) // SAMPLE_BYTES
         elif still_s > self._probed_s + ALIVE_S and left < stream.capacity:

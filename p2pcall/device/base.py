@@ -62,6 +62,8 @@ class AudioSource(Protocol):
     """While it is set, what has an end gives silence and is not read."""
     piece_ticks: int
     """How many ticks a piece should have, 1 or 2; who cannot gives 2. It may change at any time."""
+    prompt: bool
+    """Delay counts more than the processor: it may be looked at more often."""
     on_end: Callable[[], None] | None
     """Called once, in the loop's thread, when a finite source has ended; silence goes on."""
     on_error: OnError | None

@@ -60,7 +60,7 @@ class PacedSource:
         raise P2PCallError. `clock` is told where the sound is.
         """
         self.endless, self.held = endless, False
-        self.piece_ticks = 2
+        self.piece_ticks, self.prompt = 2, False
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
         self._make = frames

@@ -24,6 +24,7 @@ class EchoAudio:
     endless = True
     held = False
     piece_ticks = 2
+    prompt = False
 
     def __init__(self) -> None:
         self.on_end: Callable[[], None] | None = None

@@ -153,7 +153,7 @@ class SupervisedSource:
         self.is_card = is_microphone(spec)
         """Somebody speaks into it; not a file or a pipe."""
         self._on_frame: OnFrame | None = None
-        self._piece_ticks = source.piece_ticks
+        self._piece_ticks, self._prompt = source.piece_ticks, source.prompt
         self.on_end: Callable[[], None] | None = None
 
     @property
@@ -166,9 +166,10 @@ class SupervisedSource:
         """It has no end of its own."""
         return self._supervisor.device.endless
 
-    def in_pieces_of(self, ticks: int) -> None:
-        """How long the pieces should be that it gives from now on."""
+    def in_pieces_of(self, ticks: int, *, prompt: bool) -> None:
+        """How long the pieces should be that it gives from now on, and whether delay counts most."""
         self._piece_ticks = self._supervisor.device.piece_ticks = ticks
+        self._prompt = self._supervisor.device.prompt = prompt
 
     def hold(self, held: bool = True) -> None:
         """Silence in the place of what has an end, or no longer."""
@@ -187,7 +188,7 @@ class SupervisedSource:
     def _begin(self, source: AudioSource) -> None:
         assert self._on_frame is not None
         source.on_end, source.on_error = self._ended, self._supervisor.failed
-        source.piece_ticks = self._piece_ticks
+        source.piece_ticks, source.prompt = self._piece_ticks, self._prompt
         source.start(self._on_frame)
 
     def _ended(self) -> None:

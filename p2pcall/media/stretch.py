@@ -45,14 +45,6 @@ def lengthen(before: bytes, pcm: bytes, most: int, likeness: float) -> tuple[byt
     return _bytes(joined + list(again[fade:])) + pcm, period
 
 
-def by_one_sample(pcm: bytes, *, longer: bool) -> bytes:
-    """The same with one sample more or less, bit by bit from its beginning to its end: nothing is heard of it."""
-    samples = _samples(pcm)
-    if longer:
-        return _bytes([*cross_fade(samples, (samples[0], *samples[:-1])), samples[-1]])
-    return _bytes(cross_fade(samples[:-1], samples[1:]))
-
-
 def cross_fade(falling: Samples, rising: Samples) -> list[int]:
     """From one to the other, in as many samples as each has."""
     size = len(falling)
