@@ -98,7 +98,7 @@ class Loudspeaker:
             talk.tick(near_db, far_db, near_db)
             return self._gated(pcm)
         self._far_heard = self._far_heard or far_db > acoustic.ECHO_FAR_LEAST_DB
-        cancels = self._far_heard and room.echo is not False
+        cancels = self._far_heard and room.echo is not False and room.worth_learning
         left = pcm
         if cancels:
             processing.far(far)

@@ -32,7 +32,7 @@ class Acoustics:
         self._clear_ticks = 0
         self._mean = 0.0
         self._quietest = self._quietest_before = 0.0
-        self._loud = self._heard_nothing = 0
+        self._loud = self._heard_nothing = self._loud_ticks = 0
         self._looking: Iterator[None] = iter(())
         self.far_loudest_db = acoustic.ECHO_FAR_LEAST_DB
         """The loudest of the far end, of late."""
@@ -73,12 +73,18 @@ class Acoustics:
         next(self._looking, None)
 
     @property
+    def worth_learning(self) -> bool:
+        """There is an echo, or there may be one: the far end has not spoken for long, or the microphone follows it."""
+        return bool(self.echo) or self._alike > 0 or self._loud_ticks < acoustic.ECHO_LEARN_TICKS
+
+    @property
     def _loud_from(self) -> float:
         return max(acoustic.ECHO_FAR_LEAST_DB, self.far_loudest_db - acoustic.ECHO_FAR_BELOW_DB)
 
     def _look(self) -> Iterator[None]:
         """A part of it each tick: a tick that took much longer than another would show in when its packet leaves."""
         loud, nothing = self._loud, self._heard_nothing
+        self._loud_ticks += loud
         self._loud = self._heard_nothing = 0
         correlation, lag = yield from self._best_lag()
         follows = correlation >= acoustic.ECHO_CORRELATION and self._sounds_alike(lag)
