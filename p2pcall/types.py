@@ -15,7 +15,7 @@ class Profile(StrEnum):
     """What voice is sent for."""
 
     FAST = "fast"
-    """The shortest delay, for twice the packets: a network that is uneven or loses much is heard sooner."""
+    """The shortest delay, for more data and processor: a network that is uneven or loses much is heard sooner."""
     NORMAL = "normal"
     """As short a delay as the network bears without being heard."""
     SAFE = "safe"

@@ -17,12 +17,12 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 HOLD_S: Final = 0.003
-"""Time from a frame's arrival to its packet's departure for frames of at most two ticks: encoding takes 0.5 to 1 ms,
+"""Time from a frame's arrival to its packet's departure for frames of two ticks: encoding takes 0.5 to 1 ms,
 and less than this for 99 of 100 frames on two busy cores. It delays the voice by as much."""
 HOLD_PER_TICK_S: Final = 0.0015
 """Longer frames are held so much for each tick: encoding six takes 0.6 ms for silence, and 3 to 4 for music."""
-FAST_HOLD_S: Final = 0.001
-"""In the profile `fast` for frames of one tick, which take 0.1 ms to encode."""
+TICK_HOLD_S: Final = 0.001
+"""For frames of one tick, which take 0.1 ms to encode."""
 _CLOCK_MONOTONIC: Final = 1
 _TFD_TIMER_ABSTIME: Final = 1
 _COUNT_BYTES: Final = 8

@@ -6,7 +6,7 @@ Leaves out who switches it (`controls`), and what follows for frames, bits and c
 from typing import Final
 
 from p2pcall.engine.audio_send import AudioSend
-from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_PER_TICK_S, HOLD_S, SendPacer
+from p2pcall.engine.send_pacer import HOLD_PER_TICK_S, HOLD_S, TICK_HOLD_S, SendPacer
 from p2pcall.engine.sound import SupervisedSource
 from p2pcall.types import Profile
 
@@ -23,7 +23,7 @@ class VoiceProfile:
 
     def __init__(self, send: AudioSend, pacer: SendPacer, microphone: SupervisedSource) -> None:
         self._send, self._pacer, self._microphone = send, pacer, microphone
-        self._piece_ticks = 0
+        self._pieces = (0, False)
         send.on_frame_ticks = self._hold
 
     def use(self, profile: Profile) -> None:
@@ -34,11 +34,11 @@ class VoiceProfile:
 
     def follow(self) -> None:
         """Have pieces of the length that is wanted now."""
-        if self._send.piece_ticks != self._piece_ticks:
-            self._piece_ticks = self._send.piece_ticks
-            self._microphone.in_pieces_of(self._piece_ticks)
+        pieces = self._send.piece_ticks, self._send.profile is Profile.FAST
+        if pieces != self._pieces:
+            self._pieces = pieces
+            self._microphone.in_pieces_of(pieces[0], prompt=pieces[1])
 
     def _hold(self, frame_ticks: int) -> None:
         """As long as it may take to encode such frames, whatever is in them."""
-        fast = self._send.profile is Profile.FAST and frame_ticks == 1
-        self._pacer.hold_s = FAST_HOLD_S if fast else max(HOLD_S, frame_ticks * HOLD_PER_TICK_S)
+        self._pacer.hold_s = TICK_HOLD_S if frame_ticks == 1 else max(HOLD_S, frame_ticks * HOLD_PER_TICK_S)

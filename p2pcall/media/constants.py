@@ -82,7 +82,7 @@ REPORT_INTERVAL_S: Final = 1.0
 
 # --- levels of voice: frames, bits and copies -----------------------------------------------------------------
 VOICE_BPS: Final = 48_000
-"""On a good path."""
+"""On a good path, in frames of 20 ms."""
 VOICE_RUNGS: Final = (
     (6, 10_800, True, False, 8, 0),
     (6, 20_000, True, False, 8, 0),
@@ -104,7 +104,7 @@ Frames of 20 ms at 12, 16, 24, 32, 40, 48, 64 kb/s have 2.9, 3.1, 3.8, 4.15, 4.3
 and at 80 and 96 kb/s 4.47 and 4.53; of 40 and 60 ms as of 20, but at 12 kb/s 3.1. Steps are small enough for a try that
 fails to be hardly heard."""
 VOICE_LADDER_FAST: Final = (0, 1, 2, 3, 4, 7, 8)
-VOICE_LADDER_NORMAL: Final = (0, 1, 2, 3, 4, 5, 6)
+VOICE_LADDER_NORMAL: Final = (0, 1, 2, 3, 4, 5, 6, 8)
 VOICE_LADDER_SAFE: Final = (0, 1, 2, 3, 9, 10)
 """Rungs of each profile, the poorest path first."""
 VOICE_ROOM_BYTES: Final = 160

@@ -48,7 +48,7 @@ class FakeSource:
     """A microphone that speaks when told and can break."""
 
     latency_s = 0.0
-    piece_ticks = 2
+    piece_ticks, prompt = 2, False
 
     def __init__(self, spec: str) -> None:
         self.spec = spec
@@ -246,7 +246,7 @@ def test_pieces_of_any_ticks_become_frames_of_the_level() -> None:
         assert packet is not None
         sent.append((packet.tick, packet.frames()[0].ticks, packet.capture_ms))
 
-    send = AudioSend(put, lambda at: round(at * 1000))
+    send = AudioSend(put, lambda at: round(at * 1000), Profile.SAFE)
     for number, ticks in enumerate((1, 3, 2, 5, 1)):
         send.on_frame(bytes(ticks * TICK_BYTES), 1.0 + sum((1, 3, 2, 5, 1)[1 : number + 1]) / 100)
     assert sent == [(0, 2, 1010), (2, 2, 1030), (4, 2, 1050), (6, 2, 1070), (8, 2, 1090), (10, 2, 1110)]
@@ -265,7 +265,7 @@ def test_frames_change_in_a_call_by_reports_and_profile_and_stay_muted() -> None
         lengths.append(packet.frames()[0].ticks)
         sizes.append(size)
 
-    send = AudioSend(put, lambda at: round(at * 1000))
+    send = AudioSend(put, lambda at: round(at * 1000), Profile.SAFE)
     clear, full = Report(0, 0, 0.0, 0, 0, 0.0, 0, 0, 0), Report(0, 0, 0.8, 40, 800, 0.0, 0, 0, 0)
     at = 0.0
 

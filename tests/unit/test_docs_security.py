@@ -12,7 +12,7 @@ from mdoc import ROOT, items, page, parts, tokens
 from p2pcall.codec import video
 from p2pcall.engine.caller import REFUSED_GRACE_S
 from p2pcall.engine.policy import RING_TIMEOUT_S
-from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_PER_TICK_S, HOLD_S
+from p2pcall.engine.send_pacer import HOLD_PER_TICK_S, HOLD_S, TICK_HOLD_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
 from p2pcall.media.voice_control import VoiceControl
@@ -108,7 +108,8 @@ FACTS = (
     f"with less than {negative(FORGED_CHACHA)} ChaCha20-Poly1305 or {negative(FORGED_GCM)} AES-256-GCM",
     f"for the {proto.REJECT_AFTER_S:g} s that a key lives, with less than {negative(FORGED_IN_TIME)}",
     f"a counter of 64 bits, which ends at {power(log2(proto.REJECT_AFTER_RECORDS))}",
-    f"sends {VOICE_PER_S} records a second, some {VOICE_PER_S * proto.REKEY_AFTER_S:,.0f} between",
+    f"sends {VOICE_PER_S} records a second, or {2 * VOICE_PER_S} of a microphone, some "
+    f"{VOICE_PER_S * proto.REKEY_AFTER_S:,.0f} or {2 * VOICE_PER_S * proto.REKEY_AFTER_S:,.0f} between",
     # replay
     f"reaches {proto.REPLAY_WINDOW} back, {proto.REPLAY_WINDOW // VOICE_PER_S} s of sound",
     f"dies after {2 * proto.COOKIE_SECRET_S:g} s at the latest",
@@ -135,8 +136,10 @@ FACTS = (
     f"{RESPONSE_BYTES[XX]} (or {RESPONSE_BYTES[IK]}) and {CONFIRMATION_BYTES[XX]} (or {CONFIRMATION_BYTES[IK]}) "
     "bytes",
     f"{VOICE_PER_S} datagrams a second of {VOICE[0]} bytes",
-    f"{2 * VOICE_PER_S} datagrams a second of the same length",
-    f"Each leaves {1000 * HOLD_S:g} ms after its frame came from the microphone, or {1000 * FAST_HOLD_S:g} ms with",
+    f"{1000 // media.TICK_MS} datagrams a second of the same length",
+    f"it is {VOICE_PER_S} of {VOICE[1]} bytes",
+    f"Each leaves {1000 * TICK_HOLD_S:g} ms after its frame of {media.TICK_MS} ms came from the microphone, or "
+    f"{1000 * HOLD_S:g} ms after one of {media.FRAME_MS} ms",
     f"{1000 * HOLD_PER_TICK_S:g} ms for each {media.TICK_MS} ms of sound in it",
     f"the datagrams have {VOICE[1]} or {VOICE[2]} bytes; on a poor path",
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
@@ -228,7 +231,11 @@ def test_what_a_dialled_name_tells_the_network_is_said() -> None:
 def test_what_the_readme_says_of_it_is_so() -> None:
     readme = " ".join((ROOT / "README.md").read_text().split())
     assert proto.REKEY_AFTER_S == 2 * 60
-    for told in ("every two minutes", f"come {VOICE_PER_S} times a second", f"{SAFETY_DIGITS} digits"):
+    for told in (
+        "every two minutes",
+        f"come {VOICE_PER_S} or {2 * VOICE_PER_S} times a second",
+        f"{SAFETY_DIGITS} digits",
+    ):
         assert told in readme
 
 

@@ -12,7 +12,8 @@ from p2pcall.media.voice_control import VoiceControl
 from p2pcall.media.voice_levels import Rung, VoiceLevel, copy_distances, ladder, residual
 from p2pcall.types import Profile
 
-GOOD = ladder(Profile.NORMAL)[-1]
+GOOD = ladder(Profile.NORMAL)[-2]
+"""The best of frames of two ticks."""
 FRAME = b"\x78".ljust(GOOD.frame_bytes, b"\0")
 
 
@@ -237,11 +238,16 @@ def test_level_goes_up_again_when_the_network_does() -> None:
     assert all(later - earlier >= 2 for earlier, later in pairwise(changes)), "each is kept for seconds"
 
 
-def test_frames_of_a_tick_are_sent_only_where_pieces_of_a_tick_come_and_only_by_fast() -> None:
+def test_frames_of_a_tick_are_sent_only_where_pieces_of_a_tick_come_and_not_by_safe() -> None:
     told = Told().say(4)
-    told.control.pieces_of_a_tick = True
-    assert not told.control.wants_pieces_of_a_tick
+    assert told.control.wants_pieces_of_a_tick
     assert told.rung == GOOD
+    told.control.pieces_of_a_tick = True
+    assert told.rung.ticks == 1
+    safe = Told(Profile.SAFE).say(4)
+    safe.control.pieces_of_a_tick = True
+    assert not safe.control.wants_pieces_of_a_tick
+    assert safe.rung.ticks == 2
     fast = Told(Profile.FAST)
     assert fast.control.wants_pieces_of_a_tick
     assert fast.rung.ticks == 2
