@@ -99,7 +99,7 @@ class PipeWireServer(PulseServer):
         return [f"sink_name={name}", "rate=48000", "channels=2"]
 
     def _is_of(self, row: str, sink: Sink) -> bool:
-        return f"sink_name={sink} " in row or f"source_name={self.source_of(sink)} " in row
+        return super()._is_of(row, sink) or f"source_name={self.source_of(sink)}" in row.split()
 
     def plug(self, sink: Sink) -> None:
         """As there."""

@@ -273,7 +273,7 @@ class PulseServer:
 
     def _is_of(self, row: str, sink: Sink) -> bool:
         """Whether a row of the list of modules is one of those that the card is made of."""
-        return f"sink_name={sink} " in row
+        return f"sink_name={sink}" in row.split()
 
     def plug(self, sink: Sink) -> None:
         """Plug it in, again."""

@@ -22,6 +22,13 @@ def end(alice: P2P, bob: P2P) -> None:
     assert alice.wait_exit() == bob.wait_exit() == 0
 
 
+def wait_both_told(alice: P2P) -> None:
+    """Microphone and speaker are away, in a sentence each."""
+    warnings = [alice.wait_event("warning"), alice.wait_event("warning")]
+    assert {one["slug"] for one in warnings} <= {"device-lost", "device-stalled"}
+    assert sorted(one["text"].split()[1] for one in warnings) == ["microphone", "speaker"]
+
+
 def test_where_a_card_is_pulled_out_and_there_is_another_the_call_goes_on_there(
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
@@ -42,13 +49,12 @@ def test_when_all_cards_are_pulled_out_that_is_told_and_they_are_used_again_when
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
     alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
-    say(sound_server, tmp_path, "mic_a", 60)
+    player = say(sound_server, tmp_path, "mic_a", 60)
     wait_heard(bob)
+    player.terminate()
     for sink in ALL:
         sound_server.unplug(sink)
-    warnings = [alice.wait_event("warning"), alice.wait_event("warning")]
-    assert {one["slug"] for one in warnings} <= {"device-lost", "device-stalled"}
-    assert sorted(one["text"].split()[1] for one in warnings) == ["microphone", "speaker"]
+    wait_both_told(alice)
     wait_quiet(bob)
     assert alice.wait_event("stats")["rx_kbps"] > 0
     for sink in ALL:
@@ -57,6 +63,67 @@ def test_when_all_cards_are_pulled_out_that_is_told_and_they_are_used_again_when
         speaker.wait_sound(LOUD)
         wait_hears(speaker)
         say(sound_server, tmp_path, "mic_a", 60)
+        wait_heard(bob)
+    assert len(alice.all_events("warning")) == 2, "each is told once"
+    end(alice, bob)
+
+
+def test_a_microphone_that_is_pulled_out_is_used_again_when_it_is_back(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    """It is the default one. Meanwhile there is another, where nobody speaks."""
+    sound_server.set_default("mic_a")
+    sound_server.control("set-default-sink", "spk_a")
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path, env=sound_server.env())
+    player = say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    player.terminate()
+    with sound_server.record("spk_a") as speaker:
+        sound_server.unplug("mic_a")
+        wait_quiet(bob)
+        wait_hears(speaker)
+        sound_server.plug("mic_a")
+        sound_server.set_default("mic_a")
+        sound_server.control("set-default-sink", "spk_a")
+        say(sound_server, tmp_path, "mic_a", 60)
+        wait_heard(bob)
+        wait_hears(speaker)
+    assert alice.all_events("warning") == []
+    end(alice, bob)
+
+
+def test_a_sound_server_that_is_killed_is_told_and_its_cards_are_used_again_when_it_is_back(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    sound_server.close(signal.SIGKILL)
+    wait_both_told(alice)
+    wait_quiet(bob)
+    assert alice.wait_event("stats")["rx_kbps"] > 0
+    with sound_server, sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+        wait_hears(speaker)
+        say(sound_server, tmp_path, "mic_a", 60)
+        wait_heard(bob)
+        end(alice, bob)
+    assert len(alice.all_events("warning")) == 2, "each is told once"
+
+
+def test_a_sound_server_that_hangs_is_told_and_its_cards_are_used_again_when_it_goes_on(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    sound_server.send_signal(signal.SIGSTOP)
+    wait_both_told(alice)
+    wait_quiet(bob)
+    sound_server.send_signal(signal.SIGCONT)
+    with sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+        wait_hears(speaker)
         wait_heard(bob)
     assert len(alice.all_events("warning")) == 2, "each is told once"
     end(alice, bob)

@@ -122,7 +122,7 @@ def call_with_a_file(
     )
     bob.wait_stderr("waiting for calls as bob, port ")
     target = f"127.0.0.1:{bob.stderr_text.partition('port ')[2].split()[0]}"
-    alice = dialling(p2p, target, *dial, env=pulse.env("a"), **{"using": CARDS, **where})
+    alice = dialling(p2p, target, *dial, **{"using": CARDS, "env": pulse.env("a"), **where})
     alice.wait_event("first-audio")
     return alice, bob
 
@@ -205,12 +205,11 @@ def test_a_sound_server_that_dies_and_comes_back(
 @contextlib.contextmanager
 def hanging(pulse: PulseServer) -> Iterator[None]:
     """The server stands still, and whoever asks it anything waits."""
-    assert pulse._process is not None
-    pulse._process.send_signal(signal.SIGSTOP)
+    pulse.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        pulse._process.send_signal(signal.SIGCONT)
+        pulse.send_signal(signal.SIGCONT)
 
 
 def test_a_sound_server_that_hangs_does_not_hang_the_call(
