@@ -2,7 +2,8 @@
 
 Rules: ticks of the far end come with the time at which they are heard, ticks of the microphone with the time at which
 they were captured, and each of these gets one of those. The pairing does not move while the clocks say nearly the
-same: a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once.
+same: a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once. A tick is
+shown before it is heard, by as much as the speaker holds: one that holds little (PipeWire) has no more to show.
 Leaves out the room between the two, which is the canceller's to find.
 """
 
@@ -22,6 +23,7 @@ class FarEnd:
         self._ticks: deque[bytes] = deque(maxlen=acoustic.FAR_MAX_TICKS)
         self._end_at: float | None = None
         """When the newest tick will have been played."""
+        self._lead = acoustic.FAR_LEAD_TICKS
         self._paired = False
         self._rest = b""
         """The beginning of a tick."""
@@ -35,6 +37,7 @@ class FarEnd:
         self._rest = pcm[whole:]
         if self._end_at is None or not abs(playout_at - self._end_at) <= acoustic.PLAYOUT_JUMP_S:
             self._end_at = playout_at  # what is no number is a break, too: else it would never be one again
+            self._lead = acoustic.FAR_LEAD_TICKS
         else:
             self._end_at += acoustic.PLAYOUT_GAIN * (playout_at - self._end_at)
         self._end_at += count * c.TICK_S
@@ -44,9 +47,11 @@ class FarEnd:
         """The tick that is due with the microphone's tick that was captured until `captured_at`."""
         if self._end_at is None or not self._ticks:
             self._paired = False
+            if self._end_at is not None and captured_at < self._end_at:  # it plays, and holds less than the lead
+                self._lead = max(0, self._lead - 1)
             return SILENT_TICK
         first_ends = self._end_at - (len(self._ticks) - 1) * c.TICK_S
-        early = (captured_at - first_ends) / c.TICK_S + acoustic.FAR_LEAD_TICKS
+        early = (captured_at - first_ends) / c.TICK_S + self._lead
         if early <= (-acoustic.FAR_SLIP_TICKS if self._paired else -1):
             return SILENT_TICK
         self._paired = True

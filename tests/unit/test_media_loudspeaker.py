@@ -150,6 +150,21 @@ def test_a_far_tick_is_shown_before_it_is_heard() -> None:
     assert far_end.heard(1.0 - acoustic.FAR_LEAD_TICKS * c.TICK_S + c.TICK_S) == marked(7)
 
 
+@pytest.mark.parametrize("piece", [1, 2, 4, 6])
+@pytest.mark.parametrize("latency_s", [0.0, 0.01, 0.03])
+def test_where_the_speaker_holds_less_than_that_each_far_tick_is_shown_once_and_none_is_left_out(
+    piece: int, latency_s: float
+) -> None:
+    far_end, got = FarEnd(), list[int]()
+    for first in range(0, 600, piece):
+        for number in range(first, first + piece):
+            far_end.played(marked(number + 1), number * c.TICK_S + latency_s)
+        newest = (first + piece) * c.TICK_S - 0.003
+        got += [number_of(far_end.heard(newest - ago * c.TICK_S)) for ago in reversed(range(piece))]
+    steps = {later - before for before, later in pairwise(got[100:])}
+    assert steps == {1}
+
+
 def test_a_speaker_whose_clock_is_fast_slips_by_a_tick_now_and_then() -> None:
     got = paired(FarEnd(), 20_000, 0.1, ppm=300)
     steps = [later - before for before, later in pairwise(got[100:])]
