@@ -8,6 +8,7 @@ Leaves out the room between the two, which is the canceller's to find.
 """
 
 from collections import deque
+from math import inf
 from typing import Final
 
 from p2pcall.media import acoustic_constants as acoustic
@@ -24,6 +25,8 @@ class FarEnd:
         self._end_at: float | None = None
         """When the newest tick will have been played."""
         self._lead = acoustic.FAR_LEAD_TICKS
+        self._least_held, self._looks = inf, 0
+        """By how many ticks what is captured was behind what was pulled, at least, since the lead was looked at."""
         self._paired = False
         self._rest = b""
         """The beginning of a tick."""
@@ -38,6 +41,7 @@ class FarEnd:
         if self._end_at is None or not abs(playout_at - self._end_at) <= acoustic.PLAYOUT_JUMP_S:
             self._end_at = playout_at  # what is no number is a break, too: else it would never be one again
             self._lead = acoustic.FAR_LEAD_TICKS
+            self._least_held, self._looks = inf, 0
         else:
             self._end_at += acoustic.PLAYOUT_GAIN * (playout_at - self._end_at)
         self._end_at += count * c.TICK_S
@@ -47,9 +51,12 @@ class FarEnd:
         """The tick that is due with the microphone's tick that was captured until `captured_at`."""
         if self._end_at is None or not self._ticks:
             self._paired = False
-            if self._end_at is not None and captured_at < self._end_at:  # it plays, and holds less than the lead
+            if (
+                self._end_at is not None and captured_at < self._end_at
+            ):  # it plays, and holds less than the lead
                 self._lead = max(0, self._lead - 1)
             return SILENT_TICK
+        self._lead_more((self._end_at - captured_at) / c.TICK_S)
         first_ends = self._end_at - (len(self._ticks) - 1) * c.TICK_S
         early = (captured_at - first_ends) / c.TICK_S + self._lead
         if early <= (-acoustic.FAR_SLIP_TICKS if self._paired else -1):
@@ -60,3 +67,11 @@ class FarEnd:
             for _ in range(min(left_out, len(self._ticks) - 1)):
                 self._ticks.popleft()
         return self._ticks.popleft()
+
+    def _lead_more(self, held: float) -> None:
+        """Once a second, if all the time there was so much that nothing would have been missing."""
+        self._least_held, self._looks = min(self._least_held, held), self._looks + 1
+        if self._looks >= acoustic.FAR_LEAD_LOOK_TICKS:
+            if self._least_held > self._lead + acoustic.FAR_SLIP_TICKS + 1:
+                self._lead = min(self._lead + 1, acoustic.FAR_LEAD_TICKS)
+            self._least_held, self._looks = inf, 0

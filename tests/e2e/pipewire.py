@@ -32,7 +32,9 @@ pcm.!default {{
 """
 READY = "all is loaded"
 CONFIG = {
-    f"{program}/{program}.conf.d/ready.conf" if program == "pipewire" else f"pipewire/{program}.conf.d/ready.conf": (
+    f"{program}/{program}.conf.d/ready.conf"
+    if program == "pipewire"
+    else f"pipewire/{program}.conf.d/ready.conf": (
         f'context.exec = [ {{ path = "echo" args = "{READY}" }} ]\n'
     )
     for program in ("pipewire", "pipewire-pulse")
@@ -86,7 +88,14 @@ class PipeWireServer(PulseServer):
         asound = ASOUND.format(plugin=plugin(), microphone=MICROPHONE, speaker=SPEAKER)
         (self.directory / "asound.conf").write_text(asound)
         bus = self.env()["DBUS_SESSION_BUS_ADDRESS"]
-        command = ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", f"--address={bus}"]
+        command = [
+            "dbus-daemon",
+            "--session",
+            "--nofork",
+            "--nopidfile",
+            "--print-address",
+            f"--address={bus}",
+        ]
         self._run(command, ready="unix:path=")
         self._run(["pipewire"], ready=READY)
         self._run(["pipewire-pulse"], ready=READY)
@@ -105,5 +114,8 @@ class PipeWireServer(PulseServer):
         """As there."""
         super().plug(sink)
         self.control(
-            "load-module", "module-remap-source", f"master={sink}.monitor", f"source_name={self.source_of(sink)}"
+            "load-module",
+            "module-remap-source",
+            f"master={sink}.monitor",
+            f"source_name={self.source_of(sink)}",
         )

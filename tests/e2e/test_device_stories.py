@@ -17,6 +17,7 @@ from test_sound_call import CARDS, LOUD, call_with_a_file, say, wait_heard, wait
 
 pytestmark = pytest.mark.device
 
+
 def end(alice: P2P, bob: P2P) -> None:
     alice.signal(signal.SIGTERM)
     assert alice.wait_exit() == bob.wait_exit() == 0
