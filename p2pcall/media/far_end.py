@@ -2,8 +2,8 @@
 
 Rules: ticks of the far end come with the time at which they are heard, ticks of the microphone with the time at which
 they were captured, and each of these gets one of those. The pairing does not move while the clocks say nearly the
-same: a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once. A tick is
-shown some time before it is heard: where the speaker holds less than that (PipeWire), as early as it can be had.
+same: a canceller is disturbed by each step. A clock that drifts moves it by one tick at a time, a break at once. A
+tick is shown some time before it is heard: where the speaker holds less than that (PipeWire), as early as it can be.
 Leaves out the room between the two, which is the canceller's to find.
 """
 

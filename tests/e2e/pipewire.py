@@ -1,4 +1,4 @@
-"""Virtual sound cards as in `pulse`, of a private PipeWire: with WirePlumber, its PulseAudio server and its ALSA plugin.
+"""Virtual sound cards as in `pulse`, of a private PipeWire with WirePlumber, its PulseAudio server and ALSA plugin.
 
     with PipeWireServer(directory) as server:
         server.play("mic_a", wav)
@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 import pulse
+import sound
 from pulse import ALL, PulseServer, Side, Sink
 
 PROGRAMS = ("pipewire", "pipewire-pulse", "wireplumber", "dbus-daemon")
@@ -32,18 +33,14 @@ pcm.!default {{
 """
 READY = "all is loaded"
 CONFIG = {
-    f"{program}/{program}.conf.d/ready.conf"
-    if program == "pipewire"
-    else f"pipewire/{program}.conf.d/ready.conf": (
-        f'context.exec = [ {{ path = "echo" args = "{READY}" }} ]\n'
-    )
-    for program in ("pipewire", "pipewire-pulse")
-} | {
+    "pipewire/pipewire.conf.d/ready.conf": f'context.exec = [ {{ path = "echo" args = "{READY}" }} ]\n',
+    "pipewire/pipewire-pulse.conf.d/ready.conf": f'context.exec = [ {{ path = "echo" args = "{READY}" }} ]\n',
     "wireplumber/main.lua.d/60-no-cards.lua": "".join(
         f"{monitor}_monitor.enabled = false\n" for monitor in ("alsa", "v4l2", "libcamera")
     ),
     "wireplumber/bluetooth.lua.d/60-no-cards.lua": "bluez_monitor.enabled = false\n",
 }
+"""The two servers say when they are up; the session manager (0.4) leaves real devices alone."""
 
 
 def plugin() -> Path | None:
@@ -105,7 +102,7 @@ class PipeWireServer(PulseServer):
         self.set_default("unused")
 
     def _sink(self, name: str) -> list[str]:
-        return [f"sink_name={name}", "rate=48000", "channels=2"]
+        return [f"sink_name={name}", f"rate={sound.RATE}", "channels=2"]
 
     def _is_of(self, row: str, sink: Sink) -> bool:
         return super()._is_of(row, sink) or f"source_name={self.source_of(sink)}" in row.split()

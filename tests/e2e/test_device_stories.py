@@ -1,7 +1,7 @@
 """What happens to sound devices while a call is up: taken away and given back, another default; and a test of them.
 
-The cards are null sinks of a private PulseAudio. In each story the call goes on, says what is wrong in a sentence, and
-has its sound back by itself.
+The cards are null sinks of a private PulseAudio, and of a private PipeWire. In each story the call goes on, says in a
+sentence what it can know to be wrong, and has its sound back by itself.
 """
 
 import json
@@ -9,13 +9,17 @@ import signal
 from pathlib import Path
 
 import pytest
-import sound
 from harness import P2P
-from pairs import Start, dialling, listening, media
+from pairs import Start, dialling, listening, media, seconds_pass
 from pulse import ALL, PulseServer
 from test_sound_call import CARDS, LOUD, call_with_a_file, say, wait_heard, wait_hears, wait_quiet
 
 pytestmark = pytest.mark.device
+
+
+def on(server: str) -> pytest.MarkDecorator:
+    """What is told of one server only."""
+    return pytest.mark.parametrize("sound_server", [server], indirect=True)
 
 
 def end(alice: P2P, bob: P2P) -> None:
@@ -46,13 +50,13 @@ def test_where_a_card_is_pulled_out_and_there_is_another_the_call_goes_on_there(
     end(alice, bob)
 
 
+@on("pulseaudio")
 def test_when_all_cards_are_pulled_out_that_is_told_and_they_are_used_again_when_they_are_back(
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
     alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
-    player = say(sound_server, tmp_path, "mic_a", 60)
+    say(sound_server, tmp_path, "mic_a", 60)
     wait_heard(bob)
-    player.terminate()
     for sink in ALL:
         sound_server.unplug(sink)
     wait_both_told(alice)
@@ -69,30 +73,47 @@ def test_when_all_cards_are_pulled_out_that_is_told_and_they_are_used_again_when
     end(alice, bob)
 
 
-def test_a_microphone_that_is_pulled_out_is_used_again_when_it_is_back(
+@on("pipewire")
+def test_where_a_server_has_a_dummy_in_the_place_of_cards_the_call_goes_on_there_until_they_are_back(
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
-    """It is the default one. Meanwhile there is another, where nobody speaks."""
-    sound_server.set_default("mic_a")
-    sound_server.control("set-default-sink", "spk_a")
+    """PipeWire says nothing of it: streams go on, and the dummy's microphone gives what its speaker plays."""
+    sound_server.set_default("spk_a")
     alice, bob = call_with_a_file(sound_server, p2p, tmp_path, env=sound_server.env())
-    player = say(sound_server, tmp_path, "mic_a", 60)
-    wait_heard(bob)
-    player.terminate()
     with sound_server.record("spk_a") as speaker:
-        sound_server.unplug("mic_a")
-        wait_quiet(bob)
-        wait_hears(speaker)
-        sound_server.plug("mic_a")
-        sound_server.set_default("mic_a")
-        sound_server.control("set-default-sink", "spk_a")
-        say(sound_server, tmp_path, "mic_a", 60)
-        wait_heard(bob)
+        speaker.wait_sound(LOUD)
+    for sink in ALL:
+        sound_server.unplug(sink)
+    seconds_pass(alice, 2)
+    for sink in ALL:
+        sound_server.plug(sink)
+    sound_server.set_default("spk_a")
+    with sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
         wait_hears(speaker)
     assert alice.all_events("warning") == []
     end(alice, bob)
 
 
+def test_a_microphone_that_is_pulled_out_is_used_again_when_it_is_back(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    """It is the default one; meanwhile the server gives another, where nobody speaks."""
+    sound_server.set_default("mic_a")
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path, bob_talks=False, env=sound_server.env())
+    player = say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    player.terminate()
+    sound_server.unplug("mic_a")
+    wait_quiet(bob)
+    sound_server.plug("mic_a")
+    say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    assert {one["slug"] for one in alice.all_events("warning")} <= {"microphone-silent"}
+    end(alice, bob)
+
+
+@on("pipewire")
 def test_a_sound_server_that_is_killed_is_told_and_its_cards_are_used_again_when_it_is_back(
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
@@ -112,6 +133,7 @@ def test_a_sound_server_that_is_killed_is_told_and_its_cards_are_used_again_when
     assert len(alice.all_events("warning")) == 2, "each is told once"
 
 
+@on("pipewire")
 def test_a_sound_server_that_hangs_is_told_and_its_cards_are_used_again_when_it_goes_on(
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
@@ -162,6 +184,7 @@ def test_devices_are_tested_on_real_cards(sound_server: PulseServer, p2p: Start,
     print(f"microphone {found['microphone_ms']} ms, speaker {found['speaker_ms']} ms")
 
 
+@on("pulseaudio")
 def test_a_silent_microphone_is_found_and_told_in_a_call(sound_server: PulseServer, p2p: Start) -> None:
     environ = sound_server.env("a")
     tested = p2p("devices", "--test", env=environ, name="tested")
