@@ -171,17 +171,16 @@ def in_pieces(far_end: FarEnd, pieces: range, latency_s: float) -> list[int]:
     return got
 
 
-def test_when_the_speaker_holds_more_again_the_far_end_is_shown_before_it_is_heard_again() -> None:
-    far_end, latency_s = FarEnd(), 2.0 * acoustic.FAR_LEAD_TICKS * c.TICK_S
-    in_pieces(far_end, range(0, 200, 2), 0.0)
-    in_pieces(far_end, range(200, 400, 2), latency_s / 2)
-    got = in_pieces(far_end, range(400, 1200, 2), latency_s)
-    ahead = latency_s / c.TICK_S + got[-1] - 1200
-    assert (
-        acoustic.FAR_LEAD_TICKS - acoustic.FAR_SLIP_TICKS
-        < ahead
-        <= acoustic.FAR_LEAD_TICKS + acoustic.FAR_SLIP_TICKS
-    )
+def test_after_a_loop_that_stood_still_the_far_end_is_shown_as_early_as_before() -> None:
+    far_end, latency_s, stood_still = FarEnd(), 0.03, 3
+    before = in_pieces(far_end, range(200), latency_s)[-1] - 200
+    for number in range(stood_still):
+        assert far_end.heard((201 + number) * c.TICK_S - 0.003) == SILENT_TICK
+    for number in range(stood_still):
+        far_end.played(marked(201 + number), (200 + number) * c.TICK_S + latency_s)
+    got = in_pieces(far_end, range(200 + stood_still, 800), latency_s)
+    assert got[0] - 204 == before - stood_still
+    assert got[-1] - 800 == before
 
 
 def test_a_speaker_whose_clock_is_fast_slips_by_a_tick_now_and_then() -> None:
