@@ -249,6 +249,7 @@ class PulseServer:
             player.wait()
         self._players.clear()
         self.send_signal(number)
+        self.send_signal(signal.SIGCONT)  # who stands still ends when it goes on
         for process in self._processes:
             try:
                 process.wait(WAIT_S)
