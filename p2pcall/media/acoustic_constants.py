@@ -59,7 +59,9 @@ PLAYOUT_JUMP_S: Final = 0.05
 """... and a step of more than this, is a break."""
 FAR_LEAD_TICKS: Final = 4
 """What is played is shown to the canceller so much before its time: a speaker that overstates its delay by less than
-40 ms is still heard after it was shown."""
+40 ms is still heard after it was shown. Less where it does not hold as much."""
+FAR_SPARE_TICKS: Final = 100
+"""A second: what was never needed in it need not be held back."""
 FAR_SLIP_TICKS: Final = 2
 """Two clocks may part by so much before a tick of the far end is left out or put in."""
 FAR_MAX_TICKS: Final = 300

@@ -13,10 +13,16 @@ import desktop as desktops
 import harness
 import netns
 import picture
+import pipewire
 import pulse
 import pytest
 import sound
 import xwindow
+
+SOUND_SERVERS = {
+    "pulseaudio": (pulse.missing_for_portaudio, pulse.PulseServer),
+    "pipewire": (pipewire.missing, pipewire.PipeWireServer),
+}
 
 
 @pytest.fixture
@@ -34,6 +40,18 @@ def pulse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pulse.Pul
     if reason := pulse.missing_for_portaudio():
         pytest.skip(reason)
     with pulse.PulseServer(tmp_path_factory.mktemp("pulse")) as server:
+        yield server
+
+
+@pytest.fixture(params=["pulseaudio", "pipewire"])
+def sound_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[pulse.PulseServer]:
+    """The same, for tests of what a sound server does: once with each that there is."""
+    missing, kind = SOUND_SERVERS[request.param]
+    if reason := missing():
+        pytest.skip(reason)
+    with kind(tmp_path_factory.mktemp(request.param)) as server:
         yield server
 
 

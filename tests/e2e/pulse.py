@@ -15,6 +15,7 @@ disturbed, also not as root. A fifth sink is the server's default, so that no st
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -29,6 +30,7 @@ Side = Literal["a", "b"]
 Sink = Literal["mic_a", "spk_a", "mic_b", "spk_b", "unused"]
 SIDES: tuple[Side, ...] = ("a", "b")
 SINKS: tuple[Sink, ...] = ("mic_a", "spk_a", "mic_b", "spk_b")
+ALL: tuple[Sink, ...] = ("unused", *SINKS)
 PROGRAMS = ("pulseaudio", "pactl", "parec", "paplay")
 ALSA_STOCK = Path("/usr/share/alsa/alsa.conf")
 WAIT_S = 20.0
@@ -150,13 +152,12 @@ class PulseServer:
         self.directory = directory
         self._sink_options = sink_options
         self.log: list[str] = []
-        self._process: subprocess.Popen[str] | None = None
+        self._processes: list[subprocess.Popen[str]] = []
         self._players: list[subprocess.Popen[bytes]] = []
-        self._started = threading.Event()
-        self._reader: threading.Thread | None = None
+        self._readers: list[threading.Thread] = []
 
     def env(self, side: Side | None = None) -> dict[str, str]:
-        """What to add to the environment of a program on that side (None: our own helpers)."""
+        """What to add to the environment of a program on that side (None: our own helpers, and the defaults)."""
         environ = {
             "XDG_RUNTIME_DIR": str(self.directory),
             "PULSE_RUNTIME_PATH": str(self.directory),
@@ -166,75 +167,118 @@ class PulseServer:
             "ALSA_CONFIG_PATH": str(self.directory / "asound.conf"),
         }
         if side:
-            environ |= {"PULSE_SINK": f"spk_{side}", "PULSE_SOURCE": f"mic_{side}.monitor"}
+            environ |= {"PULSE_SINK": f"spk_{side}", "PULSE_SOURCE": self.source_of(f"mic_{side}")}
         return environ
+
+    def source_of(self, sink: str) -> str:
+        """The microphone that gives what is played into this sink."""
+        return f"{sink}.monitor"
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _start(self) -> None:
         stock = f"<{ALSA_STOCK}>\n" if ALSA_STOCK.exists() else ""
         card = 'pcm.!default { type pulse hint { show on description "virtual card" } }\n'
         (self.directory / "asound.conf").write_text(f"{stock}{card}ctl.!default {{ type pulse }}\n")
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
         command += ["--log-target=stderr", "--log-level=info", "--realtime=yes", "--high-priority=yes"]
-        for name in (*SINKS, "unused"):
-            command += [
-                "-L",
-                f"module-null-sink sink_name={name} rate={sound.RATE} channels=2 {self._sink_options}",
-            ]
+        for name in ALL:
+            command += ["-L", " ".join(("module-null-sink", *self._sink(name)))]
         socket = self.directory / "native"
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}"]
-        self._process = subprocess.Popen(
+        self._run(command, ready="Daemon startup complete")
+        self.set_default("unused")
+
+    def _sink(self, name: str) -> list[str]:
+        """The arguments of the module that is the card."""
+        return [f"sink_name={name}", f"rate={sound.RATE}", "channels=2", *self._sink_options.split()]
+
+    def _run(self, command: list[str], *, ready: str | None) -> None:
+        """Start a part of the server, and wait until it says that it is ready, if it does say so."""
+        process = subprocess.Popen(
             command,
             env=os.environ | self.env() | {"HOME": str(self.directory)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
         )
-        self._reader = threading.Thread(target=self._read_log, args=[self._process.stderr], name="pulse-log")
-        self._reader.start()
-        self._started.wait(WAIT_S)
-        if self._process.poll() is not None or not self._started.is_set():
-            self.close()
-            raise RuntimeError("pulseaudio did not start: " + "".join(self.log[-10:]))
-        self.control("set-default-sink", "unused")
-        self.control("set-default-source", "unused.monitor")
-        return self
+        self._processes.append(process)
+        assert process.stdout is not None, "a pipe was asked for"
+        started = threading.Event()
+        reader = threading.Thread(
+            target=self._read_log, args=(process.stdout, ready, started), name="pulse-log"
+        )
+        self._readers.append(reader)
+        reader.start()
+        if ready is not None and (not started.wait(WAIT_S) or process.poll() is not None):
+            raise RuntimeError(f"{command[0]} did not start: " + "".join(self.log[-10:]))
 
-    def _read_log(self, stream: IO[str]) -> None:
-        for line in stream:
-            self.log.append(line)
-            if "Daemon startup complete" in line:
-                self._started.set()
-        self._started.set()
+    def _read_log(self, stream: IO[str], ready: str | None, started: threading.Event) -> None:
+        with stream:
+            for line in stream:
+                self.log.append(line)
+                if ready is not None and ready in line:
+                    started.set()
+        started.set()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End the players and the server."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send all parts of the server this signal."""
+        for process in self._processes:
+            process.send_signal(number)
+
+    def close(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the players and the server, by this signal."""
         for player in self._players:
             if player.poll() is None:
                 player.terminate()
             player.wait()
         self._players.clear()
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            self._process.terminate()
+        self.send_signal(number)
+        self.send_signal(signal.SIGCONT)  # who stands still ends when it goes on
+        for process in self._processes:
             try:
-                self._process.wait(WAIT_S)
+                process.wait(WAIT_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-        self._process.wait()
-        if self._reader is not None:
-            self._reader.join()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+                process.kill()
+            process.wait()
+        for reader in self._readers:
+            reader.join()
+        self._processes.clear()
+        self._readers.clear()
+
+    def set_default(self, sink: Sink) -> None:
+        """Have those who do not ask for a card play on this one, and hear what is played into it."""
+        self.control("set-default-sink", sink)
+        self.control("set-default-source", self.source_of(sink))
+
+    def unplug(self, sink: Sink) -> None:
+        """Pull the card out."""
+        rows = self.control("list", "short", "modules").splitlines()
+        for number in [row.split()[0] for row in reversed(rows) if self._is_of(row, sink)]:
+            self.control("unload-module", number)
+
+    def _is_of(self, row: str, sink: Sink) -> bool:
+        """Whether a row of the list of modules is one of those that the card is made of."""
+        return f"sink_name={sink}" in row.split()
+
+    def plug(self, sink: Sink) -> None:
+        """Plug it in, again."""
+        self.control("load-module", "module-null-sink", *self._sink(sink))
 
     def control(self, *argv: str) -> str:
         """Run `pactl` with these arguments; what it says."""

@@ -1,7 +1,7 @@
 """What happens to sound devices while a call is up: taken away and given back, another default; and a test of them.
 
-The cards are null sinks of a private PulseAudio. In each story the call goes on, says what is wrong in a sentence, and
-has its sound back by itself.
+The cards are null sinks of a private PulseAudio, and of a private PipeWire. In each story the call goes on, says in a
+sentence what it can know to be wrong, and has its sound back by itself.
 """
 
 import json
@@ -9,30 +9,17 @@ import signal
 from pathlib import Path
 
 import pytest
-import sound
 from harness import P2P
-from pairs import Start, dialling, listening, media
-from pulse import SINKS, PulseServer
+from pairs import Start, dialling, listening, media, seconds_pass
+from pulse import ALL, PulseServer
 from test_sound_call import CARDS, LOUD, call_with_a_file, say, wait_heard, wait_hears, wait_quiet
 
 pytestmark = pytest.mark.device
 
-MODULE = "module-null-sink"
-ALL = ("unused", *SINKS)
 
-
-def unload(pulse: PulseServer, sink: str) -> None:
-    """Pulls the card out."""
-    rows = pulse.control("list", "short", "modules").splitlines()
-    (number,) = (row.split()[0] for row in rows if MODULE in row and f"sink_name={sink} " in row)
-    pulse.control("unload-module", number)
-
-
-def load(pulse: PulseServer, sink: str) -> None:
-    """Plugs it in again."""
-    pulse.control(
-        "load-module", MODULE, f"sink_name={sink}", f"rate={sound.RATE}", "channels=2", "norewinds=1"
-    )
+def on(server: str) -> pytest.MarkDecorator:
+    """What is told of one server only."""
+    return pytest.mark.parametrize("sound_server", [server], indirect=True)
 
 
 def end(alice: P2P, bob: P2P) -> None:
@@ -40,15 +27,22 @@ def end(alice: P2P, bob: P2P) -> None:
     assert alice.wait_exit() == bob.wait_exit() == 0
 
 
+def wait_both_told(alice: P2P) -> None:
+    """Microphone and speaker are away, in a sentence each."""
+    warnings = [alice.wait_event("warning"), alice.wait_event("warning")]
+    assert {one["slug"] for one in warnings} <= {"device-lost", "device-stalled"}
+    assert sorted(one["text"].split()[1] for one in warnings) == ["microphone", "speaker"]
+
+
 def test_where_a_card_is_pulled_out_and_there_is_another_the_call_goes_on_there(
-    pulse_server: PulseServer, p2p: Start, tmp_path: Path
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
     """The server moves the streams, and says nothing of it."""
-    alice, bob = call_with_a_file(pulse_server, p2p, tmp_path)
-    say(pulse_server, tmp_path, "mic_a", 60)
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    say(sound_server, tmp_path, "mic_a", 60)
     wait_heard(bob)
-    with pulse_server.record("unused") as other:
-        unload(pulse_server, "spk_a")
+    with sound_server.record("unused") as other:
+        sound_server.unplug("spk_a")
         other.wait_sound(LOUD)
         wait_hears(other)
     wait_heard(bob)
@@ -56,47 +50,118 @@ def test_where_a_card_is_pulled_out_and_there_is_another_the_call_goes_on_there(
     end(alice, bob)
 
 
+@on("pulseaudio")
 def test_when_all_cards_are_pulled_out_that_is_told_and_they_are_used_again_when_they_are_back(
-    pulse_server: PulseServer, p2p: Start, tmp_path: Path
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
-    alice, bob = call_with_a_file(pulse_server, p2p, tmp_path)
-    say(pulse_server, tmp_path, "mic_a", 60)
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    say(sound_server, tmp_path, "mic_a", 60)
     wait_heard(bob)
     for sink in ALL:
-        unload(pulse_server, sink)
-    warnings = [alice.wait_event("warning"), alice.wait_event("warning")]
-    assert {one["slug"] for one in warnings} <= {"device-lost", "device-stalled"}
-    assert sorted(one["text"].split()[1] for one in warnings) == ["microphone", "speaker"]
+        sound_server.unplug(sink)
+    wait_both_told(alice)
     wait_quiet(bob)
     assert alice.wait_event("stats")["rx_kbps"] > 0
     for sink in ALL:
-        load(pulse_server, sink)
-    with pulse_server.record("spk_a") as speaker:
+        sound_server.plug(sink)
+    with sound_server.record("spk_a") as speaker:
         speaker.wait_sound(LOUD)
         wait_hears(speaker)
-        say(pulse_server, tmp_path, "mic_a", 60)
+        say(sound_server, tmp_path, "mic_a", 60)
+        wait_heard(bob)
+    assert len(alice.all_events("warning")) == 2, "each is told once"
+    end(alice, bob)
+
+
+@on("pipewire")
+def test_where_a_server_has_a_dummy_in_the_place_of_cards_the_call_goes_on_there_until_they_are_back(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    """PipeWire says nothing of it: streams go on, and the dummy's microphone gives what its speaker plays."""
+    sound_server.set_default("spk_a")
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path, env=sound_server.env())
+    with sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+    for sink in ALL:
+        sound_server.unplug(sink)
+    seconds_pass(alice, 2)
+    for sink in ALL:
+        sound_server.plug(sink)
+    sound_server.set_default("spk_a")
+    with sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+        wait_hears(speaker)
+    assert alice.all_events("warning") == []
+    end(alice, bob)
+
+
+def test_a_microphone_that_is_pulled_out_is_used_again_when_it_is_back(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    """It is the default one; meanwhile the server gives another, where nobody speaks."""
+    sound_server.set_default("mic_a")
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path, bob_talks=False, env=sound_server.env())
+    player = say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    player.terminate()
+    sound_server.unplug("mic_a")
+    wait_quiet(bob)
+    sound_server.plug("mic_a")
+    say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    assert {one["slug"] for one in alice.all_events("warning")} <= {"microphone-silent"}
+    end(alice, bob)
+
+
+@on("pipewire")
+def test_a_sound_server_that_is_killed_is_told_and_its_cards_are_used_again_when_it_is_back(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    sound_server.close(signal.SIGKILL)
+    wait_both_told(alice)
+    wait_quiet(bob)
+    assert alice.wait_event("stats")["rx_kbps"] > 0
+    with sound_server, sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+        wait_hears(speaker)
+        say(sound_server, tmp_path, "mic_a", 60)
+        wait_heard(bob)
+        end(alice, bob)
+    assert len(alice.all_events("warning")) == 2, "each is told once"
+
+
+@on("pipewire")
+def test_a_sound_server_that_hangs_is_told_and_its_cards_are_used_again_when_it_goes_on(
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
+) -> None:
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    say(sound_server, tmp_path, "mic_a", 60)
+    wait_heard(bob)
+    sound_server.send_signal(signal.SIGSTOP)
+    wait_both_told(alice)
+    wait_quiet(bob)
+    sound_server.send_signal(signal.SIGCONT)
+    with sound_server.record("spk_a") as speaker:
+        speaker.wait_sound(LOUD)
+        wait_hears(speaker)
         wait_heard(bob)
     assert len(alice.all_events("warning")) == 2, "each is told once"
     end(alice, bob)
 
 
 def test_a_call_on_the_default_devices_goes_on_when_the_default_changes(
-    pulse_server: PulseServer, p2p: Start, tmp_path: Path
+    sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
-    environ = {
-        name: value
-        for name, value in pulse_server.env("a").items()
-        if name not in ("PULSE_SINK", "PULSE_SOURCE")
-    }
-    pulse_server.control("set-default-sink", "spk_a")
-    pulse_server.control("set-default-source", "mic_a.monitor")
+    sound_server.set_default("spk_a")
     bob, target = listening(p2p, "--answer", "anyone", "--once", "--loop", using=media("tone"))
-    alice = dialling(p2p, target, using=CARDS, env=environ)
+    alice = dialling(p2p, target, using=CARDS, env=sound_server.env())
     alice.wait_event("first-audio")
-    with pulse_server.record("spk_a") as before, pulse_server.record("spk_b") as after:
+    with sound_server.record("spk_a") as before, sound_server.record("spk_b") as after:
         wait_hears(before)
-        pulse_server.control("set-default-sink", "spk_b")
-        pulse_server.control("set-default-source", "mic_b.monitor")
+        sound_server.set_default("spk_b")
         after.wait_sound(LOUD)
         wait_hears(after)
     seconds = len(alice.all_events("stats")) + 3
@@ -105,10 +170,10 @@ def test_a_call_on_the_default_devices_goes_on_when_the_default_changes(
     end(alice, bob)
 
 
-def test_devices_are_tested_on_real_cards(pulse_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
-    with pulse_server.record("spk_a") as heard:
-        say(pulse_server, tmp_path, "mic_a", 10)
-        tested = p2p("devices", "--test", "--json", env=pulse_server.env("a"))
+def test_devices_are_tested_on_real_cards(sound_server: PulseServer, p2p: Start, tmp_path: Path) -> None:
+    with sound_server.record("spk_a") as heard:
+        say(sound_server, tmp_path, "mic_a", 10)
+        tested = p2p("devices", "--test", "--json", env=sound_server.env("a"))
         assert tested.wait_exit() == 0
         heard.wait_sound(LOUD)
         found = json.loads(tested.stdout)
@@ -119,8 +184,9 @@ def test_devices_are_tested_on_real_cards(pulse_server: PulseServer, p2p: Start,
     print(f"microphone {found['microphone_ms']} ms, speaker {found['speaker_ms']} ms")
 
 
-def test_a_silent_microphone_is_found_and_told_in_a_call(pulse_server: PulseServer, p2p: Start) -> None:
-    environ = pulse_server.env("a")
+@on("pulseaudio")
+def test_a_silent_microphone_is_found_and_told_in_a_call(sound_server: PulseServer, p2p: Start) -> None:
+    environ = sound_server.env("a")
     tested = p2p("devices", "--test", env=environ, name="tested")
     assert tested.wait_exit() == 0
     assert "your microphone is silent" in tested.stdout.decode()
@@ -130,9 +196,9 @@ def test_a_silent_microphone_is_found_and_told_in_a_call(pulse_server: PulseServ
     end(alice, bob)
 
 
-def test_a_test_without_a_sound_server_exits_with_6(pulse_server: PulseServer, p2p: Start) -> None:
-    environ = pulse_server.env("a")
-    pulse_server.close()
+def test_a_test_without_a_sound_server_exits_with_6(sound_server: PulseServer, p2p: Start) -> None:
+    environ = sound_server.env("a")
+    sound_server.close()
     tested = p2p("devices", "--test", env=environ)
     assert tested.wait_exit() == 6
     assert b"there is no microphone" in tested.stderr

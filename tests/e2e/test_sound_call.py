@@ -113,16 +113,16 @@ def test_a_card_of_another_name_is_not_there(pulse_server: PulseServer, p2p: Sta
 
 
 def call_with_a_file(
-    pulse: PulseServer, p2p: Start, tmp_path: Path, *dial: str, **where: Any
+    pulse: PulseServer, p2p: Start, tmp_path: Path, *dial: str, bob_talks: bool = True, **where: Any
 ) -> tuple[P2P, P2P]:
     """Alice talks through her card, bob from a file and into a pipe: what he hears is his standard output."""
-    wav = sound.speech_wav(tmp_path / "bob.wav", 4, seed=2)
+    wav = sound.speech_wav(tmp_path / "bob.wav", 4, seed=2) if bob_talks else "silence"
     bob = p2p(
         *LISTEN, "--name", "bob", "--answer", "anyone", "--once", "--loop", *media(wav, "-"), name="bob"
     )
     bob.wait_stderr("waiting for calls as bob, port ")
     target = f"127.0.0.1:{bob.stderr_text.partition('port ')[2].split()[0]}"
-    alice = dialling(p2p, target, *dial, env=pulse.env("a"), **{"using": CARDS, **where})
+    alice = dialling(p2p, target, *dial, **{"using": CARDS, "env": pulse.env("a"), **where})
     alice.wait_event("first-audio")
     return alice, bob
 
@@ -185,7 +185,7 @@ def test_a_sound_server_that_dies_and_comes_back(
     )
     say(pulse_server, tmp_path, "mic_a", 30)
     wait_heard(bob)
-    pulse_server.close()
+    pulse_server.close(signal.SIGKILL)
     warnings = [alice.wait_event("warning"), alice.wait_event("warning")]
     assert {warning["slug"] for warning in warnings} <= {"device-lost", "device-stalled"}
     assert sorted(warning["text"].split()[1] for warning in warnings) == ["microphone", "speaker"]
@@ -205,12 +205,11 @@ def test_a_sound_server_that_dies_and_comes_back(
 @contextlib.contextmanager
 def hanging(pulse: PulseServer) -> Iterator[None]:
     """The server stands still, and whoever asks it anything waits."""
-    assert pulse._process is not None
-    pulse._process.send_signal(signal.SIGSTOP)
+    pulse.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        pulse._process.send_signal(signal.SIGCONT)
+        pulse.send_signal(signal.SIGCONT)
 
 
 def test_a_sound_server_that_hangs_does_not_hang_the_call(

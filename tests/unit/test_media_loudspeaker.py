@@ -150,6 +150,39 @@ def test_a_far_tick_is_shown_before_it_is_heard() -> None:
     assert far_end.heard(1.0 - acoustic.FAR_LEAD_TICKS * c.TICK_S + c.TICK_S) == marked(7)
 
 
+@pytest.mark.parametrize("piece", [1, 2, 4, 6])
+@pytest.mark.parametrize("latency_s", [0.0, 0.01, 0.03])
+def test_where_the_speaker_holds_less_than_that_each_far_tick_is_shown_once_and_none_is_left_out(
+    piece: int, latency_s: float
+) -> None:
+    got = in_pieces(FarEnd(), range(0, 600, piece), latency_s)
+    steps = {later - before for before, later in pairwise(got[100:])}
+    assert steps == {1}
+
+
+def in_pieces(far_end: FarEnd, pieces: range, latency_s: float) -> list[int]:
+    """As `paired`; the microphone gives some ticks at once, and in each of them 3 ms are missing to the newest."""
+    got = []
+    for first in pieces:
+        for number in range(first, first + pieces.step):
+            far_end.played(marked(number + 1), number * c.TICK_S + latency_s)
+        newest = (first + pieces.step) * c.TICK_S - 0.003
+        got += [number_of(far_end.heard(newest - ago * c.TICK_S)) for ago in reversed(range(pieces.step))]
+    return got
+
+
+def test_after_a_loop_that_stood_still_the_far_end_is_shown_as_early_as_before() -> None:
+    far_end, latency_s, stood_still = FarEnd(), 0.03, 3
+    before = in_pieces(far_end, range(200), latency_s)[-1] - 200
+    for number in range(stood_still):
+        assert far_end.heard((201 + number) * c.TICK_S - 0.003) == SILENT_TICK
+    for number in range(stood_still):
+        far_end.played(marked(201 + number), (200 + number) * c.TICK_S + latency_s)
+    got = in_pieces(far_end, range(200 + stood_still, 800), latency_s)
+    assert got[0] - 204 == before - stood_still
+    assert got[-1] - 800 == before
+
+
 def test_a_speaker_whose_clock_is_fast_slips_by_a_tick_now_and_then() -> None:
     got = paired(FarEnd(), 20_000, 0.1, ppm=300)
     steps = [later - before for before, later in pairwise(got[100:])]
