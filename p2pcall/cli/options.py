@@ -141,6 +141,12 @@ ToldTo = Annotated[
         help="Tell the local network that you can be called.",
     ),
 ]
+ToldOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--announce-on", metavar="INTERFACE", help="Announce only on this network interface (repeatable)."
+    ),
+]
 MaxDuration = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", parser=seconds("--max-duration"), help="Hang up after so long."),
@@ -309,6 +315,7 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         answer=given.get("answer", Answer.ASK),
         reach=given.get("reach"),
         announce=given.get("announce", Announce.PUBLIC),
+        announce_on=tuple(given.get("announce_on") or ()),
         once=given.get("once", False),
         max_duration_s=given["max_duration"],
         confirm=given["confirm"],
