@@ -10,6 +10,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fakeenv import fake_env
 
 from p2pcall.engine import locate as engine_locate
 from p2pcall.engine.locate import Location, locate
@@ -96,6 +97,8 @@ class Race:
             ui=SimpleNamespace(progress=self.said.append),
             settings=SimpleNamespace(bind=self.bound),
             interrupts=self._interrupts,
+            identity=SimpleNamespace(private=bytes(31) + b"i"),
+            env=fake_env(),
         )
         agent = cast(UserAgent, fake)
         locating = locate(agent, parse_target(self._target))

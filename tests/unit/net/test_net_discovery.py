@@ -9,6 +9,7 @@ import pytest
 from fakeenv import seeded_entropy
 from zeroconf import (
     BadTypeInNameException,
+    DNSCache,
     DNSIncoming,
     DNSQuestionType,
     NonUniqueNameException,
@@ -331,7 +332,7 @@ def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.Mo
 
 
 def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def request(_zc: object, _link: object, key: str, _timeout: int) -> LanPeer:
+    async def request(_zc: object, _link: object, key: str, *_: object) -> LanPeer:
         return LanPeer(key, 9, (("198.51.100.2", 9),), {}, "h.local.")
 
     monkeypatch.setattr(discovery, "_request", request)
@@ -378,6 +379,7 @@ class Silent:
         self.packets: list[Any] = []
         self.zeroconf: Any = self
         self.registry: Any = self
+        self.engine, self.readers, self.cache = self, (), DNSCache()
 
     async def async_wait_for_start(self) -> None:
         pass
