@@ -223,7 +223,7 @@ def test_a_contact_is_dialled_at_the_port_that_is_given(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("happens", ["no_lan", "nobody"])
 def test_a_contact_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch, happens: str) -> None:
-    async def nobody(_name: str, timeout_s: float, _bound: object) -> None:
+    async def nobody(_name: str, timeout_s: float, *_: object) -> None:
         assert timeout_s == engine_locate.CONTACT_TIMEOUT_S
 
     if happens == "nobody":
