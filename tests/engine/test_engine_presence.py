@@ -129,7 +129,7 @@ def test_two_days_of_announcements_have_nothing_in_common_and_contacts_recognise
         recognised = 0
         for _ in range(192):
             made = len(air.all)
-            await until(lambda made=made: len(air.all) > made)  # type: ignore[misc]
+            await until(lambda made=made: len(air.all) > made)
             there = [(("bob", side.node.driver.port))]
             recognised += found_by(ANNA, side, air.all[-1]) == found_by(CARL, side, air.all[-1]) == there
         await announcing.stop()
@@ -168,7 +168,7 @@ def test_what_is_old_is_withdrawn_when_its_period_ends_at_a_random_moment(
         late = []
         for old, new in zip(air.all, air.all[1:], strict=False):
             assert old.until == new.since
-            late.append((side.env.clock.epoch + new.since) % PRESENCE_PERIOD_S)  # type: ignore[attr-defined]
+            late.append((side.env.clock.epoch + new.since) % PRESENCE_PERIOD_S)
         assert all(0 <= one <= SPREAD_S + 1 for one in late)
         assert max(late) - min(late) > 2, "the exact time of the clock is not shown"
 
@@ -220,7 +220,7 @@ def test_a_contact_made_or_removed_while_listening_is_told_or_not_at_once(
     async def story() -> None:
         air, side = Air(monkeypatch, ETHERNET), announcer(tmp_path)
         task = await listening(side)
-        assert side.ui.of(events.Listening)[0].announce == "contacts"  # type: ignore[attr-defined]
+        assert side.ui.of(events.Listening)[0].announce == "contacts"
         await until(lambda: bool(air.all and air.all[0].infos))
         people = contacts_of(tmp_path)
         beside(lambda: people.remove("carl"))
@@ -234,7 +234,7 @@ def test_a_contact_made_or_removed_while_listening_is_told_or_not_at_once(
         await until(lambda: len(air.all) == 3 and bool(air.all[2].infos))
         assert found_by(CARL, side, air.all[2]) == [("bob", side.node.driver.port)]
         assert len(set().union(*(one.values for one in air.all))) == 3 * RECORD_VALUES
-        assert len({period_of(side.env.clock.epoch + one.since) for one in air.all}) == 1  # type: ignore[attr-defined]
+        assert len({period_of(side.env.clock.epoch + one.since) for one in air.all}) == 1
         side.interrupts.closed()
         await task
         assert not air.there()
@@ -254,7 +254,7 @@ def test_a_clock_that_is_set_changes_what_is_announced(
         for step_s in (-4000.0, 90_000.0):
             made = len(air.all)
             clock.epoch += step_s
-            await until(lambda made=made: len(air.all) > made)  # type: ignore[misc]
+            await until(lambda made=made: len(air.all) > made)
             await asyncio.sleep(POLL_S)
             assert found_by(ANNA, side, air.all[-1]) == [("bob", side.node.driver.port)]
         await announcing.stop()

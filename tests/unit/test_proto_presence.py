@@ -181,7 +181,7 @@ def test_the_work_for_a_flood_of_records_is_bounded_and_ends_with_the_period(
     monkeypatch.setattr(
         PresenceFinder,
         "_recognise",
-        lambda self, text, now: looks.append(text) or true_look(self, text, now),  # type: ignore[func-returns-value]
+        lambda self, text, now: looks.append(text) or true_look(self, text, now),
     )
     (text,) = announcement([key_for(ANNA)], NOON, PORT, entropy)
     assert anna.find(text, NOON)
@@ -200,11 +200,11 @@ def test_records_of_one_announcement_are_recognised_with_one_hash_for_each_conta
     """And of each period one hash is made beforehand: 4,000 contacts take 2 ms."""
     begun, made = [], []
     true_tag, true_expected = presence._tag, PresenceFinder._expected
-    monkeypatch.setattr(presence, "_tag", lambda key, data: begun.append(key) or true_tag(key, data))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(presence, "_tag", lambda key, data: begun.append(key) or true_tag(key, data))
     monkeypatch.setattr(
         PresenceFinder,
         "_expected",
-        lambda self, nonce, period: made.append(nonce) or true_expected(self, nonce, period),  # type: ignore[func-returns-value]
+        lambda self, nonce, period: made.append(nonce) or true_expected(self, nonce, period),
     )
     texts = announcement(strangers(500), NOON, PORT, Random(1).randbytes)
     others = announcement(strangers(5), NOON, PORT, Random(2).randbytes)
