@@ -224,6 +224,7 @@ def test_a_contact_dials_who_announces_to_contacts_and_the_cable_carries_neither
     assert not [
         frame for frame in mdns if b"obert" in frame or (51729).to_bytes(2, "big") + b"\x0fp2pcall" in frame
     ]
+    assert not [frame for frame in mdns if identity(tmp_path, "bob").public in frame]
     dial = ["dial", "bob", "--json", "--port", "0", "--max-duration", "0.3", *NO_MEDIA]
     alice = p2p(*dial, net=netns_pair, side="a", name="alice")
     assert alice.wait_event("connected")["known"] == "contact"
