@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from p2pcall import names
-from p2pcall.cli.values import choice_metavar, one_of, seconds, usage, whole
+from p2pcall.cli.values import choice_metavar, interface, one_of, seconds, usage, whole
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
@@ -144,7 +144,9 @@ ToldTo = Annotated[
 ToldOn = Annotated[
     list[str] | None,
     typer.Option(
-        "--announce-on", metavar="INTERFACE", help="Announce only on this network interface (repeatable)."
+        metavar="INTERFACE",
+        parser=interface("--announce-on"),
+        help="Announce only on this network interface (repeatable).",
     ),
 ]
 MaxDuration = Annotated[
