@@ -5,6 +5,8 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import presence
@@ -170,6 +172,23 @@ def test_a_record_of_another_form_is_not_looked_at(monkeypatch: pytest.MonkeyPat
     bent[presence._NONCE_END + 1] ^= 1
     for hostile in (b"", text[:-1], text + b"\0", bytes(9000), b"\x03v=2" + text[4:], bytes(bent)):
         assert anna.find(hostile, NOON) is None
+
+
+@given(st.binary(max_size=2 * TEXT_BYTES) | st.binary(min_size=TEXT_BYTES - 23, max_size=TEXT_BYTES - 23))
+def test_whatever_bytes_a_record_has_they_are_nobodys(data: bytes) -> None:
+    anna = finder(ANNA)
+    for hostile in (data, presence.PRESENCE_START + data, bent(data)):
+        assert anna.find(hostile, NOON) is None
+
+
+def bent(data: bytes) -> bytes:
+    """A record of the right form with these bytes in the place of its values."""
+    filled = data.ljust(TEXT_BYTES, b"\0")
+    text = bytearray(presence.PRESENCE_START + filled)[:TEXT_BYTES]
+    for prefix, at in presence._strings():
+        text[at : at + len(prefix)] = prefix
+    assert presence._well_formed(bytes(text))
+    return bytes(text)
 
 
 def test_the_work_for_a_flood_of_records_is_bounded_and_ends_with_the_period(
