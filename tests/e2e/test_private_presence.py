@@ -211,7 +211,7 @@ def test_a_contact_dials_who_announces_to_contacts_and_the_cable_carries_neither
     knows(tmp_path, "alice", "bob")
     knows(tmp_path, "bob", "alice")
     capture = Capture(p2p, netns_pair, "a")
-    bob = p2p(*LISTEN, net=netns_pair, side="b", name="bob")
+    bob = p2p(*LISTEN, "--announce-on", "eth0", net=netns_pair, side="b", name="bob")
     assert bob.wait_event("listening")["announce"] == "contacts"
     watch = p2p("peers", "--watch", "--json", net=netns_pair, side="a", name="alice")
     found = watch.wait_event("peer-found", name="bob", contact="bob", port=51729)
