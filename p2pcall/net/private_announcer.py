@@ -3,8 +3,8 @@
 Rules: everything that is shown is new in each period, and on each change: host name, names of the instances, port in
 SRV (random: contacts read the real one in the TXT record), texts. Each interface has announcements of its own, with
 its own addresses alone. The new ones are announced before the goodbye of the old ones, which are not answered after
-it. The change comes up to SPREAD_S late, because its exact time would show by how much the clock is wrong, which stays
-the same. Nobody else has these names, so it is not tried whether they are free.
+it. The change comes up to SPREAD_S late, because its exact time would show by how many seconds the clock is wrong,
+which stays the same. Nobody else has these names, so it is not tried whether they are free.
 
 Left out: the texts (`proto/presence`); hiding the machine's addresses, those of its network card included.
 """
