@@ -22,6 +22,7 @@ PROTO_BELOW: dict[str, tuple[str, ...]] = {
     "handshake": ("constants", "wire"),
     "admission": _HANDSHAKE,
     "call": _HANDSHAKE,
+    "presence": ("constants", "handshake"),
     "line": (*_HANDSHAKE, "call"),
     "phase": ("wire", "messages", "call"),
     "peer": (*_HANDSHAKE, "call", "line", "phase"),

@@ -96,6 +96,7 @@ def listen(
     answer: opt.WhoIsAnswered = Answer.ASK,
     reach: opt.WhoCanRing = None,
     announce: opt.ToldTo = Announce.PUBLIC,
+    announce_on: opt.ToldOn = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after one call.")] = False,
     echo: Annotated[
         bool,

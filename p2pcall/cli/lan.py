@@ -14,7 +14,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.net.address import format_address
 from p2pcall.net.discovery import Browser, browse
-from p2pcall.net.lanpeer import LanPeer
+from p2pcall.net.lanpeer import LanPeer, Recognise
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.sanitize import clean
@@ -46,6 +46,7 @@ async def list_peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCo
             return
         sign = {"peer-found": "", "peer-lost": "gone: "}[event.event]
         known = "  (a contact of yours has this name)" if contact else ""
+        known = "  (announced to contacts alone)" if peer.private else known
         env.stdout.write(f"{sign}{clean(peer.name):<20} {', '.join(addresses)}{known}\n")
         env.stdout.flush()
 
@@ -53,10 +54,11 @@ async def list_peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCo
         tell(events.PeerFound, peer)
 
     try:
+        recognise = await offload(lambda: _recogniser(env, home, contacts))
         if watch:
-            await _watch(env, found, lambda peer: tell(events.PeerLost, peer), broken)
+            await _watch(env, found, lambda peer: tell(events.PeerLost, peer), broken, recognise)
         else:
-            await _once(env, found)
+            await _once(env, found, recognise)
     finally:
         if lines is not None:
             await offload(lines.close)
@@ -65,8 +67,19 @@ async def list_peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCo
     return ExitCode.OK
 
 
-async def _once(env: Env, found: Callable[[LanPeer], None]) -> None:
-    peers = await browse()
+def _recogniser(env: Env, home: Home, contacts: Contacts) -> Recognise | None:
+    """Recognises the contacts who announce to contacts alone; None if there are no contacts."""
+    known = {one.public: one.name for one in contacts.all() if not one.blocked}
+    if not known:
+        return None
+    from p2pcall.engine.presence import recogniser
+    from p2pcall.store.identity import load_or_create
+
+    return recogniser(load_or_create(home, env.entropy).private, known, env.clock.time)
+
+
+async def _once(env: Env, found: Callable[[LanPeer], None], recognise: Recognise | None) -> None:
+    peers = await browse(recognise=recognise)
     for peer in peers:
         found(peer)
     if not peers:
@@ -78,6 +91,7 @@ async def _watch(
     found: Callable[[LanPeer], None],
     lost: Callable[[LanPeer], None],
     broken: "asyncio.Future[None]",
+    recognise: Recognise | None,
 ) -> None:
     """Watch until `broken` is done; it is also set when stdout can no longer be written."""
 
@@ -91,7 +105,7 @@ async def _watch(
 
         return call
 
-    browser = Browser(on_found=guarded(found), on_lost=guarded(lost))
+    browser = Browser(on_found=guarded(found), on_lost=guarded(lost), recognise=recognise)
     browser.start()
     told: P2PCallError | None = None
     try:

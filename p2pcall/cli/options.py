@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from p2pcall import names
-from p2pcall.cli.values import choice_metavar, one_of, seconds, usage, whole
+from p2pcall.cli.values import choice_metavar, interface, one_of, seconds, usage, whole
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
@@ -139,6 +139,14 @@ ToldTo = Annotated[
         metavar=choice_metavar(Announce),
         parser=one_of("--announce", Announce),
         help="Tell the local network that you can be called.",
+    ),
+]
+ToldOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="INTERFACE",
+        parser=interface("--announce-on"),
+        help="Announce only on this network interface (repeatable).",
     ),
 ]
 MaxDuration = Annotated[
@@ -309,6 +317,7 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         answer=given.get("answer", Answer.ASK),
         reach=given.get("reach"),
         announce=given.get("announce", Announce.PUBLIC),
+        announce_on=tuple(given.get("announce_on") or ()),
         once=given.get("once", False),
         max_duration_s=given["max_duration"],
         confirm=given["confirm"],

@@ -5,6 +5,7 @@ option, an extra argument). Left out: values that are parsed elsewhere (targets,
 """
 
 import math
+import socket
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -15,6 +16,8 @@ from p2pcall.view.sanitize import clean
 _E = TypeVar("_E", bound=StrEnum)
 MOST_SHOWN: Final = 40
 """Characters of a wrong value that the error shows."""
+INTERFACES_SHOWN: Final = 8
+"""Network interfaces that the error about a wrong one shows."""
 
 
 def usage(text: str, hint: str | None = None) -> P2PCallError:
@@ -66,6 +69,20 @@ def one_of(option: str, values: type[_E]) -> Callable[[object], _E]:
             if value == given:
                 return value
         raise _none(option, f"{', '.join(all_but_last)} or {last}", given)
+
+    return parse
+
+
+def interface(option: str) -> Callable[[object], str]:
+    """A parser for the name of a network interface that there is, up or down. P2PCallError (usage) for all others."""
+
+    def parse(given: object) -> str:
+        try:
+            socket.if_nametoindex(str(given))
+        except (OSError, ValueError):  # there is none, or it is no name at all
+            here = ", ".join(name for _, name in socket.if_nameindex()[:INTERFACES_SHOWN])
+            raise _none(option, f"a network interface of this machine ({here})", given) from None
+        return str(given)
 
     return parse
 

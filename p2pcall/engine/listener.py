@@ -233,6 +233,7 @@ class Listener:
         """Update who may knock, because there may be a new contact; if the file cannot be read, nothing changes."""
         try:
             self._agent.let_in()
+            self._announcing.renew()
         except P2PCallError as error:
             self._agent.ui.emit(events.Warning(error.slug, error.text))
 

@@ -1,6 +1,7 @@
 """Find the addresses of a target: an address, a peer on the local network, or a host known to the system's resolver.
 
-A contact's name is not revealed: we ask the network for all peers and compare the names here. The resolver is not
+A contact's name is not revealed: we ask the network for all peers and compare here, their names with the contact's,
+and what is announced to contacts alone with what the contact would announce to us. The resolver is not
 asked, not even if a contact has the name of a host. The peer that is found must prove the contact's key. With `@` the
 place is given: only the part after it is looked up, as a host.
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from p2pcall.engine.presence import recogniser
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import LOCALHOST, Target, is_key_uri, resolve
@@ -22,7 +24,7 @@ from p2pcall.store.contacts import as_typed
 from p2pcall.types import Address
 
 if TYPE_CHECKING:
-    from p2pcall.net.lanpeer import LanPeer
+    from p2pcall.net.lanpeer import LanPeer, Recognise
 
 FIND_TIMEOUT_S: Final = 2.0
 """How long to look for a name on the LAN before it is treated as a host name; mDNS answers within 0.12 s."""
@@ -51,11 +53,13 @@ async def find_on_link(name: str, timeout_s: float, bound: Sequence[str]) -> "La
     return await discovery.find_peer(name, timeout_s, bound)
 
 
-async def find_on_link_privately(name: str, timeout_s: float, bound: Sequence[str]) -> "LanPeer | None":
+async def find_on_link_privately(
+    name: str, timeout_s: float, bound: Sequence[str], recognise: "Recognise"
+) -> "LanPeer | None":
     """`private_lookup.look_up_privately`; loaded in the same way."""
     from p2pcall.net import private_lookup
 
-    return await private_lookup.look_up_privately(name, timeout_s, bound)
+    return await private_lookup.look_up_privately(name, timeout_s, bound, recognise)
 
 
 async def locate(agent: UserAgent, target: Target) -> Location:
@@ -65,14 +69,15 @@ async def locate(agent: UserAgent, target: Target) -> Location:
     if name is not None and pinned is not None and (name == LOCALHOST or agent.trust.is_host(name)):
         return Location(await _host(agent, target), pinned, name)
     if name is not None and pinned is not None:
-        return Location(await _contact(agent, name, target), pinned, name)
+        return Location(await _contact(agent, name, pinned, target), pinned, name)
     key, known = (None, None) if target.who is None else _whose(agent, target.who)
     if target.kind == "key":
         if known is None:
             text = "no contact has that key, so it is not known where to look for it"
             hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}"
             raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
-        return Location(await _contact(agent, known, target), key, known)
+        assert key is not None
+        return Location(await _contact(agent, known, key, target), key, known)
     if target.kind == "literal":
         return Location(await resolve(target), key, known)
     if target.who is not None:
@@ -99,12 +104,13 @@ def _whose(agent: UserAgent, who: str) -> tuple[bytes, str | None]:
     return key, whose.name if whose.known != "new" else None
 
 
-async def _contact(agent: UserAgent, name: str, target: Target) -> list[Address]:
+async def _contact(agent: UserAgent, name: str, public: bytes, target: Target) -> list[Address]:
     """A contact's addresses, only from the local network; a given port replaces the announced one."""
     bound = agent.settings.bind
+    recognise = recogniser(agent.identity.private, {public: name}, agent.env.clock.time)
     agent.ui.progress(f"looking for {name} on this network ...")
     try:
-        peer = await find_on_link_privately(name, CONTACT_TIMEOUT_S, bound)
+        peer = await find_on_link_privately(name, CONTACT_TIMEOUT_S, bound, recognise)
     except P2PCallError:
         peer = None  # no network, or no mDNS here
     if peer is None:

@@ -36,4 +36,6 @@ class Announce(StrEnum):
     """Whether this side tells the LAN that it can be called."""
 
     OFF = "off"
+    CONTACTS = "contacts"
+    """Nobody else recognises it."""
     PUBLIC = "public"

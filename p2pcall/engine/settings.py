@@ -50,6 +50,8 @@ class CallSettings(Struct, frozen=True):
     reach: Reach | None = None
     """None: only contacts, once there are any."""
     announce: Announce = Announce.PUBLIC
+    announce_on: tuple[str, ...] = ()
+    """The names of the interfaces to announce on; empty means all."""
     once: bool = False
     max_duration_s: float | None = None
     confirm: bool = False

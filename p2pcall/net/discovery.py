@@ -6,7 +6,8 @@ change. No network is one of their states, not an error. Names are neither annou
 
 Privacy (RFC 8882): only the chosen name, port and addresses are announced. TXT holds only `v=1` and no fingerprint,
 because a stable id would let everyone follow a person from network to network; the caller learns and verifies the key
-in the handshake. The host name in SRV is random for each start, never the machine's.
+in the handshake. The host name in SRV is random for each start, never the machine's. Announcing to contacts alone is in
+`private_announcer`; Browser lists those whom it can recognise.
 
 All input is hostile: names are not filtered (the code that prints them does it), their number is bounded. Anyone on
 the link can answer to any name: an answer only says where to dial; the handshake proves the identity. Left out:
@@ -15,7 +16,6 @@ answers that differ by interface (RFC 6762, section 15); a dial tries one addres
 
 import asyncio
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import Final
 
 from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` lacks names that it documents
@@ -32,24 +32,35 @@ from zeroconf import (  # type: ignore[attr-defined]  # its `__all__` lacks name
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.announcement import Announcement, AnnounceState
 from p2pcall.net.lanpeer import (
     MAX_LABEL_BYTES,
     SERVICE_TYPE,
     LanPeer,
+    Recognise,
     announced_name,
     instance_label,
+    is_private,
     person,
+    random_host,
     to_peer,
 )
-from p2pcall.net.link import FAILURES, Link, LinkFollower, close_quietly, look_for_link, no_network, open_link
+from p2pcall.net.link import (
+    FAILURES,
+    Link,
+    LinkFollower,
+    close_quietly,
+    keep_to_its_link,
+    look_for_link,
+    no_network,
+    open_link,
+)
 
 TXT: Final = {"v": "1"}
 TYPE_SRV: Final = 33
 """RFC 2782."""
 TYPE_PTR, CLASS_IN, QUERY = 12, 1, 0
 """RFC 1035, sections 3.2.2, 3.2.4 and 4.1.1: the flags of a question."""
-HOST_LABEL_BYTES: Final = 6
-"""Random bytes of the host name in SRV."""
 MAX_LAN_PEERS: Final = 64
 """At most this many peers are listed; later ones are ignored until one goes."""
 RESOLVE_MS: Final = 3000
@@ -69,15 +80,6 @@ CLAIM_S: Final = 20.0
 """How long to look for a free name: it takes 1.3 s, and some 0.2 s more for each name that is taken."""
 MAX_CONTESTS: Final = 16
 """How many times a name is defended or given up. More conflicts are an attack, and then the name is kept."""
-
-
-class AnnounceState(StrEnum):
-    """The state of an announcement."""
-
-    STARTING = "starting"
-    ANNOUNCED = "announced"
-    NO_NETWORK = "no-network"
-    BLOCKED = "blocked"
 
 
 def _no_free_name(name: str) -> P2PCallError:
@@ -118,8 +120,11 @@ class _ContestWatch(RecordUpdateListener):
                 self._contested(rival)
 
 
-class Announcer:
-    """Announces `name` and `port` on the link until stopped; calls `on_change` when `name` or `state` changes."""
+class Announcer(Announcement):
+    """Announces `name` and `port` to everybody. It takes about 1.3 s until the name is known to be free.
+
+    If it is taken, `bob` becomes `bob-2`.
+    """
 
     def __init__(
         self,
@@ -128,35 +133,18 @@ class Announcer:
         entropy: Callable[[int], bytes],
         *,
         bound: Sequence[str] = (),
-        on_change: Callable[["Announcer"], None] | None = None,
+        only: Sequence[str] = (),
+        on_change: Callable[[Announcement], None] | None = None,
     ) -> None:
         self._wanted = instance_label(name)
-        self.name = announced_name(self._wanted)
-        """The name as announced: `bob` becomes `bob-2` if it is taken."""
-        self.state = AnnounceState.STARTING
-        self.problem: P2PCallError | None = None
-        """Why nothing is announced, in the states NO_NETWORK and BLOCKED."""
-        self.host = f"p2pcall-{entropy(HOST_LABEL_BYTES).hex()}.local."
+        super().__init__(announced_name(self._wanted), bound=bound, only=only, on_change=on_change)
+        self.host = random_host(entropy)
         self._port = port
-        self._on_change = on_change
         self._zc: AsyncZeroconf | None = None
         self._info: AsyncServiceInfo | None = None
-        self._settled = asyncio.Event()
         self._contests = 0
-        self._follower = LinkFollower(bound, self._move)
 
-    def start(self) -> None:
-        """Starts in a task of its own. It takes about 1.3 s until the name is known to be free."""
-        self._follower.start()
-
-    async def settled(self) -> AnnounceState:
-        """Waits until the name is announced, or until it is known that it cannot be."""
-        await self._settled.wait()
-        return self.state
-
-    async def stop(self) -> None:
-        """Says goodbye (0.3 s) and ends. Idempotent."""
-        await self._follower.stop()
+    async def _withdraw(self) -> None:
         zc, self._zc = self._zc, None
         if zc is not None:
             await close_quietly(zc)
@@ -164,11 +152,12 @@ class Announcer:
     async def _move(self, link: Link | None) -> None:
         await self._leave()
         if link is None:
-            self._set(AnnounceState.NO_NETWORK, self.name, no_network())
+            self._set(AnnounceState.NO_NETWORK, self.name, no_network(self._only))
             return
         try:
             self._zc = open_link(link)
             self._info = self._service(link)
+            await keep_to_its_link(self._zc)
             await _ask_everybody(self._zc.zeroconf)
             async with asyncio.timeout(CLAIM_S):
                 await self._zc.async_register_service(self._info, allow_name_change=True)
@@ -211,15 +200,6 @@ class Announcer:
         else:
             self._follower.wake(again=True)
 
-    def _set(self, state: AnnounceState, name: str, problem: P2PCallError | None) -> None:
-        changed = (state, name) != (self.state, self.name)
-        self.state, self.name, self.problem = state, name, problem
-        self._settled.set()
-        if problem is not None:
-            self._follower.retry()
-        if changed and self._on_change is not None:
-            self._on_change(self)
-
 
 class Browser:
     """Keeps the list of peers on the link. Calls `on_found` for new and changed peers, `on_lost` for lost ones."""
@@ -229,11 +209,14 @@ class Browser:
         *,
         on_found: Callable[[LanPeer], None] | None = None,
         on_lost: Callable[[LanPeer], None] | None = None,
+        recognise: Recognise | None = None,
     ) -> None:
+        """`recognise` finds the contacts among private announcements; without it these are left out."""
         self.problem: P2PCallError | None = None
         """Why no peers can be seen: no network, or no mDNS. None if there is no problem."""
         self._on_found = on_found
         self._on_lost = on_lost
+        self._recognise = recognise
         self._peers: dict[str, LanPeer] = {}
         self._lookups: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
@@ -262,8 +245,9 @@ class Browser:
             await asyncio.wait(self._lookups.values(), timeout=timeout_s)
 
     def peers(self) -> list[LanPeer]:
-        """The peers that are there now, by name."""
-        return sorted(self._peers.values(), key=lambda peer: (peer.name.casefold(), peer.name))
+        """The peers that are there now, by name; one who is announced anew is listed once."""
+        there = {peer.place if peer.private else key: peer for key, peer in self._peers.items()}
+        return sorted(there.values(), key=lambda peer: (peer.name.casefold(), peer.name))
 
     async def _move(self, link: Link | None) -> None:
         """Looks up the peers of the old link on the new one; those that are not found there are lost."""
@@ -309,11 +293,23 @@ class Browser:
     ) -> None:
         if state_change is ServiceStateChange.Removed:
             self._lose(name)
+        elif self._is_stranger(zeroconf, name):
+            pass
         elif name in self._peers or len(self._peers.keys() | self._lookups.keys()) < MAX_LAN_PEERS:
             self._look_up(name)
             if name in self._peers and name not in self._settling:
                 loop = asyncio.get_running_loop()
                 self._settling[name] = loop.call_later(RECORDS_SETTLE_S, self._settle, name)
+
+    def _is_stranger(self, zeroconf: Zeroconf, name: str) -> bool:
+        """Whether it is known already that this is private, and no contact's: then it takes no place in the list."""
+        try:
+            info = AsyncServiceInfo(SERVICE_TYPE, name)
+            info.load_from_cache(zeroconf)
+        except FAILURES:
+            return False
+        known = self._recognise is not None and self._recognise(info.text or b"") is not None
+        return is_private(info) and not known
 
     def _settle(self, key: str) -> None:
         self._settling.pop(key, None)
@@ -333,12 +329,13 @@ class Browser:
         try:
             while zc is not None and link is not None:
                 self._again.discard(key)
-                peer = await _request(zc, link, key, RESOLVE_MS)
+                peer = await _request(zc, link, key, RESOLVE_MS, self._recognise)
                 if peer is None:
                     self._lose(key)
                 elif self._peers.get(key) != peer:
+                    told = self._is_told(peer)
                     self._peers[key] = peer
-                    if self._on_found is not None:
+                    if self._on_found is not None and not told:
                         self._on_found(peer)
                 if key not in self._again:
                     break
@@ -347,8 +344,12 @@ class Browser:
 
     def _lose(self, key: str) -> None:
         peer = self._peers.pop(key, None)
-        if peer is not None and self._on_lost is not None:
+        if peer is not None and self._on_lost is not None and not self._is_told(peer):
             self._on_lost(peer)
+
+    def _is_told(self, peer: LanPeer) -> bool:
+        """Whether a private peer is listed there already: what is announced changes, but the peer does not."""
+        return peer.private and any(other.place == peer.place for other in self._peers.values())
 
     def _schedule_refresh(self) -> None:
         for key in list(self._peers):
@@ -356,9 +357,9 @@ class Browser:
         self._refresh = asyncio.get_running_loop().call_later(REFRESH_S, self._schedule_refresh)
 
 
-async def browse(timeout_s: float = BROWSE_S) -> list[LanPeer]:
+async def browse(timeout_s: float = BROWSE_S, recognise: Recognise | None = None) -> list[LanPeer]:
     """The peers on the link now; takes about `timeout_s`. Raises `P2PCallError` (not found) without a network."""
-    browser = Browser()
+    browser = Browser(recognise=recognise)
     browser.start()
     try:
         await asyncio.sleep(timeout_s)
@@ -386,10 +387,12 @@ async def find_peer(name: str, timeout_s: float = FIND_S, bound: Sequence[str] =
         await close_quietly(zc)
 
 
-async def _request(zc: AsyncZeroconf, link: Link, key: str, timeout_ms: int) -> LanPeer | None:
+async def _request(
+    zc: AsyncZeroconf, link: Link, key: str, timeout_ms: int, recognise: Recognise | None = None
+) -> LanPeer | None:
     try:
         info = AsyncServiceInfo(SERVICE_TYPE, key)
         answered = await info.async_request(zc.zeroconf, timeout_ms)
-        return to_peer(info, link) if answered else None
+        return to_peer(info, link, recognise) if answered else None
     except FAILURES:
         return None

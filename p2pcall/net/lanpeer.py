@@ -5,7 +5,7 @@ out: asking and announcing (`discovery`, `private_lookup`).
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -27,6 +27,10 @@ DEFAULT_LABEL: Final = "p2pcall"
 """Announced if nothing of the chosen name is allowed in a label."""
 DOT: Final = "\u2024"
 """Replaces a dot on the wire: zeroconf ends the label at a dot, and Avahi does not show the result."""
+HOST_LABEL_BYTES: Final = 6
+"""Random bytes of the host name in SRV."""
+PRIVATE_KEY: Final = b"n"
+"""The TXT record of a private announcement has this key; only contacts recognise it."""
 MAX_TXT_ENTRIES: Final = 16
 """At most this many TXT entries of a peer are kept."""
 
@@ -39,6 +43,17 @@ class LanPeer(Struct, frozen=True):
     addresses: tuple[Address, ...]
     txt: Mapping[str, str]
     host: str
+    private: bool = False
+    """Whether it is announced to contacts alone; then `name` is the contact's, and `txt` is empty."""
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Who it is and where: equal for two announcements of one private peer."""
+        return self.name, self.port, self.addresses, self.private
+
+
+Recognise = Callable[[bytes], tuple[str, int] | None]
+"""`recognise(text)`: the contact whose private announcement has this TXT record, and the port."""
 
 
 def instance_label(name: str, most: int = MAX_LABEL_BYTES - SUFFIX_BYTES) -> str:
@@ -52,19 +67,33 @@ def announced_name(label: str) -> str:
     return label.replace(DOT, ".")
 
 
-def to_peer(info: AsyncServiceInfo, link: Link) -> LanPeer | None:
-    """The peer in an answer; None if the answer has no address to dial."""
-    addresses = _dialable(info.parsed_scoped_addresses(), info.port or 0, link)
-    if not info.port or not addresses:
+def random_host(entropy: Callable[[int], bytes]) -> str:
+    """A host name for SRV, instead of the machine's."""
+    return f"p2pcall-{entropy(HOST_LABEL_BYTES).hex()}.local."
+
+
+def is_private(info: AsyncServiceInfo) -> bool:
+    """Whether it is announced to contacts alone."""
+    return PRIVATE_KEY in info.properties
+
+
+def to_peer(info: AsyncServiceInfo, link: Link, recognise: Recognise | None = None) -> LanPeer | None:
+    """The peer in an answer; None if the answer has no address to dial, or is private and not recognised."""
+    private = is_private(info)
+    known = recognise(info.text or b"") if private and recognise is not None else None
+    if private and known is None:
+        return None
+    name, port = known or (person(info.name), info.port or 0)
+    addresses = _dialable(info.parsed_scoped_addresses(), port, link)
+    if not port or not addresses:
         return None
     txt = {
         key: value or ""
         for key, value in list(info.decoded_properties.items())[:MAX_TXT_ENTRIES]
-        if isinstance(key, str)
+        if isinstance(key, str) and not private
     }
-    return LanPeer(
-        person(info.name), info.port, tuple(addresses), MappingProxyType(txt), (info.server or "").lower()
-    )
+    host = (info.server or "").lower()
+    return LanPeer(name, port, tuple(addresses), MappingProxyType(txt), host, private)
 
 
 def person(instance: str) -> str:

@@ -1,11 +1,13 @@
 """Multicast DNS sockets on the interfaces that there are now, and again when they change.
 
 `look_for_link` says which interfaces to use and which addresses to announce; `open_link` opens them; `LinkFollower`
-runs a task that repeats both when the result changes. Only for `discovery` and `private_lookup`.
+runs a task that repeats both when the result changes. Only for the files beside it that ask and announce.
 """
 
 import asyncio
 import contextlib
+import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -21,6 +23,10 @@ LINK_POLL_S: Final = 3.0
 """Interval at which the interfaces are read (0.5 ms each time)."""
 MAX_ADDRESSES_TOLD: Final = 8
 """At most this many addresses are announced: more are of no use, and the answer would not fit one packet."""
+_MULTICAST_ALL: Final = (
+    ((socket.IPPROTO_IP, 49), (socket.IPPROTO_IPV6, 29)) if sys.platform == "linux" else ()
+)
+"""Linux's numbers of IP_MULTICAST_ALL and IPV6_MULTICAST_ALL; Python's socket module does not have them."""
 FAILURES: Final = (OSError, RuntimeError, Error)
 """What zeroconf raises when a network goes away while in use, or when others on it break the rules."""
 
@@ -33,34 +39,42 @@ class Link(Struct, frozen=True):
     loopback: bool
 
 
-def look_for_link(bound: Sequence[str] = ()) -> Link | None:
-    """The link as it is now, or None if there is no network or the system gives no answer.
+def look_for_link(bound: Sequence[str] = (), only: Sequence[str] = ()) -> Link | None:
+    """The link as it is now, all interfaces together, or None if there is no network or the system gives no answer.
 
     `bound`: the addresses that take calls (`Driver.bound`). Only these are announced, and only on their interfaces.
-    Empty, or a wildcard, means all.
+    Empty, or a wildcard, means all. `only`: the names of the interfaces to use; empty means all.
     """
+    links = look_for_links(bound, only)
+    choice = tuple(entry for link in links for entry in link.choice)
+    told = tuple(address for link in links for address in link.addresses)[:MAX_ADDRESSES_TOLD]
+    return Link(choice, told, all(link.loopback for link in links)) if choice and told else None
+
+
+def look_for_links(bound: Sequence[str] = (), only: Sequence[str] = ()) -> list[Link]:
+    """The same, one for each interface, with its own addresses alone."""
     try:
         here = interfaces()
     except OSError:
-        return None
+        return []
     hosts = {host.partition("%")[0] for host in bound if host not in WILDCARDS}
     versions = {WILDCARDS[host] for host in bound if host in WILDCARDS}
     if not bound:
         versions = set(WILDCARDS.values())
+    if only:
+        here = [i for i in here if i.name in only]
     if hosts and not versions:
         chosen = [i for i in here if not i.point_to_point and any(str(a.ip) in hosts for a in i.addresses)]
     else:
         chosen = local_links(here)
-    choice: list[str | int] = []
-    told: list[str] = []
+    links = []
     for interface in chosen:
-        first = next((str(a.ip) for a in interface.addresses if a.version == 4), None)
-        choice += [first] if first else []
+        choice: list[str | int] = []
+        choice += [str(a.ip) for a in interface.addresses if a.version == 4][:1]
         choice += [interface.index] if not interface.loopback and usable_ipv6(interface) else []
-        told += _to_tell(interface, versions, hosts)
-    if not choice or not told:
-        return None
-    return Link(tuple(choice), tuple(told[:MAX_ADDRESSES_TOLD]), all(i.loopback for i in chosen))
+        told = _to_tell(interface, versions, hosts)[:MAX_ADDRESSES_TOLD]
+        links.append(Link(tuple(choice), tuple(told), interface.loopback))
+    return links
 
 
 def _to_tell(interface: Interface, versions: set[int], hosts: set[str]) -> list[str]:
@@ -91,10 +105,26 @@ def open_link(link: Link) -> AsyncZeroconf:
     ) from failure
 
 
-def no_network() -> P2PCallError:
-    return P2PCallError(
-        "no-network", "there is no network: no interface is up", ExitCode.NOT_FOUND, "ip address"
-    )
+async def keep_to_its_link(zc: AsyncZeroconf) -> None:
+    """Waits until the sockets are open, and closes them to questions from other interfaces.
+
+    Linux gives a socket the multicast that any program has joined for, on every interface (ip(7), IP_MULTICAST_ALL). A
+    question that asks for a unicast answer would then be answered on an interface that is not to know.
+    """
+    await zc.zeroconf.async_wait_for_start()
+    for reader in zc.zeroconf.engine.readers:
+        for level, option in _MULTICAST_ALL:
+            with contextlib.suppress(
+                OSError
+            ):  # the socket's family has the other one, or the system has neither
+                reader.sock.setsockopt(level, option, 0)
+
+
+def no_network(only: Sequence[str] = ()) -> P2PCallError:
+    text = "there is no network: no interface is up"
+    if only:
+        text = f"nothing is announced: no interface with the name {' or '.join(only)} is up"
+    return P2PCallError("no-network", text, ExitCode.NOT_FOUND, "ip address")
 
 
 async def close_quietly(zc: AsyncZeroconf) -> None:
@@ -106,9 +136,17 @@ async def close_quietly(zc: AsyncZeroconf) -> None:
 class LinkFollower:
     """A task that calls `move(link)` at start and whenever the link has changed; `wake()` hurries it."""
 
-    def __init__(self, bound: Sequence[str], move: Callable[[Link | None], Awaitable[None]]) -> None:
-        self._bound = tuple(bound)
-        self._move = move
+    def __init__(
+        self,
+        bound: Sequence[str],
+        move: Callable[[Link | None], Awaitable[None]],
+        *,
+        only: Sequence[str] = (),
+        due: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`bound`, `only`: as for `look_for_link`. `due()`: whether to call `move` although nothing has changed."""
+        self._bound, self._only = tuple(bound), tuple(only)
+        self._move, self._due = move, due
         self._wake = asyncio.Event()
         self._retry = False
         self._task: asyncio.Task[None] | None = None
@@ -140,8 +178,8 @@ class LinkFollower:
         last: Link | None = None
         first = True
         while True:
-            link = look_for_link(self._bound)
-            if first or self._retry or link != last:
+            link = look_for_link(self._bound, self._only)
+            if first or self._retry or link != last or self._due():
                 first, self._retry, last = False, False, link
                 await self._move(link)
             with contextlib.suppress(TimeoutError):

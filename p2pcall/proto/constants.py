@@ -341,6 +341,30 @@ SAFETY_GROUP_BYTES: Final = 5
 URI_VERSION: Final = 1
 """In `p2pcall:safety/` and `p2pcall:id/`."""
 
+# --- presence (in TXT records of multicast DNS) --------------------------------------------------------------
+PRESENCE_LABEL: Final = b"p2pcall presence 1"
+"""Begins the hash of the key that an announcer and a contact share for announcements."""
+PRESENCE_PERIOD_S: Final = 900
+"""What is announced changes with each period of this many seconds. Previous and next period are tried too, so clocks
+may differ by one period."""
+PRESENCE_NUMBER_BYTES: Final = 8
+"""The period's number, where it is hashed: signed, big-endian."""
+PRESENCE_NONCE_BYTES: Final = 16
+"""Random for each announcement, so that two of the same period have nothing in common either."""
+PRESENCE_MARK_BITS: Final = 2
+"""The lowest bits of the nonce's first byte are those of the period, so that only one period is tried."""
+PRESENCE_TAG_BYTES: Final = 6
+"""A contact recognises an announcement by this much: among a thousand records by chance once in 2^31 times."""
+PRESENCE_PORT_BYTES: Final = 2
+"""The port, encrypted for one contact."""
+PRESENCE_STRINGS: Final = 8
+"""Strings of values in a TXT record: with PRESENCE_STRING_VALUES 128 values, so that all records of an announcement
+with one of them fit one packet of mDNS."""
+PRESENCE_STRING_VALUES: Final = 16
+"""Values in each string: 128 bytes of the 255 that a string of a TXT record holds."""
+PRESENCE_MAX_TEXTS: Final = 1024
+"""Records looked at in one period; later ones are ignored. With the most contacts this takes two seconds."""
+
 # --- end of a line and bounds of its queues -----------------------------------------------------------------
 LINGER_S: Final = 1.0
 """How long after the end a goodbye is repeated, or the other side's is acknowledged again; after a refusal, how long

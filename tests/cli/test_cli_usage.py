@@ -121,7 +121,7 @@ def test_a_wrong_value_is_told_in_our_words_with_what_was_typed_and_what_may_be(
         assert word not in ran.err
     choices = re.findall(r"[a-z]{2,}", param.metavar)
     assert all(choice in ran.err for choice in choices)
-    assert choices or re.search("number", ran.err) or option == "--audio-format"
+    assert choices or re.search("number", ran.err) or option in ("--audio-format", "--announce-on")
 
 
 @pytest.mark.parametrize(

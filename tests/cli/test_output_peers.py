@@ -3,16 +3,24 @@
 import asyncio
 import io
 import os
+import time
 from collections.abc import Callable, Iterator
-from typing import Self, TextIO
+from pathlib import Path
+from typing import Any, Self, TextIO
 
 import pytest
 from clirun import FULL, needs_full, run
+from msgspec.structs import replace
 
 from p2pcall.cli import lan, main
+from p2pcall.engine.presence import PresenceKeys
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.net.lanpeer import LanPeer
+from p2pcall.proto.handshake.noise import KeyPair
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+from p2pcall.store.identity import fingerprint, load_or_create
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729), ("2001:db8::7", 51729, 0, 0)), {}, "bob.local.")
 
@@ -20,7 +28,9 @@ BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729), ("2001:db8::7", 51729, 0, 0))
 class Network:
     """In the place of `Browser`: Bob comes at once."""
 
-    def __init__(self, *, on_found: Callable[[LanPeer], None], on_lost: Callable[[LanPeer], None]) -> None:
+    def __init__(
+        self, *, on_found: Callable[[LanPeer], None], on_lost: Callable[[LanPeer], None], recognise: Any
+    ) -> None:
         self._found = on_found
         self.problem: P2PCallError | None = None
 
@@ -34,7 +44,7 @@ class Network:
 
 @pytest.fixture(autouse=True)
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def browse() -> list[LanPeer]:
+    async def browse(recognise: Any) -> list[LanPeer]:
         return [BOB]
 
     monkeypatch.setattr(lan, "browse", browse)
@@ -60,6 +70,33 @@ def test_who_is_there() -> None:
     (row,) = run("peers", "--json").rows
     assert (row["event"], row["name"], row["port"], row["contact"]) == ("peer-found", "bob", 51729, None)
     assert row["addresses"] == ["192.0.2.7:51729", "[2001:db8::7]:51729"]
+
+
+def test_a_contact_who_announces_to_contacts_alone_is_shown_as_such_and_nobody_else_is(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    """Contacts are recognised with our own key; without contacts nothing is recognised, and no key is made."""
+    asked: list[Any] = []
+
+    async def browse(recognise: Any) -> list[LanPeer]:
+        asked.append(recognise)
+        known = recognise(text) if recognise is not None else None
+        return [] if known is None else [replace(BOB, name=known[0], port=known[1], private=True)]
+
+    monkeypatch.setattr(lan, "browse", browse)
+    bob = KeyPair.from_private(bytes([7]) * 32)
+    text = b""
+    assert run("peers").out == ""
+    assert asked == [None]
+    assert not Home.at(home).identity_path.exists()
+    ours = load_or_create(Home.at(home), os.urandom)
+    Contacts(Home.at(home)).pin("robert", bob.public, 0)
+    (text,) = PresenceKeys(bob.private, announcer=True).texts([ours.public], time.time(), 4242, os.urandom)
+    assert run("peers").out.split(maxsplit=3)[::3] == ["robert", "(announced to contacts alone)\n"]
+    (row,) = run("peers", "--json").rows
+    assert (row["name"], row["port"], row["contact"]) == ("robert", 4242, "robert")
+    Contacts(Home.at(home)).block(fingerprint(bob.public), 0)
+    assert run("peers").out == ""
 
 
 @pytest.mark.parametrize("watch", [[], ["--watch"]], ids=["once", "watch"])

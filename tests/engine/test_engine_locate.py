@@ -10,6 +10,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fakeenv import fake_env
 
 from p2pcall.engine import locate as engine_locate
 from p2pcall.engine.locate import Location, locate
@@ -96,6 +97,8 @@ class Race:
             ui=SimpleNamespace(progress=self.said.append),
             settings=SimpleNamespace(bind=self.bound),
             interrupts=self._interrupts,
+            identity=SimpleNamespace(private=bytes(31) + b"i"),
+            env=fake_env(),
         )
         agent = cast(UserAgent, fake)
         locating = locate(agent, parse_target(self._target))
@@ -220,7 +223,7 @@ def test_a_contact_is_dialled_at_the_port_that_is_given(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("happens", ["no_lan", "nobody"])
 def test_a_contact_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch, happens: str) -> None:
-    async def nobody(_name: str, timeout_s: float, _bound: object) -> None:
+    async def nobody(_name: str, timeout_s: float, *_: object) -> None:
         assert timeout_s == engine_locate.CONTACT_TIMEOUT_S
 
     if happens == "nobody":

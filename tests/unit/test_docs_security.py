@@ -16,7 +16,9 @@ from p2pcall.engine.send_pacer import HOLD_PER_TICK_S, HOLD_S, TICK_HOLD_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
 from p2pcall.media.voice_control import VoiceControl
+from p2pcall.net.private_announcer import SPREAD_S
 from p2pcall.proto import constants as proto
+from p2pcall.proto.presence import RECORD_VALUES
 from p2pcall.proto.wire import CONFIRMATION_BYTES, PART_BYTES, RESPONSE_BYTES, PatternId
 
 AROUND_RECORD = proto.DATA_HEADER_BYTES + proto.TAG_BYTES
@@ -145,6 +147,12 @@ FACTS = (
     f"a datagram of {AROUND_RECORD + proto.RECORD_BYTES} bytes",
     f"Fragments have {PICTURE[0]}, {PICTURE[1]} or {PICTURE[2]} bytes",
     f"as if it were ringing for {proto.LINGER_S:g} s after a refusal",
+    # announcing to contacts alone
+    f"It changes every {proto.PRESENCE_PERIOD_S / 60:g} minutes, with the host name",
+    f"a new start in the same {proto.PRESENCE_PERIOD_S / 60:g} minutes",
+    f"whether there are more than {RECORD_VALUES} contacts",
+    f"count up to {RECORD_VALUES} contacts",
+    f"The change comes up to {SPREAD_S:g} s late",
     # times
     f"{proto.REKEY_AFTER_S:g} s Keys are replaced",
     f"{proto.REJECT_AFTER_S:g} s No key seals",

@@ -1,17 +1,19 @@
-"""The test vectors of p2pcall-protocol(7): two whole handshakes, made again by the code from what is given.
+"""The test vectors of p2pcall-protocol(7): two whole handshakes and an announcement, made again from what is given.
 
 Left out: the published vectors of Noise itself, which are `test_proto_noise`'s.
 """
 
 import re
 from collections.abc import Mapping
+from hashlib import blake2s, sha256
 
 import pytest
 from mdoc import literals
 from test_docs_protocol import SUBSECTIONS, values
 
+from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.proto import constants as proto
-from p2pcall.proto import messages, wire
+from p2pcall.proto import messages, presence, wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.handshake import kem, noise, sas
 from p2pcall.proto.handshake import safety_number as safety
@@ -216,6 +218,25 @@ def test_what_follows_for_both_patterns_is_what_the_code_makes() -> None:
     given = vectors(INPUTS)
     assert {name: text for name, text in given.items() if name not in GIVEN} == follows(given)
     assert given.keys() - follows(given).keys() == set(GIVEN)
+
+
+def test_the_private_announcement_is_what_the_code_makes_and_what_the_page_says() -> None:
+    alice, bob = statics(vectors(INPUTS))
+    told = {name: bytes.fromhex(text) for name, text in vectors("Private announcement").items()}
+    key = presence.presence_key(bob, alice.public, announcer=True)
+    period, nonce = told["period"], told["nonce"]
+    size = presence.RECORD_VALUES * presence.VALUE_BYTES
+    entropy = fixed(nonce, bytes(size - presence.VALUE_BYTES), bytes(size))
+    epoch = int.from_bytes(period, "big") * proto.PRESENCE_PERIOD_S
+    (text,) = presence.announcement([key], epoch, DEFAULT_PORT, entropy)
+    assert nonce in text
+    shared = noise.dh(alice, bob.public)
+    by_hand = sha256(b"p2pcall presence 1" + shared + bob.public + alice.public).digest()
+    assert key == told["key"] == by_hand
+    tag = blake2s(period + nonce, key=by_hand, digest_size=6).digest()
+    mask = int.from_bytes(blake2s(period + nonce, key=by_hand, digest_size=2).digest(), "big")
+    assert told["value"] == tag + (mask ^ DEFAULT_PORT).to_bytes(2, "big")
+    assert told["value"] in text
 
 
 @pytest.mark.parametrize(("title", "pattern", "offered"), CASES, ids=[title for title, *_ in CASES])

@@ -9,6 +9,7 @@ import pytest
 from fakeenv import seeded_entropy
 from zeroconf import (
     BadTypeInNameException,
+    DNSCache,
     DNSIncoming,
     DNSQuestionType,
     NonUniqueNameException,
@@ -200,8 +201,8 @@ def _refuse(_: Link) -> None:
 def test_announcer_and_browser_live_on_without_a_network(
     monkeypatch: pytest.MonkeyPatch, link: Link | None, state: AnnounceState, slug: str
 ) -> None:
-    monkeypatch.setattr(net_link, "look_for_link", lambda _: link)
-    monkeypatch.setattr(discovery, "look_for_link", lambda _=(): link)
+    monkeypatch.setattr(net_link, "look_for_link", lambda *_: link)
+    monkeypatch.setattr(discovery, "look_for_link", lambda *_: link)
     monkeypatch.setattr(discovery, "open_link", _refuse)
 
     async def story() -> None:
@@ -279,7 +280,7 @@ class Claimed:
 def test_whoever_claims_every_name_ends_the_announcement_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
-    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda *_: LINK)
     monkeypatch.setattr(net_link, "LINK_POLL_S", 0.0)
     monkeypatch.setattr(discovery, "CLAIM_S", 0.0)
     monkeypatch.setattr(discovery, "open_link", lambda _: Claimed(error))
@@ -315,7 +316,7 @@ def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.Mo
         async def async_close(self) -> None:
             raise RuntimeError("already gone")
 
-    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda *_: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: Gone())
 
     async def story() -> None:
@@ -331,7 +332,7 @@ def test_a_network_that_goes_while_we_speak_is_no_network(monkeypatch: pytest.Mo
 
 
 def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def request(_zc: object, _link: object, key: str, _timeout: int) -> LanPeer:
+    async def request(_zc: object, _link: object, key: str, *_: object) -> LanPeer:
         return LanPeer(key, 9, (("198.51.100.2", 9),), {}, "h.local.")
 
     monkeypatch.setattr(discovery, "_request", request)
@@ -378,6 +379,7 @@ class Silent:
         self.packets: list[Any] = []
         self.zeroconf: Any = self
         self.registry: Any = self
+        self.engine, self.readers, self.cache = self, (), DNSCache()
 
     async def async_wait_for_start(self) -> None:
         pass
@@ -418,7 +420,7 @@ def test_a_contested_name_stays_with_the_lower_host_and_not_for_ever() -> None:
 
 def test_whether_a_name_is_free_is_asked_so_that_all_hear_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = Silent()
-    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda *_: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: silent)
 
     async def story() -> None:
@@ -465,7 +467,7 @@ def test_who_was_seen_may_still_say_where_they_are_but_not_for_ever(
             await asyncio.sleep(0)
         return LanPeer("bob", 9, (("198.51.100.2", 9),), {}, "h.local.")
 
-    monkeypatch.setattr(net_link, "look_for_link", lambda _: LINK)
+    monkeypatch.setattr(net_link, "look_for_link", lambda *_: LINK)
     monkeypatch.setattr(discovery, "open_link", lambda _: Silent())
     monkeypatch.setattr(discovery, "AsyncServiceBrowser", Seeing)
     monkeypatch.setattr(discovery, "_request", request)

@@ -112,7 +112,7 @@ def test_a_flood_of_names_that_read_the_same_is_bounded(monkeypatch: pytest.Monk
 def test_what_cannot_be_read_is_passed_over() -> None:
     async def story() -> None:
         zc: Any = None
-        assert net_spot._Lookout(zc, LINK, {"bob"})._cached(f"{'a' * 70}.{SERVICE_TYPE}") is None
+        assert net_spot._Lookout(zc, LINK, {"bob"}, None)._cached(f"{'a' * 70}.{SERVICE_TYPE}") is None
 
     asyncio.run(story())
 
