@@ -43,7 +43,7 @@ ROOMS_BELOW: dict[str, tuple[str, ...]] = {
     "env": ("types",),
     "engine": (*FOR_ALL, "env", *BELOW_ENGINE),
     "demo": (*FOR_ALL, "env", "engine", "net", "device", "store"),
-    "cli": (*FOR_ALL, "env", "engine", "demo", "net", "device", "view", "store"),
+    "cli": (*FOR_ALL, "env", "engine", "demo", "net", "device", "view", "store", "pairing"),
     "__main__": ("cli", "env", "errors"),
     "__init__": (),
 }
