@@ -276,6 +276,8 @@ def test_nothing_is_signed() -> None:
 
     `spake2.ed25519_basic` is the group of SPAKE2, which is on that curve, and signs nothing.
     """
-    makers = re.compile(r"ed25519(?!_basic)|ecdsa|\brsa\b|crypto_sign|nacl\.signing|SigningKey", re.IGNORECASE)
+    makers = re.compile(
+        r"ed25519(?!_basic)|ecdsa|\brsa\b|crypto_sign|nacl\.signing|SigningKey", re.IGNORECASE
+    )
     found = [path.name for path in (ROOT / "p2pcall").rglob("*.py") if makers.search(path.read_text())]
     assert found == []
