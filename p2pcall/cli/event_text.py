@@ -81,7 +81,7 @@ def event_line(event: Event, clock: str = "") -> str | None:
                 return f"{event.name} is verified from now on"
             return f"{event.name} is not verified: the words are not the same"
         case events.Invited():
-            return f"the code is {event.code} and works once, until {_time_of_day(event.until)}"
+            return f"the code is {event.code}; it works once, until {_time_of_day(event.until)}"
         case events.Paired():
             who = "" if event.claimed == event.name else f", who says to be {event.claimed},"
             return f"{event.name}{who} is a verified contact from now on: p2pcall dial {as_typed(event.name)}"

@@ -40,17 +40,15 @@ class _InviteOutput(CommandOutput):
         super().emit(event)
         if self._words is None or not isinstance(event, events.Invited):
             return
-        self.say("say it to the other person, where you know that it is them; on this network they type")
+        self.say("tell it to the other person, and to nobody else; they type")
         self.say(f"  p2pcall join {event.code}")
         for host in event.addresses[:1]:
             place = f"[{host}]" if ":" in host else host
-            self.say(
-                f"and on another one, if this address is open to it\n  p2pcall join {event.code} {place}:{event.port}"
-            )
-        self.say(
-            f"or they scan this, or get it by another safe channel, as the argument of join\n  {event.uri}"
-        )
+            self.say("or on another network, if this address can be reached from there")
+            self.say(f"  p2pcall join {event.code} {place}:{event.port}")
+        self.say("or, in place of the code, this, which holds your key as well")
         self._settle()
+        self._words.stdout.write(f"{event.uri}\n")
         show_qr(self._words, event.uri)
         self._words.stdout.flush()
 

@@ -284,7 +284,7 @@ def test_no_media_library_is_loaded(p2p: Start, tmp_path: Path) -> None:
 def test_a_person_reads_the_code_and_the_other_types_it_with_completion(p2p: Start, tmp_path: Path) -> None:
     alice = p2p("invite", "--name", "alice", *HERE, "--port", "0", name="alice", terminal=(100, 60))
     alice.wait_screen("the code is", "p2pcall join", "█")
-    code = re.search(r"the code is (\S+)", alice.screen_text)
+    code = re.search(r"the code is (\S+);", alice.screen_text)
     port = re.search(r"127\.0\.0\.1:(\d+)", alice.screen_text)
     assert code is not None
     assert port is not None
