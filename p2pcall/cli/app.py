@@ -214,7 +214,7 @@ def invite(
     """Make a code by which somebody becomes your contact, and you theirs."""
     from p2pcall.cli import first_contact
 
-    return int(first_contact.invite(ctx.obj, _home(ctx), ctx.params))
+    return int(first_contact.invite_somebody(ctx.obj, _home(ctx), ctx.params))
 
 
 @app.command()
@@ -241,7 +241,7 @@ def join(
     """Join an invite by its code: you become contacts of each other."""
     from p2pcall.cli import first_contact
 
-    return int(first_contact.join(ctx.obj, _home(ctx), ctx.params))
+    return int(first_contact.join_somebody(ctx.obj, _home(ctx), ctx.params))
 
 
 @app.command()

@@ -67,7 +67,7 @@ def _settings(given: Mapping[str, Any], port: int | None) -> PairingSettings:
     )
 
 
-def invite(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
+def invite_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
     """`p2pcall invite`, with its options as parsed."""
     settings = _settings(given, given["port"])
     gc.enable()  # everything is loaded (`cli.run`)
@@ -76,7 +76,7 @@ def invite(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
     return ExitCode.OK
 
 
-def join(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
+def join_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
     """`p2pcall join`, with its arguments and options as parsed."""
     settings = _settings(given, 0)
     invitation = _ask(env) if given["code"] is None else _read(env, given["code"])

@@ -47,15 +47,15 @@ QUERY_BYTES: Final = 104
 """type, version, number u16, token, element, ephemeral key, padding."""
 OFFER_BYTES: Final = 85
 """type, version, 0, 0, token, element, ephemeral key."""
-CARD_BYTES: Final = 256
+INTRODUCTION_BYTES: Final = 256
 """Public key, proof of possession, length of the name u8, name, zeros: room for later fields, such as addresses;
 and the length tells nothing of the name."""
-SEALED_CARD_BYTES: Final = CARD_BYTES + 16
+SEALED_INTRODUCTION_BYTES: Final = INTRODUCTION_BYTES + 16
 """The same and the tag."""
 PROOF_BYTES: Final = 389
-"""type, version, number u16, token, element, ephemeral key, MAC, sealed card."""
+"""type, version, number u16, token, element, ephemeral key, MAC, sealed introduction."""
 RESULT_BYTES: Final = 324
-"""type, version, 0, 0, token, MAC, sealed card."""
+"""type, version, 0, 0, token, MAC, sealed introduction."""
 REFUSAL_BYTES: Final = 20
 """type, version, 0, 0, token."""
 DONE_BYTES: Final = 52

@@ -33,11 +33,11 @@ PAIRING_ANSWERS: Final = frozenset({PairingType.OFFER, PairingType.RESULT, Pairi
 _TOKEN, _ELEMENT = f"{c.PAIRING_TOKEN_BYTES}s", f"{c.ELEMENT_BYTES}s"
 _HALF: Final = f"{_TOKEN}{_ELEMENT}{KEY_BYTES}s"
 _MAC: Final = f"{HASH_BYTES}s"
-_CARD: Final = f"{c.SEALED_CARD_BYTES}s"
+_INTRODUCTION: Final = f"{c.SEALED_INTRODUCTION_BYTES}s"
 _QUERY: Final = Layout(f">BBH{_HALF}{c.QUERY_PADDING_BYTES}s")
 _OFFER: Final = Layout(f">BBH{_HALF}")
-_PROOF: Final = Layout(f">BBH{_HALF}{_MAC}{_CARD}")
-_RESULT: Final = Layout(f">BBH{_TOKEN}{_MAC}{_CARD}")
+_PROOF: Final = Layout(f">BBH{_HALF}{_MAC}{_INTRODUCTION}")
+_RESULT: Final = Layout(f">BBH{_TOKEN}{_MAC}{_INTRODUCTION}")
 _REFUSAL: Final = Layout(f">BBH{_TOKEN}")
 _DONE: Final = Layout(f">BBH{_TOKEN}{_MAC}")
 
@@ -68,7 +68,7 @@ class Offer(Struct, frozen=True):
 
 
 class Proof(Struct, frozen=True):
-    """The joiner's half again, so that the inviter need not remember it, its proof of the code, its sealed card."""
+    """The joiner's half again, so that nobody has to remember it, its proof of the code, its sealed introduction."""
 
     number: int
     token: bytes
@@ -83,7 +83,7 @@ class Proof(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """The inviter's proof of the code, and its sealed card; it has kept the joiner."""
+    """The inviter's proof of the code, and its sealed introduction; it has kept the joiner."""
 
     token: bytes
     mac: bytes

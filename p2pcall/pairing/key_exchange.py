@@ -35,7 +35,7 @@ from p2pcall.proto.constants import HASH_BYTES, KEY_BYTES, NAME_BYTES
 from p2pcall.proto.handshake.noise import CHACHAPOLY, KeyPair, NoiseError, dh
 from p2pcall.types import Entropy
 
-_CARD: Final = Layout(f">{KEY_BYTES}s{HASH_BYTES}sB{NAME_BYTES}s")
+_INTRODUCTION: Final = Layout(f">{KEY_BYTES}s{HASH_BYTES}sB{NAME_BYTES}s")
 
 
 class Introduction(Struct, frozen=True):
@@ -95,11 +95,11 @@ class KeyExchange:
         possession = self._possession(keys, self._identity, their_ephemeral, inviter=self._inviter)
         if possession is None:
             return None
-        card = _CARD.pack(self._identity.public, possession, len(self._name), self._name)
+        said = _INTRODUCTION.pack(self._identity.public, possession, len(self._name), self._name)
         seal, mac = (
             (keys.inviter_seal, keys.inviter_mac) if self._inviter else (keys.joiner_seal, keys.joiner_mac)
         )
-        padded = card.ljust(c.CARD_BYTES, b"\0")
+        padded = said.ljust(c.INTRODUCTION_BYTES, b"\0")
         sealed = CHACHAPOLY.encrypt(padded, keys.transcript, CHACHAPOLY.nonce(0), seal)
         return keys.mac(mac, sealed), sealed
 
@@ -112,8 +112,8 @@ class KeyExchange:
         """The other side's introduction, once it `knows_code`; None if it is none, or gives another person's key."""
         try:
             seal = keys.joiner_seal if self._inviter else keys.inviter_seal
-            card = CHACHAPOLY.decrypt(sealed, keys.transcript, CHACHAPOLY.nonce(0), seal)
-            public, shown, length, padded = _CARD.unpack_from(card)
+            opened = CHACHAPOLY.decrypt(sealed, keys.transcript, CHACHAPOLY.nonce(0), seal)
+            public, shown, length, padded = _INTRODUCTION.unpack_from(opened)
             name = padded[:length].decode()
         except (CryptoError, UnicodeDecodeError):
             return None

@@ -16,6 +16,7 @@ from p2pcall.engine.send_pacer import FAST_HOLD_S, HOLD_PER_TICK_S, HOLD_S
 from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
 from p2pcall.media.voice_control import VoiceControl
+from p2pcall.pairing import constants as pairing
 from p2pcall.proto import constants as proto
 from p2pcall.proto.wire import CONFIRMATION_BYTES, PART_BYTES, RESPONSE_BYTES, PatternId
 
@@ -98,6 +99,10 @@ FACTS = (
     f"and {proto.RESERVE_BURST}: "
     f"in {RING_TIMEOUT_S:g} s so many are {TRIES}, and {TRIES_OF_ONE} if he has one address alone",
     f"once in {times(2**WORD_BITS / TRIES):,} or {times(2**WORD_BITS / TRIES_OF_ONE):,} times",
+    # the code of an invite
+    f"with one chance in {2 ** (8 * pairing.CODE_WORDS):,}",
+    f"Two words are {8 * pairing.CODE_WORDS} bits",
+    "SPAKE2",
     # the safety number
     f"{SAFETY_DIGITS} digits, for comparing outside of calls: {int(SAFETY_BITS)} bits",
     f"hashed {proto.SAFETY_ROUNDS} times: more than {power(SAFETY_BITS / 2 + log2(2 * proto.SAFETY_ROUNDS))} steps",
@@ -188,6 +193,12 @@ def test_there_is_no_other_number() -> None:
     for fact in sorted((*FACTS, *NAMES), key=len, reverse=True):
         left = left.replace(fact, "")
     assert re.findall(r".{0,30}\d.{0,30}", left) == []
+
+
+def test_a_code_has_two_words_and_ten_minutes() -> None:
+    assert (pairing.CODE_WORDS, pairing.INVITE_S) == (2, 10 * 60)
+    assert "a number, which is no secret, and two words" in text()
+    assert "older than ten minutes" in text()
 
 
 def test_a_flood_costs_no_more_than_an_eighth_of_a_processor() -> None:

@@ -237,7 +237,7 @@ def test_an_inviter_who_does_not_know_the_code_is_found_out_and_gets_one_proof()
     inviter, joiner = invite(WRONG), join()
     proof = parse_pairing(proof_of(joiner, inviter))
     assert isinstance(proof, Proof)
-    result = Result(proof.token, bytes(32), bytes(c.SEALED_CARD_BYTES))
+    result = Result(proof.token, bytes(32), bytes(c.SEALED_INTRODUCTION_BYTES))
     joiner.receive_datagram(result.pack(), HERE, 0.0)
     assert told(joiner) == [PairingOver(PairingEnd.WRONG_CODE)]
     assert sent(joiner, 100.0) == []
@@ -384,7 +384,7 @@ def test_who_knows_the_code_cannot_give_the_key_of_another_or_a_name_that_is_non
 def test_a_seal_that_does_not_open_is_no_introduction() -> None:
     one = KeyExchange(CODE, ALICE, "Alice", entropy("a"), inviter=True)
     keys = PairingKeys(bytes(32), *(bytes([n]) * 32 for n in range(5)))
-    assert one.introduced(keys, bytes(c.SEALED_CARD_BYTES)) is None
+    assert one.introduced(keys, bytes(c.SEALED_INTRODUCTION_BYTES)) is None
 
 
 def test_ephemeral_keys_and_elements_that_are_none_are_refused_by_both_sides() -> None:
