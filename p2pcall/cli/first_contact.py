@@ -79,7 +79,7 @@ def invite_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
 def join_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
     """`p2pcall join`, with its arguments and options as parsed."""
     settings = _settings(given, 0)
-    invitation = _ask(env) if given["code"] is None else _read(env, given["code"])
+    invitation = _ask(env, json=given["json"]) if given["code"] is None else _read(env, given["code"])
     gc.enable()
     with CommandOutput(env, json=given["json"]) as output:
         asyncio.run(run_join(env, settings, home, output, invitation, given["address"]))
@@ -95,10 +95,13 @@ def _read(env: Env, typed: str) -> Invitation:
         raise P2PCallError("bad-code", f"that is no code: {error}", ExitCode.USAGE, HOW_CODES_LOOK) from error
 
 
-def _ask(env: Env) -> Invitation:
+def _ask(env: Env, *, json: bool) -> Invitation:
     """Ask at the terminal until there is a code."""
-    if not (env.stdin.isatty() and env.stdout.isatty()):
-        raise usage("CODE is missing, and there is no terminal to ask for it", "p2pcall join CODE")
+    if json or not (env.stdin.isatty() and env.stdout.isatty()):
+        raise usage(
+            "CODE is missing, and without a terminal, or with --json, nobody is asked for it",
+            "p2pcall join CODE",
+        )
     _complete_words()
     while True:
         try:

@@ -7,7 +7,7 @@ so that the exchange can run over another transport.
 Rules: the inviter keeps the joiner before it shows itself, and then the joiner keeps the inviter. Each is kept as a
 verified contact under the user's own name for them, else under the name that they claim, if it can be dialled and no
 other contact has it; else with a number. A key that is a contact's already keeps its name and is verified now. Nobody
-is unblocked.
+is unblocked. A reader of standard output that goes away ends nothing: it has the code.
 """
 
 import asyncio
@@ -160,7 +160,6 @@ def _check_free(contacts: Contacts, name: str) -> None:
 async def _opened(env: Env, settings: PairingSettings, home: Home, ui: Ui) -> AsyncIterator[_Side]:
     interrupts = Interrupts()
     interrupts.install()
-    ui.on_closed = interrupts.closed
     side = _Side(env, settings, home, ui, interrupts)
     try:
         await side.open(home)

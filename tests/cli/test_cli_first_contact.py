@@ -41,7 +41,7 @@ def test_what_is_no_code_is_told_before_anything_is_sent(code: str, why: str) ->
 
 
 def test_without_a_terminal_there_is_no_question_for_the_code() -> None:
-    assert_told(run("join"), 2, "no terminal", "p2pcall join CODE")
+    assert_told(run("join"), 2, "without a terminal", "p2pcall join CODE")
 
 
 def test_a_code_can_come_from_standard_input_where_nobody_sees_it() -> None:

@@ -1,5 +1,6 @@
 """First contact by a code with real processes: invite, join, and everything that goes wrong between them."""
 
+import json
 import os
 import re
 import signal
@@ -8,13 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from capture import Capture
 from harness import P2P
 from netns import NetnsPair
 from pairs import Start, dialling, identity, knows, listening
 
+from p2pcall.net.address import DEFAULT_PORT
 from p2pcall.pairing.code import Code, parse_code, parse_invitation
 from p2pcall.pairing.datagrams import Offer, Proof, Query, Refusal, parse_pairing
 from p2pcall.pairing.joiner import Joiner
+from p2pcall.pairing.outcome import Met
 from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.proto.handshake.safety_number import identity_uri
 from p2pcall.proto.handshake.sas import EVEN
@@ -164,6 +168,53 @@ def test_a_hostile_joiner_gets_one_guess_and_learns_nothing_before_it(p2p: Start
     eve.sock.close()
 
 
+def test_a_hostile_name_is_filtered_before_it_is_shown_or_kept(p2p: Start, tmp_path: Path) -> None:
+    alice, code, where = inviting(p2p)
+    eve = Attacker(where)
+    name = "\x1b[2J\u202elive \x07" + "x" * 40
+    joiner = Joiner(parse_code(code), KeyPair.from_private(bytes([5]) * 32), name, [()], os.urandom, 0.0)
+    (query,) = [data for data, _ in joiner.datagrams_to_send(0.0)]
+    joiner.receive_datagram(eve.ask(query, 10.0) or b"", (), 0.0)
+    (proof,) = [data for data, _ in joiner.datagrams_to_send(0.0)]
+    joiner.receive_datagram(eve.ask(proof, 10.0) or b"", (), 0.0)
+    assert isinstance(joiner.next_event(), Met)
+    paired = alice.wait_event("paired")
+    assert all(text.isprintable() for text in (paired["name"], paired["claimed"], *kept(tmp_path, "alice")))
+    eve.sock.close()
+    assert alice.wait_exit() == 0, "kept, and who was not heard again is told"
+    assert alice.wait_event("warning")["slug"] == "unconfirmed"
+
+
+def test_two_who_join_at_once_are_not_both_kept(p2p: Start, tmp_path: Path) -> None:
+    alice, code, where = inviting(p2p)
+    both = [joining(p2p, code, where, name=name) for name in ("bob", "carol")]
+    exits = sorted(process.wait_exit() for process in both)
+    assert alice.wait_exit() == 0
+    assert exits[0] == 0
+    assert exits[1] in (3, 7)
+    assert len(kept(tmp_path, "alice")) == 1
+    assert len(kept(tmp_path, "bob")) + len(kept(tmp_path, "carol")) == 1
+
+
+def test_a_script_may_take_the_code_and_stop_reading(p2p: Start, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m p2pcall invite --json {' '.join(HERE)} --port 0 | head -n 1"
+    alice = p2p(command, name="alice", program=["bash", "-o", "pipefail", "-c"])
+    alice.wait_until(lambda: b"}" in alice.stdout, "code")
+    told = json.loads(alice.stdout)
+    bob = joining(p2p, told["code"], f"127.0.0.1:{told['port']}")
+    assert bob.wait_exit() == alice.wait_exit() == 0
+    assert len(kept(tmp_path, "alice")) == 1
+
+
+def test_beside_a_listener_an_invite_takes_another_port_and_tells_it(p2p: Start) -> None:
+    alice = p2p("invite", "--json", *HERE, name="alice")
+    port = alice.wait_event("invite")["port"]
+    beside = p2p("invite", "--json", *HERE, name="alice")
+    assert beside.wait_event("invite")["port"] not in (port, DEFAULT_PORT)
+    refused = p2p("invite", "--json", *HERE, "--port", str(port), name="alice")
+    assert refused.wait_exit() == 2
+
+
 def test_a_proof_cut_short_leaves_the_code_good(p2p: Start) -> None:
     alice, code, where = inviting(p2p)
     quitter = Attacker(where)
@@ -306,7 +357,10 @@ def test_a_person_reads_the_code_and_the_other_types_it_with_completion(p2p: Sta
 
 
 @pytest.mark.netns
-def test_on_one_network_the_code_alone_is_enough(netns_pair: NetnsPair, p2p: Start, tmp_path: Path) -> None:
+def test_on_one_network_the_code_alone_is_enough_and_the_network_learns_its_number_alone(
+    netns_pair: NetnsPair, p2p: Start, tmp_path: Path
+) -> None:
+    watcher = Capture(p2p, netns_pair, "b")
     alice = p2p("invite", "--json", "--name", "alice", name="alice", net=netns_pair, side="a")
     code = alice.wait_event("invite")["code"]
     bob = p2p("join", code, "--json", "--name", "bob", name="bob", net=netns_pair, side="b")
@@ -314,6 +368,12 @@ def test_on_one_network_the_code_alone_is_enough(netns_pair: NetnsPair, p2p: Sta
     assert alice.wait_exit() == 0, alice.report()
     assert list(kept(tmp_path, "alice")) == ["bob"]
     assert list(kept(tmp_path, "bob")) == ["alice"]
+    watcher.stop()
+    seen = b"".join(watcher.frames)
+    assert b"_p2pcall-pair" in seen
+    keys = [identity(tmp_path, who).public for who in ("alice", "bob")]
+    for secret in (b"alice", b"bob", *(word.encode() for word in parse_code(code).words), *keys):
+        assert secret not in seen
 
 
 @pytest.mark.netns
