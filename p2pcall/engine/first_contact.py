@@ -25,7 +25,7 @@ from p2pcall.engine.ui import Ui
 from p2pcall.engine.user_agent import Interrupts
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.net.address import parse_target, resolve, undialable
+from p2pcall.net.address import format_address, parse_target, resolve, undialable
 from p2pcall.net.udp import Driver
 from p2pcall.pairing.code import Invitation, invite_uri, make_code
 from p2pcall.pairing.constants import INVITE_S
@@ -207,6 +207,7 @@ async def run_join(
     """Join an invite, at `place` if one is given. P2PCallError for every end but a contact."""
     async with _opened(env, settings, home, ui) as side:
         addresses = await side.interrupts.unless_fired(_find(ui, settings, invitation, place))
+        ui.progress(f"asking {' and '.join(format_address(address) for address in addresses)} ...")
         joiner = Joiner(
             invitation.code,
             side.identity,
