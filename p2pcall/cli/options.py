@@ -183,7 +183,7 @@ CodeWords = Annotated[
         "--words",
         metavar="N",
         parser=whole("--words", CODE_WORDS, MAX_CODE_WORDS),
-        help="Words in the code, which is guessed once in 65,536 tries with two.",
+        help="Words in the code; each makes a guess 256 times harder.",
     ),
 ]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
