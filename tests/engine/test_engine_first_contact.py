@@ -5,20 +5,23 @@ import io
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from p2pcall import events
 from p2pcall.engine import first_contact
-from p2pcall.engine.first_contact import PairingSettings, run_invite
+from p2pcall.engine.first_contact import PairingSettings, run_invite, run_join
 from p2pcall.env import Clock, Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.pairing.code import parse_code
+from p2pcall.net import invites
+from p2pcall.net.lanpeer import LanPeer
+from p2pcall.pairing.code import Invitation, parse_code, parse_invitation
 from p2pcall.pairing.constants import INVITE_S
 from p2pcall.pairing.datagrams import Offer, parse_pairing
 from p2pcall.pairing.joiner import Joiner
+from p2pcall.pairing.outcome import PairingEnd
 from p2pcall.proto.handshake.noise import KeyPair
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -101,6 +104,99 @@ def inviting(
         return told
 
     return asyncio.run(main())
+
+
+def meeting(
+    home: Path, invitation: Callable[[events.Invited], Invitation], **joins: str
+) -> tuple[Told, Told]:
+    """An invite, and a join of it with the whole program on both sides."""
+    joined: list[Told] = []
+
+    async def join(told: Told, other: Other) -> None:
+        invited = told.invited.result()
+        env = Env(io.StringIO(), io.StringIO(), io.StringIO(), {})
+        joined.append(Told())
+        settings = PairingSettings("bob", bind=("127.0.0.1",), kept_as=joins.get("kept_as"))
+        place = f"127.0.0.1:{invited.port}" if "by" in joins else None
+        await run_join(env, settings, Home.at(home / "bob"), joined[0], invitation(invited), place)  # type: ignore[arg-type]
+
+    return inviting(home / "alice", join), joined[0]
+
+
+@pytest.mark.parametrize("by", ["uri", "address"])
+def test_who_joins_and_who_invites_are_contacts_then(home: Path, by: str) -> None:
+    def invitation(invited: events.Invited) -> Invitation:
+        return parse_invitation(invited.uri if by == "uri" else invited.code)
+
+    alice, bob = meeting(home, invitation, kept_as="sis", **({"by": by} if by == "address" else {}))
+    assert [told.paired.result().name for told in (alice, bob)] == ["bob", "sis"]
+    assert [told.paired.result().claimed for told in (alice, bob)] == ["bob", "alice"]
+    for who in ("alice", "bob"):
+        (contact,) = Contacts(Home.at(home / who)).all()
+        assert contact.verified
+
+
+def found(monkeypatch: pytest.MonkeyPatch, *there: LanPeer) -> None:
+    async def find_invites(number: int, bound: Sequence[str]) -> list[LanPeer]:
+        assert number == 7
+        return list(there)
+
+    monkeypatch.setattr(invites, "find_invites", find_invites)
+
+
+def peer(port: int) -> LanPeer:
+    return LanPeer("x", port, (("127.0.0.1", port),), {}, "x.local.")
+
+
+@pytest.mark.parametrize(
+    ("there", "slug"), [((), "no-such-invite"), ((peer(1), peer(2)), "two-invites"), ((peer(9),), None)]
+)
+def test_an_invite_on_the_network_is_asked_only_if_it_is_the_one_of_its_number(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[LanPeer, ...], slug: str | None
+) -> None:
+    found(monkeypatch, *there)
+
+    async def main() -> None:
+        ui = Told()
+        look = first_contact._find(
+            ui, PairingSettings("bob"), parse_invitation("7-crossover-clockwork"), None
+        )  # type: ignore[arg-type]
+        if slug is None:
+            assert list(await look) == [("127.0.0.1", 9)]
+            return
+        with pytest.raises(P2PCallError) as none:
+            await look
+        assert (none.value.slug, none.value.exit) == (slug, ExitCode.NOT_FOUND)
+
+    asyncio.run(main())
+
+
+EXITS = {
+    PairingEnd.EXPIRED: 4,
+    PairingEnd.WRONG_CODE: 5,
+    PairingEnd.REFUSED: 5,
+    PairingEnd.UNUSABLE: 5,
+    PairingEnd.OWN_KEY: 5,
+    PairingEnd.OTHER_KEY: 5,
+    PairingEnd.NO_ANSWER: 3,
+    PairingEnd.LOST: 7,
+}
+
+
+@pytest.mark.parametrize("end", PairingEnd)
+def test_every_end_but_a_contact_is_an_error_with_a_hint_and_its_exit_status(end: PairingEnd) -> None:
+    if end in (PairingEnd.PAIRED, PairingEnd.UNCONFIRMED):
+        assert end not in EXITS
+        return
+    inviters = (PairingEnd.EXPIRED, PairingEnd.WRONG_CODE, PairingEnd.UNUSABLE, PairingEnd.OWN_KEY)
+    joiners = [one for one in EXITS if one is not PairingEnd.EXPIRED]
+    errors = [first_contact._failed_invite(end)] if end in inviters else []
+    errors += [first_contact._failed_join(end, 7)] if end in joiners else []
+    assert errors
+    for error in errors:
+        assert (int(error.exit), bool(error.hint)) == (EXITS[end], True)
+        assert error.text[0].islower()
+        assert not error.text.endswith(".")
 
 
 def test_a_machine_that_sleeps_does_not_make_a_code_good_for_longer(home: Path) -> None:
