@@ -211,7 +211,7 @@ def invite(
     json: opt.Json = False,
     home: opt.HomeDir = None,
 ) -> int:
-    """Make a code by which somebody becomes your contact, and you theirs."""
+    """Make a code by which somebody and you become contacts."""
     from p2pcall.cli import first_contact
 
     return int(first_contact.invite_somebody(ctx.obj, _home(ctx), ctx.params))
