@@ -158,6 +158,23 @@ class Verified(Event, frozen=True):
     known: str
 
 
+class Invited(Event, frozen=True):
+    event: ClassVar[str] = "invite"
+    code: str
+    uri: str
+    port: int
+    addresses: tuple[str, ...]
+    until: float
+
+
+class Paired(Event, frozen=True):
+    event: ClassVar[str] = "paired"
+    name: str
+    claimed: str
+    fingerprint: str
+    known: str
+
+
 class Warning(Event, frozen=True):
     event: ClassVar[str] = "warning"
     slug: str

@@ -1,7 +1,7 @@
 """The rules of the house, held by walking the source: purity, small rooms, imports.
 
-- `proto` and `media` are functions of (state, input, now): no clock, chance, socket, thread, await, logging.
-- Whatever number is on the wire or in a timer is in `proto/constants.py` or `media/constants.py`.
+- `proto`, `media` and `pairing` are functions of (state, input, now): no clock, chance, socket, thread, await, logging.
+- Whatever number is on the wire or in a timer is in the `constants.py` of `proto`, `media` or `pairing`.
 - A file has at most 450 lines (of the tests 500), a function 60 without its docstring, a class 15 public methods.
 - Imports point down; rooms beside each other do not import one another; each room has its libraries.
 - `--version` and `--help` load none of the heavy libraries.
@@ -29,12 +29,13 @@ PACKAGE = ROOT / "p2pcall"
 
 # ---- the plan
 
-PURE_ROOMS = ("proto", "media")
+PURE_ROOMS = ("proto", "media", "pairing")
 BELOW_ENGINE = (*PURE_ROOMS, "codec", "device", "net", "view", "store")
 FOR_ALL = ("errors", "events", "names", "types")
 
 ROOMS_BELOW: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(BELOW_ENGINE, FOR_ALL),
+    "pairing": (*FOR_ALL, "proto"),
     "errors": (),
     "events": (),
     "names": (),
@@ -42,7 +43,7 @@ ROOMS_BELOW: dict[str, tuple[str, ...]] = {
     "env": ("types",),
     "engine": (*FOR_ALL, "env", *BELOW_ENGINE),
     "demo": (*FOR_ALL, "env", "engine", "net", "device", "store"),
-    "cli": (*FOR_ALL, "env", "engine", "demo", "net", "device", "view", "store"),
+    "cli": (*FOR_ALL, "env", "engine", "demo", "net", "device", "view", "store", "pairing"),
     "__main__": ("cli", "env", "errors"),
     "__init__": (),
 }
@@ -51,6 +52,7 @@ ROOMS_BELOW: dict[str, tuple[str, ...]] = {
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "proto": ("nacl", "cryptography"),
     "media": (),
+    "pairing": ("nacl", "cryptography", "spake2"),
     "codec": ("av", "numpy", "livekit"),
     "device": ("sounddevice", "av", "numpy"),
     "net": ("zeroconf", "ifaddr"),
@@ -65,10 +67,16 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 RECORDS = "msgspec"
 """Every room makes its records with it: no IO, no clock, no chance."""
 
-CONSTANTS = ("p2pcall.proto.constants", "p2pcall.media.constants", "p2pcall.media.acoustic_constants")
+CONSTANTS = (
+    *("p2pcall.proto.constants", "p2pcall.media.constants", "p2pcall.media.acoustic_constants"),
+    "p2pcall.pairing.constants",
+)
 """Numbers alone, which import nothing but each other: every room may have them, and none needs a copy."""
 
-CONSTANT_FILES = ("proto/constants.py", "media/constants.py", "media/acoustic_constants.py")
+CONSTANT_FILES = (
+    *("proto/constants.py", "media/constants.py", "media/acoustic_constants.py"),
+    "pairing/constants.py",
+)
 
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "sdl2")
 

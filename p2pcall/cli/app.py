@@ -13,6 +13,7 @@ from p2pcall import __version__
 from p2pcall.cli import options as opt
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.env import Env
+from p2pcall.pairing.constants import CODE_WORDS
 from p2pcall.types import Profile
 
 DEMO_SECONDS: Final = 8.0
@@ -198,6 +199,50 @@ def peers(
     from p2pcall.cli import lan
 
     return int(asyncio.run(lan.list_peers(ctx.obj, _home(ctx), watch=watch, json=json)))
+
+
+@app.command()
+def invite(
+    ctx: typer.Context,
+    name: opt.Name = None,
+    kept_as: opt.KeptAs = None,
+    words: opt.CodeWords = CODE_WORDS,
+    port: opt.Port = None,
+    bind: opt.Bind = None,
+    json: opt.Json = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Make a code by which somebody and you become contacts."""
+    from p2pcall.cli import first_contact
+
+    return int(first_contact.invite_somebody(ctx.obj, _home(ctx), ctx.params))
+
+
+@app.command()
+def join(
+    ctx: typer.Context,
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CODE", help="The code that you were told, the invite's URI, or - (a line of stdin)."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ADDRESS", help="Where the invite is, if not on this network: host or host:port."
+        ),
+    ] = None,
+    name: opt.Name = None,
+    kept_as: opt.KeptAs = None,
+    bind: opt.Bind = None,
+    json: opt.Json = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Join an invite by its code: you become contacts of each other."""
+    from p2pcall.cli import first_contact
+
+    return int(first_contact.join_somebody(ctx.obj, _home(ctx), ctx.params))
 
 
 @app.command()

@@ -3,9 +3,12 @@
 Lower case, no full stop. Text from the other side is filtered before it gets into an event.
 """
 
+import time
+
 from p2pcall import events
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.events import Event
+from p2pcall.store.contacts import as_typed
 from p2pcall.view.hud import trust
 
 
@@ -14,6 +17,10 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _time_of_day(epoch: float) -> str:
+    return time.strftime("%H:%M", time.localtime(epoch))
 
 
 def offer_text(audio: bool, video: bool) -> str:
@@ -73,6 +80,11 @@ def event_line(event: Event, clock: str = "") -> str | None:
             if event.known == "verified":
                 return f"{event.name} is verified from now on"
             return f"{event.name} is not verified: the words are not the same"
+        case events.Invited():
+            return f"the code is {event.code}; it works once, until {_time_of_day(event.until)}"
+        case events.Paired():
+            who = "" if event.claimed == event.name else f", who says to be {event.claimed},"
+            return f"{event.name}{who} is a verified contact from now on: p2pcall dial {as_typed(event.name)}"
         case events.Ended():
             return ended_line(event, clock)
         case events.Warning():

@@ -13,6 +13,7 @@ from p2pcall import names
 from p2pcall.cli.values import choice_metavar, interface, one_of, seconds, usage, whole
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.media.constants import MAX_FPS, MAX_U16
+from p2pcall.pairing.constants import CODE_WORDS, MAX_CODE_WORDS
 from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.types import Profile, Reach
 
@@ -175,6 +176,24 @@ SentFor = Annotated[
     ),
 ]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
+KeptAs = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        show_default="what they call themselves",
+        help="Your name for the other person.",
+    ),
+]
+CodeWords = Annotated[
+    int,
+    typer.Option(
+        "--words",
+        metavar="N",
+        parser=whole("--words", CODE_WORDS, MAX_CODE_WORDS),
+        help="Words in the code; each makes a guess 256 times harder.",
+    ),
+]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]

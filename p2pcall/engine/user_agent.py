@@ -81,6 +81,23 @@ class Interrupts:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
+    async def unless_fired(self, work: Awaitable[_T]) -> _T:
+        """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self.fired.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if self.crash is not None:
+                raise self.crash
+            if self.what == "stdout-closed":
+                raise BrokenPipeError
+            raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED)
+        finally:
+            for waiting in (task, stop):
+                waiting.cancel()
+
     @contextmanager
     def put_off(self) -> Iterator[None]:
         """Inside this context a second signal does not end the process; at its end it does."""
@@ -145,21 +162,8 @@ class UserAgent:
         self.reach_policy.let_in()
 
     async def unless_interrupted(self, work: Awaitable[_T]) -> _T:
-        """The result of `work`; P2PCallError `interrupted` (exit 130) when a signal comes first."""
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self.interrupts.fired.wait())
-        try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if self.interrupts.crash is not None:
-                raise self.interrupts.crash
-            if self.interrupts.what == "stdout-closed":
-                raise BrokenPipeError
-            raise P2PCallError("interrupted", "interrupted", ExitCode.INTERRUPTED)
-        finally:
-            for waiting in (task, stop):
-                waiting.cancel()
+        """As `Interrupts.unless_fired`."""
+        return await self.interrupts.unless_fired(work)
 
     async def pin(self, name: str, public: bytes, *, host: bool = False) -> None:
         """Keep the key of a person who was called or answered on purpose; a full disk does not end the call."""

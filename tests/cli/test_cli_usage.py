@@ -16,7 +16,7 @@ from clirun import NO_MEDIA, assert_told, run
 from p2pcall import __version__
 from p2pcall.cli.app import app, app_for
 
-COMMANDS = ("listen", "dial", "peers", "demo", "id", "devices", "contacts")
+COMMANDS = ("listen", "dial", "peers", "invite", "join", "demo", "id", "devices", "contacts")
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "pydantic")
 
 WRONG = {
@@ -99,7 +99,7 @@ def test_what_calls_no_command_of_the_first_level_sees_all_of_them(argv: list[st
     assert app_for(argv) is app
 
 
-FREE_TEXT = {"--name", "--bind", "--home", "--ring-on"} | {
+FREE_TEXT = {"--name", "--as", "--bind", "--home", "--ring-on"} | {
     *("--audio-in", "--audio-out", "--video-in", "--video-out")
 }
 """Options whose value is not for the parser to judge."""

@@ -107,7 +107,7 @@ def test_synopsis_has_every_command_and_all_it_takes() -> None:
         wanted = []
         for param in command.params:
             if param.param_type_name == "argument":
-                wanted.append([".Ar", param.metavar])
+                wanted.append([".Ar", param.metavar] if param.required else [".Op", "Ar", param.metavar])
                 continue
             value = [] if param.is_flag else ["Ar", "*" if param.opts[0] in CHOICES else param.metavar]
             wanted.append([".Op", "Fl", param.opts[0][1:], *value, *(["..."] if param.multiple else [])])

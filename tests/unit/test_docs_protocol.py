@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from mdoc import literals, marked, page, parts, rows
+from spake2.parameters.ed25519 import ParamsEd25519 as params
 
 from p2pcall.codec import video
 from p2pcall.media import constants as media
 from p2pcall.media import packets
 from p2pcall.media.voice_control import VoiceControl
 from p2pcall.media.voice_levels import VoiceLevel, ladder
-from p2pcall.net import discovery, lanpeer
+from p2pcall.net import discovery, invites, lanpeer
 from p2pcall.net.address import DEFAULT_PORT
+from p2pcall.pairing import code, datagrams
+from p2pcall.pairing import constants as pairing
 from p2pcall.proto import constants as proto
 from p2pcall.proto import messages, phase, wire
 from p2pcall.proto.call import table as calls
@@ -62,6 +65,17 @@ def values(title: str, data: bytes) -> list[int]:
     return [int.from_bytes(data[at : at + size], "big") for at, size, _ in layout(title)]
 
 
+FIRST_CONTACT = {
+    "Query": pairing.QUERY_BYTES,
+    "Offer": pairing.OFFER_BYTES,
+    "Proof": pairing.PROOF_BYTES,
+    "Result": pairing.RESULT_BYTES,
+    "Refusal": pairing.REFUSAL_BYTES,
+    "Done": pairing.DONE_BYTES,
+    "Introduction": pairing.INTRODUCTION_BYTES,
+}
+
+
 def test_layouts_have_the_lengths_of_the_code() -> None:
     assert {
         "Knock": size("Knock"),
@@ -78,6 +92,7 @@ def test_layouts_have_the_lengths_of_the_code() -> None:
         "Audio packet": size("Audio packet"),
         "Audio frame": size("Audio frame"),
         "Video fragment": size("Video fragment"),
+        **{title: size(title) for title in FIRST_CONTACT},
     } == {
         "Knock": proto.KNOCK_BYTES,
         "Cookie": proto.COOKIE_BYTES,
@@ -93,7 +108,25 @@ def test_layouts_have_the_lengths_of_the_code() -> None:
         "Audio packet": media.AUDIO_HEADER_BYTES,
         "Audio frame": media.AUDIO_COPY_HEADER_BYTES,
         "Video fragment": media.VIDEO_HEADER_BYTES,
+        **FIRST_CONTACT,
     }
+
+
+def test_the_first_contact_is_as_described() -> None:
+    for title, length in FIRST_CONTACT.items():
+        assert title == "Introduction" or f"{length} bytes." in running(title), title
+        if title != "Introduction":
+            assert layout(title)[0] == (0, 1, f"type, {datagrams.PairingType[title.upper()]}")
+    proof = datagrams.Proof(7, bytes(16), b"B" * 33, bytes(32), bytes(32), bytes(272)).pack()
+    assert values("Proof", proof)[:3] == [datagrams.PairingType.PROOF, pairing.PAIRING_VERSION, 7]
+    ((m, n), *_) = literals(SUBSECTIONS["Key exchange"])
+    assert [m, n] == [params.M.to_bytes().hex(), params.N.to_bytes().hex()]
+    for label in (pairing.TRANSCRIPT_LABEL, pairing.PAIRING_KEYS_LABEL):
+        assert rf"\(dq{label.decode()}\(dq" in running("Keys of the run")
+    for label in (pairing.INVITER_POSSESSION_LABEL, pairing.JOINER_POSSESSION_LABEL):
+        assert rf"\(dq{label.decode()}\(dq" in running("Introduction")
+    assert invites.INVITE_SERVICE.removesuffix(".") in running("Announcement")
+    assert code.INVITE_PREFIX in running("Code")
 
 
 def running(title: str) -> str:
@@ -297,7 +330,11 @@ def constants(module: types.ModuleType, left_out: tuple[str, ...] = ()) -> dict[
 
 @pytest.mark.parametrize(
     ("title", "wanted"),
-    [("Of the line", constants(proto)), ("Of the media", constants(media, LOCAL))],
+    [
+        ("Of the line", constants(proto)),
+        ("Of the media", constants(media, LOCAL)),
+        ("Of first contact", constants(pairing)),
+    ],
 )
 def test_constants_are_those_of_the_code(title: str, wanted: Mapping[str, str]) -> None:
     documented = {cells[0]: cells[1] for cells in rows(SUBSECTIONS[title])}
@@ -305,6 +342,6 @@ def test_constants_are_those_of_the_code(title: str, wanted: Mapping[str, str]) 
 
 
 def test_constants_that_the_text_names_are_in_a_table() -> None:
-    listed = {*constants(proto), *constants(media, LOCAL)}
+    listed = {*constants(proto), *constants(media, LOCAL), *constants(pairing)}
     named = {word for lines in PROTOCOL.values() for line in lines for word in marked([line], "Dv")}
     assert {word for word in named if word.isupper()} <= listed

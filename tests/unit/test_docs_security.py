@@ -17,6 +17,7 @@ from p2pcall.errors import ExitCode
 from p2pcall.media import constants as media
 from p2pcall.media.voice_control import VoiceControl
 from p2pcall.net.private_announcer import SPREAD_S
+from p2pcall.pairing import constants as pairing
 from p2pcall.proto import constants as proto
 from p2pcall.proto.presence import RECORD_VALUES
 from p2pcall.proto.wire import CONFIRMATION_BYTES, PART_BYTES, RESPONSE_BYTES, PatternId
@@ -100,6 +101,10 @@ FACTS = (
     f"and {proto.RESERVE_BURST}: "
     f"in {RING_TIMEOUT_S:g} s so many are {TRIES}, and {TRIES_OF_ONE} if he has one address alone",
     f"once in {times(2**WORD_BITS / TRIES):,} or {times(2**WORD_BITS / TRIES_OF_ONE):,} times",
+    # the code of an invite
+    f"with one chance in {2 ** (8 * pairing.CODE_WORDS):,}",
+    f"Two words are {8 * pairing.CODE_WORDS} bits",
+    "SPAKE2",
     # the safety number
     f"{SAFETY_DIGITS} digits, for comparing outside of calls: {int(SAFETY_BITS)} bits",
     f"hashed {proto.SAFETY_ROUNDS} times: more than {power(SAFETY_BITS / 2 + log2(2 * proto.SAFETY_ROUNDS))} steps",
@@ -201,6 +206,12 @@ def test_there_is_no_other_number() -> None:
     assert re.findall(r".{0,30}\d.{0,30}", left) == []
 
 
+def test_a_code_has_two_words_and_ten_minutes() -> None:
+    assert (pairing.CODE_WORDS, pairing.INVITE_S) == (2, 10 * 60)
+    assert "a number, which is no secret, and two words" in text()
+    assert "older than ten minutes" in text()
+
+
 def test_a_flood_costs_no_more_than_an_eighth_of_a_processor() -> None:
     """With the millisecond a handshake that the page speaks of."""
     assert "no flood takes more than an eighth of a processor" in text()
@@ -287,7 +298,12 @@ def test_each_cannot_has_a_test_named_after_it() -> None:
 
 
 def test_nothing_is_signed() -> None:
-    """So that no recording proves to a third what either side has said."""
-    makers = re.compile(r"ed25519|ecdsa|\brsa\b|crypto_sign|nacl\.signing|SigningKey", re.IGNORECASE)
+    """So that no recording proves to a third what either side has said.
+
+    `spake2.ed25519_basic` is the group of SPAKE2, which is on that curve, and signs nothing.
+    """
+    makers = re.compile(
+        r"ed25519(?!_basic)|ecdsa|\brsa\b|crypto_sign|nacl\.signing|SigningKey", re.IGNORECASE
+    )
     found = [path.name for path in (ROOT / "p2pcall").rglob("*.py") if makers.search(path.read_text())]
     assert found == []

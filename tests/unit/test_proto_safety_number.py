@@ -104,6 +104,7 @@ WRONG_URIS = {
     "nothing": ("", "does not begin"),
     "a name": ("bob", "does not begin"),
     "a safety number": ("p2pcall:safety/1/" + "0" * 60, "a safety number, not a key"),
+    "an invite": ("p2pcall:invite/1/" + "a" * 52, "an invite: `p2pcall join` takes it"),
     "another version": (identity_uri(ALICE).replace("/1/", "/2/"), "another version"),
     "no key": ("p2pcall:id/1/", "not whole"),
     "too short": (identity_uri(ALICE)[:-1], "not whole"),

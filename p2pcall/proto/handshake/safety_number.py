@@ -71,6 +71,8 @@ def identity_key(uri: str) -> bytes:
     prefix = f"p2pcall:id/{URI_VERSION}/"
     if text.startswith("p2pcall:safety/"):
         raise ValueError("that is a safety number, not a key")
+    if text.startswith("p2pcall:invite/"):
+        raise ValueError("that is an invite: `p2pcall join` takes it")
     if text.startswith("p2pcall:id/") and not text.startswith(prefix):
         raise ValueError("it is of another version of the program")
     if not text.startswith(prefix):

@@ -1,0 +1,1 @@
+"""First contact by a short code, sans-IO: the code, the exchange that it protects, and both sides of it."""
