@@ -32,7 +32,7 @@ from p2pcall.errors import P2PCallError
 from p2pcall.proto.call.table import CallState
 from p2pcall.proto.events import CallEnded, IncomingCall
 from p2pcall.proto.messages import Reason
-from p2pcall.store.contacts import SHORT_FINGERPRINT
+from p2pcall.store.contact import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint
 from p2pcall.types import Reach
 
