@@ -230,7 +230,7 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     return data
 
 
-def check_file(path: Path, *, private: bool = False) -> os.stat_result | None:
+def check_file(path: Path) -> os.stat_result | None:
     """Refuses a file as `read` does, but does not open it; None if there is none.
 
     For a database: closing any descriptor of a file takes away all locks that the process has on it.
@@ -242,7 +242,7 @@ def check_file(path: Path, *, private: bool = False) -> os.stat_result | None:
         return None
     except OSError as error:
         raise file_error(error, path, "read") from error
-    _check_regular(info, path, private=private)
+    _check_regular(info, path, private=False)
     return info
 
 

@@ -197,7 +197,7 @@ class Vault:
 
         `locked`: the caller has the lock of the home, without which nothing is made or moved to another version.
         """
-        missing = check_file(self._path, private=True) is None
+        missing = check_file(self._path) is None
         if missing and self._older() is None:
             return None
         self._ready_key()
