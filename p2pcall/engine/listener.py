@@ -354,7 +354,7 @@ class Listener:
         if question is None:
             self._decline(line, Reason.DECLINED)
             why = "there is no terminal to ask at (--answer says who is answered without asking)"
-            self._missed.note(ring.who, why, "no-terminal")
+            self._missed.note(ring.who, why, "no-terminal", ended=True)
             self._ended(event, "declined")
             return "decline"
         if ring.timer is None:  # before the slow speaker: a blocked caller hears ringing at once, too
@@ -428,7 +428,9 @@ class Listener:
 
     def _ended(self, event: events.Incoming, reason: str) -> None:
         """Every call with an event `incoming` also gets an event `ended`."""
-        self._agent.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
+        self._agent.tell_end(
+            Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint, known=event.known)
+        )
 
     async def _fresh_devices(self, line: PeerConnection) -> Devices:
         """The devices opened beforehand; for a later call they are opened now."""
