@@ -86,7 +86,7 @@ class CallLog:
         """Overwrite the entries of the key with this fingerprint, or all. Returns how many they were."""
         if not self.count(key):
             return 0
-        with self._vault.writing(vacuum=True) as db:
+        with self._vault.writing(forget=True) as db:
             db.execute("DELETE FROM calls WHERE ?1 IS NULL OR fingerprint = ?1", (key,))
             return db.changes()
 

@@ -127,7 +127,7 @@ class Contacts:
         """
         if self.by_name(name) is None:
             return None
-        with self._vault.writing(vacuum=True) as db:
+        with self._vault.writing(forget=True) as db:
             contact = _named(_load(db), name)
             if contact is not None:
                 close_to_strangers(self._home)
@@ -144,7 +144,7 @@ class Contacts:
 
     def keep_secret(self, public: bytes, which: Secret, value: bytes | None) -> bool:
         """Keeps it with the contact (None: nothing); the old one is overwritten. False if no contact has the key."""
-        with self._vault.writing(vacuum=True) as db:
+        with self._vault.writing(forget=True) as db:
             db.execute(f"UPDATE contacts SET {which} = ? WHERE key = ?", (value, public))
             return db.changes() > 0
 
@@ -190,7 +190,7 @@ class Contacts:
         """Changes the contact of this name; None if there is none, or it has another key than `public`."""
         if self.by_name(name) is None:
             return None
-        with self._vault.writing() as db:
+        with self._vault.writing(forget="name" in changes) as db:
             book = _load(db)
             contact = _named(book, name)
             if contact is None or public not in (None, contact.public):

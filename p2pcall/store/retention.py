@@ -50,7 +50,7 @@ def enforce(vault: Vault, now_epoch: float) -> int:
     if not found:
         return 0
     gone = 0
-    with vault.writing(vacuum=True) as db:
+    with vault.writing(forget=True) as db:
         for table, oldest in until.items():
             db.execute(f"UPDATE {table} SET at = ? WHERE at > ?", (now_epoch, now_epoch))
             db.execute(f"DELETE FROM {table} WHERE at <= ?", (oldest,))

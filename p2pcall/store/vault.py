@@ -3,10 +3,11 @@
 Rules: the key of the file is derived from the identity; nothing of its content is ever on disk in the clear. A change
 is complete or did not happen, and is on disk when its method returns; the lock of the home orders the changes of all
 processes. Reading waits for no writer and sees each committed change, also that of another process. What is deleted is
-overwritten (`secure_delete`), and `vacuum` leaves no gap behind it. A file that cannot be read, or not with this
-identity's key, is an error and is kept as it is. The tables are checked whenever the file is opened, the long ones only
-in `check` and `backup`, because that takes 50 ms for 100,000 rows. The file of contacts of an older version is taken
-over when the vault is made, and then erased. Nothing is made before there is something to keep.
+overwritten (`secure_delete`), and leaves no gap and no trace in the log of changes (`forget`). A file that cannot be
+read, or not with this identity's key, is an error and is kept as it is. The tables are checked whenever the file is
+opened, the long ones only in `check` and `backup`, because that takes 50 ms for 100,000 rows. The file of contacts of
+an older version is taken over when the vault is made, and then erased. Nothing is made before there is something to
+keep.
 
 Write and open it in a thread, never on the loop; reading what has not changed takes microseconds. Left out: who may
 see what of it (`contacts`, `calllog`), and erasing what was on the disk's own spare blocks.
@@ -52,6 +53,8 @@ class Vault:
         """`unlock` gives the identity, and is called at most once, when it is needed; without it the home's is read."""
         self.home = home
         self._path, self._place = home.vault_path, str(home.data)
+        self._half_erased = home.contacts_path.with_name(f".{home.contacts_path.name}.old")
+        """The name of the file of an older version while it is being overwritten."""
         self._unlock = unlock or (lambda: load_or_create(home, os.urandom))
         self._key: bytes | None = None
         self._turn = threading.RLock()
@@ -68,13 +71,17 @@ class Vault:
             if self._db is None or now != self._seen:
                 self._drop()
                 self._db = self._opened()
+                self._closes_quietly(True)
                 self._seen = self._state()
             with plainly(self._path):
                 yield self._db
 
     @contextmanager
-    def writing(self, *, vacuum: bool = False) -> Iterator["apsw.Connection"]:
-        """One transaction, made if the block ends, undone if it raises. P2PCallError (config) if it cannot be kept."""
+    def writing(self, *, forget: bool = False) -> Iterator["apsw.Connection"]:
+        """One transaction, made if the block ends, undone if it raises. `forget`: no trace of the old is left.
+
+        P2PCallError (config) if it cannot be kept.
+        """
         self._ready_key()
         with self.home.lock(), plainly(self._path):
             db = self._opened(locked=True) or self._created()
@@ -86,9 +93,9 @@ class Vault:
                 finally:
                     if db.in_transaction:
                         db.execute("ROLLBACK")
-                if vacuum:
+                if forget:
                     db.execute("VACUUM")
-                    db.pragma("wal_checkpoint(TRUNCATE)")
+                    _empty_log(db)
             finally:
                 db.close()
 
@@ -157,7 +164,15 @@ class Vault:
     def close(self) -> None:
         """Give the file up; it is opened again when it is needed."""
         with self._turn:
+            self._closes_quietly(False)
             self._drop()
+
+    def _closes_quietly(self, quietly: bool) -> None:
+        """Whether the connection for reading leaves the log as it is when it is closed, because that may wait."""
+        import apsw
+
+        if self._db is not None:
+            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, quietly)
 
     def _drop(self) -> None:
         db, self._db = self._db, None
@@ -202,7 +217,8 @@ class Vault:
             return None
         self._ready_key()
         db = None if missing else self._checked()
-        if db is not None and schema.version(db) == len(schema.MIGRATIONS) and self._older() is None:
+        settled = self._older() is None and not self._half_erased.exists()
+        if db is not None and settled and schema.version(db) == len(schema.MIGRATIONS):
             return db
         if not locked:
             if db is not None:
@@ -261,13 +277,14 @@ class Vault:
         """Erase the file of an older version whose content is in the vault. P2PCallError (config) for another one."""
         path = self.home.contacts_path
         data = read(path)
-        if data is None:
-            return
-        if not contacts_file.is_taken_over(db, data):
+        if data is not None and not contacts_file.is_taken_over(db, data):
             text = f"{path} is of an older p2pcall, and its contacts are not those in {self._path}; nothing was changed"
             hint = f"move one of the two away; {path} alone is taken over"
             raise P2PCallError("two-stores", text, ExitCode.CONFIG, hint)
-        _erase(path)
+        if data is not None:
+            path.replace(self._half_erased)
+        if self._half_erased.exists():
+            _erase(self._half_erased)
 
 
 @contextmanager
@@ -306,6 +323,14 @@ def plainly(path: Path) -> Iterator[None]:
 
 def _as_file_error(number: int, path: Path, verb: str) -> P2PCallError:
     return file_error(OSError(number, os.strerror(number)), path, verb)
+
+
+def _empty_log(db: "apsw.Connection") -> None:
+    """Move the log's content into the file, so that nothing older stays in it."""
+    import apsw
+
+    with suppress(apsw.BusyError):  # somebody reads for longer than `BUSY_MS`; the next one empties it
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def _raw(key: bytes) -> str:

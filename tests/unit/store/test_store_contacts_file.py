@@ -74,23 +74,31 @@ def test_the_content_of_an_erased_file_is_overwritten(contacts: Contacts, home: 
     assert not any(beside.read_bytes())
 
 
+@pytest.mark.parametrize("where", ["before", "within"])
 def test_a_file_is_taken_over_once_though_a_crash_left_it(
-    contacts: Contacts, home: Path, monkeypatch: pytest.MonkeyPatch
+    contacts: Contacts, home: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    path = leave(home, FULL)
+    leave(home, FULL)
 
     class Killed(BaseException):
         pass
 
     def killed(path: Path) -> None:
+        if where == "within":
+            path.write_bytes(bytes(10) + path.read_bytes()[10:])
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(store_vault, "_erase", killed)
+        if where == "within":
+            patch.setattr(store_vault, "_erase", killed)
+        else:
+            patch.setattr(
+                Path, "replace", lambda path, to: killed(path) if "json" in str(to) else path.rename(to)
+            )
         contacts.all()
-    assert path.exists()
+    assert any("contacts.json" in path.name for path in home.iterdir())
     assert contacts.remove("bob") is not None
-    assert not path.exists()
+    assert not any("contacts.json" in path.name for path in home.iterdir())
     assert [contact.name for contact in contacts.all()] == ["eve"]
 
 
