@@ -151,13 +151,13 @@ class Contacts:
     def stamp(self) -> object:
         """A value that changes whenever the contacts or blocks change; takes microseconds."""
         seen = self._vault.stamp()
-        if self._read is None or seen != self._seen:
+        if seen != self._seen:
             try:
                 with self._vault.reading() as db:
                     self._stamp = None if db is None else _changed(db)
                 self._seen = self._vault.stamp()
-            except P2PCallError:
-                return seen
+            except P2PCallError:  # nobody looks again until the file is another one
+                self._seen = self._stamp = seen
         return self._stamp
 
     def blocked(self) -> dict[str, float]:
