@@ -5,6 +5,7 @@ Erasing asks at a terminal; without one, `--yes` must say it.
 
 import json as jsonlib
 from datetime import datetime
+from typing import Final
 
 from msgspec.structs import asdict
 
@@ -21,6 +22,10 @@ from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, read_fingerprint
 from p2pcall.store.vault import Vault
 from p2pcall.view.sanitize import clean
+
+MINUTE_S: Final = 60
+MINUTES: Final = 60
+"""Of an hour."""
 
 
 def _vault(env: Env, home: Home) -> Vault:
@@ -140,6 +145,6 @@ def _length(seconds: float) -> str:
     """Hours, minutes, seconds; nothing for a call that was never up."""
     if not seconds:
         return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
+    minutes, rest = divmod(round(seconds), MINUTE_S)
+    hours, minutes = divmod(minutes, MINUTES)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
