@@ -4,12 +4,12 @@ Erasing asks at a terminal; without one, `--yes` must say it.
 """
 
 import json as jsonlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec.structs import asdict
 
-from p2pcall.cli.records import table
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.engine.outcome import ENDINGS
@@ -21,8 +21,9 @@ from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, read_fingerprint
 from p2pcall.store.vault import Vault
-from p2pcall.view.sanitize import clean
+from p2pcall.view.sanitize import clean, width
 
+HEADINGS: Final = ("when", "", "who", "how long", "how it ended", "until")
 MINUTE_S: Final = 60
 MINUTES: Final = 60
 """Of an hour."""
@@ -51,8 +52,7 @@ def list_calls(env: Env, home: Home, most: int | None, *, json: bool) -> ExitCod
             "no calls\n" if days else "calls are not logged: `p2pcall history keep` says for 0 days\n"
         )
         return ExitCode.OK
-    rows = [_told(call, days) for call in calls]
-    table(env, rows, "when", "", "who", "how long", "how it ended", "until")
+    _columns(env, [HEADINGS, *(_told(call, days) for call in calls)])
     more = log.count() - len(calls)
     if more:
         say(env, f"and {more} before (--all lists them)")
@@ -116,6 +116,14 @@ def _key(contacts: Contacts, who: str) -> str:
     return fingerprint(contact.public)
 
 
+def _columns(env: Env, rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as columns; a table of `rich` takes five times as long as all else."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
+        env.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
 def _row(call: LoggedCall, days: int) -> dict[str, object]:
     """An entry for scripts."""
     return {**asdict(call), "name": clean(call.name), "until": call.at + days * retention.DAY_S}
@@ -123,7 +131,7 @@ def _row(call: LoggedCall, days: int) -> dict[str, object]:
 
 def _told(call: LoggedCall, days: int) -> tuple[str, ...]:
     """An entry for people."""
-    who = clean(call.name) or "somebody"
+    who = clean(call.name) if call.name else "somebody"
     if call.calls > 1:
         who += f" (the first of {call.calls} calls)"
     ending = ENDINGS.get(call.reason)

@@ -73,6 +73,9 @@ class Vault:
                 self._db = self._opened()
                 self._closes_quietly(True)
                 self._seen = self._state()
+            if self._db is None:
+                yield None
+                return
             with plainly(self._path):
                 yield self._db
 
@@ -169,9 +172,9 @@ class Vault:
 
     def _closes_quietly(self, quietly: bool) -> None:
         """Whether the connection for reading leaves the log as it is when it is closed, because that may wait."""
-        import apsw
-
         if self._db is not None:
+            import apsw
+
             self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, quietly)
 
     def _drop(self) -> None:
