@@ -42,6 +42,10 @@ VAULT_PURPOSE: Final = b"p2pcall vault 1"
 BUSY_MS: Final = 5000
 """How long SQLite waits for another process that writes at the same moment; the lock of the home lets nobody wait so
 long."""
+SIZE: Final = 0
+"""Where `_stat` has the file's size."""
+UNWRITABLE: Final = frozenset({"disk-full", "read-only", "no-permission"})
+"""Errors with which a vault can still be read."""
 SIDES: Final = ("-wal", "-shm", "-journal")
 """What SQLite adds to the file's name for the files beside it."""
 
@@ -70,7 +74,10 @@ class Vault:
             now = self._state()
             if self._db is None or now != self._seen:
                 self._drop()
-                self._db = self._opened()
+                try:
+                    self._db = self._opened()
+                except P2PCallError as error:
+                    self._db = self._unchanged(error)
                 self._closes_quietly(True)
                 self._seen = self._state()
             if self._db is None:
@@ -198,16 +205,19 @@ class Vault:
             self._key = self._unlock().derived_key(VAULT_PURPOSE)
         return self._key
 
-    def _connect(self, path: Path) -> "apsw.Connection":
-        """A connection with the key. Nothing is read yet."""
+    def _connect(self, path: Path, *, unchanged: bool = False) -> "apsw.Connection":
+        """A connection with the key; `unchanged`: to read by alone, from a file that nobody changes."""
         import apsw
 
-        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
-        db.set_busy_timeout(BUSY_MS)
-        db.pragma("key", _raw(self._ready_key()))
-        db.pragma("secure_delete", True)
-        db.pragma("temp_store", "memory")
-        db.pragma("synchronous", "full")
+        how = apsw.SQLITE_OPEN_READONLY if unchanged else apsw.SQLITE_OPEN_READWRITE
+        uri = f"{path.as_uri()}?immutable={int(unchanged)}"
+        db = apsw.Connection(uri, flags=how | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW)
+        with closed_on_error(db):
+            db.set_busy_timeout(BUSY_MS)
+            db.pragma("key", _raw(self._ready_key()))
+            db.pragma("secure_delete", True)
+            db.pragma("temp_store", "memory")
+            db.pragma("synchronous", "full")
         return db
 
     def _opened(self, *, locked: bool = False) -> "apsw.Connection | None":
@@ -236,9 +246,19 @@ class Vault:
             self._take_away(db)
         return db
 
-    def _checked(self) -> "apsw.Connection":
+    def _unchanged(self, error: P2PCallError) -> "apsw.Connection":
+        """A connection to read by where SQLite can write nothing beside the file; raises `error` if that is not why.
+
+        What is only in the log of changes cannot be read so.
+        """
+        log = _stat(f"{self._path}-wal", whole=True)
+        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[SIZE]):
+            raise error
+        return self._checked(unchanged=True)
+
+    def _checked(self, *, unchanged: bool = False) -> "apsw.Connection":
         with plainly(self._path):
-            db = self._connect(self._path)
+            db = self._connect(self._path, unchanged=unchanged)
             with closed_on_error(db):
                 if not 0 < schema.version(db) <= len(schema.MIGRATIONS):
                     raise damaged(self._path, "a newer p2pcall may have written it")
@@ -319,7 +339,8 @@ def plainly(path: Path) -> Iterator[None]:
     except (apsw.CantOpenError, apsw.PermissionsError) as error:
         raise _as_file_error(errno.EACCES, path, "open") from error
     except apsw.IOError as error:
-        raise _as_file_error(errno.EIO, path, "use") from error
+        full = getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+        raise _as_file_error(errno.ENOSPC if full else errno.EIO, path, "use") from error
     except OSError as error:
         raise file_error(error, path, "write") from error
 
@@ -353,7 +374,7 @@ def _stat(path: str, *, whole: bool) -> tuple[int, ...] | None:
     except OSError:
         return None
     always = info.st_dev, info.st_ino, info.st_mode, info.st_uid
-    return (*always, info.st_size, info.st_mtime_ns, info.st_ctime_ns) if whole else always
+    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, *always) if whole else always
 
 
 def _fresh(path: Path) -> None:

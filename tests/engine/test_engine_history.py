@@ -1,6 +1,7 @@
 """The call log as calls write it: each once, on both sides, however it ends; and its clock while somebody listens."""
 
 import asyncio
+import base64
 from pathlib import Path
 
 from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
@@ -88,6 +89,25 @@ def test_a_call_that_reached_nobody_is_logged_under_the_name_that_was_dialled(tm
         (call,) = await logged(alice)
         assert (call.outgoing, call.name, call.reason) == (True, "10.0.0.9", "unreachable")
         assert (call.fingerprint, call.known) == ("", "")
+
+    run_virtual(scene)
+
+
+def test_the_home_shows_nothing_in_the_clear_after_calls(tmp_path: Path) -> None:
+    """No name, no key, no fingerprint, no entry of the log; who may look is the user alone."""
+
+    async def scene() -> None:
+        _, _, alice, bob = await a_call(tmp_path, "audio")
+        beside(lambda: bob.trust.pin("alice", alice.identity.public, 1.0))
+        public, printed = alice.identity.public, alice.identity.fingerprint
+        hidden = [b"alice", public, public.hex().encode(), base64.b64encode(public)[:-2], printed.encode()]
+        files = [path for path in (tmp_path / "bob").rglob("*") if path.is_file()]
+        assert {"store.db", "identity.key"} <= {path.name for path in files}
+        for path in files:
+            assert path.stat().st_mode & 0o777 == 0o600
+            data = path.read_bytes()
+            assert not [text for text in [*hidden, b"max-duration", b"10.0.0"] if text in data], path.name
+        assert (tmp_path / "bob").stat().st_mode & 0o777 == 0o700
 
     run_virtual(scene)
 

@@ -101,8 +101,8 @@ def test_opening_reads_no_more_of_a_long_log(home: Path, monkeypatch: pytest.Mon
         vault = Vault(Home.at(place))
         connect = vault._connect
 
-        def watched(path: Path) -> object:
-            db = connect(path)
+        def watched(path: Path, **how: bool) -> object:
+            db = connect(path, **how)
 
             def step() -> bool:
                 nonlocal counted
