@@ -5,12 +5,11 @@ Rules: one key, one name; one name, one key. If a name comes with another key th
 not stored, because trust depends on the key alone. `names` decides which names are equal. A block is stored by the
 key's fingerprint: it needs no contact, and stays when the contact is removed. All is kept in the vault, and read again
 whenever it has changed there, because other processes change it too; what decides about a caller is in memory. What
-changes something is to be called in a thread, for it waits for the disk. A contact's secrets (`Secret`) are read one by
-one, and are in no record.
+changes something is to be called in a thread, for it waits for the disk. Left out: a contact's secrets
+(`contact_secrets`), which are in no record.
 """
 
 import shlex
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
+from p2pcall.store import contacts_file
 from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contact import Book, Contact
 from p2pcall.store.home import Home
@@ -31,13 +31,6 @@ MAX_BLOCKED: Final = 4096
 _CHANGED: Final = "contacts-changed"
 """The setting that gets another value with each change of contacts or blocks."""
 _COLUMNS: Final = "key, name, added, verified, host, may_ring, sound_unasked, picture_unasked, sees_announced"
-
-
-class Secret(StrEnum):
-    """What only this side and one contact know; the names of their columns."""
-
-    TOTP = "totp_secret"
-    SAFE_WORD = "safe_word"
 
 
 def normalise_name(name: str) -> str:
@@ -135,18 +128,49 @@ class Contacts:
                 _note_change(db)
             return contact
 
-    def secret(self, public: bytes, which: Secret) -> bytes | None:
-        """What is kept with this contact; None: nothing, or no contact has the key."""
-        with self._vault.reading() as db:
-            query = f"SELECT {which} FROM contacts WHERE key = ?"
-            row: Any = None if db is None else db.execute(query, (public,)).fetchone()
-            return None if row is None else row[0]
+    def rotate(self, old: bytes, new: bytes) -> Contact | None:
+        """The owner of the key `old` has shown that `new` is theirs: it replaces it, and all else stays.
 
-    def keep_secret(self, public: bytes, which: Secret, value: bytes | None) -> bool:
-        """Keeps it with the contact (None: nothing); the old one is overwritten. False if no contact has the key."""
+        None if `old` is no contact's or blocked, or `new` is a contact's or blocked: then nothing changes.
+        """
         with self._vault.writing(forget=True) as db:
-            db.execute(f"UPDATE contacts SET {which} = ? WHERE key = ?", (value, public))
-            return db.changes() > 0
+            book = _load(db)
+            by_key = {contact.public: contact for contact in book.contacts}
+            contact = by_key.get(old)
+            if contact is None or new in by_key or {fingerprint(old), fingerprint(new)} & book.blocked.keys():
+                return None
+            db.execute("UPDATE contacts SET key = ? WHERE key = ?", (new, old))
+            _note_change(db)
+            return replace(contact, public=new)
+
+    def export(self) -> dict[str, Any]:
+        """All contacts and blocks, in the form of the file of older versions; `contacts_file` reads it."""
+        book = self._look()
+        return contacts_file.document(Book(list(book.by_key.values()), book.blocked))
+
+    def adopt(self, others: Book) -> list[str]:
+        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
+        left_out = []
+        with self._vault.writing() as db:
+            book = _load(db)
+            here = {contact.public: contact for contact in book.contacts}
+            taken = {names.alike(contact.name) for contact in book.contacts}
+            added = []
+            for contact in others.contacts:
+                known, alike = here.get(contact.public), names.alike(contact.name)
+                if known is not None or alike in taken or len(here) >= MAX_CONTACTS:
+                    if known is None or known.name != contact.name:
+                        left_out.append(contact.name)
+                    continue
+                added.append(contact)
+                here[contact.public] = contact
+                taken.add(alike)
+            blocked = list(others.blocked.items() - book.blocked.items())
+            if added:
+                close_to_strangers(self._home)
+            contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
+            _note_change(db)
+        return left_out
 
     def stamp(self) -> object:
         """A value that changes whenever the contacts or blocks change; takes microseconds."""

@@ -30,19 +30,42 @@ _TAKEN_OVER: Final = "contacts-file"
 
 def take_over(db: "apsw.Connection", data: bytes, path: Path) -> None:
     """Keep all that the file of an older version holds. P2PCallError (config) if any part of it is invalid."""
-    book = parse_contacts(data, path)
+    insert(db, parse_contacts(data, path))
+    db.execute("INSERT INTO settings VALUES(?, ?)", (_TAKEN_OVER, hashlib.sha256(data).digest()))
+
+
+def insert(db: "apsw.Connection", book: Book) -> None:
+    """Keep these contacts and blocks, of which none is there yet."""
     db.executemany(
         "INSERT INTO contacts(key, name, added, verified, host) VALUES(?, ?, ?, ?, ?)",
         ((one.public, one.name, one.added, one.verified, one.host) for one in book.contacts),
     )
     db.executemany("INSERT INTO blocked VALUES(?, ?)", book.blocked.items())
-    db.execute("INSERT INTO settings VALUES(?, ?)", (_TAKEN_OVER, hashlib.sha256(data).digest()))
 
 
 def is_taken_over(db: "apsw.Connection", data: bytes) -> bool:
     """Whether it was this file that was taken over."""
     row = db.execute("SELECT value FROM settings WHERE name = ?", (_TAKEN_OVER,)).fetchone()
     return row == (hashlib.sha256(data).digest(),)
+
+
+def document(book: Book) -> dict[str, Any]:
+    """The content of such a file, for backups; `parse_contacts` reads it as JSON."""
+    rows = [
+        {
+            "name": contact.name,
+            "key": base64.b64encode(contact.public).decode(),
+            "added": contact.added,
+            "verified": contact.verified,
+            **({"host": True} if contact.host else {}),
+        }
+        for contact in book.contacts
+    ]
+    found: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
+    if book.blocked:
+        found["version"] = BLOCKING_VERSION
+        found["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
+    return found
 
 
 def parse_contacts(data: bytes, path: Path) -> Book:

@@ -16,7 +16,7 @@ MIGRATIONS: Final = (
         verified INTEGER NOT NULL DEFAULT 0, host INTEGER NOT NULL DEFAULT 0,
         may_ring INTEGER NOT NULL DEFAULT 1, sound_unasked INTEGER NOT NULL DEFAULT 0,
         picture_unasked INTEGER NOT NULL DEFAULT 0, sees_announced INTEGER NOT NULL DEFAULT 1,
-        totp_secret BLOB, safe_word BLOB) WITHOUT ROWID;
+        totp_secret BLOB, totp_tally BLOB, safe_word BLOB) WITHOUT ROWID;
     CREATE TABLE blocked(fingerprint TEXT PRIMARY KEY, added REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE calls(
         id INTEGER PRIMARY KEY, at REAL NOT NULL, outgoing INTEGER NOT NULL, name TEXT NOT NULL,
@@ -24,8 +24,8 @@ MIGRATIONS: Final = (
         calls INTEGER NOT NULL);
     CREATE INDEX calls_at ON calls(at);
     CREATE TABLE consents(
-        id INTEGER PRIMARY KEY, at REAL NOT NULL, fingerprint TEXT NOT NULL, call TEXT NOT NULL,
-        what TEXT NOT NULL, given INTEGER NOT NULL);
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, call TEXT NOT NULL, name TEXT NOT NULL,
+        fingerprint TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, side TEXT NOT NULL);
     CREATE TABLE requests(key BLOB PRIMARY KEY, claimed TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE settings(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     """,

@@ -1,5 +1,6 @@
 """Pinned keys: one name, one key; a changed key is a hard stop."""
 
+import json
 import multiprocessing
 import shlex
 import unicodedata
@@ -9,12 +10,14 @@ import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts as store_contacts
+from p2pcall.store import contacts_file
 from p2pcall.store.contact import Contact
 from p2pcall.store.contacts import Contacts, key_changed
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
 
 BOB, EVE = bytes([1] * 32), bytes([2] * 32)
+NEW, OTHER = bytes([3] * 32), bytes([4] * 32)
 
 
 @pytest.fixture
@@ -207,3 +210,49 @@ def test_a_hosts_name_is_one_until_it_is_another(contacts: Contacts, home: Path)
     ]
     again.rename("box.example", "bob")
     assert [contact.host for contact in again.all()] == [False, False]
+
+
+def test_a_key_that_was_rotated_takes_the_place_of_the_old_one_and_all_else_stays(contacts: Contacts) -> None:
+    contacts.pin("bob", BOB, 7.5)
+    contacts.verify("bob", BOB)
+    assert contacts.rotate(BOB, NEW) == Contact("bob", NEW, 7.5, True)
+    assert contacts.all() == [Contact("bob", NEW, 7.5, True)]
+    assert contacts.by_key(BOB) is None
+
+
+def test_no_key_is_rotated_to_one_that_is_known_or_blocked_or_from_one_that_is(contacts: Contacts) -> None:
+    contacts.pin("bob", BOB, 0)
+    contacts.pin("eve", EVE, 0)
+    contacts.block(fingerprint(NEW), 0)
+    assert [contacts.rotate(BOB, EVE), contacts.rotate(BOB, NEW), contacts.rotate(OTHER, BOB)] == [None] * 3
+    contacts.unblock(fingerprint(NEW))
+    contacts.block(fingerprint(BOB), 0)
+    assert contacts.rotate(BOB, NEW) is None
+    assert [contact.public for contact in contacts.all()] == [BOB, EVE]
+
+
+def test_a_backup_of_contacts_replaces_nothing_and_tells_what_it_left_out(
+    contacts: Contacts, tmp_path: Path
+) -> None:
+    contacts.pin("bob", BOB, 7.5, host=True)
+    contacts.pin("eve", EVE, 0)
+    contacts.block(fingerprint(EVE), 3)
+    data = json.dumps(contacts.export()).encode()
+    book = contacts_file.parse_contacts(data, tmp_path)
+    other = Contacts(Home.at(tmp_path / "other"))
+    other.pin("Eve", OTHER, 1)
+    assert other.adopt(book) == ["eve"]
+    assert other.all() == [Contact("bob", BOB, 7.5, host=True), Contact("Eve", OTHER, 1)]
+    assert other.blocked() == {fingerprint(EVE): 3}
+    assert other.adopt(book) == ["eve"]
+    assert len(other.all()) == 2
+
+
+def test_permissions_are_kept_and_stay_when_the_name_changes(contacts: Contacts, home: Path) -> None:
+    contacts.pin("bob", BOB, 0)
+    assert contacts.permit("eve", may_ring=False) is None
+    contacts.permit("bob", may_ring=False, sound_unasked=True)
+    contacts.rename("bob", "rob")
+    (rob,) = Contacts(Home.at(home)).all()
+    kept = rob.may_ring, rob.sound_unasked, rob.picture_unasked, rob.sees_announced
+    assert kept == (False, True, False, True)

@@ -16,7 +16,8 @@ import pytest
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import schema
 from p2pcall.store.calllog import CallLog, LoggedCall
-from p2pcall.store.contacts import Contacts, Secret
+from p2pcall.store.contact_secrets import Secret, contact_secret, keep_contact_secret
+from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, load_or_create
 from p2pcall.store.vault import VAULT_PURPOSE, Vault
@@ -72,7 +73,7 @@ def test_nothing_is_made_before_there_is_something_to_keep(place: Home, vault: V
 def test_nothing_of_the_content_is_on_the_disk_in_the_clear(place: Home, vault: Vault) -> None:
     contacts, log = Contacts(place, vault), CallLog(vault)
     contacts.pin("Boris Rosenthal", BOB, 7.5)
-    contacts.keep_secret(BOB, Secret.SAFE_WORD, b"marmalade")
+    keep_contact_secret(vault, BOB, Secret.SAFE_WORD, b"marmalade")
     contacts.block("block-ed", 1)
     log.add(CALL)
     for held in (False, True):
@@ -114,7 +115,7 @@ def test_what_is_deleted_is_overwritten(place: Home, vault: Vault, how: str) -> 
     """Looked for with the key in hand, in all pages, free ones too."""
     contacts, log = Contacts(place, vault), CallLog(vault)
     contacts.pin("Boris Rosenthal", BOB, 0)
-    contacts.keep_secret(BOB, Secret.TOTP, b"marmalade")
+    keep_contact_secret(vault, BOB, Secret.TOTP, b"marmalade")
     for number in range(300):
         log.add(LoggedCall(1000.0 + number, True, f"Boris Rosenthal {number}", "abcd", "contact", 1, "eof"))
     assert plaintext(place).count(b"Boris Rosenthal") > 300
@@ -126,7 +127,7 @@ def test_what_is_deleted_is_overwritten(place: Home, vault: Vault, how: str) -> 
             contacts.rename("Boris Rosenthal", "x")
             gone, left = b"Boris Rosenthal\0", 300
         case "secret":
-            contacts.keep_secret(BOB, Secret.TOTP, None)
+            keep_contact_secret(vault, BOB, Secret.TOTP, None)
             gone, left = b"marmalade", 301
         case "calls":
             assert log.erase() == 300
@@ -396,11 +397,11 @@ def test_a_full_disk_changes_nothing_and_is_told(place: Home, vault: Vault) -> N
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
         with pytest.raises(P2PCallError) as caught:
-            contacts.keep_secret(BOB, Secret.TOTP, big)
+            keep_contact_secret(vault, BOB, Secret.TOTP, big)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert caught.value.exit is ExitCode.CONFIG
-    assert contacts.secret(BOB, Secret.TOTP) is None
+    assert contact_secret(vault, BOB, Secret.TOTP) is None
     assert contacts.pin("eve", EVE, 0)
     vault.check()
