@@ -42,7 +42,7 @@ VAULT_PURPOSE: Final = b"p2pcall vault 1"
 BUSY_MS: Final = 5000
 """How long SQLite waits for another process that writes at the same moment; the lock of the home lets nobody wait so
 long."""
-SIZE: Final = 0
+_SIZE: Final = 0
 """Where `_stat` has the file's size."""
 UNWRITABLE: Final = frozenset({"disk-full", "read-only", "no-permission"})
 """Errors with which a vault can still be read."""
@@ -252,7 +252,7 @@ class Vault:
         What is only in the log of changes cannot be read so.
         """
         log = _stat(f"{self._path}-wal", whole=True)
-        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[SIZE]):
+        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[_SIZE]):
             raise error
         return self._checked(unchanged=True)
 
