@@ -57,7 +57,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "device": ("sounddevice", "av", "numpy"),
     "net": ("zeroconf", "ifaddr"),
     "view": ("numpy", "av", "sdl2"),
-    "store": ("nacl",),
+    "store": ("nacl", "apsw"),
     "engine": ("av", "numpy"),
     "demo": ("numpy",),
     "cli": ("typer", "rich", "segno", "av"),
@@ -78,7 +78,7 @@ CONSTANT_FILES = (
     "pairing/constants.py",
 )
 
-HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "sdl2")
+HEAVY = ("av", "numpy", "sounddevice", "zeroconf", "sdl2", "apsw")
 
 PURE_STDLIB = frozenset(
     (
@@ -344,7 +344,7 @@ def test_a_quick_command_loads_nothing_heavy(option: str) -> None:
     assert not loaded & set(HEAVY)
 
 
-DISTRIBUTIONS = {"nacl": "pynacl", "sdl2": "pysdl2"}
+DISTRIBUTIONS = {"nacl": "pynacl", "sdl2": "pysdl2", "apsw": "apsw-sqlite3mc"}
 """Libraries that are installed under another name than they are imported by."""
 
 

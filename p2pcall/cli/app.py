@@ -5,22 +5,19 @@ Engine, devices and discovery are imported inside commands, so that `--version` 
 
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from p2pcall import __version__
 from p2pcall.cli import options as opt
+from p2pcall.cli.history_commands import history
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
-from p2pcall.env import Env
 from p2pcall.pairing.constants import CODE_WORDS
 from p2pcall.types import Profile
 
 DEMO_SECONDS: Final = 8.0
 """Enough to hear the whole sung phrase, and to read the text beside the picture."""
-
-if TYPE_CHECKING:
-    from p2pcall.store.home import Home
 
 SHORT_HELP: Final = """\
 p2pcall: calls from machine to machine, encrypted end to end, drawn in the terminal
@@ -44,6 +41,7 @@ app = typer.Typer(
 )
 contacts = typer.Typer(help="The people you know, and the keys that are theirs.")
 app.add_typer(contacts, name="contacts")
+app.add_typer(history, name="history")
 
 
 def called(command: Any) -> str:
@@ -81,11 +79,7 @@ def _main(
         typer.echo(SHORT_HELP, nl=False)
 
 
-def _home(ctx: typer.Context) -> "Home":
-    from p2pcall.store.home import Home
-
-    env: Env = ctx.obj
-    return Home.locate(env.environ, ctx.params.get("home"))
+_home = opt.home_of
 
 
 @app.command()

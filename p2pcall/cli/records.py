@@ -11,7 +11,8 @@ from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.contacts import SHORT_FINGERPRINT, Contacts, as_typed, normalise_name
+from p2pcall.store.contact import SHORT_FINGERPRINT
+from p2pcall.store.contacts import Contacts, as_typed, normalise_name
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create, read_fingerprint
 from p2pcall.view.sanitize import clean

@@ -70,6 +70,7 @@ class Caller:
         self._untold: events.Dialling | None = None
         """Emitted when the devices are there: an error about them must come first, although a knock was sent."""
         self._node, self._settings = agent.node, agent.settings
+        agent.history.outgoing = True
         self._loop = asyncio.get_running_loop()
         self._found = Location([], None, None)
         self._who: PeerIdentity | None = None
@@ -89,6 +90,8 @@ class Caller:
         except P2PCallError as error:
             if error.exit is ExitCode.NOT_FOUND:
                 await self._own_faults_first()
+            if self._found.addresses and error.exit in (ExitCode.NOT_FOUND, ExitCode.UNTRUSTED):
+                self._agent.history.failed(self._target, self._dialled_key(), error.slug)
             raise
         finally:
             later.cancel()
@@ -122,8 +125,9 @@ class Caller:
             self._forget_rivals()
         if isinstance(answered, Outcome):
             if self._who is not None:
-                answered = replace(answered, name=self._who.name, fingerprint=self._who.fingerprint)
-            agent.tell_end(answered)
+                who = self._who
+                answered = replace(answered, name=who.name, fingerprint=who.fingerprint, known=who.known)
+            agent.tell_end(answered, self._target, self._dialled_key())
             return answered
         line, remote_video = answered
         assert self._who is not None
@@ -136,6 +140,11 @@ class Caller:
         )
         await ask_to_keep(agent, self._who, line.peer.remote_static, outcome)
         return outcome
+
+    def _dialled_key(self) -> str:
+        """The fingerprint of the key that was dialled; "" if it is not known."""
+        expected = self._found.expected_key
+        return "" if expected is None else fingerprint(expected)
 
     def _known(self) -> list[bytes]:
         """The keys to try if no key is expected: those of all contacts."""

@@ -36,7 +36,8 @@ from p2pcall.pairing.key_exchange import Introduction
 from p2pcall.pairing.outcome import Met, PairingEnd, PairingEvent, PairingOver
 from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.proto.handshake.noise import KeyPair
-from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed
+from p2pcall.store.contact import SHORT_FINGERPRINT, Contact
+from p2pcall.store.contacts import Contacts, as_typed
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create
 from p2pcall.types import Address

@@ -32,7 +32,7 @@ from p2pcall.errors import P2PCallError
 from p2pcall.proto.call.table import CallState
 from p2pcall.proto.events import CallEnded, IncomingCall
 from p2pcall.proto.messages import Reason
-from p2pcall.store.contacts import SHORT_FINGERPRINT
+from p2pcall.store.contact import SHORT_FINGERPRINT
 from p2pcall.store.identity import fingerprint
 from p2pcall.types import Reach
 
@@ -121,8 +121,6 @@ class Listener:
         if not self._over.done():
             idle_ctrl_c = self._agent.interrupts.signal is SIGINT and not self._calls
             self._over.set_result(Outcome("interrupted" if idle_ctrl_c else what))
-
-    # --- one caller --------------------------------------------------------------------------------------------
 
     def _caller(self, line: PeerConnection) -> None:
         if line.peer.remote_static == self._agent.identity.public:
@@ -355,7 +353,7 @@ class Listener:
         if question is None:
             self._decline(line, Reason.DECLINED)
             why = "there is no terminal to ask at (--answer says who is answered without asking)"
-            self._missed.note(ring.who, why, "no-terminal")
+            self._missed.note(ring.who, why, "no-terminal", ended=True)
             self._ended(event, "declined")
             return "decline"
         if ring.timer is None:  # before the slow speaker: a blocked caller hears ringing at once, too
@@ -429,7 +427,9 @@ class Listener:
 
     def _ended(self, event: events.Incoming, reason: str) -> None:
         """Every call with an event `incoming` also gets an event `ended`."""
-        self._agent.tell_end(Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint))
+        self._agent.tell_end(
+            Outcome(reason, event.call, name=event.name, fingerprint=event.fingerprint, known=event.known)
+        )
 
     async def _fresh_devices(self, line: PeerConnection) -> Devices:
         """The devices opened beforehand; for a later call they are opened now."""

@@ -27,6 +27,8 @@ class _Sum(Struct):
     why: str
     since: float
     count: int = 0
+    unlogged: int = 0
+    """Those of them that get no event `ended`, by which they would be logged."""
     keys: set[str] = field(default_factory=set)
 
 
@@ -39,11 +41,12 @@ class MissedCalls:
         self._sum: _Sum | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, who: PeerIdentity, why: str, slug: str = "missed-call") -> None:
-        """Add a call; `why`: the reason why the user was not asked."""
+    def note(self, who: PeerIdentity, why: str, slug: str = "missed-call", *, ended: bool = False) -> None:
+        """Add a call; `why`: the reason why the user was not asked; `ended`: it also gets the event of that name."""
         if self._sum is None:
             self._sum = _Sum(who, slug, why, self._agent.env.clock.time())
         self._sum.count += 1
+        self._sum.unlogged += not ended
         if len(self._sum.keys) < MAX_KEYS:
             self._sum.keys.add(who.fingerprint)
         if self._timer is None:
@@ -67,6 +70,8 @@ class MissedCalls:
             keys = f"{len(told.keys)} keys" if len(told.keys) > 1 else "one key"
             what = f"{told.count} missed calls within a second, with {keys}, the first"
         text = f"{what} from {who.name} ({who.fingerprint}): {told.why}"
+        if told.unlogged:
+            self._agent.history.missed(who, told.unlogged)
         emit = self._agent.ui.emit
         emit(events.Missed(told.count, round(told.since, 3), who.name, who.fingerprint, who.known))
         emit(events.Warning(told.slug, text, who.name, who.fingerprint))

@@ -69,6 +69,8 @@ class Outcome(Struct, frozen=True):
     name: str = ""
     fingerprint: str = ""
     """The other side's fingerprint, if it is known."""
+    known: str = ""
+    """What the other side was to this one when the call came: new, contact or verified; "" if it showed no key."""
     by: str = ""
     """Who ended a call that was up: `local` or `remote`; "" if nobody did, or if it was never up."""
 

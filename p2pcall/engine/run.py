@@ -54,6 +54,7 @@ async def run_listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Ou
             from p2pcall.engine.listener import Listener
 
             agent.open()
+            agent.history.watch()
             return await Listener(agent, devices).run()
         finally:
             devices.close()
@@ -66,6 +67,7 @@ async def _agent(
     """This side's user agent, with signal handlers; a bug in a callback or thread is raised at its end."""
     identity = await offload(lambda: load_or_create(home, env.entropy))
     agent = UserAgent(env, settings, home, identity, ui, any_port=any_port)
+    await offload(agent.history.prepare)
     agent.interrupts.install()
     ui.on_closed = agent.interrupts.closed
     try:
@@ -74,4 +76,6 @@ async def _agent(
             raise agent.interrupts.crash
     finally:
         await asyncio.shield(agent.node.close())
+        await asyncio.shield(agent.history.close())
+        await asyncio.shield(offload(agent.vault.close))
         agent.interrupts.remove()

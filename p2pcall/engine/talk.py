@@ -37,7 +37,7 @@ async def talk(
     from p2pcall.engine.live import LiveCall
 
     peer, interrupts = line.peer, agent.interrupts
-    end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint)
+    end = partial(Outcome, call=peer.call_id, name=who.name, fingerprint=who.fingerprint, known=who.known)
     gone = await _until_active(agent, line)
     if gone is not None:
         devices.close()

@@ -11,7 +11,8 @@ from p2pcall import events, names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import undialable
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri, safety_number, safety_uri
-from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, as_typed, key_changed
+from p2pcall.store.contact import SHORT_FINGERPRINT, Contact
+from p2pcall.store.contacts import Contacts, as_typed, key_changed
 from p2pcall.store.identity import fingerprint
 
 

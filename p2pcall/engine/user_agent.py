@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from p2pcall import events
+from p2pcall.engine.call_history import CallHistory
 from p2pcall.engine.node import Node
 from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
@@ -23,6 +24,7 @@ from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
+from p2pcall.store.vault import Vault
 
 _T = TypeVar("_T")
 END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -142,7 +144,9 @@ class UserAgent:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
         self.identity = identity
-        self.trust = TrustStore(Contacts(home), self.identity.public)
+        self.vault = Vault(home, lambda: identity)
+        self.history = CallHistory(self.vault, env.clock, ui.emit)
+        self.trust = TrustStore(Contacts(home, self.vault), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.reach_policy = ReachPolicy(self.node.endpoint, self.trust, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
@@ -172,8 +176,9 @@ class UserAgent:
         except P2PCallError as error:
             self.ui.emit(events.Warning(error.slug, f"the key of {name} could not be kept: {error.text}"))
 
-    def tell_end(self, outcome: Outcome) -> None:
-        """Emit the event `ended`."""
+    def tell_end(self, outcome: Outcome, dialled: str = "", key: str = "") -> None:
+        """Emit the event `ended`, and log the call (`CallHistory.ended`)."""
+        self.history.ended(outcome, dialled, key)
         self.ui.emit(
             events.Ended(
                 outcome.call,

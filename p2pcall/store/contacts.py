@@ -3,54 +3,34 @@
 Rules: one key, one name; one name, one key. If a name comes with another key than the pinned one, the program stops
 (`key_changed`). Nothing here replaces a key: the user removes or renames the contact, then pins again. Addresses are
 not stored, because trust depends on the key alone. `names` decides which names are equal. A block is stored by the
-key's fingerprint: it needs no contact, and stays when the contact is removed. A damaged file is an error and is not
-changed. The file is read again whenever it has changed, because other processes change it too. Left out: encryption
-of the file at rest.
+key's fingerprint: it needs no contact, and stays when the contact is removed. All is kept in the vault, and read again
+whenever it has changed there, because other processes change it too; what decides about a caller is in memory. What
+changes something is to be called in a thread, for it waits for the disk. Left out: a contact's secrets
+(`contact_secrets`), which are in no record.
 """
 
-import base64
-import binascii
-import json
-import os
 import shlex
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
+from p2pcall.store import contacts_file
 from p2pcall.store.choices import close_to_strangers
-from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
-from p2pcall.store.identity import fingerprint, read_fingerprint
+from p2pcall.store.contact import Book, Contact
+from p2pcall.store.home import Home
+from p2pcall.store.identity import fingerprint
+from p2pcall.store.vault import Vault
 
-CONTACTS_VERSION: Final = 1
-BLOCKING_VERSION: Final = 2
-"""File version with blocks in it: an older program refuses the file instead of letting blocked people ring."""
-SHORT_FINGERPRINT: Final = 9
-"""Characters of the fingerprint that are shown for a person without a name."""
+if TYPE_CHECKING:
+    import apsw
+
 MAX_BLOCKED: Final = 4096
-
-
-class Contact(Struct, frozen=True):
-    """The user's name for a person, their key, when it was pinned (epoch seconds), whether verified or blocked."""
-
-    name: str
-    public: bytes
-    added: float
-    verified: bool = False
-    blocked: bool = False
-    host: bool = False
-    """The name is a host name that the system's resolver has resolved, so it may be resolved again."""
-
-
-class Book(Struct):
-    """All content of the file: the contacts, and the blocked fingerprints with their times (epoch seconds)."""
-
-    contacts: list[Contact] = field(default_factory=list)
-    blocked: dict[str, float] = field(default_factory=dict)
+_CHANGED: Final = "contacts-changed"
+"""The setting that gets another value with each change of contacts or blocks."""
+_COLUMNS: Final = "key, name, added, verified, host, may_ring, sound_unasked, picture_unasked, sees_announced"
 
 
 def normalise_name(name: str) -> str:
@@ -66,12 +46,16 @@ def normalise_name(name: str) -> str:
 
 
 class Contacts:
-    """The contacts in a home; every method raises `P2PCallError` (config) if the file cannot be used."""
+    """The contacts in a home; every method raises `P2PCallError` (config) if the vault cannot be used."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, vault: Vault | None = None) -> None:
+        """`vault`: the one of this home, if it is open already."""
         self._home = home
-        self._path, self._place = str(home.contacts_path), str(home.contacts_path.parent)
+        self._vault = Vault(home) if vault is None else vault
         self._read: _Read | None = None
+        self._seen: object = None
+        self._stamp: object = None
+        """The state of the vault when it was looked at last, and of the contacts in it."""
 
     def all(self) -> list[Contact]:
         """All contacts, by name."""
@@ -91,8 +75,8 @@ class Contacts:
         if len(public) != KEY_BYTES:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
         name = normalise_name(name)
-        with self._home.lock():
-            book = self._load()
+        with self._vault.writing() as db:
+            book = _load(db)
             known = next((contact for contact in book.contacts if contact.public == public), None)
             if known is not None:
                 return known
@@ -103,54 +87,102 @@ class Contacts:
                 raise P2PCallError(
                     "too-many-contacts", f"there are {MAX_CONTACTS} contacts already", ExitCode.CONFIG
                 )
-            blocked = fingerprint(public) in book.blocked
-            contact = Contact(name, public, now_epoch, blocked=blocked, host=host)
-            book.contacts.append(contact)
-            self._save(book)
-            return contact
+            close_to_strangers(self._home)
+            db.execute(
+                "INSERT INTO contacts(key, name, added, host) VALUES(?, ?, ?, ?)",
+                (public, name, now_epoch, host),
+            )
+            _note_change(db)
+            return Contact(name, public, now_epoch, blocked=fingerprint(public) in book.blocked, host=host)
 
     def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
         """Marks the contact as verified, or removes the mark; None if the name does not have this key now.
 
         People verify a key: if the name has got another key meanwhile, that key must not get the mark.
         """
-        with self._home.lock():
-            book = self._load()
-            contact = _named(book, name)
-            if contact is None or contact.public != public:
-                return None
-            return contact if contact.verified == verified else self._change(book, contact, verified=verified)
+        return self._change(name, public, verified=verified)
+
+    def permit(self, name: str, **permissions: bool) -> Contact | None:
+        """Sets `may_ring`, `sound_unasked`, `picture_unasked`, `sees_announced`; None if there is no such contact."""
+        return self._change(name, None, **permissions)
 
     def rename(self, old: str, new: str) -> Contact | None:
         """Gives the contact another name; all else stays. None if there is no contact of the old name.
 
         Raises `P2PCallError` (usage) if another contact has the new name, or it cannot be a name.
         """
-        new = normalise_name(new)
-        with self._home.lock():
-            book = self._load()
-            contact = _named(book, old)
-            if contact is None:
-                return None
-            if _named(book, new) not in (None, contact):
-                text = f"there is another contact called {new!r}"
-                raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
-            return self._change(book, contact, name=new, host=False)
+        return self._change(old, None, name=normalise_name(new), host=False)
 
     def remove(self, name: str) -> Contact | None:
-        """Removes the contact; a block of its key stays. None if there is no contact of that name."""
-        with self._home.lock():
-            book = self._load()
-            contact = _named(book, name)
+        """Removes the contact, whose entry is overwritten; a block of its key stays.
+
+        None if there is no contact of that name.
+        """
+        if self.by_name(name) is None:
+            return None
+        with self._vault.writing(forget=True) as db:
+            contact = _named(_load(db), name)
             if contact is not None:
                 close_to_strangers(self._home)
-                book.contacts.remove(contact)
-                self._save(book)
+                db.execute("DELETE FROM contacts WHERE key = ?", (contact.public,))
+                _note_change(db)
             return contact
 
-    def stamp(self) -> tuple[int, ...] | None:
-        """A value that changes whenever the file changes; takes microseconds."""
-        return _stamp_of(self._path)
+    def rotate(self, old: bytes, new: bytes) -> Contact | None:
+        """The owner of the key `old` has shown that `new` is theirs: it replaces it, and all else stays.
+
+        None if `old` is no contact's or blocked, or `new` is a contact's or blocked: then nothing changes.
+        """
+        with self._vault.writing(forget=True) as db:
+            book = _load(db)
+            by_key = {contact.public: contact for contact in book.contacts}
+            contact = by_key.get(old)
+            if contact is None or new in by_key or {fingerprint(old), fingerprint(new)} & book.blocked.keys():
+                return None
+            db.execute("UPDATE contacts SET key = ? WHERE key = ?", (new, old))
+            _note_change(db)
+            return replace(contact, public=new)
+
+    def export(self) -> dict[str, Any]:
+        """All contacts and blocks, in the form of the file of older versions; `contacts_file` reads it."""
+        book = self._look()
+        return contacts_file.document(Book(list(book.by_key.values()), book.blocked))
+
+    def adopt(self, others: Book) -> list[str]:
+        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
+        left_out = []
+        with self._vault.writing() as db:
+            book = _load(db)
+            here = {contact.public: contact for contact in book.contacts}
+            taken = {names.alike(contact.name) for contact in book.contacts}
+            added = []
+            for contact in others.contacts:
+                known, alike = here.get(contact.public), names.alike(contact.name)
+                if known is not None or alike in taken or len(here) >= MAX_CONTACTS:
+                    if known is None or known.name != contact.name:
+                        left_out.append(contact.name)
+                    continue
+                added.append(contact)
+                here[contact.public] = contact
+                taken.add(alike)
+            blocked = list(others.blocked.items() - book.blocked.items())
+            if added:
+                close_to_strangers(self._home)
+            contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
+            _note_change(db)
+        return left_out
+
+    def stamp(self) -> object:
+        """A value that changes whenever the contacts or blocks change; takes microseconds."""
+        seen = self._vault.stamp()
+        if seen != self._seen:
+            try:
+                with self._vault.reading() as db:
+                    self._stamp = None if db is None else _changed(db)
+                self._seen = self._vault.stamp()
+            except P2PCallError:  # nobody looks again until the file is another one
+                self._seen = self._stamp = seen
+        return self._stamp
 
     def blocked(self) -> dict[str, float]:
         """The blocked fingerprints, of contacts and others, and since when they are blocked (epoch seconds)."""
@@ -158,79 +190,84 @@ class Contacts:
 
     def block(self, printed: str, now_epoch: float) -> None:
         """Blocks the key of this fingerprint (`read_fingerprint`), a contact's or not."""
-        with self._home.lock():
-            book = self._load()
-            if printed in book.blocked:
+        with self._vault.writing() as db:
+            blocked = _load(db).blocked
+            if printed in blocked:
                 return
-            if len(book.blocked) >= MAX_BLOCKED:
+            if len(blocked) >= MAX_BLOCKED:
                 text = f"there are {MAX_BLOCKED} blocked keys already"
                 raise P2PCallError("too-many-blocked", text, ExitCode.CONFIG)
-            book.blocked[printed] = now_epoch
-            self._save(book)
+            db.execute("INSERT INTO blocked VALUES(?, ?)", (printed, now_epoch))
+            _note_change(db)
 
     def unblock(self, printed: str) -> bool:
         """Unblocks the key of this fingerprint; False if it was not blocked."""
-        with self._home.lock():
-            book = self._load()
-            if book.blocked.pop(printed, None) is None:
-                return False
-            self._save(book)
-        return True
+        if printed not in self.blocked():
+            return False
+        with self._vault.writing() as db:
+            db.execute("DELETE FROM blocked WHERE fingerprint = ?", (printed,))
+            gone = db.changes() > 0
+            _note_change(db)
+            return gone
 
-    def _change(self, book: Book, contact: Contact, **changes: Any) -> Contact:
-        changed = replace(contact, **changes)
-        book.contacts[book.contacts.index(contact)] = changed
-        self._save(book)
-        return changed
+    def _change(self, name: str, public: bytes | None, /, **changes: Any) -> Contact | None:
+        """Changes the contact of this name; None if there is none, or it has another key than `public`."""
+        if self.by_name(name) is None:
+            return None
+        with self._vault.writing(forget="name" in changes) as db:
+            book = _load(db)
+            contact = _named(book, name)
+            if contact is None or public not in (None, contact.public):
+                return None
+            if "name" in changes and _named(book, changes["name"]) not in (None, contact):
+                text = f"there is another contact called {changes['name']!r}"
+                raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
+            changed = replace(contact, **changes)
+            if changed != contact:
+                columns = ", ".join(f"{column} = ?" for column in changes)
+                db.execute(
+                    f"UPDATE contacts SET {columns} WHERE key = ?", (*changes.values(), contact.public)
+                )
+                _note_change(db)
+            return changed
 
     def _look(self) -> "_Read":
-        """The file's content, read again only if it has changed: every caller is looked up, even during a call."""
-        stamp = self.stamp(), _stamp_of(self._place)
+        """The content, read again only if it has changed: every caller is looked up, even during a call."""
+        stamp = self.stamp()
         if self._read is None or self._read.stamp != stamp:
-            self._read = _Read(stamp, self._load())
+            with self._vault.reading() as db:
+                self._read = _Read(stamp, Book() if db is None else _load(db))
         return self._read
-
-    def _load(self) -> Book:
-        data = read(self._home.contacts_path)
-        return Book() if data is None else parse(data, self._home.contacts_path)
-
-    def _save(self, book: Book) -> None:
-        if book.contacts:
-            close_to_strangers(self._home)
-        rows = [
-            {
-                "name": contact.name,
-                "key": base64.b64encode(contact.public).decode(),
-                "added": contact.added,
-                "verified": contact.verified,
-                **({"host": True} if contact.host else {}),
-            }
-            for contact in book.contacts
-        ]
-        document: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
-        if book.blocked:
-            document["version"] = BLOCKING_VERSION
-            document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
-        text = json.dumps(document, ensure_ascii=False, indent=1)
-        write_atomic(self._home.contacts_path, text.encode() + b"\n")
-
-
-def _stamp_of(path: str) -> tuple[int, ...] | None:
-    try:
-        info = os.stat(path)  # noqa: PTH116 (each knock of a flood does this; `Path.stat` takes three times as long)
-    except OSError:
-        return None
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 class _Read:
-    """The content of a file, indexed: a look-up takes the same time whether or not the entry exists."""
+    """The content, indexed: a look-up takes the same time whether or not the entry exists."""
 
     def __init__(self, stamp: object, book: Book) -> None:
         self.stamp = stamp
         self.by_key = {contact.public: contact for contact in book.contacts}
         self.by_name = {names.alike(contact.name): contact for contact in book.contacts}
         self.blocked = book.blocked
+
+
+def _load(db: "apsw.Connection") -> Book:
+    """All contacts and blocks."""
+    rows: Any = db.execute("SELECT fingerprint, added FROM blocked")
+    blocked = dict(rows)
+    contacts = []
+    rows = db.execute(f"SELECT {_COLUMNS} FROM contacts")
+    for key, name, added, verified, host, *permissions in rows:
+        shut = bool(blocked) and fingerprint(key) in blocked
+        contacts.append(Contact(name, key, added, bool(verified), shut, bool(host), *map(bool, permissions)))
+    return Book(contacts, blocked)
+
+
+def _changed(db: "apsw.Connection") -> object:
+    return db.execute("SELECT value FROM settings WHERE name = ?", (_CHANGED,)).fetchone()
+
+
+def _note_change(db: "apsw.Connection") -> None:
+    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (_CHANGED,))
 
 
 def _named(book: Book, name: str) -> Contact | None:
@@ -254,82 +291,3 @@ def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
 def as_typed(*names: str) -> str:
     """Names as the last arguments of a command line, quoted for a shell."""
     return ("-- " if any(name.startswith("-") for name in names) else "") + shlex.join(names)
-
-
-def parse(data: bytes, path: Path) -> Book:
-    """The content of a file's bytes. Raises `P2PCallError` (config) if any part is invalid."""
-    document = parsed(data, path, CONTACTS_VERSION, BLOCKING_VERSION)
-    if not isinstance(document.get("contacts"), list):
-        raise damaged(path, "it holds no list of contacts")
-    if len(document["contacts"]) > MAX_CONTACTS:
-        raise damaged(path, f"it holds more than {MAX_CONTACTS} contacts")
-    blocked = _parse_blocked(document, path)
-    contacts = [_parse_row(row, path) for row in document["contacts"]]
-    raw = {str(row["name"]).casefold() for row in document["contacts"]}
-    if len(raw) < len(contacts) or len({contact.public for contact in contacts}) < len(contacts):
-        raise damaged(path, "a name or a key is in it twice")
-    contacts = _told_apart(contacts)
-    if blocked:
-        contacts = [replace(c, blocked=fingerprint(c.public) in blocked) for c in contacts]
-    return Book(contacts, blocked)
-
-
-def _told_apart(contacts: list[Contact]) -> list[Contact]:
-    """Add a number to names that look the same but that an older version kept as two."""
-    apart: dict[str, Contact] = {}
-    for contact in contacts:
-        name, number = contact.name, 1
-        while names.alike(name) in apart:
-            number += 1
-            name = f"{names.shortened(contact.name, NAME_BYTES - len(f'-{number}'))}-{number}"
-        apart[names.alike(name)] = replace(contact, name=name)
-    return list(apart.values())
-
-
-def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
-    if document["version"] == CONTACTS_VERSION:
-        return {}
-    if not isinstance(document.get("blocked"), list):
-        raise damaged(path, "it holds no list of blocked keys")
-    blocked = {}
-    for row in document["blocked"]:
-        match row:
-            case {"fingerprint": str(printed), "added": int() | float() as added} if (
-                read_fingerprint(printed) == printed
-            ):
-                blocked[printed] = _epoch(added, path)
-            case _:
-                raise damaged(path, "a blocked key in it lacks a part")
-    return blocked
-
-
-def _epoch(added: float, path: Path) -> float:
-    try:
-        return float(added)
-    except OverflowError as error:
-        raise damaged(path, "a time in it is not valid") from error
-
-
-def _parse_row(row: Any, path: Path) -> Contact:
-    match row:
-        case {
-            "name": str(name),
-            "key": str(key),
-            "added": int() | float() as added,
-            "verified": bool(verified),
-        }:
-            pass
-        case _:
-            raise damaged(path, "a contact in it lacks a part")
-    try:
-        public = base64.b64decode(key, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise damaged(path, "a contact in it has no proper key") from error
-    if len(public) != KEY_BYTES:
-        raise damaged(path, "a contact in it has a key of the wrong length")
-    if not name.strip() or not names.printable(name):
-        raise damaged(path, "a contact in it has no proper name")
-    name = (
-        names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
-    )  # older versions accepted invisible characters
-    return Contact(name, public, _epoch(added, path), verified, host=row.get("host") is True)

@@ -77,7 +77,12 @@ class Home(Struct, frozen=True):
 
     @property
     def contacts_path(self) -> Path:
+        """The file of an older version; the vault takes it over."""
         return self.data / "contacts.json"
+
+    @property
+    def vault_path(self) -> Path:
+        return self.data / "store.db"
 
     @property
     def settings_path(self) -> Path:
@@ -116,8 +121,13 @@ def _take(fd: int, path: Path) -> None:
             raise file_error(error, path, "lock") from error
         else:
             return
+    raise in_use(path)
+
+
+def in_use(path: Path) -> P2PCallError:
+    """The error if another process keeps us from the file."""
     text = f"another process holds {path} for too long"
-    raise P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {_typed(path)}")
+    return P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {_typed(path)}")
 
 
 def ensure_directory(path: Path) -> None:
@@ -172,7 +182,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).replace(path)
         temporary = None
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise file_error(error, path, "write") from error
     finally:
@@ -181,7 +191,8 @@ def write_atomic(path: Path, data: bytes) -> None:
                 Path(temporary).unlink()
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Names made or removed in the directory are on disk when it returns."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -207,13 +218,7 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
         raise file_error(error, path, "read") from error
     try:
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            raise _wrong("not-a-file", f"{path} is not a file", f"move it away: {_aside(path, 'old')}")
-        _check_owner(info, path, "file")
-        for refused, done in ((_OTHERS_WRITE, "written"), (_OTHERS_ANY if private else 0, "read")):
-            if info.st_mode & refused:
-                text = f"{path} can be {done} by other users"
-                raise _wrong("unsafe-file", text, f"chmod 600 {_typed(path)}")
+        _check_regular(info, path, private=private)
         with os.fdopen(fd, "rb", closefd=False) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -223,6 +228,32 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     if len(data) > MAX_FILE_BYTES:
         raise damaged(path, f"it is larger than {MAX_FILE_BYTES // MEBIBYTE} MiB")
     return data
+
+
+def check_file(path: Path) -> os.stat_result | None:
+    """Refuses a file as `read` does, but does not open it; None if there is none.
+
+    For a database: closing any descriptor of a file takes away all locks that the process has on it.
+    """
+    try:
+        _check_directory(path.parent.stat(), path.parent)
+        info = path.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise file_error(error, path, "read") from error
+    _check_regular(info, path, private=False)
+    return info
+
+
+def _check_regular(info: os.stat_result, path: Path, *, private: bool) -> None:
+    if not stat.S_ISREG(info.st_mode):
+        raise _wrong("not-a-file", f"{path} is not a file", f"move it away: {_aside(path, 'old')}")
+    _check_owner(info, path, "file")
+    for refused, done in ((_OTHERS_WRITE, "written"), (_OTHERS_ANY if private else 0, "read")):
+        if info.st_mode & refused:
+            text = f"{path} can be {done} by other users"
+            raise _wrong("unsafe-file", text, f"chmod 600 {_typed(path)}")
 
 
 def parsed(data: bytes, path: Path, *versions: int) -> dict[str, Any]:

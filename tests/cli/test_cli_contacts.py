@@ -50,7 +50,7 @@ def test_what_is_no_uri_is_told_with_the_reason(home: Path) -> None:
         ran = run("contacts", "add", "bob", uri)
         assert_told(ran, 2, why, "p2pcall id")
         assert "\x1b" not in ran.err
-    assert not (home / "contacts.json").exists()
+    assert not (home / "store.db").exists()
 
 
 def test_ones_own_key_is_no_contact(home: Path) -> None:

@@ -18,7 +18,8 @@ from p2pcall.env import Env
 from p2pcall.net.address import undialable
 from p2pcall.pairing.key_exchange import Introduction
 from p2pcall.proto.constants import NAME_BYTES
-from p2pcall.store.contacts import SHORT_FINGERPRINT, Contact, Contacts, normalise_name
+from p2pcall.store.contact import SHORT_FINGERPRINT, Contact
+from p2pcall.store.contacts import Contacts, normalise_name
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
 

@@ -16,7 +16,7 @@ from p2pcall.cli.qr import BORDER, qr_lines
 from p2pcall.env import Env
 from p2pcall.proto.handshake.safety_number import safety_number
 from p2pcall.store.contacts import Contacts
-from p2pcall.store.home import Home
+from p2pcall.store.home import Home, write_atomic
 from p2pcall.store.identity import fingerprint, load_or_create
 
 FINGERPRINT = re.compile(r"([a-z2-7]{4}-){7}[a-z2-7]{4}")
@@ -29,8 +29,7 @@ def known(home: Path) -> Contacts:
     contacts = Contacts(Home.at(home))
     for number, (name, key) in enumerate(KEYS.items()):
         contacts.pin(name, key, 1_700_000_000 + number)
-    path = home / "contacts.json"
-    path.write_text(path.read_text().replace('"verified": false', '"verified": true', 1))  # bob's
+    contacts.verify("bob", KEYS["bob"])
     return contacts
 
 
@@ -207,25 +206,22 @@ def test_somebody_is_forgotten(known: Contacts) -> None:
     assert_told(run("contacts", "remove", "Ève Müller"), 3, "p2pcall contacts list")
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["{", "[]", '{"version":9,"contacts":[]}', '{"version":1,"contacts":[{"name":"bob"}]}', "\x00\xff"],
-)
-def test_damaged_contacts_are_told_and_left_alone(home: Path, text: str) -> None:
+@pytest.mark.parametrize("name", ["store.db", "contacts.json"])
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"version":9,"contacts":[]}', b"\x00\xff" * 4096])
+def test_damaged_contacts_are_told_and_left_alone(home: Path, name: str, text: bytes) -> None:
     run("id")
-    path = home / "contacts.json"
-    path.write_bytes(text.encode("latin-1"))
+    path = home / name
+    path.write_bytes(text)
     path.chmod(0o600)
     for argv in (["contacts", "list"], ["contacts", "show", "bob"], ["contacts", "remove", "bob"]):
         assert_told(run(*argv), 8, str(path))
-    assert path.read_bytes() == text.encode("latin-1")
+    assert path.read_bytes() == text
 
 
-def test_a_name_in_the_file_cannot_steer_the_terminal(home: Path, known: Contacts) -> None:
-    path = home / "contacts.json"
-    document = json.loads(path.read_text())
-    document["contacts"][0]["name"] = "bob\x1b[2J\u202e"
-    path.write_text(json.dumps(document))
+def test_a_name_in_an_older_file_cannot_steer_the_terminal(home: Path) -> None:
+    row = {"key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "added": 1, "verified": False}
+    document = {"version": 1, "contacts": [row | {"name": "bob\x1b[2J\u202e"}]}
+    write_atomic(home / "contacts.json", json.dumps(document).encode())
     ran = run("contacts", "list")
     assert not set("\x1b\u202e") & set(ran.out + ran.err)
     ran = run("contacts", "show", "bob\x1b[2J\u202e")

@@ -15,7 +15,8 @@ from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
-from p2pcall.store.contacts import Contact, Contacts
+from p2pcall.store.contact import Contact
+from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.view.hud import HudState
 

@@ -115,7 +115,7 @@ def test_reach_never_opens_by_itself(tmp_path: Path) -> None:
         assert house.told() == ["no-contacts"]
         await ends(task)
 
-        house.home.contacts_path.unlink()
+        house.home.vault_path.unlink()
         task = await house.listens()
         house.home.settings_path.unlink()
         assert not await house.stranger_rings(), "nor when the files are gone while it listens"
@@ -130,7 +130,7 @@ def test_a_home_of_an_older_version_is_closed_for_good_by_its_contacts(tmp_path:
         house.contacts.pin("alice", house.alice.identity.public, 0.0)
         house.home.settings_path.unlink()
         await ends(await house.listens())
-        house.home.contacts_path.unlink()
+        house.home.vault_path.unlink()
         task = await house.listens()
         assert not await house.stranger_rings()
         await ends(task)

@@ -175,7 +175,7 @@ def test_contacts_that_cannot_be_written_are_told_and_end_nothing(tmp_path: Path
         await dial(calling(tmp_path, network))
         await ui.wait(events.Ended)
         ui.keep_as = "alice"
-        Home.at(tmp_path / "bob").contacts_path.write_bytes(b"{")
+        Home.at(tmp_path / "bob").vault_path.write_bytes(b"{")
         await asyncio.sleep(1)
         assert {warning.slug for warning in ui.of(events.Warning)} - {"anyone"} == {"damaged-file"}
         assert not task.done()

@@ -77,7 +77,7 @@ def test_contacts_that_cannot_be_read_any_more_change_nothing_and_are_told(tmp_p
         alice = agent(tmp_path, "alice", alice_ui, network, ALICE, 1, ring_timeout_s=2.0)
         calling = asyncio.ensure_future(dial(alice))
         await alice_ui.wait(events.Ringing)
-        Home.at(tmp_path / "bob").contacts_path.write_bytes(b"{")
+        Home.at(tmp_path / "bob").vault_path.write_bytes(b"{")
         assert (await calling).reason == "no-answer"
         assert (await bob_ui.wait(events.Warning)).slug == "damaged-file"
         assert not task.done()
@@ -89,7 +89,7 @@ def test_contacts_that_cannot_be_read_any_more_change_nothing_and_are_told(tmp_p
 def test_contacts_that_cannot_be_read_keep_listen_from_starting(tmp_path: Path) -> None:
     async def scene() -> None:
         bob = agent(tmp_path, "bob", FakeUi(), Network(), BOB, 2)
-        Home.at(tmp_path / "bob").contacts_path.write_bytes(b"{")
+        Home.at(tmp_path / "bob").vault_path.write_bytes(b"{")
         with pytest.raises(P2PCallError) as caught:
             bob.let_in()
         assert caught.value.exit is ExitCode.CONFIG

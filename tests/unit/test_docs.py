@@ -35,8 +35,10 @@ from p2pcall.engine.policy import Announce, Answer
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
+from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.store.vault import Vault
 from p2pcall.types import Profile, Reach
 from p2pcall.view.hud import WINDOW_KEYS
 
@@ -210,6 +212,7 @@ def test_every_reason_is_described_with_its_exit_status() -> None:
 def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home.at(tmp_path / "home")
     Contacts(home).pin("bob", bytes(range(32)), 0)
+    CallLog(Vault(home)).add(LoggedCall(fake_env().clock.time(), True, "bob", "x", "contact", 1.0, "eof"))
     monkeypatch.setattr(factory, "list_devices", lambda: [Device("camera", "Cam", True)])
     listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Lists"])
     for item in listed:
@@ -222,7 +225,13 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         assert main(argv, env) == ExitCode.OK
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
-    assert {" ".join(item.head[1:]) for item in listed} == {"id", "devices", "contacts list", "contacts show"}
+    assert {" ".join(item.head[1:]) for item in listed} == {
+        "id",
+        "devices",
+        "contacts list",
+        "contacts show",
+        "history list",
+    }
 
 
 def test_every_exit_code_is_described_with_its_name() -> None:

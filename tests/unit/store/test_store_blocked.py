@@ -1,6 +1,5 @@
-"""Blocked keys: a block is of a key, by its fingerprint; no program that knows no blocks reads a file with some."""
+"""Blocked keys: a block is of a key, by its fingerprint."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -45,20 +44,6 @@ def test_a_block_needs_no_contact_and_outlives_one(contacts: Contacts) -> None:
     contacts.rename("eve", "Eve")
     contacts.remove("eve")
     assert people.is_blocked(EVE)
-
-
-def test_a_file_without_blocks_is_as_before_and_one_with_them_is_of_another_version(
-    contacts: Contacts, home: Path
-) -> None:
-    """An older program would drop the blocks without a word, and let them ring."""
-    path = home / "contacts.json"
-    contacts.pin("bob", BOB, 0.0)
-    before = path.read_bytes()
-    assert json.loads(before).keys() == {"version", "contacts"}
-    contacts.block(fingerprint(BOB), 0)
-    assert json.loads(path.read_bytes())["version"] == 2
-    contacts.unblock(fingerprint(BOB))
-    assert path.read_bytes() == before
 
 
 def test_there_is_a_bound_of_blocks(contacts: Contacts, monkeypatch: pytest.MonkeyPatch) -> None:

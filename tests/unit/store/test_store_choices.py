@@ -20,7 +20,7 @@ def test_the_first_contact_closes_the_door_for_good(home: Path) -> None:
     assert kept_reach(place) is None, "to block somebody makes nobody a contact"
     contacts.pin("bob", BOB, 0)
     contacts.remove("bob")
-    place.contacts_path.unlink()
+    place.vault_path.unlink()
     assert kept_reach(place) == "contacts"
     assert place.settings_path.stat().st_mode & 0o777 == 0o600
 

@@ -1,6 +1,5 @@
-"""Pinned keys: one name, one key; a changed key is a hard stop; a damaged file stays as it is."""
+"""Pinned keys: one name, one key; a changed key is a hard stop."""
 
-import base64
 import json
 import multiprocessing
 import shlex
@@ -11,11 +10,14 @@ import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts as store_contacts
-from p2pcall.store.contacts import MAX_CONTACTS, Contact, Contacts, key_changed
+from p2pcall.store import contacts_file
+from p2pcall.store.contact import Contact
+from p2pcall.store.contacts import Contacts, key_changed
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
 
 BOB, EVE = bytes([1] * 32), bytes([2] * 32)
+NEW, OTHER = bytes([3] * 32), bytes([4] * 32)
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def test_nobody_is_known_at_first(contacts: Contacts, home: Path) -> None:
     assert contacts.by_key(BOB) is None
     assert contacts.by_name("bob") is None
     assert contacts.remove("bob") is None
-    assert not (home / "contacts.json").exists()
+    assert not (home / "store.db").exists()
 
 
 def test_a_pinned_key_is_known_again(contacts: Contacts, home: Path) -> None:
@@ -37,7 +39,7 @@ def test_a_pinned_key_is_known_again(contacts: Contacts, home: Path) -> None:
     other = Contacts(Home.at(home))
     assert other.all() == [bob]
     assert other.by_key(BOB) == other.by_name("BOB") == bob
-    assert (home / "contacts.json").stat().st_mode & 0o777 == 0o600
+    assert (home / "store.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_contacts_are_listed_by_name(contacts: Contacts) -> None:
@@ -97,10 +99,10 @@ def test_a_key_that_was_compared_is_marked_and_the_mark_can_go(contacts: Contact
 
 def test_a_mark_is_for_a_key_and_not_for_a_name(contacts: Contacts, home: Path) -> None:
     contacts.pin("bob", EVE, 0)
-    before = (home / "contacts.json").read_bytes()
+    before = contacts.all()
     assert contacts.verify("bob", BOB) is None
     assert contacts.verify("robert", EVE) is None
-    assert (home / "contacts.json").read_bytes() == before
+    assert contacts.all() == before
 
 
 def test_a_contact_gets_another_name_and_keeps_all_else(contacts: Contacts) -> None:
@@ -164,83 +166,6 @@ def test_there_is_a_bound(contacts: Contacts, monkeypatch: pytest.MonkeyPatch) -
     assert caught.value.slug == "too-many-contacts"
 
 
-def test_a_file_of_an_older_version_with_names_that_look_the_same_is_read(
-    contacts: Contacts, home: Path
-) -> None:
-    """It took them for two, and what cannot be seen for a name."""
-    contacts.pin("bob", BOB, 0)
-    keys = [base64.b64encode(bytes([i] * 32)).decode() for i in range(1, 5)]
-    spelt = ["bob\u2764", "bob\u2764\ufe0f", "\U0001f1f3\U0001f1f1", "x" * 64]
-    rows = [row(name=name, key=key) for name, key in zip(spelt, keys, strict=True)]
-    (home / "contacts.json").write_text(json.dumps({"version": 1, "contacts": rows}))
-    flag = fingerprint(bytes([3] * 32))[:9]
-    assert {contact.name for contact in contacts.all()} == {"bob\u2764", "bob\u2764-2", flag, "x" * 64}
-    contacts.remove("bob\u2764")
-    assert len(contacts.all()) == 3
-
-
-def row(**changes: object) -> dict[str, object]:
-    key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
-    return {"name": "bob", "key": key, "added": 1, "verified": False} | changes
-
-
-def block(**changes: object) -> dict[str, object]:
-    return {
-        "version": 2,
-        "contacts": [],
-        "blocked": [{"fingerprint": fingerprint(EVE), "added": 1} | changes],
-    }
-
-
-DAMAGED: list[object] = [
-    {"version": 2, "contacts": [], "blocked": {}},
-    {"version": 3, "contacts": [], "blocked": []},
-    *(block(**{k: v}) for k, v in (("fingerprint", "x"), ("fingerprint", 1), ("added", "1"))),
-    {"version": 2, "contacts": [], "blocked": [None]},
-    *(
-        [],
-        {},
-        {"version": 1},
-        {"version": 1, "contacts": {}},
-        {"version": 2, "contacts": []},
-        {"contacts": []},
-    ),
-    *({"version": 1, "contacts": [entry]} for entry in (None, [], {}, {"name": "bob"})),
-    *({"version": 1, "contacts": [row(**{k: v})]} for k, v in (("name", 1), ("name", ""), ("name", "\x00"))),
-    *({"version": 1, "contacts": [row(**{k: v})]} for k, v in (("key", "%"), ("key", "QUJD"), ("key", "é"))),
-    *({"version": 1, "contacts": [row(**{k: v})]} for k, v in (("added", "1"), ("verified", 1))),
-    {"version": 1, "contacts": [row(), row(name="eve")]},
-    {"version": 1, "contacts": [row(), row(name="BOB", key="AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=")]},
-]
-
-
-@pytest.mark.parametrize("document", [*map(json.dumps, DAMAGED), "", "{", "[" * 100_000, "\x00", '"x"'])
-def test_a_damaged_file_is_an_error_and_stays_as_it_is(contacts: Contacts, home: Path, document: str) -> None:
-    contacts.pin("bob", BOB, 0)
-    path = home / "contacts.json"
-    path.write_text(document)
-    for use in (
-        contacts.all,
-        lambda: contacts.pin("eve", EVE, 0),
-        lambda: contacts.remove("bob"),
-        lambda: contacts.verify("bob", BOB),
-        lambda: contacts.rename("bob", "robert"),
-        lambda: contacts.block(fingerprint(BOB), 0),
-        lambda: contacts.unblock(fingerprint(BOB)),
-    ):
-        with pytest.raises(P2PCallError) as caught:
-            use()
-        assert (caught.value.slug, caught.value.exit) == ("damaged-file", ExitCode.CONFIG)
-    assert path.read_text() == document
-
-
-def test_what_is_not_text_is_damaged(contacts: Contacts, home: Path) -> None:
-    contacts.pin("bob", BOB, 0)
-    (home / "contacts.json").write_bytes(b"\xff\xfe\x00{")
-    with pytest.raises(P2PCallError, match="damaged"):
-        contacts.all()
-
-
 def _pin_some(place: Home, first: int) -> None:
     for i in range(first, first + 10):
         Contacts(place).pin(f"n{i}", bytes([i] * 32), 0)
@@ -254,33 +179,19 @@ def test_processes_that_pin_at_once_lose_nothing(home: Path, contacts: Contacts)
     for process in processes:
         process.join()
     assert len(contacts.all()) == 30
-    assert sorted(path.name for path in home.iterdir()) == [".lock", "contacts.json", "settings.json"]
+    assert sorted(path.name for path in home.iterdir()) == [
+        *(".lock", "identity.key", "settings.json", "store.db"),
+        *("store.db-shm", "store.db-wal"),
+    ]
 
 
-@pytest.mark.parametrize("added", ["1" * 400, "-" + "9" * 400])
-def test_a_time_that_is_none_is_damage(contacts: Contacts, home: Path, added: str) -> None:
-    contacts.pin("bob", BOB, 5)
-    path = home / "contacts.json"
-    path.write_text(path.read_text().replace('"added": 5', f'"added": {added}'))
-    with pytest.raises(P2PCallError, match="damaged"):
-        contacts.all()
-
-
-def test_more_contacts_than_there_may_be_are_damage(contacts: Contacts, home: Path) -> None:
-    contacts.pin("bob", BOB, 5)
-    path = home / "contacts.json"
-    document = json.loads(path.read_text())
-    document["contacts"] *= MAX_CONTACTS + 1
-    path.write_text(json.dumps(document))
-    with pytest.raises(P2PCallError, match="more than"):
-        contacts.all()
-
-
-def test_the_file_is_read_once_until_it_changes(contacts: Contacts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contacts_are_read_once_until_they_change(
+    contacts: Contacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     contacts.pin("bob", BOB, 5)
     assert contacts.by_key(BOB) is not None
     with monkeypatch.context() as patch:
-        patch.setattr("p2pcall.store.contacts.read", lambda path: pytest.fail("read again"))
+        patch.setattr("p2pcall.store.contacts._load", lambda db: pytest.fail("read again"))
         assert [contacts.by_name(name) is not None for name in ("bob", "Bob", "eve")] == [True, True, False]
         assert contacts.by_key(EVE) is None
         assert contacts.blocked() == {}
@@ -299,3 +210,49 @@ def test_a_hosts_name_is_one_until_it_is_another(contacts: Contacts, home: Path)
     ]
     again.rename("box.example", "bob")
     assert [contact.host for contact in again.all()] == [False, False]
+
+
+def test_a_key_that_was_rotated_takes_the_place_of_the_old_one_and_all_else_stays(contacts: Contacts) -> None:
+    contacts.pin("bob", BOB, 7.5)
+    contacts.verify("bob", BOB)
+    assert contacts.rotate(BOB, NEW) == Contact("bob", NEW, 7.5, True)
+    assert contacts.all() == [Contact("bob", NEW, 7.5, True)]
+    assert contacts.by_key(BOB) is None
+
+
+def test_no_key_is_rotated_to_one_that_is_known_or_blocked_or_from_one_that_is(contacts: Contacts) -> None:
+    contacts.pin("bob", BOB, 0)
+    contacts.pin("eve", EVE, 0)
+    contacts.block(fingerprint(NEW), 0)
+    assert [contacts.rotate(BOB, EVE), contacts.rotate(BOB, NEW), contacts.rotate(OTHER, BOB)] == [None] * 3
+    contacts.unblock(fingerprint(NEW))
+    contacts.block(fingerprint(BOB), 0)
+    assert contacts.rotate(BOB, NEW) is None
+    assert [contact.public for contact in contacts.all()] == [BOB, EVE]
+
+
+def test_a_backup_of_contacts_replaces_nothing_and_tells_what_it_left_out(
+    contacts: Contacts, tmp_path: Path
+) -> None:
+    contacts.pin("bob", BOB, 7.5, host=True)
+    contacts.pin("eve", EVE, 0)
+    contacts.block(fingerprint(EVE), 3)
+    data = json.dumps(contacts.export()).encode()
+    book = contacts_file.parse_contacts(data, tmp_path)
+    other = Contacts(Home.at(tmp_path / "other"))
+    other.pin("Eve", OTHER, 1)
+    assert other.adopt(book) == ["eve"]
+    assert other.all() == [Contact("bob", BOB, 7.5, host=True), Contact("Eve", OTHER, 1)]
+    assert other.blocked() == {fingerprint(EVE): 3}
+    assert other.adopt(book) == ["eve"]
+    assert len(other.all()) == 2
+
+
+def test_permissions_are_kept_and_stay_when_the_name_changes(contacts: Contacts, home: Path) -> None:
+    contacts.pin("bob", BOB, 0)
+    assert contacts.permit("eve", may_ring=False) is None
+    contacts.permit("bob", may_ring=False, sound_unasked=True)
+    contacts.rename("bob", "rob")
+    (rob,) = Contacts(Home.at(home)).all()
+    kept = rob.may_ring, rob.sound_unasked, rob.picture_unasked, rob.sees_announced
+    assert kept == (False, True, False, True)

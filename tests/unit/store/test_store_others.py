@@ -74,7 +74,7 @@ def test_a_home_of_another_user_is_neither_read_nor_written(
 
 @pytest.mark.parametrize("mode", [0o660, 0o606, 0o622])
 def test_contacts_that_others_may_write_are_not_believed(kept: Path, mode: int) -> None:
-    path = Home.at(kept).contacts_path
+    path = Home.at(kept).vault_path
     path.chmod(mode)
     hints = refusals(kept, "unsafe-file", {name: use for name, use in USES.items() if "contacts" in name})
     assert [shlex.split(hint) for hint in hints] == [["chmod", "600", str(path)]]
@@ -82,7 +82,7 @@ def test_contacts_that_others_may_write_are_not_believed(kept: Path, mode: int) 
     assert Contacts(Home.at(kept)).all(), "to read them takes nothing from the user but what is private"
 
 
-@pytest.mark.parametrize("name", ["identity.key", "contacts.json"])
+@pytest.mark.parametrize("name", ["identity.key", "store.db"])
 def test_a_file_of_another_user_is_not_believed(
     kept: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -1,0 +1,43 @@
+"""The consents: who has agreed to what in a call, refused it or taken it back, on either side, and when.
+
+Kept as long as calls are (`retention`); the words for kinds and states are their owner's.
+"""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from p2pcall.store.vault import Vault
+
+_COLUMNS: Final = "at, call, name, fingerprint, kind, state, side"
+
+
+class LoggedConsent(Struct, frozen=True):
+    """One answer."""
+
+    at: float
+    """Seconds since the epoch."""
+    call: str
+    name: str
+    fingerprint: str
+    """The other side's."""
+    kind: str
+    state: str
+    side: str
+    """Who has answered: `local` or `remote`."""
+
+
+def keep_consent(vault: Vault, consent: LoggedConsent) -> None:
+    """Keep it. In a thread. P2PCallError (config) if it cannot be kept."""
+    with vault.writing() as db:
+        values = tuple(getattr(consent, name) for name in LoggedConsent.__struct_fields__)
+        db.execute(f"INSERT INTO consents({_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def kept_consents(vault: Vault) -> list[LoggedConsent]:
+    """All that are kept, the newest first."""
+    with vault.reading() as db:
+        if db is None:
+            return []
+        rows: Any = db.execute(f"SELECT {_COLUMNS} FROM consents ORDER BY at DESC, id DESC")
+        return [LoggedConsent(*row) for row in rows]

@@ -1,0 +1,58 @@
+"""How long the call log, consents and requests are kept, and that they are erased in time.
+
+Rules: 30 days are both default and maximum; 0 keeps nothing. Erased means overwritten, with no gap left behind. A row
+from the future (the clock was wrong) counts from now on, so that it does not stay for ever.
+"""
+
+from typing import Any, Final
+
+from p2pcall.store.vault import Vault
+
+DAY_S: Final = 86_400.0
+MAX_DAYS: Final = 30
+"""Most days that the call log and the consents are kept."""
+REQUEST_DAYS: Final = 7
+"""Days that a stranger's request is kept."""
+_DAYS: Final = "history-days"
+"""The setting that holds the user's number of days."""
+_KEPT: Final = (("calls", MAX_DAYS), ("consents", MAX_DAYS), ("requests", REQUEST_DAYS))
+"""Tables, and the most days that their rows are kept."""
+
+
+def kept_days(vault: Vault) -> int:
+    """For how many days the user wants a call in the log."""
+    with vault.reading() as db:
+        query = "SELECT value FROM settings WHERE name = ?"
+        row: Any = None if db is None else db.execute(query, (_DAYS,)).fetchone()
+        return MAX_DAYS if row is None else int(row[0])
+
+
+def keep_days(vault: Vault, days: int, now_epoch: float) -> int:
+    """Keep the user's number of days (0 to `MAX_DAYS`), at once. Returns how many rows went."""
+    if not 0 <= days <= MAX_DAYS:
+        raise ValueError(f"calls are kept for 0 to {MAX_DAYS} days")
+    with vault.writing() as db:
+        db.execute("REPLACE INTO settings VALUES(?, ?)", (_DAYS, days))
+    return enforce(vault, now_epoch)
+
+
+def enforce(vault: Vault, now_epoch: float) -> int:
+    """Erase what is too old. Returns how many rows went. Writes only if there are such rows."""
+    days = kept_days(vault)
+    until = {table: now_epoch - min(days, most) * DAY_S for table, most in _KEPT}
+    with vault.reading() as db:
+        found = db is not None and any(
+            db.execute(
+                f"SELECT 1 FROM {table} WHERE at <= ? OR at > ? LIMIT 1", (oldest, now_epoch)
+            ).fetchone()
+            for table, oldest in until.items()
+        )
+    if not found:
+        return 0
+    gone = 0
+    with vault.writing(forget=True) as db:
+        for table, oldest in until.items():
+            db.execute(f"UPDATE {table} SET at = ? WHERE at > ?", (now_epoch, now_epoch))
+            db.execute(f"DELETE FROM {table} WHERE at <= ?", (oldest,))
+            gone += db.changes()
+    return gone
