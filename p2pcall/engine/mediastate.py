@@ -40,6 +40,7 @@ class LocalMedia:
         self.on_film: Callable[[], None] | None = None
         """Called when the camera was switched."""
         self._told = True
+        self._records = False
 
     @property
     def can_film(self) -> bool:
@@ -70,6 +71,11 @@ class LocalMedia:
         if self.on_film is not None:
             self.on_film()
 
+    def record(self, on: bool) -> None:
+        """This side records the call, or no longer."""
+        self._records = on
+        self._tell()
+
     def tell_again(self) -> None:
         """Send the state again if the control channel had no room before."""
         if not self._told:
@@ -77,9 +83,9 @@ class LocalMedia:
 
     def _tell(self) -> None:
         audio = self._devices.sends_audio and not self._send.muted
-        flags = bytes([media_flags(audio, self.video_on)])
+        flags = bytes([media_flags(audio, self.video_on, self._records)])
         self._told = self._line.send_control(ControlType.MEDIA, flags)
-        self._ui.emit(events.Media(self._line.peer.call_id, "local", audio, self.video_on, False))
+        self._ui.emit(events.Media(self._line.peer.call_id, "local", audio, self.video_on, self._records))
 
 
 class RemoteMedia:
@@ -92,6 +98,9 @@ class RemoteMedia:
         self._peer, self._ui, self._status, self._timers = line.peer, ui, status, timers
         self._flags = media_flags(True, video)
         self._told: int | None = None
+        self.on_told: Callable[[bool, bool], None] | None = None
+        """Told whether the other side has begun to film, and whether it records."""
+        self._filmed = video
 
     def on_flags(self, flags: int) -> None:
         """Take a MEDIA message of the other side."""
@@ -113,3 +122,6 @@ class RemoteMedia:
         if not video and self._status.view is not None:
             self._status.view.clear_remote()
         self._status.tell(remote_muted=not audio, remote_video=video, remote_records=recording)
+        began, self._filmed = video and not self._filmed, video
+        if self.on_told is not None:
+            self.on_told(began, recording)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from p2pcall import events
+from p2pcall.engine.consents import Consents, ConsentsInMemory
 from p2pcall.engine.node import Node
 from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
@@ -124,7 +125,9 @@ class UserAgent:
     ) -> None:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
-        self.identity = identity
+        self.home, self.identity = home, identity
+        self.consents: Consents = ConsentsInMemory()
+        """Where what people agree to in calls is kept."""
         self.trust = TrustStore(Contacts(home), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.reach_policy = ReachPolicy(self.node.endpoint, self.trust, home, settings.reach, ui.emit)

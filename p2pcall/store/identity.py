@@ -35,6 +35,10 @@ class Identity(Struct, frozen=True):
     public: bytes
     fingerprint: str
 
+    def derived_key(self, purpose: bytes) -> bytes:
+        """A key of its own for each purpose (BLAKE2b, keyed with the private key): it tells nothing about any other."""
+        return hashlib.blake2b(purpose, digest_size=KEY_BYTES, key=self.private).digest()
+
     def __repr__(self) -> str:
         return f"Identity(public={self.public!r}, fingerprint={self.fingerprint!r})"
 

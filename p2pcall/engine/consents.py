@@ -1,0 +1,61 @@
+"""What a person has agreed to in a call, and taken back: sound, picture, a recording.
+
+`Consents` is where it is kept; `remember` is called for each, in the loop, and must not block it.
+"""
+
+from collections import deque
+from enum import StrEnum
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+MAX_REMEMBERED: Final = 1000
+"""Kept in memory; the oldest are dropped. A person presses keys: that is a day of calls."""
+
+
+class ConsentKind(StrEnum):
+    """To what."""
+
+    SOUND = "sound"
+    PICTURE = "picture"
+    RECORDING = "recording"
+
+
+class ConsentState(StrEnum):
+    """What was said."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class Consent(Struct, frozen=True):
+    """One answer. `by` is `local` or `remote`; a recording of the other side's that we agree to is `local`."""
+
+    at: float
+    """Seconds since the epoch."""
+    call: str
+    name: str
+    fingerprint: str
+    """The other side's."""
+    kind: ConsentKind
+    state: ConsentState
+    by: str = "local"
+
+
+class Consents(Protocol):
+    """A log of consents."""
+
+    def remember(self, consent: Consent) -> None:
+        """Keep it."""
+
+
+class ConsentsInMemory:
+    """Forgets at the end of the process."""
+
+    def __init__(self) -> None:
+        self.all: deque[Consent] = deque(maxlen=MAX_REMEMBERED)
+
+    def remember(self, consent: Consent) -> None:
+        """Keep it."""
+        self.all.append(consent)
