@@ -4,6 +4,7 @@ While nothing is recorded this costs nothing: it is not on their way.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.node import PeerConnection
@@ -45,7 +46,7 @@ class CallTap:
             self.video.tap = None
 
 
-_PICTURES = {
+_PICTURES: Final = {
     (True, False): Track.PICTURE_SENT,
     (False, False): Track.PICTURE_RECEIVED,
     (True, True): Track.KEY_PICTURE_SENT,

@@ -39,7 +39,7 @@ MAX_UNSAID: Final = 16
 RECORD_QUESTION: Final = "record"
 
 
-class Stage(Enum):
+class RecordStage(Enum):
     """Where a recording stands; both sides' have one."""
 
     NONE = 0
@@ -82,7 +82,7 @@ class CallRecording:
         self._notice = notice
         self._loop = asyncio.get_running_loop()
         self._tasks = BackgroundTasks()
-        self._own, self._theirs = Stage.NONE, Stage.NONE
+        self._own, self._theirs = RecordStage.NONE, RecordStage.NONE
         self._number = self._their_number = 0
         self._to: str | None = None
         self._asked_at = 0.0
@@ -100,7 +100,7 @@ class CallRecording:
     def ask(self, to: str | None = None) -> None:
         """Ask the other side to agree to a recording; `to`: the file, None: a new one in the home."""
         self._number += 1
-        self._own, self._to, self._asked_at = Stage.ASKED, to, self._time()
+        self._own, self._to, self._asked_at = RecordStage.ASKED, to, self._time()
         self._say(RecordAct.ASK, self._number, RECORDING_DAYS)
         self._timers.after("record-ask", UNANSWERED_S, partial(self._unanswered, self._number))
         self._tell("local", "asked", "local")
@@ -115,9 +115,9 @@ class CallRecording:
         """The call is over: the file is complete when this returns."""
         self._stop_own("")
         self._questions.withdraw(RECORD_QUESTION)
-        if self._theirs is Stage.ON:
+        if self._theirs is RecordStage.ON:
             self._tell("remote", "off")
-        self._theirs = Stage.NONE
+        self._theirs = RecordStage.NONE
         await self._tasks.done()
 
     # --- what comes ----------------------------------------------------------------------------------------------
@@ -132,18 +132,18 @@ class CallRecording:
                 self._asked(message)
             case RecordAct.STOP if message.number == self._their_number:
                 self._their_stop()
-            case RecordAct.AGREE if self._own is Stage.ASKED and message.number == self._number:
-                self._own = Stage.AGREED
+            case RecordAct.AGREE if self._own is RecordStage.ASKED and message.number == self._number:
+                self._own = RecordStage.AGREED
                 self._tell("local", "agreed", "remote")
                 self._remember(ConsentState.GIVEN, "remote")
                 self._tasks.do(self._begin(self._number))
-            case RecordAct.REFUSE if self._own is Stage.ASKED and message.number == self._number:
-                self._own = Stage.NONE
+            case RecordAct.REFUSE if self._own is RecordStage.ASKED and message.number == self._number:
+                self._own = RecordStage.NONE
                 self._tell("local", "refused", "remote")
                 self._remember(ConsentState.REFUSED, "remote")
                 self._status.say(f"{self._who.name} does not agree to a recording")
             case RecordAct.REVOKE if message.number == self._number:
-                if self._own in (Stage.AGREED, Stage.ON):
+                if self._own in (RecordStage.AGREED, RecordStage.ON):
                     self._remember(ConsentState.WITHDRAWN, "remote")
                     self._stop_own("remote")
                     self._status.say(f"{self._who.name} has ended the recording")
@@ -157,16 +157,16 @@ class CallRecording:
             return
         if on:
             self._notice()
-            if self._theirs is Stage.AGREED:
-                self._theirs = Stage.ON
+            if self._theirs is RecordStage.AGREED:
+                self._theirs = RecordStage.ON
                 self._tell("remote", "on")
             elif not self._warned:
                 self._warned = True
                 text = f"{self._who.name} records this call, and you have not agreed to it"
                 self._agent.ui.emit(events.Warning("recorded-unasked", text))
                 self._status.say(text)
-        elif self._theirs in (Stage.ON, Stage.REVOKED):
-            self._theirs = Stage.NONE
+        elif self._theirs in (RecordStage.ON, RecordStage.REVOKED):
+            self._theirs = RecordStage.NONE
             self._tell("remote", "off")
             self._status.say("the recording has ended")
 
@@ -184,7 +184,7 @@ class CallRecording:
 
     def _asked(self, message: RecordMessage) -> None:
         shown = Shown.TOO_OFTEN
-        if self._theirs is Stage.NONE:
+        if self._theirs is RecordStage.NONE:
             question = f"{self._who.name} asks to record this call, and to keep it for {message.days} days"
             lines = (question, "[y]es, record", "[n]o")
             shown = self._questions.ask(RECORD_QUESTION, lines, self._answered)
@@ -192,7 +192,7 @@ class CallRecording:
             refusal = RecordMessage(RecordAct.REFUSE, message.number)
             self._line.send_control(ControlType.RECORD, pack_record(refusal))
             return
-        self._theirs, self._their_number = Stage.ASKED, message.number
+        self._theirs, self._their_number = RecordStage.ASKED, message.number
         self._tell("remote", "asked", "remote")
         if shown is Shown.NOBODY:
             self._answered(False)
@@ -200,29 +200,29 @@ class CallRecording:
             self._timers.after("record-answer", UNANSWERED_S, partial(self._not_answered, message.number))
 
     def _not_answered(self, number: int) -> None:
-        if self._theirs is Stage.ASKED and self._their_number == number:
+        if self._theirs is RecordStage.ASKED and self._their_number == number:
             self._questions.withdraw(RECORD_QUESTION)
             self._answered(False)
 
     def _answered(self, yes: bool) -> None:
-        self._theirs = Stage.AGREED if yes else Stage.NONE
+        self._theirs = RecordStage.AGREED if yes else RecordStage.NONE
         self._say(RecordAct.AGREE if yes else RecordAct.REFUSE, self._their_number)
         self._tell("remote", "agreed" if yes else "refused", "local")
         self._remember(ConsentState.GIVEN if yes else ConsentState.REFUSED)
 
     def _their_stop(self) -> None:
         """The other side asks no longer, or has stopped; if it records, it will say that it does not any more."""
-        if self._theirs is Stage.ASKED:
+        if self._theirs is RecordStage.ASKED:
             self._questions.withdraw(RECORD_QUESTION)
             self._tell("remote", "withdrawn", "remote")
-            self._theirs = Stage.NONE
-        elif self._theirs is Stage.AGREED:
-            self._theirs = Stage.NONE
+            self._theirs = RecordStage.NONE
+        elif self._theirs is RecordStage.AGREED:
+            self._theirs = RecordStage.NONE
 
     def _revoke(self) -> bool:
-        if self._theirs not in (Stage.AGREED, Stage.ON):
+        if self._theirs not in (RecordStage.AGREED, RecordStage.ON):
             return False
-        self._theirs = Stage.REVOKED
+        self._theirs = RecordStage.REVOKED
         self._say(RecordAct.REVOKE, self._their_number)
         self._tell("remote", "withdrawn", "local")
         self._remember(ConsentState.WITHDRAWN)
@@ -231,8 +231,8 @@ class CallRecording:
 
     def _obeyed(self) -> None:
         """A second after the yes was taken back."""
-        if self._theirs is Stage.REVOKED:
-            self._theirs = Stage.NONE
+        if self._theirs is RecordStage.REVOKED:
+            self._theirs = RecordStage.NONE
             if self._remote_on:
                 text = f"{self._who.name} has not confirmed that the recording has ended"
                 self._agent.ui.emit(events.Warning("still-recording", text))
@@ -241,7 +241,7 @@ class CallRecording:
     # --- our own recording ---------------------------------------------------------------------------------------
 
     def _unanswered(self, number: int) -> None:
-        if self._own is Stage.ASKED and self._number == number:
+        if self._own is RecordStage.ASKED and self._number == number:
             self._stop_own("local")
             self._status.say(f"no answer to the question about a recording from {self._who.name}")
 
@@ -254,15 +254,15 @@ class CallRecording:
         try:
             await offload(lambda: recorder.begin(head))
         except P2PCallError as error:
-            self._own = Stage.NONE
+            self._own = RecordStage.NONE
             self._say(RecordAct.STOP, number)
             self._warn(error)
             return
-        if self._own is not Stage.AGREED or self._number != number:  # it was taken back meanwhile
+        if self._own is not RecordStage.AGREED or self._number != number:  # it was taken back meanwhile
             recorder.stop()
             await offload(recorder.discard)
             return
-        self._own, self._recorder = Stage.ON, recorder
+        self._own, self._recorder = RecordStage.ON, recorder
         recorder.on_failure = partial(self._from_thread, recorder)
         clock, since = agent.node.now, agent.node.now()
         self._tap.start(lambda track, data: recorder.put(track, round((clock() - since) * 1000), data))
@@ -284,8 +284,8 @@ class CallRecording:
 
     def _stop_own(self, by: str) -> bool:
         """Ask no longer; or stop and close the file. `by` is "" at the end of the call."""
-        before, self._own = self._own, Stage.NONE
-        if before is Stage.NONE:
+        before, self._own = self._own, RecordStage.NONE
+        if before is RecordStage.NONE:
             return False
         self._say(RecordAct.STOP, self._number)
         if by:

@@ -27,6 +27,7 @@ SEAL_NONCE_BYTES: Final = 24
 MAX_CHUNK_BYTES: Final = 1 << 20
 """Of plaintext: a second of a call is far less. A longer one was not written by this program."""
 _HEAD: Final = Struct(f">8sQ{SEAL_NONCE_BYTES}s{KEY_BYTES + TAG_BYTES}s")
+_UNTIL: Final = Struct(">Q")
 _LENGTH: Final = Struct(">I")
 _NONCE: Final = Struct(">15xQ?")
 KEY_OFFSET: Final = 16
@@ -44,7 +45,7 @@ class SealedWriter:
     def __init__(self, file: BinaryIO, owner_key: bytes, until: int, entropy: Entropy) -> None:
         self._file, self._key, self._number = file, entropy(KEY_BYTES), 0
         nonce = entropy(SEAL_NONCE_BYTES)
-        bound = SEALED_MAGIC + until.to_bytes(8, "big")
+        bound = _bound(until)
         sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(self._key, bound, nonce, owner_key)
         self._put(_HEAD.pack(SEALED_MAGIC, until, nonce, sealed))
 
@@ -73,7 +74,7 @@ class SealedReader:
         """Set when the last chunk was read: nothing is missing."""
         try:
             magic, self.until, nonce, sealed = _HEAD.unpack(file.read(HEAD_BYTES))
-            bound = SEALED_MAGIC + self.until.to_bytes(8, "big")
+            bound = _bound(self.until)
             self._key = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, bound, nonce, owner_key)
         except (error, CryptoError) as problem:
             raise NotSealed("it is not sealed with this key") from problem
@@ -111,8 +112,14 @@ class SealedReader:
         raise NotSealed(f"chunk {number} was changed, or is not in its place")
 
 
+def _bound(until: int) -> bytes:
+    """What the sealed key is bound to."""
+    return SEALED_MAGIC + _UNTIL.pack(until)
+
+
 def kept_until(head: bytes) -> int | None:
     """Until when a file that begins with `head` is to be kept, as it says; None if it is none of ours."""
     if len(head) < KEY_OFFSET or not head.startswith(SEALED_MAGIC):
         return None
-    return int.from_bytes(head[len(SEALED_MAGIC) : KEY_OFFSET], "big")
+    (until,) = _UNTIL.unpack_from(head, len(SEALED_MAGIC))
+    return int(until)

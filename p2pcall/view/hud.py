@@ -290,10 +290,11 @@ def help_box(
 ) -> list[TextLine]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
     keys = [TALK_KEY] if talk else []
-    keys += [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
+    keys += [(key, meaning) for key, _, meaning in KEY_HELP if key != "?"]
+    keys += WINDOW_KEYS if window else ()
     column = max(width(key) for key, _ in keys)
     lines = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
-    return _box("keys", lines, cells, rows, unicode)
+    return _box("keys (? closes)", lines, cells, rows, unicode)
 
 
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:

@@ -100,8 +100,6 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     yield "name", _text(Role.NAME, clip(name, _MIN_NAME_CELLS, sign.ellipsis))
     if state.remote_records or state.records:
         yield "rec", _text(Role.ALERT, f"{sign.record} {_recorder(state)} rec")
-    if not state.phase and sending(state):
-        yield "sent", _text(Role.GOOD, sign.out + sending(state))
     if state.phase:
         yield "phase", _text(Role.KEY, shown(state.phase, _PHASE_CELLS, unicode))
     if state.muted:
@@ -111,6 +109,8 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         notice = shown(state.notice, _NOTICE_CELLS, unicode)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
         yield "notice", _text(Role.KEY, notice)
+    if not state.phase and sending(state):
+        yield "sent", _text(Role.GOOD, sign.out + sending(state))
     yield _key("q")
     if state.known == "verified":
         yield "trust", _text(Role.GOOD, sign.verified)
