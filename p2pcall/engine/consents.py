@@ -4,6 +4,7 @@
 """
 
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -54,8 +55,33 @@ class ConsentsInMemory:
     """Forgets at the end of the process."""
 
     def __init__(self) -> None:
-        self.all: deque[Consent] = deque(maxlen=MAX_REMEMBERED)
+        self.remembered: deque[Consent] = deque(maxlen=MAX_REMEMBERED)
 
     def remember(self, consent: Consent) -> None:
         """Keep it."""
-        self.all.append(consent)
+        self.remembered.append(consent)
+
+
+class CallConsents:
+    """Those of one call."""
+
+    def __init__(
+        self, consents: Consents, call: str, name: str, fingerprint: str, epoch: Callable[[], float]
+    ) -> None:
+        """`name` and `fingerprint` are the other side's."""
+        self._consents, self._whose, self._epoch = consents, (call, name, fingerprint), epoch
+        self._given: set[tuple[ConsentKind, str]] = set()
+
+    def say(self, kind: ConsentKind, state: ConsentState, by: str = "local") -> None:
+        """Remember it; what is withdrawn was given before, and is given once."""
+        given = (kind, by) in self._given
+        if given is (state is not ConsentState.WITHDRAWN):
+            return
+        if state is ConsentState.GIVEN:
+            self._given.add((kind, by))
+        self._given -= {(kind, by)} if state is ConsentState.WITHDRAWN else set()
+        self._consents.remember(Consent(self._epoch(), *self._whose, kind, state, by))
+
+    def sends(self, kind: ConsentKind, on: bool) -> None:
+        """This side sends it now, or no longer."""
+        self.say(kind, ConsentState.GIVEN if on else ConsentState.WITHDRAWN)

@@ -19,6 +19,7 @@ from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.call_tap import CallTap
+from p2pcall.engine.consents import CallConsents
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
@@ -101,8 +102,10 @@ class LiveCall:
         self._local.on_film = self._hang_up_at_the_end
         self._questions = questions = Questions(status, now)
         self._tap = CallTap(line, self._send)
+        consents = CallConsents(agent.consents, peer.call_id, who.name, who.fingerprint, agent.env.clock.time)
+        self._local.on_sends = consents.sends
         self._recording = CallRecording(
-            agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice
+            agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice, consents
         )
         self._remote.on_told = self._remote_told
         self._name = who.name
@@ -186,6 +189,7 @@ class LiveCall:
             self._playout.begin(lambda: devices.microphone.hold(False))
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
+        self._local.sends_now()
         self._reporting.begin()
         self._hearing.begin()
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)

@@ -9,6 +9,7 @@ from typing import Final
 from p2pcall import events
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus
+from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.timers import Timers
@@ -39,6 +40,8 @@ class LocalMedia:
         self.video_on = video_on
         self.on_film: Callable[[], None] | None = None
         """Called when the camera was switched."""
+        self.on_sends: Callable[[ConsentKind, bool], None] | None = None
+        """Told what is sent from now on, or no longer."""
         self._told = True
         self._records = False
 
@@ -57,6 +60,7 @@ class LocalMedia:
         if on != self._send.muted:
             self._send.muted = on
             self._status.tell(muted=on)
+            self._sends(ConsentKind.SOUND, self._devices.sends_audio and not on)
             self._tell()
 
     def film(self, on: bool) -> None:
@@ -67,6 +71,7 @@ class LocalMedia:
         if not on and self._status.view is not None:
             self._status.view.show_local(None)
         self._status.tell(video_on=on)
+        self._sends(ConsentKind.PICTURE, on)
         self._tell()
         if self.on_film is not None:
             self.on_film()
@@ -80,6 +85,15 @@ class LocalMedia:
         """Send the state again if the control channel had no room before."""
         if not self._told:
             self._tell()
+
+    def sends_now(self) -> None:
+        """The call has begun."""
+        self._sends(ConsentKind.SOUND, self._devices.sends_audio and not self._send.muted)
+        self._sends(ConsentKind.PICTURE, self.video_on)
+
+    def _sends(self, kind: ConsentKind, on: bool) -> None:
+        if self.on_sends is not None:
+            self.on_sends(kind, on)
 
     def _tell(self) -> None:
         audio = self._devices.sends_audio and not self._send.muted

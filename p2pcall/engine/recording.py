@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from p2pcall import events
 from p2pcall.engine.call_status import CallStatus
-from p2pcall.engine.consents import Consent, ConsentKind, ConsentState
+from p2pcall.engine.consents import CallConsents, ConsentKind, ConsentState
 from p2pcall.engine.mediastate import LocalMedia
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.offload import BackgroundTasks, offload
@@ -75,11 +75,12 @@ class CallRecording:
         local: LocalMedia,
         tap: Tap,
         notice: Callable[[], None],
+        consents: CallConsents,
     ) -> None:
         """`notice` sounds the tone."""
         self._agent, self._line, self._who, self._status = agent, line, who, status
         self._questions, self._timers, self._local, self._tap = questions, timers, local, tap
-        self._notice = notice
+        self._notice, self._consents = notice, consents
         self._loop = asyncio.get_running_loop()
         self._tasks = BackgroundTasks()
         self._own, self._theirs = RecordStage.NONE, RecordStage.NONE
@@ -330,17 +331,7 @@ class CallRecording:
         self._agent.ui.emit(events.Recording(self._line.peer.call_id, side, state, by, file))
 
     def _remember(self, state: ConsentState, by: str = "local") -> None:
-        self._agent.consents.remember(
-            Consent(
-                self._time(),
-                self._line.peer.call_id,
-                self._who.name,
-                self._who.fingerprint,
-                ConsentKind.RECORDING,
-                state,
-                by,
-            )
-        )
+        self._consents.say(ConsentKind.RECORDING, state, by)
 
     def _time(self) -> float:
         return self._agent.env.clock.time()
