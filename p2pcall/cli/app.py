@@ -284,7 +284,7 @@ def play(
     plain: opt.Plain = False,
     home: opt.HomeDir = None,
 ) -> int:
-    """Play a recording of a call, or write it to a file that others can play."""
+    """Play a recording of a call, or export it."""
     from p2pcall.cli import play as commands
 
     if file is None:

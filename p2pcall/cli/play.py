@@ -21,7 +21,7 @@ from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.device.factory import open_audio_sink
 from p2pcall.device.outfile import OutFile
-from p2pcall.engine.playback import Contents, Piece, both, contents, pieces, side_by_side
+from p2pcall.engine.playback import Contents, PlayedPiece, both, contents, pieces, side_by_side
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ
@@ -162,7 +162,7 @@ def export(env: Env, home: Home, file: str, to: str, *, force: bool, json: bool)
     return ExitCode.OK
 
 
-def _write_wav(path: Path, sound: Iterator[Piece]) -> None:
+def _write_wav(path: Path, sound: Iterator[PlayedPiece]) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(SAMPLE_BYTES)
@@ -183,7 +183,7 @@ def _remux(path: Path, entries: Callable[[], Iterator[Entry]], *, pictures: bool
 class Player:
     """Gives a speaker the sound of a recording, and a view its pictures."""
 
-    def __init__(self, sound: Iterator[Piece], show: Callable[[bytes, bool], None] | None) -> None:
+    def __init__(self, sound: Iterator[PlayedPiece], show: Callable[[bytes, bool], None] | None) -> None:
         """`show` is given the coded pictures when they are due, and whether each is a key."""
         self._pieces, self._show = sound, show
         self._ready = bytearray()

@@ -19,7 +19,6 @@ from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.call_tap import CallTap
-from p2pcall.engine.consents import CallConsents
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
@@ -102,13 +101,10 @@ class LiveCall:
         self._local.on_film = self._hang_up_at_the_end
         self._questions = questions = Questions(status, now)
         self._tap = CallTap(line, self._send)
-        consents = CallConsents(agent.consents, peer.call_id, who.name, who.fingerprint, agent.env.clock.time)
-        self._local.on_sends = consents.sends
         self._recording = CallRecording(
-            agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice, consents
+            agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice
         )
-        self._remote.on_told = self._remote_told
-        self._name = who.name
+        self._remote.on_told, self._local.on_sends = self._remote_told, self._recording.consents.sends
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
@@ -333,7 +329,11 @@ class LiveCall:
         """The other side has said what it has on; if it has begun to film, the person is asked for a picture, too."""
         self._recording.on_remote(recording)
         if filming and self._local.can_film and not self._local.video_on:
-            lines = (f"{self._name} shows a picture now: send yours, too?", "[y]es, camera on", "[n]o")
+            lines = (
+                f"{self._status.state.name} shows a picture now: send yours, too?",
+                "[y]es, camera on",
+                "[n]o",
+            )
             self._questions.ask("picture", lines, lambda yes: self._local.film(True) if yes else None)
 
     def _next_profile(self) -> None:

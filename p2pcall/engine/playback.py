@@ -75,6 +75,8 @@ class _Voice:
         self._end = 0
         """In ticks."""
         self._pcm = bytearray()
+        self._sounds = False
+        """It ends with sound, which can be continued."""
 
     def play(self, before: float) -> None:
         """Decode all that begins before this tick."""
@@ -82,11 +84,12 @@ class _Voice:
             self._gap(frame.tick - self._end)
             sound = self._decoder.decode(frame.data)
             self._pcm += sound
+            self._sounds = True
             self._end += len(sound) // TICK_BYTES
 
     def _gap(self, ticks: int) -> None:
         if ticks > 0:
-            made_up = min(ticks, CONCEALED_TICKS) if self._end else 0
+            made_up = min(ticks, CONCEALED_TICKS) if self._sounds else 0
             self._pcm += self._decoder.conceal(made_up) if made_up else b""
             self._pcm += bytes((ticks - made_up) * TICK_BYTES)
             self._end += ticks
@@ -101,11 +104,12 @@ class _Voice:
         piece = bytes(self._pcm[:size])
         del self._pcm[:size]
         missing = size - len(piece)
+        self._sounds = self._sounds and not missing
         self._end += missing // TICK_BYTES
         return piece + bytes(missing)
 
 
-class Piece(NamedTuple):
+class PlayedPiece(NamedTuple):
     """A piece of both directions, equally long; and the pictures that were shown before its end."""
 
     sent: bytes
@@ -113,13 +117,13 @@ class Piece(NamedTuple):
     pictures: tuple[Entry, ...] = ()
 
 
-def pieces(entries: Iterable[Entry]) -> Iterator[Piece]:
+def pieces(entries: Iterable[Entry]) -> Iterator[PlayedPiece]:
     """The whole recording in pieces, in the order of time."""
     voices = {track: _Voice() for track in SOUND_TRACKS}
     pictures: list[Entry] = []
     done, at = 0, 0
 
-    def piece(before: float) -> Piece | None:
+    def piece(before: float) -> PlayedPiece | None:
         nonlocal done, pictures
         for voice in voices.values():
             voice.play(before)
@@ -131,7 +135,7 @@ def pieces(entries: Iterable[Entry]) -> Iterator[Piece]:
         sounds = [voice.cut(size) for voice in voices.values()]
         shown = tuple(one for one in pictures if one.at_ms < done * TICK_MS or before == inf)
         pictures = [one for one in pictures if one not in shown]
-        return Piece(sounds[0], sounds[1], shown) if size or shown else None
+        return PlayedPiece(sounds[0], sounds[1], shown) if size or shown else None
 
     for entry in entries:
         at = max(at, entry.at_ms // TICK_MS)
@@ -145,13 +149,13 @@ def pieces(entries: Iterable[Entry]) -> Iterator[Piece]:
         yield made
 
 
-def both(piece: Piece) -> bytes:
+def both(piece: PlayedPiece) -> bytes:
     """Both directions at once, for one ear."""
     mixed_in = zip(array("h", piece.sent), array("h", piece.received), strict=True)
     return array("h", [max(-PCM_MAX, min(PCM_MAX, one + other)) for one, other in mixed_in]).tobytes()
 
 
-def side_by_side(piece: Piece) -> bytes:
+def side_by_side(piece: PlayedPiece) -> bytes:
     """Two channels: left what was sent, right what came."""
     out = array("h", bytes(2 * len(piece.sent)))
     out[::2], out[1::2] = array("h", piece.sent), array("h", piece.received)

@@ -75,12 +75,15 @@ class CallRecording:
         local: LocalMedia,
         tap: Tap,
         notice: Callable[[], None],
-        consents: CallConsents,
     ) -> None:
         """`notice` sounds the tone."""
         self._agent, self._line, self._who, self._status = agent, line, who, status
         self._questions, self._timers, self._local, self._tap = questions, timers, local, tap
-        self._notice, self._consents = notice, consents
+        self._notice = notice
+        self.consents = CallConsents(
+            agent.consents, line.peer.call_id, who.name, who.fingerprint, agent.env.clock.time
+        )
+        """What is agreed to in this call."""
         self._loop = asyncio.get_running_loop()
         self._tasks = BackgroundTasks()
         self._own, self._theirs = RecordStage.NONE, RecordStage.NONE
@@ -331,7 +334,7 @@ class CallRecording:
         self._agent.ui.emit(events.Recording(self._line.peer.call_id, side, state, by, file))
 
     def _remember(self, state: ConsentState, by: str = "local") -> None:
-        self._consents.say(ConsentKind.RECORDING, state, by)
+        self.consents.say(ConsentKind.RECORDING, state, by)
 
     def _time(self) -> float:
         return self._agent.env.clock.time()

@@ -126,7 +126,7 @@ KEY_HELP: Final = (
     ("w", "picture", "picture in the next mode"),
     ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
-    ("r", "record", "record, if both agree; or stop"),
+    ("r", "record", "record, if both agree"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
@@ -144,6 +144,8 @@ _FRAME_CELLS: Final = 4
 """Cells for an edge and a space on both sides of a box."""
 _LEAST_BOX_CELLS: Final = 8
 """A box with less room inside is not drawn."""
+_ROOM_FOR_TITLE_CELLS: Final = 24
+"""From this width on the title of the help says how it is closed."""
 _LABEL_CELLS: Final = 16
 _VALUE_CELLS: Final = 44
 _NOISE_PARTS: Final = 5
@@ -294,7 +296,8 @@ def help_box(
     keys += WINDOW_KEYS if window else ()
     column = max(width(key) for key, _ in keys)
     lines = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
-    return _box("keys (? closes)", lines, cells, rows, unicode)
+    title = "keys (? closes)" if cells >= _ROOM_FOR_TITLE_CELLS else "keys"
+    return _box(title, lines, cells, rows, unicode)
 
 
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
