@@ -1,4 +1,4 @@
-"""Recordings that both agree to, between two real processes: what people see, what scripts are told, what a crash leaves."""
+"""Recordings that both agree to, between two real processes: on screens, for scripts, after a crash."""
 
 import json
 import signal
