@@ -28,7 +28,7 @@ from p2pcall.engine.notice_tone import with_tone
 from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
-from p2pcall.engine.questions import Questions
+from p2pcall.engine.questions import Questions, asker
 from p2pcall.engine.recording import CallRecording
 from p2pcall.engine.reporting import Reporting
 from p2pcall.engine.send_pacer import SendPacer
@@ -329,11 +329,8 @@ class LiveCall:
         """The other side has said what it has on; if it has begun to film, the person is asked for a picture, too."""
         self._recording.on_remote(recording)
         if filming and self._local.can_film and not self._local.video_on:
-            lines = (
-                f"{self._status.state.name} shows a picture now: send yours, too?",
-                "[y]es, camera on",
-                "[n]o",
-            )
+            wish = f"{asker(self._status.state.name)} shows one now"
+            lines = ("send your picture, too?", wish, "[y]es, camera on", "[n]o")
             self._questions.ask("picture", lines, lambda yes: self._local.film(True) if yes else None)
 
     def _next_profile(self) -> None:

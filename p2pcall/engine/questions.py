@@ -12,13 +12,21 @@ from typing import Final
 from msgspec import Struct
 
 from p2pcall.engine.call_status import CallStatus
+from p2pcall.view.sanitize import clip
 
 QUESTION_REST_S: Final = 0.5
 """A `y` sooner than this was meant for something else: people take longer to read."""
 MAX_QUESTIONS: Final = 5
 """Of one kind in one call."""
+ASKER_CELLS: Final = 32
+"""Of the name of whoever asks: the rest of the sentence must be read, too."""
 QUESTION_PAUSE_S: Final = 10.0
 """From one question of a kind to the next one: nobody is asked until they say yes."""
+
+
+def asker(name: str) -> str:
+    """A name that leaves room for the question."""
+    return clip(name, ASKER_CELLS, "..")
 
 
 class Shown(Enum):
@@ -45,7 +53,9 @@ class Questions:
         """Of each kind: how often, and not again before."""
 
     def ask(self, kind: str, lines: tuple[str, ...], answered: Callable[[bool], None]) -> Shown:
-        """Show `lines`, the last of which names the keys; `answered` is called once, unless it is withdrawn."""
+        """Show `lines`: what is asked in our own words, who asks, the keys. `answered` is called once, unless it is
+        withdrawn.
+        """
         count, not_before = self._asked.get(kind, (0, 0.0))
         now = self._clock()
         if self._open is not None or count >= MAX_QUESTIONS or (count and now < not_before):

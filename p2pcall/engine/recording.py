@@ -21,7 +21,7 @@ from p2pcall.engine.consents import CallConsents, ConsentKind, ConsentState
 from p2pcall.engine.mediastate import LocalMedia
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.offload import BackgroundTasks, offload
-from p2pcall.engine.questions import Questions, Shown
+from p2pcall.engine.questions import Questions, Shown, asker
 from p2pcall.engine.recorder import Recorder
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.trust import PeerIdentity
@@ -189,8 +189,8 @@ class CallRecording:
     def _asked(self, message: RecordMessage) -> None:
         shown = Shown.TOO_OFTEN
         if self._theirs is RecordStage.NONE:
-            question = f"{self._who.name} asks to record this call, and to keep it for {message.days} days"
-            lines = (question, "[y]es, record", "[n]o")
+            wish = f"{asker(self._who.name)} asks, and would keep it for {message.days} days"
+            lines = ("record this call?", wish, "[y]es, record", "[n]o")
             shown = self._questions.ask(RECORD_QUESTION, lines, self._answered)
         if shown is Shown.TOO_OFTEN:
             refusal = RecordMessage(RecordAct.REFUSE, message.number)

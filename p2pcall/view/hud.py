@@ -62,7 +62,7 @@ class HudState(Struct, frozen=True):
     in the whole call ("picture off").
     `profile` is what voice is sent for, if it is not the usual ("fast").
     `notice` is one short sentence for the person, shown until a state without it comes.
-    `question` is what the other side asks: a sentence, then the keys that answer.
+    `question` is what the other side asks: our words for it, a sentence with their name, the keys that answer.
     `records`: this side records the call. `sends_sound`: it has sound to send.
     With `push_to_talk` the microphone is on while the space bar is held.
     `mic_height` and `speaker_height` are how loud both are: an index into `Signs.heights`; None before
@@ -263,11 +263,11 @@ def middle_box(
 
 def question_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
     """What the other side asks, framed, at most `cells` × `rows`; the keys are kept where there is little room."""
-    asked, *keys = (shown(text, LINE_CELLS, unicode) for text in state.question)
+    title, asked, *keys = (shown(text, LINE_CELLS, unicode) for text in state.question)
     inner = min(cells - _FRAME_CELLS, TEXT_CELLS)
     answers = _flow([Segment(text, Role.KEY) for text in keys], 2, inner)
     words = _flow([Segment(word) for word in asked.split()], 1, inner)[: max(0, rows - 2 - len(answers))]
-    return _box("the other side asks", [*words, *answers], cells, rows, unicode)
+    return _box(clip(title, max(0, inner - 2)), [*words, *answers], cells, rows, unicode)
 
 
 def indicator(state: HudState, unicode: bool = True) -> TextLine:

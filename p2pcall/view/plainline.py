@@ -68,8 +68,8 @@ def plain_confirm() -> str:
 
 def plain_question(state: HudState) -> str:
     """What the other side asks; remote strings are filtered."""
-    asked, *keys = (clean(text, LINE_CELLS) for text in state.question)
-    return f"{asked}: press {', '.join(keys)}"
+    title, asked, *keys = (clean(text, LINE_CELLS) for text in state.question)
+    return f"{title} {asked}: press {', '.join(keys)}"
 
 
 def plain_figures(state: HudState) -> str:

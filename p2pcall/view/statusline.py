@@ -33,8 +33,8 @@ _LEFT: Final = (
     *(
         "rec",
         "name",
-        "sent",
         "trust",
+        "sent",
         "cipher",
         "phase",
         "time",

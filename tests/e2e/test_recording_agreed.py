@@ -11,7 +11,7 @@ from person import calling, wait_status, wait_told, waiting
 
 from p2pcall.store.recordings import RECORDING_KEY, RecordingReader, Track
 
-QUESTION = ("asks to record this call, and to keep", "[y]es, record", "[n]o")
+QUESTION = ("record this call?", "asks, and would keep it for 30 days", "[y]es, record", "[n]o")
 TONE = media("tone")
 
 
@@ -33,7 +33,7 @@ def test_a_recording_is_refused_at_the_other_terminal(p2p: Start) -> None:
     wait_status(alice, "↑mic")
     wait_status(bob, "alice")
     alice.send("r")
-    bob.wait_screen("the other side asks", "alice", *QUESTION)
+    bob.wait_screen("alice", *QUESTION)
     bob.send("n")
     wait_status(alice, "does not agree")
     wait_status(alice, "● you rec", there=False)
@@ -48,7 +48,7 @@ def test_a_recording_is_agreed_to_shown_on_both_screens_and_taken_back(
 ) -> None:
     bob, target = waiting(p2p, "--answer", "anyone", using=TONE, terminal=size)
     alice = dialling(p2p, target, "--record", str(tmp_path / "bob.rec"), using=TONE)
-    bob.wait_screen("asks to record", "[y]es, record", "[n]o")
+    bob.wait_screen("record this call?", "[y]es, record", "[n]o")
     seconds_pass(alice, 1)
     assert told(alice) == [("local", "asked")]
     bob.send("y")
@@ -78,7 +78,7 @@ def test_a_killed_process_leaves_a_recording_that_plays_to_its_last_second(
     bob, target = waiting(p2p, "--answer", "anyone", using=TONE)
     path = tmp_path / "bob.rec"
     alice = dialling(p2p, target, "--record", str(path), using=TONE)
-    bob.wait_screen("asks to record")
+    bob.wait_screen(*QUESTION)
     seconds_pass(alice, 1)
     bob.send("y")
     wait_state(alice, "local", "on")

@@ -1,6 +1,7 @@
 """Consent: what is opened when, what the other side's picture asks, and what is remembered of all that."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from virtual import Network, run_virtual
 from p2pcall import events
 from p2pcall.engine import devices
 from p2pcall.engine.consents import MAX_REMEMBERED, Consent, ConsentKind, ConsentsInMemory, ConsentState
+from p2pcall.engine.offload import offload
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.questions import MAX_QUESTIONS, QUESTION_REST_S
 from p2pcall.engine.settings import CallSettings, MediaSettings
@@ -29,6 +31,8 @@ class Counter:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cameras = self.microphones = 0
+        self.counted = threading.Event()
+        """A device was used."""
         video, audio = devices.open_video_source, devices.open_audio_source
 
         def counted_video(*args: Any, **given: Any) -> Any:
@@ -45,6 +49,7 @@ class Counter:
 
         def counting(*args: Any) -> Any:
             setattr(self, counter, getattr(self, counter) + 1)
+            self.counted.set()
             return do(*args)
 
         setattr(source, method, counting)
@@ -128,7 +133,7 @@ def test_a_picture_that_the_other_side_begins_in_the_call_asks_for_ones_own_agai
         before = counter.cameras
         alice_ui.press("v")
         await bob_ui.wait(events.Media)
-        assert bob_ui.view.hud.question[0] == "alice shows a picture now: send yours, too?"
+        assert bob_ui.view.hud.question[:2] == ("send your picture, too?", "alice shows one now")
         await asyncio.sleep(QUESTION_REST_S)
         assert not bob_ui.view.hud.video_on
         assert counter.cameras - before <= 100, "alice's own"
@@ -147,14 +152,16 @@ def test_whoever_calls_with_sound_only_opens_no_camera_until_a_key_does(
     async def scene(pair: Pair) -> None:
         await asyncio.sleep(2)
         assert counter.cameras == 0
+        counter.counted.clear()
         assert not pair.bob_ui.of(events.Incoming)[0].video
         assert not pair.bob_ui.view.hud.remote_video
         pair.alice_ui.press("v")
         await pair.bob_ui.wait(events.Media)
         assert pair.bob_ui.view.hud.remote_video
+        await offload(lambda: counter.counted.wait(10))
+        assert counter.cameras > 0
         pair.alice_ui.press("ctrl-c")
         await pair.end()
-        assert counter.cameras > 0
 
     with_a_call(tmp_path, scene, media=FILMED, sound_only=True)
 

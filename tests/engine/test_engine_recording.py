@@ -79,7 +79,8 @@ def test_a_recording_begins_after_a_yes_with_a_mark_on_both_screens(tmp_path: Pa
         alice.press("r")
         await until(bob, "remote", "asked")
         question = bob.view.hud.question
-        assert question[0] == f"alice asks to record this call, and to keep it for {RECORDING_DAYS} days"
+        wish = f"alice asks, and would keep it for {RECORDING_DAYS} days"
+        assert question == ("record this call?", wish, "[y]es, record", "[n]o")
         assert not alice.view.hud.records and not bob.view.hud.remote_records
         assert not kept(pair.alice)
         await asyncio.sleep(QUESTION_REST_S)
