@@ -160,11 +160,12 @@ class CallRecording:
         if on == before:
             return
         if on:
-            self._notice()
             if self._theirs is RecordStage.AGREED:
+                self._notice()
                 self._theirs = RecordStage.ON
                 self._tell("remote", "on")
             elif not self._warned:
+                self._notice()
                 self._warned = True
                 text = f"{self._who.name} records this call, and you have not agreed to it"
                 self._agent.ui.emit(events.Warning("recorded-unasked", text))

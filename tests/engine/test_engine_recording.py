@@ -7,70 +7,17 @@ from typing import Any
 
 import pytest
 from calls import beside
+from recorded import agreed, hung_up, kept, read, said, states, until
 from seeing import Pair, SeeingUi, with_a_call
 
 from p2pcall import events
-from p2pcall.engine import recorder as recorder_module
 from p2pcall.engine import recording
-from p2pcall.engine.consents import ConsentKind, ConsentState
 from p2pcall.engine.questions import MAX_QUESTIONS, QUESTION_PAUSE_S, QUESTION_REST_S
-from p2pcall.engine.user_agent import UserAgent
-from p2pcall.proto.constants import SILENT_S
-from p2pcall.proto.messages import ControlType, RecordAct, RecordMessage, media_flags, pack_record
-from p2pcall.store.home import Home
+from p2pcall.proto.messages import ControlType, RecordAct, RecordMessage, media_flags
 from p2pcall.store.recordings import (
     RECORDING_DAYS,
-    RECORDING_KEY,
-    Entry,
-    RecordingReader,
     Track,
-    all_recordings,
 )
-
-
-def states(ui: SeeingUi) -> list[tuple[str, str, str]]:
-    """What a script is told: whose recording, its state, who did it."""
-    return [(event.side, event.state, event.by) for event in ui.of(events.Recording)]
-
-
-async def until(ui: SeeingUi, side: str, state: str) -> None:
-    """Until that is told."""
-    count = 1
-    while (side, state) not in [(event.side, event.state) for event in ui.of(events.Recording)]:
-        await ui.wait(events.Recording, count)
-        count += 1
-
-
-async def agreed(pair: Pair) -> None:
-    """Alice records, and bob has agreed."""
-    pair.alice_ui.press("r")
-    await until(pair.bob_ui, "remote", "asked")
-    await asyncio.sleep(QUESTION_REST_S)
-    pair.bob_ui.press("y")
-    await until(pair.alice_ui, "local", "on")
-    await until(pair.bob_ui, "remote", "on")
-
-
-async def hung_up(pair: Pair) -> None:
-    pair.alice_ui.press("ctrl-c")
-    await pair.end()
-
-
-def kept(side: UserAgent) -> list[Path]:
-    return beside(lambda: all_recordings(side.home))
-
-
-def read(side: UserAgent, path: Path) -> tuple[RecordingReader, list[Entry]]:
-    with path.open("rb") as file:
-        reader = RecordingReader(path, file, side.identity.derived_key(RECORDING_KEY))
-        return reader, list(reader.entries())
-
-
-def said(pair: Pair, *messages: RecordMessage) -> None:
-    """A hostile alice says this to bob."""
-    (line,) = pair.alice.node._lines.values()
-    for message in messages:
-        line.send_control(ControlType.RECORD, pack_record(message))
 
 
 def test_a_recording_begins_after_a_yes_with_a_mark_on_both_screens(tmp_path: Path) -> None:
@@ -349,6 +296,24 @@ def test_who_says_that_it_records_without_having_asked_is_told_of(tmp_path: Path
     with_a_call(tmp_path, scene)
 
 
+def test_a_flickering_mark_sounds_no_tone_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounded: list[int] = []
+    monkeypatch.setattr("p2pcall.engine.live.LiveCall._sound_notice", lambda _: sounded.append(1))
+
+    async def scene(pair: Pair) -> None:
+        (line,) = pair.alice.node._lines.values()
+        for number in range(40):
+            line.send_control(ControlType.MEDIA, bytes([media_flags(True, False, number % 2 == 0)]))
+            await asyncio.sleep(0.25)
+        assert len(sounded) == 1
+        assert len(pair.bob_ui.of(events.Warning)) == 1
+        await hung_up(pair)
+
+    with_a_call(tmp_path, scene)
+
+
 def test_who_does_not_stop_when_the_yes_is_taken_back_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,127 +326,5 @@ def test_who_does_not_stop_when_the_yes_is_taken_back_is_told_of(
         assert pair.bob_ui.view.hud.remote_records
         monkeypatch.undo()
         await hung_up(pair)
-
-    with_a_call(tmp_path, scene)
-
-
-# ---- faults
-
-
-def test_a_recording_ends_when_the_line_is_interrupted_and_does_not_begin_again(tmp_path: Path) -> None:
-    async def scene(pair: Pair) -> None:
-        await agreed(pair)
-        pair.network.up = False
-        await until(pair.alice_ui, "local", "off")
-        await asyncio.sleep(SILENT_S)
-        pair.network.up = True
-        await pair.alice_ui.wait(events.Reconnected)
-        await asyncio.sleep(5)
-        for ui in (pair.alice_ui, pair.bob_ui):
-            assert not ui.view.hud.records and not ui.view.hud.remote_records
-            assert sum(state == "on" for _, state, _ in states(ui)) == 1
-        await hung_up(pair)
-
-    with_a_call(tmp_path, scene)
-
-
-def test_a_full_disk_ends_the_recording_with_a_sentence_and_not_the_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(self: Any, chunk: bytes, *, last: bool = False) -> None:
-        raise OSError(28, "No space left on device")
-
-    async def scene(pair: Pair) -> None:
-        await agreed(pair)
-        monkeypatch.setattr(recorder_module.SealedWriter, "write", full)
-        warning = await pair.alice_ui.wait(events.Warning)
-        assert warning.slug == "disk-full"
-        assert warning.text.startswith("the recording has ended: cannot write ")
-        await until(pair.bob_ui, "remote", "off")
-        monkeypatch.undo()
-        await asyncio.sleep(2)
-        assert not pair.alice_ui.of(events.Ended)
-        await hung_up(pair)
-        (path,) = kept(pair.alice)
-        assert not beside(lambda: read(pair.alice, path))[0].whole
-
-    with_a_call(tmp_path, scene)
-
-
-def test_a_file_that_cannot_be_made_ends_the_recording_and_not_the_call(tmp_path: Path) -> None:
-    async def scene(pair: Pair) -> None:
-        beside(lambda: (pair.alice.home.data / "recordings").write_text("in the way"))
-        pair.alice_ui.press("r")
-        await until(pair.bob_ui, "remote", "asked")
-        await asyncio.sleep(QUESTION_REST_S)
-        pair.bob_ui.press("y")
-        warning = await pair.alice_ui.wait(events.Warning)
-        assert warning.slug == "not-a-directory"
-        assert not pair.bob_ui.view.hud.remote_records
-        await hung_up(pair)
-
-    with_a_call(tmp_path, scene)
-
-
-def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
-    async def scene(pair: Pair) -> None:
-        await until(pair.bob_ui, "remote", "asked")
-        await asyncio.sleep(QUESTION_REST_S)
-        pair.bob_ui.press("y")
-        await until(pair.alice_ui, "local", "on")
-        await hung_up(pair)
-        assert there.read_text() == "mine"
-        assert pair.alice_ui.of(events.Recording)[-1].file == str(tmp_path / "kept-2.rec")
-
-    there = tmp_path / "kept.rec"
-    there.write_text("mine")
-    with_a_call(tmp_path, scene, record=str(there))
-
-
-# ---- consents
-
-
-def test_every_consent_to_a_recording_is_remembered_on_both_sides(tmp_path: Path) -> None:
-    async def scene(pair: Pair) -> None:
-        await agreed(pair)
-        pair.bob_ui.press("r")
-        await until(pair.alice_ui, "local", "off")
-        await hung_up(pair)
-        for side, by, name in ((pair.alice, "remote", "bob"), (pair.bob, "local", "alice")):
-            told = [one for one in side.consents.remembered if one.kind is ConsentKind.RECORDING]
-            assert [one.state for one in told] == [ConsentState.GIVEN, ConsentState.WITHDRAWN]
-            assert {(one.by, one.name, one.call) for one in told} == {
-                (by, name, pair.alice_ui.of(events.Connected)[0].call)
-            }
-
-    with_a_call(tmp_path, scene)
-
-
-def test_a_recording_in_the_home_has_no_name_in_clear(tmp_path: Path) -> None:
-    async def scene(pair: Pair) -> None:
-        await agreed(pair)
-        await asyncio.sleep(2)
-        await hung_up(pair)
-        (path,) = kept(pair.alice)
-        data = beside(path.read_bytes)
-        for secret in (b"bob", b"alice", pair.bob.identity.public, pair.bob.identity.public.hex().encode()):
-            assert secret not in data
-            assert secret.hex() not in path.name
-        assert path.stat().st_mode & 0o777 == 0o600
-        assert path.parent.stat().st_mode & 0o777 == 0o700
-
-    with_a_call(tmp_path, scene)
-
-
-def test_homes_differ(tmp_path: Path) -> None:
-    """Bob cannot read what alice has recorded: only she has the key."""
-
-    async def scene(pair: Pair) -> None:
-        await agreed(pair)
-        await hung_up(pair)
-        (path,) = kept(pair.alice)
-        with pytest.raises(Exception, match="no recording of this identity"):
-            beside(lambda: read(pair.bob, path))
-        assert Home.at(tmp_path / "alice") == pair.alice.home
 
     with_a_call(tmp_path, scene)
