@@ -3,19 +3,24 @@
 import json
 import os
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from clirun import assert_told, run
 
+from p2pcall.cli.play import Player
 from p2pcall.codec.opus import OpusEncoder
+from p2pcall.engine.playback import PlayedPiece
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import FRAME_BYTES
 from p2pcall.media.packets import pack_audio
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
 from p2pcall.store.recordings import (
     RECORDING_KEY,
+    Entry,
     Party,
     RecordingHead,
     Track,
@@ -161,3 +166,27 @@ def test_what_is_played_is_one_line_of_json(home: Path) -> None:
     out = run("play", str(recorded(home)), "--audio-out", "none", "--json").out
     assert len(out.splitlines()) == 1
     assert json.loads(out)["name"] == "bob[2J"
+
+
+def test_pictures_are_given_when_their_sound_is_and_the_end_is_told_once_all_is_played() -> None:
+    shown: list[bytes] = []
+    picture = Entry(Track.PICTURE_RECEIVED, 0, b"picture")
+    sound = PlayedPiece(b"\1\0" * 480, b"\2\0" * 480, (picture,))
+    player = Player(iter([sound, sound]), lambda data, _: shown.append(data))
+    assert player.pull(480) == b"\3\0" * 480
+    assert shown == [b"picture"]
+    assert player.pull(960) == b"\3\0" * 480 + bytes(960)
+    assert not player.ended.is_set()
+    assert player.pull(480) == bytes(960)
+    assert player.ended.is_set()
+
+
+def test_damage_that_is_met_while_playing_ends_it_with_the_error() -> None:
+    def broken() -> Iterator[PlayedPiece]:
+        raise P2PCallError("damaged-recording", "it was changed", ExitCode.CONFIG)
+        yield
+
+    player = Player(broken(), None)
+    assert player.pull(480) == bytes(960)
+    assert player.ended.is_set()
+    assert player.failure is not None

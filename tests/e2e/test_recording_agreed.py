@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import P2P
 from pairs import Start, dialling, identity, in_call, listening, media, seconds_pass
-from person import calling, wait_status, wait_told, waiting
+from person import calling, wait_card, wait_status, wait_told, waiting
 
 from p2pcall.store.recordings import RECORDING_KEY, RecordingReader, Track
 
@@ -93,9 +93,27 @@ def test_a_killed_process_leaves_a_recording_that_plays_to_its_last_second(
     assert "breaks off" in played.stderr_text
 
 
+@pytest.mark.terminal
+def test_pictures_of_a_recording_are_shown_on_a_terminal(p2p: Start, tmp_path: Path) -> None:
+    card, path = media("tone", video_in="test", video_out="auto"), tmp_path / "bob.rec"
+    bob, target = waiting(p2p, "--answer", "anyone", using=card)
+    alice = dialling(p2p, target, "--record", str(path), using=card, terminal=(80, 24))
+    bob.wait_screen(*QUESTION)
+    seconds_pass(alice, 1)
+    bob.send("y")
+    wait_state(alice, "local", "on")
+    seconds_pass(alice, 3)
+    alice.signal(signal.SIGTERM)
+    assert alice.wait_exit() == 0
+    played = p2p("play", str(path), "--audio-out", "none", home=tmp_path / "alice", terminal=(80, 24))
+    wait_card(played)
+    assert played.wait_exit() == 0
+
+
 def test_without_a_terminal_nobody_agrees_and_scripts_are_told(p2p: Start, tmp_path: Path) -> None:
     call = in_call(p2p, dial=("--record", str(tmp_path / "bob.rec")), dial_media=TONE, listen_media=TONE)
     wait_state(call.alice, "local", "refused")
+    wait_state(call.bob, "remote", "refused")
     assert told(call.bob) == [("remote", "asked"), ("remote", "refused")]
     call.alice.signal(signal.SIGTERM)
     assert call.alice.wait_exit() == 0
@@ -106,4 +124,5 @@ def test_who_listens_asks_too_with_the_option(p2p: Start, tmp_path: Path) -> Non
     bob, target = listening(p2p, "--answer", "anyone", "--record", str(tmp_path / "a.rec"), using=TONE)
     alice = dialling(p2p, target, using=TONE)
     wait_state(bob, "local", "refused")
+    wait_state(alice, "remote", "refused")
     assert told(alice) == [("remote", "asked"), ("remote", "refused")]
