@@ -150,6 +150,15 @@ class Media(Event, frozen=True):
     recording: bool
 
 
+class Recording(Event, frozen=True):
+    event: ClassVar[str] = "recording"
+    call: str
+    side: str
+    state: str
+    by: str = ""
+    file: str = ""
+
+
 class Verified(Event, frozen=True):
     event: ClassVar[str] = "verified"
     call: str

@@ -106,6 +106,8 @@ def listen(
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
     video_out: opt.VideoOut = "auto",
+    sound_only: opt.SoundOnly = False,
+    record: opt.Record = None,
     no_audio: opt.NoAudio = False,
     no_video: opt.NoVideo = False,
     loop: opt.Loop = False,
@@ -154,6 +156,8 @@ def dial(
     audio_out: opt.AudioOut = "default",
     video_in: opt.VideoIn = None,
     video_out: opt.VideoOut = "auto",
+    sound_only: opt.SoundOnly = False,
+    record: opt.Record = None,
     no_audio: opt.NoAudio = False,
     no_video: opt.NoVideo = False,
     loop: opt.Loop = False,
@@ -300,6 +304,34 @@ def devices(
     from p2pcall.cli.records import show_devices
 
     return int(show_devices(ctx.obj, json=json))
+
+
+@app.command()
+def play(
+    ctx: typer.Context,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="A recording; without one, all of them are listed.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="OUT", show_default=False, help="Write it to a .wav, .mka or .mkv file."
+        ),
+    ] = None,
+    audio_out: opt.AudioOut = "default",
+    force: opt.Force = False,
+    json: opt.Json = False,
+    plain: opt.Plain = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Play a recording of a call, or export it."""
+    from p2pcall.cli import play as commands
+
+    if file is None:
+        return int(commands.list_recordings(ctx.obj, _home(ctx), json=json))
+    if to is not None:
+        return int(commands.export(ctx.obj, _home(ctx), file, to, force=force, json=json))
+    return int(commands.play_recording(ctx.obj, _home(ctx), file, audio_out, json=json, plain=plain))
 
 
 @contacts.command("list")

@@ -4,12 +4,14 @@ Lower case, no full stop. Text from the other side is filtered before it gets in
 """
 
 import time
+from typing import Final
 
 from p2pcall import events
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.events import Event
 from p2pcall.store.contacts import as_typed
 from p2pcall.view.hud import trust
+from p2pcall.view.sanitize import ERROR_CELLS, clean
 
 
 def duration(seconds: float) -> str:
@@ -46,6 +48,24 @@ def ended_line(event: events.Ended, clock: str) -> str:
     return told + (f", words: {' '.join(event.sas)}" if event.sas else "")
 
 
+RECORDING_LINES: Final = {
+    ("local", "asked"): "you ask the other side to agree to a recording",
+    ("local", "refused"): "the other side does not agree to a recording",
+    ("local", "on"): "you record this call: {file}",
+    ("local", "off"): "the recording has ended: {file} (p2pcall play)",
+    ("remote", "asked"): "the other side asks you to agree to a recording",
+    ("remote", "on"): "the other side records this call",
+    ("remote", "off"): "the other side records no longer",
+}
+"""(whose recording, its state) -> a line; what is not here follows from the line after it."""
+
+
+def recording_line(event: events.Recording) -> str | None:
+    """What became of a recording."""
+    line = RECORDING_LINES.get((event.side, event.state))
+    return None if line is None else line.format(file=clean(event.file, ERROR_CELLS))
+
+
 def event_line(event: Event, clock: str = "") -> str | None:
     """One line for people; None for events without a text. `clock` is the time of day."""
     match event:
@@ -72,6 +92,8 @@ def event_line(event: Event, clock: str = "") -> str | None:
             return (
                 f"{who}: microphone {'on' if event.audio else 'off'}, camera {'on' if event.video else 'off'}"
             )
+        case events.Recording():
+            return recording_line(event)
         case events.Reconnecting():
             return "the other side is not heard: waiting for the network"
         case events.Reconnected():

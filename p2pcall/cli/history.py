@@ -20,6 +20,7 @@ from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, read_fingerprint
+from p2pcall.store.recordings import DAY_S
 from p2pcall.store.vault import Vault
 from p2pcall.view.sanitize import clean, width
 
@@ -126,7 +127,7 @@ def _columns(env: Env, rows: Sequence[Sequence[str]]) -> None:
 
 def _row(call: LoggedCall, days: int) -> dict[str, object]:
     """An entry for scripts."""
-    return {**asdict(call), "name": clean(call.name), "until": call.at + days * retention.DAY_S}
+    return {**asdict(call), "name": clean(call.name), "until": call.at + days * DAY_S}
 
 
 def _told(call: LoggedCall, days: int) -> tuple[str, ...]:
@@ -141,7 +142,7 @@ def _told(call: LoggedCall, days: int) -> tuple[str, ...]:
         who,
         _length(call.duration_s),
         call.reason if ending is None else ending.words,
-        _local(call.at + days * retention.DAY_S, "%Y-%m-%d"),
+        _local(call.at + days * DAY_S, "%Y-%m-%d"),
     )
 
 

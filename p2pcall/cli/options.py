@@ -177,6 +177,13 @@ SentFor = Annotated[
         help="How voice is sent: fast has less delay, safe hides more loss.",
     ),
 ]
+SoundOnly = Annotated[
+    bool, typer.Option("--sound-only", help="Begin with sound alone: v switches the camera on.")
+]
+Record = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Ask to record the call, sealed, once it is up.", show_default=False),
+]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Ask before q, or closing the window, hangs up.")]
 KeptAs = Annotated[
     str | None,
@@ -353,4 +360,6 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         echo=given.get("echo", False),
         ring_on=given.get("ring_on"),
         push_to_talk=given["push_to_talk"],
+        sound_only=given["sound_only"],
+        record=given["record"],
     )

@@ -16,7 +16,14 @@ from p2pcall.cli import stdout
 from p2pcall.device.base import OnError
 from p2pcall.view.hud import HudState
 from p2pcall.view.keys import LOOKED_AWAY
-from p2pcall.view.plainline import plain_confirm, plain_figures, plain_help, plain_line, plain_verify
+from p2pcall.view.plainline import (
+    plain_confirm,
+    plain_figures,
+    plain_help,
+    plain_line,
+    plain_question,
+    plain_verify,
+)
 from p2pcall.view.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -164,6 +171,8 @@ class PlainView:
             self._output.say(plain_figures(state))
         if state.show_confirm and not before.show_confirm:
             self._output.say(plain_confirm())
+        if state.question and not before.question:
+            self._output.say(plain_question(state))
         if state.show_verify and not before.show_verify:
             for line in plain_verify(state):
                 self._output.say(line)

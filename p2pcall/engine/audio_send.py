@@ -36,7 +36,7 @@ class AudioSend:
         *,
         music: bool = False,
     ) -> None:
-        self._send = send
+        self._send = self._untapped = send
         self._session_ms = session_ms
         self._control = VoiceControl(profile)
         self._level = self._control.level
@@ -86,6 +86,17 @@ class AudioSend:
         self._level = level
         if self.on_frame_ticks is not None:
             self.on_frame_ticks(level.rung.ticks)
+
+    def tap(self, taker: Callable[[bytes], None] | None) -> None:
+        """Give each packet that is sent to `taker`, too; None: no longer."""
+        send = self._send = self._untapped
+        if taker is not None:
+
+            def both(packet: bytes, size: int) -> None:
+                send(packet, size)
+                taker(packet)
+
+            self._send = both
 
     @property
     def next_tick(self) -> int:

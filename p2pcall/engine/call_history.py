@@ -1,6 +1,6 @@
-"""The call log as the engine writes it: an entry at the end of each call, in the background; and what is too old goes.
+"""The call log as the engine writes it: calls when they end, and consents, in the background; what is too old goes.
 
-Rules: the log never delays a call, and its failure ends nothing: it is a warning. What is too old is erased at start,
+Rules: the log never delays a call, and its failure ends nothing: it is a warning, once. What is too old is erased at start,
 and daily while listening; a machine that slept over a day does it within the hour.
 """
 
@@ -9,14 +9,16 @@ from collections.abc import Callable
 from typing import Final
 
 from p2pcall import events
+from p2pcall.engine.consents import Consent
 from p2pcall.engine.offload import BackgroundTasks, offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.trust import PeerIdentity
 from p2pcall.env import Clock
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
-from p2pcall.store import retention
+from p2pcall.store import recordings, retention
 from p2pcall.store.calllog import CallLog, LoggedCall
+from p2pcall.store.consent_log import LoggedConsent, keep_consent
 from p2pcall.store.vault import Vault
 
 LOOK_S: Final = 3600.0
@@ -34,11 +36,24 @@ class CallHistory:
         self._tasks = BackgroundTasks()
         self._timer: asyncio.TimerHandle | None = None
         self._enforced_at = 0.0
+        self._told: set[str] = set()
+        """What failed: each is told once."""
 
     def prepare(self) -> None:
         """Open the vault and erase what is too old. In a thread. P2PCallError if the vault cannot be used."""
         self._enforced_at = self._clock.time()
+        self._enforce()
+
+    def _enforce(self) -> None:
         retention.enforce(self._vault, self._enforced_at)
+        for path in recordings.expired(self._vault.home, self._enforced_at):
+            recordings.erase(path)
+
+    def remember(self, consent: Consent) -> None:
+        """As `Consents`."""
+        said = consent.at, consent.call, consent.name, consent.fingerprint, consent.kind, consent.state
+        kept = LoggedConsent(*said, consent.by)
+        self._tasks.do(self._warned(lambda: keep_consent(self._vault, kept), "written"))
 
     def ended(self, outcome: Outcome, dialled: str = "", key: str = "") -> None:
         """Log a call by its outcome; `dialled` and `key`, a fingerprint, stand for whom it does not name."""
@@ -60,9 +75,9 @@ class CallHistory:
 
     def watch(self) -> None:
         """Erase what is too old, daily from now on."""
-        if self._clock.time() - self._enforced_at >= retention.DAY_S:
+        if self._clock.time() - self._enforced_at >= recordings.DAY_S:
             self._enforced_at = self._clock.time()
-            self._tasks.do(self._warned(lambda: retention.enforce(self._vault, self._enforced_at), "erased"))
+            self._tasks.do(self._warned(self._enforce, "erased"))
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.watch)
 
     async def close(self) -> None:
@@ -82,4 +97,7 @@ class CallHistory:
         try:
             await offload(work)
         except P2PCallError as error:
+            if error.slug in self._told:
+                return
+            self._told.add(error.slug)
             self._emit(events.Warning(error.slug, f"the call log could not be {what}: {error.text}"))

@@ -136,7 +136,13 @@ class Caller:
         if self._found.name is not None:
             await agent.pin(self._who.name, line.peer.remote_static, host=self._found.host)
         outcome = await talk(
-            agent, line, self._devices, self._who, video=True, remote_video=remote_video, setup_ms=setup_ms
+            agent,
+            line,
+            self._devices,
+            self._who,
+            video=not self._settings.sound_only,
+            remote_video=remote_video,
+            setup_ms=setup_ms,
         )
         await ask_to_keep(agent, self._who, line.peer.remote_static, outcome)
         return outcome
@@ -280,11 +286,15 @@ class Caller:
         reason = end.reason.slug
         return Outcome(reason if reason in REFUSALS else "declined", line.peer.call_id)
 
+    def _films(self, devices: "Devices") -> bool:
+        """Whether the call begins with a picture of ours."""
+        return devices.sends_video and not self._settings.sound_only
+
     def _invite(self, line: PeerConnection) -> None:
         """Invite, if the devices are there: without them nobody is rung."""
         devices = self._devices
         if devices is not None:
-            line.invite(self._settings.name, devices.sends_audio, devices.sends_video)
+            line.invite(self._settings.name, devices.sends_audio, self._films(devices))
             self._settle_rivals(line)
 
     def _identify(self, line: PeerConnection, claimed: str) -> None:
@@ -405,5 +415,5 @@ class Caller:
         rival, incoming = self._rivals.pop(0)
         self._identify(rival, incoming.name)
         line.drop()
-        rival.accept(self._settings.name, self._devices.sends_audio, self._devices.sends_video)
+        rival.accept(self._settings.name, self._devices.sends_audio, self._films(self._devices))
         return rival, incoming.video

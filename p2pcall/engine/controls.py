@@ -12,6 +12,7 @@ from p2pcall.engine.mediastate import LocalMedia
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.offload import BackgroundTasks
 from p2pcall.engine.push_to_talk import PushToTalk
+from p2pcall.engine.questions import Questions
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.verification import Verification
 
@@ -29,12 +30,15 @@ class Controls:
         report: Callable[[], None],
         talk: PushToTalk | None,
         next_profile: Callable[[], None],
+        questions: Questions,
+        record: Callable[[], None],
     ) -> None:
         """`report` tells the other side that we can show another number of pixels; `talk` is given the space bar."""
         self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
         self._talk = talk
         self._next_profile = next_profile
+        self._questions, self._record = questions, record
         self._tasks = BackgroundTasks()
         self._closed = False
 
@@ -68,6 +72,10 @@ class Controls:
                 self._report()
             case keys.PROFILE:
                 self._next_profile()
+            case keys.RECORD:
+                self._record()
+            case keys.AGREE | keys.REFUSE as said:
+                self._questions.answer(said == keys.AGREE)
             case keys.REDRAW if view is not None:
                 view.refresh()
             case keys.SAME:
@@ -79,6 +87,8 @@ class Controls:
                 self._line.tell("not-verified")
             case keys.LATER:
                 status.tell(show_verify=False, show_confirm=False)
+        if (state.show_verify or state.show_confirm) and not self._covered:
+            self._questions.uncovered()
 
     def close(self) -> None:
         """Ignore all further keys."""
@@ -90,17 +100,23 @@ class Controls:
 
     def _held(self, key: str) -> bool:
         """Whether it is nothing but the space bar's, which may be held while a question is answered."""
-        asked = self._status.state.show_confirm or self._status.state.show_verify
-        held = key in keys.HELD_KEYS or (key == keys.SPACE and self._talk is not None and not asked)
+        held = key in keys.HELD_KEYS or (key == keys.SPACE and self._talk is not None and not self._covered)
         if held and self._talk is not None and not self._closed:
             self._talk.on_key(key)
         return held
+
+    @property
+    def _covered(self) -> bool:
+        """Whether a question of our own is shown, which is answered first."""
+        return self._status.state.show_confirm or self._status.state.show_verify
 
     def _meaning(self, key: str) -> str | None:
         """The wish of a key, or its answer while a question is shown."""
         if self._status.state.show_confirm:
             return keys.confirmation(key)
-        return keys.verify_answer(key) if self._status.state.show_verify else keys.call_wish(key)
+        if self._status.state.show_verify:
+            return keys.verify_answer(key)
+        return keys.question_answer(key) if self._status.state.question else keys.call_wish(key)
 
     async def _same(self) -> None:
         notice = await self._verification.same()

@@ -12,12 +12,15 @@ STATS: Final = "stats"
 MODE: Final = "mode"
 PROFILE: Final = "profile"
 VERIFY: Final = "verify"
+RECORD: Final = "record"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
 CLOSE: Final = "close"
 SAME: Final = "same"
 DIFFERENT: Final = "different"
 LATER: Final = "later"
+AGREE: Final = "agree"
+REFUSE: Final = "refuse"
 
 SPACE: Final = " "
 HELD_KEYS: Final = (SPACE_DOWN, SPACE_UP, LOOKED_AWAY)
@@ -32,6 +35,7 @@ CALL_KEYS: Final[dict[str, str]] = {
     "w": MODE,
     "p": PROFILE,
     "i": VERIFY,
+    "r": RECORD,
     "?": HELP,
     "q": LEAVE,
     "closed": LEAVE,
@@ -66,6 +70,9 @@ CONFIRMATIONS: Final[dict[str, str]] = {
 pressed again, means yes, so a person need not see the question.
 """
 
+QUESTION_ANSWERS: Final[dict[str, str]] = {"y": AGREE, "n": REFUSE, "escape": REFUSE}
+"""key -> its answer to a question of the other side; every other key keeps its meaning, and answers nothing."""
+
 
 def call_wish(key: str) -> str | None:
     """The wish of a key; None for a key that does nothing."""
@@ -75,6 +82,11 @@ def call_wish(key: str) -> str | None:
 def verify_answer(key: str) -> str:
     """The key's answer to the question whether the words are the same."""
     return VERIFY_ANSWERS.get(key, LATER)
+
+
+def question_answer(key: str) -> str | None:
+    """The key's answer to a question of the other side, or its wish."""
+    return QUESTION_ANSWERS.get(key) or call_wish(key)
 
 
 def confirmation(key: str) -> str:

@@ -310,7 +310,7 @@ class Listener:
             self._keeping = None
         self._agent.ui.emit(ring.event)
         if self._settings.answer.takes(ring.who.known):
-            answer = "video" if self._settings.media.video_in is not None or self._settings.echo else "audio"
+            answer = "video" if self._settings.films_unasked else "audio"
         else:
             answer, ring.asked = await self._ask(ring), True
         if answer in ("audio", "video"):

@@ -18,14 +18,18 @@ from p2pcall.device.base import Pull, VideoSink
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
+from p2pcall.engine.call_tap import CallTap
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
 from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
 from p2pcall.engine.node import LocalSignal, PeerConnection
+from p2pcall.engine.notice_tone import with_tone
 from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
+from p2pcall.engine.questions import Questions, asker
+from p2pcall.engine.recording import CallRecording
 from p2pcall.engine.reporting import Reporting
 from p2pcall.engine.send_pacer import SendPacer
 from p2pcall.engine.timers import Timers
@@ -86,16 +90,7 @@ class LiveCall:
         self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
-        hud = HudState(
-            name=who.name,
-            known=who.known,
-            protocol=peer.protocol_name,
-            words=peer.sas,
-            video_on=video_on,
-            remote_video=remote_video,
-            unshown=unshown(self._settings),
-            push_to_talk=self._settings.push_to_talk,
-        )
+        hud = self._first_state(who, video_on=video_on, remote_video=remote_video)
         self._status = status = CallStatus(hud, now)
         self._hearing = Hearing(devices.microphone, devices.speaker, status, timers, self._warn)
         self._reporting = Reporting(
@@ -104,6 +99,12 @@ class LiveCall:
         self._remote = RemoteMedia(line, ui, status, timers, video=remote_video)
         self._local = LocalMedia(line, ui, status, devices, self._send, video_on=video_on)
         self._local.on_film = self._hang_up_at_the_end
+        self._questions = questions = Questions(status, now)
+        self._tap = CallTap(line, self._send)
+        self._recording = CallRecording(
+            agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice
+        )
+        self._remote.on_told, self._local.on_sends = self._remote_told, self._recording.consents.sends
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
@@ -117,6 +118,8 @@ class LiveCall:
             self._reporting.report,
             talk,
             self._next_profile,
+            questions,
+            self._recording.toggle,
         )
         self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
@@ -125,6 +128,19 @@ class LiveCall:
         self._heard = (
             devices.microphone.endless and not devices.finite_video
         )  # such input has no end to be heard
+
+    def _first_state(self, who: PeerIdentity, *, video_on: bool, remote_video: bool) -> HudState:
+        return HudState(
+            name=who.name,
+            known=who.known,
+            protocol=self._peer.protocol_name,
+            words=self._peer.sas,
+            video_on=video_on,
+            sends_sound=self._devices.sends_audio,
+            remote_video=remote_video,
+            unshown=unshown(self._settings),
+            push_to_talk=self._settings.push_to_talk,
+        )
 
     async def run(self) -> FinishedCall:
         """Run the media until either side ends the call. In every case devices are closed and the terminal restored."""
@@ -148,7 +164,7 @@ class LiveCall:
 
     def _open(self) -> None:
         devices = self._devices
-        video = self._video = self._local.video = self._open_video()
+        video = self._video = self._local.video = self._tap.video = self._open_video()
         self._line.on_payload = self._on_payload
         for file in devices.files:
             file.on_note = partial(self._noted, "file-exists")
@@ -160,23 +176,35 @@ class LiveCall:
             self._local.mute(True)
             if self._status.view is None:
                 self._warn("no-keys", "there is no terminal and no window to press a key in: you stay muted")
-        pull: Pull = self._receive.pull
         if devices.loudspeaker is not None:
             devices.loudspeaker.muted = lambda: self._send.muted
-            pull = devices.loudspeaker.playing(pull, self._loop.time, lambda: devices.speaker.latency_s)
-        devices.speaker.play(pull, self._device_failed)
+        self._play(self._receive.pull)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
             devices.microphone.hold()
             self._playout.begin(lambda: devices.microphone.hold(False))
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
+        self._local.sends_now()
         self._reporting.begin()
         self._hearing.begin()
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
+        if self._settings.record is not None:
+            self._recording.ask(self._settings.record)
         if self._settings.max_duration_s is not None:
             end = partial(self._line.tell, "max-duration")
             self._timers.after("max-duration", self._settings.max_duration_s, end)
+
+    def _play(self, pull: Pull) -> None:
+        """Play what `pull` gives, as loud as the room bears it."""
+        devices = self._devices
+        if devices.loudspeaker is not None:
+            pull = devices.loudspeaker.playing(pull, self._loop.time, lambda: devices.speaker.latency_s)
+        devices.speaker.play(pull, self._device_failed)
+
+    def _sound_notice(self) -> None:
+        """A tone over the voice."""
+        self._play(with_tone(self._receive.pull, lambda: self._play(self._receive.pull)))
 
     def _open_video(self) -> VideoPath:
         """Open the view, if there is one, and both directions of the picture; the camera is not on yet."""
@@ -212,6 +240,7 @@ class LiveCall:
             last.callback(self._pacer.close)
             if self._video is not None:
                 await self._video.stop()
+        await self._recording.close()
         await self._controls.done()
 
     # --- following ---------------------------------------------------------------------------------------------
@@ -229,7 +258,10 @@ class LiveCall:
                     return reason if reason in GOODBYES else "hung-up", by
                 case Message(kind=ControlType.MEDIA):
                     self._remote.on_flags(signal.body[0])
+                case Message(kind=ControlType.RECORD):
+                    self._recording.on_message(signal.body)
                 case LineInterrupted():
+                    self._recording.interrupted()
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
                     self._reconnecting = True
                     self._status.say(RECONNECTING, lasting=True)
@@ -246,6 +278,7 @@ class LiveCall:
     def _tick(self) -> None:
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         self._local.tell_again()
+        self._recording.tell_again()
         self._reporting.second()
         if self._peer.rtt is not None and self._video is not None:
             self._video.set_rtt(self._peer.rtt)
@@ -291,6 +324,14 @@ class LiveCall:
 
     def _session_ms(self, at: float) -> int:
         return session_ms(at - self._peer.session_start)
+
+    def _remote_told(self, filming: bool, recording: bool) -> None:
+        """The other side has said what it has on; if it has begun to film, the person is asked for a picture, too."""
+        self._recording.on_remote(recording)
+        if filming and self._local.can_film and not self._local.video_on:
+            wish = f"{asker(self._status.state.name)} shows one now"
+            lines = ("send your picture, too?", wish, "[y]es, camera on", "[n]o")
+            self._questions.ask("picture", lines, lambda yes: self._local.film(True) if yes else None)
 
     def _next_profile(self) -> None:
         profiles = list(Profile)

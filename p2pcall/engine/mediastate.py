@@ -9,6 +9,7 @@ from typing import Final
 from p2pcall import events
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus
+from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.timers import Timers
@@ -39,7 +40,10 @@ class LocalMedia:
         self.video_on = video_on
         self.on_film: Callable[[], None] | None = None
         """Called when the camera was switched."""
+        self.on_sends: Callable[[ConsentKind, bool], None] | None = None
+        """Told what is sent from now on, or no longer."""
         self._told = True
+        self._records = False
 
     @property
     def can_film(self) -> bool:
@@ -56,6 +60,7 @@ class LocalMedia:
         if on != self._send.muted:
             self._send.muted = on
             self._status.tell(muted=on)
+            self._sends(ConsentKind.SOUND, self._devices.sends_audio and not on)
             self._tell()
 
     def film(self, on: bool) -> None:
@@ -66,20 +71,35 @@ class LocalMedia:
         if not on and self._status.view is not None:
             self._status.view.show_local(None)
         self._status.tell(video_on=on)
+        self._sends(ConsentKind.PICTURE, on)
         self._tell()
         if self.on_film is not None:
             self.on_film()
+
+    def record(self, on: bool) -> None:
+        """This side records the call, or no longer."""
+        self._records = on
+        self._tell()
 
     def tell_again(self) -> None:
         """Send the state again if the control channel had no room before."""
         if not self._told:
             self._tell()
 
+    def sends_now(self) -> None:
+        """The call has begun."""
+        self._sends(ConsentKind.SOUND, self._devices.sends_audio and not self._send.muted)
+        self._sends(ConsentKind.PICTURE, self.video_on)
+
+    def _sends(self, kind: ConsentKind, on: bool) -> None:
+        if self.on_sends is not None:
+            self.on_sends(kind, on)
+
     def _tell(self) -> None:
         audio = self._devices.sends_audio and not self._send.muted
-        flags = bytes([media_flags(audio, self.video_on)])
+        flags = bytes([media_flags(audio, self.video_on, self._records)])
         self._told = self._line.send_control(ControlType.MEDIA, flags)
-        self._ui.emit(events.Media(self._line.peer.call_id, "local", audio, self.video_on, False))
+        self._ui.emit(events.Media(self._line.peer.call_id, "local", audio, self.video_on, self._records))
 
 
 class RemoteMedia:
@@ -92,6 +112,9 @@ class RemoteMedia:
         self._peer, self._ui, self._status, self._timers = line.peer, ui, status, timers
         self._flags = media_flags(True, video)
         self._told: int | None = None
+        self.on_told: Callable[[bool, bool], None] | None = None
+        """Told whether the other side has begun to film, and whether it records."""
+        self._filmed = video
 
     def on_flags(self, flags: int) -> None:
         """Take a MEDIA message of the other side."""
@@ -113,3 +136,6 @@ class RemoteMedia:
         if not video and self._status.view is not None:
             self._status.view.clear_remote()
         self._status.tell(remote_muted=not audio, remote_video=video, remote_records=recording)
+        began, self._filmed = video and not self._filmed, video
+        if self.on_told is not None:
+            self.on_told(began, recording)

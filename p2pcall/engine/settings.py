@@ -59,5 +59,14 @@ class CallSettings(Struct, frozen=True):
     echo: bool = False
     ring_on: str | None = None
     """A sound device to ring on, `none` for the terminal's bell alone; None: the speaker of the call."""
+    sound_only: bool = False
+    """The camera is off until a key switches it on."""
+    record: str | None = None
+    """Ask to record each call once it is up, to this file."""
     push_to_talk: bool = False
     """The microphone is on while a key is held."""
+
+    @property
+    def films_unasked(self) -> bool:
+        """Whether a call that is answered without asking gets a picture: only where one was named."""
+        return self.echo or (self.media.video_in is not None and not self.sound_only)

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from p2pcall import events
 from p2pcall.engine.call_history import CallHistory
+from p2pcall.engine.consents import Consents
 from p2pcall.engine.node import Node
 from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
@@ -143,9 +144,11 @@ class UserAgent:
     ) -> None:
         self.env, self.settings, self.ui = env, settings, ui
         self.any_port = any_port
-        self.identity = identity
+        self.home, self.identity = home, identity
         self.vault = Vault(home, lambda: identity)
         self.history = CallHistory(self.vault, env.clock, ui.emit)
+        self.consents: Consents = self.history
+        """Where what people agree to in calls is kept."""
         self.trust = TrustStore(Contacts(home, self.vault), self.identity.public)
         self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
         self.reach_policy = ReachPolicy(self.node.endpoint, self.trust, home, settings.reach, ui.emit)

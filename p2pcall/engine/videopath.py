@@ -36,6 +36,8 @@ class VideoPath:
         self.completed = 0
         self.malformed = 0
         self.on_first_show: Callable[[], None] | None = None
+        self.tap: Callable[[bool, bytes, bool], None] | None = None
+        """Given each coded picture: whether it was sent, the picture, whether it is a key."""
         if capture is not None:
             capture.on_encoded = self._send_frame
         if playout is not None:
@@ -91,6 +93,13 @@ class VideoPath:
             self._next_key_at = now + media.VIDEO_KEY_INTERVAL_S
             self._capture.want_key()
 
+    def want_keys(self) -> None:
+        """Have both directions begin anew, for somebody who has not seen what came before."""
+        if self._capture is not None:
+            self._capture.want_key()
+        if self._playout is not None:
+            self._broken()
+
     def set_rtt(self, rtt_s: float) -> None:
         """Set the round trip; it determines the interval of requests for missing fragments."""
         self._reassembler.rtt_s = rtt_s
@@ -107,6 +116,8 @@ class VideoPath:
             return
         for frame in self._reassembler.insert(fragment, self._clock()):
             self.completed += 1
+            if self.tap is not None:
+                self.tap(False, frame.data, frame.key)
             self._playout.submit(frame.data, frame.key)
         self._arm()
 
@@ -116,6 +127,8 @@ class VideoPath:
         if len(data) > media.MAX_VIDEO_FRAME_BYTES:
             self._capture.want_key()
             return
+        if self.tap is not None:
+            self.tap(True, data, key)
         fragments = split_frame(self._frame_id, self._session_ms(captured_at), key, data)
         payloads = [pack_fragment(fragment) for fragment in fragments]
         self._store.add(self._frame_id, payloads, self._clock())

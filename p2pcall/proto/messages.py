@@ -1,17 +1,21 @@
 """Bodies of the call's control messages. Parsers return None for anything malformed and never raise.
 
 INVITE `flags, name` · RINGING `name` · ACCEPT `nonce, flags, name` · REVEAL `nonce` · DECLINE `reason` · HANGUP
-`reason` · MEDIA `flags`. A name is `length u8, UTF-8` of at most 64 bytes. Flag bits and reasons that this version
-does not know are let through (bits) or read as plain (reasons): an unknown reason still ends the call. REKEY is
-`rekey`'s.
+`reason` · MEDIA `flags` · RECORD `act u8, number u32, days u16`. A name is `length u8, UTF-8` of at most 64 bytes. Flag
+bits and reasons that this version does not know are let through (bits) or read as plain (reasons): an unknown reason
+still ends the call. REKEY is `rekey`'s.
 """
 
 from enum import IntEnum, IntFlag
+from struct import Struct as Layout
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from p2pcall.proto.constants import NAME_BYTES, NONCE_BYTES
+
+_RECORD: Final = Layout(">BIH")
 
 
 class ControlType(IntEnum):
@@ -25,6 +29,7 @@ class ControlType(IntEnum):
     MEDIA = 6
     REKEY = 7
     REVEAL = 8
+    RECORD = 80
 
 
 class MediaFlags(IntFlag):
@@ -33,6 +38,18 @@ class MediaFlags(IntFlag):
     AUDIO = 1
     VIDEO = 2
     RECORDING = 4
+
+
+class RecordAct(IntEnum):
+    """What RECORD says about a recording that one side, the asker, would make of the call."""
+
+    ASK = 1
+    AGREE = 2
+    REFUSE = 3
+    STOP = 4
+    """The asker asks no longer, or has stopped."""
+    REVOKE = 5
+    """The other side agrees no longer."""
 
 
 class Reason(IntEnum):
@@ -69,6 +86,30 @@ class Greeting(Struct, frozen=True):
     video: bool = False
     nonce: bytes = b""
     """The sender's revealed nonce; empty in INVITE and RINGING."""
+
+
+class RecordMessage(Struct, frozen=True):
+    """Body of RECORD: `number` is the asker's for this question, `days` for how long the recording would be kept."""
+
+    act: RecordAct
+    number: int
+    days: int = 0
+
+
+def pack_record(message: RecordMessage) -> bytes:
+    """Body of RECORD."""
+    return _RECORD.pack(message.act, message.number, message.days)
+
+
+def parse_record(body: bytes) -> RecordMessage | None:
+    """Body of RECORD."""
+    if len(body) != _RECORD.size:
+        return None
+    act, number, days = _RECORD.unpack(body)
+    try:
+        return RecordMessage(RecordAct(act), number, days)
+    except ValueError:
+        return None
 
 
 def media_flags(audio: bool, video: bool, recording: bool = False) -> int:

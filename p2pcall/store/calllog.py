@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from p2pcall.store import retention
+from p2pcall.store.recordings import DAY_S
 from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class CallLog:
 
     def newest(self, now_epoch: float, most: int | None = None) -> list[LoggedCall]:
         """The entries from the newest on, at most `most`; None: all."""
-        since = now_epoch - retention.kept_days(self._vault) * retention.DAY_S
+        since = now_epoch - retention.kept_days(self._vault) * DAY_S
         with self._vault.reading() as db:
             if db is None:
                 return []

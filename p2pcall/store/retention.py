@@ -6,9 +6,9 @@ from the future (the clock was wrong) counts from now on, so that it does not st
 
 from typing import Any, Final
 
+from p2pcall.store.recordings import DAY_S
 from p2pcall.store.vault import Vault
 
-DAY_S: Final = 86_400.0
 MAX_DAYS: Final = 30
 """Most days that the call log and the consents are kept."""
 REQUEST_DAYS: Final = 7

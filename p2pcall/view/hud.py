@@ -15,7 +15,17 @@ from msgspec import Struct, field
 
 from p2pcall.proto.constants import SAFETY_HALF_GROUPS
 
-from .sanitize import GROUP_CELLS, NAME_CELLS, PHASE_CELLS, TEXT_CELLS, WORD_CELLS, clean, clip, width
+from .sanitize import (
+    GROUP_CELLS,
+    LINE_CELLS,
+    NAME_CELLS,
+    PHASE_CELLS,
+    TEXT_CELLS,
+    WORD_CELLS,
+    clean,
+    clip,
+    width,
+)
 
 
 class Role(StrEnum):
@@ -52,6 +62,8 @@ class HudState(Struct, frozen=True):
     in the whole call ("picture off").
     `profile` is what voice is sent for, if it is not the usual ("fast").
     `notice` is one short sentence for the person, shown until a state without it comes.
+    `question` is what the other side asks: our words for it, a sentence with their name, the keys that answer.
+    `records`: this side records the call. `sends_sound`: it has sound to send.
     With `push_to_talk` the microphone is on while the space bar is held.
     `mic_height` and `speaker_height` are how loud both are: an index into `Signs.heights`; None before
     that is known.
@@ -72,6 +84,8 @@ class HudState(Struct, frozen=True):
     remote_muted: bool = False
     remote_video: bool = False
     remote_records: bool = False
+    records: bool = False
+    sends_sound: bool = True
     push_to_talk: bool = False
     mic_height: int | None = None
     speaker_height: int | None = None
@@ -80,10 +94,29 @@ class HudState(Struct, frozen=True):
     show_stats: bool = False
     show_verify: bool = False
     show_confirm: bool = False
+    question: tuple[str, ...] = ()
     elsewhere: str = ""
     unshown: str = ""
     profile: str = ""
     notice: str = ""
+
+    @property
+    def boxed(self) -> bool:
+        """Whether there is a box over the picture."""
+        asks = self.show_verify or self.show_confirm or bool(self.question)
+        return asks or self.show_help or self.show_stats
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the status line has something that must not fade."""
+        return bool(self.notice or self.muted or self.remote_records or self.records)
+
+
+NEWS: Final = (
+    *("notice", "muted", "video_on", "remote_muted", "remote_video"),
+    *("known", "remote_records", "records"),
+)
+"""What of a state is worth a look at the status line when it changes."""
 
 
 KEY_HELP: Final = (
@@ -93,6 +126,7 @@ KEY_HELP: Final = (
     ("w", "picture", "picture in the next mode"),
     ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
+    ("r", "record", "record, if both agree"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
@@ -110,6 +144,8 @@ _FRAME_CELLS: Final = 4
 """Cells for an edge and a space on both sides of a box."""
 _LEAST_BOX_CELLS: Final = 8
 """A box with less room inside is not drawn."""
+_ROOM_FOR_TITLE_CELLS: Final = 24
+"""From this width on the title of the help says how it is closed."""
 _LABEL_CELLS: Final = 16
 _VALUE_CELLS: Final = 44
 _NOISE_PARTS: Final = 5
@@ -132,6 +168,8 @@ class Signs(NamedTuple):
     lock: str
     verified: str
     record: str
+    out: str
+    """What is sent."""
     dot: str
     ellipsis: str
     heights: str
@@ -139,8 +177,8 @@ class Signs(NamedTuple):
     edges: tuple[str, str, str, str, str, str]  # corners clockwise from the upper left, across, down
 
 
-_UNICODE: Final = Signs("e2e", "✓", "●", "·", "…", "▁▂▃▄▅▆▇█", ("╭", "╮", "╯", "╰", "─", "│"))
-_ASCII: Final = Signs("e2e", "ok", "*", "|", "..", "01234567", ("+", "+", "+", "+", "-", "|"))
+_UNICODE: Final = Signs("e2e", "✓", "●", "↑", "·", "…", "▁▂▃▄▅▆▇█", ("╭", "╮", "╯", "╰", "─", "│"))
+_ASCII: Final = Signs("e2e", "ok", "*", ">", "|", "..", "01234567", ("+", "+", "+", "+", "-", "|"))
 
 
 def signs(unicode: bool) -> Signs:
@@ -218,7 +256,35 @@ def middle_box(
         return _box("hang up?", keys, cells, rows, unicode)
     if state.show_verify:
         return verify_box(state, cells, rows, unicode)
+    if state.question:
+        return question_box(state, cells, rows, unicode)
     return help_box(cells, rows, unicode, window=window, talk=state.push_to_talk) if state.show_help else []
+
+
+def question_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
+    """What the other side asks, framed, at most `cells` × `rows`; the keys are kept where there is little room."""
+    title, asked, *keys = (shown(text, LINE_CELLS, unicode) for text in state.question)
+    inner = min(cells - _FRAME_CELLS, TEXT_CELLS)
+    answers = _flow([Segment(text, Role.KEY) for text in keys], 2, inner)
+    words = _flow([Segment(word) for word in asked.split()], 1, inner)[: max(0, rows - 2 - len(answers))]
+    return _box(clip(title, max(0, inner - 2)), [*words, *answers], cells, rows, unicode)
+
+
+def indicator(state: HudState, unicode: bool = True) -> TextLine:
+    """What is sent and who records, where there is no room or no time for the status line; () for neither."""
+    sign = signs(unicode)
+    records = state.records or state.remote_records
+    parts = (
+        (f"{sign.record} rec", Role.ALERT, records),
+        (sign.out + sending(state), Role.GOOD, sending(state)),
+    )
+    return joined([(Segment(text, role),) for text, role, on in parts if on], " ")
+
+
+def sending(state: HudState) -> str:
+    """What leaves this side now: the microphone, the camera, both; "" for neither."""
+    on = (("mic", state.sends_sound and not state.muted), ("cam", state.video_on))
+    return "+".join(word for word, sent in on if sent)
 
 
 def help_box(
@@ -226,10 +292,12 @@ def help_box(
 ) -> list[TextLine]:
     """The keys, framed, at most `cells` × `rows`; [] if there is no room at all."""
     keys = [TALK_KEY] if talk else []
-    keys += [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
+    keys += [(key, meaning) for key, _, meaning in KEY_HELP if key != "?"]
+    keys += WINDOW_KEYS if window else ()
     column = max(width(key) for key, _ in keys)
     lines = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
-    return _box("keys", lines, cells, rows, unicode)
+    title = "keys (? closes)" if cells >= _ROOM_FOR_TITLE_CELLS else "keys"
+    return _box(title, lines, cells, rows, unicode)
 
 
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:

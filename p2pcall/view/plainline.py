@@ -30,6 +30,8 @@ def plain_line(state: HudState) -> str:
         text
         for on, text in (
             (state.remote_records, "other side records"),
+            (state.records, "you record"),
+            (not state.phase and state.sends_sound and not state.muted, "microphone on"),
             (state.muted, "muted"),
             (bool(state.profile), f"profile {clean(state.profile)}"),
             (state.remote_muted, "other side muted"),
@@ -62,6 +64,12 @@ def plain_help(state: HudState) -> str:
 def plain_confirm() -> str:
     """The question whether to hang up."""
     return "hang up? press y for yes, or the same key once more, any other key to go on"
+
+
+def plain_question(state: HudState) -> str:
+    """What the other side asks; remote strings are filtered."""
+    title, asked, *keys = (clean(text, LINE_CELLS) for text in state.question)
+    return f"{title} {asked}: press {', '.join(keys)}"
 
 
 def plain_figures(state: HudState) -> str:

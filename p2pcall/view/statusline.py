@@ -3,7 +3,7 @@
 Rule: important parts come first. All possible content is a list of steps (`_steps`), the most important first; each
 step is a part of the line or a longer form of one. Steps are taken in order until one does not fit; none is skipped. So
 a wider line always shows at least the content of a narrower one. The name, what is off (with the key that turns it on
-again), and the keys to hang up, verify and mute come before figures and ciphers.
+again), what is sent and who records, and the keys to hang up, verify and mute come before figures and ciphers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ from .hud import (
     joined,
     line_width,
     percent,
+    sending,
     shown,
     signs,
     trust,
@@ -33,6 +34,7 @@ _LEFT: Final = (
         "rec",
         "name",
         "trust",
+        "sent",
         "cipher",
         "phase",
         "time",
@@ -96,8 +98,8 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     """All steps, the most important first."""
     name = shown(state.name, _NAME_CELLS, unicode)
     yield "name", _text(Role.NAME, clip(name, _MIN_NAME_CELLS, sign.ellipsis))
-    if state.remote_records:
-        yield "rec", _text(Role.ALERT, f"{sign.record} other rec")
+    if state.remote_records or state.records:
+        yield "rec", _text(Role.ALERT, f"{sign.record} {_recorder(state)} rec")
     if state.phase:
         yield "phase", _text(Role.KEY, shown(state.phase, _PHASE_CELLS, unicode))
     if state.muted:
@@ -107,6 +109,8 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         notice = shown(state.notice, _NOTICE_CELLS, unicode)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
         yield "notice", _text(Role.KEY, notice)
+    if not state.phase and sending(state):
+        yield "sent", _text(Role.GOOD, sign.out + sending(state))
     yield _key("q")
     if state.known == "verified":
         yield "trust", _text(Role.GOOD, sign.verified)
@@ -124,14 +128,21 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     elif not state.phase:
         yield "trust", _text(Role.DIM if state.known == "contact" else Role.WARN, trust(state.known))
     yield _key("?")
-    if state.remote_records:
-        yield "rec", _text(Role.ALERT, f"{sign.record} other side records")
+    if state.remote_records or state.records:
+        words = {"you": "you record", "other": "other side records", "both": "both sides record"}
+        yield "rec", _text(Role.ALERT, f"{sign.record} {words[_recorder(state)]}")
     if not state.phase:
         yield from _figures(state)
     yield from _with_room(state, sign)
     yield _key("s")
     yield _key("w")
     yield _key("p")
+
+
+def _recorder(state: HudState) -> str:
+    if state.records:
+        return "both" if state.remote_records else "you"
+    return "other"
 
 
 def _also_off(state: HudState) -> Iterator[_Step]:

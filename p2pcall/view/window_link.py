@@ -49,7 +49,7 @@ class WindowState(Struct, frozen=True):
         """ValueError, KeyError or TypeError for bytes that `pack` has not made."""
         told: dict[str, Any] = json.loads(data)
         hud = told["hud"]
-        for name in ("words", "safety"):
+        for name in ("words", "safety", "question"):
             hud[name] = tuple(hud[name])
         return cls(bool(told["shown"]), str(told["title"]), HudState(**hud))
 

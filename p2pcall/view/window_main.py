@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .hud import HudState, Role, Segment, TextLine, line_width, middle_box, placeholder, stats_box
+from .hud import NEWS, Role, Segment, TextLine, indicator, line_width, middle_box, placeholder, stats_box
 from .keys import LOOKED_AWAY, SPACE_DOWN, SPACE_UP
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .sanitize import ERROR_CELLS, clean
@@ -176,11 +176,10 @@ class App:
         if state.title != before.title:
             self._sdl.SDL_SetWindowTitle(self._window, state.title.encode())
         hud, old = state.hud, before.hud
-        news = ("notice", "muted", "video_on", "remote_muted", "remote_video", "known", "remote_records")
-        self._fade.pinned = bool(hud.notice or hud.muted or hud.remote_records)
-        if any(getattr(hud, name) != getattr(old, name) for name in news):
+        self._fade.pinned = hud.pinned
+        if any(getattr(hud, name) != getattr(old, name) for name in NEWS):
             self._fade.stir(time.monotonic())
-        if _boxed(hud) or _boxed(old) or self._bar_alpha > 0 or not self._remote.size[0]:
+        if hud.boxed or old.boxed or self._bar_alpha > 0 or not self._remote.size[0]:
             self._dirty = True
 
     def _shape_first(self) -> None:
@@ -345,13 +344,13 @@ class App:
         left = (width - columns * text.cell[0]) // 2
         if rows < 2:
             return
+        bar, line, alpha = height - text.cell[1], indicator(hud), 255
         if self._bar_alpha > 0:
-            bar = height - text.cell[1]
             if hud.video_on and not self._own_on and not hud.notice:
                 hud = replace(hud, notice=STILL_SENT)
-            text.lines([status_line(hud, columns)], left, bar, Ground.BAR, self._bar_alpha)
-        rows -= 1
-        box = middle_box(hud, columns, rows, window=True)
+            line, alpha = status_line(hud, columns), self._bar_alpha
+        text.lines([line], left, bar, Ground.BAR, alpha)
+        box = middle_box(hud, columns, rows - 1, window=True)
         if not box and not self._remote.size[0]:
             for number, line in enumerate(placeholder(hud, columns - 2)):
                 x = (width - line_width(line) * text.cell[0]) // 2
@@ -359,7 +358,7 @@ class App:
         if box:
             self._box(text, box, (columns - line_width(box[0])) // 2, (rows - len(box)) // 2, left)
         elif hud.show_stats:
-            self._box(text, stats_box(hud, columns, rows - 1), 1, 1, left)
+            self._box(text, stats_box(hud, columns, rows - 2), 1, 1, left)
 
     @staticmethod
     def _box(text: Text, box: list[TextLine], column: int, row: int, left: int) -> None:
@@ -373,10 +372,6 @@ class App:
             before = line_width(box[0][: box[0].index(title)])
             spaced = (Segment(" "), title, Segment(" "))
             text.lines([spaced], x + (before - 1) * text.cell[0], y, Ground.BOX)
-
-
-def _boxed(hud: HudState) -> bool:
-    return hud.show_help or hud.show_stats or hud.show_verify or hud.show_confirm
 
 
 class Background:

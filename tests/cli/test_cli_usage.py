@@ -99,7 +99,7 @@ def test_what_calls_no_command_of_the_first_level_sees_all_of_them(argv: list[st
     assert app_for(argv) is app
 
 
-FREE_TEXT = {"--name", "--as", "--bind", "--home", "--ring-on"} | {
+FREE_TEXT = {"--name", "--as", "--bind", "--home", "--ring-on", "--record", "--to"} | {
     *("--audio-in", "--audio-out", "--video-in", "--video-out")
 }
 """Options whose value is not for the parser to judge."""

@@ -158,3 +158,15 @@ def test_an_outage_is_told_in_words() -> None:
     )
     back = event_text.event_line(events.Reconnected("00000000", 31_400))
     assert back == "the other side is heard again, after 0:31"
+
+
+def test_people_are_told_who_records_and_where_it_is() -> None:
+    told = {
+        (side, state): event_text.event_line(events.Recording("00000000", side, state, "", file))
+        for side, file in (("local", "a\x1b.p2prec"), ("remote", ""))
+        for state in ("asked", "agreed", "refused", "withdrawn", "on", "off")
+    }
+    assert told["local", "on"] == "you record this call: a.p2prec"
+    assert told["local", "off"] == "the recording has ended: a.p2prec (p2pcall play)"
+    assert told["remote", "on"] == "the other side records this call"
+    assert told["remote", "agreed"] is told["local", "withdrawn"] is None

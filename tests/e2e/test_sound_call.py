@@ -77,6 +77,30 @@ def listeners_to(pulse: PulseServer, source: str) -> int:
 
 
 @pytest.mark.terminal
+@pytest.mark.parametrize(("answer", "status"), [("d", 4), ("a", 0)])
+def test_no_microphone_is_open_on_either_side_before_the_answer_or_after_a_no(
+    pulse_server: PulseServer, p2p: Start, answer: str, status: int
+) -> None:
+    """By the sound server's own count."""
+
+    def listening_now() -> int:
+        return sum(listeners_to(pulse_server, f"mic_{side}.monitor") for side in "ab")
+
+    bob, target = waiting(p2p, using=CARDS, env=pulse_server.env("b"))
+    alice = dialling(p2p, target, using=CARDS, env=pulse_server.env("a"))
+    alice.wait_event("ringing")
+    bob.wait_screen(*QUESTION_WITHOUT_CAMERA)
+    assert listening_now() == 0
+    bob.send(answer)
+    if answer == "a":
+        alice.wait_event("first-audio")
+        bob.wait_until(lambda: listening_now() == 2, "both microphones")
+        alice.signal(signal.SIGTERM)
+    assert alice.wait_exit() == status
+    bob.wait_until(lambda: listening_now() == 0, "no microphone")
+
+
+@pytest.mark.terminal
 def test_it_rings_on_the_speaker_and_does_not_listen_before_the_answer(
     pulse_server: PulseServer, p2p: Start
 ) -> None:

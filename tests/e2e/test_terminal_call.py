@@ -110,7 +110,7 @@ def test_an_answer_by_voice_shows_the_caller_and_no_picture_of_oneself(p2p: Star
 def test_both_see_each_other_and_the_keys_work(p2p: Start) -> None:
     bob, target = waiting(p2p, using=CARD)
     modes = bob.terminal_modes()
-    alice = calling(p2p, target, using=CARD, terminal=(100, 30))
+    alice = calling(p2p, target, using=CARD, terminal=(112, 30))
     bob.wait_screen(*QUESTION)
     bob.send("v")
     wait_card(alice)

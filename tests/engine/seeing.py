@@ -11,6 +11,7 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.device.base import OnError
+from p2pcall.engine.consents import ConsentsInMemory
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Answer
@@ -82,6 +83,7 @@ class Pair:
             folder, "bob", self.bob_ui, network, BOB, 2, answer=Answer.ANYONE, once=True
         )
         self.alice: UserAgent = agent(folder, "alice", self.alice_ui, network, ALICE, 1, **settings)
+        self.bob.consents, self.alice.consents = ConsentsInMemory(), ConsentsInMemory()
 
     async def up(self) -> "asyncio.Task[Outcome]":
         """Until the call is up on both sides; bob's `listen`."""

@@ -17,8 +17,9 @@ from p2pcall.env import Clock
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
 from p2pcall.store.calllog import CallLog, LoggedCall
+from p2pcall.store.consent_log import kept_consents
 from p2pcall.store.home import Home
-from p2pcall.store.retention import DAY_S
+from p2pcall.store.recordings import DAY_S
 from p2pcall.store.vault import Vault
 from p2pcall.types import Reach
 
@@ -55,6 +56,17 @@ def test_a_call_is_logged_on_both_sides_with_its_length(tmp_path: Path) -> None:
             assert 1.5 < call.duration_s < 2.5
             assert call.known == "new"
             assert abs(call.at + call.duration_s - alice.env.clock.time()) < 0.01
+
+    run_virtual(scene)
+
+
+def test_what_is_agreed_to_in_a_call_is_kept_in_the_vault(tmp_path: Path) -> None:
+    async def scene() -> None:
+        _, _, alice, bob = await a_call(tmp_path, "audio")
+        (given,) = beside(lambda: kept_consents(Vault(bob.vault.home)))
+        assert (given.kind, given.state, given.side) == ("sound", "given", "local")
+        assert (given.name, given.fingerprint) == ("alice", alice.identity.fingerprint)
+        assert given.call
 
     run_virtual(scene)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from fakeenv import fake_env
@@ -35,9 +36,13 @@ from p2pcall.engine.policy import Announce, Answer
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import DEFAULT_PORT, MAX_PORT, parse_target
 from p2pcall.proto.constants import LOST_TIMEOUT_S
+from p2pcall.store import recordings
 from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.store.identity import load_or_create
+from p2pcall.store.recordings import RECORDING_KEY, RecordingHead
+from p2pcall.store.sealed import SealedWriter
 from p2pcall.store.vault import Vault
 from p2pcall.types import Profile, Reach
 from p2pcall.view.hud import WINDOW_KEYS
@@ -209,10 +214,26 @@ def test_every_reason_is_described_with_its_exit_status() -> None:
     assert f"{LOST_TIMEOUT_S:g} seconds" in " ".join(lost.body)
 
 
+def sealed_recording(home: Home) -> None:
+    """One in the home that nothing was said in."""
+    folder, key = (
+        recordings.recordings_folder(home),
+        load_or_create(home, lambda n: bytes(range(n))).derived_key(RECORDING_KEY),
+    )
+    folder.mkdir(mode=0o700)
+    party = recordings.Party("bob", "00")
+    with recordings.make_recording(folder / "x.p2prec") as file:
+        writer = SealedWriter(file, key, 1 << 40, lambda n: bytes(range(n)))
+        writer.write(
+            msgspec.json.encode(RecordingHead("call", "hash", party, party, 0.0, 0.0, 30)), last=True
+        )
+
+
 def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home.at(tmp_path / "home")
     Contacts(home).pin("bob", bytes(range(32)), 0)
     CallLog(Vault(home)).add(LoggedCall(fake_env().clock.time(), True, "bob", "x", "contact", 1.0, "eof"))
+    sealed_recording(home)
     monkeypatch.setattr(factory, "list_devices", lambda: [Device("camera", "Cam", True)])
     listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Lists"])
     for item in listed:
@@ -226,11 +247,7 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
     assert {" ".join(item.head[1:]) for item in listed} == {
-        "id",
-        "devices",
-        "contacts list",
-        "contacts show",
-        "history list",
+        *("id", "devices", "play", "contacts list", "contacts show", "history list"),
     }
 
 

@@ -247,6 +247,7 @@ def names(kind: Any) -> dict[int, str]:
 def test_numbered_names_are_those_of_the_code() -> None:
     assert column_table(SUBSECTIONS["Frames"], "Channel") == names(wire.Channel)
     assert column_table(SUBSECTIONS["Types"], "Type") == names(messages.ControlType)
+    assert column_table(SUBSECTIONS["Acts"], "Value") == names(messages.RecordAct)
     assert column_table(SUBSECTIONS["Flags"], "Bit") == names(messages.MediaFlags)
     sent = {value: name for value, name in names(messages.Reason).items() if value < messages.Reason.LOST}
     assert column_table(SUBSECTIONS["Reasons"], "Value") == sent

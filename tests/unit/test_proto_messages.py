@@ -77,6 +77,17 @@ def test_slugs_are_those_of_the_command_line() -> None:
     ]
 
 
+@pytest.mark.parametrize("act", list(m.RecordAct))
+def test_record_is_read_as_written(act: m.RecordAct) -> None:
+    message = m.RecordMessage(act, 2**32 - 1, 2**16 - 1)
+    assert m.parse_record(m.pack_record(message)) == message
+
+
+@pytest.mark.parametrize("body", [b"", bytes(6), bytes(8), b"\0" + bytes(6), b"\6" + bytes(6), b"\xff" * 7])
+def test_record_of_wrong_length_or_with_an_unknown_act_is_none(body: bytes) -> None:
+    assert m.parse_record(body) is None
+
+
 def test_media_flags_have_a_bit_each() -> None:
     assert m.media_flags(True, False) == 1
     assert m.media_flags(False, True) == 2

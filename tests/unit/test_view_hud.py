@@ -102,7 +102,8 @@ def test_what_a_profile_trades_and_that_one_is_muted_is_read_whole_in_40_cells(t
 
 def test_the_help_of_push_to_talk_is_whole_in_a_small_terminal() -> None:
     box = [plain(line) for line in help_box(40, 11, talk=True)]
-    for key, meaning in (TALK_KEY, *((key, meaning) for key, _, meaning in KEY_HELP)):
+    assert "? closes" in box[0]
+    for key, meaning in (TALK_KEY, *((key, meaning) for key, _, meaning in KEY_HELP if key != "?")):
         assert any(line.startswith(f"│ {key:5}  {meaning}") for line in box), key
 
 
@@ -193,10 +194,11 @@ def test_fill_cuts_wide_characters_whole() -> None:
 
 
 def test_plain_lines() -> None:
-    assert plain_line(CALL) == "Bob (not verified), 1:23, delay 48 ms, loss 0.4 %, camera on"
+    assert plain_line(CALL) == "Bob (not verified), 1:23, delay 48 ms, loss 0.4 %, microphone on, camera on"
     assert plain_line(STATES["ringing"]) == "Bob, ringing"
     assert plain_line(STATES["new"]).startswith("Bob (not verified), 1:23")
-    assert plain_line(STATES["new"]).endswith("other side records, camera on, Bob has turned the camera off")
+    told = "other side records, microphone on, camera on, Bob has turned the camera off"
+    assert plain_line(STATES["new"]).endswith(told)
     assert plain_line(STATES["verified"]).startswith("Bob (verified), 1:02:03")
     assert "muted, other side muted" in plain_line(STATES["trouble"])
 

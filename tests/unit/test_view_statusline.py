@@ -24,18 +24,21 @@ VERIFIED = replace(BOTH, known="verified")
 NOTICE = replace(BOTH, notice="not heard any more: reconnecting")
 WIDTHS = range(10, 201)
 THERE_FROM = [
-    (CALL, "q hang up", 19),
-    (CALL, "i verify", 29),
-    (CALL, "m mute", 37),
-    (CALL, "Ana Belén", 40),
-    (CALL, "not verified", 55),
-    (CALL, "delay 48 ms", 84),
+    (CALL, "↑mic+cam", 19),
+    (CALL, "q hang up", 30),
+    (CALL, "i verify", 40),
+    (CALL, "m mute", 48),
+    (CALL, "Ana Belén", 51),
+    (CALL, "not verified", 66),
+    (CALL, "delay 48 ms", 95),
     (MUTED, "muted", 16),
     (MUTED, "muted: m", 19),
-    (MUTED, "q hang up", 30),
-    (MUTED, "i verify", 40),
-    (DARK, "m mute", 37),
-    (DARK, "camera off: v", 53),
+    (MUTED, "↑cam", 26),
+    (MUTED, "q hang up", 37),
+    (MUTED, "i verify", 47),
+    (DARK, "↑mic", 15),
+    (DARK, "m mute", 44),
+    (DARK, "camera off: v", 60),
     (BOTH, "i verify", 40),
     (BOTH, "camera off: v", 56),
     (VERIFIED, "q hang up", 30),
@@ -118,7 +121,7 @@ def test_one_word_says_that_nobody_has_compared_the_words() -> None:
 
 
 def test_what_is_bad_comes_before_what_is_usual() -> None:
-    bad = status_line(replace(CALL, delay_ms=420.0, loss=0.12), 76)
+    bad = status_line(replace(CALL, delay_ms=420.0, loss=0.12), 87)
     roles = dict(bad)
     assert roles["delay 420 ms"] is roles["loss 12 %"] is Role.WARN
     assert "1:23" not in roles
@@ -126,7 +129,11 @@ def test_what_is_bad_comes_before_what_is_usual() -> None:
 
 def test_a_meter_has_the_same_place_and_width_at_every_level() -> None:
     lines = [
-        plain(status_line(HudState(name="bob", mic_height=mic, speaker_height=ear), 120, unicode))
+        plain(
+            status_line(
+                HudState(name="bob", sends_sound=False, mic_height=mic, speaker_height=ear), 120, unicode
+            )
+        )
         for unicode in (True, False)
         for mic, ear in ((0, 0), (7, 0), (3, 7))
     ]
@@ -136,4 +143,4 @@ def test_a_meter_has_the_same_place_and_width_at_every_level() -> None:
         *("mic 0 ear 0", "mic 7 ear 0", "mic 3 ear 7"),
     ]
     assert {line.index("mic ") for line in lines[:3]} == {lines[0].index("mic ")}
-    assert "mic" not in plain(status_line(HudState(name="bob"), 120)).replace("m mute", "")
+    assert "mic" not in plain(status_line(HudState(name="bob", sends_sound=False), 120)).replace("m mute", "")

@@ -12,7 +12,8 @@ from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.consent_log import LoggedConsent, keep_consent, kept_consents
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
-from p2pcall.store.retention import DAY_S, enforce, keep_days, kept_days
+from p2pcall.store.recordings import DAY_S
+from p2pcall.store.retention import enforce, keep_days, kept_days
 from p2pcall.store.vault import Vault
 
 NOW = 1_800_000_000.0

@@ -1,0 +1,87 @@
+"""What a person has agreed to in a call, and taken back: sound, picture, a recording.
+
+`Consents` is where it is kept; `remember` is called for each, in the loop, and must not block it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+MAX_REMEMBERED: Final = 1000
+"""Kept in memory; the oldest are dropped. A person presses keys: that is a day of calls."""
+
+
+class ConsentKind(StrEnum):
+    """To what."""
+
+    SOUND = "sound"
+    PICTURE = "picture"
+    RECORDING = "recording"
+
+
+class ConsentState(StrEnum):
+    """What was said."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class Consent(Struct, frozen=True):
+    """One answer. `by` is `local` or `remote`; a recording of the other side's that we agree to is `local`."""
+
+    at: float
+    """Seconds since the epoch."""
+    call: str
+    name: str
+    fingerprint: str
+    """The other side's."""
+    kind: ConsentKind
+    state: ConsentState
+    by: str = "local"
+
+
+class Consents(Protocol):
+    """A log of consents."""
+
+    def remember(self, consent: Consent) -> None:
+        """Keep it."""
+
+
+class ConsentsInMemory:
+    """Forgets at the end of the process."""
+
+    def __init__(self) -> None:
+        self.remembered: deque[Consent] = deque(maxlen=MAX_REMEMBERED)
+
+    def remember(self, consent: Consent) -> None:
+        """Keep it."""
+        self.remembered.append(consent)
+
+
+class CallConsents:
+    """Those of one call."""
+
+    def __init__(
+        self, consents: Consents, call: str, name: str, fingerprint: str, epoch: Callable[[], float]
+    ) -> None:
+        """`name` and `fingerprint` are the other side's."""
+        self._consents, self._whose, self._epoch = consents, (call, name, fingerprint), epoch
+        self._given: set[tuple[ConsentKind, str]] = set()
+
+    def say(self, kind: ConsentKind, state: ConsentState, by: str = "local") -> None:
+        """Remember it; what is withdrawn was given before, and is given once."""
+        given = (kind, by) in self._given
+        if given is (state is not ConsentState.WITHDRAWN):
+            return
+        if state is ConsentState.GIVEN:
+            self._given.add((kind, by))
+        self._given -= {(kind, by)} if state is ConsentState.WITHDRAWN else set()
+        self._consents.remember(Consent(self._epoch(), *self._whose, kind, state, by))
+
+    def sends(self, kind: ConsentKind, on: bool) -> None:
+        """This side sends it now, or no longer."""
+        self.say(kind, ConsentState.GIVEN if on else ConsentState.WITHDRAWN)
