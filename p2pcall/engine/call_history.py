@@ -1,7 +1,7 @@
 """The call log as the engine writes it: calls when they end, and consents, in the background; what is too old goes.
 
-Rules: the log never delays a call, and its failure ends nothing: it is a warning, once. What is too old is erased at start,
-and daily while listening; a machine that slept over a day does it within the hour.
+Rules: the log never delays a call, and its failure ends nothing: it is a warning, once. What is too old is erased at
+start, and daily while listening; a machine that slept over a day does it within the hour.
 """
 
 import asyncio
