@@ -3,7 +3,7 @@
 Rules: told at every poll whether the card ran dry since the last one; pure, time is an argument. (What is left tells
 nothing: a sound server may take all of it and play for long.) To run dry once is an accident and adds one step; twice
 within some seconds is this machine, and the level goes at once to where the longer pause would not have been heard. It
-is given back step by step, after a time that grows with each accident. A card that takes nothing for long after its
+is given back step by step, the higher the more, after a time that grows with each accident. A card that takes nothing for long after its
 start is lazy: a virtual one that renders seconds ahead when it has nothing to play. It must not run dry, so its level
 stays high. A level that is a little wrong is put right by single
 samples. Leaves out opening and writing anything.
@@ -23,6 +23,9 @@ MOST_S: Final = 0.1
 """The highest level: the buffer has room for no more."""
 STEP_S: Final = 0.005
 SHRINK_S: Final = 0.002
+"""Given back at a time, or ..."""
+SHRINK_PART: Final = 4
+"""... a quarter of what is too much, if that is more: half of a bad accident is forgotten in half a minute."""
 DRY_WITHIN_S: Final = 5.0
 DEEPER: Final = 1.5
 """Half as much again as the longer pause."""
@@ -97,7 +100,9 @@ class FillLevel:
 
     def _shrink(self, now: float) -> None:
         self._calm_since = now
-        self.target = max(self._floor, self.target - SHRINK_S)
+        self.target -= min(
+            self.target - self._floor, max(SHRINK_S, (self.target - self._floor) / SHRINK_PART)
+        )
 
 
 def by_one_sample(pcm: bytes, *, longer: bool) -> bytes:

@@ -72,6 +72,15 @@ def test_what_is_not_needed_is_given_back_but_not_soon() -> None:
     assert level.target == pytest.approx(LEAST_S)
 
 
+def test_much_is_given_back_sooner_than_little() -> None:
+    level, now = settled()
+    now = play(level, now, 1, {20: 0.05, 60: 0.05})
+    most = level.target - LEAST_S
+    assert most > 0.03
+    now = play(level, now, fill.TRUST_S + 4 * fill.CALM_S)
+    assert level.target - LEAST_S < most / 2
+
+
 def test_each_accident_is_remembered_for_longer() -> None:
     level, now = settled()
     last = 0.0
