@@ -3,10 +3,10 @@
 Rules: told at every poll whether the card ran dry since the last one; pure, time is an argument. (What is left tells
 nothing: a sound server may take all of it and play for long.) To run dry once is an accident and adds one step; twice
 within some seconds is this machine, and the level goes at once to where the longer pause would not have been heard. It
-is given back step by step, the higher the more, after a time that grows with each accident. A card that takes nothing for long after its
-start is lazy: a virtual one that renders seconds ahead when it has nothing to play. It must not run dry, so its level
-stays high. A level that is a little wrong is put right by single
-samples. Leaves out opening and writing anything.
+is given back step by step, the more the higher it is, after a time that grows with each accident. A card that takes
+nothing for long after its start is lazy: a virtual one that renders seconds ahead when it has nothing to play. It must
+not run dry, so its level stays high. A level that is a little wrong is put right by single samples. Leaves out opening
+and writing anything.
 """
 
 from array import array
