@@ -74,7 +74,7 @@ def random_host(entropy: Callable[[int], bytes]) -> str:
 
 def is_private(info: AsyncServiceInfo) -> bool:
     """Whether it is announced to contacts alone."""
-    return PRIVATE_KEY in info.properties
+    return info.type == SERVICE_TYPE and PRIVATE_KEY in info.properties
 
 
 def to_peer(info: AsyncServiceInfo, link: Link, recognise: Recognise | None = None) -> LanPeer | None:
