@@ -13,6 +13,8 @@ import binascii
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,14 +23,19 @@ from msgspec.structs import replace
 
 from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.factor.passcode import Passcode, Tally
+from p2pcall.factor.safe_word import SafeWord
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store.choices import close_to_strangers
+from p2pcall.store.factor_rows import packed, packed_word, parse_passcode, parse_tally, parse_word
 from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
 from p2pcall.store.identity import fingerprint, read_fingerprint
 
 CONTACTS_VERSION: Final = 1
 BLOCKING_VERSION: Final = 2
 """File version with blocks in it: an older program refuses the file instead of letting blocked people ring."""
+FACTOR_VERSION: Final = 3
+"""File version with second factors or safe words: an older program refuses it instead of letting people ring."""
 SHORT_FINGERPRINT: Final = 9
 """Characters of the fingerprint that are shown for a person without a name."""
 MAX_BLOCKED: Final = 4096
@@ -44,13 +51,22 @@ class Contact(Struct, frozen=True):
     blocked: bool = False
     host: bool = False
     """The name is a host name that the system's resolver has resolved, so it may be resolved again."""
+    code: Passcode | None = None
+    """The secret of the codes that this contact has to give, if any."""
+    tally: Tally = Tally()
+    safe_word: SafeWord | None = None
 
 
 class Book(Struct):
-    """All content of the file: the contacts, and the blocked fingerprints with their times (epoch seconds)."""
+    """All content of the file: the contacts, and the blocked fingerprints with their times (epoch seconds).
+
+    `unasked` is the secret of the codes of whoever is answered without asking, `strangers` counts failures with it.
+    """
 
     contacts: list[Contact] = field(default_factory=list)
     blocked: dict[str, float] = field(default_factory=dict)
+    unasked: Passcode | None = None
+    strangers: Tally = Tally()
 
 
 def normalise_name(name: str) -> str:
@@ -96,7 +112,7 @@ class Contacts:
             known = next((contact for contact in book.contacts if contact.public == public), None)
             if known is not None:
                 return known
-            other = _named(book, name)
+            other = named(book, name)
             if other is not None:
                 raise key_changed(other.name, other.public, public)
             if len(book.contacts) >= MAX_CONTACTS:
@@ -116,7 +132,7 @@ class Contacts:
         """
         with self._home.lock():
             book = self._load()
-            contact = _named(book, name)
+            contact = named(book, name)
             if contact is None or contact.public != public:
                 return None
             return contact if contact.verified == verified else self._change(book, contact, verified=verified)
@@ -129,10 +145,10 @@ class Contacts:
         new = normalise_name(new)
         with self._home.lock():
             book = self._load()
-            contact = _named(book, old)
+            contact = named(book, old)
             if contact is None:
                 return None
-            if _named(book, new) not in (None, contact):
+            if named(book, new) not in (None, contact):
                 text = f"there is another contact called {new!r}"
                 raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
             return self._change(book, contact, name=new, host=False)
@@ -141,7 +157,7 @@ class Contacts:
         """Removes the contact; a block of its key stays. None if there is no contact of that name."""
         with self._home.lock():
             book = self._load()
-            contact = _named(book, name)
+            contact = named(book, name)
             if contact is not None:
                 close_to_strangers(self._home)
                 book.contacts.remove(contact)
@@ -177,6 +193,20 @@ class Contacts:
             self._save(book)
         return True
 
+    def book(self) -> Book:
+        """All content of the file, as `by_key` sees it: not for changing."""
+        return self._look().book
+
+    @contextmanager
+    def edit(self) -> Iterator[Book]:
+        """The content of the file, to be changed: what is changed in the context is saved at its end."""
+        with self._home.lock():
+            book = self._load()
+            before = _document(book)
+            yield book
+            if _document(book) != before:
+                self._save(book)
+
     def _change(self, book: Book, contact: Contact, **changes: Any) -> Contact:
         changed = replace(contact, **changes)
         book.contacts[book.contacts.index(contact)] = changed
@@ -197,22 +227,33 @@ class Contacts:
     def _save(self, book: Book) -> None:
         if book.contacts:
             close_to_strangers(self._home)
-        rows = [
-            {
-                "name": contact.name,
-                "key": base64.b64encode(contact.public).decode(),
-                "added": contact.added,
-                "verified": contact.verified,
-                **({"host": True} if contact.host else {}),
-            }
-            for contact in book.contacts
-        ]
-        document: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
-        if book.blocked:
-            document["version"] = BLOCKING_VERSION
-            document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
+        document = _document(book)
         text = json.dumps(document, ensure_ascii=False, indent=1)
         write_atomic(self._home.contacts_path, text.encode() + b"\n")
+
+
+def _document(book: Book) -> dict[str, Any]:
+    """The content of the file."""
+    rows = [
+        {
+            "name": contact.name,
+            "key": base64.b64encode(contact.public).decode(),
+            "added": contact.added,
+            "verified": contact.verified,
+            **({"host": True} if contact.host else {}),
+            **packed(contact.code, contact.tally),
+            **packed_word(contact.safe_word),
+        }
+        for contact in book.contacts
+    ]
+    document: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
+    if book.blocked:
+        document["version"] = BLOCKING_VERSION
+        document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
+    unasked = packed(book.unasked, book.strangers)
+    if unasked or any({"code", "failures", "safe_word"} & row.keys() for row in rows):
+        document |= {"blocked": [], **document, "version": FACTOR_VERSION, "unasked": unasked}
+    return document
 
 
 def _stamp_of(path: str) -> tuple[int, ...] | None:
@@ -231,9 +272,11 @@ class _Read:
         self.by_key = {contact.public: contact for contact in book.contacts}
         self.by_name = {names.alike(contact.name): contact for contact in book.contacts}
         self.blocked = book.blocked
+        self.book = book
 
 
-def _named(book: Book, name: str) -> Contact | None:
+def named(book: Book, name: str) -> Contact | None:
+    """The contact of this name."""
     key = names.alike(name)
     return next((contact for contact in book.contacts if names.alike(contact.name) == key), None)
 
@@ -258,7 +301,7 @@ def as_typed(*names: str) -> str:
 
 def parse(data: bytes, path: Path) -> Book:
     """The content of a file's bytes. Raises `P2PCallError` (config) if any part is invalid."""
-    document = parsed(data, path, CONTACTS_VERSION, BLOCKING_VERSION)
+    document = parsed(data, path, CONTACTS_VERSION, BLOCKING_VERSION, FACTOR_VERSION)
     if not isinstance(document.get("contacts"), list):
         raise damaged(path, "it holds no list of contacts")
     if len(document["contacts"]) > MAX_CONTACTS:
@@ -271,7 +314,13 @@ def parse(data: bytes, path: Path) -> Book:
     contacts = _told_apart(contacts)
     if blocked:
         contacts = [replace(c, blocked=fingerprint(c.public) in blocked) for c in contacts]
-    return Book(contacts, blocked)
+    unasked = document.get("unasked") if document["version"] == FACTOR_VERSION else {}
+    if not isinstance(unasked, dict):
+        raise damaged(path, "a part of it about codes is not valid")
+    try:
+        return Book(contacts, blocked, parse_passcode(unasked), parse_tally(unasked))
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, str(error)) from error
 
 
 def _told_apart(contacts: list[Contact]) -> list[Contact]:
@@ -332,4 +381,8 @@ def _parse_row(row: Any, path: Path) -> Contact:
     name = (
         names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
     )  # older versions accepted invisible characters
-    return Contact(name, public, _epoch(added, path), verified, host=row.get("host") is True)
+    try:
+        factors = parse_passcode(row), parse_tally(row), parse_word(row)
+    except (ValueError, OverflowError) as error:
+        raise damaged(path, str(error)) from error
+    return Contact(name, public, _epoch(added, path), verified, False, row.get("host") is True, *factors)

@@ -56,7 +56,7 @@ def test_a_choice_that_others_may_write_is_not_believed(home: Path) -> None:
         assert (caught.value.slug, caught.value.exit) == ("unsafe-file", ExitCode.CONFIG)
 
 
-@pytest.mark.parametrize("version", ["true", "1.0", '"1"', "null", "3", "[1]"])
+@pytest.mark.parametrize("version", ["true", "1.0", '"1"', "null", "4", "[1]"])
 def test_a_version_that_is_not_ours_is_refused_whichever_file_it_is_in(home: Path, version: str) -> None:
     place = Home.at(home)
     for path in (place.settings_path, place.contacts_path):
