@@ -27,6 +27,7 @@ from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.reporting import Reporting
+from p2pcall.engine.safe_word_check import SafeWordCheck
 from p2pcall.engine.send_pacer import SendPacer
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.trust import PeerIdentity
@@ -107,6 +108,7 @@ class LiveCall:
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
+        self._safe_word = SafeWordCheck(agent, line, who, status, timers)
         talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
             line,
@@ -117,6 +119,7 @@ class LiveCall:
             self._reporting.report,
             talk,
             self._next_profile,
+            self._safe_word.begin,
         )
         self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
@@ -213,6 +216,7 @@ class LiveCall:
             if self._video is not None:
                 await self._video.stop()
         await self._controls.done()
+        await self._safe_word.close()
 
     # --- following ---------------------------------------------------------------------------------------------
 
@@ -229,6 +233,8 @@ class LiveCall:
                     return reason if reason in GOODBYES else "hung-up", by
                 case Message(kind=ControlType.MEDIA):
                     self._remote.on_flags(signal.body[0])
+                case Message(kind=ControlType.SAFE_WORD):
+                    self._safe_word.on_message(signal.body)
                 case LineInterrupted():
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
                     self._reconnecting = True

@@ -2,7 +2,7 @@
 
 Rules: a code is right one step early or late; each works once. A code of another time within `TOLD_STEPS` is not
 accepted, but recognised: then one of the two clocks is wrong, and that is said. Such a code is used up, too, because
-who guesses it must not be able to wait for its time. Every `FAILURES_TO_LOCK` failures in a row lock the caller out, longer
+who guesses it must not be able to wait for its time. Every fifth failure in a row locks the caller out, longer
 each time; while that lasts no code is looked at. Left out: who has to give a code, and where secrets are kept
 (`store`). Spec: RFC 6238 with HMAC-SHA-1, six digits, thirty seconds, which is what every app takes.
 """
@@ -38,6 +38,8 @@ MAX_USED: Final = 64
 """Steps kept of used codes; more than the steps in which a code is recognised."""
 TRIES: Final = 3
 """Codes that a caller may give in one call."""
+GIVE_TIMEOUT_S: Final = 120.0
+"""How long a caller may take for all of them: time to find the telephone and to wait for the next code."""
 _NIBBLE: Final = 0x0F
 _WITHOUT_SIGN: Final = 0x7FFFFFFF
 _COUNTER: Final = Layout(">Q")

@@ -51,6 +51,14 @@ class Factors:
         """Set the secret of this contact's codes, or none. None if there is no such contact."""
         return self._set(name, code=_new(secret), tally=Tally())
 
+    def unlock(self, name: str) -> Contact | None:
+        """Forget this contact's failures. None if there is no such contact."""
+        return self._set(name, tally=Tally())
+
+    def unasked(self) -> bool:
+        """Whether whoever is answered without asking has to give a code."""
+        return self._contacts.book().unasked is not None
+
     def require_unasked(self, secret: bytes | None) -> None:
         """Set the secret for whoever is answered without asking, or none."""
         with self._contacts.edit() as book:

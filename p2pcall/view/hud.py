@@ -93,6 +93,7 @@ KEY_HELP: Final = (
     ("w", "picture", "picture in the next mode"),
     ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
+    ("k", "safe word", "who it is: the safe word"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )

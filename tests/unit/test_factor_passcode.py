@@ -3,16 +3,16 @@
 import pytest
 
 from p2pcall.factor.passcode import (
+    CODE_STEP_S,
     FAILURES_TO_LOCK,
     FIRST_LOCK_S,
     LONGEST_LOCK_S,
     MAX_USED,
-    CODE_STEP_S,
     TOLD_STEPS,
+    CodeVerdict,
     Passcode,
     PasscodeRequest,
     Tally,
-    CodeVerdict,
     code_at,
     judge_code,
     locked_s,

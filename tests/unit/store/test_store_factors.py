@@ -8,11 +8,11 @@ import pytest
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.factor.passcode import (
+    CODE_STEP_S,
     FAILURES_TO_LOCK,
     FIRST_LOCK_S,
-    CODE_STEP_S,
-    Passcode,
     CodeVerdict,
+    Passcode,
     code_at,
 )
 from p2pcall.factor.safe_word import SafeWord, safe_word
