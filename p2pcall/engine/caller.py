@@ -290,7 +290,7 @@ class Caller:
         self._identify(line, "")
         assert self._who is not None
         right = request.verdict is CodeVerdict.RIGHT
-        self._wait_for(self._settings.ring_timeout_s if right else GIVE_TIMEOUT_S)
+        self._wait_for(self._settings.ring_timeout_s + (0 if right else GIVE_TIMEOUT_S))
         return self._codes.take(line, self._who, request)
 
     def _refused_by(self, line: PeerConnection, end: CallEnded) -> Outcome:

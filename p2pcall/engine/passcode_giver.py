@@ -50,8 +50,10 @@ class PasscodeGiver:
         """Why there is no code, once the line was told "code-failed"."""
 
     def expects(self, request: PasscodeRequest) -> bool:
-        """Whether it is the first request, or the answer to a code; anything else is not for this side to act on."""
-        return self._sent or (self._requests == 0 and request.verdict is not CodeVerdict.RIGHT)
+        """Whether it is the first request, the answer to a code, or the last word; all else is not acted on."""
+        if request.verdict is CodeVerdict.RIGHT:
+            return self._sent
+        return self._sent or self._requests == 0 or not request.left
 
     def take(self, line: PeerConnection, who: PeerIdentity, request: PasscodeRequest) -> str | None:
         """An expected request, which may say how the last code was: why the call ends now, or None to go on.
