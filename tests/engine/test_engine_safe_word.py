@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from seeing import Pair, with_a_call
 
 from p2pcall import events
 from p2pcall.engine.safe_word_check import ANSWER_TIMEOUT_S
-from p2pcall.factor.safe_word import RUNS, Step, safe_word
+from p2pcall.factor.safe_word import RUNS, Step, WordExchange, safe_word
 from p2pcall.proto.messages import ControlType
 
 Work = Callable[[Pair], Coroutine[Any, Any, None]]
@@ -131,14 +132,13 @@ def test_who_does_not_answer_is_told_of(tmp_path: Path) -> None:
 
 def test_a_guess_of_the_other_side_is_told_of_even_if_it_hangs_up_at_once(tmp_path: Path) -> None:
     async def work(pair: Pair) -> None:
-        from random import Random
-
-        from p2pcall.factor.safe_word import WordExchange
-
-        guesser = WordExchange(pair.alice.node._lines and b"x" * 32, Random(1).randbytes, dialled=False)
+        guesser = WordExchange(b"x" * 32, Random(1).randbytes, dialled=False)
         (element,) = guesser.begin(safe_word("a guess")).bodies
+        pair.bob_line().signals.put_nowait = lambda signal: None  # type: ignore[method-assign]
         pair.bob_line().send_control(ControlType.SAFE_WORD, element)
         await asyncio.sleep(0.1)
+        assert results(pair)[0] == []
+        del pair.bob_line().signals.put_nowait
 
     seen: list[Pair] = []
 
