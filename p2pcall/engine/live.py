@@ -79,12 +79,11 @@ class LiveCall:
         self._node, self._ui, self._settings = agent.node, agent.ui, agent.settings
         self._line, self._peer, self._devices = line, line.peer, devices
         peer, ui, now = line.peer, agent.ui, agent.node.now
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._receive = asyncio.get_running_loop(), AudioReceive(now)
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
         self._send = AudioSend(self._pacer.put, self._session_ms, music=self._settings.media.raw_audio)
         self._voice = VoiceProfile(self._send, self._pacer, devices.microphone)
-        self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
         hud = HudState(
@@ -125,9 +124,8 @@ class LiveCall:
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
-        self._heard = (
-            devices.microphone.endless and not devices.finite_video
-        )  # such input has no end to be heard
+        # Input without an end has none to be heard.
+        self._heard = devices.microphone.endless and not devices.finite_video
 
     async def run(self) -> FinishedCall:
         """Run the media until either side ends the call. In every case devices are closed and the terminal restored."""

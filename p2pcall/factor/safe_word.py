@@ -8,7 +8,7 @@ afterwards. That the other side has none is its own claim.
 
 Messages: `step u8, run u8`, then an element (32 bytes), a proof (32) or an end (1). The sides are A, who has dialled,
 and B; each of them may begin. Left out: who may press the key, and where words are kept (`store`). Library: `spake2`
-(Ed25519), whose elements are checked to be of the right group.
+with its usual group, whose elements are checked to be of it.
 """
 
 import hashlib
