@@ -12,7 +12,7 @@ from p2pcall.factor.passcode import DIGITS
 from p2pcall.view.sanitize import clean
 from p2pcall.view.terminal import Terminal
 
-GIVE_UP_KEYS: Final = frozenset({"escape", "eof", "q"})
+GIVE_UP_KEYS: Final = frozenset({"eof", "ctrl-d", "q"})
 
 
 class CodeQuestion:
@@ -21,7 +21,7 @@ class CodeQuestion:
     def __init__(self, terminal: Terminal, name: str, asks: Callable[[Terminal | None], None]) -> None:
         """`asks` is called with the terminal when the question is shown, and with None when its line ends."""
         self._terminal, self._asks = terminal, asks
-        self._prompt = f"code for {clean(name)}: "
+        self._prompt = f"code for {clean(name)} ([q] none): "
         self._typed = ""
         self._answer: asyncio.Future[str | None]
 
