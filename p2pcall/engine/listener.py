@@ -253,14 +253,15 @@ class Listener:
                 PeerIdentity(printed[:SHORT_FINGERPRINT], printed, "new"), error.text, error.slug
             )
             return None
+        unasked = self._settings.answer.takes(who.known)
+        if not await self._codes.passes(line, who, unasked=unasked, silent=blocked):
+            return None
         if blocked:
             await self._leave_unheard(line)
             return None
         if who.poses_as and self._strangers.may_tell_poser(key, self._node.now()):
             # Later, because writing the event would delay the answer that leaves now.
             self._loop.call_soon(self._agent.ui.emit, poses(who))
-        if not await self._codes.passes(line, who, unasked=self._settings.answer.takes(who.known)):
-            return None
         refusal = self._refusal(who)
         if refusal is not None:
             reason, why = refusal

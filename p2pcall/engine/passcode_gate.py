@@ -52,10 +52,11 @@ class PasscodeGate:
         self._waiting: dict[bytes, PeerConnection] = {}
         """Key of a caller -> the line whose code is waited for."""
 
-    async def passes(self, line: PeerConnection, who: PeerIdentity, *, unasked: bool) -> bool:
+    async def passes(self, line: PeerConnection, who: PeerIdentity, *, unasked: bool, silent: bool) -> bool:
         """Whether this caller may go on: at once if no code is required. If not, the call is declined already.
 
-        `unasked`: the call would be answered without asking.
+        `unasked`: the call would be answered without asking. `silent`: a blocked caller, who is asked as before the
+        block, and of whom nothing is told.
         """
         key = line.peer.remote_static
         try:
@@ -64,13 +65,19 @@ class PasscodeGate:
             if who.known == "new" and len(self._waiting) >= MAX_STRANGERS:
                 self._decline(line, Reason.BUSY)
                 return False
-            return await self._wait(line, who, unasked)
+            last = await self._wait(line, unasked)
         except P2PCallError as error:
             self._decline(line, Reason.FAILED)
             self._missed.note(who, error.text, error.slug)
             return False
+        if last.verdict is CodeVerdict.RIGHT:
+            return True
+        self._decline(line, Reason.DECLINED)
+        if not silent:
+            self._note(who, last)
+        return False
 
-    async def _wait(self, line: PeerConnection, who: PeerIdentity, unasked: bool) -> bool:
+    async def _wait(self, line: PeerConnection, unasked: bool) -> PasscodeRequest:
         """Ask for the code, in the only waiting line of this key."""
         key = line.peer.remote_static
         older = self._waiting.get(key)
@@ -79,7 +86,7 @@ class PasscodeGate:
         self._waiting[key] = line
         timer = asyncio.get_running_loop().call_later(GIVE_TIMEOUT_S, line.tell, "no-code")
         try:
-            last = await self._ask(line, unasked)
+            return await self._ask(line, unasked)
         except asyncio.CancelledError:  # this side stops
             self._decline(line, Reason.DECLINED)
             raise
@@ -87,11 +94,6 @@ class PasscodeGate:
             timer.cancel()
             if self._waiting.get(key) is line:
                 del self._waiting[key]
-        if last.verdict is CodeVerdict.RIGHT:
-            return True
-        self._decline(line, Reason.DECLINED)
-        self._note(who, last)
-        return False
 
     async def _ask(self, line: PeerConnection, unasked: bool) -> PasscodeRequest:
         """Ask until the code is right, or there is nothing more to wait for. Returns what was said last."""

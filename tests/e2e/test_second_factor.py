@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from pairs import NO_MEDIA, Call, Start, dialling, knows, listening
+from pairs import DIAL, NO_MEDIA, Start, dialling, knows, listening
 
 from p2pcall.factor.passcode import CODE_STEP_S, code_at
 from p2pcall.store.contacts import Contacts
@@ -112,14 +112,16 @@ def test_a_lock_outlives_the_listener(p2p: Start, tmp_path: Path) -> None:
 def test_a_person_is_asked_at_the_terminal_before_it_rings(p2p: Start, tmp_path: Path) -> None:
     secret = enrolled(p2p, tmp_path)
     bob, target = listening(p2p, "--answer", "contacts", "--once")
-    alice = dialling(p2p, target, terminal=(80, 24))
+    alice = p2p(*DIAL, "--name", "alice", "--plain", *NO_MEDIA, target, name="alice", terminal=(80, 24))
     alice.wait_screen("bob wants a code", "code for bob ([q] none):")
     alice.send("000000\r")
     alice.wait_screen("the code is wrong, 2 left to try")
     assert not bob.all_events("incoming")
+    alice.wait_until(lambda: alice.screen_text.count("code for bob") == 2, "second question")
     alice.send(code_at(b32decode(secret), int(time.time() // CODE_STEP_S)).decode() + "\r")
-    call = Call(alice, bob, alice.wait_event("connected"), bob.wait_event("connected"))
-    call.alice.send("q")
+    bob.wait_event("connected")
+    alice.wait_screen("connected with bob", "delay ")
+    alice.send("q")
     assert alice.wait_exit() == 0, alice.report()
 
 

@@ -27,6 +27,7 @@ from p2pcall.factor.passcode import (
     pack_request,
 )
 from p2pcall.proto.messages import ControlType
+from p2pcall.store.home import Home
 from p2pcall.types import Reach
 
 SECRET, HOUSE = b"s" * 20, b"h" * 20
@@ -354,3 +355,34 @@ def test_of_strangers_few_are_waited_for_at_once(tmp_path: Path) -> None:
         assert not scene.bob_ui.of(events.Incoming)
 
     played(tmp_path, work, secret=None, known=False, answer=Answer.ANYONE)
+
+
+def test_a_blocked_contact_is_asked_as_before_and_nothing_is_told(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        printed = scene.alice.identity.fingerprint
+        await offload(partial(scene.bob.trust._contacts.block, printed, 1.0))
+        scene.alice_ui.codes = ["000000"] * TRIES
+        assert (await scene.call()).reason == "wrong-code"
+        scene.caller(ring_timeout_s=10.0)
+        scene.alice_ui.codes = [code(SECRET, scene.epoch)]
+        assert (await scene.call()).reason == "no-answer"
+        assert scene.alice_ui.of(events.Ringing)
+        assert not scene.bob_ui.of(events.Missed)
+        assert not scene.bob_ui.of(events.Incoming)
+
+    played(tmp_path, work)
+
+
+def test_contacts_that_cannot_be_read_let_nobody_in_without_a_code(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        scene.alice_ui.codes = ["later"]
+        calling = asyncio.ensure_future(scene.call())
+        await scene.alice_ui.wait(events.CodeRequired)
+        Home.at(tmp_path / "bob").contacts_path.write_bytes(b"{")
+        (line,) = scene.alice.node._lines.values()
+        line.send_control(ControlType.PASSCODE, code(SECRET, scene.epoch).encode())
+        assert (await calling).exit is ExitCode.REFUSED
+        assert not scene.rang()
+        assert "damaged-file" in scene.warned()
+
+    played(tmp_path, work)
