@@ -40,7 +40,7 @@ class SafeWordCheck:
         self._turn = asyncio.Lock()
         self._tasks = BackgroundTasks()
         self._waiting = 0
-        self._closed = False
+        self._closed = self._warned = False
 
     def begin(self) -> None:
         """The person wants to know whether the other side knows the word."""
@@ -68,7 +68,9 @@ class SafeWordCheck:
         try:
             return self._factors.word(self._line.peer.remote_static)
         except P2PCallError as error:
-            self._emit(events.Warning(error.slug, error.text))
+            if not self._warned:  # the other side decides how often it asks
+                self._warned = True
+                self._emit(events.Warning(error.slug, error.text))
             return None
 
     def _do(self, work: Callable[[], WordReply]) -> None:

@@ -1,10 +1,12 @@
 """The second factor in whole calls: right, wrong, locked, another clock; what rings, what is told, what floods do."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -384,5 +386,19 @@ def test_contacts_that_cannot_be_read_let_nobody_in_without_a_code(tmp_path: Pat
         assert (await calling).exit is ExitCode.REFUSED
         assert not scene.rang()
         assert "damaged-file" in scene.warned()
+
+    played(tmp_path, work)
+
+
+def test_a_code_may_come_through_a_pipe_with_a_name(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        given = code(SECRET, scene.epoch)
+        writer = Thread(target=lambda: pipe.write_text(given + "\n"))
+        writer.start()
+        scene.caller(pin_file=str(pipe))
+        assert (await scene.call()).exit is ExitCode.OK
+        writer.join()
 
     played(tmp_path, work)

@@ -15,6 +15,7 @@ from p2pcall import events
 from p2pcall.engine.safe_word_check import ANSWER_TIMEOUT_S
 from p2pcall.factor.safe_word import RUNS, Step, WordExchange, safe_word
 from p2pcall.proto.messages import ControlType
+from p2pcall.store.home import Home
 
 Work = Callable[[Pair], Coroutine[Any, Any, None]]
 
@@ -164,3 +165,18 @@ def test_a_flood_of_messages_gets_three_runs_of_arithmetic_and_ends_no_call(tmp_
         assert "same" not in results(pair)[0]
 
     in_a_call(tmp_path, "blue giraffe", "red giraffe", work)
+
+
+def test_contacts_that_cannot_be_read_are_told_of_once_however_often_the_other_side_asks(
+    tmp_path: Path,
+) -> None:
+    async def work(pair: Pair) -> None:
+        Home.at(tmp_path / "alice").contacts_path.write_bytes(b"{")
+        before = len(pair.alice_ui.of(events.Warning))
+        for number in range(20):
+            pair.bob_line().send_control(ControlType.SAFE_WORD, bytes([Step.PROOF, number]))
+        await asyncio.sleep(1)
+        told = [event.slug for event in pair.alice_ui.of(events.Warning)[before:]]
+        assert told.count("damaged-file") == 1
+
+    in_a_call(tmp_path, "blue giraffe", "blue giraffe", work)
