@@ -86,11 +86,11 @@ def _enrol(env: Env, contact: str, secret: bytes, *, json: bool) -> None:
         env.stdout.write(jsonlib.dumps(line, separators=(",", ":")) + "\n")
         return
     who = contact or "whoever is answered without asking"
-    env.stdout.write(f"{who} has to give a code from now on\nuri  {uri}\n")
-    show_qr(env, uri, exact=True)
     holder = contact or "who is to be let in"
-    env.stdout.flush()
-    say(env, f"let {holder} scan it with an authenticator app, and nobody else: it is not shown again")
+    say(env, f"{who} has to give a code from now on")
+    say(env, f"let {holder} scan this with an authenticator app, and nobody else: it is not shown again")
+    env.stdout.write(f"uri  {uri}\n")
+    show_qr(env, uri, exact=True)  # last, because on a small terminal lines above it scroll away
 
 
 def set_safe_word(env: Env, home: Home, name: str, word_file: str | None, *, off: bool) -> ExitCode:
