@@ -158,6 +158,12 @@ RingOn = Annotated[
         help="Where it rings: a device name, default, none.",
     ),
 ]
+PinFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Where the code is that the other side may ask for.")
+]
+PinCommand = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="A program that prints that code, run when it is asked.")
+]
 TalkKey = Annotated[bool, typer.Option("--push-to-talk", help="The microphone is on while space is held.")]
 SentFor = Annotated[
     Profile,
@@ -309,6 +315,8 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
     from p2pcall.net.address import DEFAULT_PORT
 
     port = given["port"]
+    if given.get("pin_file") is not None and given.get("pin_command") is not None:
+        raise usage("--pin-file and --pin-command: one or the other")
     return CallSettings(
         name=own_name(given["name"]),
         media=media_settings(given),
@@ -325,4 +333,6 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         echo=given.get("echo", False),
         ring_on=given.get("ring_on"),
         push_to_talk=given["push_to_talk"],
+        pin_file=given.get("pin_file"),
+        pin_command=given.get("pin_command"),
     )

@@ -12,6 +12,7 @@ STATS: Final = "stats"
 MODE: Final = "mode"
 PROFILE: Final = "profile"
 VERIFY: Final = "verify"
+SAFE_WORD: Final = "safe-word"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
 CLOSE: Final = "close"
@@ -32,6 +33,7 @@ CALL_KEYS: Final[dict[str, str]] = {
     "w": MODE,
     "p": PROFILE,
     "i": VERIFY,
+    "k": SAFE_WORD,
     "?": HELP,
     "q": LEAVE,
     "closed": LEAVE,

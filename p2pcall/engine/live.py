@@ -27,6 +27,7 @@ from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.reporting import Reporting
+from p2pcall.engine.safe_word_check import SafeWordCheck
 from p2pcall.engine.send_pacer import SendPacer
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.trust import PeerIdentity
@@ -78,12 +79,11 @@ class LiveCall:
         self._node, self._ui, self._settings = agent.node, agent.ui, agent.settings
         self._line, self._peer, self._devices = line, line.peer, devices
         peer, ui, now = line.peer, agent.ui, agent.node.now
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._receive = asyncio.get_running_loop(), AudioReceive(now)
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
         self._send = AudioSend(self._pacer.put, self._session_ms, music=self._settings.media.raw_audio)
         self._voice = VoiceProfile(self._send, self._pacer, devices.microphone)
-        self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
         hud = HudState(
@@ -107,6 +107,7 @@ class LiveCall:
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
+        self._safe_word = SafeWordCheck(agent, line, who, status, timers)
         talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
             line,
@@ -117,14 +118,14 @@ class LiveCall:
             self._reporting.report,
             talk,
             self._next_profile,
+            self._safe_word.begin,
         )
         self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
-        self._heard = (
-            devices.microphone.endless and not devices.finite_video
-        )  # such input has no end to be heard
+        # Input without an end has none to be heard.
+        self._heard = devices.microphone.endless and not devices.finite_video
 
     async def run(self) -> FinishedCall:
         """Run the media until either side ends the call. In every case devices are closed and the terminal restored."""
@@ -213,6 +214,7 @@ class LiveCall:
             if self._video is not None:
                 await self._video.stop()
         await self._controls.done()
+        await self._safe_word.close()
 
     # --- following ---------------------------------------------------------------------------------------------
 
@@ -229,6 +231,8 @@ class LiveCall:
                     return reason if reason in GOODBYES else "hung-up", by
                 case Message(kind=ControlType.MEDIA):
                     self._remote.on_flags(signal.body[0])
+                case Message(kind=ControlType.SAFE_WORD):
+                    self._safe_word.on_message(signal.body)
                 case LineInterrupted():
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
                     self._reconnecting = True

@@ -57,5 +57,8 @@ class CallSettings(Struct, frozen=True):
     echo: bool = False
     ring_on: str | None = None
     """A sound device to ring on, `none` for the terminal's bell alone; None: the speaker of the call."""
+    pin_file: str | None = None
+    pin_command: str | None = None
+    """Where a code comes from that the other side asks for; both None: a person is asked."""
     push_to_talk: bool = False
     """The microphone is on while a key is held."""

@@ -3,7 +3,7 @@
 INVITE `flags, name` · RINGING `name` · ACCEPT `nonce, flags, name` · REVEAL `nonce` · DECLINE `reason` · HANGUP
 `reason` · MEDIA `flags`. A name is `length u8, UTF-8` of at most 64 bytes. Flag bits and reasons that this version
 does not know are let through (bits) or read as plain (reasons): an unknown reason still ends the call. REKEY is
-`rekey`'s.
+`rekey`'s; PASSCODE_REQUEST, PASSCODE and SAFE_WORD are the owner's (`factor`).
 """
 
 from enum import IntEnum, IntFlag
@@ -25,6 +25,9 @@ class ControlType(IntEnum):
     MEDIA = 6
     REKEY = 7
     REVEAL = 8
+    PASSCODE_REQUEST = 80
+    PASSCODE = 81
+    SAFE_WORD = 82
 
 
 class MediaFlags(IntFlag):

@@ -93,6 +93,7 @@ KEY_HELP: Final = (
     ("w", "picture", "picture in the next mode"),
     ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
+    ("k", "safe word", "who it is: the safe word"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
@@ -228,8 +229,22 @@ def help_box(
     keys = [TALK_KEY] if talk else []
     keys += [(key, meaning) for key, _, meaning in KEY_HELP] + list(WINDOW_KEYS if window else ())
     column = max(width(key) for key, _ in keys)
-    lines = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
+    lines: list[TextLine] = [
+        (Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys
+    ]
+    if len(lines) > rows - 2 and not window:  # all of them in short rather than some of them
+        lines = lines[: len(keys) - len(KEY_HELP)] + _short_help(column)
     return _box("keys", lines, cells, rows, unicode)
+
+
+def _short_help(column: int) -> list[TextLine]:
+    """The keys with their short names, two a line."""
+    pairs = [(key, short) for key, short, _ in KEY_HELP]
+    half = max(width(short) for _, short in pairs) + 2
+    shown = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(f"{short:{half}}")) for key, short in pairs]
+    return [
+        tuple(segment for pair in shown[at : at + 2] for segment in pair) for at in range(0, len(shown), 2)
+    ]
 
 
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:
