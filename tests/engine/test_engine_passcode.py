@@ -29,6 +29,7 @@ from p2pcall.factor.passcode import (
     pack_request,
 )
 from p2pcall.proto.messages import ControlType
+from p2pcall.store.calllog import CallLog
 from p2pcall.store.contact_secrets import Secret, contact_secret
 from p2pcall.store.factor_blobs import parse_tried
 from p2pcall.store.home import Home
@@ -127,6 +128,22 @@ def test_a_wrong_code_rings_nobody_and_ends_with_exit_5(tmp_path: Path) -> None:
         assert (missed.name, missed.known) == ("alice", "contact")
         assert not scene.rang()
         assert "wrong-code" in scene.warned()
+
+    played(tmp_path, work)
+
+
+def test_a_call_that_rang_nobody_for_want_of_a_code_is_in_both_call_logs_once(tmp_path: Path) -> None:
+    async def logged(side: UserAgent) -> list[tuple[bool, str, str]]:
+        await side.history.close()
+        calls = await offload(lambda: CallLog(side.vault).newest(side.env.clock.time()))
+        return [(call.outgoing, call.known, call.reason) for call in calls]
+
+    async def work(scene: Scene) -> None:
+        scene.alice_ui.codes = ["000000"] * TRIES
+        await scene.call()
+        await scene.bob_ui.wait(events.Missed)
+        assert await logged(scene.alice) == [(True, "new", "wrong-code")]
+        assert await logged(scene.bob) == [(False, "contact", "missed")]
 
     played(tmp_path, work)
 

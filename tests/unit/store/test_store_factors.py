@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -179,7 +180,9 @@ def test_a_new_secret_forgets_the_old_one_and_its_failures(home: Home) -> None:
     assert not factors(home).required(ANN, unasked=False)
 
 
-def test_factors_and_words_stay_with_a_contact_that_is_renamed_verified_or_blocked(home: Home) -> None:
+def test_factors_and_words_stay_with_a_contact_that_is_renamed_verified_blocked_or_rotated(
+    home: Home,
+) -> None:
     factors(home).require(ANN, OWN)
     factors(home).set_word(ANN, safe_word("blue giraffe"))
     contacts = Contacts(home)
@@ -188,24 +191,34 @@ def test_factors_and_words_stay_with_a_contact_that_is_renamed_verified_or_block
     contacts.block("a" * 4 + "-aaaa" * 7, 1.0)
     assert factors(home).word(ANN) == SafeWord("blue giraffe")
     assert verdict(home, ANN, code(OWN)) is CodeVerdict.RIGHT
+    contacts.unblock("a" * 4 + "-aaaa" * 7)
+    assert contacts.rotate(ANN, CAT) is not None
+    assert (factors(home).word(ANN), factors(home).word(CAT)) == (None, SafeWord("blue giraffe"))
+    assert verdict(home, CAT, code(OWN)) is CodeVerdict.USED
     contacts.remove("anna")
-    assert factors(home).word(ANN) is None
-    assert not factors(home).required(ANN, unasked=False)
+    assert factors(home).word(CAT) is None
+    assert not factors(home).required(CAT, unasked=False)
 
 
-def test_secrets_and_words_that_are_replaced_or_taken_away_are_overwritten(home: Home) -> None:
-    """Looked for with the key in hand, in all pages, free ones too."""
-    for own, word in ((OWN, "blue giraffe"), (HOUSE, "red elephant")):
-        factors(home).require(ANN, own)
-        factors(home).require_unasked(own)
-        factors(home).set_word(ANN, safe_word(word))
-        kept = plaintext(home)
-        assert [own in kept, word.encode() in kept] == [True, True]
-    assert [OWN in kept, b"giraffe" in kept] == [False, False]
-    factors(home).require_unasked(None)
-    Contacts(home).remove("ann")
-    kept = plaintext(home)
-    assert [HOUSE in kept, b"elephant" in kept] == [False, False]
+KEEPS: dict[str, Callable[[Factors, bytes | None], object]] = {
+    "contact": lambda kept, secret: kept.require(ANN, secret),
+    "home": lambda kept, secret: kept.require_unasked(secret),
+    "word": lambda kept, secret: kept.set_word(ANN, None if secret is None else SafeWord(secret.decode())),
+}
+
+
+@pytest.mark.parametrize("what", KEEPS)
+def test_a_secret_or_a_word_that_is_replaced_or_taken_away_is_overwritten(home: Home, what: str) -> None:
+    """Looked for with the key in hand, in all pages, free ones too; in the log of changes, while somebody reads."""
+    keep, log = KEEPS[what], Path(f"{home.vault_path}-wal")
+    listening = Factors(Vault(home))
+    assert not listening.unasked()
+    keep(listening, OWN)
+    assert OWN in plaintext(home)
+    for new, found in ((HOUSE, True), (None, False)):
+        keep(listening, new)
+        assert [OWN in plaintext(home), HOUSE in plaintext(home)] == [False, found]
+        assert log.stat().st_size == 0
 
 
 def test_no_secret_or_word_is_on_the_disk_in_the_clear_or_in_a_record(home: Home) -> None:
