@@ -273,7 +273,7 @@ def contacts_show(
     json: opt.Json = False,
     home: opt.HomeDir = None,
 ) -> int:
-    """One contact, with the safety number to compare outside of calls."""
+    """One contact, and the safety number to compare elsewhere."""
     from p2pcall.cli.records import show_contact
 
     return int(show_contact(ctx.obj, _home(ctx), name, json=json))
