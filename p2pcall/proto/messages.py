@@ -25,9 +25,9 @@ class ControlType(IntEnum):
     MEDIA = 6
     REKEY = 7
     REVEAL = 8
-    PASSCODE_REQUEST = 80
-    PASSCODE = 81
-    SAFE_WORD = 82
+    PASSCODE_REQUEST = 88
+    PASSCODE = 89
+    SAFE_WORD = 90
 
 
 class MediaFlags(IntFlag):
