@@ -57,6 +57,16 @@ class Ringing(Event, frozen=True):
     call: str
 
 
+class CodeRequired(Event, frozen=True):
+    event: ClassVar[str] = "code-required"
+    call: str
+    name: str
+    fingerprint: str
+    why: str
+    left: int
+    seconds: int
+
+
 class Incoming(Event, frozen=True):
     event: ClassVar[str] = "incoming"
     call: str
@@ -182,6 +192,14 @@ class Paired(Event, frozen=True):
     claimed: str
     fingerprint: str
     known: str
+
+
+class SafeWordChecked(Event, frozen=True):
+    event: ClassVar[str] = "safe-word"
+    call: str
+    name: str
+    fingerprint: str
+    result: str
 
 
 class Warning(Event, frozen=True):

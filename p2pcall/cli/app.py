@@ -148,6 +148,8 @@ def dial(
     port: opt.Port = None,
     bind: opt.Bind = None,
     timeout: opt.Timeout = RING_TIMEOUT_S,
+    pin_file: opt.PinFile = None,
+    pin_command: opt.PinCommand = None,
     max_duration: opt.MaxDuration = None,
     confirm: opt.Confirm = False,
     push_to_talk: opt.TalkKey = False,
@@ -349,7 +351,7 @@ def contacts_show(
     json: opt.Json = False,
     home: opt.HomeDir = None,
 ) -> int:
-    """One contact, with the safety number to compare outside of calls."""
+    """One contact, and the safety number to compare elsewhere."""
     from p2pcall.cli.records import show_contact
 
     return int(show_contact(ctx.obj, _home(ctx), name, json=json))
@@ -419,3 +421,39 @@ def contacts_unblock(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = N
     from p2pcall.cli.records import unblock
 
     return int(unblock(ctx.obj, _home(ctx), who))
+
+
+@contacts.command("require-code")
+def contacts_require_code(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The contact's name.")] = None,
+    unasked: Annotated[
+        bool, typer.Option("--unasked", help="Of whoever is answered without asking, instead of NAME.")
+    ] = False,
+    new: Annotated[bool, typer.Option("--new", help="Replace the secret that there is.")] = False,
+    unlock: Annotated[bool, typer.Option("--unlock", help="Forget the wrong codes of NAME.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Want no code any more.")] = False,
+    json: opt.Json = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Want a code of an authenticator app before it rings."""
+    from p2pcall.cli import factors
+
+    changes = factors.chosen(new=new, unlock=unlock, off=off)
+    return int(factors.require_code(ctx.obj, _home(ctx), name, unasked=unasked, change=changes, json=json))
+
+
+@contacts.command("safeword")
+def contacts_safeword(
+    ctx: typer.Context,
+    name: opt.ContactName,
+    word_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where the word is; else it is asked for.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Keep no word.")] = False,
+    home: opt.HomeDir = None,
+) -> int:
+    """Set the word that both of you know; k compares it in a call."""
+    from p2pcall.cli import factors
+
+    return int(factors.set_safe_word(ctx.obj, _home(ctx), name, word_file, off=off))

@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from p2pcall import events
+from p2pcall.engine.factor_words import request_text, word_text
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.events import Event
 from p2pcall.store.contacts import as_typed
@@ -75,6 +76,10 @@ def event_line(event: Event, clock: str = "") -> str | None:
             return f"waiting for calls{who} as {event.name}, port {event.port} ({where})"
         case events.Dialling():
             return f"calling {event.target} at {event.address}"
+        case events.CodeRequired():
+            return request_text(event.name, event.why, event.left, event.seconds)
+        case events.SafeWordChecked():
+            return word_text(event.name, event.result)
         case events.Ringing():
             return "it rings"
         case events.Incoming():

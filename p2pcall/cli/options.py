@@ -167,6 +167,12 @@ RingOn = Annotated[
         help="Where it rings: a device name, default, none.",
     ),
 ]
+PinFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Where the code is that the other side may ask for.")
+]
+PinCommand = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="A program that prints that code, run when it is asked.")
+]
 TalkKey = Annotated[bool, typer.Option("--push-to-talk", help="The microphone is on while space is held.")]
 SentFor = Annotated[
     Profile,
@@ -343,6 +349,8 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
     from p2pcall.net.address import DEFAULT_PORT
 
     port = given["port"]
+    if given.get("pin_file") is not None and given.get("pin_command") is not None:
+        raise usage("--pin-file and --pin-command: one or the other")
     return CallSettings(
         name=own_name(given["name"]),
         media=media_settings(given),
@@ -362,4 +370,6 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         push_to_talk=given["push_to_talk"],
         sound_only=given["sound_only"],
         record=given["record"],
+        pin_file=given.get("pin_file"),
+        pin_command=given.get("pin_command"),
     )

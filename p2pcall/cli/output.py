@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from p2pcall import events
 from p2pcall.cli import event_text, stdout
+from p2pcall.cli.code_question import CodeQuestion
 from p2pcall.cli.line_writer import CLOSE_WAIT_S, LineWriter
 from p2pcall.cli.naming import NameQuestion
 from p2pcall.env import Env
@@ -183,6 +184,13 @@ class CommandOutput:
         self.say(problem or f"keep {claimed} ({fingerprint}) as a contact?")
         self._settle()
         return NameQuestion(self.terminal, offered, self._asks, typing=bool(problem)).ask()
+
+    def ask_code(self, name: str) -> Awaitable[str | None] | None:
+        """Ask for a code, with --quiet and --json too: without it there is no call."""
+        if self.terminal is None or not self.can_ask:
+            return None
+        self._settle()
+        return CodeQuestion(self.terminal, name, self._asks).ask()
 
     async def _question(self, terminal: Terminal, question: bytes) -> str:
         loop = asyncio.get_running_loop()

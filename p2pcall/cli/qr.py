@@ -17,14 +17,15 @@ _DARK_ON_LIGHT: Final = {(0, 0): " ", (0, 1): "▄", (1, 0): "▀", (1, 1): "█
 _LIGHT_ON_DARK: Final = {(1, 1): " ", (1, 0): "▄", (0, 1): "▀", (0, 0): "█"}
 
 
-def qr_lines(text: str, *, colours: bool) -> list[str]:
+def qr_lines(text: str, *, colours: bool, exact: bool = False) -> list[str]:
     """The code for `text`, one line for two rows of modules; without colours a dark terminal is assumed.
 
-    The text is put in capitals, because the code is then a third smaller; readers of our URIs ignore case.
+    The text is put in capitals, because the code is then a third smaller; readers of our URIs ignore case. `exact`: it
+    is for other readers, and stays as it is.
     """
     import segno
 
-    code = segno.make(text.upper(), error="m", micro=False)
+    code = segno.make(text if exact else text.upper(), error="m", micro=False)
     rows = [list(row) for row in code.matrix_iter(border=BORDER)]
     rows += [[0] * len(rows[0])] * (len(rows) % 2)
     signs = _DARK_ON_LIGHT if colours else _LIGHT_ON_DARK
@@ -35,13 +36,14 @@ def qr_lines(text: str, *, colours: bool) -> list[str]:
     return [f"{_INK}{line}{_PLAIN}" if colours else line for line in lines]
 
 
-def show_qr(env: Env, text: str) -> None:
+def show_qr(env: Env, text: str, *, exact: bool = False) -> None:
     """Draw the code on stdout if that is a terminal that can show it whole."""
     if not env.stdout.isatty():
         return
     ability = probe(env.environ)
     if not (ability.unicode and ability.cursor):
         return
-    plain = qr_lines(text, colours=False)
+    plain = qr_lines(text, colours=False, exact=exact)
     if len(plain[0]) <= shutil.get_terminal_size().columns:
-        env.stdout.write("\n" + "\n".join(qr_lines(text, colours=True) if ability.colours else plain) + "\n")
+        drawn = qr_lines(text, colours=True, exact=exact) if ability.colours else plain
+        env.stdout.write("\n" + "\n".join(drawn) + "\n")

@@ -13,6 +13,7 @@ from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.contact import SHORT_FINGERPRINT
 from p2pcall.store.contacts import Contacts, as_typed, normalise_name
+from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint, load_or_create, read_fingerprint
 from p2pcall.view.sanitize import clean
@@ -146,11 +147,16 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
     contacts = Contacts(home)
     contact = contacts.by_name(name)
     if contact is None:
-        raise _no_such_contact(name)
+        raise no_such_contact(name)
     trust = _trust_store(env, home)
+    from p2pcall.engine.factor_words import minutes
+
     number = trust.safety_number(contact.public)
     uri = trust.safety_uri(number)
     printed = fingerprint(contact.public)
+    factors = Factors(contacts.vault)
+    code, word = factors.required(contact.public, unasked=False), factors.word(contact.public)
+    locked = factors.locked_s(contact.public, env.clock.time())
     if json:
         row = {
             "name": contact.name,
@@ -160,6 +166,9 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
             "added": contact.added,
             "verified": contact.verified,
             "blocked": contact.blocked,
+            "code": code,
+            "locked_s": locked,
+            "safe_word": word is not None,
         }
         _rows(env, [row])
         return ExitCode.OK
@@ -173,6 +182,10 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
         "safety number": " ".join(number[:half]),
         "": " ".join(number[half:]),
     }
+    if code or locked:
+        shown["code"] = "wanted before it rings" + (f"; locked for {minutes(locked)}" if locked else "")
+    if word is not None:
+        shown["safe word"] = "set"
     _print(env, "\n".join(f"{label:<15}{value}" for label, value in shown.items()))
     show_qr(env, uri)
     return ExitCode.OK
@@ -184,7 +197,8 @@ def _trust_store(env: Env, home: Home) -> "TrustStore":
     return TrustStore(Contacts(home), load_or_create(home, env.entropy).public)
 
 
-def _no_such_contact(name: str) -> P2PCallError:
+def no_such_contact(name: str) -> P2PCallError:
+    """The error for a name that is nobody's."""
     text = f"there is no contact {clean(name)}"
     return P2PCallError("no-such-contact", text, ExitCode.NOT_FOUND, "p2pcall contacts list")
 
@@ -193,7 +207,7 @@ def remove_contact(env: Env, home: Home, name: str) -> ExitCode:
     """`p2pcall contacts remove`."""
     contact = Contacts(home).remove(name)
     if contact is None:
-        raise _no_such_contact(name)
+        raise no_such_contact(name)
     what = "the key stays blocked" if contact.blocked else "the next call pairs again"
     say(env, f"{clean(name)} is forgotten; {what}")
     return ExitCode.OK
@@ -236,7 +250,7 @@ def _whose(contacts: Contacts, who: str) -> tuple[str, str]:
         return contact.name, fingerprint(contact.public)
     listed = [key for key in contacts.blocked() if key[:SHORT_FINGERPRINT] == who.lower()]
     if len(listed) != 1:
-        raise _no_such_contact(who)
+        raise no_such_contact(who)
     return listed[0][:SHORT_FINGERPRINT], listed[0]
 
 
@@ -245,7 +259,7 @@ def rename_contact(env: Env, home: Home, old: str, new: str) -> ExitCode:
     new = normalise_name(new)
     check_dialable(new, "a contact called")
     if Contacts(home).rename(old, new) is None:
-        raise _no_such_contact(old)
+        raise no_such_contact(old)
     say(env, f"{clean(old)} is called {new} from now on")
     return ExitCode.OK
 
@@ -282,7 +296,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
     contacts = Contacts(home)
     contact = contacts.by_name(name)
     if contact is None:
-        raise _no_such_contact(name)
+        raise no_such_contact(name)
     if not (env.stdin.isatty() and env.stdout.isatty()):
         raise usage(
             "the question whether the numbers are the same needs a terminal, and there is none",
@@ -303,7 +317,7 @@ def verify_contact(env: Env, home: Home, name: str) -> ExitCode:
         raise P2PCallError("not-compared", "nothing was changed", ExitCode.INTERRUPTED, hint)
     same = said.startswith("y")
     if contacts.verify(contact.name, contact.public, verified=same) is None:
-        raise _no_such_contact(name)  # removed, or it has another key now
+        raise no_such_contact(name)  # removed, or it has another key now
     if not same:
         text = f"{them} is not verified: the numbers are not the same, somebody may be in between"
         hint = f"do not trust this key; to pair anew: p2pcall contacts remove {as_typed(contact.name)}"

@@ -96,6 +96,10 @@ class Witness(Struct):
         """The demo keeps no contact."""
         return None
 
+    def ask_code(self, name: str) -> Awaitable[str | None] | None:
+        """The demo's other side wants none."""
+        return None
+
     def waiting(self) -> None:
         """Nobody calls a demo."""
 

@@ -18,10 +18,12 @@ from p2pcall.engine.key_pinning import ask_to_keep
 from p2pcall.engine.locate import Location, locate
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import REFUSALS, Outcome
+from p2pcall.engine.passcode_giver import PasscodeGiver
 from p2pcall.engine.talk import talk
 from p2pcall.engine.trust import PeerIdentity, own_key
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.factor.passcode import GIVE_TIMEOUT_S, CodeVerdict, PasscodeRequest, parse_request
 from p2pcall.net.address import Target, format_address
 from p2pcall.net.udp import leads_here
 from p2pcall.proto.call.table import glare_winner
@@ -31,9 +33,10 @@ from p2pcall.proto.events import (
     HandshakeDone,
     HandshakeFailed,
     IncomingCall,
+    Message,
     RemoteRinging,
 )
-from p2pcall.proto.messages import Reason
+from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.store.contacts import key_changed
 from p2pcall.store.identity import fingerprint
 from p2pcall.types import Address, Reach
@@ -74,6 +77,9 @@ class Caller:
         self._loop = asyncio.get_running_loop()
         self._found = Location([], None, None)
         self._who: PeerIdentity | None = None
+        self._codes = PasscodeGiver(agent)
+        self._patience: asyncio.TimerHandle | None = None
+        """Runs until nobody waits any longer for an answer."""
         self._rivals: list[tuple[PeerConnection, IncomingCall]] = []
         self._refused: dict[Address, int] = {}
         self._line: PeerConnection | None = None
@@ -115,13 +121,14 @@ class Caller:
         line = self._dial()
         self._untold = events.Dialling(self._target, format_address(self._found.addresses[0]))
         agent.interrupts.tell(lambda what: self._tell("interrupted" if what == "signal" else what))
-        ring_timer = self._loop.call_later(self._settings.ring_timeout_s, self._tell, "no-answer")
+        self._wait_for(self._settings.ring_timeout_s)
         try:
             answered = await self._until_answered(line)
         finally:
             self._tell_dialling()
-            ring_timer.cancel()
+            self._wait_for(None)
             agent.interrupts.take = None
+            await self._codes.close()
             self._forget_rivals()
         if isinstance(answered, Outcome):
             if self._who is not None:
@@ -168,8 +175,6 @@ class Caller:
     def _tell(self, what: str) -> None:
         if self._line is not None:
             self._line.tell(what)
-
-    # --- the devices -------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         """Look for the devices, once."""
@@ -256,6 +261,15 @@ class Caller:
                     line = self._ready(line)
                 case CallEnded(reason=Reason.LOST) if self._devices is None:
                     pass  # it has waited too long, and is dialled again
+                case Message(kind=ControlType.PASSCODE_REQUEST, body=body) if self._devices is not None:
+                    reason = self._asked_for_code(line, parse_request(body))
+                    if reason is not None:
+                        line.hang_up(Reason.HUNG_UP)
+                        return Outcome(reason, line.peer.call_id)
+                case LocalSignal("code-failed"):
+                    line.hang_up(Reason.HUNG_UP)
+                    assert self._codes.error is not None
+                    raise self._codes.error
                 case RemoteRinging() if self._devices is not None:
                     self._devices.speaker.prepare()
                     self._identify(line, signal.name)
@@ -274,6 +288,23 @@ class Caller:
                     return Outcome(what, line.peer.call_id if line.peer.established else None)
                 case _:
                     pass
+
+    def _wait_for(self, seconds: float | None) -> None:
+        """Give up after so long from now; None: do not."""
+        if self._patience is not None:
+            self._patience.cancel()
+        later = self._loop.call_later
+        self._patience = None if seconds is None else later(seconds, self._tell, "no-answer")
+
+    def _asked_for_code(self, line: PeerConnection, request: PasscodeRequest | None) -> str | None:
+        """The other side wants a code: it does not ring meanwhile. Returns why the call ends; None: it goes on."""
+        if request is None or not self._codes.expects(request):
+            return None
+        self._identify(line, "")
+        assert self._who is not None
+        right = request.verdict is CodeVerdict.RIGHT
+        self._wait_for(self._settings.ring_timeout_s + (0 if right else GIVE_TIMEOUT_S))
+        return self._codes.take(line, self._who, request)
 
     def _refused_by(self, line: PeerConnection, end: CallEnded) -> Outcome:
         """The outcome of a line that ended before an answer. P2PCallError if nobody was there."""
@@ -304,8 +335,6 @@ class Caller:
         except P2PCallError:
             line.hang_up(Reason.HUNG_UP)  # the other side does not learn the reason
             raise
-
-    # --- nobody there ------------------------------------------------------------------------------------------
 
     def _unreachable(self, address: Address, errno: int) -> None:
         self._refused[address] = errno
@@ -357,8 +386,6 @@ class Caller:
         text = f"{fingerprint(shown)} answers there, not {fingerprint(pinned)}, which was dialled"
         hint = "ask them, over another channel, for the URI that `p2pcall id` tells, and where they are"
         return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
-
-    # --- both dial at once -------------------------------------------------------------------------------------
 
     def _let_rivals_in(self, keys: list[bytes]) -> None:
         """Accept knocks with these keys, because the person we call may be calling us; the port ignores all others."""

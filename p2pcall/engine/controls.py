@@ -32,12 +32,13 @@ class Controls:
         next_profile: Callable[[], None],
         questions: Questions,
         record: Callable[[], None],
+        compare_word: Callable[[], None],
     ) -> None:
         """`report` tells the other side that we can show another number of pixels; `talk` is given the space bar."""
         self._line, self._settings, self._status = line, settings, status
         self._local, self._verification, self._report = local, verification, report
         self._talk = talk
-        self._next_profile = next_profile
+        self._next_profile, self._compare_word = next_profile, compare_word
         self._questions, self._record = questions, record
         self._tasks = BackgroundTasks()
         self._closed = False
@@ -76,6 +77,8 @@ class Controls:
                 self._record()
             case keys.AGREE | keys.REFUSE as said:
                 self._questions.answer(said == keys.AGREE)
+            case keys.SAFE_WORD:
+                self._compare_word()
             case keys.REDRAW if view is not None:
                 view.refresh()
             case keys.SAME:

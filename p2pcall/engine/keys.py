@@ -13,6 +13,7 @@ MODE: Final = "mode"
 PROFILE: Final = "profile"
 VERIFY: Final = "verify"
 RECORD: Final = "record"
+SAFE_WORD: Final = "safe-word"
 HELP: Final = "help"
 REDRAW: Final = "redraw"
 CLOSE: Final = "close"
@@ -36,6 +37,7 @@ CALL_KEYS: Final[dict[str, str]] = {
     "p": PROFILE,
     "i": VERIFY,
     "r": RECORD,
+    "k": SAFE_WORD,
     "?": HELP,
     "q": LEAVE,
     "closed": LEAVE,

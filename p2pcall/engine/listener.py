@@ -21,6 +21,7 @@ from p2pcall.engine.key_pinning import ask_to_keep
 from p2pcall.engine.missed_calls import MissedCalls
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.passcode_gate import PasscodeGate
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.ringtone import ring as ring_tone
 from p2pcall.engine.sound import SupervisedSink, play_nothing
@@ -80,6 +81,7 @@ class Listener:
         """That stranger's line while a contact's call comes first."""
         self._keeping: asyncio.Task[None] | None = None
         self._missed = MissedCalls(agent)
+        self._codes = PasscodeGate(agent, self._missed)
         self._strangers = Strangers()
         self._announcing = Announcing(agent)
         self._calls = 0
@@ -141,9 +143,8 @@ class Listener:
         error = None if task.cancelled() else task.exception()
         if error is None or self._over.done():
             return
-        if (
-            isinstance(error, P2PCallError) and not self._settings.once
-        ):  # an error in one call must not end the waiting
+        # An error in one call must not end the waiting.
+        if isinstance(error, P2PCallError) and not self._settings.once:
             self._agent.ui.emit(events.Error(error.slug, error.text, error.hint, int(error.exit)))
             if self._agent.interrupts.what is not None:  # a signal came during that call
                 self._interrupted(self._agent.interrupts.what)
@@ -251,6 +252,9 @@ class Listener:
                 PeerIdentity(printed[:SHORT_FINGERPRINT], printed, "new"), error.text, error.slug
             )
             return None
+        unasked = self._settings.answer.takes(who.known)
+        if not await self._codes.passes(line, who, unasked=unasked, silent=blocked):
+            return None
         if blocked:
             await self._leave_unheard(line)
             return None
@@ -333,15 +337,9 @@ class Listener:
             self._ended(ring.event, "missed")
             return
         self._calls += 1
-        setup_ms = (self._node.now() - ring.since) * 1000
+        ms = (self._node.now() - ring.since) * 1000
         ring.outcome = await talk(
-            self._agent,
-            line,
-            devices,
-            ring.who,
-            video=video,
-            remote_video=ring.incoming.video,
-            setup_ms=setup_ms,
+            self._agent, line, devices, ring.who, video=video, remote_video=ring.incoming.video, setup_ms=ms
         )
 
     async def _ask(self, ring: _Ring) -> str:

@@ -31,6 +31,7 @@ from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.questions import Questions, asker
 from p2pcall.engine.recording import CallRecording
 from p2pcall.engine.reporting import Reporting
+from p2pcall.engine.safe_word_check import SafeWordCheck
 from p2pcall.engine.send_pacer import SendPacer
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.trust import PeerIdentity
@@ -82,12 +83,11 @@ class LiveCall:
         self._node, self._ui, self._settings = agent.node, agent.ui, agent.settings
         self._line, self._peer, self._devices = line, line.peer, devices
         peer, ui, now = line.peer, agent.ui, agent.node.now
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._receive = asyncio.get_running_loop(), AudioReceive(now)
         self._timers = timers = Timers()
         self._pacer = SendPacer(partial(line.send, Channel.AUDIO))
         self._send = AudioSend(self._pacer.put, self._session_ms, music=self._settings.media.raw_audio)
         self._voice = VoiceProfile(self._send, self._pacer, devices.microphone)
-        self._receive = AudioReceive(now)
         self._video: VideoPath | None = None
         video_on = video and devices.sends_video
         hud = self._first_state(who, video_on=video_on, remote_video=remote_video)
@@ -108,6 +108,7 @@ class LiveCall:
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
+        self._safe_word = SafeWordCheck(agent, line, who, status, timers)
         talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
             line,
@@ -120,14 +121,14 @@ class LiveCall:
             self._next_profile,
             questions,
             self._recording.toggle,
+            self._safe_word.begin,
         )
         self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
         self._reconnecting = False
         self._ended_sources: set[str] = set()
-        self._heard = (
-            devices.microphone.endless and not devices.finite_video
-        )  # such input has no end to be heard
+        # Input without an end has none to be heard.
+        self._heard = devices.microphone.endless and not devices.finite_video
 
     def _first_state(self, who: PeerIdentity, *, video_on: bool, remote_video: bool) -> HudState:
         return HudState(
@@ -242,6 +243,7 @@ class LiveCall:
                 await self._video.stop()
         await self._recording.close()
         await self._controls.done()
+        await self._safe_word.close()
 
     # --- following ---------------------------------------------------------------------------------------------
 
@@ -260,6 +262,8 @@ class LiveCall:
                     self._remote.on_flags(signal.body[0])
                 case Message(kind=ControlType.RECORD):
                     self._recording.on_message(signal.body)
+                case Message(kind=ControlType.SAFE_WORD):
+                    self._safe_word.on_message(signal.body)
                 case LineInterrupted():
                     self._recording.interrupted()
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))

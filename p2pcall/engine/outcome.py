@@ -30,6 +30,13 @@ ENDINGS: Final[dict[str, Ending]] = {
         ExitCode.UNTRUSTED,
         "the other side has shown other numbers than it had promised: somebody may be in between",
     ),
+    "no-code": Ending(ExitCode.UNTRUSTED, "no code was given"),
+    "wrong-code": Ending(ExitCode.UNTRUSTED, "the code was wrong"),
+    "used-code": Ending(ExitCode.UNTRUSTED, "the code was used before: wait for the next one"),
+    "wrong-clock": Ending(
+        ExitCode.UNTRUSTED, "the code was one of another time: one of the two clocks is wrong"
+    ),
+    "code-locked": Ending(ExitCode.UNTRUSTED, "too many wrong codes: none is taken for a while"),
     "lost": Ending(ExitCode.LOST, "the network went away"),
     "unheard": Ending(ExitCode.LOST, "the other side has not heard the end"),
     "failed": Ending(ExitCode.LOST, "the other side had to give up"),

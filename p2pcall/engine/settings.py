@@ -63,6 +63,9 @@ class CallSettings(Struct, frozen=True):
     """The camera is off until a key switches it on."""
     record: str | None = None
     """Ask to record each call once it is up, to this file."""
+    pin_file: str | None = None
+    pin_command: str | None = None
+    """Where a code comes from that the other side asks for; both None: a person is asked."""
     push_to_talk: bool = False
     """The microphone is on while a key is held."""
 

@@ -13,6 +13,7 @@ from p2pcall.net.address import undialable
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri, safety_number, safety_uri
 from p2pcall.store.contact import SHORT_FINGERPRINT, Contact
 from p2pcall.store.contacts import Contacts, as_typed, key_changed
+from p2pcall.store.factors import Factors
 from p2pcall.store.identity import fingerprint
 
 
@@ -56,6 +57,7 @@ class TrustStore:
 
     def __init__(self, contacts: Contacts, own: bytes) -> None:
         self._contacts, self._own = contacts, own
+        self.factors = Factors(contacts.vault)
 
     def expected_key(self, name: str) -> bytes | None:
         """The key pinned to a dialled name, or None. P2PCallError (usage) if it is blocked."""

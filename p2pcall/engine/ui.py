@@ -70,6 +70,9 @@ class Ui(Protocol):
         once if nobody can be asked, or --quiet is set.
         """
 
+    def ask_code(self, name: str) -> Awaitable[str | None] | None:
+        """Ask for the code that `name` wants: resolves to six digits, or None. None at once if nobody can be asked."""
+
     def waiting(self) -> None:
         """A call is over; say that we wait for the next."""
 

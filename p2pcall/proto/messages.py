@@ -3,7 +3,7 @@
 INVITE `flags, name` · RINGING `name` · ACCEPT `nonce, flags, name` · REVEAL `nonce` · DECLINE `reason` · HANGUP
 `reason` · MEDIA `flags` · RECORD `act u8, number u32, days u16`. A name is `length u8, UTF-8` of at most 64 bytes. Flag
 bits and reasons that this version does not know are let through (bits) or read as plain (reasons): an unknown reason
-still ends the call. REKEY is `rekey`'s.
+still ends the call. REKEY is `rekey`'s; PASSCODE_REQUEST, PASSCODE and SAFE_WORD are the owner's (`factor`).
 """
 
 from enum import IntEnum, IntFlag
@@ -29,7 +29,10 @@ class ControlType(IntEnum):
     MEDIA = 6
     REKEY = 7
     REVEAL = 8
-    RECORD = 80
+    RECORD = 86
+    PASSCODE_REQUEST = 88
+    PASSCODE = 89
+    SAFE_WORD = 90
 
 
 class MediaFlags(IntFlag):

@@ -51,7 +51,7 @@ class Contacts:
     def __init__(self, home: Home, vault: Vault | None = None) -> None:
         """`vault`: the one of this home, if it is open already."""
         self._home = home
-        self._vault = Vault(home) if vault is None else vault
+        self.vault = Vault(home) if vault is None else vault
         self._read: _Read | None = None
         self._seen: object = None
         self._stamp: object = None
@@ -75,7 +75,7 @@ class Contacts:
         if len(public) != KEY_BYTES:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
         name = normalise_name(name)
-        with self._vault.writing() as db:
+        with self.vault.writing() as db:
             book = _load(db)
             known = next((contact for contact in book.contacts if contact.public == public), None)
             if known is not None:
@@ -120,7 +120,7 @@ class Contacts:
         """
         if self.by_name(name) is None:
             return None
-        with self._vault.writing(forget=True) as db:
+        with self.vault.writing(forget=True) as db:
             contact = _named(_load(db), name)
             if contact is not None:
                 close_to_strangers(self._home)
@@ -133,7 +133,7 @@ class Contacts:
 
         None if `old` is no contact's or blocked, or `new` is a contact's or blocked: then nothing changes.
         """
-        with self._vault.writing(forget=True) as db:
+        with self.vault.writing(forget=True) as db:
             book = _load(db)
             by_key = {contact.public: contact for contact in book.contacts}
             contact = by_key.get(old)
@@ -151,7 +151,7 @@ class Contacts:
     def adopt(self, others: Book) -> list[str]:
         """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
         left_out = []
-        with self._vault.writing() as db:
+        with self.vault.writing() as db:
             book = _load(db)
             here = {contact.public: contact for contact in book.contacts}
             taken = {names.alike(contact.name) for contact in book.contacts}
@@ -174,12 +174,12 @@ class Contacts:
 
     def stamp(self) -> object:
         """A value that changes whenever the contacts or blocks change; takes microseconds."""
-        seen = self._vault.stamp()
+        seen = self.vault.stamp()
         if seen != self._seen:
             try:
-                with self._vault.reading() as db:
+                with self.vault.reading() as db:
                     self._stamp = None if db is None else _changed(db)
-                self._seen = self._vault.stamp()
+                self._seen = self.vault.stamp()
             except P2PCallError:  # nobody looks again until the file is another one
                 self._seen = self._stamp = seen
         return self._stamp
@@ -190,7 +190,7 @@ class Contacts:
 
     def block(self, printed: str, now_epoch: float) -> None:
         """Blocks the key of this fingerprint (`read_fingerprint`), a contact's or not."""
-        with self._vault.writing() as db:
+        with self.vault.writing() as db:
             blocked = _load(db).blocked
             if printed in blocked:
                 return
@@ -204,7 +204,7 @@ class Contacts:
         """Unblocks the key of this fingerprint; False if it was not blocked."""
         if printed not in self.blocked():
             return False
-        with self._vault.writing() as db:
+        with self.vault.writing() as db:
             db.execute("DELETE FROM blocked WHERE fingerprint = ?", (printed,))
             gone = db.changes() > 0
             _note_change(db)
@@ -214,7 +214,7 @@ class Contacts:
         """Changes the contact of this name; None if there is none, or it has another key than `public`."""
         if self.by_name(name) is None:
             return None
-        with self._vault.writing(forget="name" in changes) as db:
+        with self.vault.writing(forget="name" in changes) as db:
             book = _load(db)
             contact = _named(book, name)
             if contact is None or public not in (None, contact.public):
@@ -235,7 +235,7 @@ class Contacts:
         """The content, read again only if it has changed: every caller is looked up, even during a call."""
         stamp = self.stamp()
         if self._read is None or self._read.stamp != stamp:
-            with self._vault.reading() as db:
+            with self.vault.reading() as db:
                 self._read = _Read(stamp, Book() if db is None else _load(db))
         return self._read
 

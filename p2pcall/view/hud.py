@@ -127,6 +127,7 @@ KEY_HELP: Final = (
     ("p", "profile", "voice: fast, normal, safe"),
     ("i", "verify", "who it is: words to compare"),
     ("r", "record", "record, if both agree"),
+    ("k", "safe word", "who it is: the safe word"),
     ("?", "help", "these keys"),
     ("q", "hang up", "end the call"),
 )
@@ -295,9 +296,23 @@ def help_box(
     keys += [(key, meaning) for key, _, meaning in KEY_HELP if key != "?"]
     keys += WINDOW_KEYS if window else ()
     column = max(width(key) for key, _ in keys)
-    lines = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys]
+    lines: list[TextLine] = [
+        (Segment(f"{key:{column}}  ", Role.KEY), Segment(meaning)) for key, meaning in keys
+    ]
+    if len(lines) > rows - 2 and not window:  # all of them in short rather than some of them
+        lines = lines[: len(keys) - len(KEY_HELP) + 1] + _short_help(column)
     title = "keys (? closes)" if cells >= _ROOM_FOR_TITLE_CELLS else "keys"
     return _box(title, lines, cells, rows, unicode)
+
+
+def _short_help(column: int) -> list[TextLine]:
+    """The keys with their short names, two a line."""
+    pairs = [(key, short) for key, short, _ in KEY_HELP]
+    half = max(width(short) for _, short in pairs) + 2
+    shown = [(Segment(f"{key:{column}}  ", Role.KEY), Segment(f"{short:{half}}")) for key, short in pairs]
+    return [
+        tuple(segment for pair in shown[at : at + 2] for segment in pair) for at in range(0, len(shown), 2)
+    ]
 
 
 def stats_box(state: HudState, cells: int, rows: int, unicode: bool = True) -> list[TextLine]:

@@ -34,6 +34,9 @@ class FakeUi:
         self.events: list[events.Event] = []
         self.said: list[str] = []
         self.answer = answer
+        self.codes: list[str | None] = []
+        """What to answer when asked for a code; "later" is no answer yet."""
+        self.asked_for_code: list[str] = []
         self.keep_as: str | None = None
         """Under which name to keep the other side, if asked; "later" is no answer yet."""
         self.asked_to_keep: list[tuple[str, str, str]] = []
@@ -70,6 +73,16 @@ class FakeUi:
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         if self.keep_as != "later":
             answer.set_result(self.keep_as if not problem else None)
+        return answer
+
+    def ask_code(self, name: str) -> Awaitable[str | None] | None:
+        self.asked_for_code.append(name)
+        self._changed.set()
+        if not self.codes:
+            return None
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        if self.codes[0] != "later":
+            answer.set_result(self.codes.pop(0))
         return answer
 
     def waiting(self) -> None:

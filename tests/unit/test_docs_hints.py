@@ -12,7 +12,7 @@ from mdoc import ROOT
 from test_docs import COMMANDS, all_options
 
 COMMAND = re.compile(
-    r"(?<!a newer )(?<!a second )\bp2pcall ((?:--)?[a-z][a-z-]*(?: [a-z]+)?)(?P<rest>[^;`|]*)"
+    r"(?<!a newer )(?<!a second )\bp2pcall ((?:--)?[a-z][a-z-]*(?: [a-z][a-z-]*)?)(?P<rest>[^;`|]*)"
 )
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 FOREIGN = re.compile(r"\b(?:pip|apt-get|brew) install [^;`]*")
