@@ -56,17 +56,19 @@ def _run(argv: Sequence[str], env: Env) -> int:
 
 def _command(argv: Sequence[str]) -> str:
     """The command that `argv` names, as far as it does."""
-    from p2pcall.cli.app import app, called, contacts
+    from p2pcall.cli.app import app, called
 
     words, group = ["p2pcall"], app
     for word in argv[:2]:
         names = {called(one) for one in group.registered_commands}
-        if word not in names | {one.name for one in group.registered_groups}:
+        below = {str(one.name): one.typer_instance for one in group.registered_groups}
+        if word not in names | below.keys():
             break
         words.append(word)
-        if word in names:
+        inner = below.get(word)
+        if inner is None:
             break
-        group = contacts
+        group = inner
     return " ".join(words)
 
 

@@ -137,6 +137,44 @@ class Contacts:
                 raise P2PCallError("name-taken", text, ExitCode.USAGE, "p2pcall contacts list")
             return self._change(book, contact, name=new, host=False)
 
+    def rotate(self, old: bytes, new: bytes) -> Contact | None:
+        """The owner of the key `old` has shown that `new` is theirs: it replaces it, and all else stays.
+
+        None if `old` is no contact's or blocked, or `new` is a contact's or blocked: then nothing changes.
+        """
+        with self._home.lock():
+            book = self._load()
+            by_key = {contact.public: contact for contact in book.contacts}
+            contact = by_key.get(old)
+            if contact is None or new in by_key or {fingerprint(old), fingerprint(new)} & book.blocked.keys():
+                return None
+            return self._change(book, contact, public=new)
+
+    def export(self) -> dict[str, Any]:
+        """Everything, in the form of the file; `parse` reads it."""
+        return _document(self._load())
+
+    def adopt(self, others: Book) -> list[str]:
+        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
+        with self._home.lock():
+            book, left_out = self._load(), []
+            keys = {contact.public for contact in book.contacts}
+            taken = {names.alike(contact.name) for contact in book.contacts}
+            for contact in others.contacts:
+                clash = contact.public in keys or names.alike(contact.name) in taken
+                if clash or len(keys) >= MAX_CONTACTS:
+                    if contact not in book.contacts:
+                        left_out.append(contact.name)
+                    continue
+                book.contacts.append(contact)
+                keys.add(contact.public)
+                taken.add(names.alike(contact.name))
+            for printed, at in others.blocked.items():
+                if len(book.blocked) < MAX_BLOCKED:
+                    book.blocked.setdefault(printed, at)
+            self._save(book)
+            return left_out
+
     def remove(self, name: str) -> Contact | None:
         """Removes the contact; a block of its key stays. None if there is no contact of that name."""
         with self._home.lock():
@@ -197,22 +235,27 @@ class Contacts:
     def _save(self, book: Book) -> None:
         if book.contacts:
             close_to_strangers(self._home)
-        rows = [
-            {
-                "name": contact.name,
-                "key": base64.b64encode(contact.public).decode(),
-                "added": contact.added,
-                "verified": contact.verified,
-                **({"host": True} if contact.host else {}),
-            }
-            for contact in book.contacts
-        ]
-        document: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
-        if book.blocked:
-            document["version"] = BLOCKING_VERSION
-            document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
-        text = json.dumps(document, ensure_ascii=False, indent=1)
+        text = json.dumps(_document(book), ensure_ascii=False, indent=1)
         write_atomic(self._home.contacts_path, text.encode() + b"\n")
+
+
+def _document(book: Book) -> dict[str, Any]:
+    """The content of the file."""
+    rows = [
+        {
+            "name": contact.name,
+            "key": base64.b64encode(contact.public).decode(),
+            "added": contact.added,
+            "verified": contact.verified,
+            **({"host": True} if contact.host else {}),
+        }
+        for contact in book.contacts
+    ]
+    document: dict[str, Any] = {"version": CONTACTS_VERSION, "contacts": rows}
+    if book.blocked:
+        document["version"] = BLOCKING_VERSION
+        document["blocked"] = [{"fingerprint": key, "added": at} for key, at in book.blocked.items()]
+    return document
 
 
 def _stamp_of(path: str) -> tuple[int, ...] | None:
