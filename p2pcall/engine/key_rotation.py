@@ -70,13 +70,13 @@ class KeyRotation:
         peer = self._line.peer
         assert peer.local_static is not None, "a call has a line"
         new = stated_key(statement, peer.remote_static, peer.local_static, peer.handshake_hash)
-        if new is not None:
+        if new is not None and not self._agent.is_own(new):
             self._tasks.do(self._keep(new))
 
     async def _keep(self, new: bytes) -> None:
         agent, old, name = self._agent, self._line.peer.remote_static, self._who.name
         try:
-            contact = await offload(partial(agent.trust.rotate, old, new))
+            contact = await offload(partial(agent.contacts.rotate, old, new))
         except P2PCallError as error:
             self._warn(error.slug, f"the new key of {name} could not be kept: {error.text}")
             return

@@ -122,8 +122,7 @@ class LiveCall:
         )
         self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
-        self._reconnecting = False
-        self._ended_sources: set[str] = set()
+        self._reconnecting, self._ended_sources = False, set[str]()
         self._heard = (
             devices.microphone.endless and not devices.finite_video
         )  # such input has no end to be heard

@@ -118,13 +118,6 @@ class TrustStore:
         if self._contacts.by_key(public) is None:
             self._contacts.pin(name, public, epoch, host=host)
 
-    def rotate(self, old: bytes, new: bytes) -> Contact | None:
-        """The owner of the pinned key `old` has shown that `new` is theirs: pin it in its place.
-
-        None if that changes nothing: `old` is no contact's, or `new` is ours, or a contact's, or blocked.
-        """
-        return None if new == self._own else self._contacts.rotate(old, new)
-
     def safety_number(self, public: bytes) -> tuple[str, ...]:
         """Twelve groups of five digits, the same on the side whose key is `public`. Takes some milliseconds."""
         return safety_number(self._own, public)

@@ -136,7 +136,8 @@ class UserAgent:
         self._home = home
         self.any_port = any_port
         self.identity = identity
-        self.trust = TrustStore(Contacts(home), self.identity.public)
+        self.contacts = Contacts(home)
+        self.trust = TrustStore(self.contacts, self.identity.public)
         self.present_static = StaticKey.from_private(identity.private)
         self.former_static = None if former is None else StaticKey.from_private(former.private)
         self._untold = set() if former is None else {*former.untold}

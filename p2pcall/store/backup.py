@@ -8,6 +8,7 @@ whole changes nothing. Left out: settings.
 
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -82,7 +83,8 @@ def read_backup(path: Path, sealed: str, passphrase: bytes) -> Backup:
         book = parse(json.dumps(document["contacts"]).encode(), path)
         former = None if document["former"] is None else former_of(document["former"], path)
         made = float(document["made"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        datetime.fromtimestamp(made, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise damaged(path, "a part of it is missing") from error
     if len(private) != KEY_BYTES or not any(private):
         raise damaged(path, f"the key in it does not have {KEY_BYTES} bytes")

@@ -9,6 +9,7 @@ to be told there is no second change, unless those are given up. Left out: how t
 import base64
 import json
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -175,14 +176,16 @@ def former_row(former: FormerKey) -> dict[str, Any]:
 
 
 def former_of(row: dict[str, Any], path: Path) -> FormerKey:
-    """What `former_row` has made. P2PCallError (config), KeyError, TypeError or ValueError if it is none."""
+    """What `former_row` has made. P2PCallError (config), or one of the errors of wrong JSON."""
     private, untold = (
         from_base64(row["private"], path),
         tuple(from_base64(one, path) for one in row["untold"]),
     )
     if any(len(key) != KEY_BYTES for key in (private, *untold)):
         raise damaged(path, "a key in it is not whole")
-    return FormerKey(private, float(row["until"]), untold)
+    until = float(row["until"])
+    datetime.fromtimestamp(until, UTC)  # ValueError if it is no time
+    return FormerKey(private, until, untold)
 
 
 def _opened(file: IdentityFile, identity: Identity, home: Home) -> FormerKey:

@@ -325,7 +325,15 @@ GOOD = {
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"version": 2}, {"made": None}, {"made": "x"}, {"private": "AAAA"}, {"private": 7}),
+        *(
+            {"version": 2},
+            {"made": None},
+            {"made": "x"},
+            {"made": 1e300},
+            {"made": float("nan")},
+            {"private": "AAAA"},
+            {"private": 7},
+        ),
         *({"private": base64.b64encode(bytes(32)).decode()}, {"contacts": []}, {"contacts": {"version": 1}}),
         *({"former": {}}, {"former": 3}, {"former": {"private": "AAAA", "until": 1.0, "untold": []}}),
     ],
