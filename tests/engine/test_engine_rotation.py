@@ -382,3 +382,23 @@ def test_the_secrets_of_a_rotation_are_not_shown(tmp_path: Path) -> None:
         assert isinstance(pair.new, Identity)
 
     story(tmp_path, told)
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["one has changed", "both have changed"])
+def test_contacts_who_dial_each_other_at_once_during_a_change_have_one_call(
+    tmp_path: Path, both: bool
+) -> None:
+    async def told(pair: Pair) -> None:
+        if both:
+            env = fake_env(seed=30)
+            home, now = pair.homes["bob"], env.clock.time()
+            beside(lambda: rotate(home, env.entropy, now, (pair.old.public,), Cost(1, 8)))
+        alice, bob = pair.side("alice", max_duration_s=3.0), pair.side("bob", max_duration_s=3.0)
+        outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
+        assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]
+        assert outcomes[0].call == outcomes[1].call
+        assert pair.contact().public == pair.new.public
+        sides = {one.side for one in pair.alice_ui.of(events.ContactRotated)}
+        assert sides == ({"local", "remote"} if both else {"local"})
+
+    story(tmp_path, told)
