@@ -158,6 +158,15 @@ class Verified(Event, frozen=True):
     known: str
 
 
+class ContactRotated(Event, frozen=True):
+    event: ClassVar[str] = "contact-rotated"
+    call: str
+    side: str
+    name: str
+    fingerprint: str
+    known: str
+
+
 class Warning(Event, frozen=True):
     event: ClassVar[str] = "warning"
     slug: str

@@ -12,6 +12,8 @@ import typer
 from p2pcall import __version__
 from p2pcall.cli import options as opt
 from p2pcall.cli.history_commands import history
+from p2pcall.cli.app_own import given_home as _home
+from p2pcall.cli.app_own import id_commands
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.types import Profile
 
@@ -41,6 +43,7 @@ app = typer.Typer(
 contacts = typer.Typer(help="The people you know, and the keys that are theirs.")
 app.add_typer(contacts, name="contacts")
 app.add_typer(history, name="history")
+app.add_typer(id_commands, name="id")
 
 
 def called(command: Any) -> str:
@@ -78,7 +81,13 @@ def _main(
         typer.echo(SHORT_HELP, nl=False)
 
 
-_home = opt.home_of
+def _unlocked(ctx: typer.Context) -> "Home":
+    """The home, with a sealed identity open: nobody is asked for a passphrase any more once the call begins."""
+    from p2pcall.store.identity import unlock
+
+    home = _home(ctx)
+    unlock(home)
+    return home
 
 
 @app.command()
@@ -117,6 +126,7 @@ def listen(
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     plain: opt.Plain = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Wait for calls: ring, ask, connect, and wait for the next."""
@@ -126,8 +136,9 @@ def listen(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
+    place = _unlocked(ctx)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
-        return int(asyncio.run(run.run_listen(ctx.obj, settings, _home(ctx), output)).exit)
+        return int(asyncio.run(run.run_listen(ctx.obj, settings, place, output)).exit)
 
 
 @app.command()
@@ -165,6 +176,7 @@ def dial(
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     plain: opt.Plain = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Call a contact, a name on this network, or an address."""
@@ -174,8 +186,9 @@ def dial(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
+    place = _unlocked(ctx)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
-        return int(asyncio.run(run.run_dial(ctx.obj, settings, _home(ctx), output, target)).exit)
+        return int(asyncio.run(run.run_dial(ctx.obj, settings, place, output, target)).exit)
 
 
 @app.command()
@@ -183,6 +196,7 @@ def peers(
     ctx: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", help="Keep looking until Ctrl-C.")] = False,
     json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Who can be called on this network now."""
@@ -222,14 +236,6 @@ def demo(
     )
 
 
-@app.command("id")
-def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
-    """Who you are: your name, your key and its fingerprint."""
-    from p2pcall.cli.records import show_identity
-
-    return int(show_identity(ctx.obj, _home(ctx), json=json))
-
-
 @app.command()
 def devices(
     ctx: typer.Context,
@@ -257,7 +263,12 @@ def devices(
 
 
 @contacts.command("list")
-def contacts_list(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
+def contacts_list(
+    ctx: typer.Context,
+    json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
+    home: opt.HomeDir = None,
+) -> int:
     """Everybody whose key is pinned."""
     from p2pcall.cli.records import list_contacts
 
@@ -269,6 +280,7 @@ def contacts_show(
     ctx: typer.Context,
     name: opt.ContactName,
     json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """One contact, with the safety number to compare outside of calls."""
@@ -282,6 +294,7 @@ def contacts_add(
     ctx: typer.Context,
     name: opt.ContactName,
     uri: Annotated[str, typer.Argument(metavar="URI", help="What `p2pcall id` shows at their side.")],
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Keep a key that did not come from a call."""
@@ -294,6 +307,7 @@ def contacts_add(
 def contacts_verify(
     ctx: typer.Context,
     name: opt.ContactName,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Compare the safety number with the other side's."""
@@ -307,6 +321,7 @@ def contacts_rename(
     ctx: typer.Context,
     old: Annotated[str, typer.Argument(metavar="OLD", help="The contact's name.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The name from now on.")],
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Give a contact another name; the key stays."""
@@ -319,6 +334,7 @@ def contacts_rename(
 def contacts_remove(
     ctx: typer.Context,
     name: opt.ContactName,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Forget a contact and the key; the next call pairs again."""
@@ -328,7 +344,9 @@ def contacts_remove(
 
 
 @contacts.command("block")
-def contacts_block(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
+def contacts_block(
+    ctx: typer.Context, who: opt.Blocked, passphrase_file: opt.PassphraseFile = None, home: opt.HomeDir = None
+) -> int:
     """Stop somebody from ringing here."""
     from p2pcall.cli.records import block
 
@@ -336,7 +354,9 @@ def contacts_block(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = Non
 
 
 @contacts.command("unblock")
-def contacts_unblock(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
+def contacts_unblock(
+    ctx: typer.Context, who: opt.Blocked, passphrase_file: opt.PassphraseFile = None, home: opt.HomeDir = None
+) -> int:
     """Let somebody ring here again."""
     from p2pcall.cli.records import unblock
 

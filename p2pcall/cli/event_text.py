@@ -73,6 +73,12 @@ def event_line(event: Event, clock: str = "") -> str | None:
             if event.known == "verified":
                 return f"{event.name} is verified from now on"
             return f"{event.name} is not verified: the words are not the same"
+        case events.ContactRotated():
+            if event.side == "local":
+                return f"{event.name} knows your new key from now on"
+            return (
+                f"{event.name} has a new key, {event.fingerprint}: it was shown by the old one, and is kept"
+            )
         case events.Ended():
             return ended_line(event, clock)
         case events.Warning():

@@ -174,6 +174,14 @@ Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, o
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No cursor movement: one line a second.")]
+PassphraseFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", show_default=False, help="Its first line opens the sealed private key."),
+]
+NewPassphraseFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", show_default=False, help="Its first line is the new passphrase."),
+]
 HomeDir = Annotated[
     str | None,
     typer.Option(

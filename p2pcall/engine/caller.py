@@ -33,6 +33,7 @@ from p2pcall.proto.events import (
     IncomingCall,
     RemoteRinging,
 )
+from p2pcall.proto.handshake.noise import IKHFS
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import key_changed
 from p2pcall.store.identity import fingerprint
@@ -159,6 +160,18 @@ class Caller:
             line.tell("ready")
         return line
 
+    def _is_stranger_there(self, line: PeerConnection) -> bool:
+        """Whether a contact who is still to be told of our new key has been shown it, as any stranger is."""
+        key, shown = line.peer.remote_static, line.peer.local_static
+        new = shown is not None and shown.public == self._agent.present_static.public
+        return new and self._agent.is_untold(key) and IKHFS.name not in line.peer.protocol_name
+
+    def _dial_as_former(self, line: PeerConnection) -> PeerConnection:
+        """Dial again, as the one whom they know; the first line has not rung."""
+        self._found = replace(self._found, expected_key=line.peer.remote_static)
+        line.drop()
+        return self._dial()
+
     def _tell(self, what: str) -> None:
         if self._line is not None:
             self._line.tell(what)
@@ -239,9 +252,12 @@ class Caller:
                 case HandshakeFailed() | LocalSignal("refused"):
                     raise self._given_up(line)
                 case HandshakeDone():
-                    if line.peer.remote_static == self._agent.identity.public:
+                    if self._agent.is_own(line.peer.remote_static):
                         line.drop()
                         raise own_key()
+                    if self._is_stranger_there(line):
+                        line = self._dial_as_former(line)
+                        continue
                     self._only_rivals_of(line)
                     self._up_at = self._node.now()
                     self._prepare()
@@ -379,7 +395,9 @@ class Caller:
     def _settle_rivals(self, line: PeerConnection) -> None:
         if not line.peer.established or self._devices is None:
             return
-        ours = self._agent.identity.public
+        ours = (
+            self._agent.identity.public if line.peer.local_static is None else line.peer.local_static.public
+        )
         for rival, _ in list(self._rivals):
             same = rival.peer.remote_static == line.peer.remote_static
             if same and glare_winner(ours, rival.peer.remote_static) == "theirs":

@@ -21,6 +21,7 @@ from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
+from p2pcall.engine.key_rotation import KeyRotation
 from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import GOODBYES, WISHES
@@ -107,6 +108,7 @@ class LiveCall:
         verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
+        self._rotation = KeyRotation(agent, line, who, verification, self._warn)
         talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
             line,
@@ -120,8 +122,7 @@ class LiveCall:
         )
         self._use_profile(self._settings.media.profile)
         self._playout = PlayoutConfirmation(self._reporting.send, now, timers.after)
-        self._reconnecting = False
-        self._ended_sources: set[str] = set()
+        self._reconnecting, self._ended_sources = False, set[str]()
         self._heard = (
             devices.microphone.endless and not devices.finite_video
         )  # such input has no end to be heard
@@ -173,6 +174,7 @@ class LiveCall:
         video.start(self._local.video_on)
         self._reporting.begin()
         self._hearing.begin()
+        self._rotation.begin()
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         if self._settings.max_duration_s is not None:
             end = partial(self._line.tell, "max-duration")
@@ -213,6 +215,7 @@ class LiveCall:
             if self._video is not None:
                 await self._video.stop()
         await self._controls.done()
+        await self._rotation.done()
 
     # --- following ---------------------------------------------------------------------------------------------
 
@@ -229,6 +232,8 @@ class LiveCall:
                     return reason if reason in GOODBYES else "hung-up", by
                 case Message(kind=ControlType.MEDIA):
                     self._remote.on_flags(signal.body[0])
+                case Message():
+                    self._rotation.receive(signal.kind, signal.body)
                 case LineInterrupted():
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))
                     self._reconnecting = True

@@ -27,6 +27,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store.opener import IdentityOpener
 
 MEBIBYTE: Final = 1 << 20
 MAX_FILE_BYTES: Final = 8 * MEBIBYTE
@@ -44,6 +45,8 @@ class Home(Struct, frozen=True):
 
     config: Path
     data: Path
+    opener: IdentityOpener | None = None
+    """How a sealed identity is opened; None: there is nobody to ask for its passphrase."""
 
     @classmethod
     def at(cls, path: str | Path) -> "Home":
@@ -170,9 +173,13 @@ def _make(path: Path) -> None:
             directory.mkdir(mode=0o700)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replaces the file's content by `data`, 0600, completely or not at all; on disk when it returns."""
-    ensure_directory(path.parent)
+def write_atomic(path: Path, data: bytes, *, ours: bool = True) -> None:
+    """Replaces the file's content by `data`, 0600, completely or not at all; on disk when it returns.
+
+    `ours` False: it is no file of the program's, and goes where the user says, whoever may write there.
+    """
+    if ours:
+        ensure_directory(path.parent)
     temporary = None
     try:
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
