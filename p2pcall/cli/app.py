@@ -5,17 +5,20 @@ Engine, devices and discovery are imported inside commands, so that `--version` 
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from p2pcall import __version__
 from p2pcall.cli import options as opt
-from p2pcall.cli.history_commands import history
 from p2pcall.cli.app_own import given_home as _home
 from p2pcall.cli.app_own import id_commands
+from p2pcall.cli.history_commands import history
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.types import Profile
+
+if TYPE_CHECKING:
+    from p2pcall.store.home import Home
 
 DEMO_SECONDS: Final = 8.0
 """Enough to hear the whole sung phrase, and to read the text beside the picture."""

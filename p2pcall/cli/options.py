@@ -12,14 +12,12 @@ import typer
 from p2pcall import names
 from p2pcall.cli.values import choice_metavar, one_of, seconds, usage, whole
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
-from p2pcall.env import Env
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.types import Profile, Reach
 
 if TYPE_CHECKING:
     from p2pcall.engine.settings import CallSettings, MediaSettings
-    from p2pcall.store.home import Home
 
 AudioIn = Annotated[
     str,
@@ -192,14 +190,6 @@ HomeDir = Annotated[
         help="Keep keys and contacts here.",
     ),
 ]
-
-
-def home_of(ctx: typer.Context) -> "Home":
-    """The home that the command's options and environment name."""
-    from p2pcall.store.home import Home
-
-    env: Env = ctx.obj
-    return Home.locate(env.environ, ctx.params.get("home"))
 
 
 class Unchecked(StrEnum):

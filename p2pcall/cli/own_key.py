@@ -7,8 +7,11 @@ nothing. With `--json` each prints one record. No record and no sentence has a s
 import json as jsonlib
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from p2pcall.cli.options import own_name
 from p2pcall.cli.passphrase import new_passphrase, passphrase_for, spinner
@@ -16,7 +19,7 @@ from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
-from p2pcall.errors import ExitCode
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, keeping, load_or_create
 from p2pcall.store.identity_file import (
@@ -31,6 +34,7 @@ from p2pcall.view.sanitize import clean
 
 if TYPE_CHECKING:
     from p2pcall.store.seal import Cost
+    from p2pcall.store.vault import Vault
 
 HOW_KEPT: Final = {
     Keeping.PLAIN: "plain: whoever can read this disk has your key (p2pcall id passphrase)",
@@ -81,6 +85,7 @@ def change_passphrase(
     identity = load_or_create(home, env.entropy)
     before = read_identity(home)
     former = "" if before is None else before.former
+    vault = "" if before is None else before.vault
     if remove:
         made = plain(identity.private, former)
     elif keyring:
@@ -94,7 +99,7 @@ def change_passphrase(
             raise usage(
                 "another process has changed the key at the same time; nothing was changed", "p2pcall id"
             )
-        replace_identity(home, made)
+        replace_identity(home, replace(made, vault=vault))
     if json:
         _record(env, fingerprint=identity.fingerprint, kept=str(made.keeping))
     else:
@@ -155,10 +160,17 @@ def rotate_identity(env: Env, home: Home, *, abandon: bool, json: bool) -> ExitC
     """`p2pcall id rotate`: a new key; each contact is told in the next call."""
     from p2pcall.store.contacts import Contacts
     from p2pcall.store.rotation import FORMER_DAYS, rotate
+    from p2pcall.store.vault import Vault
 
-    contacts = [one.public for one in Contacts(home).all() if not one.blocked]
-    rotated = rotate(home, env.entropy, env.clock.time(), contacts, _cost(), abandon=abandon, rekey=rekey)
-    printed, count = rotated.now.fingerprint, len(contacts)
+    vault = Vault(home)
+
+    def to_tell() -> list[bytes]:
+        vault.check_alone()
+        return [one.public for one in Contacts(home, vault).all() if not one.blocked]
+
+    now_epoch, anew = env.clock.time(), partial(rekey, env, vault)
+    rotated = rotate(home, env.entropy, now_epoch, to_tell, _cost(), abandon=abandon, rekey=anew)
+    printed, count = rotated.now.fingerprint, 0 if rotated.former is None else len(rotated.former.untold)
     if json:
         _record(env, fingerprint=printed, before=rotated.before.fingerprint, untold=count)
         return ExitCode.OK
@@ -171,5 +183,15 @@ def rotate_identity(env: Env, home: Home, *, abandon: bool, json: bool) -> ExitC
     return ExitCode.OK
 
 
-def rekey(before: Identity, now: Identity) -> None:
-    """What is keyed by the identity is keyed anew, after a change of the key. There is nothing yet."""
+def rekey(env: Env, vault: "Vault", before: Identity, now: Identity) -> None:
+    """What is keyed by the identity is keyed anew, after a change of the key: the vault, which `before` opens.
+
+    If that cannot be done now, the next opening of the vault does it.
+    """
+    from p2pcall.store.vault_key import vault_key
+
+    try:
+        vault.rekey(vault_key(now))
+    except P2PCallError as error:
+        say(env, f"the key is changed, but not yet that of the contacts and the call log: {error.text}")
+        say(env, "the next start changes it")

@@ -2,8 +2,9 @@
 
 Format: a comment, and one line `p2pcall-backup-1:SEALED` (`seal`); inside is JSON. It can be read on any machine, and
 holds nothing of this one; who else can read or write it does not matter. Rules: restoring replaces no identity unless
-told, and never a contact; the restored key is sealed under the passphrase of the backup. A backup that cannot be read
-whole changes nothing. Left out: settings.
+told, and never a contact; the restored key is sealed under the passphrase of the backup. A vault that is there stays,
+and comes under the restored key; if it cannot be opened, nothing is changed. A backup that cannot be read whole changes
+nothing. Left out: settings, and the call log.
 """
 
 import base64
@@ -13,15 +14,29 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES
-from p2pcall.store.contacts import Book, Contacts, parse
-from p2pcall.store.home import MAX_FILE_BYTES, Home, damaged, file_error, parsed, write_atomic
+from p2pcall.store.contact import Book
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.contacts_file import parse_contacts
+from p2pcall.store.home import (
+    MAX_FILE_BYTES,
+    Home,
+    aside,
+    check_file,
+    damaged,
+    file_error,
+    parsed,
+    write_atomic,
+)
 from p2pcall.store.identity import Identity, load_or_create
-from p2pcall.store.identity_file import read_identity, replace_identity, under_passphrase
+from p2pcall.store.identity_file import opened, read_identity, replace_identity, under_passphrase
 from p2pcall.store.rotation import FormerKey, former_key, former_of, former_row, sealed_former
 from p2pcall.store.seal import Cost, from_base64, seal, unseal
+from p2pcall.store.vault import Vault
+from p2pcall.store.vault_key import sealed_before, vault_key
 from p2pcall.types import Entropy
 
 BACKUP_PREFIX: Final = "p2pcall-backup-1:"
@@ -80,7 +95,7 @@ def read_backup(path: Path, sealed: str, passphrase: bytes) -> Backup:
     document = parsed(data, path, BACKUP_VERSION)
     try:
         private = from_base64(document["private"], path)
-        book = parse(json.dumps(document["contacts"]).encode(), path)
+        book = parse_contacts(json.dumps(document["contacts"]).encode(), path)
         former = None if document["former"] is None else former_of(document["former"], path)
         made = float(document["made"])
         datetime.fromtimestamp(made, UTC)
@@ -123,13 +138,40 @@ def restore(
     home: Home, backup: Backup, passphrase: bytes, entropy: Entropy, cost: Cost, *, force: bool
 ) -> Restored:
     """Put the identity and the contacts into `home`. P2PCallError (usage) if there is an identity, without `force`."""
+    if not force:
+        check_no_identity(home)
+    before = _vault_key_here(home, backup.identity)
     former = "" if backup.former is None else sealed_former(backup.former, backup.identity, entropy)
     file = under_passphrase(backup.identity.private, passphrase, entropy, cost, former)
+    if before is not None:
+        file = replace(file, vault=sealed_before(before, backup.identity, entropy))
     with home.lock():
         if not force:
             check_no_identity(home)
         replace_identity(home, file)
     if home.opener is not None:
         home.opener.opened = backup.identity.private
-    left_out = Contacts(home).adopt(backup.book)
+    left_out = Contacts(home, Vault(home, lambda: backup.identity)).adopt(backup.book)
     return Restored(backup.identity, len(backup.book.contacts) - len(left_out), tuple(left_out))
+
+
+def _vault_key_here(home: Home, restored: Identity) -> bytes | None:
+    """The key of the vault that is there; None: there is none, or it has the key of the restored identity.
+
+    P2PCallError (config) if nobody can open it.
+    """
+    path, why = home.vault_path, "the private key that is here does not open it"
+    if check_file(path) is None or Vault(home).opens_with(vault_key(restored)):
+        return None
+    try:
+        file = read_identity(home)
+        if file is not None:
+            here = Identity.of(opened(file, home))
+            vault = Vault(home, lambda: here)
+            vault.check_alone()
+            return vault_key(here)
+    except P2PCallError as error:
+        why = error.text
+    text = f"{path} is under another key than the backup's: {why}"
+    hint = f"open it with that key, or move it away: {aside(path, 'old')}"
+    raise P2PCallError("foreign-vault", text, ExitCode.CONFIG, hint)

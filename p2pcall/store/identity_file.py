@@ -6,8 +6,9 @@ Lines that begin with `#` are comments. One line has the key, in one of three fo
     p2pcall-sealed-1:SEALED         under a passphrase (`seal`)
     p2pcall-keyring-1:ENTRY:BOX     under a key that the platform's keyring holds (`system_keyring`)
 
-and one more line may follow, `p2pcall-former-1:BOX`: what `rotation` keeps, sealed under the key of the first line. It
-is in the same file, so that both change at once or not at all.
+and two more lines may follow, sealed under the key of the first: `p2pcall-former-1:BOX`, what `rotation` keeps, and
+`p2pcall-vault-1:BOX`, the vault's key before (`vault_key`). They are in the same file, so that all change at once or
+not at all.
 
 Rules: the file is 0600, and refused when others can read it. A replaced file is overwritten before its place on the
 disk is given back, as far as the file system does this (a journal, a snapshot, or flash memory may keep a copy).
@@ -31,6 +32,7 @@ from p2pcall.types import Entropy
 
 PREFIX: Final = "p2pcall-key-1:"
 FORMER_PREFIX: Final = "p2pcall-former-1:"
+VAULT_PREFIX: Final = "p2pcall-vault-1:"
 ENTRY_BYTES: Final = 8
 """Random bytes of an entry's name in the keyring: two identities of one user never share one."""
 
@@ -56,14 +58,15 @@ _COMMENTS: Final = {
 
 
 class IdentityFile(Struct, frozen=True):
-    """The content of the file; `text` is the key's line without its prefix, `former` the other one's ("": none)."""
+    """The content of the file: `text`, `former` and `vault` are its lines without their prefixes ("": none)."""
 
     keeping: Keeping
     text: str
     former: str = ""
+    vault: str = ""
 
     def __repr__(self) -> str:
-        return f"IdentityFile(keeping={self.keeping!r}, former={bool(self.former)})"
+        return f"IdentityFile(keeping={self.keeping!r}, former={bool(self.former)}, vault={bool(self.vault)})"
 
 
 def plain(private: bytes, former: str = "") -> IdentityFile:
@@ -99,12 +102,18 @@ def parse_identity(data: bytes, path: Path) -> IdentityFile:
     except UnicodeDecodeError as error:
         raise damaged(path, "it is not text") from error
     lines = [line for line in lines if line and not line.startswith("#")]
-    former = [line for line in lines if line.startswith(FORMER_PREFIX)]
+    former, vault = (
+        [line for line in lines if line.startswith(one)] for one in (FORMER_PREFIX, VAULT_PREFIX)
+    )
+    others = len(former) + len(vault)
     for keeping, prefix in _PREFIXES.items():
         keys = [line for line in lines if line.startswith(prefix)]
-        if len(keys) == 1 and len(former) <= 1 and len(lines) == 1 + len(former):
+        if len(keys) == 1 and len(former) <= 1 and len(vault) <= 1 and len(lines) == 1 + others:
             return IdentityFile(
-                keeping, keys[0].removeprefix(prefix), "".join(former).removeprefix(FORMER_PREFIX)
+                keeping,
+                keys[0].removeprefix(prefix),
+                "".join(former).removeprefix(FORMER_PREFIX),
+                "".join(vault).removeprefix(VAULT_PREFIX),
             )
     raise damaged(path, f"it should hold one line that begins with {', '.join(_PREFIXES.values())}")
 
@@ -113,6 +122,7 @@ def format_identity(file: IdentityFile) -> bytes:
     """The file's bytes."""
     lines = [_COMMENTS[file.keeping], _PREFIXES[file.keeping] + file.text]
     lines += [FORMER_PREFIX + file.former] if file.former else []
+    lines += [VAULT_PREFIX + file.vault] if file.vault else []
     return ("\n".join(lines) + "\n").encode()
 
 

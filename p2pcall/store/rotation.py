@@ -32,6 +32,8 @@ from p2pcall.store.identity_file import (
 )
 from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.seal import Cost, boxed, from_base64, unboxed
+from p2pcall.store.vault import Vault
+from p2pcall.store.vault_key import sealed_before, vault_key
 from p2pcall.types import Entropy
 
 FORMER_DAYS: Final = 30
@@ -63,30 +65,38 @@ def rotate(
     home: Home,
     entropy: Entropy,
     epoch: float,
-    contacts: Collection[bytes],
+    contacts: Callable[[], Collection[bytes]],
     cost: Cost,
     *,
     abandon: bool = False,
     rekey: Callable[[Identity, Identity], None] = lambda before, now: None,
 ) -> Rotated:
-    """Make a new key, kept as the old one was. `contacts`: the public keys of those to be told.
+    """Make a new key, kept as the old one was. `contacts` gives the public keys of those to be told.
 
-    `rekey(before, now)` is called when the new key is on disk: what is keyed by the identity is keyed anew. If it does
-    not come to that, the old key is still in the file. P2PCallError (config) `still-to-tell`: some contacts have not
-    been told of the last change, and `abandon` is not given; others as `opened`.
+    It is called when the old key is open. `rekey(before, now)` is called when the new key is on disk, and gives the
+    vault its new key; if it does not come to that, the next opening of the vault does (`vault_key`). P2PCallError
+    (config) `still-to-tell`: some contacts have not been told of the last change, and `abandon` is not given; others as
+    `opened`.
     """
     file = read_identity(home)
     if file is None:
         raise P2PCallError("no-identity", "there is no key to change yet", ExitCode.CONFIG, "p2pcall id")
     seal_anew = _sealing(file, home, entropy, cost)
     before, now = Identity.of(opened(file, seal_anew.home)), Identity.of(entropy(KEY_BYTES))
+    if home.opener is not None:
+        home.opener.opened = before.private
+    if file.vault:
+        Vault(home, lambda: before).check_alone()
+        file = replace(file, vault="")
+    told_of = tuple(contacts())
     untold = None if abandon else former_key(home, before, epoch)
     if untold is not None:
         text = f"{len(untold.untold)} contacts have not been told of the last change of the key yet"
         hint = "call them first; or p2pcall id rotate --abandon, and they have to pair again"
         raise P2PCallError("still-to-tell", text, ExitCode.CONFIG, hint)
-    former = FormerKey(before.private, epoch + FORMER_DAYS * DAY_S, tuple(contacts))
+    former = FormerKey(before.private, epoch + FORMER_DAYS * DAY_S, told_of)
     made = seal_anew.file(now.private, sealed_former(former, now, entropy))
+    made = replace(made, vault=sealed_before(vault_key(before), now, entropy))
     with home.lock():
         if read_identity(home) != file:
             text = "another process has changed the key at the same time; nothing was changed"

@@ -10,6 +10,7 @@ from clirun import BOB, assert_told, run
 from p2pcall.cli import own_key, passphrase
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
+from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.seal import Cost
 
 PASSPHRASE = "correct horse battery"
@@ -39,6 +40,12 @@ def sealed(home: Path, secret: str) -> Path:
     return home
 
 
+def keep_bob(sealed: Path) -> None:
+    """Bob is a contact in the vault of a sealed home."""
+    opener = IdentityOpener(lambda path: PASSPHRASE.encode())
+    Contacts(Home(sealed, sealed, opener)).pin("bob", BOB, 1.0)
+
+
 def printed(*argv: str) -> str:
     return str(run("id", "--json", *argv).rows[0]["fingerprint"])
 
@@ -65,10 +72,11 @@ def test_a_sealed_key_is_opened_by_a_file_or_a_command_the_file_first(
     [
         *(("id",), ("contacts", "show", "bob"), ("id", "rotate"), ("id", "passphrase", "--remove")),
         *(("listen", "--audio-in", "none"), ("dial", "127.0.0.1"), ("id", "backup", "there")),
+        *(("contacts", "list"), ("history", "list"), ("history", "erase", "--yes"), ("peers",)),
     ],
 )
 def test_without_a_terminal_nobody_is_asked_and_it_exits_with_8(sealed: Path, argv: tuple[str, ...]) -> None:
-    Contacts(Home.at(sealed)).pin("bob", BOB, 1.0)
+    keep_bob(sealed)
     before = (sealed / "identity.key").read_bytes()
     assert_told(run(*argv), 8, "there is no terminal", "--passphrase-file")
     assert (sealed / "identity.key").read_bytes() == before
@@ -173,7 +181,7 @@ def test_only_one_way_to_keep_the_key_can_be_given(home: Path, secret: str) -> N
 def test_a_key_is_backed_up_and_restored_on_another_machine(
     sealed: Path, secret: str, tmp_path: Path
 ) -> None:
-    Contacts(Home.at(sealed)).pin("bob", BOB, 1.0)
+    keep_bob(sealed)
     file, own = str(tmp_path / "backup"), written(tmp_path / "own", "a passphrase of its own\n")
     argv = ("--passphrase-file", secret, "--new-passphrase-file", own, "--json")
     assert run("id", "backup", file, *argv).rows == [{"v": 1, "file": file, "contacts": 1}]
@@ -187,8 +195,9 @@ def test_a_key_is_backed_up_and_restored_on_another_machine(
         1,
         [],
     )
-    assert printed("--home", there, "--passphrase-file", own) == row["fingerprint"]
-    assert [one["name"] for one in run("contacts", "list", "--json", "--home", there).rows] == ["bob"]
+    given = ("--home", there, "--passphrase-file", own)
+    assert printed(*given) == row["fingerprint"]
+    assert [one["name"] for one in run("contacts", "list", "--json", *given).rows] == ["bob"]
     assert_told(run("id", "restore", file, "--home", there, "--passphrase-file", own), 2, "already")
     assert run("id", "restore", file, "--home", there, "--passphrase-file", own, "--force").exit == 0
 

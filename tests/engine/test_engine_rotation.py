@@ -59,7 +59,7 @@ class Pair:
     def rotate(self, *told: bytes) -> Rotated:
         env = fake_env(seed=20)
         home, now = self.homes["alice"], env.clock.time()
-        return beside(lambda: rotate(home, env.entropy, now, told, Cost(1, 8)))
+        return beside(lambda: rotate(home, env.entropy, now, lambda: told, Cost(1, 8)))
 
     def side(self, name: str, **settings: Any) -> UserAgent:
         """One side's program, as it starts now."""
@@ -392,7 +392,7 @@ def test_contacts_who_dial_each_other_at_once_during_a_change_have_one_call(
         if both:
             env = fake_env(seed=30)
             home, now = pair.homes["bob"], env.clock.time()
-            beside(lambda: rotate(home, env.entropy, now, (pair.old.public,), Cost(1, 8)))
+            beside(lambda: rotate(home, env.entropy, now, lambda: (pair.old.public,), Cost(1, 8)))
         alice, bob = pair.side("alice", max_duration_s=3.0), pair.side("bob", max_duration_s=3.0)
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]

@@ -18,6 +18,7 @@ from p2pcall.store.identity_file import Keeping, read_identity, replace_identity
 from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.rotation import DAY_S, FORMER_DAYS, Rotated, former_key, rotate, told
 from p2pcall.store.seal import Cost, seal
+from p2pcall.store.vault import Vault
 
 CHEAP = Cost(1, 8)
 PASSPHRASE = b"correct horse battery"
@@ -30,7 +31,7 @@ def opening(home: Path, passphrase: bytes = PASSPHRASE) -> Home:
 
 
 def changed(place: Home, *contacts: bytes, abandon: bool = False) -> Rotated:
-    return rotate(place, os.urandom, NOW, contacts, CHEAP, abandon=abandon)
+    return rotate(place, os.urandom, NOW, lambda: contacts, CHEAP, abandon=abandon)
 
 
 # ---- a changed key
@@ -121,7 +122,7 @@ def test_what_is_keyed_by_the_identity_is_keyed_anew_when_the_new_key_is_on_disk
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rotate(place, os.urandom, NOW, (), CHEAP, rekey=dies)
+        rotate(place, os.urandom, NOW, tuple, CHEAP, rekey=dies)
     file = read_identity(place)
     assert file is not None
     now = load_or_create(place, os.urandom)
@@ -148,7 +149,7 @@ def test_two_changes_at_once_lose_no_key(home: Path) -> None:
         return os.urandom(size)
 
     with pytest.raises(P2PCallError) as caught:
-        rotate(place, entropy, NOW, (BOB,), CHEAP)
+        rotate(place, entropy, NOW, lambda: (BOB,), CHEAP)
     assert caught.value.exit is ExitCode.CONFIG
     assert load_or_create(Home.at(home), os.urandom) == inner[0].now
 
@@ -196,11 +197,12 @@ def made(home: Path, file: Path) -> Home:
     """A home with an identity, two contacts and one still to be told, and its backup."""
     place = Home.at(home)
     load_or_create(place, seeded_entropy(1))
-    contacts = Contacts(place)
+    contacts = Contacts(place, vault := Vault(place))
     contacts.pin("bob", BOB, 5.0)
     contacts.verify("bob", BOB)
     contacts.pin("eve", EVE, 6.0)
     contacts.block("aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaa", 7.0)
+    vault.close()
     changed(place, BOB)
     back_up(place, file, PASSPHRASE, os.urandom, CHEAP, NOW, force=False)
     return place
@@ -267,7 +269,7 @@ def test_a_restoring_replaces_no_contact_and_names_what_is_left_out(home: Path, 
     other = opening(tmp_path / "other")
     Contacts(other).pin("Bob", bytes([9] * 32), 1.0)
     Contacts(other).pin("somebody", EVE, 1.0)
-    done = restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, force=False)
+    done = restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, force=True)
     assert (done.contacts, done.left_out) == (0, ("bob", "eve"))
     assert [one.name for one in Contacts(other).all()] == ["Bob", "somebody"]
 
