@@ -31,6 +31,7 @@ from p2pcall.store.identity_file import (
     under_passphrase,
 )
 from p2pcall.store.opener import IdentityOpener
+from p2pcall.store.retention import DAY_S
 from p2pcall.store.seal import Cost, boxed, from_base64, unboxed
 from p2pcall.store.vault import Vault
 from p2pcall.store.vault_key import sealed_before, vault_key
@@ -38,7 +39,6 @@ from p2pcall.types import Entropy
 
 FORMER_DAYS: Final = 30
 """Longest time that an old key is kept: whoever has not called for a month pairs again."""
-DAY_S: Final = 24 * 3600
 FORMER_PURPOSE: Final = b"p2pcall former key 1"
 
 

@@ -27,14 +27,14 @@ from p2pcall.store.home import Home, check_file, damaged, ensure_directory, read
 from p2pcall.store.identity import Identity, load_or_create
 from p2pcall.store.vault_file import (
     SIDES,
-    SIZE,
+    WHOLE_SIZE,
     closed_on_error,
     erase,
     fresh,
     overwrite,
     plainly,
+    put_in_place,
     removed,
-    settled,
     state_of,
 )
 from p2pcall.store.vault_key import forget_before, key_before, vault_key
@@ -135,7 +135,7 @@ class Vault:
             if source is None:
                 raise P2PCallError("nothing-kept", "there is nothing to copy yet", ExitCode.CONFIG)
             with closing(source), self._copied(source, path, key, "delete") as new:  # with nothing beside it
-                settled(new, path)
+                put_in_place(new, path)
 
     @contextmanager
     def _copied(self, source: "apsw.Connection", path: Path, key: bytes, mode: str) -> Iterator[Path]:
@@ -201,7 +201,7 @@ class Vault:
         with closing(db), _undivided(db), self._copied(db, self._path, key, "wal") as new:
             db.close()  # before its file is opened: closing any descriptor of that gives up the locks on it
             with self._path.open("r+b") as before:
-                settled(new, self._path)
+                put_in_place(new, self._path)
                 self._key = key
                 overwrite(before)
 
@@ -304,7 +304,7 @@ class Vault:
         What is only in the log of changes cannot be read so.
         """
         log = state_of(f"{self._path}-wal", whole=True)
-        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[SIZE]):
+        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[WHOLE_SIZE]):
             raise error
         return self._checked(unchanged=True)
 
@@ -340,7 +340,7 @@ class Vault:
                     with suppress(FileNotFoundError):
                         beside = Path(f"{self._path}{side}")
                         beside.replace(f"{beside}.old")
-                settled(new, self._path)
+                put_in_place(new, self._path)
             finally:
                 removed(new)
         db = self._connect(self._path)

@@ -16,7 +16,7 @@ from p2pcall.store.home import damaged, file_error, in_use, sync_directory
 if TYPE_CHECKING:
     import apsw
 
-SIZE: Final = 0
+WHOLE_SIZE: Final = 0
 """Where `state_of` has the size of a whole file."""
 SIDES: Final = ("-wal", "-shm", "-journal")
 """What SQLite adds to the file's name for the files beside it."""
@@ -83,7 +83,7 @@ def removed(path: Path) -> None:
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
-def settled(new: Path, path: Path) -> None:
+def put_in_place(new: Path, path: Path) -> None:
     """Put the complete file in its place; on disk when it returns."""
     fd = os.open(new, os.O_RDWR | os.O_CLOEXEC)
     try:

@@ -28,12 +28,26 @@ from p2pcall.store.contacts import Contact, Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, fingerprint, load_or_create
 from p2pcall.store.identity_file import read_identity
-from p2pcall.store.rotation import DAY_S, FORMER_DAYS, Rotated, former_key, rotate
+from p2pcall.store.retention import DAY_S
+from p2pcall.store.rotation import FORMER_DAYS, Rotated, former_key, rotate
 from p2pcall.store.seal import Cost
+from p2pcall.store.vault import Vault
+from p2pcall.store.vault_key import vault_key
 from p2pcall.types import Reach
 
 T = TypeVar("T")
 EVE = KeyPair.from_private(bytes(range(1, 33)))
+
+
+def changed(home: Home, seed: int, *told: bytes) -> Rotated:
+    """The key of this home is changed, and its vault with it."""
+    env = fake_env(seed=seed)
+
+    def rekey(before: Identity, now: Identity) -> None:
+        Vault(home, lambda: before).rekey(vault_key(now))
+
+    now = env.clock.time()
+    return beside(lambda: rotate(home, env.entropy, now, lambda: told, Cost(1, 8), rekey=rekey))
 
 
 class Pair:
@@ -57,9 +71,7 @@ class Pair:
         self.new = self.rotated.now
 
     def rotate(self, *told: bytes) -> Rotated:
-        env = fake_env(seed=20)
-        home, now = self.homes["alice"], env.clock.time()
-        return beside(lambda: rotate(home, env.entropy, now, lambda: told, Cost(1, 8)))
+        return changed(self.homes["alice"], 20, *told)
 
     def side(self, name: str, **settings: Any) -> UserAgent:
         """One side's program, as it starts now."""
@@ -390,9 +402,7 @@ def test_contacts_who_dial_each_other_at_once_during_a_change_have_one_call(
 ) -> None:
     async def told(pair: Pair) -> None:
         if both:
-            env = fake_env(seed=30)
-            home, now = pair.homes["bob"], env.clock.time()
-            beside(lambda: rotate(home, env.entropy, now, lambda: (pair.old.public,), Cost(1, 8)))
+            changed(pair.homes["bob"], 30, pair.old.public)
         alice, bob = pair.side("alice", max_duration_s=3.0), pair.side("bob", max_duration_s=3.0)
         outcomes = await asyncio.gather(dial(alice, BOB), dial(bob, ALICE))
         assert [outcome.exit for outcome in outcomes] == [ExitCode.OK, ExitCode.OK]

@@ -16,7 +16,8 @@ from p2pcall.store.home import MAX_FILE_BYTES, Home
 from p2pcall.store.identity import Identity, keeping, load_or_create
 from p2pcall.store.identity_file import Keeping, read_identity, replace_identity, under_passphrase
 from p2pcall.store.opener import IdentityOpener
-from p2pcall.store.rotation import DAY_S, FORMER_DAYS, Rotated, former_key, rotate, told
+from p2pcall.store.retention import DAY_S
+from p2pcall.store.rotation import FORMER_DAYS, Rotated, former_key, rotate, told
 from p2pcall.store.seal import Cost, seal
 from p2pcall.store.vault import Vault
 

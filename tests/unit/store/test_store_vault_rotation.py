@@ -20,7 +20,8 @@ from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, load_or_create
 from p2pcall.store.identity_file import read_identity, replace_identity, under_passphrase
 from p2pcall.store.opener import IdentityOpener
-from p2pcall.store.rotation import DAY_S, FORMER_DAYS, former_key, rotate
+from p2pcall.store.retention import DAY_S
+from p2pcall.store.rotation import FORMER_DAYS, former_key, rotate
 from p2pcall.store.seal import Cost
 from p2pcall.store.vault import Vault
 from p2pcall.store.vault_key import vault_key
