@@ -9,15 +9,18 @@ import pytest
 from harness import P2P, PROGRAM
 from pairs import LISTEN, NO_MEDIA, Start
 
+from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, keeping
 from p2pcall.store.identity_file import Keeping, replace_identity, under_passphrase
+from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.seal import Cost
 
 pytestmark = pytest.mark.terminal
 
 PASSPHRASE = "correct horse battery"
 PRIVATE = bytes(range(32))
+BOB = bytes([1] * 32)
 WHO = Identity.of(PRIVATE).fingerprint
 TERMINAL = (100, 24)
 
@@ -90,6 +93,18 @@ def test_a_listener_asks_before_it_listens(p2p: Start, sealed: Path) -> None:
     asks(process, "passphrase of ", PASSPHRASE + "\r")
     process.wait_screen("waiting for calls as ")
     assert process.terminal_output.count(b"passphrase of ") == 1
+
+
+def test_one_question_opens_the_key_and_the_contacts(p2p: Start, sealed: Path) -> None:
+    Contacts(Home(sealed, sealed, IdentityOpener(lambda path: PASSPHRASE.encode()))).pin("bob", BOB, 1.0)
+    for argv, shown in ((("contacts", "list"), "bob"), ((*LISTEN, *NO_MEDIA), "waiting for calls as ")):
+        process = p2p(*argv, home=sealed, terminal=TERMINAL)
+        asks(process, "passphrase of ", PASSPHRASE + "\r")
+        process.wait_screen(shown)
+        assert process.terminal_output.count(b"passphrase of ") == 1
+        assert process.terminal_output.count(b"\ropening the private key |") == 1, (
+            "and one key is made from it"
+        )
 
 
 def test_a_new_passphrase_is_typed_twice(p2p: Start, tmp_path: Path) -> None:
