@@ -6,6 +6,7 @@ import typer
 
 from p2pcall.cli import options as opt
 from p2pcall.cli.app_own import given_home
+from p2pcall.cli.values import whole
 
 LISTED: Final = 50
 """Calls that are listed if nothing is said: about what a terminal shows without scrolling back."""
@@ -17,7 +18,10 @@ history = typer.Typer(help="The calls of the last days: who, when, how long, how
 def history_list(
     ctx: typer.Context,
     last: Annotated[
-        int, typer.Option("--last", metavar="N", min=1, help="How many calls, from the newest on.")
+        int,
+        typer.Option(
+            "--last", metavar="N", parser=whole("--last", 1), help="How many calls, from the newest on."
+        ),
     ] = LISTED,
     everything: Annotated[bool, typer.Option("--all", help="All calls that are kept.")] = False,
     json: opt.Json = False,

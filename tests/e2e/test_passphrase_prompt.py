@@ -97,7 +97,10 @@ def test_a_listener_asks_before_it_listens(p2p: Start, sealed: Path) -> None:
 
 def test_one_question_opens_the_key_and_the_contacts(p2p: Start, sealed: Path) -> None:
     Contacts(Home(sealed, sealed, IdentityOpener(lambda path: PASSPHRASE.encode()))).pin("bob", BOB, 1.0)
-    for argv, shown in ((("contacts", "list"), "bob"), ((*LISTEN, *NO_MEDIA), "waiting for calls as ")):
+    for argv, shown in (
+        (("contacts", "list"), "bob"),
+        ((*LISTEN, *NO_MEDIA), "waiting for calls of contacts"),
+    ):
         process = p2p(*argv, home=sealed, terminal=TERMINAL)
         asks(process, "passphrase of ", PASSPHRASE + "\r")
         process.wait_screen(shown)
