@@ -10,6 +10,8 @@ from p2pcall.cli.values import whole
 
 LISTED: Final = 50
 """Calls that are listed if nothing is said: about what a terminal shows without scrolling back."""
+MOST_LISTED: Final = 1_000_000
+"""Most that can be asked for: more calls than anybody has in a month; `--all` has no limit."""
 
 history = typer.Typer(help="The calls of the last days: who, when, how long, how they ended.")
 
@@ -20,7 +22,10 @@ def history_list(
     last: Annotated[
         int,
         typer.Option(
-            "--last", metavar="N", parser=whole("--last", 1), help="How many calls, from the newest on."
+            "--last",
+            metavar="N",
+            parser=whole("--last", 1, MOST_LISTED),
+            help="How many calls, from the newest on.",
         ),
     ] = LISTED,
     everything: Annotated[bool, typer.Option("--all", help="All calls that are kept.")] = False,

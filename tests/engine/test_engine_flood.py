@@ -92,8 +92,8 @@ def flood(folder: Path, answer: str | None, rule: Answer) -> tuple[CountingUi, i
         ui = CountingUi(answer)
         bob = agent(folder, "bob", ui, Network(), BOB, 2, answer=rule, reach=Reach.ANYONE)
         beside(partial(bob.trust.pin, "mum", MUM, 0.0))
-        book = bob.trust._contacts._load()
-        bob.trust._contacts._load = lambda: book  # type: ignore[method-assign]
+        book = beside(bob.trust._contacts._look)
+        bob.trust._contacts._look = lambda: book  # type: ignore[method-assign]
         made = Listener(bob, open_devices(bob.settings, bob.env))
         task = asyncio.ensure_future(made.run())
         await asyncio.sleep(0)
@@ -113,6 +113,7 @@ def flood(folder: Path, answer: str | None, rule: Answer) -> tuple[CountingUi, i
         grown = blocks() - len(ui.seconds) - before
         task.cancel()
         await asyncio.wait([task])
+        await bob.history.close()
         return ui, rung, grown
 
     return run_virtual(scene)
