@@ -194,6 +194,15 @@ class Paired(Event, frozen=True):
     known: str
 
 
+class ContactRotated(Event, frozen=True):
+    event: ClassVar[str] = "contact-rotated"
+    call: str
+    side: str
+    name: str
+    fingerprint: str
+    known: str
+
+
 class SafeWordChecked(Event, frozen=True):
     event: ClassVar[str] = "safe-word"
     call: str

@@ -61,7 +61,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "net": ("zeroconf", "ifaddr"),
     "view": ("numpy", "av", "sdl2"),
     "factor": ("spake2",),
-    "store": ("nacl", "apsw"),
+    "store": ("nacl", "apsw", "keyring"),
     "engine": ("av", "numpy"),
     "demo": ("numpy",),
     "cli": ("typer", "rich", "segno", "av"),
@@ -355,6 +355,7 @@ DISTRIBUTIONS = {"nacl": "pynacl", "sdl2": "pysdl2", "apsw": "apsw-sqlite3mc"}
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["window"]]
+    declared += project["optional-dependencies"]["keyring"]
     named = {re.split(r"[^A-Za-z0-9-]", one)[0] for one in declared}
     tops = {name.partition(".")[0] for source in SOURCES for _, name in imports(source)}
     libraries = tops - sys.stdlib_module_names - {"p2pcall"}

@@ -61,13 +61,14 @@ def _command(argv: Sequence[str]) -> str:
     words, group = ["p2pcall"], app
     for word in argv[:2]:
         names = {called(one) for one in group.registered_commands}
-        inside = [one.typer_instance for one in group.registered_groups if one.name == word]
-        if word not in names and not inside:
+        below = {str(one.name): one.typer_instance for one in group.registered_groups}
+        if word not in names | below.keys():
             break
         words.append(word)
-        if word in names:
+        inner = below.get(word)
+        if inner is None:
             break
-        group = inside[0] or group
+        group = inner
     return " ".join(words)
 
 

@@ -5,16 +5,22 @@ Engine, devices and discovery are imported inside commands, so that `--version` 
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from p2pcall import __version__
 from p2pcall.cli import options as opt
+from p2pcall.cli.app_own import given_home as _home
+from p2pcall.cli.app_own import id_commands
+from p2pcall.cli.contacts_commands import contacts
 from p2pcall.cli.history_commands import history
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.pairing.constants import CODE_WORDS
 from p2pcall.types import Profile
+
+if TYPE_CHECKING:
+    from p2pcall.store.home import Home
 
 DEMO_SECONDS: Final = 8.0
 """Enough to hear the whole sung phrase, and to read the text beside the picture."""
@@ -39,9 +45,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
 )
-contacts = typer.Typer(help="The people you know, and the keys that are theirs.")
 app.add_typer(contacts, name="contacts")
 app.add_typer(history, name="history")
+app.add_typer(id_commands, name="id")
 
 
 def called(command: Any) -> str:
@@ -79,7 +85,13 @@ def _main(
         typer.echo(SHORT_HELP, nl=False)
 
 
-_home = opt.home_of
+def _unlocked(ctx: typer.Context) -> "Home":
+    """The home, with a sealed identity open: nobody is asked for a passphrase any more once the call begins."""
+    from p2pcall.store.identity import unlock
+
+    home = _home(ctx)
+    unlock(home)
+    return home
 
 
 @app.command()
@@ -121,6 +133,7 @@ def listen(
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     plain: opt.Plain = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Wait for calls: ring, ask, connect, and wait for the next."""
@@ -130,8 +143,9 @@ def listen(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
+    place = _unlocked(ctx)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
-        return int(asyncio.run(run.run_listen(ctx.obj, settings, _home(ctx), output)).exit)
+        return int(asyncio.run(run.run_listen(ctx.obj, settings, place, output)).exit)
 
 
 @app.command()
@@ -173,6 +187,7 @@ def dial(
     json: opt.Json = False,
     quiet: opt.Quiet = False,
     plain: opt.Plain = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Call a contact, a name on this network, or an address."""
@@ -182,8 +197,9 @@ def dial(
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
+    place = _unlocked(ctx)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
-        return int(asyncio.run(run.run_dial(ctx.obj, settings, _home(ctx), output, target)).exit)
+        return int(asyncio.run(run.run_dial(ctx.obj, settings, place, output, target)).exit)
 
 
 @app.command()
@@ -191,6 +207,7 @@ def peers(
     ctx: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", help="Keep looking until Ctrl-C.")] = False,
     json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Who can be called on this network now."""
@@ -210,12 +227,13 @@ def invite(
     port: opt.Port = None,
     bind: opt.Bind = None,
     json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Make a code by which somebody and you become contacts."""
     from p2pcall.cli import first_contact
 
-    return int(first_contact.invite_somebody(ctx.obj, _home(ctx), ctx.params))
+    return int(first_contact.invite_somebody(ctx.obj, _unlocked(ctx), ctx.params))
 
 
 @app.command()
@@ -237,12 +255,13 @@ def join(
     kept_as: opt.KeptAs = None,
     bind: opt.Bind = None,
     json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Join an invite by its code: you become contacts of each other."""
     from p2pcall.cli import first_contact
 
-    return int(first_contact.join_somebody(ctx.obj, _home(ctx), ctx.params))
+    return int(first_contact.join_somebody(ctx.obj, _unlocked(ctx), ctx.params))
 
 
 @app.command()
@@ -272,14 +291,6 @@ def demo(
             plain=plain,
         )
     )
-
-
-@app.command("id")
-def identity(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
-    """Who you are: your name, your key and its fingerprint."""
-    from p2pcall.cli.records import show_identity
-
-    return int(show_identity(ctx.obj, _home(ctx), json=json))
 
 
 @app.command()
@@ -324,6 +335,7 @@ def play(
     force: opt.Force = False,
     json: opt.Json = False,
     plain: opt.Plain = False,
+    passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
     """Play a recording of a call, or export it."""
@@ -334,126 +346,3 @@ def play(
     if to is not None:
         return int(commands.export(ctx.obj, _home(ctx), file, to, force=force, json=json))
     return int(commands.play_recording(ctx.obj, _home(ctx), file, audio_out, json=json, plain=plain))
-
-
-@contacts.command("list")
-def contacts_list(ctx: typer.Context, json: opt.Json = False, home: opt.HomeDir = None) -> int:
-    """Everybody whose key is pinned."""
-    from p2pcall.cli.records import list_contacts
-
-    return int(list_contacts(ctx.obj, _home(ctx), json=json))
-
-
-@contacts.command("show")
-def contacts_show(
-    ctx: typer.Context,
-    name: opt.ContactName,
-    json: opt.Json = False,
-    home: opt.HomeDir = None,
-) -> int:
-    """One contact, and the safety number to compare elsewhere."""
-    from p2pcall.cli.records import show_contact
-
-    return int(show_contact(ctx.obj, _home(ctx), name, json=json))
-
-
-@contacts.command("add")
-def contacts_add(
-    ctx: typer.Context,
-    name: opt.ContactName,
-    uri: Annotated[str, typer.Argument(metavar="URI", help="What `p2pcall id` shows at their side.")],
-    home: opt.HomeDir = None,
-) -> int:
-    """Keep a key that did not come from a call."""
-    from p2pcall.cli.records import add_contact
-
-    return int(add_contact(ctx.obj, _home(ctx), name, uri))
-
-
-@contacts.command("verify")
-def contacts_verify(
-    ctx: typer.Context,
-    name: opt.ContactName,
-    home: opt.HomeDir = None,
-) -> int:
-    """Compare the safety number with the other side's."""
-    from p2pcall.cli.records import verify_contact
-
-    return int(verify_contact(ctx.obj, _home(ctx), name))
-
-
-@contacts.command("rename")
-def contacts_rename(
-    ctx: typer.Context,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The contact's name.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The name from now on.")],
-    home: opt.HomeDir = None,
-) -> int:
-    """Give a contact another name; the key stays."""
-    from p2pcall.cli.records import rename_contact
-
-    return int(rename_contact(ctx.obj, _home(ctx), old, new))
-
-
-@contacts.command("remove")
-def contacts_remove(
-    ctx: typer.Context,
-    name: opt.ContactName,
-    home: opt.HomeDir = None,
-) -> int:
-    """Forget a contact and the key; the next call pairs again."""
-    from p2pcall.cli.records import remove_contact
-
-    return int(remove_contact(ctx.obj, _home(ctx), name))
-
-
-@contacts.command("block")
-def contacts_block(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
-    """Stop somebody from ringing here."""
-    from p2pcall.cli.records import block
-
-    return int(block(ctx.obj, _home(ctx), who))
-
-
-@contacts.command("unblock")
-def contacts_unblock(ctx: typer.Context, who: opt.Blocked, home: opt.HomeDir = None) -> int:
-    """Let somebody ring here again."""
-    from p2pcall.cli.records import unblock
-
-    return int(unblock(ctx.obj, _home(ctx), who))
-
-
-@contacts.command("require-code")
-def contacts_require_code(
-    ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The contact's name.")] = None,
-    unasked: Annotated[
-        bool, typer.Option("--unasked", help="Of whoever is answered without asking, instead of NAME.")
-    ] = False,
-    new: Annotated[bool, typer.Option("--new", help="Replace the secret that there is.")] = False,
-    unlock: Annotated[bool, typer.Option("--unlock", help="Forget the wrong codes of NAME.")] = False,
-    off: Annotated[bool, typer.Option("--off", help="Want no code any more.")] = False,
-    json: opt.Json = False,
-    home: opt.HomeDir = None,
-) -> int:
-    """Want a code of an authenticator app before it rings."""
-    from p2pcall.cli import factors
-
-    changes = factors.chosen(new=new, unlock=unlock, off=off)
-    return int(factors.require_code(ctx.obj, _home(ctx), name, unasked=unasked, change=changes, json=json))
-
-
-@contacts.command("safeword")
-def contacts_safeword(
-    ctx: typer.Context,
-    name: opt.ContactName,
-    word_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Where the word is; else it is asked for.")
-    ] = None,
-    off: Annotated[bool, typer.Option("--off", help="Keep no word.")] = False,
-    home: opt.HomeDir = None,
-) -> int:
-    """Set the word that both of you know; k compares it in a call."""
-    from p2pcall.cli import factors
-
-    return int(factors.set_safe_word(ctx.obj, _home(ctx), name, word_file, off=off))

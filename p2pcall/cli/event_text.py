@@ -112,6 +112,12 @@ def event_line(event: Event, clock: str = "") -> str | None:
         case events.Paired():
             who = "" if event.claimed == event.name else f", who says to be {event.claimed},"
             return f"{event.name}{who} is a verified contact from now on: p2pcall dial {as_typed(event.name)}"
+        case events.ContactRotated():
+            if event.side == "local":
+                return f"{event.name} knows your new key from now on"
+            return (
+                f"{event.name} has a new key, {event.fingerprint}: it was shown by the old one, and is kept"
+            )
         case events.Ended():
             return ended_line(event, clock)
         case events.Warning():

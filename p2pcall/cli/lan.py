@@ -27,6 +27,7 @@ async def list_peers(env: Env, home: Home, *, watch: bool, json: bool) -> ExitCo
     """List them once, or with `watch` report who comes and goes until interrupted."""
     gc.enable()  # everything is loaded (`cli.run`)
     contacts = Contacts(home)
+    contacts.blocked()  # a passphrase is asked for before anything is shown
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def closed() -> None:

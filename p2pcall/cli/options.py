@@ -12,7 +12,6 @@ import typer
 from p2pcall import names
 from p2pcall.cli.values import choice_metavar, interface, one_of, seconds, usage, whole
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
-from p2pcall.env import Env
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.pairing.constants import CODE_WORDS, MAX_CODE_WORDS
 from p2pcall.proto.constants import NAME_BYTES
@@ -20,7 +19,6 @@ from p2pcall.types import Profile, Reach
 
 if TYPE_CHECKING:
     from p2pcall.engine.settings import CallSettings, MediaSettings
-    from p2pcall.store.home import Home
 
 AudioIn = Annotated[
     str,
@@ -214,6 +212,14 @@ Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, o
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No cursor movement: one line a second.")]
+PassphraseFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", show_default=False, help="Its first line opens the sealed private key."),
+]
+NewPassphraseFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", show_default=False, help="Its first line is the new passphrase."),
+]
 HomeDir = Annotated[
     str | None,
     typer.Option(
@@ -224,14 +230,6 @@ HomeDir = Annotated[
         help="Keep keys and contacts here.",
     ),
 ]
-
-
-def home_of(ctx: typer.Context) -> "Home":
-    """The home that the command's options and environment name."""
-    from p2pcall.store.home import Home
-
-    env: Env = ctx.obj
-    return Home.locate(env.environ, ctx.params.get("home"))
 
 
 class Unchecked(StrEnum):

@@ -1,11 +1,11 @@
-"""The commands that only show or change stored data, or list devices: `id`, `devices`, `contacts`."""
+"""The commands that only show or change stored data, or list devices: `devices`, `contacts`."""
 
 import json as jsonlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from p2pcall.cli.options import check_dialable, own_name
+from p2pcall.cli.options import check_dialable
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
@@ -49,18 +49,6 @@ def table(env: Env, rows: Sequence[Sequence[str]], *headings: str) -> None:
 def _rows(env: Env, rows: list[dict[str, object]]) -> None:
     for row in rows:
         _print(env, jsonlib.dumps({"v": 1, **row}, separators=(",", ":")))
-
-
-def show_identity(env: Env, home: Home, *, json: bool) -> ExitCode:
-    """`p2pcall id`."""
-    identity = load_or_create(home, env.entropy)
-    uri = _trust_store(env, home).own_uri()
-    if json:
-        _rows(env, [{"name": own_name(None), "fingerprint": identity.fingerprint, "uri": uri}])
-    else:
-        _print(env, f"name         {own_name(None)}\nfingerprint  {identity.fingerprint}\nuri          {uri}")
-        show_qr(env, uri)
-    return ExitCode.OK
 
 
 def show_devices(env: Env, *, json: bool) -> ExitCode:

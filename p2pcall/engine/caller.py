@@ -8,7 +8,6 @@ key that answered; a name that the other side claims is kept only if a person sa
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from errno import EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -21,6 +20,7 @@ from p2pcall.engine.outcome import REFUSALS, Outcome
 from p2pcall.engine.passcode_giver import PasscodeGiver
 from p2pcall.engine.talk import talk
 from p2pcall.engine.trust import PeerIdentity, own_key
+from p2pcall.engine.unreached import another_key, no_way, nothing_answers
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.factor.passcode import GIVE_TIMEOUT_S, CodeVerdict, PasscodeRequest, parse_request
@@ -36,16 +36,13 @@ from p2pcall.proto.events import (
     Message,
     RemoteRinging,
 )
+from p2pcall.proto.handshake.noise import IKHFS
 from p2pcall.proto.messages import ControlType, Reason
-from p2pcall.store.contacts import key_changed
-from p2pcall.store.identity import fingerprint
 from p2pcall.types import Address, Reach
 
 if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
 
-NO_WAY: Final = frozenset({EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH})
-"""Errors for an address that cannot be reached from this machine's own (or bound) addresses."""
 REFUSED_GRACE_S: Final = 2.0
 """How long to wait for a real answer after ICMP errors from all addresses, because anybody who knows both ports can
 forge them. A cookie takes this long if three knocks are lost and the round trip is 0.5 s."""
@@ -172,6 +169,18 @@ class Caller:
             line.tell("ready")
         return line
 
+    def _is_stranger_there(self, line: PeerConnection) -> bool:
+        """Whether a contact who is still to be told of our new key has been shown it, as any stranger is."""
+        key, shown = line.peer.remote_static, line.peer.local_static
+        new = shown is not None and shown.public == self._agent.present_static.public
+        return new and self._agent.is_untold(key) and IKHFS.name not in line.peer.protocol_name
+
+    def _dial_as_former(self, line: PeerConnection) -> PeerConnection:
+        """Dial again, as the one whom they know; the first line has not rung."""
+        self._found = replace(self._found, expected_key=line.peer.remote_static)
+        line.drop()
+        return self._dial()
+
     def _tell(self, what: str) -> None:
         if self._line is not None:
             self._line.tell(what)
@@ -236,9 +245,8 @@ class Caller:
         if not others:
             wanted = "IPv4" if len(found.addresses[0]) == 2 else "IPv6"
             where = format_address(found.addresses[0])
-            raise self._no_way(
-                f"{where} is an {wanted} address, and", f"there is no {wanted} on this machine"
-            )
+            what, why = f"{where} is an {wanted} address, and", f"there is no {wanted} on this machine"
+            raise no_way(self._settings.bind, what, why)
         self._found = replace(found, addresses=others)
 
     async def _until_answered(self, line: PeerConnection) -> tuple[PeerConnection, bool] | Outcome:
@@ -246,13 +254,16 @@ class Caller:
             signal = await line.signals.get()
             match signal:
                 case HandshakeFailed(reason="key-changed"):
-                    raise self._key_changed(signal.remote_static)
+                    raise another_key(self._found, signal.remote_static)
                 case HandshakeFailed() | LocalSignal("refused"):
                     raise self._given_up(line)
                 case HandshakeDone():
-                    if line.peer.remote_static == self._agent.identity.public:
+                    if self._agent.is_own(line.peer.remote_static):
                         line.drop()
                         raise own_key()
+                    if self._is_stranger_there(line):
+                        line = self._dial_as_former(line)
+                        continue
                     self._only_rivals_of(line)
                     self._up_at = self._node.now()
                     self._prepare()
@@ -360,32 +371,7 @@ class Caller:
         return self._nothing_answers()
 
     def _nothing_answers(self) -> P2PCallError:
-        where = ", ".join(format_address(address) for address in self._found.addresses)
-        if {self._refused.get(address) for address in self._found.addresses} <= NO_WAY:
-            return self._no_way(f"nothing can be sent to {where}:", "no network of this machine leads there")
-        return P2PCallError(
-            "unreachable",
-            f"nothing answers at {where}",
-            ExitCode.NOT_FOUND,
-            "is `p2pcall listen` running there, open to you, and does its firewall let UDP through?",
-        )
-
-    def _no_way(self, what: str, why: str) -> P2PCallError:
-        """The error if there is no route: the other side is not the cause; `--bind` is, if it is given."""
-        bound, hint = self._settings.bind, "ip route"
-        if bound:
-            why, hint = f"--bind {' '.join(bound)} does not lead there", "leave out --bind, or give it twice"
-        return P2PCallError("no-way", f"{what} {why}", ExitCode.NOT_FOUND, hint)
-
-    def _key_changed(self, shown: bytes | None) -> P2PCallError:
-        pinned = self._found.expected_key
-        assert pinned is not None
-        assert shown is not None
-        if self._found.name is not None:
-            return key_changed(self._found.name, pinned, shown)
-        text = f"{fingerprint(shown)} answers there, not {fingerprint(pinned)}, which was dialled"
-        hint = "ask them, over another channel, for the URI that `p2pcall id` tells, and where they are"
-        return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
+        return nothing_answers(self._found.addresses, self._refused, self._settings.bind)
 
     def _let_rivals_in(self, keys: list[bytes]) -> None:
         """Accept knocks with these keys, because the person we call may be calling us; the port ignores all others."""
@@ -416,7 +402,9 @@ class Caller:
     def _settle_rivals(self, line: PeerConnection) -> None:
         if not line.peer.established or self._devices is None:
             return
-        ours = self._agent.identity.public
+        ours = (
+            self._agent.identity.public if line.peer.local_static is None else line.peer.local_static.public
+        )
         for rival, _ in list(self._rivals):
             same = rival.peer.remote_static == line.peer.remote_static
             if same and glare_winner(ours, rival.peer.remote_static) == "theirs":

@@ -125,7 +125,7 @@ class Listener:
             self._over.set_result(Outcome("interrupted" if idle_ctrl_c else what))
 
     def _caller(self, line: PeerConnection) -> None:
-        if line.peer.remote_static == self._agent.identity.public:
+        if self._agent.is_own(line.peer.remote_static):
             line.drop()
             if self._strangers.once(line.peer.remote_static):
                 self._agent.ui.emit(events.Warning("own-key", own_key().text))

@@ -22,6 +22,7 @@ from p2pcall.engine.call_tap import CallTap
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
+from p2pcall.engine.key_rotation import KeyRotation
 from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.notice_tone import with_tone
@@ -109,6 +110,7 @@ class LiveCall:
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
         self._safe_word = SafeWordCheck(agent, line, who, status, timers)
+        self._rotation = KeyRotation(agent, line, who, verification, self._warn)
         talk = PushToTalk(self._local, timers, now) if self._settings.push_to_talk else None
         self._controls = Controls(
             line,
@@ -189,6 +191,7 @@ class LiveCall:
         self._local.sends_now()
         self._reporting.begin()
         self._hearing.begin()
+        self._rotation.begin()
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         if self._settings.record is not None:
             self._recording.ask(self._settings.record)
@@ -244,6 +247,7 @@ class LiveCall:
         await self._recording.close()
         await self._controls.done()
         await self._safe_word.close()
+        await self._rotation.done()
 
     # --- following ---------------------------------------------------------------------------------------------
 
@@ -264,6 +268,8 @@ class LiveCall:
                     self._recording.on_message(signal.body)
                 case Message(kind=ControlType.SAFE_WORD):
                     self._safe_word.on_message(signal.body)
+                case Message():
+                    self._rotation.receive(signal.kind, signal.body)
                 case LineInterrupted():
                     self._recording.interrupted()
                     self._ui.emit(events.Reconnecting(self._peer.call_id, round(SILENT_S * 1000)))

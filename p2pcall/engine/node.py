@@ -6,7 +6,7 @@ go directly to a callback. A line without an owner is closed at once.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -143,8 +143,18 @@ class PeerConnection:
 class Node:
     """The endpoint, its driver and its lines."""
 
-    def __init__(self, static: StaticKey, entropy: Entropy, clock: Clock) -> None:
-        self.endpoint = WatchedEndpoint(static, entropy, wall=lambda now: clock.time())
+    def __init__(
+        self,
+        static: StaticKey,
+        entropy: Entropy,
+        clock: Clock,
+        former: StaticKey | None = None,
+        untold: Collection[bytes] = (),
+    ) -> None:
+        """`former` and `untold` are the endpoint's."""
+        self.endpoint = WatchedEndpoint(
+            static, entropy, wall=lambda now: clock.time(), former=former, untold=untold
+        )
         self.endpoint.accepting = False
         self._clock = clock
         self._asleep_s = clock.asleep()

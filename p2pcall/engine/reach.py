@@ -94,7 +94,8 @@ class ReachPolicy:
             self._tasks.do(self._keep(reach))
         self._endpoint.reach = reach
         if before is not None:
-            self._tell_gone(before[key] for key in before.keys() - names.keys())
+            still = {*names.values()}  # under a name that is still there: the contact has a new key
+            self._tell_gone(before[key] for key in before.keys() - names.keys() if before[key] not in still)
             if was_open and reach is Reach.CONTACTS:
                 self._tell_direction(reach)
         elif self._given is not None and kept != reach:

@@ -16,6 +16,7 @@ from p2pcall.env import Env
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
+from p2pcall.store.rotation import former_key
 
 if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
@@ -66,7 +67,8 @@ async def _agent(
 ) -> AsyncIterator[UserAgent]:
     """This side's user agent, with signal handlers; a bug in a callback or thread is raised at its end."""
     identity = await offload(lambda: load_or_create(home, env.entropy))
-    agent = UserAgent(env, settings, home, identity, ui, any_port=any_port)
+    former = await offload(lambda: former_key(home, identity, env.clock.time()))
+    agent = UserAgent(env, settings, home, identity, ui, any_port=any_port, former=former)
     await offload(agent.history.prepare)
     agent.interrupts.install()
     ui.on_closed = agent.interrupts.closed

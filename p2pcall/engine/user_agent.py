@@ -25,6 +25,7 @@ from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
+from p2pcall.store.rotation import FormerKey, told
 from p2pcall.store.vault import Vault
 
 _T = TypeVar("_T")
@@ -140,17 +141,31 @@ class UserAgent:
     """This process's side of its calls."""
 
     def __init__(
-        self, env: Env, settings: CallSettings, home: Home, identity: Identity, ui: Ui, *, any_port: bool
+        self,
+        env: Env,
+        settings: CallSettings,
+        home: Home,
+        identity: Identity,
+        ui: Ui,
+        *,
+        any_port: bool,
+        former: FormerKey | None = None,
     ) -> None:
+        """`former`: our key before this one, as long as contacts have to be told."""
         self.env, self.settings, self.ui = env, settings, ui
+        self._home = home
         self.any_port = any_port
         self.home, self.identity = home, identity
         self.vault = Vault(home, lambda: identity)
         self.history = CallHistory(self.vault, env.clock, ui.emit)
         self.consents: Consents = self.history
         """Where what people agree to in calls is kept."""
-        self.trust = TrustStore(Contacts(home, self.vault), self.identity.public)
-        self.node = Node(StaticKey.from_private(self.identity.private), env.entropy, env.clock)
+        self.contacts = Contacts(home, self.vault)
+        self.trust = TrustStore(self.contacts, self.identity.public)
+        self.present_static = StaticKey.from_private(identity.private)
+        self.former_static = None if former is None else StaticKey.from_private(former.private)
+        self._untold = set() if former is None else {*former.untold}
+        self.node = Node(self.present_static, env.entropy, env.clock, self.former_static, self._untold)
         self.reach_policy = ReachPolicy(self.node.endpoint, self.trust, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
 
@@ -163,6 +178,20 @@ class UserAgent:
         settings = self.settings
         any_port = self.any_port and not settings.port_given
         self.node.attach(Driver.open(settings.bind, settings.port, fallback_any=any_port))
+
+    def is_own(self, public: bytes) -> bool:
+        """Whether this is a key of ours, the former one too."""
+        return public in {key.public for key in (self.present_static, self.former_static) if key is not None}
+
+    def is_untold(self, public: bytes) -> bool:
+        """Whether this contact knows us by our former key, as far as we know."""
+        return public in self._untold
+
+    async def told(self, public: bytes) -> None:
+        """This contact knows our present key; P2PCallError if that cannot be kept."""
+        await offload(lambda: told(self._home, self.identity, public, self.env.entropy))
+        self._untold.discard(public)
+        self.node.endpoint.told(public)
 
     def let_in(self) -> None:
         """Set who may knock (`reach`). P2PCallError if the files cannot be read."""

@@ -35,6 +35,11 @@ class Verification:
         """Keeps the order: a later answer is stored later."""
         self.known = who.known
 
+    def rotated(self, public: bytes) -> None:
+        """The other side's key is another one now; what is said about the words counts for that."""
+        self._public = public
+        self.__dict__.pop("safety_number", None)
+
     @cached_property
     def safety_number(self) -> tuple[str, ...]:
         """The safety number to show with the words; takes some milliseconds the first time."""

@@ -19,6 +19,8 @@ RESPONDER_LABEL: Final = b"p2pcall/4 responder's nonce"
 neither side can present the other's commitment as its own."""
 SAS_LABEL: Final = b"p2pcall/4 words"
 """Domain of the hash from which the spoken words are taken."""
+ROTATION_LABEL: Final = b"p2pcall/4 rotation"
+"""Domain of the key, derived from two static keys of one side and one of the other, that shows a changed key."""
 CONTACT_LABEL: Final = b"p2pcall/4 contact"
 """Domain of the key, derived from both static keys, that shows that a knock is from a contact."""
 

@@ -39,7 +39,8 @@ class Endpoint:
     """All peers behind one socket. `accepting` False: no knock is answered, for a dialler that takes no calls.
 
     `wall(now)` is the time in seconds since the epoch; the times in knocks come from it. Without it `now` is used.
-    `encapsulate` replaces ML-KEM's where tests need the same bytes again.
+    `encapsulate` replaces ML-KEM's where tests need the same bytes again. `former` is our key before this one: to the
+    contacts in `untold`, and to nobody else, we are still that one, until `told`.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Endpoint:
         aes: bool | None = None,
         wall: Callable[[float], float] | None = None,
         encapsulate: Encapsulate = kem.encapsulate,
+        former: StaticKey | None = None,
+        untold: Collection[bytes] = (),
     ) -> None:
         self.accepting = True
         self._wall = wall
         self._last_timestamp = 0
         self._suites = suites(noise.aes_available() if aes is None else aes)
-        self._state = EndpointState(Local(static, entropy, encapsulate), self._new_index)
+        self._state = EndpointState(Local(static, entropy, encapsulate, former, {*untold}), self._new_index)
         self._admission = Admission(
             self._state.local, self._suites, self._new_index, self._state.dropped, self._time_of_day
         )
@@ -72,6 +75,10 @@ class Endpoint:
     def contacts(self, publics: Collection[bytes]) -> None:
         """The keys whose knocks are answered under `reach` "contacts"; ValueError above `MAX_CONTACTS`."""
         self._admission.knock_filter.set_contacts(publics)
+
+    def told(self, public: bytes) -> None:
+        """This contact knows our present key. Its lines stay; set the `contacts` again."""
+        self._state.local.untold.discard(public)
 
     @property
     def dropped(self) -> Counter[DropReason]:

@@ -29,6 +29,10 @@ class ControlType(IntEnum):
     MEDIA = 6
     REKEY = 7
     REVEAL = 8
+    ROTATED = 80
+    """The sender's key has changed; the body is a `rotation_statement`."""
+    ROTATION_KEPT = 81
+    """The receiver has kept the new key; no body."""
     RECORD = 86
     PASSCODE_REQUEST = 88
     PASSCODE = 89

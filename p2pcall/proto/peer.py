@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.call.table import CallError, CallInput, CallState
-from p2pcall.proto.handshake.exchange import Established
+from p2pcall.proto.handshake.exchange import Established, StaticKey
 from p2pcall.proto.line.line import Line
 from p2pcall.proto.messages import ControlType, Reason, pack_greeting, pack_name
 from p2pcall.proto.phase import PHASE_TABLE, Move, Phase, PhaseName
@@ -24,6 +24,8 @@ class Peer:
         self.initiator = initiator
         self.address = address
         self.remote_static = b""
+        self.local_static: StaticKey | None = None
+        """Our own key in this line."""
         self.protocol_name = ""
         self.handshake_hash = b""
         self.call_id = ""
@@ -44,6 +46,7 @@ class Peer:
     def know(self, done: Established, line: Line, now: float) -> None:
         """The handshake is done: set the remote key and the line."""
         self.remote_static = done.remote_static
+        self.local_static = done.local_static
         self.protocol_name = done.protocol_name
         self.handshake_hash = done.handshake_hash
         self.call_id = done.handshake_hash[: c.CALL_ID_BYTES].hex()

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MAX_BLOCKED: Final = 4096
 _CHANGED: Final = "contacts-changed"
 """The setting that gets another value with each change of contacts or blocks."""
-_COLUMNS: Final = "key, name, added, verified, host, may_ring, sound_unasked, picture_unasked, sees_announced"
 
 
 def normalise_name(name: str) -> str:
@@ -255,7 +254,7 @@ def _load(db: "apsw.Connection") -> Book:
     rows: Any = db.execute("SELECT fingerprint, added FROM blocked")
     blocked = dict(rows)
     contacts = []
-    rows = db.execute(f"SELECT {_COLUMNS} FROM contacts")
+    rows = db.execute(f"SELECT {contacts_file.COLUMNS} FROM contacts")
     for key, name, added, verified, host, *permissions in rows:
         shut = bool(blocked) and fingerprint(key) in blocked
         contacts.append(Contact(name, key, added, bool(verified), shut, bool(host), *map(bool, permissions)))

@@ -1,7 +1,7 @@
 """The file of contacts of older versions (JSON), read once and for all into the vault.
 
 Rules: the whole file is right or it is an error; nothing of a wrong one is taken over. The vault remembers which file
-it has taken over, so that after a crash only that one is erased.
+it has taken over, so that after a crash only that one is erased. Backups hold the contacts in the same form.
 """
 
 import base64
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 CONTACTS_VERSION: Final = 1
 BLOCKING_VERSION: Final = 2
 """File version with blocks in it."""
+COLUMNS: Final = "key, name, added, verified, host, may_ring, sound_unasked, picture_unasked, sees_announced"
+"""What the vault keeps of a contact, in `Contact`'s names but for the key."""
+PERMISSIONS: Final = {
+    "may_ring": True,
+    "sound_unasked": False,
+    "picture_unasked": False,
+    "sees_announced": True,
+}
+"""As they are for a new contact. Backups have those that are not; no older version has written any."""
 _TAKEN_OVER: Final = "contacts-file"
 """The setting that holds the digest of the file that was taken over."""
 
@@ -37,8 +46,8 @@ def take_over(db: "apsw.Connection", data: bytes, path: Path) -> None:
 def insert(db: "apsw.Connection", book: Book) -> None:
     """Keep these contacts and blocks, of which none is there yet."""
     db.executemany(
-        "INSERT INTO contacts(key, name, added, verified, host) VALUES(?, ?, ?, ?, ?)",
-        ((one.public, one.name, one.added, one.verified, one.host) for one in book.contacts),
+        f"INSERT INTO contacts({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((one.public, *(getattr(one, name) for name in COLUMNS.split(", ")[1:])) for one in book.contacts),
     )
     db.executemany("INSERT INTO blocked VALUES(?, ?)", book.blocked.items())
 
@@ -58,6 +67,7 @@ def document(book: Book) -> dict[str, Any]:
             "added": contact.added,
             "verified": contact.verified,
             **({"host": True} if contact.host else {}),
+            **{name: not usual for name, usual in PERMISSIONS.items() if getattr(contact, name) != usual},
         }
         for contact in book.contacts
     ]
@@ -144,4 +154,7 @@ def _parse_row(row: Any, path: Path) -> Contact:
     name = (
         names.kept(name) or fingerprint(public)[:SHORT_FINGERPRINT]
     )  # older versions accepted invisible characters
-    return Contact(name, public, _epoch(added, path), verified, host=row.get("host") is True)
+    permitted = {name: row.get(name, usual) for name, usual in PERMISSIONS.items()}
+    if not all(type(permission) is bool for permission in permitted.values()):
+        raise damaged(path, "a contact in it has no proper permissions")
+    return Contact(name, public, _epoch(added, path), verified, host=row.get("host") is True, **permitted)

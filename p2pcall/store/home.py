@@ -27,6 +27,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.store.opener import IdentityOpener
 
 MEBIBYTE: Final = 1 << 20
 MAX_FILE_BYTES: Final = 8 * MEBIBYTE
@@ -44,6 +45,8 @@ class Home(Struct, frozen=True):
 
     config: Path
     data: Path
+    opener: IdentityOpener | None = None
+    """How a sealed identity is opened; None: there is nobody to ask for its passphrase."""
 
     @classmethod
     def at(cls, path: str | Path) -> "Home":
@@ -170,9 +173,13 @@ def _make(path: Path) -> None:
             directory.mkdir(mode=0o700)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replaces the file's content by `data`, 0600, completely or not at all; on disk when it returns."""
-    ensure_directory(path.parent)
+def write_atomic(path: Path, data: bytes, *, ours: bool = True) -> None:
+    """Replaces the file's content by `data`, 0600, completely or not at all; on disk when it returns.
+
+    `ours` False: it is no file of the program's, and goes where the user says, whoever may write there.
+    """
+    if ours:
+        ensure_directory(path.parent)
     temporary = None
     try:
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -248,7 +255,7 @@ def check_file(path: Path) -> os.stat_result | None:
 
 def _check_regular(info: os.stat_result, path: Path, *, private: bool) -> None:
     if not stat.S_ISREG(info.st_mode):
-        raise _wrong("not-a-file", f"{path} is not a file", f"move it away: {_aside(path, 'old')}")
+        raise _wrong("not-a-file", f"{path} is not a file", f"move it away: {aside(path, 'old')}")
     _check_owner(info, path, "file")
     for refused, done in ((_OTHERS_WRITE, "written"), (_OTHERS_ANY if private else 0, "read")):
         if info.st_mode & refused:
@@ -274,7 +281,7 @@ def parsed(data: bytes, path: Path, *versions: int) -> dict[str, Any]:
 def damaged(path: Path, why: str) -> P2PCallError:
     """The error for an invalid file. The file is not changed: only its owner may decide to lose it."""
     text = f"{path} is damaged: {why}; nothing was changed"
-    hint = f"restore it from a backup, or begin anew: {_aside(path, 'damaged')}"
+    hint = f"restore it from a backup, or begin anew: {aside(path, 'damaged')}"
     return P2PCallError("damaged-file", text, ExitCode.CONFIG, hint)
 
 
@@ -283,7 +290,8 @@ def _typed(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def _aside(path: Path, suffix: str) -> str:
+def aside(path: Path, suffix: str) -> str:
+    """The command that moves the file away."""
     return f"mv {_typed(path)} {_typed(path.with_name(f'{path.name}.{suffix}'))}"
 
 

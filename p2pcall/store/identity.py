@@ -1,24 +1,28 @@
 """The user's identity: one long-term X25519 key, made on first use.
 
-Rules: the file is never overwritten or repaired; a damaged one is an error and is not changed. Two processes that
-start at once get the same key. The file is 0600, and refused when others can read it. Format: lines that begin with
-`#` are comments; one line has `p2pcall-key-1:` and the private key in base64 (RFC 4648).
+Rules: a damaged file is an error and is not changed. Two processes that start at once get the same key. A new key is
+kept plain until its owner says otherwise (`keeping`). Left out: the file's format and its seals (`identity_file`), and
+a key that was given up (`rotation`).
 """
 
 import base64
-import binascii
 import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 from nacl.bindings import crypto_scalarmult_base
 
 from p2pcall.proto.constants import KEY_BYTES
-from p2pcall.store.home import Home, damaged, read, write_atomic
+from p2pcall.store.home import Home
+from p2pcall.store.identity_file import (
+    Keeping,
+    opened,
+    plain,
+    read_identity,
+    replace_identity,
+)
+from p2pcall.types import Entropy
 
-PREFIX: Final = "p2pcall-key-1:"
 FINGERPRINT_LABEL: Final = b"p2pcall fingerprint 1"
 FINGERPRINT_BYTES: Final = 20
 """160 bits: nobody finds a second key with the same fingerprint."""
@@ -35,12 +39,18 @@ class Identity(Struct, frozen=True):
     public: bytes
     fingerprint: str
 
-    def derived_key(self, purpose: bytes) -> bytes:
-        """A key of its own for each purpose (BLAKE2b, keyed with the private key): it tells nothing about any other."""
-        return hashlib.blake2b(purpose, digest_size=KEY_BYTES, key=self.private).digest()
-
     def __repr__(self) -> str:
         return f"Identity(public={self.public!r}, fingerprint={self.fingerprint!r})"
+
+    @classmethod
+    def of(cls, private: bytes) -> "Identity":
+        """The identity of a private key."""
+        public = crypto_scalarmult_base(private)
+        return cls(private, public, fingerprint(public))
+
+    def derived_key(self, purpose: bytes) -> bytes:
+        """A key of 32 bytes for `purpose` (BLAKE2b keyed with the private key): it reveals no other one, nor that."""
+        return hashlib.blake2b(purpose, key=self.private, digest_size=KEY_BYTES).digest()
 
 
 def fingerprint(public: bytes) -> str:
@@ -61,41 +71,31 @@ def _grouped(text: str) -> str:
     return "-".join(text[i : i + GROUP_CHARS] for i in range(0, len(text), GROUP_CHARS))
 
 
-def load_or_create(home: Home, entropy: Callable[[int], bytes]) -> Identity:
-    """The identity in `home`, made now if there is none. Raises `P2PCallError` (config)."""
-    path = home.identity_path
-    data = read(path, private=True)
-    if data is None:
+def load_or_create(home: Home, entropy: Entropy) -> Identity:
+    """The identity in `home`, made now if there is none; a sealed one is opened once (`Home.opener`).
+
+    Raises `P2PCallError` (config): also `locked-identity` if nobody can be asked for the passphrase.
+    """
+    if home.opener is not None and home.opener.opened is not None:
+        return Identity.of(home.opener.opened)
+    file = read_identity(home)
+    if file is None:
         with home.lock():
-            data = read(path, private=True)
-            if data is None:
-                data = _format(entropy(KEY_BYTES))
-                write_atomic(path, data)
-    private = _parse(data, path)
-    public = crypto_scalarmult_base(private)
-    return Identity(private, public, fingerprint(public))
+            file = read_identity(home)
+            if file is None:
+                file = plain(entropy(KEY_BYTES))
+                replace_identity(home, file)
+    return Identity.of(opened(file, home))
 
 
-def _format(private: bytes) -> bytes:
-    lines = [
-        "# the private key of p2pcall: whoever has it can answer in your name",
-        PREFIX + base64.b64encode(private).decode(),
-    ]
-    return ("\n".join(lines) + "\n").encode()
+def unlock(home: Home) -> None:
+    """Ask for the passphrase now if there will be need of it; errors as `load_or_create`. Makes no identity."""
+    file = read_identity(home)
+    if file is not None and file.keeping is Keeping.PASSPHRASE:
+        opened(file, home)
 
 
-def _parse(data: bytes, path: Path) -> bytes:
-    try:
-        lines = [line.strip() for line in data.decode().splitlines()]
-    except UnicodeDecodeError as error:
-        raise damaged(path, "it is not text") from error
-    keys = [line for line in lines if line and not line.startswith("#")]
-    if len(keys) != 1 or not keys[0].startswith(PREFIX):
-        raise damaged(path, f"it should hold one line that begins with {PREFIX}")
-    try:
-        private = base64.b64decode(keys[0].removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise damaged(path, "the key is not base64") from error
-    if len(private) != KEY_BYTES or not any(private):
-        raise damaged(path, f"the key does not have {KEY_BYTES} bytes")
-    return private
+def keeping(home: Home) -> Keeping:
+    """How the identity in `home` is kept; it need not be opened for that. Plain if there is none."""
+    file = read_identity(home)
+    return Keeping.PLAIN if file is None else file.keeping

@@ -5,49 +5,48 @@ is complete or did not happen, and is on disk when its method returns; the lock 
 processes. Reading waits for no writer and sees each committed change, also that of another process. What is deleted is
 overwritten (`secure_delete`), and leaves no gap and no trace in the log of changes (`forget`). A file that cannot be
 read, or not with this identity's key, is an error and is kept as it is. The tables are checked whenever the file is
-opened, the long ones only in `check` and `backup`, because that takes 50 ms for 100,000 rows. The file of contacts of
-an older version is taken over when the vault is made, and then erased. Nothing is made before there is something to
-keep.
+opened, the long ones only in `check` and in copying, because that takes 50 ms for 100,000 rows. The file of contacts
+of an older version is taken over when the vault is made, and then erased. Nothing is made before there is something
+to keep, or a key was changed. The file is under one key as a whole: another one comes with a copy that takes its
+place, and if a change of the identity was interrupted before that, the next opening does it (`vault_key`).
 
 Write and open it in a thread, never on the loop; reading what has not changed takes microseconds. Left out: who may
 see what of it (`contacts`, `calllog`), and erasing what was on the disk's own spare blocks.
 """
 
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts_file, schema
-from p2pcall.store.home import (
-    Home,
-    check_file,
-    damaged,
-    ensure_directory,
-    file_error,
-    in_use,
-    read,
-    sync_directory,
-)
+from p2pcall.store.home import Home, check_file, damaged, ensure_directory, read
 from p2pcall.store.identity import Identity, load_or_create
+from p2pcall.store.vault_file import (
+    SIDES,
+    WHOLE_SIZE,
+    closed_on_error,
+    erase,
+    fresh,
+    overwrite,
+    plainly,
+    put_in_place,
+    removed,
+    state_of,
+)
+from p2pcall.store.vault_key import forget_before, key_before, vault_key
 
 if TYPE_CHECKING:
     import apsw
 
-VAULT_PURPOSE: Final = b"p2pcall vault 1"
 BUSY_MS: Final = 5000
 """How long SQLite waits for another process that writes at the same moment; the lock of the home lets nobody wait so
 long."""
-_SIZE: Final = 0
-"""Where `_stat` has the file's size."""
 UNWRITABLE: Final = frozenset({"disk-full", "read-only", "no-permission"})
 """Errors with which a vault can still be read."""
-SIDES: Final = ("-wal", "-shm", "-journal")
-"""What SQLite adds to the file's name for the files beside it."""
 
 
 class Vault:
@@ -96,6 +95,7 @@ class Vault:
         with self.home.lock(), plainly(self._path):
             db = self._opened(locked=True) or self._created()
             try:
+                db.pragma("journal_mode", "wal")  # an interrupted `rekey` has left it at another one
                 db.execute("BEGIN IMMEDIATE")
                 try:
                     yield db
@@ -129,47 +129,96 @@ class Vault:
 
         P2PCallError (config) if there is nothing to copy, or the copy cannot be written.
         """
-        new = path.with_name(f".{path.name}.new")
-        self._ready_key()
+        key = self._ready_key()
         with self.home.lock(), plainly(path):
             source = self._opened(locked=True)
             if source is None:
                 raise P2PCallError("nothing-kept", "there is nothing to copy yet", ExitCode.CONFIG)
-            try:
-                _sound(source, self._path, "integrity_check")
-                _fresh(new)
-                copy = self._connect(new)
-                try:
-                    with copy.backup("main", source, "main") as work:
-                        work.step()
-                    copy.pragma("journal_mode", "delete")  # one file, with nothing beside it
-                finally:
-                    copy.close()
-                _settled(new, path)
-            finally:
-                source.close()
-                _removed(new)
+            with closing(source), self._copied(source, path, key, "delete") as new:  # with nothing beside it
+                put_in_place(new, path)
 
-    def rekey(self, key: bytes) -> None:
-        """Encrypt the file under another key. A crash leaves the one or the other.
+    @contextmanager
+    def _copied(self, source: "apsw.Connection", path: Path, key: bytes, mode: str) -> Iterator[Path]:
+        """A complete copy under `key`, to be put at `path`; `mode` is how it is journalled. Taken away at the end."""
+        _sound(source, self._path, "integrity_check")
+        new = path.with_name(f".{path.name}.new")
+        fresh(new)
+        try:
+            with closing(self._connect(new, key=key)) as copy:
+                with copy.backup("main", source, "main") as work:
+                    work.step()
+                copy.pragma("journal_mode", mode)
+            yield new
+        finally:
+            removed(new)
 
-        P2PCallError (config) if another process has the vault open, or the disk is full.
-        """
+    def opens_with(self, key: bytes) -> bool:
+        """Whether there is a file, and this is its key. Changes nothing, whatever a crash has left beside it."""
+        import apsw
+
+        if check_file(self._path) is None:
+            return False
+        with (
+            plainly(self._path),
+            suppress(apsw.NotADBError, apsw.CorruptError),
+            closing(self._connect(self._path, unchanged=True, key=key)) as db,
+        ):
+            return schema.version(db) > 0
+        return False
+
+    def check_alone(self) -> None:
+        """P2PCallError (config) if another process has the vault open, or it cannot be used."""
         self._ready_key()
         with self._turn, self.home.lock(), plainly(self._path):
             self._drop()
             db = self._opened(locked=True)
             if db is not None:
-                try:
-                    # In WAL mode the file itself would stay under the old key until its next checkpoint.
-                    db.pragma("journal_mode", "delete")
-                    try:
-                        db.pragma("rekey", _raw(key))
-                    finally:
-                        db.pragma("journal_mode", "wal")
-                finally:
-                    db.close()
+                with closing(db), _undivided(db):
+                    db.pragma("journal_mode", "wal")
+
+    def rekey(self, key: bytes) -> None:
+        """Put the file under another key; one that is not there is made. A crash leaves the one or the other.
+
+        What was under the key before is overwritten. P2PCallError (config) if another process has the vault open, or
+        the disk is full.
+        """
+        self._ready_key()
+        with self._turn, self.home.lock(), plainly(self._path):
+            self._rekeyed(key)
+            forget_before(self.home)
+
+    def _rekeyed(self, key: bytes) -> None:
+        """As `rekey`; the caller has the lock.
+
+        A file is made because another process that still has the identity before must not make one of its own.
+        """
+        self._drop()
+        db = self._opened(locked=True)
+        if db is None:
             self._key = key
+            self._created().close()
+            return
+        with closing(db), _undivided(db), self._copied(db, self._path, key, "wal") as new:
+            db.close()  # before its file is opened: closing any descriptor of that gives up the locks on it
+            with self._path.open("r+b") as before:
+                put_in_place(new, self._path)
+                self._key = key
+                overwrite(before)
+
+    def _finish(self, identity: Identity) -> None:
+        """Do what a change of the identity has left undone."""
+        if key_before(self.home, identity) is None:
+            return
+        with self.home.lock(), plainly(self._path):
+            before, now = key_before(self.home, identity), vault_key(identity)
+            if before is not None and check_file(self._path) is not None and not self.opens_with(now):
+                self._key = before
+                try:
+                    self._rekeyed(now)
+                finally:
+                    self._key = None
+            if before is not None:
+                forget_before(self.home)
 
     def close(self) -> None:
         """Give the file up; it is opened again when it is needed."""
@@ -193,19 +242,22 @@ class Vault:
     def _state(self) -> object:
         """What tells that the file was replaced, written, or that others may write it. Not that SQLite has appended a
         change: `data_version` tells that."""
-        return _stat(str(self._path), whole=True), _stat(self._place, whole=False), self._older()
+        return state_of(str(self._path), whole=True), state_of(self._place, whole=False), self._older()
 
     def _older(self) -> object:
         """The file of an older version, as long as it was not taken over."""
-        return _stat(str(self.home.contacts_path), whole=True)
+        return state_of(str(self.home.contacts_path), whole=True)
 
     def _ready_key(self) -> bytes:
         """The key. The first time it may take the lock of the home, so whoever takes the lock asks for it before."""
-        if self._key is None:
-            self._key = self._unlock().derived_key(VAULT_PURPOSE)
-        return self._key
+        key = self._key
+        if key is None:
+            identity = self._unlock()
+            self._finish(identity)
+            key = self._key = vault_key(identity)
+        return key
 
-    def _connect(self, path: Path, *, unchanged: bool = False) -> "apsw.Connection":
+    def _connect(self, path: Path, *, unchanged: bool = False, key: bytes | None = None) -> "apsw.Connection":
         """A connection with the key; `unchanged`: to read by alone, from a file that nobody changes."""
         import apsw
 
@@ -214,7 +266,7 @@ class Vault:
         db = apsw.Connection(uri, flags=how | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW)
         with closed_on_error(db):
             db.set_busy_timeout(BUSY_MS)
-            db.pragma("key", _raw(self._ready_key()))
+            db.pragma("key", _raw(self._ready_key() if key is None else key))
             db.pragma("secure_delete", True)
             db.pragma("temp_store", "memory")
             db.pragma("synchronous", "full")
@@ -251,8 +303,8 @@ class Vault:
 
         What is only in the log of changes cannot be read so.
         """
-        log = _stat(f"{self._path}-wal", whole=True)
-        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[_SIZE]):
+        log = state_of(f"{self._path}-wal", whole=True)
+        if error.slug not in UNWRITABLE or self._older() is not None or (log is not None and log[WHOLE_SIZE]):
             raise error
         return self._checked(unchanged=True)
 
@@ -273,7 +325,7 @@ class Vault:
         data = read(old)
         new = self._path.with_name(f".{self._path.name}.new")
         with plainly(self._path):
-            _fresh(new)
+            fresh(new)
             try:
                 db = self._connect(new)
                 try:
@@ -288,9 +340,9 @@ class Vault:
                     with suppress(FileNotFoundError):
                         beside = Path(f"{self._path}{side}")
                         beside.replace(f"{beside}.old")
-                _settled(new, self._path)
+                put_in_place(new, self._path)
             finally:
-                _removed(new)
+                removed(new)
         db = self._connect(self._path)
         with closed_on_error(db):
             self._take_away(db)
@@ -307,46 +359,24 @@ class Vault:
         if data is not None:
             path.replace(self._half_erased)
         if self._half_erased.exists():
-            _erase(self._half_erased)
+            erase(self._half_erased)
 
 
 @contextmanager
-def closed_on_error(db: "apsw.Connection") -> Iterator[None]:
-    """Closes the connection if the block raises."""
+def _undivided(db: "apsw.Connection") -> Iterator[None]:
+    """Nothing of it is in another file, and no other process has it open; if one has, `plainly` says so.
+
+    If the block raises it is journalled as before.
+    """
+    import apsw
+
+    db.pragma("journal_mode", "delete")
     try:
         yield
     except BaseException:
-        db.close()
+        with suppress(apsw.Error):
+            db.pragma("journal_mode", "wal")
         raise
-
-
-@contextmanager
-def plainly(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into those that people see."""
-    import apsw
-
-    try:
-        yield
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        why = "it is not a vault of this identity's, or bytes in it have changed"
-        raise damaged(path, why) from error
-    except (apsw.BusyError, apsw.LockedError) as error:
-        raise in_use(path) from error
-    except apsw.FullError as error:
-        raise _as_file_error(errno.ENOSPC, path, "write") from error
-    except apsw.ReadOnlyError as error:
-        raise _as_file_error(errno.EROFS, path, "write") from error
-    except (apsw.CantOpenError, apsw.PermissionsError) as error:
-        raise _as_file_error(errno.EACCES, path, "open") from error
-    except apsw.IOError as error:
-        full = getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
-        raise _as_file_error(errno.ENOSPC if full else errno.EIO, path, "use") from error
-    except OSError as error:
-        raise file_error(error, path, "write") from error
-
-
-def _as_file_error(number: int, path: Path, verb: str) -> P2PCallError:
-    return file_error(OSError(number, os.strerror(number)), path, verb)
 
 
 def _empty_log(db: "apsw.Connection") -> None:
@@ -366,44 +396,3 @@ def _sound(db: "apsw.Connection", path: Path, check: str) -> None:
     found: Any = db.execute(f"PRAGMA {check}").fetchone()
     if found != ("ok",):
         raise damaged(path, "its tables contradict each other")
-
-
-def _stat(path: str, *, whole: bool) -> tuple[int, ...] | None:
-    try:
-        info = os.stat(path)  # noqa: PTH116 (each knock of a flood does this; `Path.stat` takes three times as long)
-    except OSError:
-        return None
-    always = info.st_dev, info.st_ino, info.st_mode, info.st_uid
-    return (info.st_size, info.st_mtime_ns, info.st_ctime_ns, *always) if whole else always
-
-
-def _fresh(path: Path) -> None:
-    """An empty file that only its owner may read; what an interrupted attempt has left goes."""
-    _removed(path)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _removed(path: Path) -> None:
-    for end in ("", *SIDES):
-        Path(f"{path}{end}").unlink(missing_ok=True)
-
-
-def _settled(new: Path, path: Path) -> None:
-    """Put the complete file in its place; on disk when it returns."""
-    fd = os.open(new, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    new.replace(path)
-    sync_directory(path.parent)
-
-
-def _erase(path: Path) -> None:
-    """Overwrite the file, then remove it."""
-    with path.open("r+b") as file:
-        file.write(bytes(os.fstat(file.fileno()).st_size))
-        file.flush()
-        os.fsync(file.fileno())
-    path.unlink()
-    sync_directory(path.parent)

@@ -132,3 +132,8 @@ def test_a_damaged_vault_is_told_and_left_alone(home: Path, log: CallLog, argv: 
 
 def test_a_mistyped_command_is_helped_with(home: Path) -> None:
     assert_told(run("history", "erse"), 2, "p2pcall history --help")
+
+
+@pytest.mark.parametrize("last", ["0", "-1", "x", "99999999999999999999"])
+def test_a_number_of_calls_that_is_none_is_refused(home: Path, last: str) -> None:
+    assert_told(run("history", "list", "--last", last), 2, "--last")

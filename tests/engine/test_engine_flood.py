@@ -111,6 +111,7 @@ def flood(folder: Path, answer: str | None, rule: Answer) -> tuple[CountingUi, i
         grown = blocks() - len(ui.seconds) - before
         task.cancel()
         await asyncio.wait([task])
+        await bob.history.close()
         return ui, rung, grown
 
     return run_virtual(scene)

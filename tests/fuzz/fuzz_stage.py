@@ -132,7 +132,7 @@ class Stage:
             committed = commitment(nonces[1 - send], public, initiator=not initiator)
             exchange = Exchange(initiator, nonces[send], keys[2], committed, public)
             confirmation = wire.pack_confirmation_header(there) + bytes(c.TAG_BYTES)
-            return Established(*ciphers, there, public, keys[2], "Noise", exchange, confirmation)
+            return Established(*ciphers, there, public, who.static, keys[2], "Noise", exchange, confirmation)
 
         peer.phase._establish(established(ours, theirs, index), theirs.address, self.now)
         line = established(theirs, ours, peer.index)

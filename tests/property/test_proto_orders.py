@@ -121,7 +121,7 @@ class Side:
         committed = sas.commitment(THEIR_NONCE, THEIRS.public, initiator=not initiator)
         exchange = sas.Exchange(initiator, OUR_NONCE, HASH, committed, THEIRS.public)
         ciphers = CipherState(AESGCM, ONE), CipherState(AESGCM, TWO)
-        line = Established(*ciphers, 7, THEIRS.public, HASH, "Noise", exchange)
+        line = Established(*ciphers, 7, THEIRS.public, OURS, HASH, "Noise", exchange)
         if initiator:
             self.peer = connecting_peer(there._state, there._new_index(), THERE, dial(), NOW)
             self.peer.phase._establish(line, THERE, NOW)

@@ -59,6 +59,8 @@ def commands() -> dict[str, Any]:
         if below is None:
             found[" ".join(path)] = command
             return
+        if path and command.invoke_without_command:
+            found[" ".join(path)] = command
         for name, sub in below.items():
             walk(sub, (*path, name))
 

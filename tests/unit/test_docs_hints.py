@@ -42,6 +42,8 @@ def wrong(text: str) -> list[str]:
     for told in COMMAND.finditer(text):
         words = told[1].split()
         name = " ".join(words[: 2 if words[0] in GROUPS else 1])
+        if name not in COMMANDS and words[0] in COMMANDS:  # `id` is a command, and has others below it
+            name = words[0]
         if name not in {*COMMANDS, *TOP}:
             found.append(f"p2pcall {name}")
             continue

@@ -288,7 +288,7 @@ def test_numbers_of_other_rooms_are_those_of_the_code() -> None:
 
 def test_labels_are_those_of_the_code() -> None:
     text = " ".join(line for lines in PROTOCOL.values() for line in lines)
-    for name in ("PROLOGUE", "INITIATOR", "RESPONDER", "SAS", "CONTACT", "REKEY", "PRESENCE"):
+    for name in ("PROLOGUE", "INITIATOR", "RESPONDER", "SAS", "CONTACT", "REKEY", "PRESENCE", "ROTATION"):
         label: bytes = getattr(proto, f"{name}_LABEL")
         assert rf"\(dq{label.decode()}\(dq |" in text, name
     assert rf"\(dq{proto.SAFETY_LABEL.decode()}\(dq" in running("Safety number")

@@ -21,6 +21,8 @@ from p2pcall.pairing import constants as pairing
 from p2pcall.proto import constants as proto
 from p2pcall.proto.presence import RECORD_VALUES
 from p2pcall.proto.wire import CONFIRMATION_BYTES, PART_BYTES, RESPONSE_BYTES, PatternId
+from p2pcall.store.rotation import FORMER_DAYS
+from p2pcall.store.seal import MEMORY_KIB
 
 AROUND_RECORD = proto.DATA_HEADER_BYTES + proto.TAG_BYTES
 VOICE_PER_S = 1000 // media.FRAME_MS
@@ -170,6 +172,9 @@ FACTS = (
     f"not for {proto.CONSENT_LAPSES_S:g} s gets no media any more, and {proto.CONSENT_S + proto.LOST_TIMEOUT_S:g} s",
     f"told after {proto.SILENT_S:g} s",
     f"{proto.LINGER_S:g} s After the end",
+    # the disk
+    f"half a second and {MEMORY_KIB // 1024} MiB of memory",
+    f"for {FORMER_DAYS} days at most",
     # known of the algorithms
     "X25519 takes about 2^126 steps",
     "as hard as AES-192",

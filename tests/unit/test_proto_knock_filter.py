@@ -49,7 +49,7 @@ def judge(door: KnockFilter, datagram: bytes, now: float = 0.0) -> DropReason | 
 
 
 def door_of(*publics: bytes, reach: str = "contacts") -> KnockFilter:
-    door = KnockFilter(BOB, lambda now: round(now * c.CLOCK_HZ))
+    door = KnockFilter(Local(BOB, Random(1).randbytes), lambda now: round(now * c.CLOCK_HZ))
     door.reach = "contacts" if reach == "contacts" else "anyone"
     door.set_contacts(publics or [ALICE.public])
     return door

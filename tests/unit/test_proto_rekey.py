@@ -46,6 +46,7 @@ class Side:
             self.local,
             self._claim,
             self.released.append,
+            static=self.static,
             dialled=self.dialled,
         )
 

@@ -48,7 +48,7 @@ class Admission:
         wall: Callable[[float], int],
     ) -> None:
         """`wall(now)` is the time of day: microseconds since the epoch."""
-        self.knock_filter = KnockFilter(local.static, wall)
+        self.knock_filter = KnockFilter(local, wall)
         self._local = local
         self._choices = [choose_suite(offered, able) for offered in range(c.MAX_U8 + 1)]
         self._new_index = new_index

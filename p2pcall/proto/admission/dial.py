@@ -19,7 +19,7 @@ from p2pcall.proto import constants as c
 from p2pcall.proto import wire
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.backoff import Backoff
-from p2pcall.proto.handshake.exchange import Established, Initiator, KeyChanged, Local
+from p2pcall.proto.handshake.exchange import Established, Initiator, KeyChanged, Local, StaticKey
 from p2pcall.proto.handshake.noise import NoiseError
 from p2pcall.proto.wire import DropReason, PatternId, Suites
 from p2pcall.types import Address
@@ -32,6 +32,8 @@ class _Way(Struct):
     key: bytes | None
     mac: cookie.Mac | None
     """With the pair's key, if there is one."""
+    static: StaticKey
+    """Our own key."""
     hint: bytes = b""
     """Fixed at the first knock: a change during the dial would reveal our clock."""
     initiators: dict[Suites, Initiator] = field(default_factory=dict)
@@ -72,11 +74,12 @@ class Dial:
         self._offered = offered
         self._timestamp = timestamp
         self._expected = expected_static
-        stranger = _Way(PatternId.XXHFS, None, None)
+        stranger = _Way(PatternId.XXHFS, None, None, local.towards(expected_static)[0])
         if expected_static is None:
-            self._ways = [stranger, *map(self._known_way, list(known)[: c.MAX_KNOWN_TRIED])]
+            self._ways = [stranger, *self._known_ways(known)[: c.MAX_KNOWN_TRIED]]
         else:
-            self._ways = [self._known_way(expected_static), stranger]
+            likeliest, *others = self._known_ways([expected_static])
+            self._ways = [likeliest, stranger, *others]
         targets = list(dict.fromkeys(addresses))[: c.MAX_CANDIDATES]
         self._attempts = {
             attempt.token: attempt
@@ -153,12 +156,16 @@ class Dial:
         ]  # other ways, if this way's attempts have been replaced
         return address if address in proven else proven[0]
 
-    def _known_way(self, key: bytes) -> _Way:
+    def _known_ways(self, keys: Iterable[bytes]) -> list[_Way]:
+        """Each key, with each of our own that its owner may know us by."""
+        return [self._known_way(key, static) for key in keys for static in self._local.towards(key)]
+
+    def _known_way(self, key: bytes, static: StaticKey) -> _Way:
         try:
-            mac = cookie.Mac(cookie.pair_key(self._local.static, key, initiator=True))
+            mac = cookie.Mac(cookie.pair_key(static, key, initiator=True))
         except NoiseError:
             mac = None
-        return _Way(PatternId.IKHFS, key, mac)
+        return _Way(PatternId.IKHFS, key, mac, static)
 
     def _attempts_by(self, way: _Way, targets: Iterable[Address], start: float) -> Iterable[_Attempt]:
         for place, address in enumerate(targets):
@@ -187,6 +194,7 @@ class Dial:
                 self._offered,
                 chosen,
                 self._expected if way.key is None else way.key,
+                way.static,
             )
 
     def _make_room(self, address: Address, now: float) -> bool:

@@ -21,7 +21,8 @@ from msgspec import Struct, field
 from p2pcall.proto import constants as c
 from p2pcall.proto.admission import cookie
 from p2pcall.proto.admission.limits import RateLimit
-from p2pcall.proto.handshake.noise import KeyPair, NoiseError
+from p2pcall.proto.handshake.exchange import Local
+from p2pcall.proto.handshake.noise import NoiseError
 from p2pcall.proto.wire import DropReason, Knock, PatternId
 from p2pcall.types import Reach
 
@@ -95,12 +96,13 @@ class _Hints:
 class KnockFilter:
     """One responder's rules: set `reach` and `contacts`, then `judge` each knock."""
 
-    def __init__(self, static: KeyPair, wall: Callable[[float], int]) -> None:
+    def __init__(self, local: Local, wall: Callable[[float], int]) -> None:
         """`wall(now)` is the time of day: microseconds since the epoch."""
         self.reach = Reach.ANYONE
-        self._static = static
+        self._local = local
         self._wall = wall
-        self._contacts: dict[bytes, _Contact] = {}
+        self._admitted: set[bytes] = set()
+        self._contacts: dict[bytes, _Contact] = {}  # by our key and theirs
         self._known: dict[
             bytes, _Contact
         ] = {}  # contacts and former contacts, the one removed last is the last
@@ -110,28 +112,31 @@ class KnockFilter:
     def set_contacts(self, publics: Collection[bytes]) -> None:
         """From now on these are the contacts; ValueError above `MAX_CONTACTS`.
 
-        Each new contact costs one DH. A key of low order, for which DH fails, is left out. Up to MAX_CONTACTS former
-        contacts are remembered.
+        Each new contact costs one DH, two if they may not know our present key yet. A key of low order, for which DH
+        fails, is left out. Up to MAX_CONTACTS former contacts are remembered.
         """
         if len(publics) > c.MAX_CONTACTS:
             raise ValueError(f"at most {c.MAX_CONTACTS} contacts")
-        self._contacts = {}
+        self._contacts, self._admitted = {}, set()
         for public in publics:
-            known = self._known.pop(public, None)
-            if known is None:
-                try:
-                    pair_key = cookie.pair_key(self._static, public, initiator=False)
-                except NoiseError:
-                    continue
-                known = _Contact(cookie.Mac(pair_key))
-            self._contacts[public] = self._known[public] = known
-        for public in list(self._known)[: -2 * c.MAX_CONTACTS]:
-            del self._known[public]
+            for static in self._local.towards(public):
+                pair = static.public + public
+                known = self._known.pop(pair, None)
+                if known is None:
+                    try:
+                        pair_key = cookie.pair_key(static, public, initiator=False)
+                    except NoiseError:
+                        continue
+                    known = _Contact(cookie.Mac(pair_key))
+                self._contacts[pair] = self._known[pair] = known
+                self._admitted.add(public)
+        for pair in list(self._known)[: -2 * c.MAX_CONTACTS]:
+            del self._known[pair]
         self._hints = _Hints(self._contacts.values())
 
     def admits(self, public: bytes) -> bool:
         """Whether the owner of this proven key may open a line."""
-        return self.reach == Reach.ANYONE or public in self._contacts
+        return self.reach == Reach.ANYONE or public in self._admitted
 
     def opens(self, pattern: PatternId) -> bool:
         """Whether this pattern is answered at all."""

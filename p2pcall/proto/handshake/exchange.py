@@ -12,7 +12,7 @@ shows that the initiator is there now. Both sides have committed to a nonce by t
 
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from p2pcall.proto import constants as c
 from p2pcall.proto import wire
@@ -32,11 +32,29 @@ PATTERNS: dict[PatternId, Pattern] = {PatternId.XXHFS: noise.XXHFS, PatternId.IK
 
 
 class Local(Struct, frozen=True):
-    """This side's input to each handshake. `encapsulate` is ML-KEM's, unless tests need the same bytes again."""
+    """This side's input to each handshake. `encapsulate` is ML-KEM's, unless tests need the same bytes again.
+
+    After a change of our key, `untold` are the contacts who know us by the `former` one: towards them we are the former
+    key, and to nobody else. They may have been told without our hearing of it, so both keys are tried with them.
+    """
 
     static: StaticKey
     entropy: Entropy
     encapsulate: Encapsulate = kem.encapsulate
+    former: StaticKey | None = None
+    untold: set[bytes] = field(default_factory=set)
+
+    def towards(self, remote: bytes | None) -> tuple[StaticKey, ...]:
+        """Our keys for the owner of this one, the likelier first; None: they are not known yet."""
+        if self.former is None or remote not in self.untold:
+            return (self.static,)
+        return self.former, self.static
+
+    def answering(self, pattern: PatternId) -> tuple[StaticKey, ...]:
+        """Our keys that an initiation may be for: only IKhfs is for a certain one."""
+        if self.former is None or not self.untold or pattern is not PatternId.IKHFS:
+            return (self.static,)
+        return self.static, self.former
 
 
 class Established(Struct, frozen=True):
@@ -47,6 +65,8 @@ class Established(Struct, frozen=True):
     remote_index: int
     """The receiver index in our datagrams."""
     remote_static: bytes
+    local_static: StaticKey
+    """Our key in this handshake."""
     handshake_hash: bytes
     protocol_name: str
     sas: sas.Exchange
@@ -98,6 +118,7 @@ def _established(
         *keys,
         remote_index,
         state.remote_static,
+        state.s,
         state.handshake_hash,
         state.protocol_name,
         sas.Exchange(initiator, nonce, state.handshake_hash, committed, state.remote_static),
@@ -116,11 +137,14 @@ class Initiator:
         offered: Suites,
         chosen: Suites,
         remote_static: bytes | None = None,
+        static: StaticKey | None = None,
     ) -> None:
-        """`remote_static` is required for IKhfs; under XXhfs, if given, the responder must prove it.
+        """`remote_static` is required for IKhfs; under XXhfs, if given, the responder must prove it. `static` is our
+        key, if it is not the present one.
 
-        NoiseError if it is of low order.
+        NoiseError if `remote_static` is of low order.
         """
+        static = static or local.static
         header = wire.pack_initiation_header(pattern, offered, chosen, index)
         known = remote_static if pattern is PatternId.IKHFS else None
         self._state = HandshakeState(
@@ -128,13 +152,13 @@ class Initiator:
             CIPHERS[chosen],
             True,
             c.PROLOGUE_LABEL + header,
-            local.static,
+            static,
             entropy=local.entropy,
             rs=known,
         )
         self._expected = remote_static
         self._nonce = local.entropy(c.NONCE_BYTES)
-        committed = sas.commitment(self._nonce, local.static.public, initiator=True)
+        committed = sas.commitment(self._nonce, static.public, initiator=True)
         self.initiation = header + self._state.write_message(committed)
 
     def read_response(self, message: bytes) -> Established | KeyChanged | DropReason:
@@ -193,25 +217,32 @@ class Responder:
         initiation: Initiation,
         admits: Callable[[bytes], bool],
     ) -> "Responder | DropReason":
-        """Answer a new initiation; under IKhfs only if `admits` accepts the initiator's key."""
-        state = HandshakeState(
-            PATTERNS[initiation.pattern],
-            CIPHERS[initiation.chosen],
-            False,
-            c.PROLOGUE_LABEL + initiation.header,
-            local.static,
-            entropy=local.entropy,
-            encapsulate=local.encapsulate,
-        )
-        try:
-            committed = state.read_message(initiation.noise)
-            if state.rs is not None and not admits(state.rs):
-                return DropReason.STRANGER
-            nonce = local.entropy(c.NONCE_BYTES)
-            ours = sas.commitment(nonce, local.static.public, initiator=False)
-            return cls(state, initiation, committed, nonce, ours, index)
-        except NoiseError:
-            return DropReason.HANDSHAKE
+        """Answer a new initiation; under IKhfs only if `admits` accepts the initiator's key.
+
+        One for our former key is read by a second DH, and answered only to a contact who is still to be told.
+        """
+        for static in local.answering(initiation.pattern):
+            state = HandshakeState(
+                PATTERNS[initiation.pattern],
+                CIPHERS[initiation.chosen],
+                False,
+                c.PROLOGUE_LABEL + initiation.header,
+                static,
+                entropy=local.entropy,
+                encapsulate=local.encapsulate,
+            )
+            try:
+                committed = state.read_message(initiation.noise)
+                if state.rs is not None and not (
+                    admits(state.rs) and (static is local.static or state.rs in local.untold)
+                ):
+                    return DropReason.STRANGER
+                nonce = local.entropy(c.NONCE_BYTES)
+                ours = sas.commitment(nonce, static.public, initiator=False)
+                return cls(state, initiation, committed, nonce, ours, index)
+            except NoiseError:
+                pass
+        return DropReason.HANDSHAKE
 
     def admitted(self, admits: Callable[[bytes], bool]) -> bool:
         """Whether the initiator may still open a line. Its key is known here only under IKhfs; True otherwise."""

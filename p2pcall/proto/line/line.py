@@ -45,7 +45,10 @@ class Line:
         """`claim` gives a new index of ours for an epoch; `release` is called with each index no longer used."""
         session = Session(done.sending, done.receiving, done.remote_index)
         self.epochs = Epochs(Epoch(session, index, done.handshake_hash, now), release)
-        self.keys = Rekey(self.epochs, done.remote_static, local, claim, release, dialled=dialled)
+        static = done.local_static
+        self.keys = Rekey(
+            self.epochs, done.remote_static, local, claim, release, static=static, dialled=dialled
+        )
         self.control = Control()
         self.call = Call(self.control, done.sas)
         self.timing = Timing(now)

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from p2pcall.proto import constants as c
 from p2pcall.proto.handshake.exchange import Local
-from p2pcall.proto.handshake.noise import IKHFS, HandshakeState, NoiseError
+from p2pcall.proto.handshake.noise import IKHFS, HandshakeState, KeyPair, NoiseError
 from p2pcall.proto.line.control import Control
 from p2pcall.proto.line.epochs import Epoch, Epochs
 from p2pcall.proto.line.session import Session
@@ -53,6 +53,7 @@ class Rekey:
         "_release",
         "_remote_static",
         "_retry_at",
+        "_static",
         "epochs",
     )
 
@@ -64,12 +65,15 @@ class Rekey:
         claim: Callable[[], int],
         release: Callable[[int], None],
         *,
+        static: KeyPair,
         dialled: bool,
     ) -> None:
-        """`claim` gives a new index of ours; `release` is called with the index of a failed rekeying."""
+        """`claim` gives a new index of ours; `release` is called with the index of a failed rekeying. `static` is our
+        key in this line.
+        """
         self.epochs = epochs
         self._remote_static = remote_static
-        self._local = local
+        self._local, self._static = local, static
         self._claim = claim
         self._release = release
         self._dialled = dialled
@@ -168,7 +172,7 @@ class Rekey:
             epoch.session.cipher,
             self._dialled,
             prologue,
-            local.static,
+            self._static,
             entropy=local.entropy,
             rs=rs,
             encapsulate=local.encapsulate,

@@ -248,6 +248,19 @@ def test_a_backup_of_contacts_replaces_nothing_and_tells_what_it_left_out(
     assert len(other.all()) == 2
 
 
+def test_a_backup_of_contacts_has_their_permissions(contacts: Contacts, tmp_path: Path) -> None:
+    contacts.pin("bob", BOB, 7.5)
+    contacts.permit("bob", may_ring=False, picture_unasked=True)
+    exported = contacts.export()
+    other = Contacts(Home.at(tmp_path / "other"))
+    assert other.adopt(contacts_file.parse_contacts(json.dumps(exported).encode(), tmp_path)) == []
+    assert other.all() == contacts.all()
+    for wrong in ("yes", 1, None):
+        exported["contacts"][0]["may_ring"] = wrong
+        with pytest.raises(P2PCallError, match="no proper permissions"):
+            contacts_file.parse_contacts(json.dumps(exported).encode(), tmp_path)
+
+
 def test_permissions_are_kept_and_stay_when_the_name_changes(contacts: Contacts, home: Path) -> None:
     contacts.pin("bob", BOB, 0)
     assert contacts.permit("eve", may_ring=False) is None

@@ -90,7 +90,7 @@ def test_a_file_is_taken_over_once_though_a_crash_left_it(
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         if where == "within":
-            patch.setattr(store_vault, "_erase", killed)
+            patch.setattr(store_vault, "erase", killed)
         else:
             patch.setattr(
                 Path, "replace", lambda path, to: killed(path) if "json" in str(to) else path.rename(to)

@@ -12,7 +12,8 @@ from nacl.bindings import crypto_scalarmult_base
 
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.home import Home
-from p2pcall.store.identity import PREFIX, fingerprint, load_or_create
+from p2pcall.store.identity import fingerprint, load_or_create
+from p2pcall.store.identity_file import PREFIX
 
 
 def test_the_first_use_makes_a_key_and_later_uses_find_it(home: Path) -> None:

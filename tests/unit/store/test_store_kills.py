@@ -16,7 +16,8 @@ from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home, write_atomic
 from p2pcall.store.identity import Identity, load_or_create
-from p2pcall.store.vault import VAULT_PURPOSE, Vault
+from p2pcall.store.vault import Vault
+from p2pcall.store.vault_key import vault_key
 
 NIGHTLY = os.environ.get("P2PCALL_HYPOTHESIS") == "nightly"
 KILLS = 1000 if NIGHTLY else 25
@@ -138,7 +139,7 @@ def test_a_kill_during_a_change_of_the_key_leaves_the_old_or_the_new(home: Path)
         first.close()
 
         def work(acknowledge: Callable[[], object], place: Home = place) -> None:
-            Vault(place).rekey(NEW.derived_key(VAULT_PURPOSE))
+            Vault(place).rekey(vault_key(NEW))
             acknowledge()
 
         with killed(work, random.uniform(0, LONGEST_S)) as acknowledged:

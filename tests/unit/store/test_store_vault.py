@@ -20,7 +20,8 @@ from p2pcall.store.contact_secrets import Secret, contact_secret, keep_contact_s
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, load_or_create
-from p2pcall.store.vault import VAULT_PURPOSE, Vault
+from p2pcall.store.vault import Vault
+from p2pcall.store.vault_key import vault_key
 
 BOB, EVE = bytes([1] * 32), bytes([2] * 32)
 CALL = LoggedCall(1000.0, False, "Boris Rosenthal", "abcd-" * 8, "contact", 3.5, "hung-up")
@@ -52,7 +53,7 @@ def plaintext(place: Home) -> bytes:
     """The pages of the vault as the key opens them, and its log: what whoever has the key could find."""
     db = apsw.Connection(str(place.vault_path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        key = load_or_create(place, os.urandom).derived_key(VAULT_PURPOSE)
+        key = vault_key(load_or_create(place, os.urandom))
         db.pragma("key", f"raw:{key.hex()}")
         return db.serialize("main")
     finally:
@@ -163,7 +164,7 @@ def test_after_a_new_key_only_the_new_key_opens_it(place: Home, vault: Vault) ->
     contacts.pin("bob", BOB, 0)
     assert contacts.by_key(BOB) is not None
     new = Identity(bytes([9] * 32), b"", "")
-    vault.rekey(new.derived_key(VAULT_PURPOSE))
+    vault.rekey(vault_key(new))
     assert contacts.pin("eve", EVE, 0)
     assert [one.name for one in contacts.all()] == ["bob", "eve"]
     vault.close()
@@ -188,7 +189,7 @@ def test_a_vault_that_another_process_has_open_keeps_its_key(
 def test_the_key_is_in_no_error_and_in_no_repr(place: Home, vault: Vault) -> None:
     Contacts(place, vault).pin("bob", BOB, 0)
     vault.close()
-    key = load_or_create(place, os.urandom).derived_key(VAULT_PURPOSE)
+    key = vault_key(load_or_create(place, os.urandom))
     place.vault_path.write_bytes(b"x" * 9000)
     with pytest.raises(P2PCallError) as caught:
         vault.check()

@@ -1,0 +1,125 @@
+"""The passphrase at a terminal: real processes in pseudo-terminals, as a person sees them."""
+
+import base64
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from harness import P2P, PROGRAM
+from pairs import LISTEN, NO_MEDIA, Start
+
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+from p2pcall.store.identity import Identity, keeping
+from p2pcall.store.identity_file import Keeping, replace_identity, under_passphrase
+from p2pcall.store.opener import IdentityOpener
+from p2pcall.store.seal import Cost
+
+pytestmark = pytest.mark.terminal
+
+PASSPHRASE = "correct horse battery"
+PRIVATE = bytes(range(32))
+BOB = bytes([1] * 32)
+WHO = Identity.of(PRIVATE).fingerprint
+TERMINAL = (100, 24)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    """A home whose key is sealed."""
+    place = Home.at(tmp_path / "sealed")
+    with place.lock():
+        file = under_passphrase(PRIVATE, PASSPHRASE.encode(), os.urandom, Cost(3, 128 << 10))
+        replace_identity(place, file)
+    return tmp_path / "sealed"
+
+
+def asks(process: P2P, what: str, answer: str) -> None:
+    process.wait_screen(what)
+    process.send(answer)
+
+
+def test_a_person_is_asked_once_and_what_they_type_is_not_shown(p2p: Start, sealed: Path) -> None:
+    process = p2p("id", home=sealed, terminal=TERMINAL)
+    process.wait_screen("passphrase of ")
+    before = process.terminal_modes()
+    process.send(PASSPHRASE + "\r")
+    process.wait_screen(WHO, "sealed under your passphrase")
+    assert process.wait_exit() == 0
+    assert PASSPHRASE not in process.terminal_output.decode()
+    assert process.terminal_output.count(b"passphrase of ") == 1
+    assert b"opening the private key" in process.terminal_output
+    assert "opening the private key" not in process.screen_text, "it leaves nothing behind"
+    assert before != process.terminal_modes(), "the echo is back"
+
+
+def test_a_wrong_passphrase_at_the_terminal_exits_with_8(p2p: Start, sealed: Path) -> None:
+    process = p2p("id", home=sealed, terminal=TERMINAL)
+    asks(process, "passphrase of ", "something else\r")
+    assert process.wait_exit() == 8
+    assert "that is not the passphrase of " in process.screen_text
+    assert "something else" not in process.terminal_output.decode()
+
+
+@pytest.mark.parametrize("key", ["\x03", "half of it\x03"])
+def test_ctrl_c_at_the_prompt_ends_it_and_the_echo_is_back(p2p: Start, sealed: Path, key: str) -> None:
+    script = f"trap : INT; {shlex.join(PROGRAM)} id; echo ended $?; stty -a"
+    shell = p2p("-c", script, home=sealed, terminal=TERMINAL, program=["sh"])
+    asks(shell, "passphrase of ", key)
+    shell.wait_until(lambda: b" echo " in shell.terminal_output, "echo")
+    shell.wait_exit()
+    assert b"half of it" not in shell.terminal_output
+
+
+def test_typing_before_the_question_is_no_answer(p2p: Start, sealed: Path) -> None:
+    process = p2p("id", home=sealed, terminal=TERMINAL)
+    process.send("too early\r")
+    asks(process, "passphrase of ", PASSPHRASE + "\r")
+    assert process.wait_exit() == 0
+
+
+def test_a_pipe_beside_the_terminal_does_not_keep_the_question_away(p2p: Start, sealed: Path) -> None:
+    """As `p2pcall id --json | jq` has it."""
+    process = p2p("id", "--json", home=sealed, terminal=TERMINAL)
+    asks(process, "passphrase of ", PASSPHRASE + "\r")
+    assert process.wait_exit() == 0
+    assert process.stdout.count(b"\n") == 1
+    assert WHO.encode() in process.stdout
+
+
+def test_a_listener_asks_before_it_listens(p2p: Start, sealed: Path) -> None:
+    process = p2p(*LISTEN, *NO_MEDIA, home=sealed, terminal=TERMINAL)
+    asks(process, "passphrase of ", PASSPHRASE + "\r")
+    process.wait_screen("waiting for calls as ")
+    assert process.terminal_output.count(b"passphrase of ") == 1
+
+
+def test_one_question_opens_the_key_and_the_contacts(p2p: Start, sealed: Path) -> None:
+    Contacts(Home(sealed, sealed, IdentityOpener(lambda path: PASSPHRASE.encode()))).pin("bob", BOB, 1.0)
+    for argv, shown in (
+        (("contacts", "list"), "bob"),
+        ((*LISTEN, *NO_MEDIA), "waiting for calls of contacts"),
+    ):
+        process = p2p(*argv, home=sealed, terminal=TERMINAL)
+        asks(process, "passphrase of ", PASSPHRASE + "\r")
+        process.wait_screen(shown)
+        assert process.terminal_output.count(b"passphrase of ") == 1
+        assert process.terminal_output.count(b"\r\x1b[K") == 1, "and one key is made from it"
+
+
+def test_a_new_passphrase_is_typed_twice(p2p: Start, tmp_path: Path) -> None:
+    place = tmp_path / "new"
+    process = p2p("id", "passphrase", home=place, terminal=TERMINAL)
+    asks(process, "new passphrase for your key:", PASSPHRASE + "\r")
+    asks(process, "the same again:", "correct horse batterx\r")
+    assert process.wait_exit() == 2
+    assert keeping(Home.at(place)) is Keeping.PLAIN
+    process = p2p("id", "passphrase", home=place, terminal=TERMINAL)
+    asks(process, "new passphrase for your key:", PASSPHRASE + "\r")
+    asks(process, "the same again:", PASSPHRASE + "\r")
+    process.wait_screen("your key is kept sealed under your passphrase")
+    assert process.wait_exit() == 0
+    assert keeping(Home.at(place)) is Keeping.PASSPHRASE
+    assert PASSPHRASE not in process.terminal_output.decode()
+    assert base64.b64encode(PRIVATE) not in (place / "identity.key").read_bytes()
