@@ -121,9 +121,7 @@ def event_line(event: Event, clock: str = "") -> str | None:
         case events.Ended():
             return ended_line(event, clock)
         case events.Warning():
-            when = (
-                f"{clock} " if event.name and clock else ""
-            )  # a person called, and may be called back: show when
+            when = f"{clock} " if event.name and clock else ""  # who called may be called back: when
             return f"p2pcall: warning: {when}{event.text}"
         case events.Error():
             hint = f"\np2pcall: hint: {event.hint}" if event.hint else ""

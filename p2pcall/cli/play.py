@@ -32,7 +32,7 @@ from p2pcall.store.recordings import (
     Entry,
     RecordingReader,
     all_recordings,
-    erase,
+    erase_recording,
     expired,
 )
 from p2pcall.view.hud import HudState
@@ -120,7 +120,7 @@ def list_recordings(env: Env, home: Home, *, json: bool) -> ExitCode:
 
 def _erase_expired(env: Env, home: Home) -> None:
     for path in expired(home, env.clock.time()):
-        erase(path)
+        erase_recording(path)
         say(env, f"{path} was not to be kept any longer, and is erased")
 
 

@@ -47,7 +47,7 @@ class CallHistory:
     def _enforce(self) -> None:
         retention.enforce(self._vault, self._enforced_at)
         for path in recordings.expired(self._vault.home, self._enforced_at):
-            recordings.erase(path)
+            recordings.erase_recording(path)
 
     def remember(self, consent: Consent) -> None:
         """As `Consents`."""

@@ -38,6 +38,7 @@ from p2pcall.proto.events import (
 )
 from p2pcall.proto.handshake.noise import IKHFS
 from p2pcall.proto.messages import ControlType, Reason
+from p2pcall.store.identity import fingerprint
 from p2pcall.types import Address, Reach
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Rules: a recording is a sealed file (`sealed`). Its first chunk is the `RecordingHead`: whose call it was, and both
 sides' consent. The chunks after it hold whole entries: packets of sound and coded pictures as they were sent and came,
 each with its time. The name of a file in the home tells nothing. A recording is kept until the time in its head and
-not longer; `erase` destroys its key first. Left out: what packets mean (`media`), and who asks whom (`engine`).
+not longer; `erase_recording` destroys its key first. Left out: what packets mean (`media`), who asks whom (`engine`).
 """
 
 import os
@@ -165,7 +165,7 @@ def _until(path: Path) -> int | None:
     return None
 
 
-def erase(path: Path) -> None:
+def erase_recording(path: Path) -> None:
     """Destroy its key, then remove it. P2PCallError if that fails."""
     try:
         with path.open("r+b", buffering=0) as file:

@@ -183,7 +183,7 @@ def test_erasing_destroys_the_key_before_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "x", Entry(Track.SOUND_SENT, 1, b"abc"))
     other = tmp_path / "another name of it"
     os.link(path, other)
-    recordings.erase(path)
+    recordings.erase_recording(path)
     assert not path.exists()
     with other.open("rb") as file, pytest.raises(P2PCallError):
         RecordingReader(other, file, KEY)
