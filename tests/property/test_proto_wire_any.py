@@ -283,7 +283,7 @@ class Taking(rekey.Rekey):
 
     def __init__(self, *, dialled: bool) -> None:
         nothing: Any = None
-        super().__init__(nothing, b"", nothing, lambda: 1, nothing, dialled=dialled)
+        super().__init__(nothing, b"", nothing, lambda: 1, nothing, static=nothing, dialled=dialled)
         self.made: list[bytes] = []
 
     def _answer(self, message: bytes, now: float) -> None:
