@@ -1,14 +1,14 @@
 """The question after a call: under which name to keep the other person. Keys answer it; a new name is typed as a line.
 
-Only the offered keys answer it; input typed before the question is ignored. Nothing moves the cursor. Left out: which
-person the question is about, and when it is withdrawn (`engine.key_pinning`).
+Only the offered keys answer it. Left out: which person the question is about, and when it is withdrawn
+(`engine.key_pinning`).
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from p2pcall.cli.options import check_dialable
+from p2pcall.cli.question import Question
 from p2pcall.errors import P2PCallError
 from p2pcall.proto.constants import NAME_BYTES
 from p2pcall.store.contacts import normalise_name
@@ -17,8 +17,11 @@ from p2pcall.view.terminal import Terminal
 SKIP_KEYS: Final = frozenset({"n", "q", "d", "escape", "eof"})
 
 
-class NameQuestion:
-    """Asks once. `offered` is the name that needs no typing, or empty. `typing`: the previous name was not accepted."""
+class NameQuestion(Question):
+    """`offered` is the name that needs no typing, or empty. `typing`: the previous name was not accepted.
+
+    The answer is the name to keep the person under; None: do not keep.
+    """
 
     def __init__(
         self,
@@ -28,46 +31,27 @@ class NameQuestion:
         *,
         typing: bool = False,
     ) -> None:
-        """`asks` is called with the terminal when the question is shown, and with None when its line ends."""
-        self._terminal, self._offered, self._asks = terminal, offered, asks
+        super().__init__(terminal, asks)
+        self._offered = offered
         self._typed: str | None = "" if typing else None
         """The part of a name typed so far; None: no name is being typed."""
-        self._answer: asyncio.Future[str | None]
 
-    async def ask(self) -> str | None:
-        """The name to keep the person under; None: do not keep."""
-        loop, terminal = asyncio.get_running_loop(), self._terminal
-        self._answer = loop.create_future()
-        terminal.enter(alternate=False)
-        if not terminal.entered:
-            return None
-        terminal.discard_typed()
+    def _show(self) -> None:
         if self._typed is None:
-            terminal.write(f"[k] as {self._offered}  ".encode() * bool(self._offered))
-            terminal.write(b"[o] under another name  [n] no ")
+            self._terminal.write(f"[k] as {self._offered}  ".encode() * bool(self._offered))
+            self._terminal.write(b"[o] under another name  [n] no ")
         else:
-            terminal.write(b"name: ")
-        self._asks(terminal)
-        loop.add_reader(terminal.fd_in, self._readable)
-        try:
-            return await self._answer
-        finally:
-            loop.remove_reader(terminal.fd_in)
-            self._asks(None)
-            terminal.leave()
+            self._terminal.write(b"name: ")
 
-    def _readable(self) -> None:
-        for key in self._terminal.read_keys():
-            if self._answer.done():
-                return
-            if self._typed is not None:
-                self._type(key, self._typed)
-            elif key == "k" and self._offered:
-                self._answer.set_result(self._offered)
-            elif key == "o":
-                self._begin("")
-            elif key in SKIP_KEYS:
-                self._answer.set_result(None)
+    def _pressed(self, key: str) -> None:
+        if self._typed is not None:
+            self._type(key, self._typed)
+        elif key == "k" and self._offered:
+            self._answer.set_result(self._offered)
+        elif key == "o":
+            self._begin("")
+        elif key in SKIP_KEYS:
+            self._answer.set_result(None)
 
     def _begin(self, typed: str) -> None:
         self._typed = typed
