@@ -9,7 +9,7 @@ import json as jsonlib
 import signal
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -256,9 +256,8 @@ async def _play(
         view = output.open_view("auto", lambda key: end() if key in ENDS else None)
     show, close = _shown(view, loop)
     player = Player(pieces(_entries(env, home, path)), show)
-    with suppress(NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, end)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
     sink.on_error = end
     try:
         if view is not None:

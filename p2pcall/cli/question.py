@@ -4,12 +4,13 @@ Input typed before the question is ignored. Nothing moves the cursor. Left out: 
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from p2pcall.view.terminal import Terminal
 
 
-class Question:
+class Question(ABC):
     """Asks once."""
 
     def __init__(self, terminal: Terminal, asks: Callable[[Terminal | None], None]) -> None:
@@ -41,10 +42,10 @@ class Question:
                 return
             self._pressed(key)
 
+    @abstractmethod
     def _show(self) -> None:
         """Write the question."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pressed(self, key: str) -> None:
         """Take a key; sets `_answer` if that is one."""
-        raise NotImplementedError

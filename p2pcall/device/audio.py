@@ -69,12 +69,7 @@ _lazy_cards: set[str] = set()
 class Stream:
     """Opens, watches and closes one PortAudio stream; tells the first failure and then nothing."""
 
-    def __init__(
-        self,
-        card: cards.Card,
-        scheduler: Scheduler,
-        tell: Callable[[P2PCallError], None],
-    ) -> None:
+    def __init__(self, card: cards.Card, scheduler: Scheduler, tell: Callable[[P2PCallError], None]) -> None:
         self.capacity = 0
         """Of a speaker's buffer, in samples."""
         self._card = card
@@ -388,11 +383,11 @@ class Speaker:
                 longer = self._above < 0
                 pcm = by_one_sample(pcm, longer=longer)
                 self._above += 1 if longer else -1
-            self._dry = self._write(stream, pcm)
+            self._dry = self._write(pcm)
             left += len(pcm) // SAMPLE_BYTES
         elif still_s > self._probed_s + ALIVE_S and left < stream.capacity:
             self._probed_s = still_s
-            self._write(stream, bytes(SAMPLE_BYTES))
+            self._write(bytes(SAMPLE_BYTES))
             left += 1
         if moved:
             self._probed_s = 0.0
@@ -417,8 +412,8 @@ class Speaker:
         self._above += MEAN_GAIN * (left + steps * step - level - self._above)
         return step * steps
 
-    def _write(self, stream: Stream, pcm: bytes) -> bool:
-        return stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
+    def _write(self, pcm: bytes) -> bool:
+        return self._stream.write(pcm if self._card.channels == 1 else _to_stereo(pcm))
 
 
 @lru_cache(MASKS_KEPT)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Final
 
 from p2pcall import events
-from p2pcall.engine.consents import Consent
 from p2pcall.engine.offload import BackgroundTasks, offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.trust import PeerIdentity
@@ -18,7 +17,7 @@ from p2pcall.errors import P2PCallError
 from p2pcall.events import Event
 from p2pcall.store import recordings, retention
 from p2pcall.store.calllog import CallLog, LoggedCall
-from p2pcall.store.consent_log import LoggedConsent, keep_consent
+from p2pcall.store.consent_log import Consent, keep_consent
 from p2pcall.store.vault import Vault
 
 LOOK_S: Final = 3600.0
@@ -51,9 +50,7 @@ class CallHistory:
 
     def remember(self, consent: Consent) -> None:
         """As `Consents`."""
-        said = consent.at, consent.call, consent.name, consent.fingerprint, consent.kind, consent.state
-        kept = LoggedConsent(*said, consent.by)
-        self._tasks.do(self._warned(lambda: keep_consent(self._vault, kept), "written"))
+        self._tasks.do(self._warned(lambda: keep_consent(self._vault, consent), "written"))
 
     def ended(self, outcome: Outcome, dialled: str = "", key: str = "") -> None:
         """Log a call by its outcome; `dialled` and `key`, a fingerprint, stand for whom it does not name."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Protocol
 
-from msgspec import Struct
+from p2pcall.store.consent_log import Consent
 
 MAX_REMEMBERED: Final = 1000
 """Kept in memory; the oldest are dropped. A person presses keys: that is a day of calls."""
@@ -28,20 +28,6 @@ class ConsentState(StrEnum):
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
-
-
-class Consent(Struct, frozen=True):
-    """One answer. `by` is `local` or `remote`; a recording of the other side's that we agree to is `local`."""
-
-    at: float
-    """Seconds since the epoch."""
-    call: str
-    name: str
-    fingerprint: str
-    """The other side's."""
-    kind: ConsentKind
-    state: ConsentState
-    by: str = "local"
 
 
 class Consents(Protocol):

@@ -13,13 +13,14 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine import devices
-from p2pcall.engine.consents import MAX_REMEMBERED, Consent, ConsentKind, ConsentsInMemory, ConsentState
+from p2pcall.engine.consents import MAX_REMEMBERED, ConsentKind, ConsentsInMemory, ConsentState
 from p2pcall.engine.offload import offload
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.questions import MAX_QUESTIONS, QUESTION_REST_S
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.proto.messages import ControlType, media_flags
+from p2pcall.store.consent_log import Consent
 
 FILMED = MediaSettings("silence", "none", "test", "none")
 GIVEN, WITHDRAWN = ConsentState.GIVEN, ConsentState.WITHDRAWN

@@ -64,7 +64,7 @@ def test_what_is_agreed_to_in_a_call_is_kept_in_the_vault(tmp_path: Path) -> Non
     async def scene() -> None:
         _, _, alice, bob = await a_call(tmp_path, "audio")
         (given,) = beside(lambda: kept_consents(Vault(bob.vault.home)))
-        assert (given.kind, given.state, given.side) == ("sound", "given", "local")
+        assert (given.kind, given.state, given.by) == ("sound", "given", "local")
         assert (given.name, given.fingerprint) == ("alice", alice.identity.fingerprint)
         assert given.call
 

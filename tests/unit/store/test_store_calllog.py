@@ -9,7 +9,7 @@ from test_store_vault import plaintext
 
 from p2pcall.store import calllog, retention
 from p2pcall.store.calllog import CallLog, LoggedCall
-from p2pcall.store.consent_log import LoggedConsent, keep_consent, kept_consents
+from p2pcall.store.consent_log import Consent, keep_consent, kept_consents
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.recordings import DAY_S
@@ -105,14 +105,14 @@ def test_requests_are_kept_for_a_week_and_consents_as_long_as_calls(vault: Vault
         for day in range(40):
             db.execute("INSERT INTO requests VALUES(?, 'x', ?)", (bytes([day] * 32), NOW - day * DAY_S - 1))
     for day in range(40):
-        keep_consent(vault, LoggedConsent(NOW - day * DAY_S - 1, "c", "bob", "x", "sound", "given", "local"))
+        keep_consent(vault, Consent(NOW - day * DAY_S - 1, "c", "bob", "x", "sound", "given", "local"))
     enforce(vault, NOW)
     with vault.reading() as db:
         assert db is not None
         assert db.execute("SELECT count(*) FROM requests").fetchall() == [(7,)]
     kept = kept_consents(vault)
     assert len(kept) == 30
-    assert kept[0] == LoggedConsent(NOW - 1, "c", "bob", "x", "sound", "given", "local")
+    assert kept[0] == Consent(NOW - 1, "c", "bob", "x", "sound", "given", "local")
 
 
 def test_unanswered_strangers_are_one_entry_an_hour(log: CallLog) -> None:
