@@ -84,11 +84,11 @@ ASK = (
     + """
 import socket
 from zeroconf import DNSOutgoing, DNSQuestion
-SRV, IN, QUERY = 33, 1, 0
+SRV, IN, UNICAST, QUERY = 33, 1, 0x8000, 0
 
 name, address = sys.argv[1:]
 question = DNSOutgoing(QUERY)
-question.add_question(DNSQuestion(name, SRV, IN))
+question.add_question(DNSQuestion(name, SRV, IN | UNICAST))
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
     asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
     asker.bind((address, 0))
