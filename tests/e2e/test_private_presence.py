@@ -198,7 +198,8 @@ def test_on_one_interface_alone_the_other_gets_no_answer(
     netns_pair.output("a", [*cable, netns_pair.names["b"]])
     for side, last in (("a", 1), ("b", 2)):
         netns_pair.output(side, ["ip", "addr", "add", f"10.78.0.{last}/24", "dev", "eth1"])
-        netns_pair.output(side, ["ip", "link", "set", "eth1", "up"])
+        no_ipv6_address_that_comes_later = ["addrgenmode", "none"]
+        netns_pair.output(side, ["ip", "link", "set", "eth1", "up", *no_ipv6_address_that_comes_later])
     watch, beside = script("a", WATCH), script("b", WATCH)
     calm = ANNOUNCE.replace(f"= {PERIOD_S}", "= 900")
     announce = script("b", calm, bob.private.hex(), anna.public.hex(), 5000, 0, "eth1")
