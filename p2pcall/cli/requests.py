@@ -86,7 +86,10 @@ def list_requests(env: Env, home: Home, *, json: bool) -> ExitCode:
         )
         return ExitCode.OK
     table(env, rows, "number", "calls itself", "calls", "last", "until", "fingerprint")
-    say(env, "p2pcall contacts accept NUMBER, or decline NUMBER, with --block if it shall not ring again")
+    say(
+        env,
+        "p2pcall contacts accept NUMBER; p2pcall contacts decline NUMBER (with --block it cannot ring again)",
+    )
     return ExitCode.OK
 
 

@@ -45,7 +45,9 @@ def listed(*argv: str) -> list[str]:
     return [str(row["name"]) for row in run("contacts", "list", "--json", *argv).rows]
 
 
-def test_contacts_are_taken_to_another_machine(known: Contacts, secret: str, file: str, tmp_path: Path) -> None:
+def test_contacts_are_taken_to_another_machine(
+    known: Contacts, secret: str, file: str, tmp_path: Path
+) -> None:
     known.verify("bob", BOB)
     known.block(fingerprint(EVE), 1)
     ran = run("contacts", "export", file, "--new-passphrase-file", secret, "--json")
@@ -125,9 +127,13 @@ def test_a_name_of_escapes_reaches_no_terminal(
     assert len(listed(*other)[0]) == 64
 
 
-def test_a_file_that_is_there_is_not_overwritten_without_force(known: Contacts, secret: str, file: str) -> None:
+def test_a_file_that_is_there_is_not_overwritten_without_force(
+    known: Contacts, secret: str, file: str
+) -> None:
     Path(file).write_text("mine")
-    assert_told(run("contacts", "export", file, "--new-passphrase-file", secret), 2, "is there already", "--force")
+    assert_told(
+        run("contacts", "export", file, "--new-passphrase-file", secret), 2, "is there already", "--force"
+    )
     assert Path(file).read_text() == "mine"
     assert run("contacts", "export", file, "--new-passphrase-file", secret, "--force").exit == 0
 

@@ -110,7 +110,9 @@ def test_a_name_that_cannot_be_taken_asks_for_another_one(known: Contacts, rung:
     assert_told(run("contacts", "accept", poser), 2, "'bob', with another key", f"accept {poser} --as NAME")
     assert_told(run("contacts", "accept", nameless), 2, "no name", f"accept {nameless} --as NAME")
     assert_told(run("contacts", "accept", nameless, "--as", "bob"), 2, "another key", fingerprint(BOB))
-    assert_told(run("contacts", "accept", nameless, "--as", "10.0.0.5"), 2, "could not be dialled", "--as NAME")
+    assert_told(
+        run("contacts", "accept", nameless, "--as", "10.0.0.5"), 2, "could not be dialled", "--as NAME"
+    )
     now = time.time()
     (one,) = CallRequests(known.vault).add([CallRequest(bytes([9] * 32), "10.0.0.5", now, now)])
     ran = run("contacts", "accept", str(one.number))
@@ -156,7 +158,9 @@ def test_all_are_declined_at_once_and_none_is_blocked_by_it(known: Contacts, run
     assert run("contacts", "decline", "--all").err == "nobody waits for an answer\n"
 
 
-def test_who_was_declined_is_nowhere_in_the_vault(known: Contacts, rung: list[CallRequest], home: Path) -> None:
+def test_who_was_declined_is_nowhere_in_the_vault(
+    known: Contacts, rung: list[CallRequest], home: Path
+) -> None:
     """Searched with the vault's key in hand: in all of its pages, the free ones too, and in its log."""
     run("contacts", "decline", "--all")
     known.vault.close()

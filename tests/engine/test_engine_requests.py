@@ -1,4 +1,4 @@
-"""Strangers who rang and were not answered, as a running `listen` keeps them: who is kept, who is not, and how often."""
+"""Strangers who rang and were not answered, as a running `listen` keeps them: who is kept, who is not."""
 
 import asyncio
 from collections.abc import Callable
@@ -60,7 +60,8 @@ async def rings(
 
 
 @pytest.mark.parametrize(
-    ("says", "rule"), [("later", Answer.ASK), ("decline", Answer.ASK), (None, Answer.ASK), ("audio", Answer.NEVER)]
+    ("says", "rule"),
+    [("later", Answer.ASK), ("decline", Answer.ASK), (None, Answer.ASK), ("audio", Answer.NEVER)],
 )
 def test_a_stranger_who_is_not_answered_is_a_request(tmp_path: Path, says: str | None, rule: Answer) -> None:
     """Missed, declined, with nobody to ask, and as `--answer never` says."""
@@ -91,7 +92,10 @@ def test_who_is_answered_is_no_request_any_more(tmp_path: Path) -> None:
     async def scene() -> None:
         def rang_before(bob: UserAgent, alice: UserAgent) -> None:
             now = bob.env.clock.time()
-            rung = [CallRequest(alice.identity.public, "alice", now, now), CallRequest(bytes(32), "", now, now)]
+            rung = [
+                CallRequest(alice.identity.public, "alice", now, now),
+                CallRequest(bytes(32), "", now, now),
+            ]
             assert len(CallRequests(bob.vault).add(rung)) == 2
 
         (other,), bob, _ = await rings(tmp_path, "audio", rang_before)

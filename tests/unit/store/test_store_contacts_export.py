@@ -75,7 +75,12 @@ def forged(file: Path, rows: Any, identity: Identity | None = None, **more: Any)
     """A file by somebody who knows the format and the passphrase."""
     content = json.dumps({"made": 5.0, "version": 1, "contacts": rows, **more})
     proof = b"\x00" * 32 if identity is None else contacts_export._proof(identity, content)
-    document = {"version": 1, "kind": "contacts", "content": content, "proof": base64.b64encode(proof).decode()}
+    document = {
+        "version": 1,
+        "kind": "contacts",
+        "content": content,
+        "proof": base64.b64encode(proof).decode(),
+    }
     return sealed_as(file, document)
 
 
@@ -131,7 +136,9 @@ def test_marks_and_open_ears_are_believed_only_of_ones_own_file(here: Side, ther
     for side in (here, there):
         side.contacts.pin("bob", BOB, 1)
         side.contacts.verify("bob", BOB)
-        side.contacts.permit("bob", may_ring=False, sees_announced=False, sound_unasked=True, picture_unasked=True)
+        side.contacts.permit(
+            "bob", may_ring=False, sees_announced=False, sound_unasked=True, picture_unasked=True
+        )
     here.contacts.pin("eve", EVE, 2)
     here.export(file)
     bob = here.contacts.by_key(BOB)
@@ -154,7 +161,9 @@ def test_a_proof_of_another_content_makes_no_file_ones_own(here: Side, file: Pat
     assert not here.read(file).book.contacts[0].verified
 
 
-def test_what_clashes_is_left_out_and_told_and_nothing_is_overwritten(here: Side, there: Side, file: Path) -> None:
+def test_what_clashes_is_left_out_and_told_and_nothing_is_overwritten(
+    here: Side, there: Side, file: Path
+) -> None:
     for name, key in (("bob", BOB), ("eve", EVE), ("carol", CAROL), ("dave", DAVE), ("fay", bytes([6] * 32))):
         there.contacts.pin(name, key, 5)
     there.contacts.block(fingerprint(DAVE), 6)
@@ -293,7 +302,9 @@ def test_a_changed_byte_or_a_wrong_passphrase_opens_nothing(here: Side, file: Pa
     assert caught.value.exit is ExitCode.CONFIG
 
 
-def test_blocks_beyond_the_bound_are_left_out(here: Side, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_beyond_the_bound_are_left_out(
+    here: Side, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(adoption, "MAX_BLOCKED", 2)
     monkeypatch.setattr(adoption, "MAX_CONTACTS", 1)
     here.contacts.block(fingerprint(EVE), 1)

@@ -36,7 +36,9 @@ def contacts(home: Path, vault: Vault) -> Contacts:
     return Contacts(Home.at(home), vault)
 
 
-def rung(key: int | bytes, at: float = NOW, name: str = "x", origin: bytes = b"o", calls: int = 1) -> CallRequest:
+def rung(
+    key: int | bytes, at: float = NOW, name: str = "x", origin: bytes = b"o", calls: int = 1
+) -> CallRequest:
     public = key if isinstance(key, bytes) else key.to_bytes(32, "big")
     return CallRequest(public, name, at, at, calls, origin)
 
@@ -113,11 +115,15 @@ def test_a_crowd_from_one_network_pushes_nobody_out(kept: CallRequests) -> None:
     found = publics(kept)
     assert len(found) == MAX_REQUESTS
     assert {one.public for one in honest} <= found
-    assert {rung(number).public for number in range(MAX_REQUESTS - 20)} <= found, "the first of the crowd stay"
+    assert {rung(number).public for number in range(MAX_REQUESTS - 20)} <= found, (
+        "the first of the crowd stay"
+    )
     assert kept.add([rung(99_999, NOW + 200, origin=b"crowd")]) == [], "it has gone by the time it is written"
 
 
-def test_among_as_many_networks_as_there_is_room_for_who_was_not_heard_for_longest_goes(kept: CallRequests) -> None:
+def test_among_as_many_networks_as_there_is_room_for_who_was_not_heard_for_longest_goes(
+    kept: CallRequests,
+) -> None:
     kept.add([rung(number, NOW + number, origin=number.to_bytes(2, "big")) for number in range(MAX_REQUESTS)])
     kept.add([rung(0, NOW + 1000)])
     kept.add([rung(5_000, NOW + 2000, origin=b"new")])
