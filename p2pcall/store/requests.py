@@ -13,7 +13,7 @@ with as many networks as there is room for; and a stranger in the crowd's own ne
 no address: it is made with a secret of one run (`engine.unanswered`), and tells only which requests belong together.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,12 +104,13 @@ def evicted(kept: Iterable[CallRequest]) -> CallRequest:
 
     The newest of the origin that has the most; of several such origins, of the one that was not heard for longest.
     """
-    kept = list(kept)
-    sizes, heard = Counter(one.origin for one in kept), dict[bytes, float]()
+    origins = defaultdict[bytes, list[CallRequest]](list)
     for one in kept:
-        heard[one.origin] = max(heard.get(one.origin, 0.0), one.last)
-    crowd = max(sizes, key=lambda origin: (sizes[origin], -heard[origin]))
-    return max((one for one in reversed(kept) if one.origin == crowd), key=lambda one: one.at)
+        origins[one.origin].append(one)
+    most = max(map(len, origins.values()))
+    crowds = (crowd for crowd in origins.values() if len(crowd) == most)
+    crowd = min(crowds, key=lambda crowd: max(one.last for one in crowd))
+    return max(reversed(crowd), key=lambda one: one.at)
 
 
 def _is_known(db: "apsw.Connection", public: bytes) -> bool:
