@@ -44,7 +44,7 @@ EXPORT_VERSION: Final = 1
 PROOF_KEY: Final = b"p2pcall contacts export 1"
 """What the key of the proof is derived from the identity for."""
 MAX_NAME_CHARS: Final = 1024
-"""Of a name in a file this much is looked at: four times what a name has at most, with all its marks."""
+"""Of a name in a file this much is looked at: many times what can be kept of it."""
 OWN_KEY, TWICE = "own-key", "twice"
 
 
