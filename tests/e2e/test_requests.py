@@ -6,7 +6,9 @@ from pathlib import Path
 from pairs import Start, dialling, identity, listening
 
 
-def test_a_stranger_who_was_not_answered_is_accepted_and_rings_as_a_contact(p2p: Start, tmp_path: Path) -> None:
+def test_a_stranger_who_was_not_answered_is_accepted_and_rings_as_a_contact(
+    p2p: Start, tmp_path: Path
+) -> None:
     bob, target = listening(p2p, "--reach", "anyone")
     alice = dialling(p2p, target)
     assert alice.wait_exit() == 4
