@@ -53,7 +53,7 @@ def write_contacts(
     check_no_file(path, force=force)
     identity = load_or_create(home, env.entropy)  # its passphrase is asked for first
     passphrase = new_passphrase(env, new_file, "the file of contacts")
-    with spinner(env):
+    with spinner(env, "sealing the contacts"):
         cost, now = tuned(time.perf_counter), env.clock.time()
         book = export_contacts(home, identity, path, passphrase, env.entropy, cost, now, force=force)
     if json:
@@ -75,7 +75,7 @@ def take_contacts(env: Env, home: Home, file: str, *, passphrase_file: str | Non
         if error.slug != "locked-identity":
             raise
         raise P2PCallError(error.slug, error.text, error.exit, "--import-passphrase-file FILE") from error
-    with spinner(env):
+    with spinner(env, "opening the contacts"):
         export = read_export(path, sealed, passphrase, identity, env.clock.time(), _checks())
     done = Contacts(home).adopt(export.book)
     added = {one.name for one in done.added}
