@@ -10,16 +10,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from .boxes import frame_lines, middle_box, stats_box
 from .cells import Canvas, Cells, fit
-from .hud import (
-    HudState,
-    TextLine,
-    frame_lines,
-    line_width,
-    middle_box,
-    placeholder,
-    stats_box,
-)
+from .hud import HudState, TextLine, line_width, placeholder
 from .statusline import status_line
 from .theme import AVATAR, FIGURE, Ground
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .hud import NEWS, Role, Segment, TextLine, indicator, line_width, middle_box, placeholder, stats_box
+from .boxes import middle_box, stats_box
+from .hud import NEWS, Role, Segment, TextLine, indicator, line_width, placeholder
 from .keys import LOOKED_AWAY, SPACE_DOWN, SPACE_UP
 from .panes import FIRST_SIZE, LEAST_SIZE, Fade, first_window, fit_box, own_box
 from .shared_latest import SharedLatest
