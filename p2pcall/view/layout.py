@@ -1,7 +1,7 @@
 """Layout of the screen: pictures, boxes, the status line. Pure geometry, texts and still pictures.
 
 The last row is the status line, everything above it the canvas. The other side's picture is as large as possible,
-one's own is small in the lower right corner. Text is drawn over pictures: the painter leaves out its cells.
+one's own is small in the lower right corner. Text is drawn over pictures: the renderer leaves out its cells.
 """
 
 from typing import Final, NamedTuple
