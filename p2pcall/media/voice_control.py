@@ -8,7 +8,7 @@ whatever a report says, voice goes on within the bounds of the ladder. Leaves ou
 (`stats`), and pictures.
 """
 
-from math import inf
+from math import inf, sqrt
 
 from p2pcall.media import constants as c
 from p2pcall.media.voice_levels import (
@@ -172,7 +172,7 @@ class VoiceControl:
         ticks = self._sending_rung.ticks
         same = correlation(loss, self._burst_ticks / ticks)
         variance = loss * (1.0 - loss) * (1.0 + same) / (1.0 - same) * ticks * c.TICK_S / seconds
-        return c.STEER_CHANCE * variance**0.5
+        return c.STEER_CHANCE * sqrt(variance)
 
     def _lossy(self, loss: float, now: float) -> None:
         """As many copies as it takes, at once; fewer after a while."""
