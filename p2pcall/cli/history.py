@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import asdict
 
 from p2pcall.cli.stdout import say
-from p2pcall.cli.values import usage
+from p2pcall.cli.values import usage, whole
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -84,10 +84,9 @@ def erase_calls(env: Env, home: Home, who: str | None, *, yes: bool) -> ExitCode
     return ExitCode.OK
 
 
-def keep_calls(env: Env, home: Home, days: int) -> ExitCode:
+def keep_calls(env: Env, home: Home, given: str) -> ExitCode:
     """`p2pcall history keep`."""
-    if not 0 <= days <= retention.MAX_DAYS:
-        raise usage(f"calls are kept for 0 to {retention.MAX_DAYS} days")
+    days = whole("DAYS", 0, retention.MAX_DAYS)(given)
     gone = retention.keep_days(_vault(env, home), days, env.clock.time())
     kept = f"calls are kept for {days} {'day' if days == 1 else 'days'}" if days else "calls are not logged"
     say(env, f"{kept} from now on" + (f"; {gone} erased" if gone else ""))

@@ -30,7 +30,6 @@ from p2pcall.store.identity_file import (
     replace_identity,
     under_passphrase,
 )
-from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.recordings import DAY_S
 from p2pcall.store.seal import Cost, boxed, from_base64, unboxed
 from p2pcall.store.vault import Vault
@@ -82,7 +81,7 @@ def rotate(
     if file is None:
         raise P2PCallError("no-identity", "there is no key to change yet", ExitCode.CONFIG, "p2pcall id")
     seal_anew = _sealing(file, home, entropy, cost)
-    before, now = Identity.of(opened(file, seal_anew.home)), Identity.of(entropy(KEY_BYTES))
+    before, now = Identity.of(seal_anew.private), Identity.of(entropy(KEY_BYTES))
     if home.opener is not None:
         home.opener.opened = before.private
     if file.vault:
@@ -150,27 +149,33 @@ def _change(home: Home, identity: Identity, change: Callable[[FormerKey], str | 
 
 
 class _Sealing(Struct, frozen=True):
-    """The home with the passphrase at hand, and how a new key is kept in it."""
+    """The private key, and how another one is kept in its place: (its private key, the key before it)."""
 
-    home: Home
+    private: bytes
     file: Callable[[bytes, str], IdentityFile]
+
+    def __repr__(self) -> str:
+        return "_Sealing()"
 
 
 def _sealing(file: IdentityFile, home: Home, entropy: Entropy, cost: Cost) -> _Sealing:
     """The new key is kept as the old one; a passphrase is asked for once."""
     opener = home.opener
     if file.keeping is Keeping.PASSPHRASE and opener is not None:
-        passphrase = opener.passphrase(home.identity_path)
-        asked = replace(home, opener=IdentityOpener(lambda path: passphrase, opener.waiting))
+        waiting = opener.waiting
 
-        def sealed(private: bytes, former: str) -> IdentityFile:
-            with opener.waiting():
-                return under_passphrase(private, passphrase, entropy, cost, former)
+        def with_it(passphrase: bytes) -> _Sealing:
+            def sealed(private: bytes, former: str) -> IdentityFile:
+                with waiting():
+                    return under_passphrase(private, passphrase, entropy, cost, former)
 
-        return _Sealing(asked, sealed)
+            return _Sealing(opened(file, home, passphrase), sealed)
+
+        return opener.with_passphrase(home.identity_path, with_it)
+    private = opened(file, home)
     if file.keeping is Keeping.KEYRING:
-        return _Sealing(home, lambda private, former: in_keyring(private, entropy, former))
-    return _Sealing(home, plain)
+        return _Sealing(private, lambda private, former: in_keyring(private, entropy, former))
+    return _Sealing(private, plain)
 
 
 def sealed_former(former: FormerKey, identity: Identity, entropy: Entropy) -> str:
