@@ -143,7 +143,7 @@ def restore_identity(
         env, passphrase_file, path, lambda given: (read_backup(path, sealed, given), given)
     )
     with spinner(env):
-        restored = restore(home, backup, passphrase, env.entropy, _cost(), force=force)
+        restored = restore(home, backup, passphrase, env.entropy, _cost(), env.clock.time(), force=force)
     left_out = [clean(name) for name in restored.left_out]
     if json:
         printed = restored.identity.fingerprint

@@ -30,6 +30,7 @@ from p2pcall.store.identity_file import (
     replace_identity,
     under_passphrase,
 )
+from p2pcall.store.recording_keys import keep_recording_key
 from p2pcall.store.recordings import DAY_S
 from p2pcall.store.seal import Cost, boxed, from_base64, unboxed
 from p2pcall.store.vault import Vault
@@ -72,10 +73,10 @@ def rotate(
 ) -> Rotated:
     """Make a new key, kept as the old one was. `contacts` gives the public keys of those to be told.
 
-    It is called when the old key is open. `rekey(before, now)` is called when the new key is on disk, and gives the
-    vault its new key; if it does not come to that, the next opening of the vault does (`vault_key`). P2PCallError
-    (config) `still-to-tell`: some contacts have not been told of the last change, and `abandon` is not given; others as
-    `opened`.
+    It is called when the old key is open. What the old key has recorded stays readable (`recording_keys`).
+    `rekey(before, now)` is called when the new key is on disk, and gives the vault its new key; if it does not come to
+    that, the next opening of the vault does (`vault_key`). P2PCallError (config) `still-to-tell`: some contacts have
+    not been told of the last change, and `abandon` is not given; others as `opened`.
     """
     file = read_identity(home)
     if file is None:
@@ -93,6 +94,9 @@ def rotate(
         text = f"{len(untold.untold)} contacts have not been told of the last change of the key yet"
         hint = "call them first; or p2pcall id rotate --abandon, and they have to pair again"
         raise P2PCallError("still-to-tell", text, ExitCode.CONFIG, hint)
+    if not abandon:
+        file = replace(file, former="")  # if there was one, that look has erased it
+    keep_recording_key(Vault(home, lambda: before), before, epoch)
     former = FormerKey(before.private, epoch + FORMER_DAYS * DAY_S, told_of)
     made = seal_anew.file(now.private, sealed_former(former, now, entropy))
     made = replace(made, vault=sealed_before(vault_key(before), now, entropy))
