@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
-from p2pcall.cli.passphrase import new_passphrase, passphrase_for, spinner
+from p2pcall.cli.passphrase import new_passphrase, opened_by_passphrase, spinner
 from p2pcall.cli.stdout import say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -70,13 +70,16 @@ def take_contacts(env: Env, home: Home, file: str, *, passphrase_file: str | Non
     sealed = sealed_export(path)
     identity = load_or_create(home, env.entropy)
     try:
-        passphrase = passphrase_for(env, passphrase_file, path)
+        export = opened_by_passphrase(
+            env,
+            passphrase_file,
+            path,
+            lambda given: read_export(path, sealed, given, identity, env.clock.time(), _checks()),
+        )
     except P2PCallError as error:
         if error.slug != "locked-identity":
             raise
         raise P2PCallError(error.slug, error.text, error.exit, "--import-passphrase-file FILE") from error
-    with spinner(env, "opening the contacts"):
-        export = read_export(path, sealed, passphrase, identity, env.clock.time(), _checks())
     done = Contacts(home).adopt(export.book)
     added = {one.name for one in done.added}
     cleaned, lowered = (

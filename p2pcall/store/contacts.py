@@ -10,7 +10,8 @@ changes something is to be called in a thread, for it waits for the disk. Left o
 """
 
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -23,13 +24,11 @@ from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contact import Book, Contact
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
+from p2pcall.store.schema import CONTACTS_CHANGED
 from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
     import apsw
-
-_CHANGED: Final = "contacts-changed"
-"""The setting that gets another value with each change of contacts or blocks."""
 
 
 def normalise_name(name: str) -> str:
@@ -147,14 +146,22 @@ class Contacts:
         book = self._look()
         return contacts_file.document(Book(list(book.by_key.values()), book.blocked))
 
-    def adopt(self, others: Book) -> Adopted:
-        """Adds what a backup or an export holds, in one step: nothing that is here is replaced."""
+    def adopt(
+        self,
+        others: Book,
+        beside: Callable[["apsw.Connection", Collection[bytes]], None] = lambda db, keys: None,
+    ) -> Adopted:
+        """Adds what a backup or an export holds, in one step: nothing that is here is replaced.
+
+        `beside` is given the keys of those that were added, within the transaction.
+        """
         with self.vault.writing() as db:
             book = _load(db)
             done = adoption(book, others)
             if done.added:
                 close_to_strangers(self._home)
             contacts_file.insert(db, Book(list(done.added), done.blocked))
+            beside(db, [contact.public for contact in done.added])
             _note_change(db)
         return done
 
@@ -249,11 +256,11 @@ def _load(db: "apsw.Connection") -> Book:
 
 
 def _changed(db: "apsw.Connection") -> object:
-    return db.execute("SELECT value FROM settings WHERE name = ?", (_CHANGED,)).fetchone()
+    return db.execute("SELECT value FROM settings WHERE name = ?", (CONTACTS_CHANGED,)).fetchone()
 
 
 def _note_change(db: "apsw.Connection") -> None:
-    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (_CHANGED,))
+    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (CONTACTS_CHANGED,))
 
 
 def _named(book: Book, name: str) -> Contact | None:
