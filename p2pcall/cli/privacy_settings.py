@@ -54,7 +54,8 @@ class Switch(Struct, frozen=True):
 
     def value_of(self, kept: object) -> str | int | None:
         """The value that equals what is kept; None: there is none."""
-        return next((one for one in self.values if one == kept and type(kept) in (str, int)), None)
+        is_one = isinstance(kept, str) or type(kept) is int  # True equals 1, and is no number of days
+        return next((one for one in self.values if is_one and one == kept), None)
 
     def read(self, typed: str) -> str | int:
         """The value that is typed. P2PCallError (usage) if it is none."""
@@ -140,7 +141,7 @@ SWITCHES: Final = (
 BY_NAME: Final = {switch.name: switch for switch in SWITCHES}
 ELSEWHERE: Final = {
     "key": ("How your private key is kept on this disk.", "p2pcall id passphrase"),
-    "debug": ("Whether an internal error shows details of a call.", f"the environment variable {DEBUG}"),
+    "debug": ("Whether an internal error shows details of a call.", f"{DEBUG} in the environment"),
 }
 """What is shown and not chosen here: its sentence, and what changes it."""
 
@@ -197,10 +198,11 @@ def show_settings(env: Env, home: Home, name: str | None, *, json: bool) -> Exit
     wide = max(len(one.switch) for one in states)
     longest = max(len(str(one.value)) for one in states)
     for one in states:
-        changed = f"change it: {one.choices}" if one.choices else f"set by {ELSEWHERE[one.switch][1]}"
+        changed = one.choices or ELSEWHERE[one.switch][1]
         where = f"({one.source})"
         env.stdout.write(f"{one.switch:<{wide}}  {one.value!s:<{longest}}  {where:<13}  {changed}\n")
         env.stdout.write(f"    {one.means}\n")
+    say(env, "`p2pcall privacy settings SWITCH VALUE` changes one; the value default takes that back")
     return ExitCode.OK
 
 
@@ -208,16 +210,22 @@ def change_setting(env: Env, home: Home, name: str, typed: str, *, json: bool) -
     """`p2pcall privacy settings SWITCH VALUE`."""
     switch = _named(name)
     value = None if typed == TAKEN_BACK else switch.read(typed)
-    before = _state_of(env, home, name).value
+    before = _state_of(env, home, name)
     gone = _keep(env, home, switch, value)
     now = _state_of(env, home, name)
     again = " again, as if never chosen," if value is None else ""
     say(env, f"{name} is {now.value}{again} {switch.counts}" + (f"; {gone} erased" if gone else ""))
-    if switch.values.index(now.value) > switch.values.index(before):
+    if switch.values.index(now.value) > _openness(switch, before):
         say(env, f"that is less private than before: {switch.cost(now.value)}")
     if json:
         _write(env, now)
     return ExitCode.OK
+
+
+def _openness(switch: Switch, before: SwitchState) -> int:
+    """How much was given away; as long as nobody was chosen who can ring, the first contact shuts strangers out."""
+    undecided = switch.setting is None and before.source == "default"
+    return 0 if undecided else switch.values.index(before.value)
 
 
 def _keep(env: Env, home: Home, switch: Switch, value: str | int | None) -> int:
@@ -226,12 +234,14 @@ def _keep(env: Env, home: Home, switch: Switch, value: str | int | None) -> int:
         if value is None:
             forget_reach(home)
         else:
-            keep_reach(home, Reach(value))
+            keep_reach(home, Reach(str(value)))
         return 0
     if switch.setting is PrivateSetting.HISTORY_DAYS:
         days = None if value is None else int(value)
         return retention.keep_days(Vault(home), days, env.clock.time())
-    keep_setting(Vault(home), switch.setting, value if value is None or isinstance(value, int) else str(value))
+    keep_setting(
+        Vault(home), switch.setting, value if value is None or isinstance(value, int) else str(value)
+    )
     return 0
 
 
@@ -240,7 +250,9 @@ def _named(name: str) -> Switch:
     if name in BY_NAME:
         return BY_NAME[name]
     if name in ELSEWHERE:
-        raise usage(f"{name} is not chosen here: it is set by {ELSEWHERE[name][1]}", "p2pcall privacy settings")
+        raise usage(
+            f"{name} is not chosen here: it is set by {ELSEWHERE[name][1]}", "p2pcall privacy settings"
+        )
     there = ", ".join(BY_NAME)
     raise usage(
         f"there is no switch '{clean(name, MOST_SHOWN)}'; there is {there}", "p2pcall privacy settings"

@@ -190,7 +190,8 @@ class CallRecording:
     def _asked(self, message: RecordMessage) -> None:
         shown = Shown.TOO_OFTEN
         if self._theirs is RecordStage.NONE:
-            wish = f"{asker(self._who.name)} asks, and would keep it for {message.days} days"
+            days = f"{message.days} {'day' if message.days == 1 else 'days'}"
+            wish = f"{asker(self._who.name)} asks, and would keep it for {days}"
             lines = ("record this call?", wish, "[y]es, record", "[n]o")
             shown = self._questions.ask(RECORD_QUESTION, lines, self._answered)
         if shown is Shown.TOO_OFTEN:

@@ -23,9 +23,13 @@ def as_chosen(settings: CallSettings, kept: Mapping[str, str | int]) -> CallSett
         "announce": _word(Announce, kept.get(PrivateSetting.ANNOUNCE)),
         "answer": _word(Answer, kept.get(PrivateSetting.ANSWER)),
         "name": None if shows_name(kept) else NEUTRAL_NAME,
-        "recording_days": chosen_days(kept, PrivateSetting.RECORDING_DAYS, MIN_RECORDING_DAYS, RECORDING_DAYS),
+        "recording_days": chosen_days(
+            kept, PrivateSetting.RECORDING_DAYS, MIN_RECORDING_DAYS, RECORDING_DAYS
+        ),
     }
-    taken = {field: value for field, value in chosen.items() if field in settings.unsaid and value is not None}
+    taken = {
+        field: value for field, value in chosen.items() if field in settings.unsaid and value is not None
+    }
     return replace(settings, **taken) if taken else settings
 
 
