@@ -26,6 +26,7 @@ from p2pcall.cli.values import usage
 from p2pcall.device.factory import list_devices
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.names import visible
 from p2pcall.net.interfaces import interfaces
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home, write_atomic
@@ -35,7 +36,6 @@ from p2pcall.store.tally import Ends, all_ends, row_counts
 from p2pcall.store.vault import Vault
 from p2pcall.store.vault_file import SIDES
 from p2pcall.view.probe import probe
-from p2pcall.view.sanitize import clean
 
 MOST_PEOPLE: Final = 20
 """People that have a row of their own: those with the most calls."""
@@ -58,7 +58,7 @@ def make_bundle(env: Env, home: Home, file: str | None, *, yes: bool) -> ExitCod
     if path is not None:
         if os.path.lexists(path):
             raise usage(
-                f"{clean(str(path))} is there, and is not overwritten", "p2pcall privacy bundle NEW-FILE"
+                f"{visible(str(path))} is there, and is not overwritten", "p2pcall privacy bundle NEW-FILE"
             )
         if not yes and not (env.stdin.isatty() and env.stdout.isatty()):
             text = "the question whether to write the bundle needs a terminal, and there is none"
@@ -72,14 +72,14 @@ def make_bundle(env: Env, home: Home, file: str | None, *, yes: bool) -> ExitCod
     if not yes:
         _ask(env, path)
     write_atomic(path, text.encode(), ours=False)
-    say(env, f"written to {clean(str(path))}; it was not sent")
+    say(env, f"written to {visible(str(path))}; it was not sent")
     return ExitCode.OK
 
 
 def _ask(env: Env, path: Path) -> None:
     """P2PCallError (interrupted) if the answer is not yes."""
     env.stdout.write(
-        f"write this to {clean(str(path))}? type yes, then Enter; anything else writes nothing: "
+        f"write this to {visible(str(path))}? type yes, then Enter; anything else writes nothing: "
     )
     env.stdout.flush()
     if env.stdin.readline().strip().lower() not in ("y", "yes"):
