@@ -1,13 +1,13 @@
 """How much is kept in the vault, in numbers: for those who look for a fault and need not know who it is about."""
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from p2pcall.store import schema
 from p2pcall.store.vault import Vault
 
-_COUNTED = ("contacts", "blocked", "calls", "consents", "requests")
+_COUNTED: Final = ("contacts", "blocked", "calls", "consents", "requests")
 
 
 class Ends(Struct, frozen=True):
