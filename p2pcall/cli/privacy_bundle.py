@@ -42,7 +42,7 @@ MOST_PEOPLE: Final = 20
 ABOUT: Final = (
     "Names, keys and addresses are replaced by pseudonyms, under a random key that is kept nowhere.",
     "The same pseudonym is the same thing in this document alone.",
-    "p2pcall sends this document nowhere.",
+    "This document was sent nowhere.",
 )
 DEVICE_KINDS: Final = ("microphone", "speaker", "camera")
 _SCOPES: Final = ("loopback", "link_local", "private", "multicast", "global")
