@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from p2pcall.cli.options import own_name
 from p2pcall.cli.passphrase import new_passphrase, passphrase_for, spinner
 from p2pcall.cli.qr import show_qr
-from p2pcall.cli.shown_name import shown_name
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
@@ -64,26 +63,17 @@ def show_identity(env: Env, home: Home, *, json: bool) -> ExitCode:
     uri, kept = TrustStore(Contacts(home), identity.public).own_uri(), keeping(home)
     former = former_key(home, identity, env.clock.time())
     untold = 0 if former is None else len(former.untold)
-    name = _name(home)
     if json:
-        row = {"name": name, "fingerprint": identity.fingerprint, "uri": uri}
+        row = {"name": own_name(None), "fingerprint": identity.fingerprint, "uri": uri}
         _record(env, **row, kept=str(kept), untold=untold)
         return ExitCode.OK
-    rows = {"name": name, "fingerprint": identity.fingerprint, "uri": uri, "kept": HOW_KEPT[kept]}
+    rows = {"name": own_name(None), "fingerprint": identity.fingerprint, "uri": uri, "kept": HOW_KEPT[kept]}
     if former is not None:
         until = datetime.fromtimestamp(former.until, UTC).date().isoformat()
         rows["to be told"] = f"{untold} of your contacts know the key before this one, until {until}"
     env.stdout.write("".join(f"{label:<13}{value}\n" for label, value in rows.items()))
     show_qr(env, uri)
     return ExitCode.OK
-
-
-def _name(home: Home) -> str:
-    """What others are shown; a vault that cannot be read keeps nobody from the key."""
-    try:
-        return shown_name(home)
-    except P2PCallError:
-        return own_name(None)
 
 
 def change_passphrase(
