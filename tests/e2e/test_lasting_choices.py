@@ -4,6 +4,9 @@ from pathlib import Path
 
 from pairs import LOOPBACK, NO_MEDIA, Start, dialling
 
+from p2pcall.store.contacts import Contacts
+from p2pcall.store.home import Home
+
 HERE = ("listen", *LOOPBACK, "--json", *NO_MEDIA)
 
 
@@ -26,3 +29,14 @@ def test_listen_and_dial_do_what_was_chosen_and_an_option_comes_before(p2p: Star
     assert (told["name"], told["announce"]) == ("bob", "contacts")
     carol = dialling(p2p, f"127.0.0.1:{told['port']}", name="carol")
     assert carol.wait_event("ended")["reason"] == "declined"
+
+
+def test_whoever_shows_no_name_shows_none_by_an_invite(p2p: Start, tmp_path: Path) -> None:
+    assert p2p("privacy", "settings", "show-name", "off", home=tmp_path / "alice").wait_exit() == 0
+    alice = p2p("invite", *LOOPBACK, "--json", home=tmp_path / "alice")
+    told = alice.wait_event("invite")
+    bob = p2p(
+        "join", told["code"], f"127.0.0.1:{told['port']}", *LOOPBACK[:2], "--json", home=tmp_path / "bob"
+    )
+    assert (bob.wait_exit(), alice.wait_exit()) == (0, 0), bob.report()
+    assert [one.name for one in Contacts(Home.at(tmp_path / "bob")).all()] == ["p2pcall"]
