@@ -64,6 +64,12 @@ def version(db: "apsw.Connection") -> int:
     return number
 
 
+def few_rows(db: "apsw.Connection") -> list[str]:
+    """Those of `FEW_ROWS` that a vault of its version has."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [name for name in FEW_ROWS if name in there]
+
+
 def migrate(db: "apsw.Connection") -> None:
     """Take the missing steps. The caller has begun a transaction."""
     for number, step in enumerate(MIGRATIONS[version(db) :], version(db) + 1):

@@ -151,7 +151,6 @@ def test_a_vault_of_the_version_before_comes_with_its_contacts(
     vault: Vault, kept: CallRequests, contacts: Contacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("p2pcall.store.schema.MIGRATIONS", MIGRATIONS[:1])
-    monkeypatch.setattr("p2pcall.store.schema.FEW_ROWS", ("contacts", "blocked", "requests", "settings"))
     contacts.pin("bob", KEY, NOW)
     vault.close()
     monkeypatch.undo()
