@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import apsw
 
 MAX_BLOCKED: Final = 4096
-_CHANGED: Final = "contacts-changed"
+CONTACTS_CHANGED: Final = "contacts-changed"
 """The setting that gets another value with each change of contacts or blocks."""
 
 
@@ -91,7 +91,7 @@ class Contacts:
                 "INSERT INTO contacts(key, name, added, host) VALUES(?, ?, ?, ?)",
                 (public, name, now_epoch, host),
             )
-            _note_change(db)
+            note_change(db)
             return Contact(name, public, now_epoch, blocked=fingerprint(public) in book.blocked, host=host)
 
     def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
@@ -124,7 +124,7 @@ class Contacts:
             if contact is not None:
                 close_to_strangers(self._home)
                 db.execute("DELETE FROM contacts WHERE key = ?", (contact.public,))
-                _note_change(db)
+                note_change(db)
             return contact
 
     def rotate(self, old: bytes, new: bytes) -> Contact | None:
@@ -139,7 +139,7 @@ class Contacts:
             if contact is None or new in by_key or {fingerprint(old), fingerprint(new)} & book.blocked.keys():
                 return None
             db.execute("UPDATE contacts SET key = ? WHERE key = ?", (new, old))
-            _note_change(db)
+            note_change(db)
             return replace(contact, public=new)
 
     def export(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class Contacts:
             if added:
                 close_to_strangers(self._home)
             contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
-            _note_change(db)
+            note_change(db)
         return left_out
 
     def stamp(self) -> object:
@@ -197,7 +197,7 @@ class Contacts:
                 text = f"there are {MAX_BLOCKED} blocked keys already"
                 raise P2PCallError("too-many-blocked", text, ExitCode.CONFIG)
             db.execute("INSERT INTO blocked VALUES(?, ?)", (printed, now_epoch))
-            _note_change(db)
+            note_change(db)
 
     def unblock(self, printed: str) -> bool:
         """Unblocks the key of this fingerprint; False if it was not blocked."""
@@ -206,7 +206,7 @@ class Contacts:
         with self.vault.writing() as db:
             db.execute("DELETE FROM blocked WHERE fingerprint = ?", (printed,))
             gone = db.changes() > 0
-            _note_change(db)
+            note_change(db)
             return gone
 
     def _change(self, name: str, public: bytes | None, /, **changes: Any) -> Contact | None:
@@ -227,7 +227,7 @@ class Contacts:
                 db.execute(
                     f"UPDATE contacts SET {columns} WHERE key = ?", (*changes.values(), contact.public)
                 )
-                _note_change(db)
+                note_change(db)
             return changed
 
     def _look(self) -> "_Read":
@@ -262,11 +262,12 @@ def _load(db: "apsw.Connection") -> Book:
 
 
 def _changed(db: "apsw.Connection") -> object:
-    return db.execute("SELECT value FROM settings WHERE name = ?", (_CHANGED,)).fetchone()
+    return db.execute("SELECT value FROM settings WHERE name = ?", (CONTACTS_CHANGED,)).fetchone()
 
 
-def _note_change(db: "apsw.Connection") -> None:
-    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (_CHANGED,))
+def note_change(db: "apsw.Connection") -> None:
+    """Contacts or blocks change in this transaction: whoever has read them reads them again."""
+    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (CONTACTS_CHANGED,))
 
 
 def _named(book: Book, name: str) -> Contact | None:

@@ -33,14 +33,14 @@ PERMISSIONS: Final = {
     "sees_announced": True,
 }
 """As they are for a new contact. Backups have those that are not; no older version has written any."""
-_TAKEN_OVER: Final = "contacts-file"
+TAKEN_OVER: Final = "contacts-file"
 """The setting that holds the digest of the file that was taken over."""
 
 
 def take_over(db: "apsw.Connection", data: bytes, path: Path) -> None:
     """Keep all that the file of an older version holds. P2PCallError (config) if any part of it is invalid."""
     insert(db, parse_contacts(data, path))
-    db.execute("INSERT INTO settings VALUES(?, ?)", (_TAKEN_OVER, hashlib.sha256(data).digest()))
+    db.execute("INSERT INTO settings VALUES(?, ?)", (TAKEN_OVER, hashlib.sha256(data).digest()))
 
 
 def insert(db: "apsw.Connection", book: Book) -> None:
@@ -54,7 +54,7 @@ def insert(db: "apsw.Connection", book: Book) -> None:
 
 def is_taken_over(db: "apsw.Connection", data: bytes) -> bool:
     """Whether it was this file that was taken over."""
-    row = db.execute("SELECT value FROM settings WHERE name = ?", (_TAKEN_OVER,)).fetchone()
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (TAKEN_OVER,)).fetchone()
     return row == (hashlib.sha256(data).digest(),)
 
 

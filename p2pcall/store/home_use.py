@@ -19,6 +19,8 @@ from p2pcall.store.home import LOCK_PAUSE_S, LOCK_TRIES, Home, in_use, is_still_
 
 ERASING: Final = ".erasing"
 """The file that is there from before the first thing is erased until after the last."""
+UNFINISHED: Final = "erasing"
+"""The setting of the vault that is there while rows are erased, but not yet what they have left in the file."""
 
 
 @contextmanager
@@ -29,9 +31,7 @@ def using(home: Home) -> Iterator[None]:
     """
     fd = _locked(home.data, fcntl.LOCK_SH, in_use(home.data))
     try:
-        if is_half_erased(home):
-            text = f"the erasure of {home.data} was interrupted; what is left there is not used any more"
-            raise P2PCallError("half-erased", text, ExitCode.CONFIG, "p2pcall privacy erase finishes it")
+        check_whole(home)
         yield
     finally:
         _give_up(fd)
@@ -52,6 +52,13 @@ def alone(home: Home) -> Iterator[None]:
 def is_half_erased(home: Home) -> bool:
     """Whether an erasure of all of it was begun and not finished."""
     return (home.data / ERASING).exists()
+
+
+def check_whole(home: Home) -> None:
+    """P2PCallError (config) `half-erased` if an erasure of it was not finished."""
+    if is_half_erased(home):
+        text = f"the erasure of {home.data} was interrupted; what is left there is not used any more"
+        raise P2PCallError("half-erased", text, ExitCode.CONFIG, "p2pcall privacy erase finishes it")
 
 
 def _locked(path: Path, how: int, taken: P2PCallError) -> int | None:

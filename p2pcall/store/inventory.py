@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from p2pcall.store import factors, home_use, retention
+from p2pcall.store import factors, retention
 from p2pcall.store.backup import BACKUP_PREFIX
+from p2pcall.store.contacts import CONTACTS_CHANGED
+from p2pcall.store.contacts_file import TAKEN_OVER
 from p2pcall.store.home import Home
-from p2pcall.store.recordings import DAY_S, RECORDING_DAYS, recordings_folder
-from p2pcall.store.sealed import HEAD_BYTES, SEALED_MAGIC, kept_until
+from p2pcall.store.home_use import ERASING, UNFINISHED
+from p2pcall.store.recordings import DAY_S, RECORDING_DAYS, recording_until, recordings_folder
+from p2pcall.store.sealed import SEALED_MAGIC
 from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -89,6 +92,15 @@ class Found(Struct, frozen=True):
     """Bytes of its files; 0 for what is in the vault."""
 
 
+_CHOICES: Final = (retention.DAYS_CHOSEN,)
+_MARKS: Final = (CONTACTS_CHANGED, TAKEN_OVER, UNFINISHED)
+
+
+def _count_of(names: tuple[str, ...]) -> str:
+    """The query that counts these settings."""
+    return f"SELECT count(*), NULL, NULL FROM settings WHERE name IN ({', '.join(map(repr, names))})"
+
+
 KEPT: Final = (
     Kept(
         "identity",
@@ -129,7 +141,7 @@ KEPT: Final = (
         columns=("contacts.totp_secret", "contacts.totp_tally"),
         settings=(factors.UNASKED, factors.UNASKED_TRIED),
         query="SELECT (SELECT count(*) FROM contacts WHERE totp_secret IS NOT NULL)"
-        f" + (SELECT count(*) FROM settings WHERE name = '{factors.UNASKED}'), NULL, NULL",
+        f" + (SELECT count(*) FROM settings WHERE name = {factors.UNASKED!r}), NULL, NULL",
         secret=True,
     ),
     Kept(
@@ -159,7 +171,17 @@ KEPT: Final = (
         Clock.CALLS,
         columns=tuple(
             f"calls.{name}"
-            for name in ("id", "at", "outgoing", "name", "fingerprint", "known", "duration_s", "reason", "calls")
+            for name in (
+                "id",
+                "at",
+                "outgoing",
+                "name",
+                "fingerprint",
+                "known",
+                "duration_s",
+                "reason",
+                "calls",
+            )
         ),
         query="SELECT count(*), min(at), max(at) FROM calls",
     ),
@@ -186,13 +208,22 @@ KEPT: Final = (
     ),
     Kept(
         "choices",
-        "for how many days calls are kept, if you have said so; marks by which the program sees changes",
+        "for how many days calls are kept, if you have said so",
         "so that it does what you have chosen",
         Guard.VAULT,
         Clock.USER,
         columns=("settings.name", "settings.value"),
-        settings=("history-days", "contacts-changed", "contacts-file", "erasing"),
-        query="SELECT count(*), NULL, NULL FROM settings WHERE name NOT LIKE 'code-of-%'",
+        settings=_CHOICES,
+        query=_count_of(_CHOICES),
+    ),
+    Kept(
+        "marks",
+        "random values and a checksum, by which the program sees that contacts have changed",
+        "so that each process knows what another one has changed",
+        Guard.VAULT,
+        Clock.PROGRAM,
+        settings=_MARKS,
+        query=_count_of(_MARKS),
     ),
     Kept(
         "reach",
@@ -200,7 +231,7 @@ KEPT: Final = (
         "so that strangers are not let in again after a restart",
         Guard.NONE,
         Clock.USER,
-        files=("settings.json*", ".settings.json.*"),
+        files=("settings.json", ".settings.json.*"),
     ),
     Kept(
         "vault",
@@ -232,7 +263,7 @@ KEPT: Final = (
         "so that a new version knows your contacts",
         Guard.NONE,
         Clock.PROGRAM,
-        files=("contacts.json*", ".contacts.json.*"),
+        files=("contacts.json", ".contacts.json.*"),
     ),
     Kept(
         "locks",
@@ -240,7 +271,7 @@ KEPT: Final = (
         "so that no change is lost",
         Guard.NONE,
         Clock.PROGRAM,
-        files=(".lock", home_use.ERASING),
+        files=(".lock", ERASING),
     ),
 )
 """Everything."""
@@ -284,14 +315,14 @@ def look(home: Home, vault: Vault, entry: str | None) -> Iterator[Found]:
             files[kept.kind].append(path)
     for one in KEPT:
         if one.kind == "keyring":
-            yield Found(one, (entry or "",), int(entry is not None))
+            yield Found(one, () if entry is None else (f"p2pcall, {entry}",), int(entry is not None))
         elif not one.query:
             yield _in_files(one, files[one.kind])
-    days = {Clock.CALLS: retention.kept_days(vault), Clock.REQUESTS: retention.REQUEST_DAYS}
+    calls = retention.kept_days(vault)
     with vault.reading() as db:
         for one in KEPT:
             if one.query:
-                yield _in_vault(one, home, db, days.get(one.clock))
+                yield _in_vault(one, home, db, days_kept(one, calls))
 
 
 def days_kept(kept: Kept, calls: int) -> int | None:
@@ -306,15 +337,11 @@ def _in_files(kept: Kept, paths: list[Path]) -> Found:
         with suppress(FileNotFoundError):
             infos.append(path.lstat())
     since = min((info.st_mtime for info in infos), default=None)
-    until = max(filter(None, map(_until, paths)), default=None) if kept.kind == "recordings" else None
+    until = (
+        max(filter(None, map(recording_until, paths)), default=None) if kept.kind == "recordings" else None
+    )
     size = sum(info.st_size for info in infos)
     return Found(kept, tuple(map(str, paths)), len(paths), since, until, size)
-
-
-def _until(path: Path) -> float | None:
-    with suppress(OSError), path.open("rb") as file:
-        return kept_until(file.read(HEAD_BYTES))
-    return None
 
 
 def _in_vault(kept: Kept, home: Home, db: "apsw.Connection | None", days: int | None) -> Found:

@@ -13,7 +13,7 @@ MAX_DAYS: Final = 30
 """Most days that the call log and the consents are kept."""
 REQUEST_DAYS: Final = 7
 """Days that a stranger's request is kept."""
-_DAYS: Final = "history-days"
+DAYS_CHOSEN: Final = "history-days"
 """The setting that holds the user's number of days."""
 _KEPT: Final = (("calls", MAX_DAYS), ("consents", MAX_DAYS), ("requests", REQUEST_DAYS))
 """Tables, and the most days that their rows are kept."""
@@ -23,7 +23,7 @@ def kept_days(vault: Vault) -> int:
     """For how many days the user wants a call in the log."""
     with vault.reading() as db:
         query = "SELECT value FROM settings WHERE name = ?"
-        row: Any = None if db is None else db.execute(query, (_DAYS,)).fetchone()
+        row: Any = None if db is None else db.execute(query, (DAYS_CHOSEN,)).fetchone()
         return MAX_DAYS if row is None else int(row[0])
 
 
@@ -32,7 +32,7 @@ def keep_days(vault: Vault, days: int, now_epoch: float) -> int:
     if not 0 <= days <= MAX_DAYS:
         raise ValueError(f"calls are kept for 0 to {MAX_DAYS} days")
     with vault.writing() as db:
-        db.execute("REPLACE INTO settings VALUES(?, ?)", (_DAYS, days))
+        db.execute("REPLACE INTO settings VALUES(?, ?)", (DAYS_CHOSEN, days))
     return enforce(vault, now_epoch)
 
 
