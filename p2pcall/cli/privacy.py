@@ -282,9 +282,10 @@ def _person_erased(env: Env, home: Home, who: str, *, yes: bool, json: bool) -> 
     try:
         resumed = finish(vault)
         person = person_meant(Contacts(home, vault), who)
-        found = traces(home, vault, person).gone(home)
+        seen = traces(home, vault, person)
+        found = seen.gone(home)
         if not found and not resumed:
-            raise no_traces(clean(who))
+            raise no_traces(clean(who), len(seen.unknown))
         if found and not yes:
             _ask(env, [f"{one.count} of {one.kind}: {clean(one.where)}" for one in found], who, json=json)
         return replace(erase_person(home, vault, person, env.clock.time()), resumed=resumed)
@@ -315,7 +316,11 @@ def _print_receipt(env: Env, home: Home, receipt: Receipt, beyond: str, *, json:
     if json:
         gone = [{"kind": one.kind, "where": clean(one.where), "count": one.count} for one in receipt.gone]
         left = [clean(text) for text in receipt.left]
-        _record(env, home=str(home.data), erased=gone, left=left, may_remain=remains)
+        _record(
+            env,
+            **{"home": clean(str(home.data)), "erased": gone, "left": left},
+            **{"may_remain": remains, "resumed": receipt.resumed},
+        )
         return
     for one in receipt.gone:
         _write(env, "erased  ", _told(one))

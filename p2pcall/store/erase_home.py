@@ -10,6 +10,7 @@ knows, and what a file system, a flash memory or a backup program has kept of an
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 from typing import Final
@@ -80,7 +81,7 @@ def erase_home(home: Home) -> Receipt:
             left.append(f"the keyring could not be asked to forget its entry p2pcall, {entry}")
     for path, kept in ours:
         if path != mark:
-            _erased(path, kept.kind)
+            _erased(_renamed(path) if kept.kind == "backups" else path, kept.kind)
             gone.append(Gone(kept.kind, str(path)))
     with _plainly(mark):
         _remove_folders(home, mark)
@@ -112,6 +113,15 @@ def _erased(path: Path, kind: str) -> None:
                         overwrite(file)
         path.unlink(missing_ok=True)
         sync_directory(path.parent)
+
+
+def _renamed(path: Path) -> Path:
+    """The file under a name by which it is known when its content is overwritten, and the program was stopped then."""
+    if path.name.startswith(ERASING):
+        return path
+    new = next(one for number in count() if not (one := path.with_name(f"{ERASING}.{number}")).exists())
+    with _plainly(path):
+        return path.rename(new)
 
 
 def _remove_folders(home: Home, mark: Path) -> None:

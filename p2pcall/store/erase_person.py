@@ -136,9 +136,11 @@ def recording_heads(home: Home) -> Iterator[tuple[Path, RecordingHead | None]]:
             yield path, head
 
 
-def no_traces(who: str) -> P2PCallError:
-    """The error if there is nothing of that person."""
-    text = f"nothing is kept of {who}"
+def no_traces(who: str, unknown: int) -> P2PCallError:
+    """The error if there is nothing of that person in all that can be read, but for so many recordings."""
+    text = f"nothing is kept of {who}" + (
+        f", unless in {unknown} recordings that cannot be read" if unknown else ""
+    )
     return P2PCallError("no-such-contact", text, ExitCode.NOT_FOUND, "p2pcall contacts list")
 
 

@@ -255,6 +255,7 @@ KEPT: Final = (
         "you have asked for it",
         Guard.PASSPHRASE,
         Clock.USER,
+        files=(f"{ERASING}.*",),
         secret=True,
     ),
     Kept(
