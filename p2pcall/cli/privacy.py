@@ -31,7 +31,7 @@ from p2pcall.store.home import Home, file_error
 from p2pcall.store.home_use import alone, check_whole, is_half_erased
 from p2pcall.store.identity import load_or_create
 from p2pcall.store.identity_file import IdentityFile, Keeping, keyring_entry, read_identity
-from p2pcall.store.inventory import KEPT, Clock, Found, Guard, Kept, days_kept, look
+from p2pcall.store.inventory import KEPT, Span, Found, Guard, Kept, days_kept, look
 from p2pcall.store.recordings import erase_recording, expired
 from p2pcall.store.vault import Vault
 from p2pcall.view.sanitize import clean
@@ -44,8 +44,8 @@ GUARDED: Final = {
     Guard.NONE: "no: only you can read the file",
 }
 FOR_HOW_LONG: Final = {
-    Clock.USER: "until you take it away",
-    Clock.PROGRAM: "as long as the program needs it",
+    Span.USER: "until you take it away",
+    Span.PROGRAM: "as long as the program needs it",
 }
 ELSEWHERE: Final = (
     "not listed, because nobody remembers where: files that you had written elsewhere, as backups (id backup), "
@@ -115,12 +115,12 @@ def _identity_file(home: Home) -> IdentityFile | None:
 
 def _days(vault: Vault, kept: Kept) -> int | None:
     """For how many days it is kept, if that is a number."""
-    return days_kept(kept, retention.kept_days(vault) if kept.clock is Clock.CALLS else 0)
+    return days_kept(kept, retention.kept_days(vault) if kept.span is Span.CALLS else 0)
 
 
 def _how_long(kept: Kept, days: int | None) -> str:
     if days is None:
-        return FOR_HOW_LONG[kept.clock]
+        return FOR_HOW_LONG[kept.span]
     return f"for {days} {'day' if days == 1 else 'days'} each"
 
 
@@ -248,7 +248,7 @@ def _there_already(path: Path) -> P2PCallError:
 # ---- the erasure
 
 
-def erase(env: Env, home: Home, who: str | None, *, everything: bool, yes: bool, json: bool) -> ExitCode:
+def erase_kept(env: Env, home: Home, who: str | None, *, everything: bool, yes: bool, json: bool) -> ExitCode:
     """`p2pcall privacy erase`."""
     if who is not None and everything:
         raise usage("--contact and --all: one or the other")

@@ -64,7 +64,7 @@ def privacy_erase(
     home: opt.HomeDir = None,
 ) -> int:
     """Erase a person, or everything, for good; a passphrase is needed for the first alone."""
-    from p2pcall.cli.privacy import erase
+    from p2pcall.cli.privacy import erase_kept
 
-    done = erase(ctx.obj, located_home(ctx), contact, everything=everything, yes=yes, json=json)
+    done = erase_kept(ctx.obj, located_home(ctx), contact, everything=everything, yes=yes, json=json)
     return int(done)

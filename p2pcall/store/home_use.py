@@ -40,7 +40,7 @@ def using(home: Home) -> Iterator[None]:
 @contextmanager
 def alone(home: Home) -> Iterator[None]:
     """Use the home while no other command does. P2PCallError (config) `home-in-use` if one does."""
-    text = f"another p2pcall uses {home.data}, perhaps one that listens or is in a call; nothing was erased"
+    text = f"another command uses {home.data}, perhaps one that listens or is in a call; nothing was erased"
     hint = f"end it first: fuser -v {shell_word(home.data)} shows it"
     fd = _locked(home.data, fcntl.LOCK_EX, P2PCallError("home-in-use", text, ExitCode.CONFIG, hint))
     try:

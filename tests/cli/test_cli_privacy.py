@@ -69,7 +69,7 @@ def test_each_thing_that_is_kept_is_told_with_where_why_until_when_and_how_it_is
     assert str(home / "store.db") in told
     assert "nothing is kept now of: " in ran.out
     assert "whoever can read this disk" in ran.out
-    assert "files that you had written elsewhere" in ran.out
+    assert "not listed, because nobody remembers where" in ran.out
     assert max(map(len, ran.out.splitlines())) <= max(80, len(str(home)) + 30)
 
 
@@ -252,7 +252,7 @@ def test_a_person_is_erased_with_the_passphrase_alone_and_the_name_cannot_steer_
 def test_while_another_command_uses_the_home_nothing_is_erased(home: Path, log: CallLog) -> None:
     with using(Home.at(home)):
         for what in (("--all",), ("--contact", "bob")):
-            assert_told(run("privacy", "erase", "--yes", *what), 8, "another p2pcall uses", "fuser")
+            assert_told(run("privacy", "erase", "--yes", *what), 8, "another command uses", "fuser")
     assert log.count() == 1
 
 

@@ -7,7 +7,7 @@ from fullhome import LEFTOVERS, NOW, everything, fill, locked, seal_identity
 
 from p2pcall.errors import P2PCallError
 from p2pcall.store.home import Home
-from p2pcall.store.inventory import KEPT, Clock, Found, Guard, days_kept, files_in, look
+from p2pcall.store.inventory import KEPT, Span, Found, Guard, days_kept, files_in, look
 from p2pcall.store.recordings import DAY_S
 from p2pcall.store.vault import Vault
 
@@ -67,7 +67,7 @@ def test_everything_that_is_there_is_counted_with_its_times(home: Path) -> None:
 
 def test_what_has_a_clock_has_a_number_of_days() -> None:
     for one in KEPT:
-        assert (days_kept(one, 5) is None) == (one.clock in (Clock.USER, Clock.PROGRAM)), one.kind
+        assert (days_kept(one, 5) is None) == (one.span in (Span.USER, Span.PROGRAM)), one.kind
     assert days_kept(next(one for one in KEPT if one.kind == "calls"), 5) == 5
 
 
