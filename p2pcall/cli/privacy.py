@@ -31,7 +31,7 @@ from p2pcall.store.home import Home, file_error
 from p2pcall.store.home_use import alone, check_whole, is_half_erased
 from p2pcall.store.identity import load_or_create
 from p2pcall.store.identity_file import IdentityFile, Keeping, keyring_entry, read_identity
-from p2pcall.store.inventory import KEPT, Span, Found, Guard, Kept, days_kept, look
+from p2pcall.store.inventory import KEPT, Found, Guard, Kept, Retention, days_kept, look
 from p2pcall.store.recordings import erase_recording, expired
 from p2pcall.store.vault import Vault
 from p2pcall.view.sanitize import clean
@@ -44,8 +44,8 @@ GUARDED: Final = {
     Guard.NONE: "no: only you can read the file",
 }
 FOR_HOW_LONG: Final = {
-    Span.USER: "until you take it away",
-    Span.PROGRAM: "as long as the program needs it",
+    Retention.USER: "until you take it away",
+    Retention.PROGRAM: "as long as the program needs it",
 }
 ELSEWHERE: Final = (
     "not listed, because nobody remembers where: files that you had written elsewhere, as backups (id backup), "
@@ -72,6 +72,8 @@ EXPORT_MODE: Final = 0o600
 KIBIBYTE: Final = 1024
 MIN_COLUMNS: Final = 80
 """Of a line of text; also where there is no terminal."""
+PATH_CELLS: Final = 4096
+"""The longest path that Linux takes: what is erased is named in full."""
 _IN_VAULT: Final = "yes, in the vault"
 _KINDS: Final = {one.kind: one for one in KEPT}
 
@@ -115,12 +117,12 @@ def _identity_file(home: Home) -> IdentityFile | None:
 
 def _days(vault: Vault, kept: Kept) -> int | None:
     """For how many days it is kept, if that is a number."""
-    return days_kept(kept, retention.kept_days(vault) if kept.span is Span.CALLS else 0)
+    return days_kept(kept, retention.kept_days(vault) if kept.retention is Retention.CALLS else 0)
 
 
 def _how_long(kept: Kept, days: int | None) -> str:
     if days is None:
-        return FOR_HOW_LONG[kept.span]
+        return FOR_HOW_LONG[kept.retention]
     return f"for {days} {'day' if days == 1 else 'days'} each"
 
 
@@ -140,7 +142,7 @@ def _row(found: Found, days: int | None, file: IdentityFile | None) -> dict[str,
     return {
         "kind": kept.kind,
         "what": kept.what,
-        "where": [clean(path) for path in found.where],
+        "where": list(found.where),
         "why": kept.why,
         "count": found.count,
         "bytes": found.size,
@@ -158,7 +160,7 @@ def _describe(env: Env, found: Found, days: int | None, file: IdentityFile | Non
         "what": kept.what,
         "why": kept.why,
         "how much": f"{found.count}" + (f" ({_size(found.size)})" if found.size else ""),
-        "where": ", ".join(clean(path) for path in found.where) or "-",
+        "where": ", ".join(map(_shown, found.where)) or "-",
         "since": "not noted" if found.since is None else _day(found.since),
         "until": until,
         "encrypted": _IN_VAULT if kept.query else _guarded(kept, file),
@@ -166,6 +168,11 @@ def _describe(env: Env, found: Found, days: int | None, file: IdentityFile | Non
     env.stdout.write(f"{kept.kind}\n")
     for label, text in lines.items():
         _write(env, f"  {label:<11}", text)
+
+
+def _shown(text: str | Path) -> str:
+    """A path, or text with one, in full."""
+    return clean(str(text), PATH_CELLS)
 
 
 def _write(env: Env, label: str, text: str) -> None:
@@ -212,13 +219,13 @@ def export_all(env: Env, home: Home, file: str | None) -> ExitCode:
     vault = Vault(home)
     retention.enforce(vault, env.clock.time())
     identity = None if read_identity(home) is None else load_or_create(home, env.entropy)
-    document = exported(home, vault, identity, env.clock.time(), clean)
+    document = exported(home, vault, identity, env.clock.time(), _shown)
     data = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
     if path is None:
         env.stdout.write(data.decode())
         return ExitCode.OK
     _write_new(path, data)
-    say(env, f"{clean(str(path))} has all that is kept, but for keys and secrets; it is not encrypted")
+    say(env, f"{_shown(path)} has all that is kept, but for keys and secrets; it is not encrypted")
     return ExitCode.OK
 
 
@@ -241,7 +248,7 @@ def _write_new(path: Path, data: bytes) -> None:
 
 
 def _there_already(path: Path) -> P2PCallError:
-    text = f"{clean(str(path))} is there already, and is not overwritten"
+    text = f"{_shown(path)} is there already, and is not overwritten"
     return P2PCallError("file-exists", text, ExitCode.USAGE, "give another name")
 
 
@@ -270,8 +277,8 @@ def _all_erased(env: Env, home: Home, *, yes: bool, json: bool) -> Receipt:
     """`yes` also if an interrupted erasure goes on: its question was answered then."""
     ours, others = all_files(home)
     if ours and not yes:
-        told = [f"{clean(str(path))}: {kept.what}" for path, kept in ours if kept.kind != "locks"]
-        told += [f"{clean(str(path))}: stays, it is no file of this program's" for path in others]
+        told = [f"{_shown(path)}: {kept.what}" for path, kept in ours if kept.kind != "locks"]
+        told += [f"{_shown(path)}: stays, it is no file of this program's" for path in others]
         _ask(env, [*told, "nobody can undo this; your contacts will not know your next key"], None, json=json)
     return erase_home(home)
 
@@ -287,7 +294,7 @@ def _person_erased(env: Env, home: Home, who: str, *, yes: bool, json: bool) -> 
         if not found and not resumed:
             raise no_traces(clean(who), len(seen.unknown))
         if found and not yes:
-            _ask(env, [f"{one.count} of {one.kind}: {clean(one.where)}" for one in found], who, json=json)
+            _ask(env, [f"{one.count} of {one.kind}: {_shown(one.where)}" for one in found], who, json=json)
         return replace(erase_person(home, vault, person, env.clock.time()), resumed=resumed)
     finally:
         vault.close()
@@ -304,7 +311,7 @@ def _ask(env: Env, told: Sequence[str], who: str | None, *, json: bool) -> None:
         option = "--all" if who is None else f"--contact {shlex.quote(who)}"
         raise usage(f"whether to erase {what}: {why}", f"p2pcall privacy erase --yes {option}")
     for line in told:
-        env.stdout.write(f"{line}\n")
+        _write(env, "", line)
     env.stdout.write(f"to erase {what}, type {ERASE_WORD}, then Enter; anything else changes nothing: ")
     env.stdout.flush()
     if env.stdin.readline().strip().lower() != ERASE_WORD:
@@ -314,24 +321,26 @@ def _ask(env: Env, told: Sequence[str], who: str | None, *, json: bool) -> None:
 def _print_receipt(env: Env, home: Home, receipt: Receipt, beyond: str, *, json: bool) -> None:
     remains = [beyond, THE_DISK] if receipt.gone else []
     if json:
-        gone = [{"kind": one.kind, "where": clean(one.where), "count": one.count} for one in receipt.gone]
-        left = [clean(text) for text in receipt.left]
+        gone = [{"kind": one.kind, "where": one.where, "count": one.count} for one in receipt.gone]
         _record(
             env,
-            **{"home": clean(str(home.data)), "erased": gone, "left": left},
-            **{"may_remain": remains, "resumed": receipt.resumed},
+            home=str(home.data),
+            erased=gone,
+            left=list(receipt.left),
+            may_remain=remains,
+            resumed=receipt.resumed,
         )
         return
     for one in receipt.gone:
         _write(env, "erased  ", _told(one))
     for text in receipt.left:
-        _write(env, "left    ", clean(text))
+        _write(env, "left    ", _shown(text))
     for text in remains:
         _write(env, "note    ", text)
     if not receipt.gone and not receipt.resumed:
-        say(env, f"there is nothing of p2pcall's in {clean(str(home.data))}")
+        say(env, f"there is nothing of p2pcall's in {_shown(home.data)}")
 
 
 def _told(gone: Gone) -> str:
     many = f"{gone.count} of " if gone.count > 1 else ""
-    return f"{many}{gone.kind} ({_KINDS[gone.kind].what}): {clean(gone.where)}"
+    return f"{many}{gone.kind} ({_KINDS[gone.kind].what}): {_shown(gone.where)}"

@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from p2pcall.errors import P2PCallError
-from p2pcall.store.home import MAX_FILE_BYTES, Home, file_error, sync_directory
+from p2pcall.store.home import MAX_FILE_BYTES, Home, ensure_directory, file_error, sync_directory
 from p2pcall.store.home_use import ERASING, is_half_erased
 from p2pcall.store.identity_file import keyring_entry, parse_identity
 from p2pcall.store.inventory import Kept, files_in
@@ -51,7 +51,13 @@ class Receipt(Struct, frozen=True):
 
 
 def all_files(home: Home) -> tuple[list[tuple[Path, Kept]], list[Path]]:
-    """What `erase_home` would erase, in that order, and what it would leave because it is not ours."""
+    """What `erase_home` would erase, in that order, and what it would leave because it is not ours.
+
+    P2PCallError (config) if others can write there: what they put there may lead to files of the user's.
+    """
+    for place in (home.data, recordings_folder(home)):
+        if place.exists():
+            ensure_directory(place)
     ours, others = [], []
     for path, kept in files_in(home):
         if kept is None or (path.is_dir() and not path.is_symlink()):

@@ -175,7 +175,7 @@ def exported(
     return Export(
         EXPORT_VERSION,
         now_epoch,
-        str(home.data),
+        clean(str(home.data)),
         list(LEFT_OUT),
         None if identity is None else _identity(home, identity, now_epoch),
         ExportedSettings(None if reach is None else str(reach), days, factors.unasked()),
@@ -225,11 +225,11 @@ def _recordings(home: Home, clean: Callable[[str], str]) -> list[ExportedRecordi
     for path, head in recording_heads(home):
         size, until = path.stat().st_size, recording_until(path)
         if head is None:
-            found.append(ExportedRecording(str(path), size, until, None, None, None, None, None))
+            found.append(ExportedRecording(clean(str(path)), size, until, None, None, None, None, None))
             continue
         printed = fingerprint(bytes.fromhex(head.other.key))
         whose = clean(head.other.name), printed, head.call, head.asked_at, head.agreed_at
-        found.append(ExportedRecording(str(path), size, until, *whose))
+        found.append(ExportedRecording(clean(str(path)), size, until, *whose))
     return found
 
 

@@ -49,7 +49,7 @@ class Guard(StrEnum):
     """The mode of the file alone."""
 
 
-class Span(StrEnum):
+class Retention(StrEnum):
     """How long it is kept, and what says so."""
 
     CALLS = "calls"
@@ -68,7 +68,7 @@ class Kept(Struct, frozen=True):
     what: str
     why: str
     guard: Guard
-    span: Span
+    retention: Retention
     files: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ KEPT: Final = (
         "your private key; after `id rotate` also the one before, and whom to tell of the change",
         "it proves in a call that you are you",
         Guard.IDENTITY,
-        Span.USER,
+        Retention.USER,
         files=("identity.key*", ".identity.key.*"),
         secret=True,
     ),
@@ -116,7 +116,7 @@ KEPT: Final = (
         "the key that opens your private key",
         "you have let the keyring of this machine open it",
         Guard.KEYRING,
-        Span.USER,
+        Retention.USER,
         secret=True,
     ),
     Kept(
@@ -124,7 +124,7 @@ KEPT: Final = (
         "your name for a person, their public key, when it was kept, whether verified, what they may",
         "so that a call is with the person whom you mean, and nobody else",
         Guard.VAULT,
-        Span.USER,
+        Retention.USER,
         columns=(
             *("contacts.key", "contacts.name", "contacts.added", "contacts.verified", "contacts.host"),
             *("contacts.may_ring", "contacts.sound_unasked", "contacts.picture_unasked"),
@@ -137,7 +137,7 @@ KEPT: Final = (
         "the secrets of the codes that you want of people, and the count of wrong ones",
         "to know the right code, and to lock out whoever guesses",
         Guard.VAULT,
-        Span.USER,
+        Retention.USER,
         columns=("contacts.totp_secret", "contacts.totp_tally"),
         settings=(factors.UNASKED, factors.UNASKED_TRIED),
         query="SELECT (SELECT count(*) FROM contacts WHERE totp_secret IS NOT NULL)"
@@ -149,7 +149,7 @@ KEPT: Final = (
         "the safe words that you share with contacts",
         "to know an imitated voice",
         Guard.VAULT,
-        Span.USER,
+        Retention.USER,
         columns=("contacts.safe_word",),
         query="SELECT count(*), NULL, NULL FROM contacts WHERE safe_word IS NOT NULL",
         secret=True,
@@ -159,7 +159,7 @@ KEPT: Final = (
         "the fingerprints of keys that you have blocked, and since when",
         "so that they do not ring here",
         Guard.VAULT,
-        Span.USER,
+        Retention.USER,
         columns=("blocked.fingerprint", "blocked.added"),
         query="SELECT count(*), min(added), NULL FROM blocked",
     ),
@@ -168,7 +168,7 @@ KEPT: Final = (
         "of each call who, when, how long and how it ended; never what was said",
         "so that you see who has called",
         Guard.VAULT,
-        Span.CALLS,
+        Retention.CALLS,
         columns=tuple(
             f"calls.{name}"
             for name in (
@@ -190,7 +190,7 @@ KEPT: Final = (
         "who has agreed to what in a call, refused it or taken it back, and when",
         "so that both can be shown what was agreed",
         Guard.VAULT,
-        Span.CALLS,
+        Retention.CALLS,
         columns=tuple(
             f"consents.{name}"
             for name in ("id", "at", "call", "name", "fingerprint", "kind", "state", "side")
@@ -202,7 +202,7 @@ KEPT: Final = (
         "the keys of strangers who rang and were not answered, the names that they claim, and when",
         "so that you can accept or block them later",
         Guard.VAULT,
-        Span.REQUESTS,
+        Retention.REQUESTS,
         columns=("requests.key", "requests.claimed", "requests.at"),
         query="SELECT count(*), min(at), max(at) FROM requests",
     ),
@@ -211,7 +211,7 @@ KEPT: Final = (
         "for how many days calls are kept, if you have said so",
         "so that it does what you have chosen",
         Guard.VAULT,
-        Span.USER,
+        Retention.USER,
         columns=("settings.name", "settings.value"),
         settings=_CHOICES,
         query=_count_of(_CHOICES),
@@ -221,7 +221,7 @@ KEPT: Final = (
         "random values and a checksum, by which the program sees that contacts have changed",
         "so that each process knows what another one has changed",
         Guard.VAULT,
-        Span.PROGRAM,
+        Retention.PROGRAM,
         settings=_MARKS,
         query=_count_of(_MARKS),
     ),
@@ -230,7 +230,7 @@ KEPT: Final = (
         "who can ring here",
         "so that strangers are not let in again after a restart",
         Guard.NONE,
-        Span.USER,
+        Retention.USER,
         files=("settings.json", ".settings.json.*"),
     ),
     Kept(
@@ -238,7 +238,7 @@ KEPT: Final = (
         "the file that holds all that is in the vault, and those beside it while it is in use",
         "one encrypted file instead of many",
         Guard.VAULT,
-        Span.USER,
+        Retention.USER,
         files=("store.db*", ".store.db.*"),
     ),
     Kept(
@@ -246,7 +246,7 @@ KEPT: Final = (
         "calls that were recorded because both sides had agreed: sound, pictures, who, and both consents",
         "you have asked for it in the call",
         Guard.RECORDING,
-        Span.RECORDINGS,
+        Retention.RECORDINGS,
         files=("recordings/*.p2prec",),
     ),
     Kept(
@@ -254,8 +254,8 @@ KEPT: Final = (
         "backups of your key and contacts that you have written here",
         "you have asked for it",
         Guard.PASSPHRASE,
-        Span.USER,
-        files=(f"{ERASING}.*",),
+        Retention.USER,
+        files=(f"{ERASING}.*", f"recordings/{ERASING}.*"),
         secret=True,
     ),
     Kept(
@@ -263,7 +263,7 @@ KEPT: Final = (
         "the contacts of an older version, until the vault takes them over and overwrites this file",
         "so that a new version knows your contacts",
         Guard.NONE,
-        Span.PROGRAM,
+        Retention.PROGRAM,
         files=("contacts.json", ".contacts.json.*"),
     ),
     Kept(
@@ -271,7 +271,7 @@ KEPT: Final = (
         "empty files: one by which several processes take turns, one while all is being erased",
         "so that no change is lost",
         Guard.NONE,
-        Span.PROGRAM,
+        Retention.PROGRAM,
         files=(".lock", ERASING),
     ),
 )
@@ -328,8 +328,12 @@ def look(home: Home, vault: Vault, entry: str | None) -> Iterator[Found]:
 
 def days_kept(kept: Kept, calls: int) -> int | None:
     """How many days it is kept where calls are kept for `calls`; None: there is no such number."""
-    days = {Span.CALLS: calls, Span.REQUESTS: retention.REQUEST_DAYS, Span.RECORDINGS: RECORDING_DAYS}
-    return days.get(kept.span)
+    days = {
+        Retention.CALLS: calls,
+        Retention.REQUESTS: retention.REQUEST_DAYS,
+        Retention.RECORDINGS: RECORDING_DAYS,
+    }
+    return days.get(kept.retention)
 
 
 def _in_files(kept: Kept, paths: list[Path]) -> Found:

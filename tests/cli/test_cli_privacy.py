@@ -284,3 +284,14 @@ def test_an_interrupted_erasure_is_finished_without_a_question(home: Path, log: 
 
 def test_a_mistyped_command_of_privacy_is_helped_with(home: Path) -> None:
     assert_told(run("privacy", "erse"), 2, "p2pcall privacy --help")
+
+
+def test_a_path_is_told_in_full_and_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    home = tmp_path / ("x" * 100 + "\x1b[2J\udcff") / ("y" * 100)
+    assert run("id", "--home", str(home)).exit == 0
+    for argv in ((), ("export",), ("erase", "--all", "--yes")):
+        ran = run("privacy", *argv, "--home", str(home))
+        assert ran.exit == 0
+        assert f"{'x' * 100}[2J/{'y' * 100}" in ran.out
+        assert not set("\x1b\udcff") & set(ran.out)
+    assert not home.exists()

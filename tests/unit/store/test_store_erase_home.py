@@ -159,6 +159,21 @@ def test_what_a_link_leads_to_is_overwritten_and_the_link_goes(place: Home, tmp_
     assert not place.data.exists()
 
 
+def test_where_others_can_write_nothing_is_erased(place: Home, tmp_path: Path) -> None:
+    """They could put a link there that leads to a file of ours."""
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    (place.data / "store.db.old").symlink_to(mine)
+    for folder in (place.data, place.data / "recordings"):
+        folder.chmod(0o777)
+        with pytest.raises(P2PCallError) as caught:
+            erased(place)
+        assert (caught.value.slug, caught.value.exit) == ("unsafe-directory", ExitCode.CONFIG)
+        folder.chmod(0o700)
+    assert mine.read_text() == "precious"
+    assert place.identity_path.exists()
+
+
 # ---- interrupted
 
 

@@ -60,7 +60,12 @@ def test_nothing_of_the_person_is_found_with_the_key_in_hand(place: Home, who: s
     assert [trace for trace in TRACES if trace in found] == []
     counts = {one.kind: one.count for one in receipt.gone}
     assert counts == {
-        **{"contacts": 1, "codes": 1, "safe-words": 1, "requests": 1, "calls": 1, "consents": 1},
+        "contacts": 1,
+        "codes": 1,
+        "safe-words": 1,
+        "requests": 1,
+        "calls": 1,
+        "consents": 1,
         "recordings": 1,
     }
 

@@ -7,7 +7,7 @@ from fullhome import LEFTOVERS, NOW, everything, fill, locked, seal_identity
 
 from p2pcall.errors import P2PCallError
 from p2pcall.store.home import Home
-from p2pcall.store.inventory import KEPT, Span, Found, Guard, days_kept, files_in, look
+from p2pcall.store.inventory import KEPT, Found, Guard, Retention, days_kept, files_in, look
 from p2pcall.store.recordings import DAY_S
 from p2pcall.store.vault import Vault
 
@@ -53,9 +53,21 @@ def test_everything_that_is_there_is_counted_with_its_times(home: Path) -> None:
     there = found(place, fill(place))
     counts = {kind: one.count for kind, one in there.items() if kind not in ("vault", "marks")}
     assert counts == {
-        **{"identity": 1, "keyring": 0, "contacts": 2, "codes": 3, "safe-words": 2, "blocked": 2},
-        **{"calls": 2, "consents": 2, "requests": 2, "choices": 1, "reach": 1},
-        **{"recordings": 2, "backups": 0, "older-contacts": 0, "locks": 1},
+        "identity": 1,
+        "keyring": 0,
+        "contacts": 2,
+        "codes": 3,
+        "safe-words": 2,
+        "blocked": 2,
+        "calls": 2,
+        "consents": 2,
+        "requests": 2,
+        "choices": 1,
+        "reach": 1,
+        "recordings": 2,
+        "backups": 0,
+        "older-contacts": 0,
+        "locks": 1,
     }
     assert there["calls"].since == NOW
     assert there["calls"].until == NOW + 29 * DAY_S
@@ -67,7 +79,7 @@ def test_everything_that_is_there_is_counted_with_its_times(home: Path) -> None:
 
 def test_what_has_a_clock_has_a_number_of_days() -> None:
     for one in KEPT:
-        assert (days_kept(one, 5) is None) == (one.span in (Span.USER, Span.PROGRAM)), one.kind
+        assert (days_kept(one, 5) is None) == (one.retention in (Retention.USER, Retention.PROGRAM)), one.kind
     assert days_kept(next(one for one in KEPT if one.kind == "calls"), 5) == 5
 
 
