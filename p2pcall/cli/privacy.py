@@ -117,7 +117,7 @@ def _identity_file(home: Home) -> IdentityFile | None:
 
 def _days(vault: Vault, kept: Kept) -> int | None:
     """For how many days it is kept, if that is a number."""
-    return days_kept(kept, retention.kept_days(vault) if kept.retention is Retention.CALLS else 0)
+    return days_kept(kept, retention.kept_days(vault) if kept.query else 0)
 
 
 def _how_long(kept: Kept, days: int | None) -> str:

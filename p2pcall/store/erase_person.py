@@ -77,7 +77,7 @@ def traces(home: Home, vault: Vault, person: Person) -> Traces:
         rows, secrets = ({}, {}) if db is None else (_rows(db, person), _secrets(db, person))
     recordings: list[Path] = []
     unknown: list[Path] = []
-    for path, head in recording_heads(home):
+    for path, head in recording_heads(home, vault):
         if head is None:
             unknown.append(path)
         elif _is_meant(person, fingerprint(bytes.fromhex(head.other.key)), head.other.name):
@@ -119,7 +119,7 @@ def finish(vault: Vault) -> bool:
     return True
 
 
-def recording_heads(home: Home) -> Iterator[tuple[Path, RecordingHead | None]]:
+def recording_heads(home: Home, vault: Vault) -> Iterator[tuple[Path, RecordingHead | None]]:
     """The recordings in the home, and what their heads say; None: it cannot be read with this identity's key."""
     paths = [path for path, kept in files_in(home) if kept is not None and kept.kind == "recordings"]
     if not paths:

@@ -24,6 +24,7 @@ from p2pcall.store.erase_person import recording_heads
 from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, fingerprint, keeping
+from p2pcall.store.inventory import CHOICES
 from p2pcall.store.recordings import DAY_S, recording_until
 from p2pcall.store.rotation import former_key
 from p2pcall.store.vault import Vault
@@ -141,6 +142,10 @@ class ExportedSettings(Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(description="A code is wanted of whoever is answered without asking; its secret is not here."),
     ]
+    chosen: Annotated[
+        dict[str, int | str],
+        Meta(description="What the user has lastingly chosen, by its name in the vault."),
+    ]
 
 
 class Export(Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,7 +183,7 @@ def exported(
         clean(str(home.data)),
         list(LEFT_OUT),
         None if identity is None else _identity(home, identity, now_epoch),
-        ExportedSettings(None if reach is None else str(reach), days, factors.unasked()),
+        ExportedSettings(None if reach is None else str(reach), days, factors.unasked(), _chosen(vault)),
         [_contact(one, factors, clean) for one in contacts.all()],
         [ExportedBlock(key, at) for key, at in sorted(contacts.blocked().items())],
         [
@@ -190,7 +195,7 @@ def exported(
             for one in kept_consents(vault)
         ],
         _requests(vault, clean),
-        _recordings(home, clean),
+        _recordings(home, vault, clean),
     )
 
 
@@ -198,6 +203,12 @@ def _identity(home: Home, identity: Identity, now_epoch: float) -> ExportedIdent
     former = former_key(home, identity, now_epoch)
     untold = [] if former is None else [fingerprint(key) for key in former.untold]
     return ExportedIdentity(identity.fingerprint, _b64(identity.public), str(keeping(home)), untold)
+
+
+def _chosen(vault: Vault) -> dict[str, int | str]:
+    with vault.reading() as db:
+        rows: Any = () if db is None else db.execute("SELECT name, value FROM settings")
+        return {name: value for name, value in rows if name in CHOICES}
 
 
 def _contact(contact: Contact, factors: Factors, clean: Callable[[str], str]) -> ExportedContact:
@@ -213,16 +224,16 @@ def _requests(vault: Vault, clean: Callable[[str], str]) -> list[ExportedRequest
     with vault.reading() as db:
         query = "SELECT claimed, key, at FROM requests ORDER BY at"
         rows: Any = [] if db is None else db.execute(query)
-        until = retention.REQUEST_DAYS * DAY_S
+        until = min(retention.kept_days(vault), retention.REQUEST_DAYS) * DAY_S
         return [
             ExportedRequest(clean(str(name)), fingerprint(key), _b64(key), at, at + until)
             for name, key, at in rows
         ]
 
 
-def _recordings(home: Home, clean: Callable[[str], str]) -> list[ExportedRecording]:
+def _recordings(home: Home, vault: Vault, clean: Callable[[str], str]) -> list[ExportedRecording]:
     found = []
-    for path, head in recording_heads(home):
+    for path, head in recording_heads(home, vault):
         size, until = path.stat().st_size, recording_until(path)
         if head is None:
             found.append(ExportedRecording(clean(str(path)), size, until, None, None, None, None, None))

@@ -92,7 +92,7 @@ class Found(Struct, frozen=True):
     """Bytes of its files; 0 for what is in the vault."""
 
 
-_CHOICES: Final = (retention.DAYS_CHOSEN,)
+CHOICES: Final = (retention.DAYS_CHOSEN,)
 _MARKS: Final = (CONTACTS_CHANGED, TAKEN_OVER, UNFINISHED)
 
 
@@ -213,8 +213,8 @@ KEPT: Final = (
         Guard.VAULT,
         Retention.USER,
         columns=("settings.name", "settings.value"),
-        settings=_CHOICES,
-        query=_count_of(_CHOICES),
+        settings=CHOICES,
+        query=_count_of(CHOICES),
     ),
     Kept(
         "marks",
@@ -330,7 +330,7 @@ def days_kept(kept: Kept, calls: int) -> int | None:
     """How many days it is kept where calls are kept for `calls`; None: there is no such number."""
     days = {
         Retention.CALLS: calls,
-        Retention.REQUESTS: retention.REQUEST_DAYS,
+        Retention.REQUESTS: min(calls, retention.REQUEST_DAYS),
         Retention.RECORDINGS: RECORDING_DAYS,
     }
     return days.get(kept.retention)

@@ -51,7 +51,11 @@ def validated(value: Any, shape: dict[str, Any], defined: dict[str, Any], where:
         return None if value is None and null else validated(value, other, defined, where)
     match shape.pop("type"):
         case "object":
-            assert shape.pop("additionalProperties") is False
+            others = shape.pop("additionalProperties")
+            if others is not False:
+                assert others == {"type": ["integer", "string"]} or "anyOf" in others
+                assert all(isinstance(one, int | str) for one in value.values())
+                return None
             assert value.keys() == shape["properties"].keys() == set(shape.pop("required")), where
             for key, one in shape.pop("properties").items():
                 validated(value[key], one, defined, f"{where}.{key}")
@@ -132,7 +136,7 @@ def test_every_column_that_is_no_secret_is_in_an_export(home: Path) -> None:
                     ):
                         form = bool(value)
                     assert json.dumps(form).strip('"') in told, column
-    assert data["settings"]["history_days"] == 29
+    assert data["settings"]["history_days"] == data["settings"]["chosen"]["history-days"] == 29
 
 
 def test_codes_and_safe_words_are_told_by_whether_there_is_one(place: Home) -> None:
