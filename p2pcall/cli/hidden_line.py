@@ -1,4 +1,4 @@
-"""A line that a person types at the terminal without its being shown: a passphrase.
+"""A line that a person types at the terminal without its being shown: a passphrase, a safe word.
 
 Rules: it is asked on /dev/tty, so input and output may be pipes; where none of the three standard streams is a
 terminal, or we are in the background of it, nobody is asked. What is typed is shown again on every way out, also when a
@@ -32,9 +32,8 @@ def hidden_line(env: Env, prompt: str) -> bytes | None:
         with _unseen(fd, prompt.encode()):
             return _line(fd)
     except (OSError, termios.error) as error:
-        raise P2PCallError(
-            "locked-identity", "the terminal is gone", ExitCode.CONFIG, "--passphrase-file FILE"
-        ) from error
+        text = "the terminal is gone"
+        raise P2PCallError("locked-identity", text, ExitCode.CONFIG, "give it in a file") from error
     finally:
         os.close(fd)
 

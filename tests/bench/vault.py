@@ -63,7 +63,13 @@ def filled(place: Path) -> Home:
         db.executemany(
             f"INSERT INTO calls({columns}) VALUES(?, ?, ?, ?, 'contact', ?, 'hung-up', 1)",
             (
-                (now - 1 - 20 * at, at % 2, f"contact {at % CONTACTS}", printed[at % CONTACTS], float(at % 4000))
+                (
+                    now - 1 - 20 * at,
+                    at % 2,
+                    f"contact {at % CONTACTS}",
+                    printed[at % CONTACTS],
+                    float(at % 4000),
+                )
                 for at in range(MAX_CALLS)
             ),
         )
