@@ -68,7 +68,7 @@ def history_erase(
 @history.command("keep")
 def history_keep(
     ctx: typer.Context,
-    days: Annotated[int, typer.Argument(metavar="DAYS", help="0 to 30; 0: calls are not logged.")],
+    days: Annotated[str, typer.Argument(metavar="DAYS", help="0 to 30; 0: calls are not logged.")],
     passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:

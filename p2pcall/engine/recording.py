@@ -28,7 +28,8 @@ from p2pcall.engine.trust import PeerIdentity
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
 from p2pcall.proto.messages import ControlType, RecordAct, RecordMessage, pack_record, parse_record
-from p2pcall.store.recordings import RECORDING_DAYS, RECORDING_KEY, Party, RecordingHead, Track
+from p2pcall.store.recording_keys import recording_key
+from p2pcall.store.recordings import RECORDING_DAYS, Party, RecordingHead, Track
 
 UNANSWERED_S: Final = 60.0
 """How long the asker waits; an older program never answers."""
@@ -253,8 +254,7 @@ class CallRecording:
     async def _begin(self, number: int) -> None:
         """The other side has agreed: make the file, and begin."""
         agent = self._agent
-        key = agent.identity.derived_key(RECORDING_KEY)
-        recorder = Recorder(agent.home, self._to, key, agent.env.entropy)
+        recorder = Recorder(agent.home, self._to, recording_key(agent.identity), agent.env.entropy)
         head = self._head()
         try:
             await offload(lambda: recorder.begin(head))

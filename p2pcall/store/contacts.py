@@ -10,6 +10,7 @@ changes something is to be called in a thread, for it waits for the disk. Left o
 """
 
 import shlex
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -22,14 +23,13 @@ from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contact import Book, Contact
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
+from p2pcall.store.schema import CONTACTS_CHANGED
 from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
     import apsw
 
 MAX_BLOCKED: Final = 4096
-CONTACTS_CHANGED: Final = "contacts-changed"
-"""The setting that gets another value with each change of contacts or blocks."""
 
 
 def normalise_name(name: str) -> str:
@@ -147,8 +147,15 @@ class Contacts:
         book = self._look()
         return contacts_file.document(Book(list(book.by_key.values()), book.blocked))
 
-    def adopt(self, others: Book) -> list[str]:
-        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
+    def adopt(
+        self,
+        others: Book,
+        beside: Callable[["apsw.Connection", Collection[bytes]], None] = lambda db, keys: None,
+    ) -> list[str]:
+        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out.
+
+        `beside` is given the keys of those that were added, within the transaction.
+        """
         left_out = []
         with self.vault.writing() as db:
             book = _load(db)
@@ -168,6 +175,7 @@ class Contacts:
             if added:
                 close_to_strangers(self._home)
             contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
+            beside(db, [contact.public for contact in added])
             note_change(db)
         return left_out
 

@@ -17,6 +17,7 @@ from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store.contact import SHORT_FINGERPRINT, Book, Contact
 from p2pcall.store.home import damaged, parsed
 from p2pcall.store.identity import fingerprint, read_fingerprint
+from p2pcall.store.schema import CONTACTS_FILE
 
 if TYPE_CHECKING:
     import apsw
@@ -33,14 +34,12 @@ PERMISSIONS: Final = {
     "sees_announced": True,
 }
 """As they are for a new contact. Backups have those that are not; no older version has written any."""
-TAKEN_OVER: Final = "contacts-file"
-"""The setting that holds the digest of the file that was taken over."""
 
 
 def take_over(db: "apsw.Connection", data: bytes, path: Path) -> None:
     """Keep all that the file of an older version holds. P2PCallError (config) if any part of it is invalid."""
     insert(db, parse_contacts(data, path))
-    db.execute("INSERT INTO settings VALUES(?, ?)", (TAKEN_OVER, hashlib.sha256(data).digest()))
+    db.execute("INSERT INTO settings VALUES(?, ?)", (CONTACTS_FILE, hashlib.sha256(data).digest()))
 
 
 def insert(db: "apsw.Connection", book: Book) -> None:
@@ -54,7 +53,7 @@ def insert(db: "apsw.Connection", book: Book) -> None:
 
 def is_taken_over(db: "apsw.Connection", data: bytes) -> bool:
     """Whether it was this file that was taken over."""
-    row = db.execute("SELECT value FROM settings WHERE name = ?", (TAKEN_OVER,)).fetchone()
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (CONTACTS_FILE,)).fetchone()
     return row == (hashlib.sha256(data).digest(),)
 
 

@@ -20,12 +20,13 @@ from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contacts import Contacts, note_change
 from p2pcall.store.erase_home import Gone, Receipt
 from p2pcall.store.home import Home
-from p2pcall.store.home_use import UNFINISHED
 from p2pcall.store.identity import Identity, fingerprint, load_or_create, read_fingerprint
 from p2pcall.store.identity_file import read_identity
 from p2pcall.store.inventory import files_in
-from p2pcall.store.recordings import RECORDING_KEY, RecordingHead, RecordingReader, erase_recording
+from p2pcall.store.recording_keys import recording_keys
+from p2pcall.store.recordings import RecordingHead, RecordingReader, erase_recording
 from p2pcall.store.rotation import former_key, told
+from p2pcall.store.schema import UNFINISHED
 from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -124,11 +125,11 @@ def recording_heads(home: Home, vault: Vault) -> Iterator[tuple[Path, RecordingH
     paths = [path for path, kept in files_in(home) if kept is not None and kept.kind == "recordings"]
     if not paths:
         return
-    key = load_or_create(home, os.urandom).derived_key(RECORDING_KEY)
+    keys = list(recording_keys(vault, load_or_create(home, os.urandom)))
     for path in paths:
         try:
             with path.open("rb") as file:
-                head = RecordingReader(path, file, key).head
+                head = RecordingReader(path, file, keys).head
                 bytes.fromhex(head.other.key)
         except (OSError, ValueError, P2PCallError):
             yield path, None

@@ -109,6 +109,25 @@ class Home(Struct, frozen=True):
             finally:
                 os.close(fd)
 
+    @contextlib.contextmanager
+    def listened_at(self) -> Iterator[bool]:
+        """While a process waits for calls with this home; whether it is the only one."""
+        path = self.data / ".listening"
+        ensure_directory(self.data)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise file_error(error, path, "open") from error
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except OSError as error:  # or there are no locks on this file system: nobody can know
+                alone = not isinstance(error, BlockingIOError)
+            yield alone
+        finally:
+            os.close(fd)
+
 
 def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
     """The directory in a variable, or `default`; a relative path is ignored, as the specification says."""

@@ -19,8 +19,6 @@ from p2pcall.store.home import LOCK_PAUSE_S, LOCK_TRIES, Home, in_use, is_still_
 
 ERASING: Final = ".erasing"
 """The file that is there from before the first thing is erased until after the last."""
-UNFINISHED: Final = "erasing"
-"""The setting of the vault that is there while rows are erased, but not yet what they have left in the file."""
 
 
 @contextmanager

@@ -126,8 +126,8 @@ def format_identity(file: IdentityFile) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def opened(file: IdentityFile, home: Home) -> bytes:
-    """The private key; a passphrase is asked for by `Home.opener`, which remembers the key.
+def opened(file: IdentityFile, home: Home, passphrase: bytes | None = None) -> bytes:
+    """The private key; `Home.opener` remembers it, and asks for the passphrase if that is not given.
 
     P2PCallError (config): `wrong-passphrase`, `locked-identity`, or what the keyring or the file lacks.
     """
@@ -137,14 +137,13 @@ def opened(file: IdentityFile, home: Home) -> bytes:
             private = from_base64(file.text, path)
         case Keeping.KEYRING:
             private = _from_keyring(file.text, path)
+        case Keeping.PASSPHRASE if passphrase is not None:
+            private = unseal(file.text, passphrase, path)
         case Keeping.PASSPHRASE if opener is None:
             text = f"{path} is sealed, and nobody can be asked for its passphrase"
             raise P2PCallError("locked-identity", text, ExitCode.CONFIG, "give --passphrase-file FILE")
         case Keeping.PASSPHRASE:
-            passphrase = opener.passphrase(path)
-            with opener.waiting():
-                private = unseal(file.text, passphrase, path)
-            del passphrase
+            private = opener.with_passphrase(path, lambda given: unseal(file.text, given, path))
     if len(private) != KEY_BYTES or not any(private):
         raise damaged(path, f"the key does not have {KEY_BYTES} bytes")
     if opener is not None:

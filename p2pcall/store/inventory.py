@@ -17,11 +17,10 @@ from msgspec import Struct
 
 from p2pcall.store import factors, retention
 from p2pcall.store.backup import BACKUP_PREFIX
-from p2pcall.store.contacts import CONTACTS_CHANGED
-from p2pcall.store.contacts_file import TAKEN_OVER
 from p2pcall.store.home import Home
-from p2pcall.store.home_use import ERASING, UNFINISHED
+from p2pcall.store.home_use import ERASING
 from p2pcall.store.recordings import DAY_S, RECORDING_DAYS, recording_until, recordings_folder
+from p2pcall.store.schema import CONTACTS_CHANGED, CONTACTS_FILE, UNFINISHED
 from p2pcall.store.sealed import SEALED_MAGIC
 from p2pcall.store.vault import Vault
 
@@ -93,7 +92,7 @@ class Found(Struct, frozen=True):
 
 
 CHOICES: Final = (retention.DAYS_CHOSEN,)
-_MARKS: Final = (CONTACTS_CHANGED, TAKEN_OVER, UNFINISHED)
+_MARKS: Final = (CONTACTS_CHANGED, CONTACTS_FILE, UNFINISHED)
 
 
 def _count_of(names: tuple[str, ...]) -> str:
@@ -207,6 +206,16 @@ KEPT: Final = (
         query="SELECT count(*), min(at), max(at) FROM requests",
     ),
     Kept(
+        "recording-keys",
+        "the keys of recordings that were made before you changed your key, and when you did",
+        "so that those recordings can still be played",
+        Guard.VAULT,
+        Retention.RECORDINGS,
+        columns=("recording_keys.key", "recording_keys.at"),
+        query="SELECT count(*), min(at), max(at) FROM recording_keys",
+        secret=True,
+    ),
+    Kept(
         "choices",
         "for how many days calls are kept, if you have said so",
         "so that it does what you have chosen",
@@ -268,11 +277,11 @@ KEPT: Final = (
     ),
     Kept(
         "locks",
-        "empty files: one by which several processes take turns, one while all is being erased",
+        "empty files: by which processes take turns, and know of one that listens or erases",
         "so that no change is lost",
         Guard.NONE,
         Retention.PROGRAM,
-        files=(".lock", ERASING),
+        files=(".lock", ".listening", ERASING),
     ),
 )
 """Everything."""

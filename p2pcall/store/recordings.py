@@ -7,7 +7,7 @@ not longer; `erase_recording` destroys its key first. Left out: what packets mea
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
@@ -21,8 +21,6 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.home import Home, file_error
 from p2pcall.store.sealed import HEAD_BYTES, KEY_OFFSET, NotSealed, SealedReader, kept_until
 
-RECORDING_KEY: Final = b"p2pcall recording 1"
-"""What the key for recordings is derived from the identity for."""
 RECORDING_SUFFIX: Final = ".p2prec"
 RECORDING_DAYS: Final = 30
 """How long a recording is kept; the other side is told so when it is asked."""
@@ -101,11 +99,11 @@ def _entries(chunk: bytes) -> Iterator[Entry]:
 class RecordingReader:
     """One recording that is open to be read."""
 
-    def __init__(self, path: Path, file: BinaryIO, owner_key: bytes) -> None:
-        """P2PCallError (config) if it is damaged or sealed by somebody else."""
+    def __init__(self, path: Path, file: BinaryIO, owner_keys: Iterable[bytes]) -> None:
+        """One of the keys opens it. P2PCallError (config) if it is damaged or sealed by somebody else."""
         self.path = path
         try:
-            self._reader = SealedReader(file, owner_key)
+            self._reader = _opened(file, owner_keys)
             self._chunks = self._reader.chunks()
             self.head = msgspec.json.decode(next(self._chunks, b""), type=RecordingHead)
         except (NotSealed, msgspec.MsgspecError) as error:
@@ -125,6 +123,14 @@ class RecordingReader:
         except NotSealed as error:
             text = f"{self.path} is damaged: {error}; nothing was changed"
             raise P2PCallError("damaged-recording", text, ExitCode.CONFIG, None) from error
+
+
+def _opened(file: BinaryIO, owner_keys: Iterable[bytes]) -> SealedReader:
+    for key in owner_keys:
+        file.seek(0)
+        with suppress(NotSealed):
+            return SealedReader(file, key)
+    raise NotSealed("it is not sealed with any of these keys")
 
 
 def _foreign(path: Path) -> P2PCallError:

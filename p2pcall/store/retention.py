@@ -1,12 +1,13 @@
-"""How long the call log, consents and requests are kept, and that they are erased in time.
+"""How long the call log, consents, requests and keys of old recordings are kept, and that they are erased in time.
 
-Rules: 30 days are both default and maximum; 0 keeps nothing. Erased means overwritten, with no gap left behind. A row
-from the future (the clock was wrong) counts from now on, so that it does not stay for ever.
+Rules: 30 days are both default and maximum; 0 keeps nothing (recordings have a clock of their own). Erased means
+overwritten, with no gap left behind. A row from the future (the clock was wrong) counts from now on, so that it does
+not stay for ever.
 """
 
 from typing import Any, Final
 
-from p2pcall.store.recordings import DAY_S
+from p2pcall.store.recordings import DAY_S, RECORDING_DAYS
 from p2pcall.store.vault import Vault
 
 MAX_DAYS: Final = 30
@@ -16,7 +17,9 @@ REQUEST_DAYS: Final = 7
 DAYS_CHOSEN: Final = "history-days"
 """The setting that holds the user's number of days."""
 _KEPT: Final = (("calls", MAX_DAYS), ("consents", MAX_DAYS), ("requests", REQUEST_DAYS))
-"""Tables, and the most days that their rows are kept."""
+"""Tables, and the most days that their rows are kept; the user may want fewer."""
+_KEPT_IN_ANY_CASE: Final = (("recording_keys", RECORDING_DAYS),)
+"""Tables whose rows are kept for so many days whatever the user says of the log."""
 
 
 def kept_days(vault: Vault) -> int:
@@ -39,7 +42,8 @@ def keep_days(vault: Vault, days: int, now_epoch: float) -> int:
 def enforce(vault: Vault, now_epoch: float) -> int:
     """Erase what is too old. Returns how many rows went. Writes only if there are such rows."""
     days = kept_days(vault)
-    until = {table: now_epoch - min(days, most) * DAY_S for table, most in _KEPT}
+    kept = (*((table, min(days, most)) for table, most in _KEPT), *_KEPT_IN_ANY_CASE)
+    until = {table: now_epoch - most * DAY_S for table, most in kept}
     with vault.reading() as db:
         found = db is not None and any(
             db.execute(

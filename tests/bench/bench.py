@@ -26,13 +26,14 @@ import sound
 from calls import VIDEO_FPS, VIDEO_SIZE, Call, Usage, call, marks_of, seen_call, seen_marks
 from line import line_figures
 from relay import NETWORKS
+from vault import vault_figures
 from window import window_figures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("av", "numpy", "sounddevice", "zeroconf")
 STARTS = 11
 DIALS = 7
-PARTS = ("start", "line", "set-up", "voice", "picture", "terminal", "window", "ear")
+PARTS = ("start", "vault", "line", "set-up", "voice", "picture", "terminal", "window", "ear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,7 @@ def main(argv: Sequence[str]) -> int:
         seen = [*voice, "--video-in", str(clip)]
         parts: dict[str, Callable[[], Iterator[Row]]] = {
             "start": start_rows,
+            "vault": lambda: (Row(*figure) for figure in vault_figures(directory / "vault")),
             "line": lambda: (Row(*figure) for figure in line_figures()),
             "set-up": lambda: set_up_rows(directory, speech),
             "voice": lambda: voice_rows(directory, voice, seconds),

@@ -41,7 +41,8 @@ from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
-from p2pcall.store.recordings import RECORDING_KEY, RecordingHead
+from p2pcall.store.recording_keys import recording_key
+from p2pcall.store.recordings import RecordingHead
 from p2pcall.store.sealed import SealedWriter
 from p2pcall.store.vault import Vault
 from p2pcall.types import Profile, Reach
@@ -220,7 +221,7 @@ def sealed_recording(home: Home) -> None:
     """One in the home that nothing was said in."""
     folder, key = (
         recordings.recordings_folder(home),
-        load_or_create(home, lambda n: bytes(range(n))).derived_key(RECORDING_KEY),
+        recording_key(load_or_create(home, lambda n: bytes(range(n)))),
     )
     folder.mkdir(mode=0o700)
     party = recordings.Party("bob", "00")

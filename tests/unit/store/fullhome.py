@@ -16,8 +16,8 @@ from p2pcall.store.home import Home, write_atomic
 from p2pcall.store.identity import Identity, fingerprint, load_or_create
 from p2pcall.store.identity_file import IdentityFile, replace_identity, under_passphrase
 from p2pcall.store.opener import IdentityOpener
+from p2pcall.store.recording_keys import recording_key
 from p2pcall.store.recordings import (
-    RECORDING_KEY,
     Party,
     RecordingHead,
     make_recording,
@@ -59,7 +59,7 @@ def seal_identity(home: Home, passphrase: bytes = PASSPHRASE) -> Identity:
 def record(home: Home, path: Path, name: str, key: bytes, said: bytes = b"\x01" + bytes(8)) -> Path:
     """A recording of a call with that person."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    owner = load_or_create(home, os.urandom).derived_key(RECORDING_KEY)
+    owner = recording_key(load_or_create(home, os.urandom))
     head = RecordingHead("call", "hash", Party("me", "00"), Party(name, key.hex()), NOW, NOW + 1, 30)
     with make_recording(path) as file:
         writer = SealedWriter(file, owner, 1 << 40, os.urandom)
@@ -106,7 +106,8 @@ def everything(folder: Path) -> Vault:
     record(home, folder / "recorded by name", "eve", EVE)
     for name in LEFTOVERS:
         write_atomic(folder / name, b"left by a crash")
-    (folder / "contacts.json").unlink()  # beside a vault it is an error, until it is taken away
+    for name in ("contacts.json", "store.db-journal"):  # beside a vault that is opened they mean something
+        (folder / name).unlink()
     vault = Vault(home)
     with vault.writing() as db:
         db.execute("REPLACE INTO settings VALUES('erasing', 1)")

@@ -45,6 +45,19 @@ def test_the_newest_calls_come_first(log: CallLog) -> None:
     assert log.count() == 3
 
 
+def test_a_count_of_all_calls_looks_at_no_single_one(vault: Vault, log: CallLog) -> None:
+    steps = []
+    with vault.writing() as db:
+        values = ((NOW, True, "bob", "bob's", "contact", 1.0, "hung-up", 1) for _ in range(2000))
+        columns = "at, outgoing, name, fingerprint, known, duration_s, reason, calls"
+        db.executemany(f"INSERT INTO calls({columns}) VALUES(?, ?, ?, ?, ?, ?, ?, ?)", values)
+    with vault.reading() as connection:
+        assert connection is not None
+        connection.set_progress_handler(lambda: bool(steps.append(1)), 1)
+        assert log.count() == 2000
+    assert len(steps) < 100
+
+
 def test_an_entry_has_who_when_how_long_and_how_it_ended_and_nothing_else(log: CallLog) -> None:
     log.add(BOB)
     assert log.newest(NOW) == [BOB]

@@ -64,6 +64,7 @@ def test_everything_that_is_there_is_counted_with_its_times(home: Path) -> None:
         "requests": 2,
         "choices": 1,
         "reach": 1,
+        "recording-keys": 0,
         "recordings": 2,
         "backups": 0,
         "older-contacts": 0,
