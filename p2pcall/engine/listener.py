@@ -179,6 +179,7 @@ class Listener:
         finally:
             if ring.timer is not None:
                 ring.timer.cancel()
+            self._agent.unanswered.note(peer, signal.name, who, answered=ring.outcome is not None)
         await self._afterwards(ring)
 
     async def _hold(self, ring: _Ring) -> str:
@@ -266,6 +267,7 @@ class Listener:
             reason, why = refusal
             self._decline(line, reason)
             self._missed.note(who, why)
+            self._agent.unanswered.note(line.peer, incoming.name, who)
             return None
         return who
 

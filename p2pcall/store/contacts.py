@@ -11,7 +11,7 @@ changes something is to be called in a thread, for it waits for the disk. Left o
 
 import shlex
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -19,6 +19,7 @@ from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store import contacts_file
+from p2pcall.store.adoption import MAX_BLOCKED, Adopted, adoption
 from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contact import Book, Contact
 from p2pcall.store.home import Home
@@ -28,8 +29,6 @@ from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
     import apsw
-
-MAX_BLOCKED: Final = 4096
 
 
 def normalise_name(name: str) -> str:
@@ -151,33 +150,20 @@ class Contacts:
         self,
         others: Book,
         beside: Callable[["apsw.Connection", Collection[bytes]], None] = lambda db, keys: None,
-    ) -> list[str]:
-        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out.
+    ) -> Adopted:
+        """Adds what a backup or an export holds, in one step: nothing that is here is replaced.
 
         `beside` is given the keys of those that were added, within the transaction.
         """
-        left_out = []
         with self.vault.writing() as db:
             book = _load(db)
-            here = {contact.public: contact for contact in book.contacts}
-            taken = {names.alike(contact.name) for contact in book.contacts}
-            added = []
-            for contact in others.contacts:
-                known, alike = here.get(contact.public), names.alike(contact.name)
-                if known is not None or alike in taken or len(here) >= MAX_CONTACTS:
-                    if known is None or known.name != contact.name:
-                        left_out.append(contact.name)
-                    continue
-                added.append(contact)
-                here[contact.public] = contact
-                taken.add(alike)
-            blocked = list(others.blocked.items() - book.blocked.items())
-            if added:
+            done = adoption(book, others)
+            if done.added:
                 close_to_strangers(self._home)
-            contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
-            beside(db, [contact.public for contact in added])
+            contacts_file.insert(db, Book(list(done.added), done.blocked))
+            beside(db, [contact.public for contact in done.added])
             note_change(db)
-        return left_out
+        return done
 
     def stamp(self) -> object:
         """A value that changes whenever the contacts or blocks change; takes microseconds."""

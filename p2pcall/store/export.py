@@ -31,7 +31,7 @@ from p2pcall.store.vault import Vault
 
 SCHEMA_FILE: Final = Path(__file__).with_name("export.schema.json")
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-EXPORT_VERSION: Final = 1
+DOCUMENT_VERSION: Final = 1
 LEFT_OUT: Final = (
     "the private key, and one before it: p2pcall id backup keeps them",
     "the secrets of codes, and safe words: only whether there is one",
@@ -117,6 +117,8 @@ class ExportedRequest(Struct, frozen=True, forbid_unknown_fields=True):
     fingerprint: _Fingerprint
     key: _Key
     at: _Time
+    last: _Time
+    calls: int
     until: _Until
 
 
@@ -178,7 +180,7 @@ def exported(
     contacts, factors = Contacts(home, vault), Factors(vault)
     reach, days = kept_reach(home), retention.kept_days(vault)
     return Export(
-        EXPORT_VERSION,
+        DOCUMENT_VERSION,
         now_epoch,
         clean(str(home.data)),
         list(LEFT_OUT),
@@ -222,12 +224,12 @@ def _contact(contact: Contact, factors: Factors, clean: Callable[[str], str]) ->
 
 def _requests(vault: Vault, clean: Callable[[str], str]) -> list[ExportedRequest]:
     with vault.reading() as db:
-        query = "SELECT claimed, key, at FROM requests ORDER BY at"
+        query = "SELECT claimed, key, at, last, calls FROM requests ORDER BY at"
         rows: Any = [] if db is None else db.execute(query)
-        until = min(retention.kept_days(vault), retention.REQUEST_DAYS) * DAY_S
+        until = retention.request_days(vault) * DAY_S
         return [
-            ExportedRequest(clean(str(name)), fingerprint(key), _b64(key), at, at + until)
-            for name, key, at in rows
+            ExportedRequest(clean(str(name)), fingerprint(key), _b64(key), at, last, calls, at + until)
+            for name, key, at, last, calls in rows
         ]
 
 

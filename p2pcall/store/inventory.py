@@ -198,11 +198,14 @@ KEPT: Final = (
     ),
     Kept(
         "requests",
-        "the keys of strangers who rang and were not answered, the names that they claim, and when",
+        "the keys of strangers who rang and were not answered, the names that they claim, when and how often",
         "so that you can accept or block them later",
         Guard.VAULT,
         Retention.REQUESTS,
-        columns=("requests.key", "requests.claimed", "requests.at"),
+        columns=(
+            *("requests.id", "requests.key", "requests.fingerprint", "requests.claimed", "requests.at"),
+            *("requests.last", "requests.calls", "requests.origin"),
+        ),
         query="SELECT count(*), min(at), max(at) FROM requests",
     ),
     Kept(
@@ -227,11 +230,12 @@ KEPT: Final = (
     ),
     Kept(
         "marks",
-        "random values and a checksum, by which the program sees that contacts have changed",
+        "random values, a checksum and a counter, by which the program sees what has changed",
         "so that each process knows what another one has changed",
         Guard.VAULT,
         Retention.PROGRAM,
         settings=_MARKS,
+        columns=("sqlite_sequence.name", "sqlite_sequence.seq"),
         query=_count_of(_MARKS),
     ),
     Kept(

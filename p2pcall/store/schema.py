@@ -32,6 +32,19 @@ MIGRATIONS: Final = (
     """
     CREATE TABLE recording_keys(key BLOB PRIMARY KEY CHECK(length(key) = 32), at REAL NOT NULL) WITHOUT ROWID;
     """,
+    """
+    DROP TABLE requests;
+    CREATE TABLE requests(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE CHECK(length(key) = 32),
+        fingerprint TEXT NOT NULL, claimed TEXT NOT NULL, at REAL NOT NULL, last REAL NOT NULL,
+        calls INTEGER NOT NULL, origin BLOB NOT NULL);
+    CREATE TRIGGER request_met AFTER INSERT ON contacts
+        BEGIN DELETE FROM requests WHERE key = NEW.key; END;
+    CREATE TRIGGER request_met_anew AFTER UPDATE OF key ON contacts
+        BEGIN DELETE FROM requests WHERE key = NEW.key; END;
+    CREATE TRIGGER request_blocked AFTER INSERT ON blocked
+        BEGIN DELETE FROM requests WHERE fingerprint = NEW.fingerprint; END;
+    """,
 )
 """Step `i` leads from version `i` to version `i + 1`; an empty file has version 0."""
 FEW_ROWS: Final = ("contacts", "blocked", "requests", "settings", "recording_keys")
@@ -51,6 +64,12 @@ def version(db: "apsw.Connection") -> int:
     number = db.pragma("user_version")
     assert isinstance(number, int)
     return number
+
+
+def few_rows(db: "apsw.Connection") -> list[str]:
+    """The tables of `FEW_ROWS` that are there: an older version may not have them yet."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [name for name in FEW_ROWS if name in there]
 
 
 def migrate(db: "apsw.Connection") -> None:

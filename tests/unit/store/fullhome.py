@@ -82,7 +82,11 @@ def fill(home: Home) -> Vault:
         keep_consent(vault, Consent(NOW, "call-of-" + name, name, fingerprint(key), "sound", "given"))
         record(home, recordings_folder(home) / f"{key.hex()[:16]}.p2prec", name, key)
         with vault.writing() as db:
-            db.execute("INSERT INTO requests(key, claimed, at) VALUES(?, ?, ?)", (key, name, NOW))
+            db.execute(
+                "INSERT INTO requests(key, fingerprint, claimed, at, last, calls, origin)"
+                " VALUES(?, ?, ?, ?, ?, 3, x'00')",
+                (key, fingerprint(key), name, NOW, NOW + 5),
+            )
     factors.require_unasked(bytes(range(20)))
     factors.judge(bytes([7] * 32), b"000000", NOW, unasked=True)
     retention.keep_days(vault, 29, NOW)
