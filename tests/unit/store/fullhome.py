@@ -106,7 +106,8 @@ def everything(folder: Path) -> Vault:
     record(home, folder / "recorded by name", "eve", EVE)
     for name in LEFTOVERS:
         write_atomic(folder / name, b"left by a crash")
-    (folder / "contacts.json").unlink()  # beside a vault it is an error, until it is taken away
+    for name in ("contacts.json", "store.db-journal"):  # beside a vault that is opened they mean something
+        (folder / name).unlink()
     vault = Vault(home)
     with vault.writing() as db:
         db.execute("REPLACE INTO settings VALUES('erasing', 1)")
