@@ -31,7 +31,7 @@ from p2pcall.store.vault import Vault
 
 SCHEMA_FILE: Final = Path(__file__).with_name("export.schema.json")
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-EXPORT_VERSION: Final = 1
+DOCUMENT_VERSION: Final = 1
 LEFT_OUT: Final = (
     "the private key, and one before it: p2pcall id backup keeps them",
     "the secrets of codes, and safe words: only whether there is one",
@@ -178,7 +178,7 @@ def exported(
     contacts, factors = Contacts(home, vault), Factors(vault)
     reach, days = kept_reach(home), retention.kept_days(vault)
     return Export(
-        EXPORT_VERSION,
+        DOCUMENT_VERSION,
         now_epoch,
         clean(str(home.data)),
         list(LEFT_OUT),
