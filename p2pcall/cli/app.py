@@ -17,7 +17,7 @@ from p2pcall.cli.contacts_commands import contacts
 from p2pcall.cli.exchange_commands import with_exchange
 from p2pcall.cli.history_commands import history
 from p2pcall.cli.privacy_commands import privacy
-from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.engine.policy import RING_TIMEOUT_S
 from p2pcall.pairing.constants import CODE_WORDS
 from p2pcall.types import Profile
 
@@ -103,9 +103,9 @@ def listen(
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
-    answer: opt.WhoIsAnswered = Answer.ASK,
+    answer: opt.WhoIsAnswered = None,
     reach: opt.WhoCanRing = None,
-    announce: opt.ToldTo = Announce.PUBLIC,
+    announce: opt.ToldTo = None,
     announce_on: opt.ToldOn = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after one call.")] = False,
     echo: Annotated[

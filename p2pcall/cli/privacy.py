@@ -47,7 +47,7 @@ FOR_HOW_LONG: Final = {
     Retention.USER: "until you take it away",
     Retention.PROGRAM: "as long as the program needs it",
 }
-ELSEWHERE: Final = (
+NOT_LISTED: Final = (
     "not listed, because nobody remembers where: files that you had written elsewhere, as backups (id backup), "
     "recordings (--record), exports, and outputs of calls"
 )
@@ -96,7 +96,7 @@ def show_kept(env: Env, home: Home, *, json: bool) -> ExitCode:
     if not json:
         if absent:
             _write(env, "", f"nothing is kept now of: {', '.join(absent)}")
-        for text in (ELSEWHERE, NOWHERE):
+        for text in (NOT_LISTED, NOWHERE):
             _write(env, "", text)
     return ExitCode.OK
 
@@ -123,7 +123,8 @@ def _days(vault: Vault, kept: Kept) -> int | None:
 def _how_long(kept: Kept, days: int | None) -> str:
     if days is None:
         return FOR_HOW_LONG[kept.retention]
-    return f"for {days} {'day' if days == 1 else 'days'} each"
+    most = "at most " if kept.retention is Retention.RECORDINGS else ""
+    return f"for {most}{days} {'day' if days == 1 else 'days'} each"
 
 
 def _guarded(kept: Kept, file: IdentityFile | None) -> str:

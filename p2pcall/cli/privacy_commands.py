@@ -6,6 +6,7 @@ import typer
 
 from p2pcall.cli import options as opt
 from p2pcall.cli.app_own import given_home, located_home
+from p2pcall.cli.privacy_tools import privacy_bundle, privacy_settings
 
 privacy = typer.Typer(
     help="What is kept about you and others, and your rights over it.", invoke_without_command=True
@@ -58,7 +59,7 @@ def privacy_erase(
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Your key and everything else.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: opt.Yes = False,
     json: opt.Json = False,
     passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
@@ -68,3 +69,7 @@ def privacy_erase(
 
     done = erase_kept(ctx.obj, located_home(ctx), contact, everything=everything, yes=yes, json=json)
     return int(done)
+
+
+privacy.command("settings")(privacy_settings)
+privacy.command("bundle")(privacy_bundle)

@@ -19,6 +19,7 @@ from p2pcall.store import factors, retention
 from p2pcall.store.backup import BACKUP_PREFIX
 from p2pcall.store.home import Home
 from p2pcall.store.home_use import ERASING
+from p2pcall.store.private_settings import PrivateSetting
 from p2pcall.store.recordings import DAY_S, RECORDING_DAYS, recording_until, recordings_folder
 from p2pcall.store.schema import CONTACTS_CHANGED, CONTACTS_FILE, UNFINISHED
 from p2pcall.store.sealed import SEALED_MAGIC
@@ -91,7 +92,7 @@ class Found(Struct, frozen=True):
     """Bytes of its files; 0 for what is in the vault."""
 
 
-CHOICES: Final = (retention.DAYS_CHOSEN,)
+CHOICES: Final = tuple(map(str, PrivateSetting))
 _MARKS: Final = (CONTACTS_CHANGED, CONTACTS_FILE, UNFINISHED)
 
 
@@ -220,7 +221,7 @@ KEPT: Final = (
     ),
     Kept(
         "choices",
-        "for how many days calls are kept, if you have said so",
+        "what you have lastingly chosen with `privacy settings`",
         "so that it does what you have chosen",
         Guard.VAULT,
         Retention.USER,

@@ -5,8 +5,9 @@ overwritten, with no gap left behind. A row from the future (the clock was wrong
 not stay for ever.
 """
 
-from typing import Any, Final
+from typing import Final
 
+from p2pcall.store.private_settings import PrivateSetting, chosen_days, keep_setting, kept_settings
 from p2pcall.store.recordings import DAY_S, RECORDING_DAYS
 from p2pcall.store.vault import Vault
 
@@ -14,8 +15,6 @@ MAX_DAYS: Final = 30
 """Most days that the call log and the consents are kept."""
 REQUEST_DAYS: Final = 7
 """Days that a stranger's request is kept."""
-DAYS_CHOSEN: Final = "history-days"
-"""The setting that holds the user's number of days."""
 _KEPT: Final = (("calls", MAX_DAYS), ("consents", MAX_DAYS), ("requests", REQUEST_DAYS))
 """Tables, and the most days that their rows are kept; the user may want fewer."""
 _KEPT_IN_ANY_CASE: Final = (("recording_keys", RECORDING_DAYS),)
@@ -24,10 +23,8 @@ _KEPT_IN_ANY_CASE: Final = (("recording_keys", RECORDING_DAYS),)
 
 def kept_days(vault: Vault) -> int:
     """For how many days the user wants a call in the log."""
-    with vault.reading() as db:
-        query = "SELECT value FROM settings WHERE name = ?"
-        row: Any = None if db is None else db.execute(query, (DAYS_CHOSEN,)).fetchone()
-        return MAX_DAYS if row is None else int(row[0])
+    days = chosen_days(kept_settings(vault), PrivateSetting.HISTORY_DAYS, 0, MAX_DAYS)
+    return MAX_DAYS if days is None else days
 
 
 def request_days(vault: Vault) -> int:
@@ -35,12 +32,11 @@ def request_days(vault: Vault) -> int:
     return min(kept_days(vault), REQUEST_DAYS)
 
 
-def keep_days(vault: Vault, days: int, now_epoch: float) -> int:
-    """Keep the user's number of days (0 to `MAX_DAYS`), at once. Returns how many rows went."""
-    if not 0 <= days <= MAX_DAYS:
+def keep_days(vault: Vault, days: int | None, now_epoch: float) -> int:
+    """Keep the user's number of days (0 to `MAX_DAYS`; None: the default), at once. Returns how many rows went."""
+    if days is not None and not 0 <= days <= MAX_DAYS:
         raise ValueError(f"calls are kept for 0 to {MAX_DAYS} days")
-    with vault.writing() as db:
-        db.execute("REPLACE INTO settings VALUES(?, ?)", (DAYS_CHOSEN, days))
+    keep_setting(vault, PrivateSetting.HISTORY_DAYS, days)
     return enforce(vault, now_epoch)
 
 

@@ -254,7 +254,7 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
     assert {" ".join(item.head[1:]) for item in listed} == {
         *("id", "devices", "play", "contacts list", "contacts show", "history list", "privacy"),
-        "contacts requests",
+        *("contacts requests", "privacy settings"),
     }
 
 

@@ -16,6 +16,7 @@ from p2pcall.store.home import Home, write_atomic
 from p2pcall.store.identity import Identity, fingerprint, load_or_create
 from p2pcall.store.identity_file import IdentityFile, replace_identity, under_passphrase
 from p2pcall.store.opener import IdentityOpener
+from p2pcall.store.private_settings import PrivateSetting, keep_setting
 from p2pcall.store.recording_keys import recording_key
 from p2pcall.store.recordings import (
     Party,
@@ -113,6 +114,8 @@ def everything(folder: Path) -> Vault:
     for name in ("contacts.json", "store.db-journal"):  # beside a vault that is opened they mean something
         (folder / name).unlink()
     vault = Vault(home)
+    for setting in PrivateSetting:
+        keep_setting(vault, setting, 5)
     with vault.writing() as db:
         db.execute("REPLACE INTO settings VALUES('erasing', 1)")
         db.execute("REPLACE INTO settings VALUES('contacts-file', x'00')")
