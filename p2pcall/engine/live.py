@@ -19,6 +19,7 @@ from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.call_tap import CallTap
+from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
@@ -34,6 +35,7 @@ from p2pcall.engine.recording import CallRecording
 from p2pcall.engine.reporting import Reporting
 from p2pcall.engine.safe_word_check import SafeWordCheck
 from p2pcall.engine.send_pacer import SendPacer
+from p2pcall.engine.standing import StandingConsent
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.trust import PeerIdentity
 from p2pcall.engine.user_agent import UserAgent
@@ -79,8 +81,9 @@ class LiveCall:
         *,
         video: bool,
         remote_video: bool,
+        standing: frozenset[ConsentKind] = frozenset(),
     ) -> None:
-        """`video` and `remote_video`: whether each side begins with a picture."""
+        """`video` and `remote_video`: whether each side begins with a picture; `standing`: what rests on a permission."""
         self._node, self._ui, self._settings = agent.node, agent.ui, agent.settings
         self._line, self._peer, self._devices = line, line.peer, devices
         peer, ui, now = line.peer, agent.ui, agent.node.now
@@ -105,8 +108,10 @@ class LiveCall:
         self._recording = CallRecording(
             agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice
         )
-        self._remote.on_told, self._local.on_sends = self._remote_told, self._recording.consents.sends
-        verification = Verification(
+        self._remote.on_told = self._remote_told
+        self._local.on_sends = partial(self._recording.consents.begins, standing=standing)
+        self._standing = StandingConsent(agent.trust, standing, self._local, self._warn)
+        verification = self._verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
         self._safe_word = SafeWordCheck(agent, line, who, status, timers)
@@ -189,6 +194,7 @@ class LiveCall:
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
         self._local.sends_now()
+        self._local.on_sends = self._recording.consents.sends
         self._reporting.begin()
         self._hearing.begin()
         self._rotation.begin()
@@ -288,6 +294,8 @@ class LiveCall:
     def _tick(self) -> None:
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         self._local.tell_again()
+        if not self._rotation.keeping:
+            self._standing.look(self._verification.public, self._status.state.name)
         self._recording.tell_again()
         self._reporting.second()
         if self._peer.rtt is not None and self._video is not None:
