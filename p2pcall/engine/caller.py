@@ -159,7 +159,7 @@ class Caller:
 
     def _known(self) -> list[bytes]:
         """The keys to try if no key is expected: those of all contacts."""
-        return self._agent.trust.callees()
+        return self._agent.trust.permissions.callees()
 
     def _dial(self) -> PeerConnection:
         """Start to knock. If the devices were ready before, signal that to the new line."""

@@ -69,7 +69,7 @@ class Listener:
         self._missed = MissedCalls(agent)
         self._codes = PasscodeGate(agent, self._missed)
         self._strangers = Strangers()
-        self._announcing = Announcing(agent, may_see=agent.trust.sees_announced)
+        self._announcing = Announcing(agent, may_see=agent.trust.permissions.may_see)
         self._calls = 0
 
     async def run(self) -> Outcome:
@@ -242,12 +242,12 @@ class Listener:
         """
         trust, key = self._agent.trust, line.peer.remote_static
         try:
-            if self._node.endpoint.reach == Reach.CONTACTS and not trust.is_let_in(key):
+            if self._node.endpoint.reach == Reach.CONTACTS and not trust.permissions.lets_in(key):
                 line.drop()
                 return None
-            unheard = not trust.may_ring(key)
+            unheard = not trust.permissions.may_ring(key)
             who = trust.introduce(key, incoming.name)
-            unasked = unasked_answer(trust, self._settings, key, who.known) is not None
+            unasked = unasked_answer(trust.permissions, self._settings, key, who.known) is not None
         except P2PCallError as error:
             line.decline(Reason.FAILED)
             printed = fingerprint(key)
@@ -297,7 +297,9 @@ class Listener:
             return "shut-out"
         self._agent.ui.emit(ring.event)
         trust, key = self._agent.trust, ring.line.peer.remote_static
-        unasked = unasked_answer(trust, self._settings, key, ring.who.known) if ring.unasked else None
+        unasked = (
+            unasked_answer(trust.permissions, self._settings, key, ring.who.known) if ring.unasked else None
+        )
         if unasked is not None:
             answer = "video" if unasked.video else "audio"
         else:

@@ -28,6 +28,7 @@ from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.notice_tone import with_tone
 from p2pcall.engine.outcome import GOODBYES, WISHES
+from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.questions import Questions, asker
@@ -72,6 +73,8 @@ class FinishedCall(Struct, frozen=True):
 class LiveCall:
     """One active call; call `run` once."""
 
+    _standing: StandingConsent | None = None
+
     def __init__(
         self,
         agent: UserAgent,
@@ -81,9 +84,8 @@ class LiveCall:
         *,
         video: bool,
         remote_video: bool,
-        standing: frozenset[ConsentKind] = frozenset(),
     ) -> None:
-        """`video` and `remote_video`: whether each side begins with a picture; `standing`: what rests on a permission."""
+        """`video` and `remote_video`: whether each side begins with a picture."""
         self._node, self._ui, self._settings = agent.node, agent.ui, agent.settings
         self._line, self._peer, self._devices = line, line.peer, devices
         peer, ui, now = line.peer, agent.ui, agent.node.now
@@ -108,9 +110,7 @@ class LiveCall:
         self._recording = CallRecording(
             agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice
         )
-        self._remote.on_told = self._remote_told
-        self._local.on_sends = partial(self._recording.consents.begins, standing=standing)
-        self._standing = StandingConsent(agent.trust, standing, self._local, self._warn)
+        self._remote.on_told, self._local.on_sends = self._remote_told, self._recording.consents.sends
         verification = self._verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
@@ -149,6 +149,11 @@ class LiveCall:
             unshown=unshown(self._settings),
             push_to_talk=self._settings.push_to_talk,
         )
+
+    def rest_on(self, permissions: ContactPermissions, kinds: frozenset[ConsentKind]) -> None:
+        """This is sent because the contacts say so, and as long as they do. Before `run`."""
+        self._local.on_sends = partial(self._recording.consents.begins, standing=kinds)
+        self._standing = StandingConsent(permissions, kinds, self._local, self._warn)
 
     async def run(self) -> FinishedCall:
         """Run the media until either side ends the call. In every case devices are closed and the terminal restored."""
@@ -294,7 +299,7 @@ class LiveCall:
     def _tick(self) -> None:
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         self._local.tell_again()
-        if not self._rotation.keeping:
+        if self._standing is not None and not self._rotation.keeping:
             self._standing.look(self._verification.public, self._status.state.name)
         self._recording.tell_again()
         self._reporting.second()

@@ -87,7 +87,7 @@ class ReachPolicy:
         before, self._names = self._names, names
         was_open = self._endpoint.reach == Reach.ANYONE
         undecided = self._chosen is None
-        if undecided and (kept or self._trust.callees()):
+        if undecided and (kept or self._trust.permissions.callees()):
             self._chosen = kept or Reach.CONTACTS
         reach = self._chosen or Reach.ANYONE
         if self._chosen is not None and (undecided or before is None) and kept != reach:
@@ -104,7 +104,7 @@ class ReachPolicy:
         elif self._given is not None and kept != reach:
             self._tell_direction(reach)
         if reach is Reach.CONTACTS and not names and before != {}:
-            none = "none of them may" if self._trust.callees() else "there are none"
+            none = "none of them may" if self._trust.permissions.callees() else "there are none"
             text = f"nobody can ring here: only contacts can, and {none} (`--reach anyone` lets others ring)"
             self._emit(events.Warning("no-contacts", text))
 

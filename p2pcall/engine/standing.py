@@ -2,8 +2,8 @@
 
 Rules: a permission adds to `--answer`, but `never` is obeyed. What rests on a permission is off within a second after
 that was taken back, the contact blocked or removed: the camera, or the microphone and what else rests on it. The call
-goes on, and a key switches it on again: that is the person's own consent. Left out: who may ring (`trust`), and the
-second factor, which comes first (`passcode_gate`).
+goes on, and a key switches it on again: that is the person's own consent. Left out: who may ring (`permissions`),
+and the second factor, which comes first (`passcode_gate`).
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.mediastate import LocalMedia
+from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.settings import CallSettings
-from p2pcall.engine.trust import TrustStore
 from p2pcall.errors import P2PCallError
 from p2pcall.store.contact import Permission
 
@@ -33,12 +33,12 @@ class UnaskedAnswer(Struct, frozen=True):
 
 
 def unasked_answer(
-    trust: TrustStore, settings: CallSettings, public: bytes, known: str
+    permissions: ContactPermissions, settings: CallSettings, public: bytes, known: str
 ) -> UnaskedAnswer | None:
     """None: a person is asked. Whether the caller may ring is left out. Contacts that cannot be read allow nothing."""
     contact = None
     with suppress(P2PCallError):
-        contact = trust.contact(public)
+        contact = permissions.contact(public)
     allowed = () if contact is None or settings.answer is Answer.NEVER else contact.allowed
     by_option = settings.answer.takes(known)
     if not by_option and Permission.SOUND not in allowed:
@@ -54,12 +54,12 @@ class StandingConsent:
 
     def __init__(
         self,
-        trust: TrustStore,
+        permissions: ContactPermissions,
         kinds: frozenset[ConsentKind],
         local: LocalMedia,
         warn: Callable[[str, str], None],
     ) -> None:
-        self._trust, self._kinds, self._local, self._warn = trust, kinds, local, warn
+        self._permissions, self._kinds, self._local, self._warn = permissions, kinds, local, warn
 
     def look(self, public: bytes, name: str) -> None:
         """Switch off what is not allowed any more. `public` is the key that the other side has now.
@@ -69,7 +69,7 @@ class StandingConsent:
         if not self._kinds:
             return
         with suppress(P2PCallError):
-            contact = self._trust.contact(public)
+            contact = self._permissions.contact(public)
             allowed = contact.allowed if contact is not None and contact.rings else ()
             gone = {kind for kind in self._kinds if ON_PERMISSION[kind] not in allowed}
             self._withdraw(gone, name)

@@ -61,7 +61,9 @@ async def talk(
             round(setup_ms, 1),
         )
     )
-    live = LiveCall(agent, line, devices, who, video=video, remote_video=remote_video, standing=standing)
+    live = LiveCall(agent, line, devices, who, video=video, remote_video=remote_video)
+    if standing:
+        live.rest_on(agent.trust.permissions, standing)
     interrupts.take, interrupts.resized = line.tell, live.resized
     try:
         try:

@@ -8,6 +8,7 @@ proves nothing: a caller who claims a contact's name is shown without a name, an
 from msgspec import Struct
 
 from p2pcall import events, names
+from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import undialable
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri, safety_number, safety_uri
@@ -58,6 +59,7 @@ class TrustStore:
     def __init__(self, contacts: Contacts, own: bytes) -> None:
         self._contacts, self._own = contacts, own
         self.factors = Factors(contacts.vault)
+        self.permissions = ContactPermissions(contacts)
 
     def expected_key(self, name: str) -> bytes | None:
         """The key pinned to a dialled name, or None. P2PCallError (usage) if it is blocked."""
@@ -67,15 +69,8 @@ class TrustStore:
         return None if contact is None else contact.public
 
     def let_in(self) -> dict[bytes, str]:
-        """The keys of all contacts that may ring, with their names; the contact kept last comes first."""
-        return {one.public: one.name for one in self._latest_first() if one.rings}
-
-    def callees(self) -> list[bytes]:
-        """The keys of all contacts that are not blocked, those who may not ring included; in the same order."""
-        return [one.public for one in self._latest_first() if not one.blocked]
-
-    def _latest_first(self) -> list[Contact]:
-        return sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
+        """The keys of all contacts who may ring, with their names; the contact kept last comes first."""
+        return self.permissions.ringers()
 
     def stamp(self) -> object:
         """A value that stays equal as long as nobody changes the contacts."""
@@ -85,25 +80,6 @@ class TrustStore:
         """Whether the key is pinned to a name and not blocked."""
         contact = self._contacts.by_key(public)
         return contact is not None and not contact.blocked
-
-    def is_let_in(self, public: bytes) -> bool:
-        """Whether the key is one of `let_in`."""
-        contact = self._contacts.by_key(public)
-        return contact is not None and contact.rings
-
-    def contact(self, public: bytes) -> Contact | None:
-        """The contact who has this key, blocked or not."""
-        return self._contacts.by_key(public)
-
-    def may_ring(self, public: bytes) -> bool:
-        """Whether the user has neither blocked this key nor forbidden its owner, a contact, to ring."""
-        contact = self._contacts.by_key(public)
-        return contact.rings if contact is not None else not self.is_blocked(public)
-
-    def sees_announced(self, public: bytes) -> bool:
-        """Whether this contact may see what is announced to contacts alone."""
-        contact = self._contacts.by_key(public)
-        return contact is not None and contact.sees_announced
 
     def is_blocked(self, public: bytes) -> bool:
         """Whether the user has blocked this key, a contact's or not. P2PCallError if the file cannot be read."""

@@ -26,7 +26,7 @@ class UnheardCaller:
     def is_for(self, line: PeerConnection) -> bool:
         """Whether this caller may not ring, as the contacts say now; if they cannot be read, nothing changes."""
         with suppress(P2PCallError):
-            return not self._agent.trust.may_ring(line.peer.remote_static)
+            return not self._agent.trust.permissions.may_ring(line.peer.remote_static)
         return False
 
     async def leave(self, line: PeerConnection, *, busy: bool) -> None:

@@ -224,8 +224,8 @@ def test_who_may_not_ring_can_be_called_and_does_not_ring_the_port_of_a_dialler(
         await scene.permit(may_ring=False)
         trust, key = scene.bob.trust, scene.alice.identity.public
         assert trust.expected_key("alice") == key
-        assert trust.callees() == [key]
-        assert not trust.let_in() and not trust.is_let_in(key)
+        assert trust.permissions.callees() == [key]
+        assert not trust.let_in() and not trust.permissions.lets_in(key)
 
     run_virtual(work)
 
@@ -445,7 +445,7 @@ def test_a_removed_contact_who_pairs_again_is_allowed_what_a_new_one_is(tmp_path
         await scene.change("pin", "alice", scene.alice.identity.public, 5.0)
         assert (await scene.call()).reason == "no-answer"
         assert not scene.answered()
-        contact = scene.bob.trust.contact(scene.alice.identity.public)
+        contact = scene.bob.trust.permissions.contact(scene.alice.identity.public)
         assert contact is not None and contact.allowed == ("ring", "presence")
 
     played(tmp_path, work)

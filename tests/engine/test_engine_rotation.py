@@ -15,6 +15,7 @@ from virtual import Network, run_virtual
 from p2pcall import events
 from p2pcall.engine import caller as calling_side
 from p2pcall.engine import key_rotation
+from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Announce, Answer
 from p2pcall.engine.settings import CallSettings
@@ -203,7 +204,7 @@ def test_while_a_new_key_is_on_its_way_to_the_disk_no_permission_is_missed(tmp_p
         kept = asyncio.get_running_loop().create_future()
 
         async def slowly(work: Callable[[], Any]) -> Any:
-            done = beside(work)
+            done = await offload(work)
             await asyncio.sleep(3.0)
             kept.set_result(None)
             return done
