@@ -218,7 +218,9 @@ def test_a_ring_stops_when_it_is_forbidden_and_the_caller_hears_it_go_on(
     played(tmp_path, work)
 
 
-def test_who_may_not_ring_can_be_called_and_does_not_ring_the_port_of_a_dialler(tmp_path: Path) -> None:
+def test_who_may_not_ring_can_be_called_and_gets_not_one_byte_of_a_dialler_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work() -> None:
         scene = Scene(tmp_path)
         await scene.permit(may_ring=False)
@@ -226,6 +228,20 @@ def test_who_may_not_ring_can_be_called_and_does_not_ring_the_port_of_a_dialler(
         assert trust.expected_key("alice") == key
         assert trust.permissions.callees() == [key]
         assert not trust.let_in() and not trust.permissions.lets_in(key)
+
+        async def locate(side: UserAgent, target: Target) -> calling.Location:
+            bobs = scene.bob.identity.public if side is scene.alice else None
+            return calling.Location([(target.host, DEFAULT_PORT)], bobs, None)
+
+        monkeypatch.setattr(calling, "locate", locate)
+        dialling = asyncio.ensure_future(dial(scene.bob, CAROL))
+        await asyncio.sleep(0.1)
+        with pytest.raises(P2PCallError):
+            await dial(scene.caller())
+        with pytest.raises(P2PCallError):
+            await dialling
+        kinds = {data[0] for data in scene.network.seen}
+        assert kinds == {DatagramType.KNOCK}, "nobody has answered anybody"
 
     run_virtual(work)
 
