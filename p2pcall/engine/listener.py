@@ -308,6 +308,8 @@ class Listener:
             if ring.timer is not None:
                 ring.timer.cancel()
             standing = frozenset() if unasked is None else unasked.standing
+            if standing:
+                self._agent.ui.progress(f"{ring.who.name} is answered without asking, as you allow")
             await self._talk(ring, standing, video=answer == "video")
         return answer
 

@@ -8,17 +8,19 @@ and the second factor, which comes first (`passcode_gate`).
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from p2pcall.engine.consents import ConsentKind
-from p2pcall.engine.mediastate import LocalMedia
 from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.settings import CallSettings
 from p2pcall.errors import P2PCallError
 from p2pcall.store.contact import Permission
+
+if TYPE_CHECKING:
+    from p2pcall.engine.mediastate import LocalMedia
 
 ON_PERMISSION: Final = {ConsentKind.SOUND: Permission.SOUND, ConsentKind.PICTURE: Permission.PICTURE}
 """What is sent, and the permission that it can rest on."""
@@ -56,7 +58,7 @@ class StandingConsent:
         self,
         permissions: ContactPermissions,
         kinds: frozenset[ConsentKind],
-        local: LocalMedia,
+        local: "LocalMedia",
         warn: Callable[[str, str], None],
     ) -> None:
         self._permissions, self._kinds, self._local, self._warn = permissions, kinds, local, warn

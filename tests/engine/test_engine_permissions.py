@@ -1,101 +1,31 @@
-"""What a contact is allowed: who rings, is answered without asking, with what; given, and taken back at any time."""
+"""What a contact is allowed: who rings, is answered without asking, with what; in the next call."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
-from eavesdrop import Heard, Person, Seen, opened
-from seeing import SeeingUi
-from virtual import Network, run_virtual
+from calls import BOB, FakeUi, agent, beside, dial, listening
+from eavesdrop import Heard, Seen, opened
+from permitted import CAROL, FILMED, GIVEN, PICTURE, SECRET, SOUND, STANDING, Scene, played
+from virtual import run_virtual
 
 from p2pcall import events
 from p2pcall.engine import caller as calling
-from p2pcall.engine.consents import ConsentKind, ConsentsInMemory, ConsentState
 from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
+from p2pcall.engine.passcode_gate import PasscodeGate
 from p2pcall.engine.policy import Answer
-from p2pcall.engine.settings import MediaSettings
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.factor.passcode import CODE_STEP_S, code_at
 from p2pcall.net.address import DEFAULT_PORT, Target
+from p2pcall.proto.messages import Reason
 from p2pcall.proto.wire import DatagramType
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.types import Reach
-
-CAROL, EVE = "10.0.0.3", "10.0.0.4"
-SECRET = b"s" * 20
-FILMED = MediaSettings("silence", "none", "test", "none")
-SOUND, PICTURE = ConsentKind.SOUND, ConsentKind.PICTURE
-STANDING, GIVEN, WITHDRAWN = ConsentState.STANDING, ConsentState.GIVEN, ConsentState.WITHDRAWN
-
-
-class Scene:
-    """Bob listens, with a camera and a screen, and is asked about callers; alice is his contact."""
-
-    def __init__(self, folder: Path, **bobs: Any) -> None:
-        self.folder, self.network, self.seeds = folder, Network(), count(100)
-        self.bob_ui = SeeingUi()
-        self.bob_ui.answer = "later"
-        bobs = {"reach": Reach.ANYONE, "media": FILMED, **bobs}
-        self.bob = agent(folder, "bob", self.bob_ui, self.network, BOB, 2, **bobs)
-        self.consents = self.bob.consents = ConsentsInMemory()
-        self.alice = self.caller()
-        self.contacts = Contacts(Home.at(folder / "bob"))
-        beside(partial(self.contacts.pin, "alice", self.alice.identity.public, 0.0))
-
-    def caller(self, **settings: Any) -> UserAgent:
-        """Alice's program, as it starts now."""
-        self.alice_ui = SeeingUi()
-        settings = {"max_duration_s": 1.0, "ring_timeout_s": 5.0, **settings}
-        self.alice = agent(
-            self.folder, "alice", self.alice_ui, self.network, ALICE, next(self.seeds), **settings
-        )
-        return self.alice
-
-    async def call(self, **settings: Any) -> Outcome:
-        return await dial(self.caller(**settings))
-
-    async def change(self, name: str, *args: Any, **given: Any) -> None:
-        """Another process changes the contacts."""
-        await offload(partial(getattr(self.contacts, name), *args, **given))
-
-    async def permit(self, **permissions: bool) -> None:
-        await self.change("permit", "alice", **permissions)
-
-    async def up(self) -> "asyncio.Task[Outcome]":
-        """Alice calls, and it is answered."""
-        before = len(self.bob_ui.of(events.Connected))
-        task = asyncio.ensure_future(self.call(max_duration_s=60.0))
-        await self.bob_ui.wait(events.Connected, before + 1)
-        await self.bob_ui.wait(events.Stats)
-        return task
-
-    def told(self) -> list[tuple[ConsentKind, ConsentState]]:
-        return [(one.kind, one.state) for one in self.consents.remembered]
-
-    def answered(self) -> list[bool]:
-        """Of each call that was answered, whether with a picture."""
-        return [one.video for one in self.bob_ui.of(events.Connected)]
-
-
-def played(folder: Path, work: Callable[[Scene], Coroutine[Any, Any, None]], **bobs: Any) -> None:
-    async def whole() -> None:
-        scene = Scene(folder, **bobs)
-        task = await listening(scene.bob)
-        async with asyncio.timeout(3600.0):
-            await work(scene)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    run_virtual(whole)
-
 
 # ---- may ring
 
@@ -218,6 +148,26 @@ def test_a_ring_stops_when_it_is_forbidden_and_the_caller_hears_it_go_on(
     played(tmp_path, work)
 
 
+def test_a_stranger_who_is_blocked_while_a_contact_comes_first_does_not_ring_again(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        await scene.permit(sound_unasked=True)
+        carol_ui = FakeUi()
+        carol = agent(scene.folder, "carol", carol_ui, scene.network, CAROL, 3, ring_timeout_s=60.0)
+        stranger = asyncio.ensure_future(dial(carol))
+        await carol_ui.wait(events.Ringing)
+        calling = await scene.up()
+        await scene.change("block", carol.identity.fingerprint, 0.0)
+        calling.cancel()
+        for line in list(scene.alice.node._lines.values()):
+            line.hang_up(Reason.HUNG_UP)
+        await scene.bob_ui.wait(events.Ended, 2)
+        assert [one.name for one in scene.bob_ui.of(events.Incoming)] == ["carol", "alice"]
+        assert (await stranger).reason == "no-answer"
+        assert len(scene.bob_ui.of(events.Incoming)) == 2
+
+    played(tmp_path, work)
+
+
 def test_who_may_not_ring_can_be_called_and_gets_not_one_byte_of_a_dialler_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +207,7 @@ def test_a_contact_is_answered_without_asking_with_sound_alone_even_where_a_pict
         assert (await scene.call(media=FILMED)).exit is ExitCode.OK
         assert (scene.answered(), scene.told()) == ([False], [(SOUND, STANDING)])
         assert scene.bob_ui.offered_camera is None, "nobody was asked"
+        assert scene.bob_ui.said == ["alice is answered without asking, as you allow"]
         await scene.permit(picture_unasked=True)
         assert (await scene.call()).exit is ExitCode.OK
         assert scene.answered() == [False, True]
@@ -303,7 +254,8 @@ def test_with_sound_only_no_permission_opens_the_camera(tmp_path: Path) -> None:
 def test_who_answers_nobody_answers_nobody_with_a_permission_either(tmp_path: Path) -> None:
     async def work(scene: Scene) -> None:
         await scene.permit(sound_unasked=True, picture_unasked=True)
-        assert (await scene.call()).reason == "declined"
+        await offload(partial(scene.bob.trust.factors.require_unasked, SECRET))
+        assert (await scene.call()).reason == "declined", "and no code is wanted for that"
         assert not scene.answered()
 
     played(tmp_path, work, answer=Answer.NEVER)
@@ -330,158 +282,24 @@ def test_the_code_comes_before_the_permission(tmp_path: Path) -> None:
     played(tmp_path, work)
 
 
-def test_a_permission_that_comes_while_it_rings_does_not_replace_the_code(tmp_path: Path) -> None:
-    """Whoever is asked about was asked for no code; it goes on ringing."""
+def test_a_permission_that_comes_after_the_code_was_not_asked_for_does_not_replace_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This call is asked about, the next one has to give the code."""
+    passes = PasscodeGate.passes
 
     async def work(scene: Scene) -> None:
         await offload(partial(scene.bob.trust.factors.require_unasked, SECRET))
-        serve = scene.bob.trust.introduce
 
-        def allowed_meanwhile(public: bytes, claimed: str) -> Any:
-            who = serve(public, claimed)
-            asyncio.get_running_loop().call_soon(
-                lambda: beside(partial(scene.contacts.permit, "alice", sound_unasked=True))
-            )
-            return who
+        async def allowed_then(gate: PasscodeGate, *args: Any, **given: Any) -> bool:
+            passed = await passes(gate, *args, **given)
+            await scene.permit(sound_unasked=True)
+            return passed
 
-        scene.bob.trust.introduce = allowed_meanwhile  # type: ignore[method-assign]
+        monkeypatch.setattr(PasscodeGate, "passes", allowed_then)
         assert (await scene.call()).reason == "no-answer"
+        assert len(scene.bob_ui.of(events.Incoming)) == 1
+        assert (await scene.call()).reason == "no-code"
         assert not scene.answered()
 
     played(tmp_path, work)
-
-
-# ---- taken back in a call
-
-
-@pytest.mark.parametrize("how", ["forbid", "ring", "block", "remove"])
-def test_what_rests_on_a_permission_is_off_within_a_second_after_it_was_taken_back(
-    tmp_path: Path, how: str
-) -> None:
-    async def work(scene: Scene) -> None:
-        await scene.permit(sound_unasked=True, picture_unasked=True)
-        calling = await scene.up()
-        hud = scene.bob_ui.view
-        assert hud.hud.video_on and not hud.hud.muted
-        match how:
-            case "forbid":
-                await scene.permit(sound_unasked=False)
-            case "ring":
-                await scene.permit(may_ring=False)
-            case "block":
-                await scene.change("block", scene.alice.identity.fingerprint, 0.0)
-            case _:
-                await scene.change("remove", "alice")
-        await asyncio.sleep(1.0)
-        assert not hud.hud.video_on and hud.hud.muted
-        assert scene.told() == [
-            *((SOUND, STANDING), (PICTURE, STANDING)),
-            *((SOUND, WITHDRAWN), (PICTURE, WITHDRAWN)),
-        ]
-        (warning,) = (one for one in scene.bob_ui.of(events.Warning) if one.slug == "permission-withdrawn")
-        assert warning.text == "alice may not be answered without asking any more: sound and picture off"
-        assert not calling.done(), "a person may go on"
-        scene.bob_ui.press("m")
-        await asyncio.sleep(5.0)
-        assert not hud.hud.muted, "which is their own consent"
-        assert scene.told()[-1] == (SOUND, GIVEN)
-        assert (await calling).exit is ExitCode.OK
-
-    played(tmp_path, work)
-
-
-def test_a_picture_that_is_not_allowed_any_more_leaves_the_sound(tmp_path: Path) -> None:
-    async def work(scene: Scene) -> None:
-        await scene.permit(sound_unasked=True, picture_unasked=True)
-        calling = await scene.up()
-        await scene.permit(picture_unasked=False)
-        await asyncio.sleep(1.0)
-        assert not scene.bob_ui.view.hud.video_on and not scene.bob_ui.view.hud.muted
-        assert scene.told()[2:] == [(PICTURE, WITHDRAWN)]
-        await scene.permit(picture_unasked=True)
-        await asyncio.sleep(5.0)
-        assert not scene.bob_ui.view.hud.video_on, "nothing is switched on from outside"
-        calling.cancel()
-
-    played(tmp_path, work)
-
-
-def test_what_a_person_or_an_option_has_given_is_not_taken_back_with_a_permission(tmp_path: Path) -> None:
-    async def work(scene: Scene) -> None:
-        scene.bob_ui.answer = "video"
-        calling = await scene.up()
-        await scene.permit(sound_unasked=True, picture_unasked=True)
-        await asyncio.sleep(2.0)
-        await scene.permit(sound_unasked=False, picture_unasked=False)
-        await asyncio.sleep(2.0)
-        assert scene.bob_ui.view.hud.video_on and not scene.bob_ui.view.hud.muted
-        assert scene.told() == [(SOUND, GIVEN), (PICTURE, GIVEN)]
-        calling.cancel()
-
-    played(tmp_path, work)
-
-
-def test_contacts_that_cannot_be_read_take_nothing_back(tmp_path: Path) -> None:
-    async def work(scene: Scene) -> None:
-        await scene.permit(sound_unasked=True)
-        calling = await scene.up()
-        scene.bob.home.vault_path.write_bytes(b"{")
-        await asyncio.sleep(3.0)
-        assert not scene.bob_ui.view.hud.muted
-        calling.cancel()
-
-    played(tmp_path, work)
-
-
-# ---- the contact changes
-
-
-def test_a_renamed_contact_keeps_the_permissions_and_the_free_name_gives_nobody_any(tmp_path: Path) -> None:
-    async def work(scene: Scene) -> None:
-        await scene.permit(sound_unasked=True)
-        calling = await scene.up()
-        await scene.change("rename", "alice", "alison")
-        await asyncio.sleep(3.0)
-        assert not scene.bob_ui.view.hud.muted
-        assert (await calling).exit is ExitCode.OK
-        assert (await scene.call()).exit is ExitCode.OK
-        assert scene.bob_ui.of(events.Connected)[-1].name == "alison"
-        for name in ("alice", "alison"):
-            eve = agent(scene.folder / name, name, FakeUi(), scene.network, EVE, 9, ring_timeout_s=5.0)
-            assert (await dial(eve)).reason == "no-answer"
-        assert len(scene.answered()) == 2
-
-    played(tmp_path, work)
-
-
-def test_a_removed_contact_who_pairs_again_is_allowed_what_a_new_one_is(tmp_path: Path) -> None:
-    async def work(scene: Scene) -> None:
-        await scene.permit(sound_unasked=True, picture_unasked=True, sees_announced=False)
-        await scene.change("remove", "alice")
-        await scene.change("pin", "alice", scene.alice.identity.public, 5.0)
-        assert (await scene.call()).reason == "no-answer"
-        assert not scene.answered()
-        contact = scene.bob.trust.permissions.contact(scene.alice.identity.public)
-        assert contact is not None and contact.allowed == ("ring", "presence")
-
-    played(tmp_path, work)
-
-
-def test_a_person_who_is_asked_sees_one_question_a_call(tmp_path: Path) -> None:
-    """A change of other permissions does not ask anew."""
-
-    async def scene() -> None:
-        network, ui = Network(), Person()
-        bob = agent(tmp_path, "bob", ui, network, BOB, 2, reach=Reach.ANYONE)
-        alice = agent(tmp_path, "alice", FakeUi(), network, ALICE, 1, ring_timeout_s=20.0)
-        book = Contacts(Home.at(tmp_path / "bob"))
-        beside(partial(book.pin, "alice", alice.identity.public, 0.0))
-        task = await listening(bob)
-        calling = asyncio.ensure_future(dial(alice))
-        await ui.wait(events.Incoming)
-        await offload(partial(book.permit, "alice", sees_announced=False))
-        assert (await calling).reason == "no-answer"
-        assert len(ui.questions) == 1
-        task.cancel()
-
-    run_virtual(scene)
