@@ -282,7 +282,7 @@ def key_changed(name: str, pinned: bytes, shown: bytes) -> P2PCallError:
     hint = (
         f"ask {name}, over another channel, to read you the fingerprint of `p2pcall id`, and compare it with both; "
         f"two people of one name: p2pcall contacts rename {typed} NEW; "
-        f"if the new key is theirs, to pair again: p2pcall contacts remove {typed}"
+        f"if the new key is theirs: p2pcall contacts remove {typed}"
     )
     return P2PCallError("key-changed", text, ExitCode.UNTRUSTED, hint)
 
