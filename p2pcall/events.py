@@ -86,6 +86,15 @@ class Missed(Event, frozen=True):
     known: str
 
 
+class Requested(Event, frozen=True):
+    event: ClassVar[str] = "request"
+    count: int
+    number: int
+    name: str
+    fingerprint: str
+    until: float
+
+
 class Connected(Event, frozen=True):
     event: ClassVar[str] = "connected"
     call: str

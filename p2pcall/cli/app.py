@@ -14,6 +14,7 @@ from p2pcall.cli import options as opt
 from p2pcall.cli.app_own import given_home as _home
 from p2pcall.cli.app_own import id_commands
 from p2pcall.cli.contacts_commands import contacts
+from p2pcall.cli.exchange_commands import with_exchange
 from p2pcall.cli.history_commands import history
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
 from p2pcall.pairing.constants import CODE_WORDS
@@ -45,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
 )
-app.add_typer(contacts, name="contacts")
+app.add_typer(with_exchange(contacts), name="contacts")
 app.add_typer(history, name="history")
 app.add_typer(id_commands, name="id")
 

@@ -152,7 +152,10 @@ def restore_identity(
     say(env, f"restored: the key {restored.identity.fingerprint} and {restored.contacts} contacts, of {made}")
     say(env, "your key is kept sealed under the passphrase of the backup")
     if left_out:
-        say(env, f"left out, because the name or the key is kept here already: {', '.join(left_out)}")
+        say(
+            env,
+            f"left out, because the name or the key is kept or blocked here already: {', '.join(left_out)}",
+        )
     return ExitCode.OK
 
 

@@ -234,13 +234,15 @@ def _terminal(env: Env) -> int | None:
 
 
 @contextmanager
-def spinner(env: Env) -> Iterator[None]:
-    """A sign that turns on stderr while something takes half a second, if that is a terminal."""
+def spinner(env: Env, what: str = "opening the private key") -> Iterator[None]:
+    """A sign that turns on stderr while `what` takes half a second, if that is a terminal."""
     if not env.stderr.isatty() or env.environ.get("TERM", "dumb") == "dumb":
         yield
         return
     over = threading.Event()
-    turning = threading.Thread(target=_turn, args=(env.stderr.write, env.stderr.flush, over), daemon=True)
+    turning = threading.Thread(
+        target=_turn, args=(env.stderr.write, env.stderr.flush, over, what), daemon=True
+    )
     turning.start()
     try:
         yield
@@ -249,12 +251,14 @@ def spinner(env: Env) -> Iterator[None]:
         turning.join()
 
 
-def _turn(write: Callable[[str], object], flush: Callable[[], object], over: threading.Event) -> None:
+def _turn(
+    write: Callable[[str], object], flush: Callable[[], object], over: threading.Event, what: str
+) -> None:
     """Writes in place, and leaves nothing behind."""
     turn = 0
     with suppress(OSError, ValueError):
         while not over.is_set():
-            write(f"\ropening the private key {SPINNER[turn % len(SPINNER)]}")
+            write(f"\r{what} {SPINNER[turn % len(SPINNER)]}")
             flush()
             turn += 1
             over.wait(SPINNER_S)

@@ -273,6 +273,13 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
     except ValueError as error:
         hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
         raise usage(f"{clean(uri, URI_CELLS)} is nobody's URI: {error}", hint) from error
+    keep_contact(env, contacts, name, public)
+    say(env, f"{name} is a contact, fingerprint {fingerprint(public)}")
+    return ExitCode.OK
+
+
+def keep_contact(env: Env, contacts: Contacts, name: str, public: bytes) -> None:
+    """Keep the key under this name. P2PCallError (usage) if the key is blocked, or the two are kept otherwise."""
     if fingerprint(public) in contacts.blocked():
         raise usage("that key is blocked", f"p2pcall contacts unblock {fingerprint(public)}")
     known, other = contacts.by_key(public), contacts.by_name(name)
@@ -283,8 +290,6 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
         hint = f"p2pcall contacts rename {as_typed(other.name)} NEW, if they are two people"
         raise usage(f"{other.name!r} is kept with another key, {fingerprint(other.public)}", hint)
     contacts.pin(name, public, env.clock.time())
-    say(env, f"{name} is a contact, fingerprint {fingerprint(public)}")
-    return ExitCode.OK
 
 
 def verify_contact(env: Env, home: Home, name: str) -> ExitCode:

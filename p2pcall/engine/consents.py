@@ -3,15 +3,11 @@
 `Consents` is where it is kept; `remember` is called for each, in the loop, and must not block it.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 from p2pcall.store.consent_log import Consent
-
-MAX_REMEMBERED: Final = 1000
-"""Kept in memory; the oldest are dropped. A person presses keys: that is a day of calls."""
 
 
 class ConsentKind(StrEnum):
@@ -37,17 +33,6 @@ class Consents(Protocol):
 
     def remember(self, consent: Consent) -> None:
         """Keep it."""
-
-
-class ConsentsInMemory:
-    """Forgets at the end of the process."""
-
-    def __init__(self) -> None:
-        self.remembered: deque[Consent] = deque(maxlen=MAX_REMEMBERED)
-
-    def remember(self, consent: Consent) -> None:
-        """Keep it."""
-        self.remembered.append(consent)
 
 
 class CallConsents:

@@ -168,6 +168,7 @@ class Listener:
         finally:
             if ring.timer is not None:
                 ring.timer.cancel()
+            self._agent.unanswered.note(peer, signal.name, who, answered=ring.outcome is not None)
         await self._afterwards(ring)
 
     async def _hold(self, ring: RingingCall) -> str:
@@ -268,6 +269,7 @@ class Listener:
             reason, why = refusal
             line.decline(reason)
             self._missed.note(who, why)
+            self._agent.unanswered.note(line.peer, incoming.name, who)
             return None
         return who, unasked
 

@@ -279,7 +279,7 @@ class LiveCall:
                     self._recording.on_message(signal.body)
                 case Message(kind=ControlType.SAFE_WORD):
                     self._safe_word.on_message(signal.body)
-                case Message():
+                case Message(kind=ControlType.ROTATED | ControlType.ROTATION_KEPT):
                     self._rotation.receive(signal.kind, signal.body)
                 case LineInterrupted():
                     self._recording.interrupted()

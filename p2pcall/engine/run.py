@@ -79,5 +79,6 @@ async def _agent(
     finally:
         await asyncio.shield(agent.node.close())
         await asyncio.shield(agent.history.close())
+        await asyncio.shield(agent.unanswered.close())
         await asyncio.shield(offload(agent.vault.close))
         agent.interrupts.remove()

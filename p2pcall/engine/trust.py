@@ -53,6 +53,14 @@ def own_key() -> P2PCallError:
     )
 
 
+def safe_key(public: bytes) -> bool:
+    """Whether it is of no low order: everybody knows the secret that such a key gives with any other."""
+    try:
+        return identity_key(identity_uri(public)) == public
+    except ValueError:
+        return False
+
+
 class TrustStore:
     """The contacts, with the questions that a call has about them."""
 

@@ -17,6 +17,7 @@ from p2pcall.engine.reach import ReachPolicy
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.trust import TrustStore
 from p2pcall.engine.ui import Ui
+from p2pcall.engine.unanswered import UnansweredStrangers
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
@@ -162,6 +163,7 @@ class UserAgent:
         """Where what people agree to in calls is kept."""
         self.contacts = Contacts(home, self.vault)
         self.trust = TrustStore(self.contacts, self.identity.public)
+        self.unanswered = UnansweredStrangers(self.vault, self.trust, env, ui)
         self.present_static = StaticKey.from_private(identity.private)
         self.former_static = None if former is None else StaticKey.from_private(former.private)
         self._untold = set() if former is None else {*former.untold}

@@ -158,9 +158,11 @@ STEER_DRAIN_S: Final = 4.0
 STEER_LEAST_FIT: Final = 0.5
 """... no less than this."""
 STEER_WORSE: Final = 0.8
-"""More bits have made it worse if so much less comes through as before; chance alone seldom does."""
+"""More bits have made it worse if so much less comes through as before."""
 STEER_TRY_LOSS: Final = 0.08
 """So much more loss on a rung that is tried, and it is left again."""
+STEER_CHANCE: Final = 2.0
+"""Standard deviations by which loss has to differ before it is more than chance."""
 STEER_WATCH_S: Final = 6.0
 """For so long more bits are to blame for what gets worse."""
 STEER_UP_S: Final = 1.5

@@ -2,16 +2,23 @@
 
 Rules: where a queue grows, too much is sent: at once down to what has come through, copies first. Where packets are
 lost without a queue, the path loses them: more copies at once, fewer only after some seconds. If less comes through
-after more was sent, it was too much after all. Up again by one rung, then by two at a time, with ever longer waits
-after tries that failed. All this follows from reports and time alone, so sizes tell nothing of what is said; and
-whatever a report says, voice goes on within the bounds of the ladder. Leaves out how loss and queues are measured
-(`stats`), and pictures.
+after more was sent, and by more than chance explains where loss comes in such bursts, it was too much after all. Up
+again by one rung, then by two at a time, with ever longer waits after tries that failed. All this follows from reports
+and time alone, so sizes tell nothing of what is said; and whatever a report says, voice goes on within the bounds of
+the ladder. Leaves out how loss and queues are measured (`stats`), and pictures.
 """
 
-from math import inf
+from math import inf, sqrt
 
 from p2pcall.media import constants as c
-from p2pcall.media.voice_levels import WITHOUT_PIECES, Rung, VoiceLevel, copy_distances, ladder
+from p2pcall.media.voice_levels import (
+    WITHOUT_PIECES,
+    Rung,
+    VoiceLevel,
+    copy_distances,
+    correlation,
+    ladder,
+)
 from p2pcall.types import Profile
 
 
@@ -22,6 +29,7 @@ class VoiceControl:
         self._profile = profile
         self._rung = _first(profile)
         self._pieces_of_a_tick = False
+        self._lost = self._gaps = 0.0
         self._forget(-inf)
         self._reported_at = -inf
         self._rtt_s = 0.0
@@ -91,16 +99,17 @@ class VoiceControl:
         self._reported_at = now
         self._rtt_s = _within(rtt_s or 0.0, c.STEER_MAX_RTT_S)
         loss, queue_s = _within(loss, 1.0), _within(queue_s, c.STEER_MAX_QUEUE_S)
+        self._remember(loss, burst_ticks)
         grown_s = max(0.0, queue_s - self._queue_s)
         self._queue_s = queue_s
         full = grown_s >= c.STEER_QUEUE_GROWS_S or loss >= c.STEER_QUEUE_LOSS
         if queue_s >= c.STEER_QUEUE_S and full and not filming:
             through = (1.0 - loss) / (1.0 + grown_s / min(since_s, c.STEER_LONGEST_S))
             self._too_much(through, queue_s, now)
-        elif self._worse(loss, now):
-            self._too_much(1.0 - loss, queue_s, now)
+        elif self._worse(loss, min(since_s, c.STEER_LONGEST_S), now):
+            self._too_much(1.0 - sum(self._watched) / len(self._watched), queue_s, now)
         else:
-            self._lossy(loss, burst_ticks, now)
+            self._lossy(loss, now)
             self._try_more(queue_s, now)
 
     def _too_much(self, through: float, queue_s: float, now: float) -> None:
@@ -125,14 +134,19 @@ class VoiceControl:
         self._take()
 
     def _forget(self, now: float) -> None:
-        """What was lost says nothing of what will be."""
-        self._loss = self._estimate = self._lost = self._gaps = 0.0
+        """How much was lost says nothing of how much will be."""
+        self._loss = self._estimate = 0.0
         self._changed_at = self._more_since = now
         self._before = 0.0
         self._more_copies = False
         self._watched: list[float] = []
 
-    def _worse(self, loss: float, now: float) -> bool:
+    def _remember(self, loss: float, burst_ticks: float) -> None:
+        memory = c.STEER_MEMORY
+        self._lost = memory * self._lost + loss
+        self._gaps = memory * self._gaps + loss / max(1.0, _within(burst_ticks, c.MAX_U8))
+
+    def _worse(self, loss: float, since_s: float, now: float) -> bool:
         """Whether less comes through than before more was sent; reports that speak of the new level are asked, and
         of a rung that is only tried the first one.
         """
@@ -143,19 +157,27 @@ class VoiceControl:
                 self._copies_s = c.STEER_COPIES_S
             self._before, self._more_copies = 0.0, False
             return False
-        if self._changed_at == self._up_at and 1.0 - loss < self._before - c.STEER_TRY_LOSS:
+        self._watched.append(loss)
+        through = 1.0 - sum(self._watched) / len(self._watched)
+        chance = self._chance(1.0 - through, since_s * len(self._watched))
+        if self._changed_at == self._up_at and through < self._before - max(c.STEER_TRY_LOSS, chance):
             return True
-        self._watched.append(1.0 - loss)
-        if len(self._watched) < 2:
-            return False
-        return sum(self._watched) < c.STEER_WORSE * self._before * len(self._watched)
+        return len(self._watched) >= 2 and through < min(c.STEER_WORSE * self._before, self._before - chance)
 
-    def _lossy(self, loss: float, burst_ticks: float, now: float) -> None:
+    def _chance(self, loss: float, seconds: float) -> float:
+        """How far the loss of so many seconds may be off by chance: few bursts tell little, however long they are.
+
+        The variance of the mean of a chain of two states; such a channel is Gilbert's.
+        """
+        ticks = self._sending_rung.ticks
+        same = correlation(loss, self._burst_ticks / ticks)
+        variance = loss * (1.0 - loss) * (1.0 + same) / (1.0 - same) * ticks * c.TICK_S / seconds
+        return c.STEER_CHANCE * sqrt(variance)
+
+    def _lossy(self, loss: float, now: float) -> None:
         """As many copies as it takes, at once; fewer after a while."""
         memory = c.STEER_MEMORY
         self._loss = memory * self._loss + (1.0 - memory) * loss
-        self._lost = memory * self._lost + loss
-        self._gaps = memory * self._gaps + loss / max(1.0, _within(burst_ticks, c.MAX_U8))
         self._estimate = max(loss - c.STEER_NOISE, self._loss)
         wanted = self._copies()
         have = self.level.distances
@@ -204,8 +226,12 @@ class VoiceControl:
         self._changed_at = now
 
     def _copies(self) -> tuple[int, ...]:
-        burst_ticks = self._lost / self._gaps if self._gaps else 0.0
-        return copy_distances(self._sending_rung, self._profile, self._estimate, burst_ticks)
+        return copy_distances(self._sending_rung, self._profile, self._estimate, self._burst_ticks)
+
+    @property
+    def _burst_ticks(self) -> float:
+        """For how long packets are lost in a row, of late."""
+        return self._lost / self._gaps if self._gaps else 0.0
 
     @property
     def _sending_rung(self) -> Rung:

@@ -85,12 +85,18 @@ class VoiceLevel(NamedTuple):
         return self.rung.path_bps(len(self.distances))
 
 
+def correlation(loss: float, burst: float) -> float:
+    """Of the fate of a packet and the next one, 0 to 1 (never reached): `loss` and `burst` as for `residual`."""
+    leaves_bad = 1.0 / max(burst, 1.0)
+    return max(0.0, 1.0 - leaves_bad - leaves_bad * loss / max(1.0 - loss, c.COPY_LEAST_GOOD))
+
+
 def residual(loss: float, burst: float, distances: tuple[int, ...]) -> float:
     """The part of frames that is lost with all their copies, these distances (in packets) behind.
 
     By Gilbert's model of a path that is now good, now bad: `loss` is how often it is bad, `burst` for how many packets.
     """
-    stays = max(0.0, 1.0 - 1.0 / max(burst, 1.0) - loss / max(1.0 - loss, c.COPY_LEAST_GOOD))
+    stays = correlation(loss, burst)
     lost, before = loss, 0
     for distance in distances:
         lost *= loss + (1.0 - loss) * stays ** (distance - before)

@@ -157,7 +157,7 @@ class Announcer(Announcement):
         try:
             self._zc = open_link(link)
             self._info = self._service(link)
-            await keep_to_its_link(self._zc)
+            await keep_to_its_link(self._zc, link)
             await _ask_everybody(self._zc.zeroconf)
             async with asyncio.timeout(CLAIM_S):
                 await self._zc.async_register_service(self._info, allow_name_change=True)

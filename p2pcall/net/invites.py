@@ -18,7 +18,16 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from p2pcall.errors import P2PCallError
 from p2pcall.net.lanpeer import LanPeer, to_peer
-from p2pcall.net.link import FAILURES, Link, LinkFollower, close_quietly, look_for_link, no_network, open_link
+from p2pcall.net.link import (
+    FAILURES,
+    Link,
+    LinkFollower,
+    close_quietly,
+    keep_to_its_link,
+    look_for_link,
+    no_network,
+    open_link,
+)
 from p2pcall.types import Entropy
 
 INVITE_SERVICE: Final = "_p2pcall-pair._udp.local."
@@ -66,6 +75,7 @@ class InviteAnnouncer:
         if link is not None:
             try:
                 self._zc = open_link(link)
+                await keep_to_its_link(self._zc, link)
                 await self._zc.async_register_service(self._service(link))
             except P2PCallError as error:
                 problem = error

@@ -6,7 +6,10 @@ runs a task that repeats both when the result changes. Only for the files beside
 
 import asyncio
 import contextlib
+import ctypes
+import os
 import socket
+import struct
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -23,10 +26,16 @@ LINK_POLL_S: Final = 3.0
 """Interval at which the interfaces are read (0.5 ms each time)."""
 MAX_ADDRESSES_TOLD: Final = 8
 """At most this many addresses are announced: more are of no use, and the answer would not fit one packet."""
-_MULTICAST_ALL: Final = (
-    ((socket.IPPROTO_IP, 49), (socket.IPPROTO_IPV6, 29)) if sys.platform == "linux" else ()
-)
-"""Linux's numbers of IP_MULTICAST_ALL and IPV6_MULTICAST_ALL; Python's socket module does not have them."""
+MOST_WAITING: Final = 1000
+"""Datagrams that may wait in a socket: what Linux lets one hold by default is 208 KiB, some 270 of the smallest."""
+_SO_ATTACH_FILTER: Final = 26
+"""Linux's number (<asm-generic/socket.h>); Python's socket module does not have it."""
+_LOAD_INTERFACE: Final = (0x20, 0, 0, 0xFFFFF008)
+"""Classic BPF (<linux/filter.h>): load a word, SKF_AD_OFF + SKF_AD_IFINDEX."""
+_TAKE: Final = (0x06, 0, 0, 0xFFFFFFFF)
+_DROP: Final = (0x06, 0, 0, 0)
+_IS_INTERFACE: Final = 0x15
+"""Jump if the word equals a number."""
 FAILURES: Final = (OSError, RuntimeError, Error)
 """What zeroconf raises when a network goes away while in use, or when others on it break the rules."""
 
@@ -37,6 +46,8 @@ class Link(Struct, frozen=True):
     choice: tuple[str | int, ...]
     addresses: tuple[str, ...]
     loopback: bool
+    indexes: tuple[int, ...] = ()
+    """Of all its interfaces."""
 
 
 def look_for_link(bound: Sequence[str] = (), only: Sequence[str] = ()) -> Link | None:
@@ -48,7 +59,8 @@ def look_for_link(bound: Sequence[str] = (), only: Sequence[str] = ()) -> Link |
     links = look_for_links(bound, only)
     choice = tuple(entry for link in links for entry in link.choice)
     told = tuple(address for link in links for address in link.addresses)[:MAX_ADDRESSES_TOLD]
-    return Link(choice, told, all(link.loopback for link in links)) if choice and told else None
+    indexes = tuple(index for link in links for index in link.indexes)
+    return Link(choice, told, all(link.loopback for link in links), indexes) if choice and told else None
 
 
 def look_for_links(bound: Sequence[str] = (), only: Sequence[str] = ()) -> list[Link]:
@@ -73,7 +85,7 @@ def look_for_links(bound: Sequence[str] = (), only: Sequence[str] = ()) -> list[
         choice += [str(a.ip) for a in interface.addresses if a.version == 4][:1]
         choice += [interface.index] if not interface.loopback and usable_ipv6(interface) else []
         told = _to_tell(interface, versions, hosts)[:MAX_ADDRESSES_TOLD]
-        links.append(Link(tuple(choice), tuple(told), interface.loopback))
+        links.append(Link(tuple(choice), tuple(told), interface.loopback, (interface.index,)))
     return links
 
 
@@ -105,19 +117,31 @@ def open_link(link: Link) -> AsyncZeroconf:
     ) from failure
 
 
-async def keep_to_its_link(zc: AsyncZeroconf) -> None:
-    """Waits until the sockets are open, and closes them to questions from other interfaces.
+async def keep_to_its_link(zc: AsyncZeroconf, link: Link) -> None:
+    """Waits until the sockets are open, and closes them to packets from other interfaces.
 
-    Linux gives a socket the multicast that any program has joined for, on every interface (ip(7), IP_MULTICAST_ALL). A
-    question that asks for a unicast answer would then be answered on an interface that is not to know.
+    Linux gives a socket the multicast that any program has joined for, on every interface; IP_MULTICAST_ALL does not
+    prevent it where several programs share the port. A question would then be answered where nobody is to know.
     """
     await zc.zeroconf.async_wait_for_start()
     for reader in zc.zeroconf.engine.readers:
-        for level, option in _MULTICAST_ALL:
-            with contextlib.suppress(
-                OSError
-            ):  # the socket's family has the other one, or the system has neither
-                reader.sock.setsockopt(level, option, 0)
+        keep_to_interfaces(reader.sock, link.indexes)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(MOST_WAITING):  # of what came before
+                os.read(reader.sock.fileno(), 1)
+
+
+def keep_to_interfaces(sock: socket.socket, indexes: Sequence[int]) -> None:
+    """Has the system drop what comes in through other interfaces; on Linux alone."""
+    if sys.platform != "linux":
+        return
+    steps = [_LOAD_INTERFACE]
+    for index in indexes:
+        steps += [(_IS_INTERFACE, 0, 1, index), _TAKE]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in [*steps, _DROP]))
+    sock.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(steps) + 1, ctypes.addressof(code))
+    )
 
 
 def no_network(only: Sequence[str] = ()) -> P2PCallError:

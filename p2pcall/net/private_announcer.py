@@ -97,7 +97,7 @@ class PrivateAnnouncer(Announcement):
         self._set(state, "", problem)
 
     async def _announce(self, link: Link, zc: AsyncZeroconf, texts: Sequence[bytes]) -> None:
-        await keep_to_its_link(zc)
+        await keep_to_its_link(zc, link)
         host, port = random_host(self._entropy), FIRST_PORT + self._random(PORTS)
         for text in texts:
             info = AsyncServiceInfo(

@@ -22,19 +22,17 @@ from p2pcall.store.contact import Book
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.contacts_file import parse_contacts
 from p2pcall.store.home import (
-    MAX_FILE_BYTES,
     Home,
     aside,
     check_file,
     damaged,
-    file_error,
     parsed,
     write_atomic,
 )
 from p2pcall.store.identity import Identity, load_or_create
 from p2pcall.store.identity_file import opened, read_identity, replace_identity, under_passphrase
 from p2pcall.store.rotation import FormerKey, former_key, former_of, former_row, sealed_former
-from p2pcall.store.seal import Cost, from_base64, seal, unseal
+from p2pcall.store.seal import Cost, from_base64, read_sealed, seal, unseal
 from p2pcall.store.vault import Vault
 from p2pcall.store.vault_key import sealed_before, vault_key
 from p2pcall.types import Entropy
@@ -108,18 +106,7 @@ def read_backup(path: Path, sealed: str, passphrase: bytes) -> Backup:
 
 def sealed_backup(path: Path) -> str:
     """The sealed text in a backup's file. P2PCallError (config) if there is none."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise file_error(error, path, "read") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise damaged(path, "it is larger than a backup ever is")
-    lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    if len(lines) != 1 or not lines[0].startswith(BACKUP_PREFIX):
-        raise damaged(path, f"it should hold one line that begins with {BACKUP_PREFIX}")
-    return lines[0].removeprefix(BACKUP_PREFIX)
+    return read_sealed(path, BACKUP_PREFIX)
 
 
 def check_no_identity(home: Home) -> None:
@@ -151,8 +138,9 @@ def restore(
         replace_identity(home, file)
     if home.opener is not None:
         home.opener.opened = backup.identity.private
-    left_out = Contacts(home, Vault(home, lambda: backup.identity)).adopt(backup.book)
-    return Restored(backup.identity, len(backup.book.contacts) - len(left_out), tuple(left_out))
+    done = Contacts(home, Vault(home, lambda: backup.identity)).adopt(backup.book)
+    left_out = tuple(one.name for one in done.left_out)
+    return Restored(backup.identity, len(done.added) + done.here, left_out)
 
 
 def _vault_key_here(home: Home, restored: Identity) -> bytes | None:

@@ -18,6 +18,7 @@ from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store import contacts_file
+from p2pcall.store.adoption import MAX_BLOCKED, Adopted, adoption
 from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contact import Book, Contact
 from p2pcall.store.home import Home
@@ -27,7 +28,6 @@ from p2pcall.store.vault import Vault
 if TYPE_CHECKING:
     import apsw
 
-MAX_BLOCKED: Final = 4096
 _CHANGED: Final = "contacts-changed"
 """The setting that gets another value with each change of contacts or blocks."""
 
@@ -147,29 +147,16 @@ class Contacts:
         book = self._look()
         return contacts_file.document(Book(list(book.by_key.values()), book.blocked))
 
-    def adopt(self, others: Book) -> list[str]:
-        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
-        left_out = []
+    def adopt(self, others: Book) -> Adopted:
+        """Adds what a backup or an export holds, in one step: nothing that is here is replaced."""
         with self.vault.writing() as db:
             book = _load(db)
-            here = {contact.public: contact for contact in book.contacts}
-            taken = {names.alike(contact.name) for contact in book.contacts}
-            added = []
-            for contact in others.contacts:
-                known, alike = here.get(contact.public), names.alike(contact.name)
-                if known is not None or alike in taken or len(here) >= MAX_CONTACTS:
-                    if known is None or known.name != contact.name:
-                        left_out.append(contact.name)
-                    continue
-                added.append(contact)
-                here[contact.public] = contact
-                taken.add(alike)
-            blocked = list(others.blocked.items() - book.blocked.items())
-            if added:
+            done = adoption(book, others)
+            if done.added:
                 close_to_strangers(self._home)
-            contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
+            contacts_file.insert(db, Book(list(done.added), done.blocked))
             _note_change(db)
-        return left_out
+        return done
 
     def stamp(self) -> object:
         """A value that changes whenever the contacts or blocks change; takes microseconds."""

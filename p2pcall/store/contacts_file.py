@@ -85,8 +85,8 @@ def parse_contacts(data: bytes, path: Path) -> Book:
         raise damaged(path, "it holds no list of contacts")
     if len(document["contacts"]) > MAX_CONTACTS:
         raise damaged(path, f"it holds more than {MAX_CONTACTS} contacts")
-    blocked = _parse_blocked(document, path)
-    contacts = [_parse_row(row, path) for row in document["contacts"]]
+    blocked = parse_blocked(document, path)
+    contacts = [parse_row(row, path) for row in document["contacts"]]
     raw = {str(row["name"]).casefold() for row in document["contacts"]}
     if len(raw) < len(contacts) or len({contact.public for contact in contacts}) < len(contacts):
         raise damaged(path, "a name or a key is in it twice")
@@ -108,7 +108,7 @@ def _told_apart(contacts: list[Contact]) -> list[Contact]:
     return list(apart.values())
 
 
-def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
+def parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
     if document["version"] == CONTACTS_VERSION:
         return {}
     if not isinstance(document.get("blocked"), list):
@@ -132,7 +132,7 @@ def _epoch(added: float, path: Path) -> float:
         raise damaged(path, "a time in it is not valid") from error
 
 
-def _parse_row(row: Any, path: Path) -> Contact:
+def parse_row(row: Any, path: Path) -> Contact:
     match row:
         case {
             "name": str(name),

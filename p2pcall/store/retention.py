@@ -27,6 +27,11 @@ def kept_days(vault: Vault) -> int:
         return MAX_DAYS if row is None else int(row[0])
 
 
+def request_days(vault: Vault) -> int:
+    """For how many days a stranger's request is kept: not longer than calls are."""
+    return min(kept_days(vault), REQUEST_DAYS)
+
+
 def keep_days(vault: Vault, days: int, now_epoch: float) -> int:
     """Keep the user's number of days (0 to `MAX_DAYS`), at once. Returns how many rows went."""
     if not 0 <= days <= MAX_DAYS:

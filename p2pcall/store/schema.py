@@ -29,6 +29,19 @@ MIGRATIONS: Final = (
     CREATE TABLE requests(key BLOB PRIMARY KEY, claimed TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE settings(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     """,
+    """
+    DROP TABLE requests;
+    CREATE TABLE requests(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE CHECK(length(key) = 32),
+        fingerprint TEXT NOT NULL, claimed TEXT NOT NULL, at REAL NOT NULL, last REAL NOT NULL,
+        calls INTEGER NOT NULL, origin BLOB NOT NULL);
+    CREATE TRIGGER request_met AFTER INSERT ON contacts
+        BEGIN DELETE FROM requests WHERE key = NEW.key; END;
+    CREATE TRIGGER request_met_anew AFTER UPDATE OF key ON contacts
+        BEGIN DELETE FROM requests WHERE key = NEW.key; END;
+    CREATE TRIGGER request_blocked AFTER INSERT ON blocked
+        BEGIN DELETE FROM requests WHERE fingerprint = NEW.fingerprint; END;
+    """,
 )
 """Step `i` leads from version `i` to version `i + 1`; an empty file has version 0."""
 FEW_ROWS: Final = ("contacts", "blocked", "requests", "settings")

@@ -183,7 +183,7 @@ def test_a_reader_of_the_dialler_that_has_enough_in_the_call(p2p: Start) -> None
     bob, target = listening(p2p, "--answer", "anyone")
     dial = f"{P2PCALL} {' '.join((*DIAL, target, '--json', *NO_MEDIA))}"
     alice = p2p(f"set -o pipefail; {dial} | grep -m1 --line-buffered first-audio", program=BASH, name="alice")
-    bob.wait_event("first-audio")
+    alice.wait_event("first-audio")
     assert bob.wait_event("ended", timeout=AT_ONCE_S)["reason"] == "hung-up"
     quiet(alice)
 

@@ -123,3 +123,23 @@ def test_a_new_passphrase_is_typed_twice(p2p: Start, tmp_path: Path) -> None:
     assert keeping(Home.at(place)) is Keeping.PASSPHRASE
     assert PASSPHRASE not in process.terminal_output.decode()
     assert base64.b64encode(PRIVATE) not in (place / "identity.key").read_bytes()
+
+
+def test_contacts_go_to_another_home_under_a_passphrase_that_is_typed(
+    p2p: Start, sealed: Path, tmp_path: Path
+) -> None:
+    """The passphrase of the key is asked for first; that of the file is another one, and typed twice."""
+    opener = IdentityOpener(lambda path: PASSPHRASE.encode())
+    Contacts(Home(sealed, sealed, opener)).pin("bob", BOB, 1.0)
+    process = p2p("contacts", "export", str(tmp_path / "file"), home=sealed, terminal=TERMINAL)
+    asks(process, "passphrase of ", PASSPHRASE + "\r")
+    asks(process, "new passphrase for the file of contacts:", "another one\r")
+    asks(process, "the same again:", "another one\r")
+    assert process.wait_exit() == 0
+    assert "has 1 contact and 0 blocks" in process.screen_text
+    taken = p2p("contacts", "import", str(tmp_path / "file"), name="other", terminal=TERMINAL)
+    asks(taken, "passphrase of ", "another one\r")
+    assert taken.wait_exit() == 0
+    assert "1 contact and 0 blocks added" in taken.screen_text
+    assert "another one" not in (process.terminal_output + taken.terminal_output).decode()
+    assert [one.name for one in Contacts(Home.at(tmp_path / "other")).all()] == ["bob"]

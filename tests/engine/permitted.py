@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from calls import ALICE, BOB, agent, beside, dial, listening
-from seeing import SeeingUi
+from seeing import ConsentsInMemory, SeeingUi
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.consents import ConsentKind, ConsentsInMemory, ConsentState
+from p2pcall.engine.consents import ConsentKind, ConsentState
 from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.settings import MediaSettings

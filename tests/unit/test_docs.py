@@ -42,6 +42,7 @@ from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
 from p2pcall.store.recordings import RECORDING_KEY, RecordingHead
+from p2pcall.store.requests import CallRequest, CallRequests
 from p2pcall.store.sealed import SealedWriter
 from p2pcall.store.vault import Vault
 from p2pcall.types import Profile, Reach
@@ -169,7 +170,7 @@ def test_options_name_what_they_take() -> None:
         factory.open_video_sink("nonsense")
     for told in (all_options()["--video-out"].help, wrong.value.hint):
         assert set(SCREEN_MODES) <= set(re.findall(r"\w+", told or ""))
-    assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
+    assert not {str(value) for value in options.ReservedMode} & marked(picture, "Cm")
     assert set(PICTURE_SUFFIXES) == marked(picture, "Pa")
     assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")
 
@@ -235,6 +236,8 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
     home = Home.at(tmp_path / "home")
     Contacts(home).pin("bob", bytes(range(32)), 0)
     CallLog(Vault(home)).add(LoggedCall(fake_env().clock.time(), True, "bob", "x", "contact", 1.0, "eof"))
+    now = fake_env().clock.time()
+    CallRequests(Vault(home)).add([CallRequest(bytes(32), "carol", now, now)])
     sealed_recording(home)
     monkeypatch.setattr(factory, "list_devices", lambda: [Device("camera", "Cam", True)])
     listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Lists"])
@@ -250,6 +253,7 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
     assert {" ".join(item.head[1:]) for item in listed} == {
         *("id", "devices", "play", "contacts list", "contacts show", "history list"),
+        "contacts requests",
     }
 
 

@@ -215,6 +215,29 @@ def test_more_bits_that_make_it_worse_are_taken_back_and_not_tried_again_soon() 
     assert min(most) > 20_000
 
 
+def test_a_few_long_bursts_are_chance_and_no_full_network() -> None:
+    """What a path with 10 % loss in bursts of five packets did in its first ten seconds."""
+    told = Told()
+    told.control.pieces_of_a_tick = True
+    told.say(3)
+    before = told.rung
+    for loss, burst in ((0.42, 12), (0.34, 20), (0.28, 14), (0.18, 6), (0.25, 8), (0.01, 1), (0.15, 8)):
+        told.say(1, loss=loss, burst=burst)
+        assert told.rung == before and told.copies == 3
+    for loss, burst in ((0.0, 0), (0.0, 0), (0.3, 30)):
+        told.say(1, loss=loss, burst=burst)
+    assert told.rung == before
+
+
+def test_as_much_loss_that_is_spread_evenly_is_a_full_network() -> None:
+    told = Told()
+    told.control.pieces_of_a_tick = True
+    told.say(3)
+    before = told.rung
+    told.say(2, loss=0.35, burst=1.0)
+    assert told.rung.path_bps(1) < 0.8 * before.path_bps(1)
+
+
 def test_tries_that_fail_become_rare() -> None:
     told = Told()
     tries = []

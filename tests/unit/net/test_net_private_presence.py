@@ -1,6 +1,7 @@
 """Private announcements among the answers of a link: what is listed, what is found, and what a flood can do."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,10 +19,9 @@ from zeroconf import (
 from zeroconf.asyncio import AsyncServiceInfo
 
 from p2pcall.net import discovery, lanpeer
-from p2pcall.net import link as net_link
 from p2pcall.net.discovery import TYPE_PTR, TYPE_SRV, Browser
 from p2pcall.net.lanpeer import SERVICE_TYPE, LanPeer, to_peer
-from p2pcall.net.link import Link, keep_to_its_link
+from p2pcall.net.link import Link, keep_to_interfaces
 from p2pcall.net.private_announcer import PrivateAnnouncer
 from p2pcall.net.private_lookup import MAX_SEEN, _Lookout
 
@@ -197,30 +197,19 @@ def test_private_announcements_of_strangers_take_no_place_in_the_list(
     run(story)
 
 
-def test_a_socket_hears_nothing_of_interfaces_that_it_has_not_joined() -> None:
-    class Sock:
-        def __init__(self, *refused: int) -> None:
-            self.refused, self.set = refused, set[tuple[int, int, int]]()
-
-        def setsockopt(self, level: int, option: int, value: int) -> None:
-            if option in self.refused:
-                raise OSError("protocol not available")
-            self.set.add((level, option, value))
-
-    class Zc:
-        def __init__(self, *socks: Sock) -> None:
-            self.zeroconf = self.engine = self
-            self.readers = [type("Reader", (), {"sock": sock}) for sock in socks]
-
-        async def async_wait_for_start(self) -> None:
-            pass
-
-    (level4, option4), (level6, option6) = net_link._MULTICAST_ALL
-    dual, plain = Sock(), Sock(option6)
-    zc: Any = Zc(dual, plain)
-    asyncio.run(keep_to_its_link(zc))
-    assert dual.set == {(level4, option4, 0), (level6, option6, 0)}
-    assert plain.set == {(level4, option4, 0)}
+def test_a_socket_hears_nothing_that_comes_through_another_interface() -> None:
+    loopback = socket.if_nametoindex("lo")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours,
+        socket.socket(type=socket.SOCK_DGRAM) as other,
+    ):
+        ours.bind(("127.0.0.1", 0))
+        ours.settimeout(5)
+        keep_to_interfaces(ours, (loopback + 1, loopback + 2))
+        other.sendto(b"from another", ours.getsockname())
+        keep_to_interfaces(ours, (loopback + 1, loopback))
+        other.sendto(b"from ours", ours.getsockname())
+        assert ours.recv(100) == b"from ours"
 
 
 def test_an_announcer_that_never_began_can_be_ended() -> None:

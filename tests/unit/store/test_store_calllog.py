@@ -13,6 +13,7 @@ from p2pcall.store.consent_log import Consent, keep_consent, kept_consents
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.recordings import DAY_S
+from p2pcall.store.requests import CallRequest, CallRequests
 from p2pcall.store.retention import enforce, keep_days, kept_days
 from p2pcall.store.vault import Vault
 
@@ -101,9 +102,8 @@ def test_an_entry_from_the_future_does_not_stay_for_ever(vault: Vault, log: Call
 
 
 def test_requests_are_kept_for_a_week_and_consents_as_long_as_calls(vault: Vault) -> None:
-    with vault.writing() as db:
-        for day in range(40):
-            db.execute("INSERT INTO requests VALUES(?, 'x', ?)", (bytes([day] * 32), NOW - day * DAY_S - 1))
+    rung = [CallRequest(bytes([day] * 32), "x", NOW - day * DAY_S - 1, NOW) for day in range(40)]
+    CallRequests(vault).add(rung)
     for day in range(40):
         keep_consent(vault, Consent(NOW - day * DAY_S - 1, "c", "bob", "x", "sound", "given", "local"))
     enforce(vault, NOW)
