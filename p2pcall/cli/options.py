@@ -238,7 +238,7 @@ CHOSEN_LASTINGLY: Final = ("name", "answer", "announce", "recording_days")
 """Settings of a call for which `p2pcall privacy settings` counts where no option is given."""
 
 
-class Unchecked(StrEnum):
+class ReservedMode(StrEnum):
     """Values of --video-out that later versions may support; until then they are refused with a clear message."""
 
     OCTANTS = "octants"
@@ -250,7 +250,7 @@ class Unchecked(StrEnum):
 
 def check_video_out(value: str) -> None:
     """P2PCallError for a drawing mode that is not implemented yet."""
-    if value in list(Unchecked):
+    if value in list(ReservedMode):
         raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
 
 

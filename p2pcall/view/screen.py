@@ -171,8 +171,8 @@ class Screen:
 
     def _start_over(self) -> None:
         """Forgets what the terminal shows."""
-        self._painter = CellRenderer(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
-        self._canvas = self._painter.blank_canvas()
+        self._renderer = CellRenderer(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
+        self._canvas = self._renderer.blank_canvas()
         self._backdrop: Canvas | None = None
         self._spans: list[Span] = []
         self._told: tuple[HudState, bool, Rect | None] | None = None
@@ -188,7 +188,7 @@ class Screen:
             clear = _CLEAR
         picture = self._compose(self._canvas)
         words = self._write_texts(picture)
-        cells = self._painter.paint(self._canvas, self._covered) if layout.canvas_rows else b""
+        cells = self._renderer.paint(self._canvas, self._covered) if layout.canvas_rows else b""
         if clear or words or cells:
             self._terminal.write(_SYNC_ON + clear + cells + words + _SYNC_OFF, ask=True)
 
@@ -222,7 +222,7 @@ class Screen:
         return remote is not None
 
     def _write_texts(self, picture: bool) -> bytes:
-        """The bytes of all texts if any has changed; the painter redraws cells that are no longer covered."""
+        """The bytes of all texts if any has changed; the renderer redraws cells that are no longer covered."""
         told = (self._hud, picture, self._own_rect)
         if told == self._told:
             return b""
@@ -235,7 +235,7 @@ class Screen:
         else:
             covered = lay.covered(self._layout, spans)
             if self._layout.canvas_rows:
-                self._painter.forget(self._covered & ~covered)
+                self._renderer.forget(self._covered & ~covered)
             self._covered = covered
         colours, mode = self._ability.colours, self.mode
         return b"".join(

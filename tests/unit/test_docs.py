@@ -171,7 +171,7 @@ def test_options_name_what_they_take() -> None:
         factory.open_video_sink("nonsense")
     for told in (all_options()["--video-out"].help, wrong.value.hint):
         assert set(SCREEN_MODES) <= set(re.findall(r"\w+", told or ""))
-    assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
+    assert not {str(value) for value in options.ReservedMode} & marked(picture, "Cm")
     assert set(PICTURE_SUFFIXES) == marked(picture, "Pa")
     assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")
 
