@@ -47,7 +47,7 @@ FOR_HOW_LONG: Final = {
     Retention.USER: "until you take it away",
     Retention.PROGRAM: "as long as the program needs it",
 }
-ELSEWHERE: Final = (
+NOT_LISTED: Final = (
     "not listed, because nobody remembers where: files that you had written elsewhere, as backups (id backup), "
     "recordings (--record), exports, and outputs of calls"
 )
@@ -96,7 +96,7 @@ def show_kept(env: Env, home: Home, *, json: bool) -> ExitCode:
     if not json:
         if absent:
             _write(env, "", f"nothing is kept now of: {', '.join(absent)}")
-        for text in (ELSEWHERE, NOWHERE):
+        for text in (NOT_LISTED, NOWHERE):
             _write(env, "", text)
     return ExitCode.OK
 
