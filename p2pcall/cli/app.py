@@ -92,7 +92,7 @@ def _unlocked(ctx: typer.Context) -> "Home":
     """The home, with a sealed identity open: nobody is asked for a passphrase any more once the call begins."""
     from p2pcall.store.identity import unlock
 
-    home = _home(ctx)
+    home = _home(ctx, makes=True)
     unlock(home)
     return home
 

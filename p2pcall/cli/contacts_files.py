@@ -69,12 +69,11 @@ def take_contacts(env: Env, home: Home, file: str, *, passphrase_file: str | Non
     path = Path(file).expanduser().absolute()
     sealed = sealed_export(path)
     identity = load_or_create(home, env.entropy)
+    now_epoch, checks = env.clock.time(), _checks()
     try:
         export = opened_by_passphrase(
-            env,
-            passphrase_file,
-            path,
-            lambda given: read_export(path, sealed, given, identity, env.clock.time(), _checks()),
+            *(env, passphrase_file, path),
+            lambda given: read_export(path, sealed, given, identity, now_epoch, checks),
         )
     except P2PCallError as error:
         if error.slug != "locked-identity":

@@ -11,7 +11,7 @@ from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.contact import SHORT_FINGERPRINT
+from p2pcall.store.contact import SHORT_FINGERPRINT, unusual_permissions
 from p2pcall.store.contacts import Contacts, as_typed, normalise_name
 from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home
@@ -98,12 +98,20 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
             "added": one.added,
             "verified": one.verified,
             "blocked": one.blocked,
+            "allowed": one.allowed,
         }
         for one in book.all()
     ]
     kept = {row["fingerprint"] for row in rows}
     rows += [
-        {"name": key[:SHORT_FINGERPRINT], "fingerprint": key, "added": at, "verified": False, "blocked": True}
+        {
+            "name": key[:SHORT_FINGERPRINT],
+            "fingerprint": key,
+            "added": at,
+            "verified": False,
+            "blocked": True,
+            "allowed": (),
+        }
         for key, at in book.blocked().items()
         if key not in kept
     ]
@@ -123,7 +131,8 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
 def _told(row: Mapping[str, Any]) -> tuple[str, ...]:
     """One row of the list, for people."""
     known = "blocked" if row["blocked"] else "verified" if row["verified"] else "not verified"
-    return row["name"], known, _date(row["added"]), row["fingerprint"]
+    unusual = [] if row["blocked"] else unusual_permissions(row["allowed"])
+    return row["name"], ", ".join([known, *unusual]), _date(row["added"]), row["fingerprint"]
 
 
 def _date(epoch: float) -> str:
@@ -154,6 +163,7 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
             "added": contact.added,
             "verified": contact.verified,
             "blocked": contact.blocked,
+            "allowed": contact.allowed,
             "code": code,
             "locked_s": locked,
             "safe_word": word is not None,
@@ -169,6 +179,7 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
         "fingerprint": printed,
         "safety number": " ".join(number[:half]),
         "": " ".join(number[half:]),
+        "allowed": ", ".join(contact.allowed) or "nothing",
     }
     if code or locked:
         shown["code"] = "wanted before it rings" + (f"; locked for {minutes(locked)}" if locked else "")

@@ -109,7 +109,7 @@ class Caller:
         self._leave_out_oneself()
         self._leave_out_families()
         expected = self._found.expected_key
-        self._rivals.let_in(self._known() if expected is None else [expected])
+        self._rivals.let_in(list(agent.trust.let_in()) if expected is None else [expected])
         self._node.on_unreachable = self._unreachable
         started_at = self._node.now()
         line = self._dial()
@@ -156,7 +156,7 @@ class Caller:
 
     def _known(self) -> list[bytes]:
         """The keys to try if no key is expected: those of all contacts."""
-        return list(self._agent.trust.let_in())
+        return self._agent.trust.permissions.callees()
 
     def _dial(self) -> PeerConnection:
         """Start to knock. If the devices were ready before, signal that to the new line."""

@@ -3,7 +3,7 @@
 `Consents` is where it is kept; `remember` is called for each, in the loop, and must not block it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Protocol
 
@@ -22,6 +22,8 @@ class ConsentState(StrEnum):
     """What was said."""
 
     GIVEN = "given"
+    STANDING = "standing permission"
+    """Given once for all calls of a contact, and not for this one."""
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
 
@@ -48,10 +50,17 @@ class CallConsents:
         given = (kind, by) in self._given
         if given is (state is not ConsentState.WITHDRAWN):
             return
-        if state is ConsentState.GIVEN:
+        if state in (ConsentState.GIVEN, ConsentState.STANDING):
             self._given.add((kind, by))
         self._given -= {(kind, by)} if state is ConsentState.WITHDRAWN else set()
         self._consents.remember(Consent(self._epoch(), *self._whose, kind, state, by))
+
+    def begins(self, kind: ConsentKind, on: bool, standing: Collection[ConsentKind]) -> None:
+        """The call begins with it, or without it; `standing`: what rests on a permission."""
+        if on and kind in standing:
+            self.say(kind, ConsentState.STANDING)
+        else:
+            self.sends(kind, on)
 
     def sends(self, kind: ConsentKind, on: bool) -> None:
         """This side sends it now, or no longer."""

@@ -90,7 +90,7 @@ class Contacts:
                 "INSERT INTO contacts(key, name, added, host) VALUES(?, ?, ?, ?)",
                 (public, name, now_epoch, host),
             )
-            _note_change(db)
+            note_change(db)
             return Contact(name, public, now_epoch, blocked=fingerprint(public) in book.blocked, host=host)
 
     def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
@@ -123,7 +123,7 @@ class Contacts:
             if contact is not None:
                 close_to_strangers(self._home)
                 db.execute("DELETE FROM contacts WHERE key = ?", (contact.public,))
-                _note_change(db)
+                note_change(db)
             return contact
 
     def rotate(self, old: bytes, new: bytes) -> Contact | None:
@@ -138,7 +138,7 @@ class Contacts:
             if contact is None or new in by_key or {fingerprint(old), fingerprint(new)} & book.blocked.keys():
                 return None
             db.execute("UPDATE contacts SET key = ? WHERE key = ?", (new, old))
-            _note_change(db)
+            note_change(db)
             return replace(contact, public=new)
 
     def export(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Contacts:
                 close_to_strangers(self._home)
             contacts_file.insert(db, Book(list(done.added), done.blocked))
             beside(db, [contact.public for contact in done.added])
-            _note_change(db)
+            note_change(db)
         return done
 
     def stamp(self) -> object:
@@ -191,7 +191,7 @@ class Contacts:
                 text = f"there are {MAX_BLOCKED} blocked keys already"
                 raise P2PCallError("too-many-blocked", text, ExitCode.CONFIG)
             db.execute("INSERT INTO blocked VALUES(?, ?)", (printed, now_epoch))
-            _note_change(db)
+            note_change(db)
 
     def unblock(self, printed: str) -> bool:
         """Unblocks the key of this fingerprint; False if it was not blocked."""
@@ -200,7 +200,7 @@ class Contacts:
         with self.vault.writing() as db:
             db.execute("DELETE FROM blocked WHERE fingerprint = ?", (printed,))
             gone = db.changes() > 0
-            _note_change(db)
+            note_change(db)
             return gone
 
     def _change(self, name: str, public: bytes | None, /, **changes: Any) -> Contact | None:
@@ -221,7 +221,7 @@ class Contacts:
                 db.execute(
                     f"UPDATE contacts SET {columns} WHERE key = ?", (*changes.values(), contact.public)
                 )
-                _note_change(db)
+                note_change(db)
             return changed
 
     def _look(self) -> "_Read":
@@ -259,7 +259,8 @@ def _changed(db: "apsw.Connection") -> object:
     return db.execute("SELECT value FROM settings WHERE name = ?", (CONTACTS_CHANGED,)).fetchone()
 
 
-def _note_change(db: "apsw.Connection") -> None:
+def note_change(db: "apsw.Connection") -> None:
+    """Contacts or blocks change in this transaction: whoever has read them reads them again."""
     db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (CONTACTS_CHANGED,))
 
 

@@ -170,8 +170,14 @@ def replace_identity(home: Home, file: IdentityFile) -> None:
     finally:
         if before is not None:
             os.close(before)
-    if was is not None and was.keeping is Keeping.KEYRING and was.text != file.text:
-        forget_sealing_key(was.text.partition(":")[0])
+    entry = None if was is None else keyring_entry(was)
+    if entry is not None and entry != keyring_entry(file):
+        forget_sealing_key(entry)
+
+
+def keyring_entry(file: IdentityFile) -> str | None:
+    """The name of its entry in the keyring; None if it needs none."""
+    return file.text.partition(":")[0] if file.keeping is Keeping.KEYRING else None
 
 
 def _fd_of(path: Path) -> int | None:

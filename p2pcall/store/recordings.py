@@ -164,10 +164,13 @@ def all_recordings(home: Home) -> list[Path]:
 
 def expired(home: Home, now: float) -> list[Path]:
     """The recordings in the home that are not to be kept any longer; no key is needed to know."""
-    return [path for path in all_recordings(home) if (until := _until(path)) is not None and until <= now]
+    return [
+        path for path in all_recordings(home) if (until := recording_until(path)) is not None and until <= now
+    ]
 
 
-def _until(path: Path) -> int | None:
+def recording_until(path: Path) -> int | None:
+    """Until when a recording is to be kept, as its head says in clear; None if it is none, or cannot be read."""
     with suppress(OSError), path.open("rb") as file:
         return kept_until(file.read(HEAD_BYTES))
     return None

@@ -53,7 +53,9 @@ CONTACTS_CHANGED: Final = "contacts-changed"
 """The setting that gets another value with each change of contacts or blocks."""
 CONTACTS_FILE: Final = "contacts-file"
 """The setting that holds the digest of the file of an older version that was taken over."""
-OF_THIS_VAULT: Final = frozenset({CONTACTS_CHANGED, CONTACTS_FILE})
+UNFINISHED: Final = "erasing"
+"""The setting that is there while rows are erased, but not yet what they have left in the file."""
+OF_THIS_VAULT: Final = frozenset({CONTACTS_CHANGED, CONTACTS_FILE, UNFINISHED})
 """Settings that no user has made, and that are in no backup."""
 
 

@@ -171,7 +171,7 @@ def test_nothing_more_is_in_that_of_a_home_that_is_not_whole(
     wanted = secrets([*KEYS, own.public, own.private], [lived_in.data, tmp_path / LOGIN])
     assert leaked(ran.out, wanted) == set()
     document = json.loads(ran.out)
-    slug = "locked-identity" if damage == "locked" else "damaged-file"
+    slug = {"damaged": "damaged-file", "locked": "locked-identity", "gone": "lost-identity"}[damage]
     for part in ("settings", "kept", "ends", "people"):
         assert document[part] == {"error": slug}
     assert document["home"]["files"]["store.db"]["mode"] == "0600", "what can be told is told"

@@ -200,7 +200,7 @@ def test_an_import_is_whole_or_did_not_happen(
     def fails(db: Any) -> None:
         raise P2PCallError("disk-full", "no room", ExitCode.CONFIG)
 
-    monkeypatch.setattr("p2pcall.store.contacts._note_change", fails)
+    monkeypatch.setattr("p2pcall.store.contacts.note_change", fails)
     with pytest.raises(P2PCallError):
         here.contacts.adopt(export.book)
     assert [one.name for one in Contacts(here.home).all()] == ["carol"]
