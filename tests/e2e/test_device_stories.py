@@ -37,16 +37,19 @@ def wait_both_told(alice: P2P) -> None:
 def test_where_a_card_is_pulled_out_and_there_is_another_the_call_goes_on_there(
     sound_server: PulseServer, p2p: Start, tmp_path: Path
 ) -> None:
-    """The server moves the streams, and says nothing of it."""
-    alice, bob = call_with_a_file(sound_server, p2p, tmp_path)
+    """The server moves the streams, and says nothing of it. It is the default one: a stream that was to be on a card by
+    name is not made anew without that card, and ALSA's plugin makes it anew when the machine was busy.
+    """
+    sound_server.set_default("spk_a")
+    alice, bob = call_with_a_file(sound_server, p2p, tmp_path, env=sound_server.env("a", speaker=False))
     say(sound_server, tmp_path, "mic_a", 60)
     wait_heard(bob)
-    with sound_server.record("unused") as other:
-        sound_server.unplug("spk_a")
+    sound_server.unplug("spk_a")
+    with sound_server.record(sound_server.default_sink()) as other:
         other.wait_sound(LOUD)
         wait_hears(other)
     wait_heard(bob)
-    assert alice.all_events("warning") == []
+    assert {one["slug"] for one in alice.all_events("warning")} <= {"microphone-silent"}
     end(alice, bob)
 
 
