@@ -181,6 +181,7 @@ class LiveCall:
                 self._warn("no-keys", "there is no terminal and no window to press a key in: you stay muted")
         if devices.loudspeaker is not None:
             devices.loudspeaker.muted = lambda: self._send.muted
+            self._hearing.copied = devices.loudspeaker.copied
         self._play(self._receive.pull)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
