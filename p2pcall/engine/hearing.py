@@ -21,7 +21,9 @@ FINDINGS: Final = {
     Finding.MUTED: "nobody hears you: you are muted",
 }
 COPIES: Final = "microphone-copies-speaker"
-COPIES_TEXT: Final = "your microphone is gone, and in its place the sound server gives what your speaker plays: nothing of it is sent"
+COPIES_TEXT: Final = (
+    "your microphone is gone: the sound server gives what your speaker plays, and nothing of it is sent"
+)
 
 
 class Hearing:
@@ -87,5 +89,5 @@ class Hearing:
         if not self._says_copied:
             self._status.unsay(COPIES_TEXT)
         elif not self._timers.waits("copied"):
-            self._timers.after("copied", WARN_AGAIN_S, bool)
+            self._timers.after("copied", WARN_AGAIN_S, lambda: None)
             self._warn(COPIES, COPIES_TEXT)
