@@ -30,7 +30,7 @@ from p2pcall.device.cards import Direction, find_card
 from p2pcall.device.fill import POLL_S
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.pace import MediaClock, Ticker
+from p2pcall.device.pace import CardPolls, MediaClock, Ticker
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
@@ -76,9 +76,9 @@ def sound_meaning(spec: str, direction: Direction) -> Meaning:
     return names.meaning(spec, direction, find_card)
 
 
-def card_polls(scheduler: Scheduler) -> Ticker:
-    """When the cards of a call are looked at. What was missed is not caught up: one look finds all."""
-    return Ticker(scheduler, POLL_S, 0.0)
+def card_polls(scheduler: Scheduler) -> CardPolls:
+    """When the cards of a call are looked at."""
+    return CardPolls(scheduler, POLL_S)
 
 
 def open_audio_source(
@@ -88,7 +88,7 @@ def open_audio_source(
     *,
     stdin: BinaryIO | None = None,
     ticker: Ticker | None = None,
-    polls: Ticker | None = None,
+    polls: CardPolls | None = None,
 ) -> AudioSource:
     """The sound source of `--audio-in`: a device's name, `default`, a media file, a stream, `-`, `tone`, `silence`,
     `none`, and `song` for the demo. A card goes by `polls` and all else by `ticker`, or by one of its own.
@@ -145,7 +145,7 @@ def open_audio_sink(
     file: OutFile | None = None,
     raw: RawFormat | None = None,
     ticker: Ticker | None = None,
-    polls: Ticker | None = None,
+    polls: CardPolls | None = None,
 ) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
     name is not `spec`'s), a stream, `-`, `none`. A card goes by `polls` and all else by `ticker`, or by one of its own.

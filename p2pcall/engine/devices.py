@@ -25,7 +25,7 @@ from p2pcall.device.factory import (
 )
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_read_once, is_there, of_picture
 from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
-from p2pcall.device.pace import MediaClock, Ticker
+from p2pcall.device.pace import CardCounts, MediaClock, Ticker
 from p2pcall.device.streams import is_stream
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.loudspeaker import Loudspeaker
@@ -82,6 +82,8 @@ class Devices(Struct):
     """Whether sound and picture come from one file."""
     loudspeaker: Loudspeaker | None = None
     """Where a microphone may hear it."""
+    counts: CardCounts = field(default_factory=CardCounts)
+    """Of its cards, if there are any."""
 
     @property
     def sends_video(self) -> bool:
@@ -177,6 +179,7 @@ def open_devices(
         finite,
         one_file,
         loudspeaker,
+        polls.counts,
     )
 
 

@@ -95,7 +95,7 @@ class LiveCall:
         self._status = status = CallStatus(hud, now)
         self._hearing = Hearing(devices.microphone, devices.speaker, status, timers, self._warn)
         self._reporting = Reporting(
-            agent, line, status, self._receive, devices.speaker, timers, self._hearing
+            agent, line, status, self._receive, devices.speaker, timers, self._hearing, devices.counts
         )
         self._remote = RemoteMedia(line, ui, status, timers, video=remote_video)
         self._local = LocalMedia(line, ui, status, devices, self._send, video_on=video_on)
