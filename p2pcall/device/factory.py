@@ -137,6 +137,20 @@ def _load_pcm(form: RawFormat | None) -> None:
         from p2pcall.device import pcm  # noqa: F401  (loaded for the call)
 
 
+def open_microphone(name: str, polls: CardPolls) -> AudioSource:
+    """The sound card of this name, and nothing else."""
+    from p2pcall.device.audio import Microphone
+
+    return Microphone(find_card(name, "input"), polls)
+
+
+def open_speaker(name: str, polls: CardPolls) -> AudioSink:
+    """The same, to be heard on."""
+    from p2pcall.device.audio import Speaker
+
+    return Speaker(find_card(name, "output"), polls)
+
+
 def open_audio_sink(
     spec: str,
     scheduler: Scheduler,
