@@ -148,7 +148,7 @@ LATEST_LOOK_MS = 3
 
 def drawing_rows(directory: Path, clip: Path, seconds: float) -> Iterator[Row]:
     """Sound cards while pictures are drawn in a terminal."""
-    goals = {"a look is late, 99 of 100": LATEST_LOOK_MS, "underruns in all": 0}
+    goals = {"a look is late, 99 of 100": LATEST_LOOK_MS, "underruns": 0}
     for what, value, unit in drawing_figures(directory, ["--video-in", str(clip), "--loop"], seconds):
         yield Row(what, value, unit, goals.get(what.partition(": ")[2]))
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pulse
-from calls import ANSWERS, WARM_UP_STATS
+from calls import ANSWERS
 from harness import P2P, Surroundings
 
 PROGRAM = (sys.executable, str(Path(__file__).with_name("lateness_probe.py")))
-SETTLED_LOOKS = 1_000
+SETTLE_STATS, LOOKS_A_SECOND = 10, 100
 """Ten seconds at the start are left out: libraries are loaded, and the speaker finds its depth."""
 PART = 0.99
 
@@ -43,17 +43,20 @@ def drawing_figures(directory: Path, seen: Sequence[str], seconds: float) -> Ite
                 "blocks",
             ]
             with P2P(argv, here) as dialler:
-                for _ in range(WARM_UP_STATS + round(seconds)):
+                for _ in range(SETTLE_STATS):
+                    settled = dialler.wait_event("stats")
+                for _ in range(max(1, round(seconds))):
                     figures = dialler.wait_event("stats")
                 dialler.signal(signal.SIGTERM)
                 assert dialler.wait_exit() == 0
             listener.signal(signal.SIGTERM)
             listener.wait_exit()
-    late = sorted(float(line) for line in late_file.read_text().split()[SETTLED_LOOKS:])
+    late = sorted(float(line) for line in late_file.read_text().split()[SETTLE_STATS * LOOKS_A_SECOND :])
     yield "cards, drawing: looks at the cards", len(late), ""
     yield "cards, drawing: a look is late, median", 1000 * statistics.median(late), "ms"
     yield "cards, drawing: a look is late, 99 of 100", 1000 * late[int(PART * len(late))], "ms"
     yield "cards, drawing: a look is late, most", 1000 * late[-1], "ms"
     yield "cards, drawing: pictures a second", figures["video_fps"], ""
-    yield "cards, drawing: underruns in all", figures["underruns"], ""
+    yield "cards, drawing: underruns in the first seconds", settled["underruns"], ""
+    yield "cards, drawing: underruns", figures["underruns"] - settled["underruns"], ""
     yield "cards, drawing: stale sound of the microphone", figures["mic_stale_ms"], "ms"
