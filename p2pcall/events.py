@@ -140,6 +140,8 @@ class Figures(Struct, frozen=True):
     frames_shown: int = 0
     mic_dbfs: float | None = None
     speaker_dbfs: float | None = None
+    underruns: int = 0
+    mic_stale_ms: int = 0
 
 
 class Stats(Event, frozen=True):

@@ -143,10 +143,12 @@ def listen(
     settings = opt.call_settings(ctx.params)
     import asyncio
 
+    from p2pcall.cli.chosen_devices import with_chosen_devices
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
     place = _unlocked(ctx)
+    settings = with_chosen_devices(ctx, settings, place)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_listen(ctx.obj, settings, place, output)).exit)
 
@@ -197,10 +199,12 @@ def dial(
     settings = opt.call_settings(ctx.params)
     import asyncio
 
+    from p2pcall.cli.chosen_devices import with_chosen_devices
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
     place = _unlocked(ctx)
+    settings = with_chosen_devices(ctx, settings, place)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_dial(ctx.obj, settings, place, output, target)).exit)
 
@@ -302,24 +306,34 @@ def devices(
     test: Annotated[
         bool, typer.Option("--test", help="Record three seconds, play them back, and judge them.")
     ] = False,
+    use: Annotated[
+        bool, typer.Option("--use", help="Use these from now on, in calls that name no others.")
+    ] = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     json: opt.Json = False,
+    home: opt.HomeDir = None,
 ) -> int:
     """Microphones, speakers and cameras, as options name them.
 
     And whether a window opens. With --test, whether microphone and speaker work.
     """
+    from p2pcall.cli import chosen_devices
+
+    if use:
+        chosen_devices.choose_devices(ctx, _home(ctx), audio_in, audio_out)
     if test:
         import asyncio
 
         from p2pcall.cli.sound_test import run_sound_test
 
+        audio_in, audio_out = chosen_devices.instead_of_default(ctx, audio_in, audio_out)
         return int(asyncio.run(run_sound_test(ctx.obj, audio_in, audio_out, json=json)))
-    opt.check_untested(audio_in, audio_out)
+    if not use:
+        opt.check_untested(audio_in, audio_out)
     from p2pcall.cli.records import show_devices
 
-    return int(show_devices(ctx.obj, json=json))
+    return int(show_devices(ctx.obj, chosen_devices.chosen_names(ctx), json=json))
 
 
 @app.command()
@@ -348,4 +362,7 @@ def play(
         return int(commands.list_recordings(ctx.obj, _home(ctx), json=json))
     if to is not None:
         return int(commands.export(ctx.obj, _home(ctx), file, to, force=force, json=json))
-    return int(commands.play_recording(ctx.obj, _home(ctx), file, audio_out, json=json, plain=plain))
+    from p2pcall.cli.chosen_devices import instead_of_default
+
+    _, speaker = instead_of_default(ctx, "default", audio_out)
+    return int(commands.play_recording(ctx.obj, _home(ctx), file, speaker, json=json, plain=plain))

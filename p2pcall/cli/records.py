@@ -23,6 +23,7 @@ URI_CELLS: Final = 80
 
 if TYPE_CHECKING:
     from p2pcall.engine.trust import TrustStore
+    from p2pcall.store.kept_devices import KeptDevices
 
 PIPE_COLUMNS: Final = 200
 """Width without a terminal, so that lines are not wrapped."""
@@ -51,13 +52,19 @@ def _rows(env: Env, rows: list[dict[str, object]]) -> None:
         _print(env, jsonlib.dumps({"v": 1, **row}, separators=(",", ":")))
 
 
-def show_devices(env: Env, *, json: bool) -> ExitCode:
+def show_devices(env: Env, chosen: "KeptDevices", *, json: bool) -> ExitCode:
     """`p2pcall devices`."""
     from p2pcall.device.base import Device
     from p2pcall.device.factory import list_devices
 
     found = list_devices()
-    rows = [(one.kind, clean(one.name), "default" if one.default else "") for one in found]
+    used = {("microphone", chosen.microphone), ("speaker", chosen.speaker)}
+
+    def note(one: Device) -> str:
+        words = ("default" if one.default else "", "chosen" if (one.kind, one.name) in used else "")
+        return ", ".join(filter(None, words))
+
+    rows = [(one.kind, clean(one.name), note(one)) for one in found]
     why = None
     try:
         rows.append(("window", "window", f"opens on {clean(_window_driver(env))}"))
@@ -65,12 +72,22 @@ def show_devices(env: Env, *, json: bool) -> ExitCode:
     except P2PCallError as error:
         why = f"no window: {error.text}; {error.hint}"
     if json:
-        _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in found])
+        keys = ("kind", "name", "default")
+        _rows(
+            env,
+            [
+                {key: getattr(one, key) for key in keys} | {"chosen": (one.kind, one.name) in used}
+                for one in found
+            ],
+        )
         return ExitCode.OK
     if all(kind == "window" for kind, _, _ in rows):
         _print(env, "no microphone, speaker or camera here; files, tone, silence, test and none work without")
     if rows:
         table(env, rows, "kind", "name", "")
+    for kind, name in sorted((kind, name) for kind, name in used if name is not None):
+        if (kind, name) not in [(one.kind, one.name) for one in found]:
+            _print(env, f"the {kind} {clean(name)} that you chose is not there")
     if why is not None:
         _print(env, why)
     return ExitCode.OK

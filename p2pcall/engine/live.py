@@ -100,7 +100,7 @@ class LiveCall:
         self._status = status = CallStatus(hud, now)
         self._hearing = Hearing(devices.microphone, devices.speaker, status, timers, self._warn)
         self._reporting = Reporting(
-            agent, line, status, self._receive, devices.speaker, timers, self._hearing
+            agent, line, status, self._receive, devices.speaker, timers, self._hearing, devices.counts
         )
         self._remote = RemoteMedia(line, ui, status, timers, video=remote_video)
         self._local = LocalMedia(line, ui, status, devices, self._send, video_on=video_on)
@@ -191,6 +191,7 @@ class LiveCall:
                 self._warn("no-keys", "there is no terminal and no window to press a key in: you stay muted")
         if devices.loudspeaker is not None:
             devices.loudspeaker.muted = lambda: self._send.muted
+            self._hearing.copied = devices.loudspeaker.copied
         self._play(self._receive.pull)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:

@@ -36,6 +36,9 @@ class MediaSettings(Struct, frozen=True):
     """The microphone as it is: nothing cancelled, suppressed or raised; and coded as music."""
     profile: Profile = Profile.NORMAL
     """What voice is sent for."""
+    chosen_in: str | None = None
+    chosen_out: str | None = None
+    """Sound cards that are used in the place of the default ones while they are there."""
 
 
 class CallSettings(Struct, frozen=True):

@@ -91,6 +91,10 @@ class Home(Struct, frozen=True):
     def settings_path(self) -> Path:
         return self.data / "settings.json"
 
+    @property
+    def devices_path(self) -> Path:
+        return self.data / "devices.json"
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """One process (and one thread) at a time changes files in `data`. Raises `P2PCallError` after 5 s."""
