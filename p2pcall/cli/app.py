@@ -15,7 +15,8 @@ from p2pcall.cli.app_own import given_home as _home
 from p2pcall.cli.app_own import id_commands
 from p2pcall.cli.contacts_commands import contacts
 from p2pcall.cli.history_commands import history
-from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.cli.privacy_commands import privacy
+from p2pcall.engine.policy import RING_TIMEOUT_S
 from p2pcall.pairing.constants import CODE_WORDS
 from p2pcall.types import Profile
 
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.add_typer(contacts, name="contacts")
 app.add_typer(history, name="history")
 app.add_typer(id_commands, name="id")
+app.add_typer(privacy, name="privacy")
 
 
 def called(command: Any) -> str:
@@ -100,9 +102,9 @@ def listen(
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
-    answer: opt.WhoIsAnswered = Answer.ASK,
+    answer: opt.WhoIsAnswered = None,
     reach: opt.WhoCanRing = None,
-    announce: opt.ToldTo = Announce.PUBLIC,
+    announce: opt.ToldTo = None,
     announce_on: opt.ToldOn = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after one call.")] = False,
     echo: Annotated[

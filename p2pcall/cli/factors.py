@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from p2pcall.cli.options import own_name
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.records import no_such_contact
+from p2pcall.cli.shown_name import shown_name
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
@@ -70,7 +70,7 @@ def require_code(
     if secret is None:
         say(env, f"{who} has to give no code any more")
     else:
-        _enrol(env, "" if contact is None else who, secret, json=json)
+        _enrol(env, home, "" if contact is None else who, secret, json=json)
     return ExitCode.OK
 
 
@@ -80,9 +80,9 @@ def enrolment_uri(secret: bytes, account: str) -> str:
     return f"otpauth://totp/p2pcall:{quote(account, safe='')}?secret={text}&issuer=p2pcall"
 
 
-def _enrol(env: Env, contact: str, secret: bytes, *, json: bool) -> None:
+def _enrol(env: Env, home: Home, contact: str, secret: bytes, *, json: bool) -> None:
     """Show the new secret, once; `contact` is "" for whoever is answered without asking."""
-    uri = enrolment_uri(secret, own_name(None))
+    uri = enrolment_uri(secret, shown_name(home))
     if json:
         line = {"v": 1, "name": contact or None, "uri": uri}
         env.stdout.write(jsonlib.dumps(line, separators=(",", ":")) + "\n")

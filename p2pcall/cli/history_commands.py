@@ -55,7 +55,7 @@ def history_erase(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Only the calls with this contact or fingerprint.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: opt.Yes = False,
     passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:

@@ -69,7 +69,7 @@ async def _agent(
     identity = await offload(lambda: load_or_create(home, env.entropy))
     former = await offload(lambda: former_key(home, identity, env.clock.time()))
     agent = UserAgent(env, settings, home, identity, ui, any_port=any_port, former=former)
-    await offload(agent.history.prepare)
+    await offload(agent.prepare)
     agent.interrupts.install()
     ui.on_closed = agent.interrupts.closed
     try:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.store.recordings import RECORDING_DAYS
 from p2pcall.types import Profile, Reach
 
 
@@ -68,6 +69,10 @@ class CallSettings(Struct, frozen=True):
     """Where a code comes from that the other side asks for; both None: a person is asked."""
     push_to_talk: bool = False
     """The microphone is on while a key is held."""
+    recording_days: int = RECORDING_DAYS
+    """How long a recording is kept."""
+    unsaid: frozenset[str] = frozenset()
+    """The fields that no option has set: what the user has lastingly chosen takes the place of the default."""
 
     @property
     def films_unasked(self) -> bool:

@@ -25,7 +25,9 @@ RECORDING_KEY: Final = b"p2pcall recording 1"
 """What the key for recordings is derived from the identity for."""
 RECORDING_SUFFIX: Final = ".p2prec"
 RECORDING_DAYS: Final = 30
-"""How long a recording is kept; the other side is told so when it is asked."""
+"""How long a recording is kept, unless the user has chosen less; the other side is told so when it is asked."""
+MIN_RECORDING_DAYS: Final = 1
+"""The least that can be chosen: so that a recording can be played at all."""
 DAY_S: Final = 24 * 3600
 RECORDING_MODE: Final = 0o600
 NAME_RANDOM_BYTES: Final = 8

@@ -249,7 +249,7 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
     assert {" ".join(item.head[1:]) for item in listed} == {
-        *("id", "devices", "play", "contacts list", "contacts show", "history list"),
+        *("id", "devices", "play", "contacts list", "contacts show", "history list", "privacy settings"),
     }
 
 
