@@ -7,7 +7,7 @@ import typer
 from p2pcall.cli import options as opt
 from p2pcall.cli.app_own import given_home
 from p2pcall.cli.values import one_of
-from p2pcall.store.contact import Permission
+from p2pcall.store.permission import Permission
 
 Permissions = Annotated[
     list[Permission],

@@ -11,9 +11,10 @@ from p2pcall.cli.records import no_such_contact
 from p2pcall.cli.stdout import say
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode
-from p2pcall.store.contact import Contact, Permission
+from p2pcall.store.contact import Contact
 from p2pcall.store.contacts import Contacts, as_typed
 from p2pcall.store.home import Home
+from p2pcall.store.permission import Permission
 
 WITH_PICTURE: Final = frozenset({Permission.SOUND, Permission.PICTURE})
 

@@ -17,7 +17,7 @@ from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.settings import CallSettings
 from p2pcall.errors import P2PCallError
-from p2pcall.store.contact import Permission
+from p2pcall.store.permission import Permission
 
 if TYPE_CHECKING:
     from p2pcall.engine.mediastate import LocalMedia

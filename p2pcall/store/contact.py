@@ -1,37 +1,14 @@
 """A contact, and all contacts with the blocks: the records that the store's files are read into."""
 
 from collections.abc import Collection
-from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct, field
 
+from p2pcall.store.permission import Permission
+
 SHORT_FINGERPRINT: Final = 9
 """Characters of the fingerprint that are shown for a person without a name."""
-
-
-class Permission(StrEnum):
-    """What a contact may be allowed."""
-
-    RING = "ring"
-    SOUND = "sound"
-    """To be answered without a question, with this side's sound."""
-    PICTURE = "picture"
-    PRESENCE = "presence"
-    """To see that this side can be called."""
-
-    @property
-    def field(self) -> str:
-        """Where a `Contact` has it."""
-        return _FIELDS[self]
-
-
-_FIELDS: Final = {
-    Permission.RING: "may_ring",
-    Permission.SOUND: "sound_unasked",
-    Permission.PICTURE: "picture_unasked",
-    Permission.PRESENCE: "sees_announced",
-}
 
 
 class Contact(Struct, frozen=True):

@@ -3,8 +3,8 @@
 import pytest
 from clirun import assert_told, run
 
-from p2pcall.store.contact import Permission
 from p2pcall.store.contacts import Contacts
+from p2pcall.store.permission import Permission
 
 
 def allowed(known: Contacts) -> tuple[Permission, ...]:

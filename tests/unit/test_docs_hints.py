@@ -58,7 +58,7 @@ def test_every_command_and_option_that_people_are_told_exists() -> None:
     assert [(place, bad) for place, text in told for bad in wrong(text)] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "docs/always-on.md", "docs/privacy.md"])
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "docs/always-on.md"])
 def test_every_command_and_option_of_the_prose_exists(name: str) -> None:
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", (ROOT / name).read_text(), flags=FENCED))
     told = [text for text in spans if text.startswith(("p2pcall ", "--"))]
