@@ -26,7 +26,7 @@ from p2pcall.store.recordings import erase_recording, recordings_folder
 from p2pcall.store.system_keyring import forget_sealing_key
 from p2pcall.store.vault_file import overwrite
 
-ORDER: Final = ("identity", "backups", "recordings", "vault", "older-contacts", "reach", "locks")
+ORDER: Final = ("identity", "backups", "recordings", "vault", "older-contacts", "reach", "devices", "locks")
 """What goes first: what opens the others."""
 OF_A_HOME: Final = frozenset({"identity", "vault", "recordings"})
 """A directory without any of these is no home: its other files may be another program's."""

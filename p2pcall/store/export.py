@@ -25,6 +25,7 @@ from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity, fingerprint, keeping
 from p2pcall.store.inventory import CHOICES
+from p2pcall.store.kept_devices import kept_devices
 from p2pcall.store.recordings import DAY_S, recording_until
 from p2pcall.store.rotation import former_key
 from p2pcall.store.vault import Vault
@@ -148,6 +149,8 @@ class ExportedSettings(Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, int | str],
         Meta(description="What the user has lastingly chosen, by its name in the vault."),
     ]
+    microphone: Annotated[str | None, Meta(description="The one that calls use.")]
+    speaker: Annotated[str | None, Meta(description="The one that calls use.")]
 
 
 class Export(Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,14 +181,14 @@ def exported(
 ) -> Export:
     """The document. `clean` takes from text what could steer a terminal. P2PCallError (config)."""
     contacts, factors = Contacts(home, vault), Factors(vault)
-    reach, days = kept_reach(home), retention.kept_days(vault)
+    days = retention.kept_days(vault)
     return Export(
         DOCUMENT_VERSION,
         now_epoch,
         clean(str(home.data)),
         list(LEFT_OUT),
         None if identity is None else _identity(home, identity, now_epoch),
-        ExportedSettings(None if reach is None else str(reach), days, factors.unasked(), _chosen(vault)),
+        _settings(home, vault, days, clean),
         [_contact(one, factors, clean) for one in contacts.all()],
         [ExportedBlock(key, at) for key, at in sorted(contacts.blocked().items())],
         [
@@ -219,6 +222,21 @@ def _contact(contact: Contact, factors: Factors, clean: Callable[[str], str]) ->
     code, word = factors.required(public, unasked=False), factors.word(public) is not None
     return ExportedContact(
         fingerprint=fingerprint(public), key=_b64(public), code=code, safe_word=word, **row
+    )
+
+
+def _settings(home: Home, vault: Vault, days: int, clean: Callable[[str], str]) -> ExportedSettings:
+    reach, devices = kept_reach(home), kept_devices(home)
+    microphone, speaker = (
+        None if name is None else clean(name) for name in (devices.microphone, devices.speaker)
+    )
+    return ExportedSettings(
+        None if reach is None else str(reach),
+        days,
+        Factors(vault).unasked(),
+        _chosen(vault),
+        microphone,
+        speaker,
     )
 
 

@@ -248,6 +248,14 @@ KEPT: Final = (
         files=("settings.json", ".settings.json.*"),
     ),
     Kept(
+        "devices",
+        "which microphone and which speaker calls use",
+        "you have chosen them for all calls",
+        Guard.NONE,
+        Retention.USER,
+        files=("devices.json", ".devices.json.*"),
+    ),
+    Kept(
         "vault",
         "the file that holds all that is in the vault, and those beside it while it is in use",
         "one encrypted file instead of many",

@@ -15,6 +15,7 @@ from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home, write_atomic
 from p2pcall.store.identity import Identity, fingerprint, load_or_create
 from p2pcall.store.identity_file import IdentityFile, replace_identity, under_passphrase
+from p2pcall.store.kept_devices import KeptDevices, keep_devices
 from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.private_settings import PrivateSetting, keep_setting
 from p2pcall.store.recording_keys import recording_key
@@ -37,6 +38,7 @@ PASSPHRASE = b"correct horse battery"
 CHEAP = Cost(1, 8)
 LEFTOVERS = (
     *(".identity.key.abcd1234", "identity.key.damaged", ".settings.json.abcd1234", "contacts.json"),
+    ".devices.json.abcd1234",
     *(".contacts.json.old", ".contacts.json.abcd1234", ".store.db.new", ".store.db.new-wal"),
     *("store.db-journal", "store.db-wal.old", "store.db-shm.old", "store.db.damaged"),
 )
@@ -91,6 +93,7 @@ def fill(home: Home) -> Vault:
     factors.require_unasked(bytes(range(20)))
     factors.judge(bytes([7] * 32), b"000000", NOW, unasked=True)
     retention.keep_days(vault, 29, NOW)
+    keep_devices(home, KeptDevices("headset", "loudspeaker"))
     return vault
 
 

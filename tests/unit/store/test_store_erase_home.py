@@ -91,7 +91,7 @@ def test_the_private_key_goes_before_anything_that_it_opens(
     monkeypatch.setattr(module, "_erased", lambda path, kind: (order.append(kind), really(path, kind)))
     erased(place)
     assert list(dict.fromkeys(order)) == [
-        *("identity", "backups", "recordings", "vault", "older-contacts", "reach", "locks"),
+        *("identity", "backups", "recordings", "vault", "older-contacts", "reach", "devices", "locks"),
     ]
 
 

@@ -47,6 +47,16 @@ def test_every_setting_in_the_vault_is_named_once(home: Path) -> None:
     assert sorted(named) == sorted(there)
 
 
+def test_every_path_that_a_home_gives_out_is_named(home: Path) -> None:
+    place = Home.at(home)
+    paths = [getattr(place, name) for name in dir(Home) if name.endswith("_path")]
+    assert len(paths) > 3
+    home.mkdir()
+    for path in paths:
+        path.touch()
+    assert [path for path, kept in files_in(place) if kept is None] == []
+
+
 def test_everything_that_is_there_is_counted_with_its_times(home: Path) -> None:
     place = locked(home)
     seal_identity(place)
@@ -64,6 +74,7 @@ def test_everything_that_is_there_is_counted_with_its_times(home: Path) -> None:
         "requests": 2,
         "choices": 1,
         "reach": 1,
+        "devices": 1,
         "recording-keys": 0,
         "recordings": 2,
         "backups": 0,
