@@ -143,6 +143,20 @@ class CellRenderer:
         canvas[:] = (*rgb, 255)
         return canvas
 
+    def scale_to(self, rect: tuple[int, int, int, int], frame_w: int, frame_h: int) -> tuple[int, int]:
+        """As in `painter.Painter`: two pixels a cell."""
+        _, _, w, h = rect
+        return w, 2 * h
+
+    def put(self, canvas: Canvas, rect: tuple[int, int, int, int], picture: Canvas) -> None:
+        """As in `painter.Painter`: the picture is copied onto the canvas."""
+        x, y, w, h = rect
+        canvas[2 * y : 2 * (y + h), x : x + w] = picture
+
+    def end(self) -> bytes:
+        """As in `painter.Painter`: nothing stays."""
+        return b""
+
     def forget(self, cells: Cells | None = None) -> None:
         """Marks these cells (None: all) as unknown, because something else was drawn there. `paint` redraws them."""
         if cells is None:

@@ -32,6 +32,8 @@ _OWN_SHARE: Final = 5
 _OWN_MIN_COLS, _OWN_MAX_COLS = 10, 40
 _OWN_SCREEN_MIN: Final = (32, 8)
 _AVATAR_SCREEN_MIN: Final = (24, 12)
+_USUAL_CELL: Final = (8.0, 16.0)
+"""Pixels of a cell where the terminal does not give them."""
 
 
 class Rect(NamedTuple):
@@ -53,11 +55,15 @@ class Span(NamedTuple):
 
 
 class Layout(Struct, frozen=True):
-    """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide."""
+    """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide; `cell_w` × `cell_h` pixels are 0 if
+    they are not known.
+    """
 
     cols: int
     rows: int
     cell_aspect: float = 2.0
+    cell_w: float = 0.0
+    cell_h: float = 0.0
 
     @property
     def canvas_rows(self) -> int:
@@ -65,9 +71,14 @@ class Layout(Struct, frozen=True):
         return max(0, self.rows - 1)
 
     @property
-    def picture_pixels(self) -> tuple[int, int]:
-        """How many pixels the canvas has."""
-        return self.cols, 2 * self.canvas_rows
+    def whole(self) -> Rect:
+        """All of the canvas."""
+        return Rect(0, 0, self.cols, self.canvas_rows)
+
+    def pixels(self, rect: Rect) -> tuple[int, int]:
+        """Width and height of a part of the canvas in the terminal's pixels, taken as usual ones if not known."""
+        w, h = (self.cell_w, self.cell_h) if self.cell_w else _USUAL_CELL
+        return max(1, int(rect.w * w)), max(1, int(rect.h * h))
 
     def remote(self, frame_w: int, frame_h: int) -> Rect:
         """The place of the other side's picture."""
@@ -122,11 +133,6 @@ def covered(layout: Layout, spans: list[Span]) -> Cells:
         if row < layout.canvas_rows:
             mask[row, col : col + line_width(line)] = True
     return mask
-
-
-def put(canvas: Canvas, rect: Rect, picture: Pixels) -> None:
-    """Copies a picture of 2·h × w pixels onto the canvas."""
-    canvas[2 * rect.y : 2 * (rect.y + rect.h), rect.x : rect.x + rect.w] = picture
 
 
 def draw_avatar(canvas: Canvas, layout: Layout) -> None:

@@ -1,0 +1,42 @@
+"""The seam between the call screen and the ways to draw: what a painter does, and which one a mode has.
+
+A painter is made for one size of the terminal and lives until that, or the mode, changes. Left out: where things are
+(`layout`), text (`theme`).
+"""
+
+from typing import Protocol
+
+from .cells import Canvas, CellRenderer, Cells
+from .layout import Layout, Pixels, Rect
+from .probe import Ability, Mode
+
+
+class Painter(Protocol):
+    """Makes the bytes that change what the terminal shows; remembers what it shows."""
+
+    def blank_canvas(self, rgb: tuple[int, int, int] = (0, 0, 0)) -> Canvas:
+        """The ground behind pictures, all of one colour."""
+
+    def scale_to(self, rect: Rect, frame_w: int, frame_h: int) -> tuple[int, int]:
+        """Width and height in pixels that a picture of this size should have for `rect`."""
+
+    def put(self, canvas: Canvas, rect: Rect, picture: Pixels) -> None:
+        """Show this picture (RGBA, of the size of `scale_to`) in `rect`, until the next `paint`."""
+
+    def forget(self, cells: Cells | None = None) -> None:
+        """These cells (None: all) show something else now."""
+
+    def paint(self, canvas: Canvas, covered: Cells | None = None) -> bytes:
+        """The bytes that make the terminal show canvas and pictures, except cells `covered` by text."""
+
+    def end(self) -> bytes:
+        """The bytes that remove what would stay when the cells are cleared; nothing is painted after that."""
+
+
+def painter_for(layout: Layout, mode: Mode, ability: Ability) -> Painter:
+    """The painter of a mode. Code for pixels is imported where it is used."""
+    if mode is Mode.KITTY:
+        from .kitty import KittyPainter
+
+        return KittyPainter(layout, ability)
+    return CellRenderer(layout.cols, layout.canvas_rows, mode, ability)
