@@ -46,7 +46,7 @@ VideoOut = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        help="Where to draw: auto, blocks, ascii, kitty, window, a file, - (y4m), none.",
+        help="Where to draw: auto, blocks, ascii, kitty, sixel, window, a file, - (y4m), none.",
     ),
 ]
 NoAudio = Annotated[bool, typer.Option("--no-audio", help="Same as --audio-in none --audio-out none.")]
@@ -237,7 +237,6 @@ class Unchecked(StrEnum):
 
     OCTANTS = "octants"
     BRAILLE = "braille"
-    SIXEL = "sixel"
     ITERM = "iterm"
 
 

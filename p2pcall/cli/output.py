@@ -244,7 +244,9 @@ class CommandOutput:
             from p2pcall.cli import windowview  # noqa: F401  (the same)
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> "CallView | None":
-        """Take the terminal for a call, or open a window; `mode` is a value of --video-out. None if there is neither."""
+        """Take the terminal for a call, or open a window; `mode` is a value of --video-out. None if there is
+        neither.
+        """
         base = self._open_terminal(mode, on_key)
         if mode == "window" or (mode != "none" and self._drawn):
             from p2pcall.cli.windowview import WindowView

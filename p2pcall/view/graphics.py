@@ -1,8 +1,9 @@
 """What pixels a terminal can draw: the question, and its answers. Pure.
 
 The terminal is asked once, when the screen opens, before anything else is drawn; nothing waits for the answer. Until
-it comes, pictures are drawn in cells. Follows kitty's graphics protocol (a=q) and DEC's device attributes (DA1: 4 is
-sixel). Left out: terminals inside another program (tmux, screen), which are not asked (`probe`).
+it comes, pictures are drawn in cells. Follows kitty's graphics protocol (a=q), DEC's device attributes (DA1: 4 is
+sixel), and xterm's XTSMGRAPHICS for the number of colours. Left out: terminals inside another program (tmux, screen),
+which are not asked (`probe`).
 """
 
 import os
@@ -22,7 +23,10 @@ _FIRST_IMAGE: Final = 0x70_32_00_00
 """The identifiers of images begin here; programs that count from 1 never come so far."""
 _ANSWER: Final = re.compile(rb"\x1b_G(?:[^;]*,)?i=(\d+)[^;]*;OK\x1b\\")
 _ATTRIBUTES: Final = re.compile(rb"\x1b\[\?([\d;]*)c")
+_REGISTERS: Final = re.compile(rb"\x1b\[\?1;0;(\d+)S")
 _SIXEL: Final = b"4"
+SIXEL_LEVELS: Final = 6
+"""Levels of a channel in the palette of sixels, which needs a register for each colour."""
 _PIXEL: Final = b"AAAA"
 """One black pixel, encoded."""
 
@@ -51,7 +55,7 @@ def graphics_question(file: str) -> bytes:
     return (
         b"\x1b_Gi=%d,s=1,v=1,a=q,t=d,f=24;%s\x1b\\" % (image_number(_DIRECT), _PIXEL)
         + (image_command(f"i={image_number(_FILE)},s=1,v=1,a=q,t=t,f=24", os.fsencode(file)) if file else b"")
-        + b"\x1b[c"
+        + b"\x1b[?1;1;0S\x1b[c"
     )
 
 
@@ -68,6 +72,8 @@ def with_report(ability: Ability, report: bytes) -> Ability:
             return replace(ability, kitty=Kitty.FILE)
         if number == image_number(_DIRECT):
             return replace(ability, kitty=max(ability.kitty, Kitty.DIRECT))
+    elif found := _REGISTERS.fullmatch(report):
+        return replace(ability, registers=int(found[1]))
     elif (found := _ATTRIBUTES.fullmatch(report)) and _SIXEL in found[1].split(b";")[1:]:
-        return replace(ability, sixel=True)
+        return replace(ability, sixel=ability.registers is None or ability.registers >= SIXEL_LEVELS**3)
     return ability

@@ -16,7 +16,7 @@ _STRING: Final = re.compile(rb"\x1b[\]PX^_].*?(?:\x07|\x1b\\)", re.DOTALL)
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 _ESCAPE: Final = b"\x1b"
 _ANSWER: Final = b"\x1b[0n"
-_REPORTS: Final = re.compile(rb"\x1b_G.*|\x1b\[\?[\d;]*c", re.DOTALL)
+_REPORTS: Final = re.compile(rb"\x1b_G.*|\x1b\[\?[\d;]*[cS]", re.DOTALL)
 _MAX_REPORTS: Final = 8
 """What is told beyond this, between two calls of `take_reports`, is dropped: few things are asked."""
 _MAX_HELD_BYTES: Final = 4096

@@ -32,7 +32,7 @@ _OWN_SHARE: Final = 5
 _OWN_MIN_COLS, _OWN_MAX_COLS = 10, 40
 _OWN_SCREEN_MIN: Final = (32, 8)
 _AVATAR_SCREEN_MIN: Final = (24, 12)
-_USUAL_CELL: Final = (8.0, 16.0)
+_USUAL_CELL: Final = (8, 16)
 """Pixels of a cell where the terminal does not give them."""
 
 
@@ -64,6 +64,8 @@ class Layout(Struct, frozen=True):
     cell_aspect: float = 2.0
     cell_w: float = 0.0
     cell_h: float = 0.0
+    most: tuple[int, int] | None = None
+    """Most columns and rows of the other side's picture, if they are fewer than there are."""
 
     @property
     def canvas_rows(self) -> int:
@@ -71,18 +73,22 @@ class Layout(Struct, frozen=True):
         return max(0, self.rows - 1)
 
     @property
-    def whole(self) -> Rect:
-        """All of the canvas."""
-        return Rect(0, 0, self.cols, self.canvas_rows)
+    def widest(self) -> Rect:
+        """The place for the other side's picture."""
+        cols, rows = self.most or (self.cols, self.canvas_rows)
+        cols, rows = min(cols, self.cols), min(rows, self.canvas_rows)
+        return Rect((self.cols - cols) // 2, (self.canvas_rows - rows) // 2, cols, rows)
 
     def pixels(self, rect: Rect) -> tuple[int, int]:
         """Width and height of a part of the canvas in the terminal's pixels, taken as usual ones if not known."""
         w, h = (self.cell_w, self.cell_h) if self.cell_w else _USUAL_CELL
-        return max(1, int(rect.w * w)), max(1, int(rect.h * h))
+        return rect.w * max(1, int(w)), rect.h * max(1, int(h))  # xterm counts its border among the cells
 
     def remote(self, frame_w: int, frame_h: int) -> Rect:
         """The place of the other side's picture."""
-        return Rect(*fit(frame_w, frame_h, self.cols, self.canvas_rows, self.cell_aspect))
+        left, top, cols, rows = self.widest
+        x, y, w, h = fit(frame_w, frame_h, cols, rows, self.cell_aspect)
+        return Rect(left + x, top + y, w, h)
 
     def own(self, frame_w: int, frame_h: int) -> Rect | None:
         """The place of one's own picture, without its border; None if the screen is too small for one."""

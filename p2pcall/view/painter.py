@@ -33,10 +33,23 @@ class Painter(Protocol):
         """The bytes that remove what would stay when the cells are cleared; nothing is painted after that."""
 
 
+def most_cells(mode: Mode, cell_w: float, cell_h: float) -> tuple[int, int] | None:
+    """The columns and rows that a picture may have in this mode, on cells of this size in pixels; None: any."""
+    if mode is not Mode.SIXEL or not cell_w or not cell_h:
+        return None
+    from .sixel import SIXEL_MOST
+
+    return max(1, int(SIXEL_MOST[0] / cell_w)), max(1, int(SIXEL_MOST[1] / cell_h))
+
+
 def painter_for(layout: Layout, mode: Mode, ability: Ability) -> Painter:
     """The painter of a mode. Code for pixels is imported where it is used."""
     if mode is Mode.KITTY:
         from .kitty import KittyPainter
 
         return KittyPainter(layout, ability)
+    if mode is Mode.SIXEL:
+        from .sixel import SixelPainter
+
+        return SixelPainter(layout, ability)
     return CellRenderer(layout.cols, layout.canvas_rows, mode, ability)

@@ -24,6 +24,9 @@ class Placed(Struct, eq=False):
 class PixelPainter:
     """A `Painter`; how a picture is drawn and removed is left to who inherits."""
 
+    stacked = True
+    """Whether a picture stays above those before it when these are drawn again; else they have holes for it."""
+
     def __init__(self, layout: Layout, ability: Ability) -> None:
         self._layout = layout
         self._cells = CellRenderer(layout.cols, layout.canvas_rows, Mode.BLOCKS, ability)
@@ -52,10 +55,12 @@ class PixelPainter:
         """As in `Painter`."""
         texts = np.zeros_like(self._under) if covered is None else covered
         under = np.zeros_like(texts)
-        pictures = [Placed(rect, pixels, _part(texts, rect).copy()) for rect, pixels in self._next]
+        pictures: list[Placed] = []
+        for rect, pixels in reversed(self._next):  # the last one is on top
+            holes = texts if self.stacked else texts | under
+            pictures.insert(0, Placed(rect, pixels, _part(holes, rect).copy()))
+            _part(under, rect)[:] = True
         self._next = []
-        for placed in pictures:
-            _part(under, placed.rect)[:] = True
         self._cells.forget(self._under & ~under)
         self._under = under
         removed = [self._remove(number) for number in range(len(pictures), len(self._shown))]

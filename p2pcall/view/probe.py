@@ -19,6 +19,7 @@ class Mode(StrEnum):
     BLOCKS = "blocks"
     ASCII = "ascii"
     KITTY = "kitty"
+    SIXEL = "sixel"
     PLAIN = "plain"
 
 
@@ -45,7 +46,8 @@ class Kitty(IntEnum):
 
 class Ability(Struct, frozen=True):
     """What one terminal can do. `cursor`: it can be drawn on; `light`: it is known to show dark text on light;
-    `asked`: it may be asked for pixels; `kitty` and `sixel` are its answers.
+    `asked`: it may be asked for pixels; `kitty`, `sixel` and `registers` (of
+    colours) are its answers.
     """
 
     colours: Colours = Colours.TRUE
@@ -56,6 +58,7 @@ class Ability(Struct, frozen=True):
     asked: bool = False
     kitty: Kitty = Kitty.NO
     sixel: bool = False
+    registers: int | None = None
 
     @property
     def auto(self) -> Mode:
@@ -72,8 +75,8 @@ class Ability(Struct, frozen=True):
         if not (self.unicode and self.colours):
             return (Mode.ASCII,)
         best = (Mode.KITTY,) if self.kitty is Kitty.FILE else ()
-        last = (Mode.KITTY,) if self.kitty is Kitty.DIRECT else ()
-        return (*best, Mode.BLOCKS, Mode.ASCII, *last)
+        direct = (Mode.KITTY,) if self.kitty is Kitty.DIRECT else ()
+        return (*best, Mode.BLOCKS, Mode.ASCII, *direct, *((Mode.SIXEL,) if self.sixel else ()))
 
 
 _TRUE_TERMS: Final = re.compile(

@@ -16,13 +16,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec.structs import replace
 
 from . import layout as lay
 from .cells import MAX_CELLS_SIDE, Canvas
 from .graphics import graphics_question, is_last, with_report
 from .hud import HudState
 from .layout import OWN_ALONE_S, Layout, Pixels, Rect, Span
-from .painter import Painter, painter_for
+from .painter import Painter, most_cells, painter_for
 from .probe import Ability, Mode
 from .terminal import Terminal
 from .theme import CANVAS, render
@@ -147,7 +148,7 @@ class Screen:
         """How many pixels of the other side's picture this screen can show; (0, 0) when the terminal is gone."""
         if self._closed or self._terminal.gone:
             return 0, 0
-        return self._painter.scale_to(self._measured().whole, _ANY_SIZE, _ANY_SIZE)
+        return self._painter.scale_to(self._measured().widest, _ANY_SIZE, _ANY_SIZE)
 
     def resized(self) -> None:
         """The terminal may have another size now (SIGWINCH)."""
@@ -187,6 +188,8 @@ class Screen:
         if not is_last(report):
             return
         self._discard_question()
+        if not all(self._terminal.cell_pixels()):
+            self._ability = replace(self._ability, sixel=False)  # nobody knows how large they would be
         modes = self._ability.modes()
         wanted = [mode for mode in modes if mode == self._wanted] or [modes[0]]
         if self._wanted and wanted[0] is not self.mode:
@@ -218,7 +221,9 @@ class Screen:
     def _measured(self) -> Layout:
         cols, rows = self._terminal.size()
         cols, rows = min(cols, MAX_CELLS_SIDE), min(rows, MAX_CELLS_SIDE)
-        return Layout(cols, rows, self._terminal.cell_aspect(), *self._terminal.cell_pixels())
+        cell_w, cell_h = self._terminal.cell_pixels()
+        most = most_cells(self.mode, cell_w, cell_h)
+        return Layout(cols, rows, self._terminal.cell_aspect(), cell_w, cell_h, most)
 
     def _start_over(self) -> Painter:
         """Forgets what the terminal shows; a new painter."""
