@@ -26,12 +26,22 @@ _Words = NDArray[np.uint32]
 SIXEL_MOST: Final = (VIDEO_MAX_WIDTH, VIDEO_MAX_HEIGHT)
 """A picture is drawn no larger: it has no more pixels. xterm leaves out whole what has more than 1000 on a side."""
 _BAND: Final = 6
-_COLOURS: Final = 1 << 9
-"""Three bits of each channel; two of the eight values are not used."""
+_VALUES: Final = 8
+_COLOURS: Final = _VALUES**3
+"""Three bits of each channel, of whose values two are not used."""
 _HOLE: Final = np.uint32(_COLOURS - 1)
 """The colour of what is left out: sorted behind all others."""
 _COLOUR_SHIFT, _COLUMN_SHIFT = np.uint32(16), np.uint32(6)
 _COLUMN_MASK, _BITS_MASK = np.uint32(0x3FF), np.uint32(0x3F)
+_HALVES, _EIGHTHS = np.uint32(0x7F7F7F), np.uint32(0x1F1F1F)
+"""What a half and an eighth of each channel of a pixel have of its bits."""
+_RED, _GREEN, _BLUE = np.uint32(0xE0), np.uint32(0xE000), np.uint32(0xE00000)
+"""The upper three bits of each channel of a pixel."""
+_RED_LEFT, _GREEN_LEFT, _BLUE_RIGHT = np.uint32(17), np.uint32(6), np.uint32(5)
+"""How far they are from their place in a colour."""
+_CHARACTER_SHIFT: Final = np.uint64(48)
+"""The place of a character in a record: behind the longest gap, `!999?`, in its seventh byte."""
+_COLUMN_RECORD_BYTES: Final = 8
 _SPREAD: Final = 8
 """Side of the pattern of dithering."""
 
@@ -47,11 +57,11 @@ def _pattern() -> NDArray[np.uint32]:
 
 
 def _eights(texts: list[bytes]) -> NDArray[np.uint64]:
-    return np.frombuffer(b"".join(text.ljust(8, b"\0") for text in texts), np.dtype("<u8"))
+    return np.frombuffer(b"".join(text.ljust(_COLUMN_RECORD_BYTES, b"\0") for text in texts), np.dtype("<u8"))
 
 
 def _levels(colour: int) -> tuple[int, int, int]:
-    return colour >> 6, colour >> 3 & 7, colour & 7
+    return colour // _VALUES**2, colour // _VALUES % _VALUES, colour % _VALUES
 
 
 def _registers() -> tuple[bytes, NDArray[np.uint64]]:
@@ -115,14 +125,14 @@ class SixelEncoder:
 
     def _sorted(self, pixels: Pixels) -> _Words:
         """For each band its pixels, as colour, column and bit, in this order."""
-        rgba = np.ascontiguousarray(pixels).view("<u4")[..., 0]
+        rgba: _Words = np.ascontiguousarray(pixels).view("<u4")[..., 0]
         # All channels of a pixel at once: ⅝ of it and the pattern, of which the upper three bits are its level.
-        level = (rgba >> 1) & np.uint32(0x7F7F7F)
-        level += (rgba >> 3) & np.uint32(0x1F1F1F)
+        level: _Words = rgba >> np.uint32(1) & _HALVES
+        level += rgba >> np.uint32(3) & _EIGHTHS
         level += self._dither
-        colour = (level & np.uint32(0xE0)) << 17
-        colour |= (level & np.uint32(0xE000)) << 6
-        colour |= (level & np.uint32(0xE00000)) >> 5
+        colour: _Words = (level & _RED) << _RED_LEFT
+        colour |= (level & _GREEN) << _GREEN_LEFT
+        colour |= (level & _BLUE) >> _BLUE_RIGHT
         clear = rgba < np.uint32(1 << 24)
         if clear.any():
             colour[clear] = _HOLE << _COLOUR_SHIFT
@@ -147,7 +157,7 @@ class SixelEncoder:
         gap[1:] -= place[:-1]
         gap[starts] = place[starts]
         records = _GAP[gap]
-        records |= (bits.astype("<u8") + np.uint64(ord("?"))) << np.uint64(48)
+        records |= (bits.astype("<u8") + np.uint64(ord("?"))) << _CHARACTER_SHIFT
         colours_before = np.cumsum(new)
         where = colours_before + np.arange(count)
         where += np.repeat(np.arange(len(begins)), np.diff(np.append(begins, count)))
