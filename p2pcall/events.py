@@ -86,6 +86,15 @@ class Missed(Event, frozen=True):
     known: str
 
 
+class Requested(Event, frozen=True):
+    event: ClassVar[str] = "request"
+    count: int
+    number: int
+    name: str
+    fingerprint: str
+    until: float
+
+
 class Connected(Event, frozen=True):
     event: ClassVar[str] = "connected"
     call: str
@@ -131,6 +140,8 @@ class Figures(Struct, frozen=True):
     frames_shown: int = 0
     mic_dbfs: float | None = None
     speaker_dbfs: float | None = None
+    underruns: int = 0
+    mic_stale_ms: int = 0
 
 
 class Stats(Event, frozen=True):

@@ -78,7 +78,7 @@ PATIENT = (
     *("test_discovery.py", "test_harness.py", "test_harness_process.py", "test_line_middle.py"),
     *("test_line_strangers.py", "test_lonely_pipes.py", "test_namespace_call.py", "test_pipes.py"),
     *("test_private_presence.py", "test_second_implementation.py", "test_verify.py", "test_wire_privacy.py"),
-    "test_first_contact.py",
+    *("test_first_contact.py", "test_no_telemetry.py", "test_lasting_choices.py"),
     *("test_output_naming.py", "test_output_question.py"),
 )
 """Files with real processes that wait for what is told, and look at no picture: half of all such tests, by time."""

@@ -4,15 +4,20 @@
   thing imports it.
 - Words that were used here for what the field (Noise, RTP, WebRTC, SIP, terminals) has a word for do not come back, in
   no name of a thing, file or argument. Constants are left out: those of the protocol are named by its manual page.
+- A name that a docstring or a comment has between backticks is there: a thing that gets another name takes what is
+  written about it along.
 
 Each rule is shown planted bad samples. It leaves out private names, methods and variables, whose meaning is their
 class's or function's, and what people read.
 """
 
 import ast
+import io
 import re
+import sys
+import tokenize
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from test_architecture import SOURCES, Source, none
@@ -34,6 +39,9 @@ RETIRED = {
     "station": "user agent",
 }
 """Word of ours -> the field's."""
+
+ELSEWHERE = {"nohup": "a command", "platformdirs": "a library that is not used, with the reason"}
+"""Names between backticks that are not the package's, each with what it is."""
 
 
 def definitions(source: Source) -> Iterator[tuple[str, ast.stmt]]:
@@ -94,6 +102,44 @@ def retired(source: Source) -> list[str]:
             if f"_{word}_" in f"_{words}_":
                 found.append(source.at(node, f"{name}: {word} is {better} here"))
     return found
+
+
+def written(source: Source) -> tuple[set[str], list[tuple[int, str]]]:
+    """The words of the code, those in its strings too, and each docstring and comment with its line."""
+    used = set(source.path.removesuffix(".py").split("/"))
+    said = []
+    for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
+        if token.type == tokenize.COMMENT or token.string.startswith('"""'):
+            said.append((token.start[0], token.string))
+        elif token.type in (tokenize.NAME, tokenize.STRING):
+            used.update(re.findall(r"\w+", token.string))
+    return used, said
+
+
+def named_in_vain(sources: Sequence[Source]) -> list[str]:
+    """Names between backticks that are nowhere in the code."""
+    read = [(source.path, *written(source)) for source in sources]
+    there = set(sys.stdlib_module_names).union(ELSEWHERE, *(used for _, used, _ in read))
+    return [
+        f"{path}:{line}: {name}"
+        for path, _, said in read
+        for line, text in said
+        for name in re.findall(r"`(\w{3,})`", text)
+        if name not in there
+    ]
+
+
+def test_what_a_docstring_names_is_there() -> None:
+    assert named_in_vain(SOURCES) == []
+
+
+def test_a_name_that_is_gone_is_found_in_what_is_written_about_it() -> None:
+    text = (
+        'def load(path): """As `store` does; `read` is left out, and `path` may be `gone`."""  # not `away`'
+    )
+    assert named_in_vain([Source("store/x.py", text)]) == [
+        f"store/x.py:1: {name}" for name in ("read", "gone", "away")
+    ]
 
 
 def test_a_public_name_means_one_thing() -> None:

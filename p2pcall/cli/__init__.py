@@ -97,7 +97,7 @@ def _bug(error: Exception) -> P2PCallError:
         "bug",
         f"internal error: {type(error).__name__} at {where}",
         ExitCode.BUG,
-        f"please report it; {DEBUG}=1 shows more",
+        f"please report it, with what `p2pcall privacy bundle` shows; {DEBUG}=1 shows more",
     )
 
 

@@ -14,8 +14,10 @@ from p2pcall.cli import options as opt
 from p2pcall.cli.app_own import given_home as _home
 from p2pcall.cli.app_own import id_commands
 from p2pcall.cli.contacts_commands import contacts
+from p2pcall.cli.exchange_commands import with_exchange
 from p2pcall.cli.history_commands import history
-from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.cli.privacy_commands import privacy
+from p2pcall.engine.policy import RING_TIMEOUT_S
 from p2pcall.pairing.constants import CODE_WORDS
 from p2pcall.types import Profile
 
@@ -45,9 +47,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="One-to-one encrypted voice and video calls, machine to machine, with no server and no account.",
 )
-app.add_typer(contacts, name="contacts")
+app.add_typer(with_exchange(contacts), name="contacts")
 app.add_typer(history, name="history")
 app.add_typer(id_commands, name="id")
+app.add_typer(privacy, name="privacy")
 
 
 def called(command: Any) -> str:
@@ -89,7 +92,7 @@ def _unlocked(ctx: typer.Context) -> "Home":
     """The home, with a sealed identity open: nobody is asked for a passphrase any more once the call begins."""
     from p2pcall.store.identity import unlock
 
-    home = _home(ctx)
+    home = _home(ctx, makes=True)
     unlock(home)
     return home
 
@@ -100,9 +103,9 @@ def listen(
     name: opt.Name = None,
     port: opt.Port = None,
     bind: opt.Bind = None,
-    answer: opt.WhoIsAnswered = Answer.ASK,
+    answer: opt.WhoIsAnswered = None,
     reach: opt.WhoCanRing = None,
-    announce: opt.ToldTo = Announce.PUBLIC,
+    announce: opt.ToldTo = None,
     announce_on: opt.ToldOn = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after one call.")] = False,
     echo: Annotated[
@@ -140,10 +143,12 @@ def listen(
     settings = opt.call_settings(ctx.params)
     import asyncio
 
+    from p2pcall.cli.chosen_devices import with_chosen_devices
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
     place = _unlocked(ctx)
+    settings = with_chosen_devices(ctx, settings, place)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_listen(ctx.obj, settings, place, output)).exit)
 
@@ -194,10 +199,12 @@ def dial(
     settings = opt.call_settings(ctx.params)
     import asyncio
 
+    from p2pcall.cli.chosen_devices import with_chosen_devices
     from p2pcall.cli.output import CommandOutput
     from p2pcall.engine import run
 
     place = _unlocked(ctx)
+    settings = with_chosen_devices(ctx, settings, place)
     with CommandOutput(ctx.obj, json=json, quiet=quiet, plain=plain, holds=push_to_talk) as output:
         return int(asyncio.run(run.run_dial(ctx.obj, settings, place, output, target)).exit)
 
@@ -299,24 +306,34 @@ def devices(
     test: Annotated[
         bool, typer.Option("--test", help="Record three seconds, play them back, and judge them.")
     ] = False,
+    use: Annotated[
+        bool, typer.Option("--use", help="Use these from now on, in calls that name no others.")
+    ] = False,
     audio_in: opt.AudioIn = "default",
     audio_out: opt.AudioOut = "default",
     json: opt.Json = False,
+    home: opt.HomeDir = None,
 ) -> int:
     """Microphones, speakers and cameras, as options name them.
 
     And whether a window opens. With --test, whether microphone and speaker work.
     """
+    from p2pcall.cli import chosen_devices
+
+    if use:
+        chosen_devices.choose_devices(ctx, _home(ctx), audio_in, audio_out)
     if test:
         import asyncio
 
         from p2pcall.cli.sound_test import run_sound_test
 
+        audio_in, audio_out = chosen_devices.instead_of_default(ctx, audio_in, audio_out)
         return int(asyncio.run(run_sound_test(ctx.obj, audio_in, audio_out, json=json)))
-    opt.check_untested(audio_in, audio_out)
+    if not use:
+        opt.check_untested(audio_in, audio_out)
     from p2pcall.cli.records import show_devices
 
-    return int(show_devices(ctx.obj, json=json))
+    return int(show_devices(ctx.obj, chosen_devices.chosen_names(ctx), json=json))
 
 
 @app.command()
@@ -345,4 +362,7 @@ def play(
         return int(commands.list_recordings(ctx.obj, _home(ctx), json=json))
     if to is not None:
         return int(commands.export(ctx.obj, _home(ctx), file, to, force=force, json=json))
-    return int(commands.play_recording(ctx.obj, _home(ctx), file, audio_out, json=json, plain=plain))
+    from p2pcall.cli.chosen_devices import instead_of_default
+
+    _, speaker = instead_of_default(ctx, "default", audio_out)
+    return int(commands.play_recording(ctx.obj, _home(ctx), file, speaker, json=json, plain=plain))

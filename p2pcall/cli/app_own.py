@@ -22,13 +22,28 @@ id_commands = typer.Typer(
 )
 
 
-def given_home(ctx: typer.Context) -> "Home":
-    """The home that this command is to use, with the ways to open a sealed identity that are given to it."""
+def located_home(ctx: typer.Context) -> "Home":
+    """The home that is meant, with the ways to open a sealed identity that are given to this command."""
     from p2pcall.cli.passphrase import home_with_opener
     from p2pcall.store.home import Home
 
     home = Home.locate(ctx.obj.environ, ctx.params.get("home"))
     return home_with_opener(ctx.obj, home, ctx.params.get("passphrase_file"))
+
+
+def given_home(ctx: typer.Context, *, makes: bool = False) -> "Home":
+    """`located_home`, which this command uses until it ends: nobody erases it meanwhile.
+
+    `makes`: it is made if it is not there, because the command runs for long and keeps things.
+    """
+    from p2pcall.store.home import ensure_directory
+    from p2pcall.store.home_use import using
+
+    home = located_home(ctx)
+    if makes:
+        ensure_directory(home.data)
+    ctx.with_resource(using(home))
+    return home
 
 
 @id_commands.callback()

@@ -6,6 +6,17 @@ import typer
 
 from p2pcall.cli import options as opt
 from p2pcall.cli.app_own import given_home
+from p2pcall.cli.values import one_of
+from p2pcall.store.permission import Permission
+
+Permissions = Annotated[
+    list[Permission],
+    typer.Argument(
+        metavar="WHAT...",
+        parser=one_of("WHAT", Permission),
+        help="ring, sound, picture, presence: one or more.",
+    ),
+]
 
 contacts = typer.Typer(help="The people you know, and the keys that are theirs.")
 
@@ -109,6 +120,36 @@ def contacts_unblock(
     from p2pcall.cli.records import unblock
 
     return int(unblock(ctx.obj, given_home(ctx), who))
+
+
+@contacts.command("allow")
+def contacts_allow(
+    ctx: typer.Context,
+    name: opt.ContactName,
+    what: Permissions,
+    json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
+    home: opt.HomeDir = None,
+) -> int:
+    """Let a contact ring, be answered without asking, or see you."""
+    from p2pcall.cli.permissions import set_permissions
+
+    return int(set_permissions(ctx.obj, given_home(ctx), name, what, allowed=True, json=json))
+
+
+@contacts.command("forbid")
+def contacts_forbid(
+    ctx: typer.Context,
+    name: opt.ContactName,
+    what: Permissions,
+    json: opt.Json = False,
+    passphrase_file: opt.PassphraseFile = None,
+    home: opt.HomeDir = None,
+) -> int:
+    """Take back what a contact is allowed, at once."""
+    from p2pcall.cli.permissions import set_permissions
+
+    return int(set_permissions(ctx.obj, given_home(ctx), name, what, allowed=False, json=json))
 
 
 @contacts.command("require-code")

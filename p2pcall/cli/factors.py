@@ -5,19 +5,19 @@ from a file, never from the command line. Without a terminal nothing is asked.
 """
 
 import base64
-import getpass
 import json as jsonlib
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from p2pcall.cli.options import own_name
+from p2pcall.cli.hidden_line import hidden_line
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.records import no_such_contact
+from p2pcall.cli.shown_name import shown_name
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
-from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.errors import ExitCode
 from p2pcall.factor.passcode import SECRET_BYTES
 from p2pcall.factor.safe_word import SafeWord, safe_word
 from p2pcall.store.contacts import Contacts, as_typed
@@ -70,7 +70,7 @@ def require_code(
     if secret is None:
         say(env, f"{who} has to give no code any more")
     else:
-        _enrol(env, "" if contact is None else who, secret, json=json)
+        _enrol(env, home, "" if contact is None else who, secret, json=json)
     return ExitCode.OK
 
 
@@ -80,9 +80,9 @@ def enrolment_uri(secret: bytes, account: str) -> str:
     return f"otpauth://totp/p2pcall:{quote(account, safe='')}?secret={text}&issuer=p2pcall"
 
 
-def _enrol(env: Env, contact: str, secret: bytes, *, json: bool) -> None:
+def _enrol(env: Env, home: Home, contact: str, secret: bytes, *, json: bool) -> None:
     """Show the new secret, once; `contact` is "" for whoever is answered without asking."""
-    uri = enrolment_uri(secret, own_name(None))
+    uri = enrolment_uri(secret, shown_name(home))
     if json:
         line = {"v": 1, "name": contact or None, "uri": uri}
         env.stdout.write(jsonlib.dumps(line, separators=(",", ":")) + "\n")
@@ -135,15 +135,13 @@ def _first_line(path: str) -> str:
 
 def _typed_word(env: Env, them: str) -> SafeWord:
     """The word, typed twice at the terminal, which does not show it."""
-    if not env.stdin.isatty():
+    typed = hidden_line(env, f"safe word with {them} (not shown): ")
+    if typed is None:
         hint = f"p2pcall contacts safeword --word-file FILE {as_typed(them)}"
         raise usage("to type a safe word needs a terminal, and there is none", hint)
-    try:
-        word = _word(getpass.getpass(f"safe word with {them} (not shown): ", env.stderr))
-        again = getpass.getpass("the same again: ", env.stderr)
-    except EOFError as error:
-        raise P2PCallError("interrupted", "nothing was changed", ExitCode.INTERRUPTED) from error
-    if _word(again) != word:
+    word = _word(typed.decode(errors="replace"))
+    again = hidden_line(env, "the same again: ") or b""
+    if _word(again.decode(errors="replace")) != word:
         raise usage(
             "the two are not the same; nothing was changed", f"p2pcall contacts safeword {as_typed(them)}"
         )

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from p2pcall import events
-from p2pcall.cli.options import check_dialable, own_name
+from p2pcall.cli.options import check_dialable
 from p2pcall.cli.output import CommandOutput
 from p2pcall.cli.qr import show_qr
+from p2pcall.cli.shown_name import shown_name
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.engine.first_contact import PairingSettings, run_invite, run_join
@@ -53,13 +54,13 @@ class _InviteOutput(CommandOutput):
         self._words.stdout.flush()
 
 
-def _settings(given: Mapping[str, Any], port: int | None) -> PairingSettings:
+def _settings(home: Home, given: Mapping[str, Any], port: int | None) -> PairingSettings:
     kept_as = given["kept_as"]
     if kept_as is not None:
         kept_as = normalise_name(kept_as)
         check_dialable(kept_as, "--as")
     return PairingSettings(
-        own_name(given["name"]),
+        shown_name(home, given["name"]),
         kept_as,
         tuple(given["bind"] or ()),
         DEFAULT_PORT if port is None else port,
@@ -69,7 +70,7 @@ def _settings(given: Mapping[str, Any], port: int | None) -> PairingSettings:
 
 def invite_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
     """`p2pcall invite`, with its options as parsed."""
-    settings = _settings(given, given["port"])
+    settings = _settings(home, given, given["port"])
     gc.enable()  # everything is loaded (`cli.run`)
     with _InviteOutput(env, json=given["json"]) as output:
         asyncio.run(run_invite(env, settings, home, output, given["words"]))
@@ -78,7 +79,7 @@ def invite_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
 
 def join_somebody(env: Env, home: Home, given: Mapping[str, Any]) -> ExitCode:
     """`p2pcall join`, with its arguments and options as parsed."""
-    settings = _settings(given, 0)
+    settings = _settings(home, given, 0)
     invitation = _ask(env, json=given["json"]) if given["code"] is None else _read(env, given["code"])
     gc.enable()
     with CommandOutput(env, json=given["json"]) as output:

@@ -4,14 +4,15 @@ Erasing asks at a terminal; without one, `--yes` must say it.
 """
 
 import json as jsonlib
+import time
 from collections.abc import Sequence
-from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import asdict
 
 from p2pcall.cli.stdout import say
-from p2pcall.cli.values import usage
+from p2pcall.cli.values import usage, whole
 from p2pcall.engine.outcome import ENDINGS
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -25,6 +26,8 @@ from p2pcall.store.vault import Vault
 from p2pcall.view.sanitize import clean, width
 
 HEADINGS: Final = ("when", "", "who", "how long", "how it ended", "until")
+SHOWN_NAMES: Final = 1024
+"""Names whose shown form is remembered: more than most people call in a month."""
 MINUTE_S: Final = 60
 MINUTES: Final = 60
 """Of an hour."""
@@ -84,10 +87,9 @@ def erase_calls(env: Env, home: Home, who: str | None, *, yes: bool) -> ExitCode
     return ExitCode.OK
 
 
-def keep_calls(env: Env, home: Home, days: int) -> ExitCode:
+def keep_calls(env: Env, home: Home, given: str) -> ExitCode:
     """`p2pcall history keep`."""
-    if not 0 <= days <= retention.MAX_DAYS:
-        raise usage(f"calls are kept for 0 to {retention.MAX_DAYS} days")
+    days = whole("DAYS", 0, retention.MAX_DAYS)(given)
     gone = retention.keep_days(_vault(env, home), days, env.clock.time())
     kept = f"calls are kept for {days} {'day' if days == 1 else 'days'}" if days else "calls are not logged"
     say(env, f"{kept} from now on" + (f"; {gone} erased" if gone else ""))
@@ -117,6 +119,10 @@ def _key(contacts: Contacts, who: str) -> str:
     return fingerprint(contact.public)
 
 
+_shown = lru_cache(SHOWN_NAMES)(clean)
+"""Names in the log: they come again and again."""
+
+
 def _columns(env: Env, rows: Sequence[Sequence[str]]) -> None:
     """Print rows as columns; a table of `rich` takes five times as long as all else."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
@@ -127,12 +133,12 @@ def _columns(env: Env, rows: Sequence[Sequence[str]]) -> None:
 
 def _row(call: LoggedCall, days: int) -> dict[str, object]:
     """An entry for scripts."""
-    return {**asdict(call), "name": clean(call.name), "until": call.at + days * DAY_S}
+    return {**asdict(call), "name": _shown(call.name), "until": call.at + days * DAY_S}
 
 
 def _told(call: LoggedCall, days: int) -> tuple[str, ...]:
     """An entry for people."""
-    who = clean(call.name) if call.name else "somebody"
+    who = _shown(call.name) if call.name else "somebody"
     if call.calls > 1:
         who += f" (the first of {call.calls} calls)"
     ending = ENDINGS.get(call.reason)
@@ -147,7 +153,7 @@ def _told(call: LoggedCall, days: int) -> tuple[str, ...]:
 
 
 def _local(epoch: float, form: str) -> str:
-    return datetime.fromtimestamp(epoch).astimezone().strftime(form)
+    return time.strftime(form, time.localtime(epoch))
 
 
 def _length(seconds: float) -> str:

@@ -55,7 +55,7 @@ def history_erase(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Only the calls with this contact or fingerprint.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: opt.Yes = False,
     passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:
@@ -68,7 +68,7 @@ def history_erase(
 @history.command("keep")
 def history_keep(
     ctx: typer.Context,
-    days: Annotated[int, typer.Argument(metavar="DAYS", help="0 to 30; 0: calls are not logged.")],
+    days: Annotated[str, typer.Argument(metavar="DAYS", help="0 to 30; 0: calls are not logged.")],
     passphrase_file: opt.PassphraseFile = None,
     home: opt.HomeDir = None,
 ) -> int:

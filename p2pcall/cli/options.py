@@ -5,13 +5,13 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from p2pcall import names
 from p2pcall.cli.values import choice_metavar, interface, one_of, seconds, usage, whole
-from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.engine.policy import NEUTRAL_NAME, RING_TIMEOUT_S, Announce, Answer
 from p2pcall.media.constants import MAX_FPS, MAX_U16
 from p2pcall.pairing.constants import CODE_WORDS, MAX_CODE_WORDS
 from p2pcall.proto.constants import NAME_BYTES
@@ -118,10 +118,11 @@ Timeout = Annotated[
     typer.Option(metavar="SECONDS", parser=seconds("--timeout"), help="Give up ringing after so long."),
 ]
 WhoIsAnswered = Annotated[
-    Answer,
+    Answer | None,
     typer.Option(
         metavar=choice_metavar(Answer),
         parser=one_of("--answer", Answer),
+        show_default=str(Answer.ASK),
         help="Who is answered without asking.",
     ),
 ]
@@ -135,10 +136,11 @@ WhoCanRing = Annotated[
     ),
 ]
 ToldTo = Annotated[
-    Announce,
+    Announce | None,
     typer.Option(
         metavar=choice_metavar(Announce),
         parser=one_of("--announce", Announce),
+        show_default=str(Announce.PUBLIC),
         help="Tell the local network that you can be called.",
     ),
 ]
@@ -209,6 +211,7 @@ CodeWords = Annotated[
 ]
 ContactName = Annotated[str, typer.Argument(metavar="NAME", help="The contact's name.")]
 Blocked = Annotated[str, typer.Argument(metavar="WHO", help="A contact's name, or a whole fingerprint.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Plain = Annotated[bool, typer.Option("--plain", help="No cursor movement: one line a second.")]
@@ -231,8 +234,11 @@ HomeDir = Annotated[
     ),
 ]
 
+CHOSEN_LASTINGLY: Final = ("name", "answer", "announce", "recording_days")
+"""Settings of a call for which `p2pcall privacy settings` counts where no option is given."""
 
-class Unchecked(StrEnum):
+
+class ReservedMode(StrEnum):
     """Values of --video-out that later versions may support; until then they are refused with a clear message."""
 
     OCTANTS = "octants"
@@ -242,7 +248,7 @@ class Unchecked(StrEnum):
 
 def check_video_out(value: str) -> None:
     """P2PCallError for a drawing mode that is not implemented yet."""
-    if value in list(Unchecked):
+    if value in list(ReservedMode):
         raise usage(f"--video-out {value} is not available in this version", "--video-out auto")
 
 
@@ -336,7 +342,7 @@ def _default_name() -> str:
         name = names.shortened(text, NAME_BYTES)
         if name and undialable(name) is None:
             return name
-    return "p2pcall"
+    return NEUTRAL_NAME
 
 
 def call_settings(given: Mapping[str, Any]) -> "CallSettings":
@@ -354,9 +360,9 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         port_given=port is not None,
         bind=tuple(given["bind"] or ()),
         ring_timeout_s=given.get("timeout", RING_TIMEOUT_S),
-        answer=given.get("answer", Answer.ASK),
+        answer=given.get("answer") or Answer.ASK,
         reach=given.get("reach"),
-        announce=given.get("announce", Announce.PUBLIC),
+        announce=given.get("announce") or Announce.PUBLIC,
         announce_on=tuple(given.get("announce_on") or ()),
         once=given.get("once", False),
         max_duration_s=given["max_duration"],
@@ -368,4 +374,5 @@ def call_settings(given: Mapping[str, Any]) -> "CallSettings":
         record=given["record"],
         pin_file=given.get("pin_file"),
         pin_command=given.get("pin_command"),
+        unsaid=frozenset(name for name in CHOSEN_LASTINGLY if given.get(name) is None),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from p2pcall.cli.options import own_name
-from p2pcall.cli.passphrase import new_passphrase, passphrase_for, spinner
+from p2pcall.cli.passphrase import new_passphrase, opened_by_passphrase, spinner
 from p2pcall.cli.qr import show_qr
 from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
@@ -139,10 +139,11 @@ def restore_identity(
     if not force:
         check_no_identity(home)
     sealed = sealed_backup(path)
-    passphrase = passphrase_for(env, passphrase_file, path)
+    backup, passphrase = opened_by_passphrase(
+        env, passphrase_file, path, lambda given: (read_backup(path, sealed, given), given)
+    )
     with spinner(env):
-        backup = read_backup(path, sealed, passphrase)
-        restored = restore(home, backup, passphrase, env.entropy, _cost(), force=force)
+        restored = restore(home, backup, passphrase, env.entropy, _cost(), env.clock.time(), force=force)
     left_out = [clean(name) for name in restored.left_out]
     if json:
         printed = restored.identity.fingerprint
@@ -152,7 +153,10 @@ def restore_identity(
     say(env, f"restored: the key {restored.identity.fingerprint} and {restored.contacts} contacts, of {made}")
     say(env, "your key is kept sealed under the passphrase of the backup")
     if left_out:
-        say(env, f"left out, because the name or the key is kept here already: {', '.join(left_out)}")
+        say(
+            env,
+            f"left out, because the name or the key is kept or blocked here already: {', '.join(left_out)}",
+        )
     return ExitCode.OK
 
 

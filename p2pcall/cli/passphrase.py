@@ -1,24 +1,23 @@
 """Where a passphrase comes from: `--passphrase-file`, then P2PCALL_PASSPHRASE_COMMAND, then a prompt on the terminal.
 
 Rules: never from an argument, and never into one, a log, an event or a traceback. The first source that is given
-decides: if it fails, no other is tried. The command is split as a shell splits words and run without a shell; its
-standard input is empty, its standard error is ours, and the first line of its output counts. The prompt is on
-/dev/tty, so input and output may be pipes; but where neither of the three standard streams is a terminal nobody is
-asked. A typed passphrase is not shown, and the bytes that were read are overwritten; the copies that the library and
-CPython make of them cannot be.
+decides: if it fails, no other is tried. A person who mistypes it is asked again, three times in all; files and
+commands are not. The command is split as a shell splits words and run without a shell; its standard input is empty, its
+standard error is ours, and the first line of its output counts. The prompt is `hidden_line`'s.
 """
 
 import os
 import select
 import shlex
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from p2pcall.cli.hidden_line import first_of, hidden_line
+from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
@@ -29,6 +28,7 @@ from p2pcall.store.seal import MAX_PASSPHRASE_BYTES
 if TYPE_CHECKING:
     import subprocess
 
+_T = TypeVar("_T")
 COMMAND: Final = "P2PCALL_PASSPHRASE_COMMAND"
 COMMAND_TIMEOUT_S: Final = 60.0
 """Longest run of the command: a person may have to touch a token, or unlock a store of passwords."""
@@ -38,7 +38,8 @@ PIPE_BYTES: Final = 4096
 """Largest read at once."""
 LEAST_CHARACTERS: Final = 8
 """Of a new passphrase: shorter ones are guessed, whatever a guess costs."""
-TTY: Final = "/dev/tty"
+PASSPHRASE_TRIES: Final = 3
+"""How often a person may type a passphrase, as with ssh: a fourth time nobody mistypes it."""
 SPINNER: Final = "|/-\\"
 SPINNER_S: Final = 0.1
 """How long each of its signs stands."""
@@ -46,37 +47,58 @@ SPINNER_S: Final = 0.1
 
 def home_with_opener(env: Env, home: Home, file: str | None) -> Home:
     """The home, whose identity is opened by what is given to this run."""
-    return Home(
-        home.config,
-        home.data,
-        IdentityOpener(lambda path: passphrase_for(env, file, path), lambda: spinner(env)),
-    )
+    source = PassphraseSource(env, file)
+    return Home(home.config, home.data, IdentityOpener(source.passphrase, lambda: spinner(env), source.again))
 
 
-def passphrase_for(env: Env, file: str | None, path: Path) -> bytes:
-    """The passphrase of `path`. P2PCallError (config) if there is no way to get it."""
-    if file is not None:
-        return from_file(file)
-    command = env.environ.get(COMMAND)
-    if command:
-        return _from_command(command)
-    typed = _typed(env, f"passphrase of {path}: ")
-    if typed is None:
-        text = f"{path} is sealed, and there is no terminal to ask for its passphrase"
-        raise P2PCallError("locked-identity", text, ExitCode.CONFIG, f"--passphrase-file FILE, or {COMMAND}")
-    return typed
+class PassphraseSource:
+    """The passphrase of one file; `again` says whether a wrong one is followed by another try."""
+
+    def __init__(self, env: Env, file: str | None) -> None:
+        self._env, self._file = env, file
+        self._typed = 0
+
+    def passphrase(self, path: Path) -> bytes:
+        """The passphrase of `path`. P2PCallError (config) if there is no way to get it."""
+        if self._file is not None:
+            return from_file(self._file)
+        command = self._env.environ.get(COMMAND)
+        if command:
+            return _from_command(command)
+        typed = hidden_line(self._env, f"passphrase of {path}: ")
+        if typed is None:
+            text = f"{path} is sealed, and there is no terminal to ask for its passphrase"
+            raise P2PCallError(
+                "locked-identity", text, ExitCode.CONFIG, f"--passphrase-file FILE, or {COMMAND}"
+            )
+        self._typed += 1
+        return _first_line(typed, "what was typed")
+
+    def again(self) -> bool:
+        """It was wrong: whether a person is asked once more, who is told so."""
+        if not 0 < self._typed < PASSPHRASE_TRIES:
+            return False
+        say(self._env, "that is not the passphrase")
+        return True
+
+
+def opened_by_passphrase(env: Env, file: str | None, path: Path, opened: Callable[[bytes], _T]) -> _T:
+    """What `opened` makes of `path` with its passphrase; a person has three tries. P2PCallError (config)."""
+    source = PassphraseSource(env, file)
+    opener = IdentityOpener(source.passphrase, lambda: spinner(env), source.again)
+    return opener.with_passphrase(path, opened)
 
 
 def new_passphrase(env: Env, file: str | None, what: str) -> bytes:
     """The passphrase to seal `what` under: from a file, or typed twice. P2PCallError (usage) if it will not do."""
     if file is not None:
         return _good(from_file(file))
-    typed = _typed(env, f"new passphrase for {what}: ")
+    typed = hidden_line(env, f"new passphrase for {what}: ")
     if typed is None:
         text = "a new passphrase is asked for on a terminal, and there is none"
         raise usage(text, "give one with --new-passphrase-file FILE")
-    good = _good(typed)
-    if _typed(env, "the same again: ") != good:
+    good = _good(_first_line(typed, "what was typed"))
+    if hidden_line(env, "the same again: ") != good:
         raise usage("the two are not the same; nothing was changed", "try again")
     return good
 
@@ -159,7 +181,7 @@ def _output(process: "subprocess.Popen[bytes]", deadline: float) -> bytes:
             kept += (
                 data[: MAX_PASSPHRASE_BYTES + 2 - len(kept)] if len(kept) < MAX_PASSPHRASE_BYTES + 2 else b""
             )
-    return _taken(kept)
+    return first_of(kept)
 
 
 def _failed(how: str) -> P2PCallError:
@@ -169,78 +191,16 @@ def _failed(how: str) -> P2PCallError:
     )
 
 
-# --- the terminal ------------------------------------------------------------------------------------------------
-
-
-def _typed(env: Env, prompt: str) -> bytes | None:
-    """What a person types at the terminal, without its being shown; None if there is nobody to ask."""
-    fd = _terminal(env)
-    if fd is None:
-        return None
-    try:
-        before = termios.tcgetattr(fd)
-        quiet = [*before]
-        quiet[3] = (before[3] & ~termios.ECHO) | termios.ICANON | termios.ISIG
-        try:
-            termios.tcsetattr(
-                fd, termios.TCSAFLUSH, quiet
-            )  # flush: what was typed before the question is no answer
-            os.write(fd, prompt.encode())
-            line = _line(fd)
-        finally:
-            termios.tcsetattr(fd, termios.TCSAFLUSH, before)
-            with suppress(OSError):
-                os.write(fd, b"\n")
-        return _first_line(line, "what was typed")
-    except (OSError, termios.error) as error:
-        raise P2PCallError(
-            "locked-identity", "the terminal is gone", ExitCode.CONFIG, "--passphrase-file FILE"
-        ) from error
-    finally:
-        os.close(fd)
-
-
-def _line(fd: int) -> bytes:
-    """One line as typed, or up to Ctrl-D; canonical mode bounds it."""
-    kept = bytearray()
-    while b"\n" not in kept and len(kept) <= MAX_PASSPHRASE_BYTES:
-        data = os.read(fd, PIPE_BYTES)
-        if not data:
-            break
-        kept += data
-    return _taken(kept)
-
-
-def _taken(kept: bytearray) -> bytes:
-    """A copy of the first line; the buffer is overwritten."""
-    line = bytes(kept.partition(b"\n")[0])
-    kept[:] = bytes(len(kept))
-    return line
-
-
-def _terminal(env: Env) -> int | None:
-    """The terminal of this process, None if there is none, or if we are in its background, where it would stop us."""
-    if not any(stream.isatty() for stream in (env.stdin, env.stdout, env.stderr)):
-        return None
-    try:
-        fd = os.open(TTY, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with suppress(OSError):
-        if os.tcgetpgrp(fd) == os.getpgrp():
-            return fd
-    os.close(fd)
-    return None
-
-
 @contextmanager
-def spinner(env: Env) -> Iterator[None]:
-    """A sign that turns on stderr while something takes half a second, if that is a terminal."""
+def spinner(env: Env, what: str = "opening the private key") -> Iterator[None]:
+    """A sign that turns on stderr while `what` takes half a second, if that is a terminal."""
     if not env.stderr.isatty() or env.environ.get("TERM", "dumb") == "dumb":
         yield
         return
     over = threading.Event()
-    turning = threading.Thread(target=_turn, args=(env.stderr.write, env.stderr.flush, over), daemon=True)
+    turning = threading.Thread(
+        target=_turn, args=(env.stderr.write, env.stderr.flush, over, what), daemon=True
+    )
     turning.start()
     try:
         yield
@@ -249,12 +209,14 @@ def spinner(env: Env) -> Iterator[None]:
         turning.join()
 
 
-def _turn(write: Callable[[str], object], flush: Callable[[], object], over: threading.Event) -> None:
+def _turn(
+    write: Callable[[str], object], flush: Callable[[], object], over: threading.Event, what: str
+) -> None:
     """Writes in place, and leaves nothing behind."""
     turn = 0
     with suppress(OSError, ValueError):
         while not over.is_set():
-            write(f"\ropening the private key {SPINNER[turn % len(SPINNER)]}")
+            write(f"\r{what} {SPINNER[turn % len(SPINNER)]}")
             flush()
             turn += 1
             over.wait(SPINNER_S)

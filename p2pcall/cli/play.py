@@ -27,14 +27,15 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
+from p2pcall.store.recording_keys import recording_keys
 from p2pcall.store.recordings import (
-    RECORDING_KEY,
     Entry,
     RecordingReader,
     all_recordings,
     erase_recording,
     expired,
 )
+from p2pcall.store.vault import Vault
 from p2pcall.view.hud import HudState
 from p2pcall.view.sanitize import clean
 
@@ -47,8 +48,9 @@ ENDS: Final = ("q", "ctrl-c", "escape", "closed", "eof")
 BROKEN_OFF: Final = "the recording breaks off: the call or the machine ended before it was complete"
 
 
-def _key(env: Env, home: Home) -> bytes:
-    return load_or_create(home, env.entropy).derived_key(RECORDING_KEY)
+def _keys(env: Env, home: Home) -> Iterator[bytes]:
+    own = load_or_create(home, env.entropy)
+    return recording_keys(Vault(home, lambda: own), own)
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def _opened(env: Env, home: Home, path: Path) -> Iterator[RecordingReader]:
         text = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
         raise P2PCallError("no-recording", text, ExitCode.NOT_FOUND, "p2pcall play") from error
     with file:
-        reader = RecordingReader(path, file, _key(env, home))
+        reader = RecordingReader(path, file, _keys(env, home))
         if reader.until <= env.clock.time():
             text = f"{path} was to be kept until {_day(reader.until)}, and is not played any more"
             raise P2PCallError("recording-expired", text, ExitCode.CONFIG, "delete it")

@@ -11,7 +11,7 @@ from p2pcall.cli.stdout import say
 from p2pcall.cli.values import usage
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.contact import SHORT_FINGERPRINT
+from p2pcall.store.contact import SHORT_FINGERPRINT, unusual_permissions
 from p2pcall.store.contacts import Contacts, as_typed, normalise_name
 from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home
@@ -23,6 +23,7 @@ URI_CELLS: Final = 80
 
 if TYPE_CHECKING:
     from p2pcall.engine.trust import TrustStore
+    from p2pcall.store.kept_devices import KeptDevices
 
 PIPE_COLUMNS: Final = 200
 """Width without a terminal, so that lines are not wrapped."""
@@ -51,13 +52,19 @@ def _rows(env: Env, rows: list[dict[str, object]]) -> None:
         _print(env, jsonlib.dumps({"v": 1, **row}, separators=(",", ":")))
 
 
-def show_devices(env: Env, *, json: bool) -> ExitCode:
+def show_devices(env: Env, chosen: "KeptDevices", *, json: bool) -> ExitCode:
     """`p2pcall devices`."""
     from p2pcall.device.base import Device
     from p2pcall.device.factory import list_devices
 
     found = list_devices()
-    rows = [(one.kind, clean(one.name), "default" if one.default else "") for one in found]
+    used = {("microphone", chosen.microphone), ("speaker", chosen.speaker)}
+
+    def note(one: Device) -> str:
+        words = ("default" if one.default else "", "chosen" if (one.kind, one.name) in used else "")
+        return ", ".join(filter(None, words))
+
+    rows = [(one.kind, clean(one.name), note(one)) for one in found]
     why = None
     try:
         rows.append(("window", "window", f"opens on {clean(_window_driver(env))}"))
@@ -65,12 +72,22 @@ def show_devices(env: Env, *, json: bool) -> ExitCode:
     except P2PCallError as error:
         why = f"no window: {error.text}; {error.hint}"
     if json:
-        _rows(env, [{"kind": one.kind, "name": one.name, "default": one.default} for one in found])
+        keys = ("kind", "name", "default")
+        _rows(
+            env,
+            [
+                {key: getattr(one, key) for key in keys} | {"chosen": (one.kind, one.name) in used}
+                for one in found
+            ],
+        )
         return ExitCode.OK
     if all(kind == "window" for kind, _, _ in rows):
         _print(env, "no microphone, speaker or camera here; files, tone, silence, test and none work without")
     if rows:
         table(env, rows, "kind", "name", "")
+    for kind, name in sorted((kind, name) for kind, name in used if name is not None):
+        if (kind, name) not in [(one.kind, one.name) for one in found]:
+            _print(env, f"the {kind} {clean(name)} that you chose is not there")
     if why is not None:
         _print(env, why)
     return ExitCode.OK
@@ -98,12 +115,20 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
             "added": one.added,
             "verified": one.verified,
             "blocked": one.blocked,
+            "allowed": one.allowed,
         }
         for one in book.all()
     ]
     kept = {row["fingerprint"] for row in rows}
     rows += [
-        {"name": key[:SHORT_FINGERPRINT], "fingerprint": key, "added": at, "verified": False, "blocked": True}
+        {
+            "name": key[:SHORT_FINGERPRINT],
+            "fingerprint": key,
+            "added": at,
+            "verified": False,
+            "blocked": True,
+            "allowed": (),
+        }
         for key, at in book.blocked().items()
         if key not in kept
     ]
@@ -123,7 +148,8 @@ def list_contacts(env: Env, home: Home, *, json: bool) -> ExitCode:
 def _told(row: Mapping[str, Any]) -> tuple[str, ...]:
     """One row of the list, for people."""
     known = "blocked" if row["blocked"] else "verified" if row["verified"] else "not verified"
-    return row["name"], known, _date(row["added"]), row["fingerprint"]
+    unusual = [] if row["blocked"] else unusual_permissions(row["allowed"])
+    return row["name"], ", ".join([known, *unusual]), _date(row["added"]), row["fingerprint"]
 
 
 def _date(epoch: float) -> str:
@@ -154,6 +180,7 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
             "added": contact.added,
             "verified": contact.verified,
             "blocked": contact.blocked,
+            "allowed": contact.allowed,
             "code": code,
             "locked_s": locked,
             "safe_word": word is not None,
@@ -169,6 +196,7 @@ def show_contact(env: Env, home: Home, name: str, *, json: bool) -> ExitCode:
         "fingerprint": printed,
         "safety number": " ".join(number[:half]),
         "": " ".join(number[half:]),
+        "allowed": ", ".join(contact.allowed) or "nothing",
     }
     if code or locked:
         shown["code"] = "wanted before it rings" + (f"; locked for {minutes(locked)}" if locked else "")
@@ -262,6 +290,13 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
     except ValueError as error:
         hint = "the other side's `p2pcall id` prints theirs, p2pcall:id/1/ and 52 letters and digits"
         raise usage(f"{clean(uri, URI_CELLS)} is nobody's URI: {error}", hint) from error
+    keep_contact(env, contacts, name, public)
+    say(env, f"{name} is a contact, fingerprint {fingerprint(public)}")
+    return ExitCode.OK
+
+
+def keep_contact(env: Env, contacts: Contacts, name: str, public: bytes) -> None:
+    """Keep the key under this name. P2PCallError (usage) if the key is blocked, or the two are kept otherwise."""
     if fingerprint(public) in contacts.blocked():
         raise usage("that key is blocked", f"p2pcall contacts unblock {fingerprint(public)}")
     known, other = contacts.by_key(public), contacts.by_name(name)
@@ -272,8 +307,6 @@ def add_contact(env: Env, home: Home, name: str, uri: str) -> ExitCode:
         hint = f"p2pcall contacts rename {as_typed(other.name)} NEW, if they are two people"
         raise usage(f"{other.name!r} is kept with another key, {fingerprint(other.public)}", hint)
     contacts.pin(name, public, env.clock.time())
-    say(env, f"{name} is a contact, fingerprint {fingerprint(public)}")
-    return ExitCode.OK
 
 
 def verify_contact(env: Env, home: Home, name: str) -> ExitCode:

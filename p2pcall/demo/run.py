@@ -27,6 +27,7 @@ from p2pcall.engine.ui import CallView, Ui
 from p2pcall.engine.windowcheck import WindowCheck
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
+from p2pcall.net.address import format_address
 from p2pcall.net.discovery import find_peer
 from p2pcall.store.home import Home
 
@@ -140,7 +141,8 @@ async def whole_call(
         with suppress(P2PCallError):
             found = await find_peer(name, DEMO_FIND_TIMEOUT_S, (HOST,))
         settings = replace(settings, media=replace(settings.media, audio_out=_speaker()))
-        target = name if found else f"{HOST}:{port}"
+        # Not by its name: that would ask the system's resolver, too.
+        target = format_address(found.addresses[0]) if found else f"{HOST}:{port}"
         home = Home.at(folder / "you")
         outcome = await run.run_dial(env, settings, home, witness, target, on_playout=check.heard)
     finally:

@@ -22,7 +22,7 @@ from typing import Any, Final
 from p2pcall.device import cards
 from p2pcall.device.base import OnError, OnFrame, Pull, Scheduler, Timer, device_error
 from p2pcall.device.fill import FAST_POLL_S, POLL_S, FillLevel, by_one_sample
-from p2pcall.device.pace import Ticker
+from p2pcall.device.pace import CardPolls
 from p2pcall.errors import P2PCallError
 from p2pcall.media.constants import SAMPLE_BYTES, SAMPLE_RATE_HZ, TICK_BYTES, TICK_S, TICK_SAMPLES
 
@@ -177,12 +177,10 @@ class Stream:
 class Microphone:
     """`--audio-in default` or a name."""
 
-    def __init__(self, card: cards.Card, polls: Ticker) -> None:
+    def __init__(self, card: cards.Card, polls: CardPolls) -> None:
         self.endless, self.held = True, False
         self.on_end: Callable[[], None] | None = None
         self.on_error: OnError | None = None
-        self.dropped = 0
-        """Samples that were too old."""
         self._channels = card.channels
         self._polls = polls
         self._stream = Stream(card, polls.scheduler, self._failed)
@@ -295,7 +293,7 @@ class Microphone:
         if pcm:
             since, self._read_at = now - (self._read_at or now), now
         if samples / SAMPLE_RATE_HZ > since + OLD_S:
-            self.dropped += samples
+            self._polls.counts.stale_samples += samples
             return
         self._held += pcm if self._channels == 1 else _to_mono(pcm)
         self._hand_over(now - AGE_S)
@@ -322,7 +320,7 @@ class Microphone:
 class Speaker:
     """`--audio-out default` or a name."""
 
-    def __init__(self, card: cards.Card, polls: Ticker) -> None:
+    def __init__(self, card: cards.Card, polls: CardPolls) -> None:
         self.on_error: OnError | None = None
         self._card = card
         self._polls = polls
@@ -336,11 +334,6 @@ class Speaker:
         self._above = 0.0
         """Samples that the buffer has held above its level after a poll, in the mean of late."""
         self._probed_s = 0.0
-
-    @property
-    def underruns(self) -> int:
-        """How often there was nothing left to play."""
-        return self._level.dry
 
     @property
     def latency_s(self) -> float:
@@ -375,7 +368,9 @@ class Speaker:
         still_s = stream.still_s(now, moved=moved)
         if not stream.is_open or self._pull is None:
             return
+        before = self._level.dry
         self._level.polled(now, moved=moved, dry=self._dry, poll_s=self._polls.step_s)
+        self._polls.counts.underruns += self._level.dry - before
         samples = self._wanted(now, left, stream.capacity)
         if samples > 0:
             pcm = self._pull(samples)

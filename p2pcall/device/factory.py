@@ -30,7 +30,7 @@ from p2pcall.device.cards import Direction, find_card
 from p2pcall.device.fill import POLL_S
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, Meaning
 from p2pcall.device.outfile import OutFile
-from p2pcall.device.pace import MediaClock, Ticker
+from p2pcall.device.pace import CardPolls, MediaClock, Ticker
 from p2pcall.device.pipes import STDOUT, FdReader
 from p2pcall.device.prefetch import Prefetch
 from p2pcall.device.raw import RawFormat
@@ -76,9 +76,9 @@ def sound_meaning(spec: str, direction: Direction) -> Meaning:
     return names.meaning(spec, direction, find_card)
 
 
-def card_polls(scheduler: Scheduler) -> Ticker:
-    """When the cards of a call are looked at. What was missed is not caught up: one look finds all."""
-    return Ticker(scheduler, POLL_S, 0.0)
+def card_polls(scheduler: Scheduler) -> CardPolls:
+    """When the cards of a call are looked at."""
+    return CardPolls(scheduler, POLL_S)
 
 
 def open_audio_source(
@@ -88,7 +88,7 @@ def open_audio_source(
     *,
     stdin: BinaryIO | None = None,
     ticker: Ticker | None = None,
-    polls: Ticker | None = None,
+    polls: CardPolls | None = None,
 ) -> AudioSource:
     """The sound source of `--audio-in`: a device's name, `default`, a media file, a stream, `-`, `tone`, `silence`,
     `none`, and `song` for the demo. A card goes by `polls` and all else by `ticker`, or by one of its own.
@@ -137,6 +137,20 @@ def _load_pcm(form: RawFormat | None) -> None:
         from p2pcall.device import pcm  # noqa: F401  (loaded for the call)
 
 
+def open_microphone(name: str, polls: CardPolls) -> AudioSource:
+    """The sound card of this name, and nothing else."""
+    from p2pcall.device.audio import Microphone
+
+    return Microphone(find_card(name, "input"), polls)
+
+
+def open_speaker(name: str, polls: CardPolls) -> AudioSink:
+    """The same, to be heard on."""
+    from p2pcall.device.audio import Speaker
+
+    return Speaker(find_card(name, "output"), polls)
+
+
 def open_audio_sink(
     spec: str,
     scheduler: Scheduler,
@@ -145,7 +159,7 @@ def open_audio_sink(
     file: OutFile | None = None,
     raw: RawFormat | None = None,
     ticker: Ticker | None = None,
-    polls: Ticker | None = None,
+    polls: CardPolls | None = None,
 ) -> AudioSink:
     """The sound sink of `--audio-out`: a device's name, `default`, a `.wav`, `.ogg` or `.flac` file (`file`, if its
     name is not `spec`'s), a stream, `-`, `none`. A card goes by `polls` and all else by `ticker`, or by one of its own.

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import Struct
+
 from p2pcall.device.base import Scheduler, Timer
 from p2pcall.media.constants import FRAME_S
 
@@ -99,6 +101,24 @@ class Ticker:
             if self._due > now:
                 break
         self._timer = self.scheduler.call_at(self._due, self._fire)
+
+
+class CardCounts(Struct):
+    """What went wrong between a call and its cards, whichever they were."""
+
+    underruns: int = 0
+    """How often a speaker had nothing left to play."""
+    stale_samples: int = 0
+    """Samples of a microphone that were too old, and dropped."""
+
+
+class CardPolls(Ticker):
+    """When the cards of one call are looked at, and what is counted there."""
+
+    def __init__(self, scheduler: Scheduler, step_s: float) -> None:
+        """What was missed is not caught up: one look finds all."""
+        super().__init__(scheduler, step_s, 0.0)
+        self.counts = CardCounts()
 
 
 class MediaClock:

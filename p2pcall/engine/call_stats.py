@@ -8,12 +8,14 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from p2pcall.device.pace import CardCounts
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.hearing import Hearing
 from p2pcall.engine.video import PlayoutThread
 from p2pcall.engine.videopath import VideoPath
 from p2pcall.events import Figures
 from p2pcall.media.acoustic_constants import LOWEST_DBFS
+from p2pcall.media.constants import SAMPLE_RATE_HZ
 from p2pcall.media.stats import NO_INTERVAL, Interval
 from p2pcall.proto.peer import Peer
 
@@ -48,6 +50,7 @@ class StatsCollector(Struct):
     sink_latency: Callable[[], float]
     dropped: Callable[[], Counter[str]]
     hearing: Hearing
+    counts: CardCounts
     started_at: float
     cpu_s: Callable[[], float] = process_cpu_s
     delay_ms: float | None = None
@@ -124,6 +127,8 @@ class StatsCollector(Struct):
             dropped=dropped.total(),
             drops=dict(dropped),
             frames_shown=self.playout.shown if self.playout else 0,
+            underruns=self.counts.underruns,
+            mic_stale_ms=round(1000 * self.counts.stale_samples / SAMPLE_RATE_HZ),
         )
 
 

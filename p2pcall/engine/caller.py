@@ -1,9 +1,8 @@
 """`dial`: find the other side, verify its identity, let it ring, talk.
 
-If the key is known beforehand, it is checked before we show our own. If two sides that know each other's keys dial
-each other at once, this becomes one call: the line dialled by the side with the lower static key is used, the other
-one is dropped silently. The port of a dialler does not answer anybody else. A typed name is kept as a contact, with the
-key that answered; a name that the other side claims is kept only if a person says so after the call.
+If the key is known beforehand, it is checked before we show our own. Whom we call may be calling us: that becomes one
+call (`rivals`). A typed name is kept as a contact, with the key that answered; a name that the other side claims is
+kept only if a person says so after the call.
 """
 
 import asyncio
@@ -18,6 +17,7 @@ from p2pcall.engine.locate import Location, locate
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import REFUSALS, Outcome
 from p2pcall.engine.passcode_giver import PasscodeGiver
+from p2pcall.engine.rivals import Rivals
 from p2pcall.engine.talk import talk
 from p2pcall.engine.trust import PeerIdentity, own_key
 from p2pcall.engine.unreached import another_key, no_way, nothing_answers
@@ -26,20 +26,18 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.factor.passcode import GIVE_TIMEOUT_S, CodeVerdict, PasscodeRequest, parse_request
 from p2pcall.net.address import Target, format_address
 from p2pcall.net.udp import leads_here
-from p2pcall.proto.call.table import glare_winner
 from p2pcall.proto.events import (
     Accepted,
     CallEnded,
     HandshakeDone,
     HandshakeFailed,
-    IncomingCall,
     Message,
     RemoteRinging,
 )
 from p2pcall.proto.handshake.noise import IKHFS
 from p2pcall.proto.messages import ControlType, Reason
 from p2pcall.store.identity import fingerprint
-from p2pcall.types import Address, Reach
+from p2pcall.types import Address
 
 if TYPE_CHECKING:
     from p2pcall.engine.devices import Devices
@@ -78,13 +76,11 @@ class Caller:
         self._codes = PasscodeGiver(agent)
         self._patience: asyncio.TimerHandle | None = None
         """Runs until nobody waits any longer for an answer."""
-        self._rivals: list[tuple[PeerConnection, IncomingCall]] = []
+        self._rivals = Rivals(agent.node, agent.identity.public, self._settle_rivals)
         self._refused: dict[Address, int] = {}
         self._line: PeerConnection | None = None
         self._doubted: PeerConnection | None = None
         """The line for which the ICMP errors were complete; the wait for a real answer starts only once."""
-        self._heard: dict[asyncio.Task[None], PeerConnection] = {}
-        """Lines of rivals that have not invited yet, by the task that waits for the invitation."""
 
     async def run(self) -> Outcome:
         """The whole call. P2PCallError if it failed before a person or a rule answered."""
@@ -113,7 +109,7 @@ class Caller:
         self._leave_out_oneself()
         self._leave_out_families()
         expected = self._found.expected_key
-        self._let_rivals_in(self._known() if expected is None else [expected])
+        self._rivals.let_in(list(agent.trust.let_in()) if expected is None else [expected])
         self._node.on_unreachable = self._unreachable
         started_at = self._node.now()
         line = self._dial()
@@ -127,7 +123,8 @@ class Caller:
             self._wait_for(None)
             agent.interrupts.take = None
             await self._codes.close()
-            self._forget_rivals()
+            self._rivals.forget()
+            self._line = None
         if isinstance(answered, Outcome):
             if self._who is not None:
                 who = self._who
@@ -159,7 +156,7 @@ class Caller:
 
     def _known(self) -> list[bytes]:
         """The keys to try if no key is expected: those of all contacts."""
-        return list(self._agent.trust.let_in())
+        return self._agent.trust.permissions.callees()
 
     def _dial(self) -> PeerConnection:
         """Start to knock. If the devices were ready before, signal that to the new line."""
@@ -265,7 +262,7 @@ class Caller:
                     if self._is_stranger_there(line):
                         line = self._dial_as_former(line)
                         continue
-                    self._only_rivals_of(line)
+                    self._rivals.only_of(line)
                     self._up_at = self._node.now()
                     self._prepare()
                     self._invite(line)
@@ -338,7 +335,7 @@ class Caller:
         devices = self._devices
         if devices is not None:
             line.invite(self._settings.name, devices.sends_audio, self._films(devices))
-            self._settle_rivals(line)
+            self._settle_rivals()
 
     def _identify(self, line: PeerConnection, claimed: str) -> None:
         trust, key = self._agent.trust, line.peer.remote_static
@@ -374,61 +371,14 @@ class Caller:
     def _nothing_answers(self) -> P2PCallError:
         return nothing_answers(self._found.addresses, self._refused, self._settings.bind)
 
-    def _let_rivals_in(self, keys: list[bytes]) -> None:
-        """Accept knocks with these keys, because the person we call may be calling us; the port ignores all others."""
-        endpoint = self._node.endpoint
-        endpoint.contacts(keys)
-        endpoint.reach = Reach.CONTACTS
-        endpoint.accepting = bool(keys)
-        self._node.on_caller = self._rival
-
-    def _only_rivals_of(self, line: PeerConnection) -> None:
-        """Our line is up: accept knocks only with the key that it has proven."""
-        self._node.endpoint.contacts([line.peer.remote_static])
-        self._node.endpoint.accepting = True
-
-    def _rival(self, line: PeerConnection) -> None:
-        task = self._loop.create_task(self._hear_rival(line))
-        self._heard[task] = line
-        task.add_done_callback(lambda done: self._heard.pop(done, None))
-
-    async def _hear_rival(self, rival: PeerConnection) -> None:
-        signal = await rival.signals.get()
-        while not isinstance(signal, IncomingCall | CallEnded):
-            signal = await rival.signals.get()
-        if self._line is not None and isinstance(signal, IncomingCall):
-            self._rivals.append((rival, signal))
-            self._settle_rivals(self._line)
-
-    def _settle_rivals(self, line: PeerConnection) -> None:
-        if not line.peer.established or self._devices is None:
-            return
-        ours = (
-            self._agent.identity.public if line.peer.local_static is None else line.peer.local_static.public
-        )
-        for rival, _ in list(self._rivals):
-            same = rival.peer.remote_static == line.peer.remote_static
-            if same and glare_winner(ours, rival.peer.remote_static) == "theirs":
-                line.tell("glare")
-                return
-            self._rivals = [entry for entry in self._rivals if entry[0] is not rival]
-            rival.drop()
-
-    def _forget_rivals(self) -> None:
-        """Drop all other lines, once it is decided which line is the call."""
-        self._node.endpoint.accepting = False
-        self._node.on_caller = None
-        for task, rival in list(self._heard.items()):
-            if task.cancel():  # else it has invited, and may be the line that was taken
-                rival.drop()
-        for rival, _ in self._rivals:
-            rival.drop()
-        self._rivals.clear()
-        self._line = None
+    def _settle_rivals(self) -> None:
+        """Look at who calls us, once our line is up and the devices are there."""
+        if self._line is not None and self._line.peer.established and self._devices is not None:
+            self._rivals.settle(self._line)
 
     def _take_rival(self, line: PeerConnection) -> tuple[PeerConnection, bool]:
         assert self._devices is not None
-        rival, incoming = self._rivals.pop(0)
+        rival, incoming = self._rivals.take()
         self._identify(rival, incoming.name)
         line.drop()
         rival.accept(self._settings.name, self._devices.sends_audio, self._films(self._devices))

@@ -3,15 +3,11 @@
 `Consents` is where it is kept; `remember` is called for each, in the loop, and must not block it.
 """
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 from p2pcall.store.consent_log import Consent
-
-MAX_REMEMBERED: Final = 1000
-"""Kept in memory; the oldest are dropped. A person presses keys: that is a day of calls."""
 
 
 class ConsentKind(StrEnum):
@@ -26,6 +22,8 @@ class ConsentState(StrEnum):
     """What was said."""
 
     GIVEN = "given"
+    STANDING = "standing permission"
+    """Given once for all calls of a contact, and not for this one."""
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
 
@@ -35,17 +33,6 @@ class Consents(Protocol):
 
     def remember(self, consent: Consent) -> None:
         """Keep it."""
-
-
-class ConsentsInMemory:
-    """Forgets at the end of the process."""
-
-    def __init__(self) -> None:
-        self.remembered: deque[Consent] = deque(maxlen=MAX_REMEMBERED)
-
-    def remember(self, consent: Consent) -> None:
-        """Keep it."""
-        self.remembered.append(consent)
 
 
 class CallConsents:
@@ -63,10 +50,17 @@ class CallConsents:
         given = (kind, by) in self._given
         if given is (state is not ConsentState.WITHDRAWN):
             return
-        if state is ConsentState.GIVEN:
+        if state in (ConsentState.GIVEN, ConsentState.STANDING):
             self._given.add((kind, by))
         self._given -= {(kind, by)} if state is ConsentState.WITHDRAWN else set()
         self._consents.remember(Consent(self._epoch(), *self._whose, kind, state, by))
+
+    def begins(self, kind: ConsentKind, on: bool, standing: Collection[ConsentKind]) -> None:
+        """The call begins with it, or without it; `standing`: what rests on a permission."""
+        if on and kind in standing:
+            self.say(kind, ConsentState.STANDING)
+        else:
+            self.sends(kind, on)
 
     def sends(self, kind: ConsentKind, on: bool) -> None:
         """This side sends it now, or no longer."""

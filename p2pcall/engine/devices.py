@@ -6,7 +6,7 @@ Left out: sound devices that fail during the call (`sound`).
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from msgspec import Struct, field
 
@@ -19,23 +19,26 @@ from p2pcall.device.factory import (
     is_speaker,
     open_audio_sink,
     open_audio_source,
+    open_microphone,
+    open_speaker,
     open_video_sink,
     open_video_source,
     sound_meaning,
 )
 from p2pcall.device.names import PICTURE_SUFFIXES, SOUND_SUFFIXES, is_read_once, is_there, of_picture
 from p2pcall.device.outfile import OutFile, check_not_the_same, same_file
-from p2pcall.device.pace import MediaClock, Ticker
+from p2pcall.device.pace import CardCounts, CardPolls, MediaClock, Ticker
 from p2pcall.device.streams import is_stream
 from p2pcall.engine.echo import EchoAudio, EchoVideo
 from p2pcall.engine.loudspeaker import Loudspeaker
 from p2pcall.engine.offload import offload
 from p2pcall.engine.settings import CallSettings, MediaSettings
-from p2pcall.engine.sound import OnFailure, SupervisedSink, SupervisedSource
+from p2pcall.engine.sound import Chosen, OnFailure, Stoppable, SupervisedSink, SupervisedSource
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.view.probe import PICTURE_MODES
 
+_D = TypeVar("_D", bound=Stoppable)
 WINDOW: Final = "window"
 """The value of --video-out that draws in a window."""
 SCREEN_MODES: Final = ("auto", *PICTURE_MODES, WINDOW)
@@ -82,6 +85,8 @@ class Devices(Struct):
     """Whether sound and picture come from one file."""
     loudspeaker: Loudspeaker | None = None
     """Where a microphone may hear it."""
+    counts: CardCounts = field(default_factory=CardCounts)
+    """Of its cards, if there are any."""
 
     @property
     def sends_video(self) -> bool:
@@ -150,9 +155,7 @@ def open_devices(
             polls=polls,
         )
 
-    heard, played = _sound(lambda: source(media.audio_in), lambda: sink(media.audio_out))
-    microphone = SupervisedSource(heard, source, media.audio_in)
-    speaker = SupervisedSink(played, sink, media.audio_out)
+    microphone, speaker = _supervised(media, source, sink, polls)
     camera, finite = _camera(media, env, inputs, warnings)
     show = None
     if media.video_out not in (*SCREEN_MODES, "none"):
@@ -177,6 +180,7 @@ def open_devices(
         finite,
         one_file,
         loudspeaker,
+        polls.counts,
     )
 
 
@@ -263,6 +267,32 @@ def _sound(
             raise _both(error, other) from error
         raise
     return source, open_sink()
+
+
+def _supervised(
+    media: MediaSettings,
+    source: Callable[[str], AudioSource],
+    sink: Callable[[str], AudioSink],
+    polls: CardPolls,
+) -> tuple[SupervisedSource, SupervisedSink]:
+    """Microphone and speaker; cards that were chosen for all calls go before the default ones."""
+    chosen_in = chosen_out = None
+    if (microphone := media.chosen_in) is not None:
+        chosen_in = Chosen(lambda: open_microphone(microphone, polls), "microphone", microphone)
+    if (speaker := media.chosen_out) is not None:
+        chosen_out = Chosen(lambda: open_speaker(speaker, polls), "speaker", speaker)
+    heard, played = _sound(
+        lambda: _first(chosen_in, lambda: source(media.audio_in)),
+        lambda: _first(chosen_out, lambda: sink(media.audio_out)),
+    )
+    return (
+        SupervisedSource(heard, source, media.audio_in, chosen_in),
+        SupervisedSink(played, sink, media.audio_out, chosen_out),
+    )
+
+
+def _first(chosen: Chosen[_D] | None, otherwise: Callable[[], _D]) -> _D:
+    return otherwise() if chosen is None else chosen.first(otherwise)
 
 
 def _loudspeaker(media: MediaSettings, warnings: list[P2PCallError]) -> Loudspeaker | None:

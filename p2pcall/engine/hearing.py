@@ -2,15 +2,15 @@
 
 Rules: five looks a second, at the newest piece of either; what is between is not looked at, so a frame costs nothing
 here. A muted microphone is looked at as well. Only of a sound card is it told that it is silent, clips, or is talked
-into while muted: a file is as it is. The notice about the last ends when it is unmuted. Leaves out how levels are
-measured and judged (`media.levels`).
+into while muted: a file is as it is. The notice about the last ends when it is unmuted. That it copies the speaker is
+told when it is found, once a minute at most. Leaves out how levels are measured and judged (`media.levels`).
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from p2pcall.engine.call_status import CallStatus
-from p2pcall.engine.sound import SupervisedSink, SupervisedSource
+from p2pcall.engine.sound import WARN_AGAIN_S, SupervisedSink, SupervisedSource
 from p2pcall.engine.timers import Timers
 from p2pcall.media.acoustic_constants import LEVEL_EVERY_S
 from p2pcall.media.levels import Finding, LevelMeter, MicrophoneWatch
@@ -20,6 +20,10 @@ FINDINGS: Final = {
     Finding.CLIPPING: "your microphone is too loud and clips: turn it down, or speak from farther away",
     Finding.MUTED: "nobody hears you: you are muted",
 }
+COPIES: Final = "microphone-copies-speaker"
+COPIES_TEXT: Final = (
+    "your microphone is gone: the sound server gives what your speaker plays, and nothing of it is sent"
+)
 
 
 class Hearing:
@@ -46,6 +50,9 @@ class Hearing:
         self.microphone, self.speaker = LevelMeter(), LevelMeter()
         self._watch = MicrophoneWatch()
         self._says_muted = False
+        self.copied: Callable[[], bool] = bool
+        """Whether the microphone is a copy of what the speaker plays."""
+        self._says_copied = False
 
     def begin(self) -> None:
         """Look from now on."""
@@ -55,6 +62,8 @@ class Hearing:
         self.begin()
         captured, self.captured = self.captured, b""
         played, self._sink.played = self._sink.played, b""
+        if self.copied() is not self._says_copied:
+            self._tell_copied()
         if captured:
             self.microphone.look(captured)
             if self._source.is_card and not self._source.away:
@@ -74,3 +83,11 @@ class Hearing:
         elif self._says_muted and not muted:
             self._says_muted = False
             self._status.unsay(FINDINGS[Finding.MUTED])
+
+    def _tell_copied(self) -> None:
+        self._says_copied = not self._says_copied
+        if not self._says_copied:
+            self._status.unsay(COPIES_TEXT)
+        elif not self._timers.waits("copied"):
+            self._timers.after("copied", WARN_AGAIN_S, lambda: None)
+            self._warn(COPIES, COPIES_TEXT)

@@ -40,6 +40,8 @@ class KeyRotation:
         self._tasks = BackgroundTasks()
         self._stated = self._heard = False
         """Whether we have made a statement; whether we have looked at one."""
+        self.keeping = False
+        """Whether a new key is on its way to the disk: which of the two is the contact's is not known meanwhile."""
 
     def begin(self) -> None:
         """Make the statement, if the other side still knows us by the former key."""
@@ -71,6 +73,7 @@ class KeyRotation:
         assert peer.local_static is not None, "a call has a line"
         new = stated_key(statement, peer.remote_static, peer.local_static, peer.handshake_hash)
         if new is not None and not self._agent.is_own(new):
+            self.keeping = True
             self._tasks.do(self._keep(new))
 
     async def _keep(self, new: bytes) -> None:
@@ -80,6 +83,8 @@ class KeyRotation:
         except P2PCallError as error:
             self._warn(error.slug, f"the new key of {name} could not be kept: {error.text}")
             return
+        finally:
+            self.keeping = False
         if contact is None:
             return
         self._verification.rotated(new)

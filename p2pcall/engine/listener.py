@@ -12,10 +12,9 @@ from contextlib import suppress
 from signal import SIGINT
 from typing import Any, Final
 
-from msgspec import Struct
-
 from p2pcall import events
 from p2pcall.engine.announcing import Announcing
+from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.devices import Devices, look_for_devices
 from p2pcall.engine.key_pinning import ask_to_keep
 from p2pcall.engine.missed_calls import MissedCalls
@@ -23,11 +22,14 @@ from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.passcode_gate import PasscodeGate
 from p2pcall.engine.policy import Answer
+from p2pcall.engine.ringing_call import RingingCall
 from p2pcall.engine.ringtone import ring as ring_tone
 from p2pcall.engine.sound import SupervisedSink, play_nothing
+from p2pcall.engine.standing import unasked_answer
 from p2pcall.engine.strangers import Strangers
 from p2pcall.engine.talk import talk
 from p2pcall.engine.trust import PeerIdentity, own_key, poses
+from p2pcall.engine.unheard import UnheardCaller
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
 from p2pcall.proto.call.table import CallState
@@ -39,21 +41,6 @@ from p2pcall.types import Reach
 
 ASK_TIMEOUT_S: Final = 120.0
 """The question is withdrawn after this time: no caller waits longer."""
-
-
-class _Ring(Struct):
-    """A call from the moment when it may ring."""
-
-    line: PeerConnection
-    incoming: IncomingCall
-    who: PeerIdentity
-    event: events.Incoming
-    since: float
-    timer: asyncio.TimerHandle | None = None
-    """Runs while the caller hears it ring."""
-    asked: bool = False
-    outcome: Outcome | None = None
-    """Set for a call that was up."""
 
 
 class Listener:
@@ -71,8 +58,7 @@ class Listener:
         """The line that rings or talks now."""
         self._engaged_known = False
         """Whether that is a contact's line."""
-        self._unheard: PeerConnection | None = None
-        """The line of a blocked key that seems to ring; strangers hear busy meanwhile, contacts do not."""
+        self._unheard = UnheardCaller(agent, ASK_TIMEOUT_S)
         self._floor = asyncio.Lock()
         """Held while a line rings or talks, so that one question is withdrawn before the next is asked."""
         self._question: asyncio.Future[str] | None = None
@@ -83,7 +69,7 @@ class Listener:
         self._missed = MissedCalls(agent)
         self._codes = PasscodeGate(agent, self._missed)
         self._strangers = Strangers()
-        self._announcing = Announcing(agent)
+        self._announcing = Announcing(agent, may_see=agent.trust.permissions.may_see)
         self._calls = 0
 
     async def run(self) -> Outcome:
@@ -158,31 +144,37 @@ class Listener:
             signal = await line.signals.get()
         if isinstance(signal, CallEnded):
             return
-        who = await self._admit(line, signal)
-        if who is None:
+        admitted = await self._admit(line, signal)
+        if admitted is None:
             return
+        who, unasked = admitted
         peer = line.peer
         event = events.Incoming(
             peer.call_id, who.name, who.fingerprint, who.known, signal.audio, signal.video
         )
-        ring = _Ring(line, signal, who, event, self._node.now())
+        ring = RingingCall(line, signal, who, event, self._node.now(), unasked=unasked)
         if self._engaged is not None:
             self._engaged.tell("aside")
         try:
-            while await self._hold(ring) == "aside" and await self._stands_aside(ring):
+            while (given := await self._hold(ring)) == "aside" and await self._stands_aside(ring):
                 pass
+            if given == "shut-out":
+                self._shut_out(ring)
         except asyncio.CancelledError:  # this side stops
             if line.peer.state is CallState.INCOMING:
-                self._decline(line, Reason.DECLINED)
+                line.decline(Reason.DECLINED)
                 self._ended(event, "declined")
             raise
         finally:
             if ring.timer is not None:
                 ring.timer.cancel()
+            self._agent.unanswered.note(peer, signal.name, who, answered=ring.outcome is not None)
         await self._afterwards(ring)
 
-    async def _hold(self, ring: _Ring) -> str:
-        """Ring, and talk if it is answered. Returns the answer, or "aside" if a contact's call comes first."""
+    async def _hold(self, ring: RingingCall) -> str:
+        """Ring, and talk if it is answered. Returns the answer; "aside" if a contact's call comes first; "shut-out" if
+        this caller may not ring any more.
+        """
         self._engaged, self._engaged_known = ring.line, ring.who.known != "new"
         try:
             async with self._floor:
@@ -195,7 +187,7 @@ class Listener:
                     self._aside.tell("again")
             self._let_in()
 
-    async def _stands_aside(self, ring: _Ring) -> bool:
+    async def _stands_aside(self, ring: RingingCall) -> bool:
         """Wait until this caller may ring again; False if the caller is gone by then."""
         self._aside = ring.line
         try:
@@ -203,7 +195,7 @@ class Listener:
         finally:
             self._aside = None
 
-    async def _afterwards(self, ring: _Ring) -> None:
+    async def _afterwards(self, ring: RingingCall) -> None:
         """After a call: wait for the next one, or end. If a person has answered, ask whether to keep the caller."""
         stop = self._agent.interrupts.fired.is_set()
         if ring.outcome is not None and (self._settings.once or stop):
@@ -218,7 +210,7 @@ class Listener:
             if ring.outcome is not None:
                 self._keeping = self._start(self._keep(ring))
 
-    async def _keep(self, ring: _Ring) -> None:
+    async def _keep(self, ring: RingingCall) -> None:
         if ring.asked and ring.outcome is not None:
             await ask_to_keep(self._agent, ring.who, ring.line.peer.remote_static, ring.outcome)
             self._let_in()
@@ -233,30 +225,41 @@ class Listener:
         try:
             self._agent.let_in()
             self._announcing.renew()
+            if self._engaged is not None and self._unheard.is_for(self._engaged):
+                self._engaged.tell("shut-out")
         except P2PCallError as error:
             self._agent.ui.emit(events.Warning(error.slug, error.text))
 
-    async def _admit(self, line: PeerConnection, incoming: IncomingCall) -> PeerIdentity | None:
-        """The caller's identity; None if they may not make this side ring."""
+    def _shut_out(self, ring: RingingCall) -> None:
+        """It rings here no more; the caller does not notice."""
+        timer, ring.timer = ring.timer, None
+        if timer is not None:
+            self._ended(ring.event, "missed")
+        self._start(self._unheard.ring_on(ring.line, timer))
+
+    async def _admit(self, line: PeerConnection, incoming: IncomingCall) -> tuple[PeerIdentity, bool] | None:
+        """The caller's identity, and whether they are to be answered without a question; None if they may not make
+        this side ring.
+        """
         trust, key = self._agent.trust, line.peer.remote_static
         try:
-            if self._node.endpoint.reach == Reach.CONTACTS and not trust.is_contact(key):
+            if self._node.endpoint.reach == Reach.CONTACTS and not trust.permissions.lets_in(key):
                 line.drop()
                 return None
-            blocked = trust.is_blocked(key)
+            unheard = not trust.permissions.may_ring(key)
             who = trust.introduce(key, incoming.name)
+            unasked = unasked_answer(trust.permissions, self._settings, key, who.known) is not None
         except P2PCallError as error:
-            self._decline(line, Reason.FAILED)
+            line.decline(Reason.FAILED)
             printed = fingerprint(key)
             self._missed.note(
                 PeerIdentity(printed[:SHORT_FINGERPRINT], printed, "new"), error.text, error.slug
             )
             return None
-        unasked = self._settings.answer.takes(who.known)
-        if not await self._codes.passes(line, who, unasked=unasked, silent=blocked):
+        if not await self._codes.passes(line, who, unasked=unasked, silent=unheard):
             return None
-        if blocked:
-            await self._leave_unheard(line)
+        if unheard or self._unheard.is_for(line):
+            await self._unheard.leave(line, busy=self._engaged is not None)
             return None
         if who.poses_as and self._strangers.may_tell_poser(key, self._node.now()):
             # Later, because writing the event would delay the answer that leaves now.
@@ -264,14 +267,15 @@ class Listener:
         refusal = self._refusal(who)
         if refusal is not None:
             reason, why = refusal
-            self._decline(line, reason)
+            line.decline(reason)
             self._missed.note(who, why)
+            self._agent.unanswered.note(line.peer, incoming.name, who)
             return None
-        return who
+        return who, unasked
 
     def _refusal(self, who: PeerIdentity) -> tuple[Reason, str] | None:
         """Why there is no question about this caller: the reason for them, and the text for us. None: there is one."""
-        taken = self._engaged is not None or (self._unheard is not None and who.known == "new")
+        taken = self._engaged is not None or (self._unheard.line is not None and who.known == "new")
         if taken and not self._gives_way(who):
             return Reason.BUSY, "you were busy with another call"
         if self._settings.answer is Answer.NEVER:
@@ -286,44 +290,32 @@ class Listener:
         ringing = self._question is not None and not self._question.done()
         return ringing and not self._engaged_known and who.known != "new"
 
-    async def _leave_unheard(self, line: PeerConnection) -> None:
-        """A blocked key gets the same as a stranger who is not answered; nothing is shown or rings here."""
-        alone = self._settings.answer is not Answer.ANYONE and not self._agent.ui.can_ask
-        if self._engaged is not None or self._unheard is not None:
-            self._decline(line, Reason.BUSY)
-        elif self._settings.answer is Answer.NEVER or alone:
-            self._decline(line, Reason.DECLINED)
-        else:
-            self._unheard = line
-            line.ring(self._settings.name)
-            timer = self._loop.call_later(ASK_TIMEOUT_S, line.tell, "no-answer")
-            reason = Reason.DECLINED  # if this side stops
-            try:
-                while not isinstance(await line.signals.get(), CallEnded | LocalSignal):
-                    pass
-                reason = Reason.NO_ANSWER
-            finally:
-                self._unheard = None
-                timer.cancel()
-                self._decline(line, reason)
-
-    async def _ring(self, ring: _Ring) -> str:
+    async def _ring(self, ring: RingingCall) -> str:
         if self._keeping is not None:  # a new call is more urgent than the question about the last one
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
+        if self._unheard.is_for(ring.line):
+            return "shut-out"
         self._agent.ui.emit(ring.event)
-        if self._settings.answer.takes(ring.who.known):
-            answer = "video" if self._settings.films_unasked else "audio"
+        trust, key = self._agent.trust, ring.line.peer.remote_static
+        unasked = (
+            unasked_answer(trust.permissions, self._settings, key, ring.who.known) if ring.unasked else None
+        )
+        if unasked is not None:
+            answer = "video" if unasked.video else "audio"
         else:
             answer, ring.asked = await self._ask(ring), True
         if answer in ("audio", "video"):
             if ring.timer is not None:
                 ring.timer.cancel()
-            await self._talk(ring, video=answer == "video")
+            standing = frozenset() if unasked is None else unasked.standing
+            if standing:
+                self._agent.ui.progress(f"{ring.who.name} is answered without asking, as you allow")
+            await self._talk(ring, standing, video=answer == "video")
         return answer
 
-    async def _talk(self, ring: _Ring, *, video: bool) -> None:
+    async def _talk(self, ring: RingingCall, standing: frozenset[ConsentKind], *, video: bool) -> None:
         line = ring.line
         try:
             devices = await self._fresh_devices(line)
@@ -339,17 +331,24 @@ class Listener:
         self._calls += 1
         ms = (self._node.now() - ring.since) * 1000
         ring.outcome = await talk(
-            self._agent, line, devices, ring.who, video=video, remote_video=ring.incoming.video, setup_ms=ms
+            self._agent,
+            line,
+            devices,
+            ring.who,
+            video=video,
+            remote_video=ring.incoming.video,
+            setup_ms=ms,
+            standing=standing,
         )
 
-    async def _ask(self, ring: _Ring) -> str:
+    async def _ask(self, ring: RingingCall) -> str:
         """The person's answer: audio, video, decline; "aside" if a contact's call comes first; "gone" if the caller is
-        gone.
+        gone; "shut-out" if they may not ring any more.
         """
         line, event = ring.line, ring.event
         question = self._agent.ui.ask(event, camera=self._camera)
         if question is None:
-            self._decline(line, Reason.DECLINED)
+            line.decline(Reason.DECLINED)
             why = "there is no terminal to ask at (--answer says who is answered without asking)"
             self._missed.note(ring.who, why, "no-terminal", ended=True)
             self._ended(event, "declined")
@@ -388,7 +387,7 @@ class Listener:
                 self._camera = self._devices.sends_video
         return None if self._devices is None else self._devices.ringer
 
-    async def _await_answer(self, ring: _Ring, answer: "asyncio.Future[str] | None") -> str:
+    async def _await_answer(self, ring: RingingCall, answer: "asyncio.Future[str] | None") -> str:
         """Wait for the answer. `answer` None: wait until this caller may ring again."""
         line, event = ring.line, ring.event
         while True:
@@ -399,21 +398,21 @@ class Listener:
                 case LocalSignal("answered"):
                     assert answer is not None
                     if answer.result() == "decline":
-                        self._decline(line, Reason.DECLINED)
+                        line.decline(Reason.DECLINED)
                         self._ended(event, "declined")
                     return answer.result()
-                case LocalSignal("aside") if answer is not None:
-                    return "aside"
+                case LocalSignal("aside" | "shut-out" as why) if answer is not None:
+                    return why
                 case LocalSignal("again") if answer is None and self._engaged is None:
                     return "again"
-                case LocalSignal("aside" | "again"):
+                case LocalSignal("aside" | "again" | "shut-out"):
                     pass
                 case LocalSignal("no-answer"):
-                    self._decline(line, Reason.NO_ANSWER)
+                    line.decline(Reason.NO_ANSWER)
                     self._ended(event, "no-answer")
                     return "gone"
                 case LocalSignal(what):
-                    self._decline(line, Reason.DECLINED)
+                    line.decline(Reason.DECLINED)
                     self._ended(event, "declined")
                     self._interrupted(what)
                     return "gone"
@@ -437,11 +436,7 @@ class Listener:
         try:
             devices = await look_for_devices(self._settings, self._agent.env, self._calls)
         except P2PCallError:
-            self._decline(line, Reason.FAILED)
+            line.decline(Reason.FAILED)
             raise
         self._camera = devices.sends_video
         return devices
-
-    def _decline(self, line: PeerConnection, reason: Reason) -> None:
-        line.peer.decline(reason, self._node.now())
-        self._node.pump()

@@ -19,6 +19,7 @@ from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.audio_send import AudioSend
 from p2pcall.engine.call_status import CallStatus, unshown
 from p2pcall.engine.call_tap import CallTap
+from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.controls import Controls
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.hearing import Hearing
@@ -27,6 +28,7 @@ from p2pcall.engine.mediastate import LocalMedia, RemoteMedia
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.notice_tone import with_tone
 from p2pcall.engine.outcome import GOODBYES, WISHES
+from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
 from p2pcall.engine.questions import Questions, asker
@@ -34,6 +36,7 @@ from p2pcall.engine.recording import CallRecording
 from p2pcall.engine.reporting import Reporting
 from p2pcall.engine.safe_word_check import SafeWordCheck
 from p2pcall.engine.send_pacer import SendPacer
+from p2pcall.engine.standing import StandingConsent
 from p2pcall.engine.timers import Timers
 from p2pcall.engine.trust import PeerIdentity
 from p2pcall.engine.user_agent import UserAgent
@@ -70,6 +73,8 @@ class FinishedCall(Struct, frozen=True):
 class LiveCall:
     """One active call; call `run` once."""
 
+    _standing: StandingConsent | None = None
+
     def __init__(
         self,
         agent: UserAgent,
@@ -95,7 +100,7 @@ class LiveCall:
         self._status = status = CallStatus(hud, now)
         self._hearing = Hearing(devices.microphone, devices.speaker, status, timers, self._warn)
         self._reporting = Reporting(
-            agent, line, status, self._receive, devices.speaker, timers, self._hearing
+            agent, line, status, self._receive, devices.speaker, timers, self._hearing, devices.counts
         )
         self._remote = RemoteMedia(line, ui, status, timers, video=remote_video)
         self._local = LocalMedia(line, ui, status, devices, self._send, video_on=video_on)
@@ -106,7 +111,7 @@ class LiveCall:
             agent, line, who, status, questions, timers, self._local, self._tap, self._sound_notice
         )
         self._remote.on_told, self._local.on_sends = self._remote_told, self._recording.consents.sends
-        verification = Verification(
+        verification = self._verification = Verification(
             agent.trust, who, peer.remote_static, peer.call_id, ui.emit, agent.env.clock.time
         )
         self._safe_word = SafeWordCheck(agent, line, who, status, timers)
@@ -145,6 +150,11 @@ class LiveCall:
             push_to_talk=self._settings.push_to_talk,
         )
 
+    def rest_on(self, permissions: ContactPermissions, kinds: frozenset[ConsentKind]) -> None:
+        """This is sent because the contacts say so, and as long as they do. Before `run`."""
+        self._local.on_sends = partial(self._recording.consents.begins, standing=kinds)
+        self._standing = StandingConsent(permissions, kinds, self._local, self._warn)
+
     async def run(self) -> FinishedCall:
         """Run the media until either side ends the call. In every case devices are closed and the terminal restored."""
         try:
@@ -181,6 +191,7 @@ class LiveCall:
                 self._warn("no-keys", "there is no terminal and no window to press a key in: you stay muted")
         if devices.loudspeaker is not None:
             devices.loudspeaker.muted = lambda: self._send.muted
+            self._hearing.copied = devices.loudspeaker.copied
         self._play(self._receive.pull)
         devices.microphone.on_end = lambda: self._source_ended("audio")
         if not devices.microphone.endless:
@@ -189,6 +200,7 @@ class LiveCall:
         devices.microphone.start(self._captured, self._device_failed)
         video.start(self._local.video_on)
         self._local.sends_now()
+        self._local.on_sends = self._recording.consents.sends
         self._reporting.begin()
         self._hearing.begin()
         self._rotation.begin()
@@ -268,7 +280,7 @@ class LiveCall:
                     self._recording.on_message(signal.body)
                 case Message(kind=ControlType.SAFE_WORD):
                     self._safe_word.on_message(signal.body)
-                case Message():
+                case Message(kind=ControlType.ROTATED | ControlType.ROTATION_KEPT):
                     self._rotation.receive(signal.kind, signal.body)
                 case LineInterrupted():
                     self._recording.interrupted()
@@ -288,6 +300,8 @@ class LiveCall:
     def _tick(self) -> None:
         self._timers.after("tick", media.REPORT_INTERVAL_S, self._tick)
         self._local.tell_again()
+        if self._standing is not None and not self._rotation.keeping:
+            self._standing.look(self._verification.public, self._status.state.name)
         self._recording.tell_again()
         self._reporting.second()
         if self._peer.rtt is not None and self._video is not None:

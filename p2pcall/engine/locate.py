@@ -20,7 +20,9 @@ from p2pcall.engine.presence import recogniser
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import LOCALHOST, Target, is_key_uri, resolve
+from p2pcall.store.contact import SHORT_FINGERPRINT
 from p2pcall.store.contacts import as_typed
+from p2pcall.store.identity import fingerprint
 from p2pcall.types import Address
 
 if TYPE_CHECKING:
@@ -72,11 +74,9 @@ async def locate(agent: UserAgent, target: Target) -> Location:
         return Location(await _contact(agent, name, pinned, target), pinned, name)
     key, known = (None, None) if target.who is None else _whose(agent, target.who)
     if target.kind == "key":
-        if known is None:
-            text = "no contact has that key, so it is not known where to look for it"
-            hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}"
-            raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
         assert key is not None
+        if known is None:
+            return Location(await _owner(agent, key, target), key, None)
         return Location(await _contact(agent, known, key, target), key, known)
     if target.kind == "literal":
         return Location(await resolve(target), key, known)
@@ -106,18 +106,36 @@ def _whose(agent: UserAgent, who: str) -> tuple[bytes, str | None]:
 
 async def _contact(agent: UserAgent, name: str, public: bytes, target: Target) -> list[Address]:
     """A contact's addresses, only from the local network; a given port replaces the announced one."""
-    bound = agent.settings.bind
+    found = await _announced(agent, name, public, target)
+    if found:
+        return found
+    text = f"{name} is a contact, but is not listening on this network{_alone(agent.settings.bind)}"
+    there = as_typed(f"{name}@HOST")
+    hint = f"p2pcall peers, to see who is there; p2pcall dial {there}, if they are at another address"
+    raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
+
+
+async def _owner(agent: UserAgent, public: bytes, target: Target) -> list[Address]:
+    """The same for a key that is no contact's: its owner is found if we are theirs, and they announce to contacts."""
+    found = await _announced(agent, fingerprint(public)[:SHORT_FINGERPRINT], public, target)
+    if found:
+        return found
+    alone = _alone(agent.settings.bind)
+    text = f"no contact has that key, and its owner does not announce to you on this network{alone}"
+    hint = f"p2pcall dial {as_typed(f'{target.who}@HOST')}, if you know where they are"
+    raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
+
+
+async def _announced(agent: UserAgent, name: str, public: bytes, target: Target) -> list[Address]:
+    """Where somebody announces under this name, or to us with this key; empty if nobody does."""
     recognise = recogniser(agent.identity.private, {public: name}, agent.env.clock.time)
     agent.ui.progress(f"looking for {name} on this network ...")
     try:
-        peer = await find_on_link_privately(name, CONTACT_TIMEOUT_S, bound, recognise)
+        peer = await find_on_link_privately(name, CONTACT_TIMEOUT_S, agent.settings.bind, recognise)
     except P2PCallError:
         peer = None  # no network, or no mDNS here
     if peer is None:
-        text = f"{name} is a contact, but is not listening on this network{_alone(bound)}"
-        there = as_typed(f"{name}@HOST")
-        hint = f"p2pcall peers, to see who is there; p2pcall dial {there}, if they are at another address"
-        raise P2PCallError("no-such-peer", text, ExitCode.NOT_FOUND, hint)
+        return []
     if not target.explicit_port:
         return list(peer.addresses)
     return [(address[0], target.port, *address[2:]) for address in peer.addresses]

@@ -2,7 +2,8 @@
 
 Sits between the devices and what sends and receives sound, in the loop's thread. What is done is chosen by what the
 room shows (`media.acoustics`, `media.double_talk`, `media.near_voice`): nothing before an echo is found, and nothing in
-a quiet room with headphones, and that takes no time. Where there is no canceller one side speaks at a time.
+a quiet room with headphones, and that takes no time. Where there is no canceller one side speaks at a time. A copy of
+what is played in the place of a microphone is not sent (`media.speaker_copy`).
 """
 
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from p2pcall.media import acoustic_constants as acoustic
 from p2pcall.media import constants as media
 from p2pcall.media.acoustics import Acoustics
 from p2pcall.media.double_talk import DoubleTalk
-from p2pcall.media.far_end import FarEnd
+from p2pcall.media.far_end import SILENT_TICK, FarEnd
 from p2pcall.media.loudness import crossfaded, gain_of, level_and_colour_db, level_db, with_gain
 from p2pcall.media.near_voice import NearVoice
+from p2pcall.media.speaker_copy import SpeakerCopy
 
 _LATE_BYTES: Final = 2 * CANCELLER_DELAY_SAMPLES
 
@@ -44,6 +46,7 @@ class Loudspeaker:
         self.acoustics = Acoustics()
         self.double_talk = DoubleTalk(self.acoustics, cancelled=processing is not None)
         self.near_voice = NearVoice()
+        self.speaker_copy = SpeakerCopy()
         self.muted: Callable[[], bool] = bool
         """Whether nothing of the microphone is sent: then nobody needs the speaker to be ducked."""
         self.route = Route.DIRECT
@@ -70,6 +73,10 @@ class Loudspeaker:
         late = 0 if self.route is Route.DIRECT else CANCELLER_DELAY_SAMPLES
         return (late + SUPPRESSOR_DELAY_SAMPLES * self._suppresses) / media.SAMPLE_RATE_HZ
 
+    def copied(self) -> bool:
+        """Whether the microphone is a copy of what is played."""
+        return self.speaker_copy.found
+
     def far(self, pcm: bytes, playout_at: float) -> bytes:
         """Sound of the other side that is heard from `playout_at` on: as it is to be played."""
         duck_db = 0.0 if self.muted() else self.double_talk.duck_db
@@ -89,11 +96,16 @@ class Loudspeaker:
         )
 
     def _tick(self, pcm: bytes, captured_at: float) -> bytes:
+        sound = self._processed(pcm, captured_at)
+        return SILENT_TICK if self.speaker_copy.found else sound
+
+    def _processed(self, pcm: bytes, captured_at: float) -> bytes:
         far = self._far_end.heard(captured_at)
         near_features, far_features = level_and_colour_db(pcm), level_and_colour_db(far)
         near_db, far_db = near_features[0], far_features[0]
         room, talk, processing = self.acoustics, self.double_talk, self._processing
         room.tick(near_features, far_features, ducked=self._speaker_gain < 1)
+        self.speaker_copy.tick(pcm, far, room.lag if room.echo else None)
         if processing is None:
             talk.tick(near_db, far_db, near_db)
             return self._gated(pcm)

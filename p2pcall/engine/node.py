@@ -120,6 +120,11 @@ class PeerConnection:
         self._node.pump()
         return True
 
+    def decline(self, reason: Reason) -> None:
+        """Refuse a call that is not answered; does nothing in any other state."""
+        self.peer.decline(reason, self._node.now())
+        self._node.pump()
+
     def send_control(self, kind: int, body: bytes) -> bool:
         """Send one control message; False if the other side has not acknowledged the earlier ones."""
         try:

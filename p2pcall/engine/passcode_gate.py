@@ -63,16 +63,16 @@ class PasscodeGate:
             if not self._factors.required(key, unasked=unasked):
                 return True
             if who.known == "new" and len(self._waiting) >= MAX_STRANGERS:
-                self._decline(line, Reason.BUSY)
+                line.decline(Reason.BUSY)
                 return False
             last = await self._wait(line, unasked)
         except P2PCallError as error:
-            self._decline(line, Reason.FAILED)
+            line.decline(Reason.FAILED)
             self._missed.note(who, error.text, error.slug)
             return False
         if last.verdict is CodeVerdict.RIGHT:
             return True
-        self._decline(line, Reason.DECLINED)
+        line.decline(Reason.DECLINED)
         if not silent:
             self._note(who, last)
         return False
@@ -88,7 +88,7 @@ class PasscodeGate:
         try:
             return await self._ask(line, unasked)
         except asyncio.CancelledError:  # this side stops
-            self._decline(line, Reason.DECLINED)
+            line.decline(Reason.DECLINED)
             raise
         finally:
             timer.cancel()
@@ -137,7 +137,3 @@ class PasscodeGate:
         slug, why = _WHY[last.verdict]
         span = off_by if last.verdict is CodeVerdict.CLOCK else minutes
         self._missed.note(who, why.format(span(last.seconds)), slug)
-
-    def _decline(self, line: PeerConnection, reason: Reason) -> None:
-        line.peer.decline(reason, self._agent.node.now())
-        self._agent.node.pump()

@@ -9,6 +9,9 @@ from typing import Final
 RING_TIMEOUT_S: Final = 45.0
 """How long `dial` lets it ring; as long as telephones do."""
 
+NEUTRAL_NAME: Final = "p2pcall"
+"""What others are shown as the name of somebody who shows none."""
+
 
 class Answer(StrEnum):
     """Who is answered without asking."""
@@ -30,6 +33,13 @@ class Answer(StrEnum):
                 return known == "verified"
             case _:
                 return False
+
+
+class ShowName(StrEnum):
+    """Whether others are shown a name where `--name` gives none."""
+
+    OFF = "off"
+    ON = "on"
 
 
 class Announce(StrEnum):

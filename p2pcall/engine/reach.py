@@ -1,9 +1,9 @@
 """Who may knock: as `--reach` says now, or said before; else everybody until there is a contact, then only contacts.
 
 Rules: access is never widened without the user, even if files are lost while the program runs; the user's choice is
-kept for later runs. The contacts are read from disk at every knock: a contact that any process has removed or blocked
-is a stranger at the next knock, and a new one is let in (in a flood, 10 ms later). If the file cannot be read, nothing
-changes. Left out: lines that are up already, and what happens to a caller who may ring (`listener`).
+kept for later runs. The contacts are read from disk at every knock: a contact that any process has removed, blocked or
+forbidden to ring is a stranger at the next knock, and a new one is let in (in a flood, 10 ms later). If the file cannot
+be read, nothing changes. Left out: lines that are up already, and what happens to a caller who may ring (`listener`).
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class ReachPolicy:
         before, self._names = self._names, names
         was_open = self._endpoint.reach == Reach.ANYONE
         undecided = self._chosen is None
-        if undecided and (kept or names):
+        if undecided and (kept or self._trust.permissions.callees()):
             self._chosen = kept or Reach.CONTACTS
         reach = self._chosen or Reach.ANYONE
         if self._chosen is not None and (undecided or before is None) and kept != reach:
@@ -95,13 +95,17 @@ class ReachPolicy:
         self._endpoint.reach = reach
         if before is not None:
             still = {*names.values()}  # under a name that is still there: the contact has a new key
-            self._tell_gone(before[key] for key in before.keys() - names.keys() if before[key] not in still)
+            gone = {key: name for key, name in before.items() if key not in names and name not in still}
+            mute = {key for key in gone if self._trust.is_contact(key)}
+            self._tell_gone((gone[key] for key in gone.keys() - mute), "removed or blocked")
+            self._tell_gone((gone[key] for key in mute), "not allowed to ring")
             if was_open and reach is Reach.CONTACTS:
                 self._tell_direction(reach)
         elif self._given is not None and kept != reach:
             self._tell_direction(reach)
         if reach is Reach.CONTACTS and not names and before != {}:
-            text = "nobody can ring here: only contacts can, and there are none (`--reach anyone` lets others ring)"
+            none = "none of them may" if self._trust.permissions.callees() else "there are none"
+            text = f"nobody can ring here: only contacts can, and {none} (`--reach anyone` lets others ring)"
             self._emit(events.Warning("no-contacts", text))
 
     def watch(self, renew: Callable[[], None]) -> None:
@@ -141,11 +145,9 @@ class ReachPolicy:
         slug = "contacts-only" if reach is Reach.CONTACTS else "anyone"
         self._emit(events.Warning(slug, text))
 
-    def _tell_gone(self, gone: Iterable[str]) -> None:
+    def _tell_gone(self, gone: Iterable[str], why: str) -> None:
         names = sorted(gone)
         if names:
             more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-            text = (
-                f"{', '.join(names[:MAX_NAMED])}{more}: removed or blocked, and no longer let in as a contact"
-            )
+            text = f"{', '.join(names[:MAX_NAMED])}{more}: {why}, and no longer let in as a contact"
             self._emit(events.Warning("contacts-gone", text))

@@ -2,7 +2,7 @@
 
 The loop only puts packets in a queue. Rules: a chunk is written at least each second, so a crash costs no more; a full
 disk, or one that is too slow, ends the recording with a sentence and not the call. Left out: who agrees
-(`recording_consent`), and what is tapped (`recording`).
+(`recording`), and what is tapped (`call_tap`).
 """
 
 import os

@@ -28,7 +28,8 @@ from p2pcall.engine.trust import PeerIdentity
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import P2PCallError
 from p2pcall.proto.messages import ControlType, RecordAct, RecordMessage, pack_record, parse_record
-from p2pcall.store.recordings import RECORDING_DAYS, RECORDING_KEY, Party, RecordingHead, Track
+from p2pcall.store.recording_keys import recording_key
+from p2pcall.store.recordings import Party, RecordingHead, Track
 
 UNANSWERED_S: Final = 60.0
 """How long the asker waits; an older program never answers."""
@@ -105,7 +106,7 @@ class CallRecording:
         """Ask the other side to agree to a recording; `to`: the file, None: a new one in the home."""
         self._number += 1
         self._own, self._to, self._asked_at = RecordStage.ASKED, to, self._time()
-        self._say(RecordAct.ASK, self._number, RECORDING_DAYS)
+        self._say(RecordAct.ASK, self._number, self._agent.settings.recording_days)
         self._timers.after("record-ask", UNANSWERED_S, partial(self._unanswered, self._number))
         self._tell("local", "asked", "local")
         self._status.say(f"asked {self._who.name} to agree to a recording")
@@ -190,7 +191,8 @@ class CallRecording:
     def _asked(self, message: RecordMessage) -> None:
         shown = Shown.TOO_OFTEN
         if self._theirs is RecordStage.NONE:
-            wish = f"{asker(self._who.name)} asks, and would keep it for {message.days} days"
+            days = f"{message.days} {'day' if message.days == 1 else 'days'}"
+            wish = f"{asker(self._who.name)} asks, and would keep it for {days}"
             lines = ("record this call?", wish, "[y]es, record", "[n]o")
             shown = self._questions.ask(RECORD_QUESTION, lines, self._answered)
         if shown is Shown.TOO_OFTEN:
@@ -253,8 +255,7 @@ class CallRecording:
     async def _begin(self, number: int) -> None:
         """The other side has agreed: make the file, and begin."""
         agent = self._agent
-        key = agent.identity.derived_key(RECORDING_KEY)
-        recorder = Recorder(agent.home, self._to, key, agent.env.entropy)
+        recorder = Recorder(agent.home, self._to, recording_key(agent.identity), agent.env.entropy)
         head = self._head()
         try:
             await offload(lambda: recorder.begin(head))
@@ -284,7 +285,7 @@ class CallRecording:
             Party(self._who.name, peer.remote_static.hex()),
             self._asked_at,
             self._time(),
-            RECORDING_DAYS,
+            self._agent.settings.recording_days,
         )
 
     def _stop_own(self, by: str) -> bool:

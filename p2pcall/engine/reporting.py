@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Final
 
 from p2pcall import events
+from p2pcall.device.pace import CardCounts
 from p2pcall.engine.audio_receive import AudioReceive
 from p2pcall.engine.call_stats import StatsCollector, in_words, media_drops
 from p2pcall.engine.call_status import CallStatus
@@ -45,10 +46,11 @@ class Reporting:
         speaker: SupervisedSink,
         timers: Timers,
         hearing: Hearing,
+        counts: CardCounts,
     ) -> None:
         self._node, self._ui = agent.node, agent.ui
         self._line, self._peer, self._status, self._timers = line, line.peer, status, timers
-        self._receive, self._speaker, self._hearing = receive, speaker, hearing
+        self._receive, self._speaker, self._hearing, self._counts = receive, speaker, hearing, counts
         self._connected_at = self._answer_at = self._node.now()
         self._video: VideoPath | None = None
         self._stats: StatsCollector | None = None
@@ -65,6 +67,7 @@ class Reporting:
             lambda: self._speaker.latency_s,
             self._dropped,
             self._hearing,
+            self._counts,
             self._connected_at,
         )
         self._speaker.on_steady = self._speaker_runs

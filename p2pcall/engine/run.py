@@ -13,6 +13,7 @@ from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.ui import Ui
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.env import Env
+from p2pcall.events import Warning
 from p2pcall.net.address import parse_target
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
@@ -49,7 +50,7 @@ async def run_dial(
 
 async def run_listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Outcome:
     """Answer calls until stopped."""
-    async with _agent(env, settings, home, ui, any_port=False) as agent:
+    async with _agent(env, settings, home, ui, any_port=False) as agent, _listening(home, ui):
         devices = await agent.unless_interrupted(prepare(settings, env, ui))
         try:
             from p2pcall.engine.listener import Listener
@@ -62,6 +63,22 @@ async def run_listen(env: Env, settings: CallSettings, home: Home, ui: Ui) -> Ou
 
 
 @asynccontextmanager
+async def _listening(home: Home, ui: Ui) -> AsyncIterator[None]:
+    """Say so if another process waits for calls with this home; both work, but a call reaches only one of them."""
+    held = home.listened_at()
+    if not await offload(held.__enter__):
+        text = (
+            "another p2pcall listen is running with this home; each is called at its own port, and those who call "
+            "by name reach the one or the other"
+        )
+        ui.emit(Warning("already-listening", text))
+    try:
+        yield
+    finally:
+        held.__exit__(None, None, None)
+
+
+@asynccontextmanager
 async def _agent(
     env: Env, settings: CallSettings, home: Home, ui: Ui, *, any_port: bool
 ) -> AsyncIterator[UserAgent]:
@@ -69,7 +86,7 @@ async def _agent(
     identity = await offload(lambda: load_or_create(home, env.entropy))
     former = await offload(lambda: former_key(home, identity, env.clock.time()))
     agent = UserAgent(env, settings, home, identity, ui, any_port=any_port, former=former)
-    await offload(agent.history.prepare)
+    await offload(agent.prepare)
     agent.interrupts.install()
     ui.on_closed = agent.interrupts.closed
     try:
@@ -79,5 +96,6 @@ async def _agent(
     finally:
         await asyncio.shield(agent.node.close())
         await asyncio.shield(agent.history.close())
+        await asyncio.shield(agent.unanswered.close())
         await asyncio.shield(offload(agent.vault.close))
         agent.interrupts.remove()

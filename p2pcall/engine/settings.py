@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from p2pcall.device.raw import RawFormat
 from p2pcall.engine.policy import RING_TIMEOUT_S, Announce, Answer
+from p2pcall.store.recordings import RECORDING_DAYS
 from p2pcall.types import Profile, Reach
 
 
@@ -35,6 +36,9 @@ class MediaSettings(Struct, frozen=True):
     """The microphone as it is: nothing cancelled, suppressed or raised; and coded as music."""
     profile: Profile = Profile.NORMAL
     """What voice is sent for."""
+    chosen_in: str | None = None
+    chosen_out: str | None = None
+    """Sound cards that are used in the place of the default ones while they are there."""
 
 
 class CallSettings(Struct, frozen=True):
@@ -68,6 +72,10 @@ class CallSettings(Struct, frozen=True):
     """Where a code comes from that the other side asks for; both None: a person is asked."""
     push_to_talk: bool = False
     """The microphone is on while a key is held."""
+    recording_days: int = RECORDING_DAYS
+    """How long a recording is kept."""
+    unsaid: frozenset[str] = frozenset()
+    """The fields that no option has set: what the user has lastingly chosen takes the place of the default."""
 
     @property
     def films_unasked(self) -> bool:

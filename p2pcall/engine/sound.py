@@ -1,7 +1,9 @@
 """The sound source and sink of one call, kept going.
 
 A sound device that fails while the call is up is replaced by silence (or nothing), told as a warning, and tried
-again every few seconds: a sound server that comes back brings the sound back. Leaves out which devices (`devices`).
+again every few seconds: a sound server that comes back brings the sound back. In the place of a card that was chosen
+for all calls and is not there comes the default one, which is told, until it is back. Leaves out which devices
+(`devices`).
 """
 
 import asyncio
@@ -38,6 +40,27 @@ class Stoppable(Protocol):
         """Ends it."""
 
 
+class Chosen(Generic[_D]):
+    """A card that goes before the default one."""
+
+    def __init__(self, open_it: Callable[[], _D], word: str, name: str) -> None:
+        self.open = open_it
+        self.absent = P2PCallError(
+            "chosen-device-absent",
+            f"the {word} {name} that you chose is not there: the default one is used until it is back",
+            ExitCode.DEVICE,
+        )
+        self.here = True
+
+    def first(self, otherwise: Callable[[], _D]) -> _D:
+        """The card, or what is used otherwise. P2PCallError if there is neither."""
+        try:
+            return self.open()
+        except P2PCallError:
+            self.here = False
+            return otherwise()
+
+
 class DeviceSupervisor(Generic[_D]):
     """Keeps a sound device going: a stand-in while it is away, the real one tried again every few seconds.
 
@@ -53,7 +76,9 @@ class DeviceSupervisor(Generic[_D]):
         begin: Callable[[_D], None],
         *,
         card: bool,
+        chosen: Chosen[_D] | None = None,
     ) -> None:
+        """`chosen` goes before `spec`; it is `device` if it is there."""
         self.device = device
         self.on_failure: OnFailure | None = None
         self._reopen, self._spec, self._stand_in, self._begin, self._card = (
@@ -64,21 +89,23 @@ class DeviceSupervisor(Generic[_D]):
             card,
         )
         self._running = False
-        self._lost = False
-        self._untold: P2PCallError | None = None
+        self._chosen = chosen
+        self._substituted = self._lost = chosen is not None and not chosen.here
+        """What is used is not what was chosen; it is not what is wanted at all."""
+        self._untold = chosen.absent if chosen is not None and self._substituted else None
         self._retry: asyncio.TimerHandle | None = None
-        self._told_at = -inf
+        self._told_at = self._tried_at = -inf
 
     @property
     def away(self) -> bool:
-        """Something stands in for the card."""
-        return self._lost
+        """There is no card."""
+        return self._lost and not self._substituted
 
     def tell(self, on_failure: OnFailure | None) -> None:
         """Whom to tell what fails from now on, and what has failed before anybody was there to be told."""
         self.on_failure = on_failure
-        untold, self._untold = self._untold, None
-        if untold is not None and on_failure is not None:
+        if self._untold is not None and on_failure is not None:
+            untold, self._untold = self._untold, None
             on_failure(untold)
 
     def start(self) -> None:
@@ -101,33 +128,43 @@ class DeviceSupervisor(Generic[_D]):
         if not self._running:
             return
         self.device = self._reopen(self._stand_in)
+        self._substituted = False
         self._lost = self._card and error.exit is ExitCode.DEVICE
         self._begin(self.device)
         now = asyncio.get_running_loop().time()
+        at_once = self._chosen is not None and now - self._tried_at > REOPEN_EVERY_S
         if self.on_failure is None:
             self._untold = error
         elif now - self._told_at >= WARN_AGAIN_S:
             self._told_at = now
             self.on_failure(error)
         if self._lost:
-            self._again()
+            self._again(0.0 if at_once else REOPEN_EVERY_S)
 
-    def _again(self) -> None:
-        self._retry = asyncio.get_running_loop().call_later(REOPEN_EVERY_S, self._try)
+    def _again(self, wait_s: float = REOPEN_EVERY_S) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = asyncio.get_running_loop().call_later(wait_s, self._try)
 
     def _try(self) -> None:
         """Looks for the card in a thread: a sound server that hangs takes its time."""
         loop = asyncio.get_running_loop()
+        self._tried_at = loop.time()
         threading.Thread(target=self._look, args=(loop,), name="p2pcall-reopen", daemon=True).start()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        device = None
-        with suppress(P2PCallError):
-            device = self._reopen(self._spec)
+        device, substitute = None, False
+        if self._chosen is not None:
+            with suppress(P2PCallError):
+                device = self._chosen.open()
+        if device is None and not self._substituted:
+            substitute = self._chosen is not None
+            with suppress(P2PCallError):
+                device = self._reopen(self._spec)
         with suppress(RuntimeError):  # the loop is closed: the call is over
-            loop.call_soon_threadsafe(self._looked, device)
+            loop.call_soon_threadsafe(self._looked, device, substitute)
 
-    def _looked(self, device: _D | None) -> None:
+    def _looked(self, device: _D | None, substitute: bool = False) -> None:
         if not self._running or not self._lost:
             return
         if device is None:
@@ -138,17 +175,33 @@ class DeviceSupervisor(Generic[_D]):
         except P2PCallError:
             self._again()
             return
-        self._lost = False
+        self._lost = self._substituted = substitute
         stand_in, self.device = self.device, device
         stand_in.stop()
+        if substitute:
+            self._tell_absent()
+            self._again()
+
+    def _tell_absent(self) -> None:
+        """Not again in the same call: it was told then that it may come back."""
+        assert self._chosen is not None
+        if self.on_failure is not None and self._chosen.here:
+            self._chosen.here = False
+            self.on_failure(self._chosen.absent)
 
 
 class SupervisedSource:
     """The sound source of one call: silence while the device is away."""
 
-    def __init__(self, source: AudioSource, reopen: Callable[[str], AudioSource], spec: str) -> None:
+    def __init__(
+        self,
+        source: AudioSource,
+        reopen: Callable[[str], AudioSource],
+        spec: str,
+        chosen: Chosen[AudioSource] | None = None,
+    ) -> None:
         self._supervisor: DeviceSupervisor[AudioSource] = DeviceSupervisor(
-            source, reopen, spec, "silence", self._begin, card=is_microphone(spec)
+            source, reopen, spec, "silence", self._begin, card=is_microphone(spec), chosen=chosen
         )
         self.is_card = is_microphone(spec)
         """Somebody speaks into it; not a file or a pipe."""
@@ -199,9 +252,15 @@ class SupervisedSource:
 class SupervisedSink:
     """The sound sink of one call: nothing is heard while the device is away."""
 
-    def __init__(self, sink: AudioSink, reopen: Callable[[str], AudioSink], spec: str) -> None:
+    def __init__(
+        self,
+        sink: AudioSink,
+        reopen: Callable[[str], AudioSink],
+        spec: str,
+        chosen: Chosen[AudioSink] | None = None,
+    ) -> None:
         self._supervisor: DeviceSupervisor[AudioSink] = DeviceSupervisor(
-            sink, reopen, spec, "none", self._begin, card=is_speaker(spec)
+            sink, reopen, spec, "none", self._begin, card=is_speaker(spec), chosen=chosen
         )
         self._pull: Pull | None = None
         self._card = is_speaker(spec)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2pcall import events
+from p2pcall.engine.consents import ConsentKind
 from p2pcall.engine.node import LocalSignal, PeerConnection
 from p2pcall.engine.offload import to_the_end
 from p2pcall.engine.outcome import GOODBYES, WISHES, Outcome
@@ -29,10 +30,12 @@ async def talk(
     video: bool,
     remote_video: bool,
     setup_ms: float,
+    standing: frozenset[ConsentKind] = frozenset(),
 ) -> Outcome:
     """Wait until the call is active (the caller may still have to show its nonce), report it, run it, report its end.
 
-    If there were devices to find, `preparing` has loaded the call's modules by now.
+    `standing`: what this side sends by permission. If there were devices to find, `preparing` has loaded the call's
+    modules by now.
     """
     from p2pcall.engine.live import LiveCall
 
@@ -59,6 +62,8 @@ async def talk(
         )
     )
     live = LiveCall(agent, line, devices, who, video=video, remote_video=remote_video)
+    if standing:
+        live.rest_on(agent.trust.permissions, standing)
     interrupts.take, interrupts.resized = line.tell, live.resized
     try:
         try:

@@ -8,6 +8,7 @@ proves nothing: a caller who claims a contact's name is shown without a name, an
 from msgspec import Struct
 
 from p2pcall import events, names
+from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import undialable
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri, safety_number, safety_uri
@@ -52,12 +53,21 @@ def own_key() -> P2PCallError:
     )
 
 
+def safe_key(public: bytes) -> bool:
+    """Whether it is of no low order: everybody knows the secret that such a key gives with any other."""
+    try:
+        return identity_key(identity_uri(public)) == public
+    except ValueError:
+        return False
+
+
 class TrustStore:
     """The contacts, with the questions that a call has about them."""
 
     def __init__(self, contacts: Contacts, own: bytes) -> None:
         self._contacts, self._own = contacts, own
         self.factors = Factors(contacts.vault)
+        self.permissions = ContactPermissions(contacts)
 
     def expected_key(self, name: str) -> bytes | None:
         """The key pinned to a dialled name, or None. P2PCallError (usage) if it is blocked."""
@@ -67,9 +77,8 @@ class TrustStore:
         return None if contact is None else contact.public
 
     def let_in(self) -> dict[bytes, str]:
-        """The keys of all contacts that are not blocked, with their names; the contact kept last comes first."""
-        contacts = sorted(self._contacts.all(), key=lambda contact: contact.added, reverse=True)
-        return {contact.public: contact.name for contact in contacts if not contact.blocked}
+        """The keys of all contacts who may ring, with their names; the contact kept last comes first."""
+        return self.permissions.ringers()
 
     def stamp(self) -> object:
         """A value that stays equal as long as nobody changes the contacts."""

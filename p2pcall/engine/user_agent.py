@@ -15,8 +15,10 @@ from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.reach import ReachPolicy
 from p2pcall.engine.settings import CallSettings
+from p2pcall.engine.stored_settings import as_chosen
 from p2pcall.engine.trust import TrustStore
 from p2pcall.engine.ui import Ui
+from p2pcall.engine.unanswered import UnansweredStrangers
 from p2pcall.env import Env
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.udp import Driver
@@ -25,6 +27,7 @@ from p2pcall.proto.handshake import kem
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import Identity
+from p2pcall.store.private_settings import kept_settings
 from p2pcall.store.rotation import FormerKey, told
 from p2pcall.store.vault import Vault
 
@@ -162,12 +165,21 @@ class UserAgent:
         """Where what people agree to in calls is kept."""
         self.contacts = Contacts(home, self.vault)
         self.trust = TrustStore(self.contacts, self.identity.public)
+        self.unanswered = UnansweredStrangers(self.vault, self.trust, env, ui)
         self.present_static = StaticKey.from_private(identity.private)
         self.former_static = None if former is None else StaticKey.from_private(former.private)
         self._untold = set() if former is None else {*former.untold}
         self.node = Node(self.present_static, env.entropy, env.clock, self.former_static, self._untold)
         self.reach_policy = ReachPolicy(self.node.endpoint, self.trust, home, settings.reach, ui.emit)
         self.interrupts = Interrupts()
+
+    def prepare(self) -> None:
+        """Open the vault: what is too old in it goes, what the user has chosen counts. In a thread.
+
+        P2PCallError if the vault cannot be used.
+        """
+        self.history.prepare()
+        self.settings = as_chosen(self.settings, kept_settings(self.vault))
 
     def open(self) -> None:
         """Bind the port. If the default port is taken, a dialler uses another, because nobody needs to know it.

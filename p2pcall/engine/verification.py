@@ -18,7 +18,7 @@ from p2pcall.events import Event
 
 
 class Verification:
-    """The question of one call; `known` is the other side's current status: new, contact or verified."""
+    """The question of one call. Current of the other side: `known` is new, contact or verified, `public` their key."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Verification:
         emit: Callable[[Event], None],
         epoch: Callable[[], float],
     ) -> None:
-        self._trust, self._who, self._public, self._call = trust, who, public, call
+        self._trust, self._who, self.public, self._call = trust, who, public, call
         self._emit, self._epoch = emit, epoch
         self._turn = asyncio.Lock()
         """Keeps the order: a later answer is stored later."""
@@ -37,20 +37,20 @@ class Verification:
 
     def rotated(self, public: bytes) -> None:
         """The other side's key is another one now; what is said about the words counts for that."""
-        self._public = public
+        self.public = public
         self.__dict__.pop("safety_number", None)
 
     @cached_property
     def safety_number(self) -> tuple[str, ...]:
         """The safety number to show with the words; takes some milliseconds the first time."""
-        return self._trust.safety_number(self._public)
+        return self._trust.safety_number(self.public)
 
     async def same(self) -> str:
         """The person says that the words are the same. Returns a short sentence for them."""
         try:
             async with self._turn:
                 contact = await offload(
-                    lambda: self._trust.verify(self._who.name, self._public, self._epoch())
+                    lambda: self._trust.verify(self._who.name, self.public, self._epoch())
                 )
         except P2PCallError as error:
             self._emit(events.Warning(error.slug, f"{self._who.name} could not be marked: {error.text}"))
@@ -67,7 +67,7 @@ class Verification:
         was_new = self._who.known == "new"
         try:
             async with self._turn:
-                contact = await offload(lambda: self._trust.distrust(self._public, forget=was_new))
+                contact = await offload(lambda: self._trust.distrust(self.public, forget=was_new))
         except P2PCallError as error:
             self._emit(events.Warning(error.slug, f"{name} could not be unmarked: {error.text}"))
             return

@@ -47,7 +47,7 @@ class VideoPath:
     @property
     def unwanted(self) -> int:
         """Useless fragments: too old, duplicate, or of a picture that cannot be completed."""
-        return self._reassembler.counters.rejected
+        return self._reassembler.rejected
 
     def start(self, film: bool) -> None:
         """Start to show pictures; switch the camera on if `film`."""

@@ -25,7 +25,7 @@ RUNS: Final = 3
 """Runs in a call: each is one guess for a side that does not know the word."""
 LEAST_CHARS: Final = 4
 MOST_CHARS: Final = 64
-LABEL: Final = b"p2pcall safe word 1"
+_LABEL: Final = b"p2pcall safe word 1"
 UNKNOWABLE_BYTES: Final = 32
 """Random bytes in place of a word that is not set."""
 WORD_ELEMENT_BYTES: Final = 32
@@ -89,7 +89,7 @@ class _Run:
         self.failed = False
         """Whether the other side's proof was wrong, and its end is waited for."""
         secret = entropy(UNKNOWABLE_BYTES) if word is None else word.text.encode()
-        bound = LABEL + bytes([number]) + call
+        bound = _LABEL + bytes([number]) + call
         sides = {_CALLER: SPAKE2_A, _CALLEE: SPAKE2_B}
         self._side: Any = sides[role](secret, idA=bound + _CALLER, idB=bound + _CALLEE, entropy_f=entropy)
         self._role, self._other = role, _CALLEE if role == _CALLER else _CALLER
@@ -118,7 +118,7 @@ class _Run:
 
     def _proof(self, role: bytes) -> bytes:
         assert self._key is not None, "proofs follow the elements"
-        return hmac.digest(self._key, LABEL + role, hashlib.sha256)
+        return hmac.digest(self._key, _LABEL + role, hashlib.sha256)
 
 
 class WordReply(Struct, frozen=True):

@@ -154,3 +154,38 @@ FAINT_UNTIL_DB: Final = -20.0
 VOICE_KNOWN_TICKS: Final = 200
 VOICE_FORGET_DB: Final = 0.01
 """A tick: the loudest of the near voice fades by 1 dB a second."""
+
+# --- a copy of the speaker in the place of the microphone --------------------------------------------------------
+COPY_WINDOW_TICKS: Final = 4
+"""So much of the microphone is looked for in what was played ..."""
+COPY_SEARCH_TICKS: Final = 3
+"""... so far to both sides of where the echo is: its lag is known to a tick or two ..."""
+COPY_SAMPLE_STEP: Final = 12
+"""... first by sums of so many samples, which are 4 kHz of 48 ..."""
+COPY_PLACES_A_TICK: Final = 20
+"""... at so many places in a tick: 0.2 ms ..."""
+COPY_COARSELY_ALIKE: Final = 0.5
+"""... which may be half a step beside it ..."""
+COPY_FINE_PLACES_A_TICK: Final = 3
+"""... and then by all of them."""
+COPY_REST_TICKS: Final = 100
+"""A second to the next search, where nothing was found: a loudspeaker in a room is no copy all the time."""
+COPY_LOUD: Final = 30
+"""Root mean square of 16-bit samples, -60 dB: what is softer is not looked for."""
+COPY_LEAST: Final = 3
+"""The same, -81 dB: what is softer is silence, and follows nothing."""
+COPY_ALIKE: Final = 0.9
+"""Correlation at a place that is one. Rooms are below it nearly always."""
+COPY_FOLLOW_STEP: Final = 6
+"""A tick is held against what was played by sums of so many samples: a copy that has been resampled is between two."""
+COPY_FOLLOWS: Final = 0.95
+"""Correlation of a tick that follows."""
+COPY_FIT_BEGINS: Final = 0.6
+COPY_FIT_GAIN: Final = 0.008
+"""Of a tick that follows ..."""
+COPY_FIT_LOSS: Final = 0.04
+"""... and of one that does not: in a room those are a quarter, the soft parts and what dies away."""
+COPY_FIT_FOUND: Final = 0.85
+"""It is a copy, 1.2 seconds of sound after its place was found."""
+COPY_FIT_LOST: Final = 0.5
+"""It is none, or not at that place: after some 15 ticks that do not follow."""

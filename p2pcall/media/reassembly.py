@@ -25,18 +25,6 @@ class CompleteFrame(Struct, frozen=True):
     data: bytes
 
 
-class ReassemblyCounters(Struct):
-    """Totals of the call."""
-
-    released: int = 0
-    dropped: int = 0
-    """Pictures given up, whole or in part."""
-    rejected: int = 0
-    """Fragments that were too old, doubled, contradictory or of no use without a key frame."""
-    nacks: int = 0
-    key_requests: int = 0
-
-
 class _Partial(Struct):
     """A picture on its way; `count` is 0 while only later ones tell that it is missing."""
 
@@ -63,7 +51,8 @@ class Reassembler:
     """The receiver's side: `insert` each fragment, send what `poll` gives when `next_poll` says so."""
 
     def __init__(self) -> None:
-        self.counters = ReassemblyCounters()
+        self.rejected = 0
+        """Fragments that were too old, doubled, contradictory or of no use without a key frame."""
         self.rtt_s = c.VIDEO_DEFAULT_RTT_S
         """The round trip; whoever measures it sets it."""
         self._frames: dict[int, _Partial] = {}
@@ -80,7 +69,7 @@ class Reassembler:
     def insert(self, fragment: VideoFragment, now: float) -> list[CompleteFrame]:
         """Take a fragment; the pictures that can be decoded now, in order."""
         if not self._wanted(fragment, now) or not self._mark_missing(fragment, now):
-            self.counters.rejected += 1
+            self.rejected += 1
             return []
         frame = self._frames.get(fragment.frame_id)
         if frame is None:
@@ -113,9 +102,7 @@ class Reassembler:
             frame.nacks += 1
             frame.nack_at = now + max(c.VIDEO_NACK_ROUND_TRIPS * self.rtt_s, c.VIDEO_NACK_INTERVAL_S)
             out += _nacks(frame_id, frame)
-        self.counters.nacks += len(out)
         if now >= self._key_due:
-            self.counters.key_requests += 1
             self._request_at = now + max(2 * self.rtt_s, c.VIDEO_KEY_INTERVAL_S)
             out.append(pack_feedback(KeyRequest()))
         return out
@@ -197,7 +184,6 @@ class Reassembler:
             self._next = ready + 1
             self._bytes -= frame.size
             del self._frames[ready]
-            self.counters.released += 1
             data = b"".join(frame.parts[index] for index in range(frame.count))
             out.append(CompleteFrame(ready, frame.capture_ms, frame.key, data))
 
@@ -222,7 +208,6 @@ class Reassembler:
     def _forget(self, frame_ids: Sequence[int]) -> None:
         for frame_id in frame_ids:
             self._bytes -= self._frames.pop(frame_id).size
-            self.counters.dropped += 1
 
 
 def _nacks(frame_id: int, frame: _Partial) -> list[bytes]:

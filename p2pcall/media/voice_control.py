@@ -2,13 +2,13 @@
 
 Rules: where a queue grows, too much is sent: at once down to what has come through, copies first. Where packets are
 lost without a queue, the path loses them: more copies at once, fewer only after some seconds. If less comes through
-after more was sent, and by more than chance explains where loss comes in such bursts, it was too much after all. Up again by one rung, then by two at a time, with ever longer waits
-after tries that failed. All this follows from reports and time alone, so sizes tell nothing of what is said; and
-whatever a report says, voice goes on within the bounds of the ladder. Leaves out how loss and queues are measured
-(`stats`), and pictures.
+after more was sent, and by more than chance explains where loss comes in such bursts, it was too much after all. Up
+again by one rung, then by two at a time, with ever longer waits after tries that failed. All this follows from reports
+and time alone, so sizes tell nothing of what is said; and whatever a report says, voice goes on within the bounds of
+the ladder. Leaves out how loss and queues are measured (`stats`), and pictures.
 """
 
-from math import inf
+from math import inf, sqrt
 
 from p2pcall.media import constants as c
 from p2pcall.media.voice_levels import (
@@ -172,7 +172,7 @@ class VoiceControl:
         ticks = self._sending_rung.ticks
         same = correlation(loss, self._burst_ticks / ticks)
         variance = loss * (1.0 - loss) * (1.0 + same) / (1.0 - same) * ticks * c.TICK_S / seconds
-        return c.STEER_CHANCE * variance**0.5
+        return c.STEER_CHANCE * sqrt(variance)
 
     def _lossy(self, loss: float, now: float) -> None:
         """As many copies as it takes, at once; fewer after a while."""

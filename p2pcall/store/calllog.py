@@ -79,9 +79,14 @@ class CallLog:
     def count(self, key: str | None = None) -> int:
         """How many entries there are, of the key with this fingerprint or of all."""
         with self._vault.reading() as db:
-            query = "SELECT count(*) FROM calls WHERE ?1 IS NULL OR fingerprint = ?1"
-            row: Any = (0,) if db is None else db.execute(query, (key,)).fetchone()
-            return int(row[0])
+            if db is None:
+                return 0
+            query = "SELECT count(*) FROM calls"
+            if key is None:  # the short index is enough, in a tenth of the time
+                rows: Any = db.execute(query)
+            else:
+                rows = db.execute(f"{query} WHERE fingerprint = ?", (key,))
+            return int(rows.fetchone()[0])
 
     def erase(self, key: str | None = None) -> int:
         """Overwrite the entries of the key with this fingerprint, or all. Returns how many they were."""

@@ -8,7 +8,7 @@ an error and is not changed.
 import json
 from typing import Final
 
-from p2pcall.store.home import Home, damaged, parsed, read, write_atomic
+from p2pcall.store.home import Home, damaged, file_error, parsed, read, sync_directory, write_atomic
 from p2pcall.types import Reach
 
 CHOICES_VERSION: Final = 1
@@ -33,6 +33,17 @@ def keep_reach(home: Home, reach: Reach) -> None:
     with home.lock():
         if kept_reach(home) != reach:
             _write(home, reach)
+
+
+def forget_reach(home: Home) -> None:
+    """Take the user's choice back, as if there had been none. Raises `P2PCallError` (config)."""
+    with home.lock():
+        if kept_reach(home) is not None:
+            try:
+                home.settings_path.unlink()
+                sync_directory(home.data)
+            except OSError as error:
+                raise file_error(error, home.settings_path, "remove") from error
 
 
 def close_to_strangers(home: Home) -> None:

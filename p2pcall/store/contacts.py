@@ -10,7 +10,8 @@ changes something is to be called in a thread, for it waits for the disk. Left o
 """
 
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -18,18 +19,16 @@ from p2pcall import names
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store import contacts_file
+from p2pcall.store.adoption import MAX_BLOCKED, Adopted, adoption
 from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contact import Book, Contact
 from p2pcall.store.home import Home
 from p2pcall.store.identity import fingerprint
+from p2pcall.store.schema import CONTACTS_CHANGED
 from p2pcall.store.vault import Vault
 
 if TYPE_CHECKING:
     import apsw
-
-MAX_BLOCKED: Final = 4096
-_CHANGED: Final = "contacts-changed"
-"""The setting that gets another value with each change of contacts or blocks."""
 
 
 def normalise_name(name: str) -> str:
@@ -91,7 +90,7 @@ class Contacts:
                 "INSERT INTO contacts(key, name, added, host) VALUES(?, ?, ?, ?)",
                 (public, name, now_epoch, host),
             )
-            _note_change(db)
+            note_change(db)
             return Contact(name, public, now_epoch, blocked=fingerprint(public) in book.blocked, host=host)
 
     def verify(self, name: str, public: bytes, *, verified: bool = True) -> Contact | None:
@@ -124,7 +123,7 @@ class Contacts:
             if contact is not None:
                 close_to_strangers(self._home)
                 db.execute("DELETE FROM contacts WHERE key = ?", (contact.public,))
-                _note_change(db)
+                note_change(db)
             return contact
 
     def rotate(self, old: bytes, new: bytes) -> Contact | None:
@@ -139,7 +138,7 @@ class Contacts:
             if contact is None or new in by_key or {fingerprint(old), fingerprint(new)} & book.blocked.keys():
                 return None
             db.execute("UPDATE contacts SET key = ? WHERE key = ?", (new, old))
-            _note_change(db)
+            note_change(db)
             return replace(contact, public=new)
 
     def export(self) -> dict[str, Any]:
@@ -147,29 +146,24 @@ class Contacts:
         book = self._look()
         return contacts_file.document(Book(list(book.by_key.values()), book.blocked))
 
-    def adopt(self, others: Book) -> list[str]:
-        """Adds what a backup holds: nothing that is here is replaced. Returns the names that were left out."""
-        left_out = []
+    def adopt(
+        self,
+        others: Book,
+        beside: Callable[["apsw.Connection", Collection[bytes]], None] = lambda db, keys: None,
+    ) -> Adopted:
+        """Adds what a backup or an export holds, in one step: nothing that is here is replaced.
+
+        `beside` is given the keys of those that were added, within the transaction.
+        """
         with self.vault.writing() as db:
             book = _load(db)
-            here = {contact.public: contact for contact in book.contacts}
-            taken = {names.alike(contact.name) for contact in book.contacts}
-            added = []
-            for contact in others.contacts:
-                known, alike = here.get(contact.public), names.alike(contact.name)
-                if known is not None or alike in taken or len(here) >= MAX_CONTACTS:
-                    if known is None or known.name != contact.name:
-                        left_out.append(contact.name)
-                    continue
-                added.append(contact)
-                here[contact.public] = contact
-                taken.add(alike)
-            blocked = list(others.blocked.items() - book.blocked.items())
-            if added:
+            done = adoption(book, others)
+            if done.added:
                 close_to_strangers(self._home)
-            contacts_file.insert(db, Book(added, dict(blocked[: MAX_BLOCKED - len(book.blocked)])))
-            _note_change(db)
-        return left_out
+            contacts_file.insert(db, Book(list(done.added), done.blocked))
+            beside(db, [contact.public for contact in done.added])
+            note_change(db)
+        return done
 
     def stamp(self) -> object:
         """A value that changes whenever the contacts or blocks change; takes microseconds."""
@@ -197,7 +191,7 @@ class Contacts:
                 text = f"there are {MAX_BLOCKED} blocked keys already"
                 raise P2PCallError("too-many-blocked", text, ExitCode.CONFIG)
             db.execute("INSERT INTO blocked VALUES(?, ?)", (printed, now_epoch))
-            _note_change(db)
+            note_change(db)
 
     def unblock(self, printed: str) -> bool:
         """Unblocks the key of this fingerprint; False if it was not blocked."""
@@ -206,7 +200,7 @@ class Contacts:
         with self.vault.writing() as db:
             db.execute("DELETE FROM blocked WHERE fingerprint = ?", (printed,))
             gone = db.changes() > 0
-            _note_change(db)
+            note_change(db)
             return gone
 
     def _change(self, name: str, public: bytes | None, /, **changes: Any) -> Contact | None:
@@ -227,7 +221,7 @@ class Contacts:
                 db.execute(
                     f"UPDATE contacts SET {columns} WHERE key = ?", (*changes.values(), contact.public)
                 )
-                _note_change(db)
+                note_change(db)
             return changed
 
     def _look(self) -> "_Read":
@@ -262,11 +256,12 @@ def _load(db: "apsw.Connection") -> Book:
 
 
 def _changed(db: "apsw.Connection") -> object:
-    return db.execute("SELECT value FROM settings WHERE name = ?", (_CHANGED,)).fetchone()
+    return db.execute("SELECT value FROM settings WHERE name = ?", (CONTACTS_CHANGED,)).fetchone()
 
 
-def _note_change(db: "apsw.Connection") -> None:
-    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (_CHANGED,))
+def note_change(db: "apsw.Connection") -> None:
+    """Contacts or blocks change in this transaction: whoever has read them reads them again."""
+    db.execute("REPLACE INTO settings VALUES(?, randomblob(16))", (CONTACTS_CHANGED,))
 
 
 def _named(book: Book, name: str) -> Contact | None:

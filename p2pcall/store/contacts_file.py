@@ -17,6 +17,7 @@ from p2pcall.proto.constants import KEY_BYTES, MAX_CONTACTS, NAME_BYTES
 from p2pcall.store.contact import SHORT_FINGERPRINT, Book, Contact
 from p2pcall.store.home import damaged, parsed
 from p2pcall.store.identity import fingerprint, read_fingerprint
+from p2pcall.store.schema import CONTACTS_FILE
 
 if TYPE_CHECKING:
     import apsw
@@ -33,14 +34,12 @@ PERMISSIONS: Final = {
     "sees_announced": True,
 }
 """As they are for a new contact. Backups have those that are not; no older version has written any."""
-_TAKEN_OVER: Final = "contacts-file"
-"""The setting that holds the digest of the file that was taken over."""
 
 
 def take_over(db: "apsw.Connection", data: bytes, path: Path) -> None:
     """Keep all that the file of an older version holds. P2PCallError (config) if any part of it is invalid."""
     insert(db, parse_contacts(data, path))
-    db.execute("INSERT INTO settings VALUES(?, ?)", (_TAKEN_OVER, hashlib.sha256(data).digest()))
+    db.execute("INSERT INTO settings VALUES(?, ?)", (CONTACTS_FILE, hashlib.sha256(data).digest()))
 
 
 def insert(db: "apsw.Connection", book: Book) -> None:
@@ -54,7 +53,7 @@ def insert(db: "apsw.Connection", book: Book) -> None:
 
 def is_taken_over(db: "apsw.Connection", data: bytes) -> bool:
     """Whether it was this file that was taken over."""
-    row = db.execute("SELECT value FROM settings WHERE name = ?", (_TAKEN_OVER,)).fetchone()
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (CONTACTS_FILE,)).fetchone()
     return row == (hashlib.sha256(data).digest(),)
 
 
@@ -85,8 +84,8 @@ def parse_contacts(data: bytes, path: Path) -> Book:
         raise damaged(path, "it holds no list of contacts")
     if len(document["contacts"]) > MAX_CONTACTS:
         raise damaged(path, f"it holds more than {MAX_CONTACTS} contacts")
-    blocked = _parse_blocked(document, path)
-    contacts = [_parse_row(row, path) for row in document["contacts"]]
+    blocked = parse_blocked(document, path)
+    contacts = [parse_row(row, path) for row in document["contacts"]]
     raw = {str(row["name"]).casefold() for row in document["contacts"]}
     if len(raw) < len(contacts) or len({contact.public for contact in contacts}) < len(contacts):
         raise damaged(path, "a name or a key is in it twice")
@@ -108,7 +107,7 @@ def _told_apart(contacts: list[Contact]) -> list[Contact]:
     return list(apart.values())
 
 
-def _parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
+def parse_blocked(document: dict[str, Any], path: Path) -> dict[str, float]:
     if document["version"] == CONTACTS_VERSION:
         return {}
     if not isinstance(document.get("blocked"), list):
@@ -132,7 +131,7 @@ def _epoch(added: float, path: Path) -> float:
         raise damaged(path, "a time in it is not valid") from error
 
 
-def _parse_row(row: Any, path: Path) -> Contact:
+def parse_row(row: Any, path: Path) -> Contact:
     match row:
         case {
             "name": str(name),

@@ -91,18 +91,44 @@ class Home(Struct, frozen=True):
     def settings_path(self) -> Path:
         return self.data / "settings.json"
 
+    @property
+    def devices_path(self) -> Path:
+        return self.data / "devices.json"
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """One process (and one thread) at a time changes files in `data`. Raises `P2PCallError` after 5 s."""
         path = self.data / ".lock"
+        while True:
+            ensure_directory(self.data)
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except OSError as error:
+                raise file_error(error, path, "open") from error
+            try:
+                _take(fd, path)
+                if is_still_at(fd, path):  # else the home was erased meanwhile, and nobody else meets us here
+                    yield
+                    return
+            finally:
+                os.close(fd)
+
+    @contextlib.contextmanager
+    def listened_at(self) -> Iterator[bool]:
+        """While a process waits for calls with this home; whether it is the only one."""
+        path = self.data / ".listening"
         ensure_directory(self.data)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise file_error(error, path, "open") from error
         try:
-            _take(fd, path)
-            yield
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except OSError as error:  # or there are no locks on this file system: nobody can know
+                alone = not isinstance(error, BlockingIOError)
+            yield alone
         finally:
             os.close(fd)
 
@@ -127,10 +153,18 @@ def _take(fd: int, path: Path) -> None:
     raise in_use(path)
 
 
+def is_still_at(fd: int, path: Path) -> bool:
+    """Whether the open file, or directory, is the one that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def in_use(path: Path) -> P2PCallError:
     """The error if another process keeps us from the file."""
     text = f"another process holds {path} for too long"
-    return P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {_typed(path)}")
+    return P2PCallError("store-locked", text, ExitCode.CONFIG, f"fuser -v {shell_word(path)}")
 
 
 def ensure_directory(path: Path) -> None:
@@ -149,9 +183,9 @@ def _check_directory(info: os.stat_result, path: Path) -> None:
     """Refuses a directory that others can write, or that belongs to another user: its content cannot be trusted."""
     _check_owner(info, path, "directory")
     if info.st_mode & _OTHERS_WRITE:
-        hint = f"chmod 700 {_typed(path)}"
+        hint = f"chmod 700 {shell_word(path)}"
         if info.st_mode & stat.S_ISVTX:  # shared by all users, as /tmp
-            hint = f"give one of your own: --home {_typed(path / 'p2pcall')}"
+            hint = f"give one of your own: --home {shell_word(path / 'p2pcall')}"
         raise _wrong("unsafe-directory", f"{path} can be written by other users", hint)
 
 
@@ -159,7 +193,7 @@ def _check_owner(info: os.stat_result, path: Path, what: str) -> None:
     """Accepts files of this user and of root, because root can do everything; refuses files of another user."""
     own = os.geteuid()
     if info.st_uid not in (own, _ROOT):
-        hint = f"{'sudo ' if own != _ROOT else ''}chown {own} {_typed(path)}"
+        hint = f"{'sudo ' if own != _ROOT else ''}chown {own} {shell_word(path)}"
         raise _wrong(f"unsafe-{what}", f"{path} belongs to another user (uid {info.st_uid})", hint)
 
 
@@ -260,7 +294,7 @@ def _check_regular(info: os.stat_result, path: Path, *, private: bool) -> None:
     for refused, done in ((_OTHERS_WRITE, "written"), (_OTHERS_ANY if private else 0, "read")):
         if info.st_mode & refused:
             text = f"{path} can be {done} by other users"
-            raise _wrong("unsafe-file", text, f"chmod 600 {_typed(path)}")
+            raise _wrong("unsafe-file", text, f"chmod 600 {shell_word(path)}")
 
 
 def parsed(data: bytes, path: Path, *versions: int) -> dict[str, Any]:
@@ -285,14 +319,14 @@ def damaged(path: Path, why: str) -> P2PCallError:
     return P2PCallError("damaged-file", text, ExitCode.CONFIG, hint)
 
 
-def _typed(path: Path) -> str:
+def shell_word(path: Path) -> str:
     """The path quoted for a shell; it is absolute, so it never begins with a hyphen."""
     return shlex.quote(str(path))
 
 
 def aside(path: Path, suffix: str) -> str:
     """The command that moves the file away."""
-    return f"mv {_typed(path)} {_typed(path.with_name(f'{path.name}.{suffix}'))}"
+    return f"mv {shell_word(path)} {shell_word(path.with_name(f'{path.name}.{suffix}'))}"
 
 
 def _wrong(slug: str, text: str, hint: str) -> P2PCallError:
@@ -303,11 +337,11 @@ def file_error(error: OSError, path: Path, verb: str) -> P2PCallError:
     """An error of the file system in plain words."""
     text, hint = (
         f"cannot {verb} {path}: {(error.strerror or str(error)).lower()}",
-        f"ls -ld {_typed(path)} {_typed(path.parent)}",
+        f"ls -ld {shell_word(path)} {shell_word(path.parent)}",
     )
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return _wrong("disk-full", text, f"df -h {_typed(path.parent)}")
+            return _wrong("disk-full", text, f"df -h {shell_word(path.parent)}")
         case errno.EROFS:
             return _wrong("read-only", text, "give another directory with --home DIR")
         case errno.ENOTDIR:

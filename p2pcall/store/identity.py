@@ -1,8 +1,8 @@
 """The user's identity: one long-term X25519 key, made on first use.
 
-Rules: a damaged file is an error and is not changed. Two processes that start at once get the same key. A new key is
-kept plain until its owner says otherwise (`keeping`). Left out: the file's format and its seals (`identity_file`), and
-a key that was given up (`rotation`).
+Rules: a damaged file is an error and is not changed. Two processes that start at once get the same key. None is made
+beside a vault that is there: that has lost its own. A new key is kept plain until its owner says otherwise (`keeping`).
+Left out: the file's format and its seals (`identity_file`), and a key that was given up (`rotation`).
 """
 
 import base64
@@ -12,8 +12,9 @@ from typing import Final
 from msgspec import Struct
 from nacl.bindings import crypto_scalarmult_base
 
+from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.proto.constants import KEY_BYTES
-from p2pcall.store.home import Home
+from p2pcall.store.home import Home, aside, check_file
 from p2pcall.store.identity_file import (
     Keeping,
     opened,
@@ -80,12 +81,23 @@ def load_or_create(home: Home, entropy: Entropy) -> Identity:
         return Identity.of(home.opener.opened)
     file = read_identity(home)
     if file is None:
+        _check_not_lost(home)
         with home.lock():
             file = read_identity(home)
             if file is None:
+                _check_not_lost(home)
                 file = plain(entropy(KEY_BYTES))
                 replace_identity(home, file)
     return Identity.of(opened(file, home))
+
+
+def _check_not_lost(home: Home) -> None:
+    """P2PCallError (config) if there is a vault without its identity: a new key would never open it."""
+    vault = home.vault_path
+    if check_file(vault) is not None:
+        text = f"the private key is gone ({home.identity_path}), and {vault} opens with that alone; nothing was made"
+        hint = f"p2pcall id restore FILE, if you have a backup; else begin anew: {aside(vault, 'lost')}"
+        raise P2PCallError("lost-identity", text, ExitCode.CONFIG, hint)
 
 
 def unlock(home: Home) -> None:

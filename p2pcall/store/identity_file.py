@@ -126,8 +126,8 @@ def format_identity(file: IdentityFile) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def opened(file: IdentityFile, home: Home) -> bytes:
-    """The private key; a passphrase is asked for by `Home.opener`, which remembers the key.
+def opened(file: IdentityFile, home: Home, passphrase: bytes | None = None) -> bytes:
+    """The private key; `Home.opener` remembers it, and asks for the passphrase if that is not given.
 
     P2PCallError (config): `wrong-passphrase`, `locked-identity`, or what the keyring or the file lacks.
     """
@@ -137,14 +137,13 @@ def opened(file: IdentityFile, home: Home) -> bytes:
             private = from_base64(file.text, path)
         case Keeping.KEYRING:
             private = _from_keyring(file.text, path)
+        case Keeping.PASSPHRASE if passphrase is not None:
+            private = unseal(file.text, passphrase, path)
         case Keeping.PASSPHRASE if opener is None:
             text = f"{path} is sealed, and nobody can be asked for its passphrase"
             raise P2PCallError("locked-identity", text, ExitCode.CONFIG, "give --passphrase-file FILE")
         case Keeping.PASSPHRASE:
-            passphrase = opener.passphrase(path)
-            with opener.waiting():
-                private = unseal(file.text, passphrase, path)
-            del passphrase
+            private = opener.with_passphrase(path, lambda given: unseal(file.text, given, path))
     if len(private) != KEY_BYTES or not any(private):
         raise damaged(path, f"the key does not have {KEY_BYTES} bytes")
     if opener is not None:
@@ -171,8 +170,14 @@ def replace_identity(home: Home, file: IdentityFile) -> None:
     finally:
         if before is not None:
             os.close(before)
-    if was is not None and was.keeping is Keeping.KEYRING and was.text != file.text:
-        forget_sealing_key(was.text.partition(":")[0])
+    entry = None if was is None else keyring_entry(was)
+    if entry is not None and entry != keyring_entry(file):
+        forget_sealing_key(entry)
+
+
+def keyring_entry(file: IdentityFile) -> str | None:
+    """The name of its entry in the keyring; None if it needs none."""
+    return file.text.partition(":")[0] if file.keeping is Keeping.KEYRING else None
 
 
 def _fd_of(path: Path) -> int | None:

@@ -3,22 +3,40 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TypeVar
+
+from p2pcall.errors import P2PCallError
+
+_T = TypeVar("_T")
 
 
 class IdentityOpener:
     """`passphrase(path)` gives the passphrase of that file, or raises `P2PCallError` if there is no way to get it.
 
-    `waiting()` is entered while the key is made from it, which takes half a second. `opened` is the private key; a
-    command that changes the identity sets it anew.
+    `waiting()` is entered while the key is made from it, which takes half a second. `again()` says whether another one
+    is to be tried after a wrong one. `opened` is the private key; a command that changes the identity sets it anew.
     """
 
     def __init__(
         self,
         passphrase: Callable[[Path], bytes],
         waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+        again: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.passphrase, self.waiting = passphrase, waiting
+        self._passphrase, self.waiting, self._again = passphrase, waiting, again
         self.opened: bytes | None = None
 
     def __repr__(self) -> str:
         return f"IdentityOpener(opened={self.opened is not None})"
+
+    def with_passphrase(self, path: Path, work: Callable[[bytes], _T]) -> _T:
+        """What `work` makes with the passphrase of `path`. P2PCallError (config): `wrong-passphrase`, and others."""
+        while True:
+            passphrase = self._passphrase(path)
+            try:
+                with self.waiting():
+                    return work(passphrase)
+            except P2PCallError as error:
+                del passphrase
+                if error.slug != "wrong-passphrase" or not self._again():
+                    raise

@@ -7,7 +7,7 @@ not longer; `erase_recording` destroys its key first. Left out: what packets mea
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
@@ -21,11 +21,11 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.home import Home, file_error
 from p2pcall.store.sealed import HEAD_BYTES, KEY_OFFSET, NotSealed, SealedReader, kept_until
 
-RECORDING_KEY: Final = b"p2pcall recording 1"
-"""What the key for recordings is derived from the identity for."""
 RECORDING_SUFFIX: Final = ".p2prec"
 RECORDING_DAYS: Final = 30
-"""How long a recording is kept; the other side is told so when it is asked."""
+"""How long a recording is kept, unless the user has chosen less; the other side is told so when it is asked."""
+MIN_RECORDING_DAYS: Final = 1
+"""The least that can be chosen: so that a recording can be played at all."""
 DAY_S: Final = 24 * 3600
 RECORDING_MODE: Final = 0o600
 NAME_RANDOM_BYTES: Final = 8
@@ -101,11 +101,11 @@ def _entries(chunk: bytes) -> Iterator[Entry]:
 class RecordingReader:
     """One recording that is open to be read."""
 
-    def __init__(self, path: Path, file: BinaryIO, owner_key: bytes) -> None:
-        """P2PCallError (config) if it is damaged or sealed by somebody else."""
+    def __init__(self, path: Path, file: BinaryIO, owner_keys: Iterable[bytes]) -> None:
+        """One of the keys opens it. P2PCallError (config) if it is damaged or sealed by somebody else."""
         self.path = path
         try:
-            self._reader = SealedReader(file, owner_key)
+            self._reader = _opened(file, owner_keys)
             self._chunks = self._reader.chunks()
             self.head = msgspec.json.decode(next(self._chunks, b""), type=RecordingHead)
         except (NotSealed, msgspec.MsgspecError) as error:
@@ -125,6 +125,14 @@ class RecordingReader:
         except NotSealed as error:
             text = f"{self.path} is damaged: {error}; nothing was changed"
             raise P2PCallError("damaged-recording", text, ExitCode.CONFIG, None) from error
+
+
+def _opened(file: BinaryIO, owner_keys: Iterable[bytes]) -> SealedReader:
+    for key in owner_keys:
+        file.seek(0)
+        with suppress(NotSealed):
+            return SealedReader(file, key)
+    raise NotSealed("it is not sealed with any of these keys")
 
 
 def _foreign(path: Path) -> P2PCallError:
@@ -156,10 +164,13 @@ def all_recordings(home: Home) -> list[Path]:
 
 def expired(home: Home, now: float) -> list[Path]:
     """The recordings in the home that are not to be kept any longer; no key is needed to know."""
-    return [path for path in all_recordings(home) if (until := _until(path)) is not None and until <= now]
+    return [
+        path for path in all_recordings(home) if (until := recording_until(path)) is not None and until <= now
+    ]
 
 
-def _until(path: Path) -> int | None:
+def recording_until(path: Path) -> int | None:
+    """Until when a recording is to be kept, as its head says in clear; None if it is none, or cannot be read."""
     with suppress(OSError), path.open("rb") as file:
         return kept_until(file.read(HEAD_BYTES))
     return None

@@ -30,7 +30,7 @@ from p2pcall.store.identity_file import (
     replace_identity,
     under_passphrase,
 )
-from p2pcall.store.opener import IdentityOpener
+from p2pcall.store.recording_keys import keep_recording_key
 from p2pcall.store.recordings import DAY_S
 from p2pcall.store.seal import Cost, boxed, from_base64, unboxed
 from p2pcall.store.vault import Vault
@@ -73,16 +73,16 @@ def rotate(
 ) -> Rotated:
     """Make a new key, kept as the old one was. `contacts` gives the public keys of those to be told.
 
-    It is called when the old key is open. `rekey(before, now)` is called when the new key is on disk, and gives the
-    vault its new key; if it does not come to that, the next opening of the vault does (`vault_key`). P2PCallError
-    (config) `still-to-tell`: some contacts have not been told of the last change, and `abandon` is not given; others as
-    `opened`.
+    It is called when the old key is open. What the old key has recorded stays readable (`recording_keys`).
+    `rekey(before, now)` is called when the new key is on disk, and gives the vault its new key; if it does not come to
+    that, the next opening of the vault does (`vault_key`). P2PCallError (config) `still-to-tell`: some contacts have
+    not been told of the last change, and `abandon` is not given; others as `opened`.
     """
     file = read_identity(home)
     if file is None:
         raise P2PCallError("no-identity", "there is no key to change yet", ExitCode.CONFIG, "p2pcall id")
     seal_anew = _sealing(file, home, entropy, cost)
-    before, now = Identity.of(opened(file, seal_anew.home)), Identity.of(entropy(KEY_BYTES))
+    before, now = Identity.of(seal_anew.private), Identity.of(entropy(KEY_BYTES))
     if home.opener is not None:
         home.opener.opened = before.private
     if file.vault:
@@ -94,6 +94,9 @@ def rotate(
         text = f"{len(untold.untold)} contacts have not been told of the last change of the key yet"
         hint = "call them first; or p2pcall id rotate --abandon, and they have to pair again"
         raise P2PCallError("still-to-tell", text, ExitCode.CONFIG, hint)
+    if not abandon:
+        file = replace(file, former="")  # if there was one, that look has erased it
+    keep_recording_key(Vault(home, lambda: before), before, epoch)
     former = FormerKey(before.private, epoch + FORMER_DAYS * DAY_S, told_of)
     made = seal_anew.file(now.private, sealed_former(former, now, entropy))
     made = replace(made, vault=sealed_before(vault_key(before), now, entropy))
@@ -150,27 +153,33 @@ def _change(home: Home, identity: Identity, change: Callable[[FormerKey], str | 
 
 
 class _Sealing(Struct, frozen=True):
-    """The home with the passphrase at hand, and how a new key is kept in it."""
+    """The private key, and how another one is kept in its place: (its private key, the key before it)."""
 
-    home: Home
+    private: bytes
     file: Callable[[bytes, str], IdentityFile]
+
+    def __repr__(self) -> str:
+        return "_Sealing()"
 
 
 def _sealing(file: IdentityFile, home: Home, entropy: Entropy, cost: Cost) -> _Sealing:
     """The new key is kept as the old one; a passphrase is asked for once."""
     opener = home.opener
     if file.keeping is Keeping.PASSPHRASE and opener is not None:
-        passphrase = opener.passphrase(home.identity_path)
-        asked = replace(home, opener=IdentityOpener(lambda path: passphrase, opener.waiting))
+        waiting = opener.waiting
 
-        def sealed(private: bytes, former: str) -> IdentityFile:
-            with opener.waiting():
-                return under_passphrase(private, passphrase, entropy, cost, former)
+        def with_it(passphrase: bytes) -> _Sealing:
+            def sealed(private: bytes, former: str) -> IdentityFile:
+                with waiting():
+                    return under_passphrase(private, passphrase, entropy, cost, former)
 
-        return _Sealing(asked, sealed)
+            return _Sealing(opened(file, home, passphrase), sealed)
+
+        return opener.with_passphrase(home.identity_path, with_it)
+    private = opened(file, home)
     if file.keeping is Keeping.KEYRING:
-        return _Sealing(home, lambda private, former: in_keyring(private, entropy, former))
-    return _Sealing(home, plain)
+        return _Sealing(private, lambda private, former: in_keyring(private, entropy, former))
+    return _Sealing(private, plain)
 
 
 def sealed_former(former: FormerKey, identity: Identity, entropy: Entropy) -> str:

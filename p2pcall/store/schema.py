@@ -29,10 +29,34 @@ MIGRATIONS: Final = (
     CREATE TABLE requests(key BLOB PRIMARY KEY, claimed TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE settings(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     """,
+    """
+    DROP TABLE requests;
+    CREATE TABLE requests(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE CHECK(length(key) = 32),
+        fingerprint TEXT NOT NULL, claimed TEXT NOT NULL, at REAL NOT NULL, last REAL NOT NULL,
+        calls INTEGER NOT NULL, origin BLOB NOT NULL);
+    CREATE TRIGGER request_met AFTER INSERT ON contacts
+        BEGIN DELETE FROM requests WHERE key = NEW.key; END;
+    CREATE TRIGGER request_met_anew AFTER UPDATE OF key ON contacts
+        BEGIN DELETE FROM requests WHERE key = NEW.key; END;
+    CREATE TRIGGER request_blocked AFTER INSERT ON blocked
+        BEGIN DELETE FROM requests WHERE fingerprint = NEW.fingerprint; END;
+    """,
+    """
+    CREATE TABLE recording_keys(key BLOB PRIMARY KEY CHECK(length(key) = 32), at REAL NOT NULL) WITHOUT ROWID;
+    """,
 )
 """Step `i` leads from version `i` to version `i + 1`; an empty file has version 0."""
-FEW_ROWS: Final = ("contacts", "blocked", "requests", "settings")
+FEW_ROWS: Final = ("contacts", "blocked", "requests", "settings", "recording_keys")
 """Tables that stay small: all of them is checked whenever the vault is opened."""
+CONTACTS_CHANGED: Final = "contacts-changed"
+"""The setting that gets another value with each change of contacts or blocks."""
+CONTACTS_FILE: Final = "contacts-file"
+"""The setting that holds the digest of the file of an older version that was taken over."""
+UNFINISHED: Final = "erasing"
+"""The setting that is there while rows are erased, but not yet what they have left in the file."""
+OF_THIS_VAULT: Final = frozenset({CONTACTS_CHANGED, CONTACTS_FILE, UNFINISHED})
+"""Settings that no user has made, and that are in no backup."""
 
 
 def version(db: "apsw.Connection") -> int:
@@ -40,6 +64,12 @@ def version(db: "apsw.Connection") -> int:
     number = db.pragma("user_version")
     assert isinstance(number, int)
     return number
+
+
+def few_rows(db: "apsw.Connection") -> list[str]:
+    """Those of `FEW_ROWS` that a vault of its version has."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [name for name in FEW_ROWS if name in there]
 
 
 def migrate(db: "apsw.Connection") -> None:

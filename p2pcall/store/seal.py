@@ -21,7 +21,7 @@ from nacl.exceptions import CryptoError
 from nacl.exceptions import RuntimeError as SodiumError
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.home import damaged
+from p2pcall.store.home import MAX_FILE_BYTES, damaged, file_error
 from p2pcall.types import Entropy
 
 ARGON2: Final = "argon2id"
@@ -77,6 +77,22 @@ def unseal(text: str, passphrase: bytes, path: Path) -> bytes:
         hint = "try again; if it is the right one, the file is damaged: p2pcall id restore FILE"
         raise P2PCallError("wrong-passphrase", text, ExitCode.CONFIG, hint)
     return secret
+
+
+def read_sealed(path: Path, prefix: str) -> str:
+    """The sealed text in a file that holds nothing else but comments. P2PCallError (config) if there is none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise file_error(error, path, "read") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise damaged(path, "it is larger than such a file ever is")
+    lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if len(lines) != 1 or not lines[0].startswith(prefix):
+        raise damaged(path, f"it should hold one line that begins with {prefix}")
+    return lines[0].removeprefix(prefix)
 
 
 def boxed(secret: bytes, key: bytes, entropy: Entropy) -> bytes:

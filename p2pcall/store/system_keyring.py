@@ -50,10 +50,14 @@ def sealing_key(entry: str) -> bytes:
     return key
 
 
-def forget_sealing_key(entry: str) -> None:
-    """Remove the entry, if the keyring is there; what it sealed is gone already, so a failure does no harm."""
+def forget_sealing_key(entry: str) -> bool:
+    """Remove the entry. False if that cannot be done; what it sealed goes, too, so a failure does little harm."""
     with suppress(Exception):
-        _ring().delete_password(SERVICE, entry)
+        ring = _ring()
+        if ring.get_password(SERVICE, entry) is not None:
+            ring.delete_password(SERVICE, entry)
+        return True
+    return False
 
 
 def no_keyring(error: Exception) -> P2PCallError:

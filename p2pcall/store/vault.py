@@ -104,8 +104,7 @@ class Vault:
                     if db.in_transaction:
                         db.execute("ROLLBACK")
                 if forget:
-                    db.execute("VACUUM")
-                    _empty_log(db)
+                    _vacuum(db)
             finally:
                 db.close()
 
@@ -314,7 +313,7 @@ class Vault:
             with closed_on_error(db):
                 if not 0 < schema.version(db) <= len(schema.MIGRATIONS):
                     raise damaged(self._path, "a newer p2pcall may have written it")
-                for one in schema.FEW_ROWS:
+                for one in schema.few_rows(db):
                     _sound(db, self._path, f"quick_check({one})")
         return db
 
@@ -379,10 +378,11 @@ def _undivided(db: "apsw.Connection") -> Iterator[None]:
         raise
 
 
-def _empty_log(db: "apsw.Connection") -> None:
-    """Move the log's content into the file, so that nothing older stays in it."""
+def _vacuum(db: "apsw.Connection") -> None:
+    """Write the file anew without gaps, and move the log's content into it, so that nothing older stays there."""
     import apsw
 
+    db.execute("VACUUM")
     with suppress(apsw.BusyError):  # somebody reads for longer than `BUSY_MS`; the next one empties it
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 

@@ -144,17 +144,17 @@ class CellRenderer:
         return canvas
 
     def scale_to(self, rect: tuple[int, int, int, int], frame_w: int, frame_h: int) -> tuple[int, int]:
-        """As in `painter.Painter`: two pixels a cell."""
+        """As in `renderer.Renderer`: two pixels a cell."""
         _, _, w, h = rect
         return w, 2 * h
 
     def put(self, canvas: Canvas, rect: tuple[int, int, int, int], picture: Canvas) -> None:
-        """As in `painter.Painter`: the picture is copied onto the canvas."""
+        """As in `renderer.Renderer`: the picture is copied onto the canvas."""
         x, y, w, h = rect
         canvas[2 * y : 2 * (y + h), x : x + w] = picture
 
     def end(self) -> bytes:
-        """As in `painter.Painter`: nothing stays."""
+        """As in `renderer.Renderer`: nothing stays."""
         return b""
 
     def forget(self, cells: Cells | None = None) -> None:

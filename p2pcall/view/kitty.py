@@ -18,7 +18,7 @@ import numpy as np
 
 from .graphics import image_command, image_number, image_removal
 from .layout import Layout, Rect
-from .pixels import PixelPainter, Placed, cursor_at, with_holes
+from .pixels import PixelRenderer, Placed, cursor_at, with_holes
 from .probe import Ability, Kitty
 
 _PIECE_BYTES: Final = 4096
@@ -37,8 +37,8 @@ _OLD_S: Final = 60.0
 """Nobody will read a file that is older."""
 
 
-class KittyPainter(PixelPainter):
-    """A `Painter` for a terminal that has answered."""
+class KittyRenderer(PixelRenderer):
+    """A `Renderer` for a terminal that has answered."""
 
     def __init__(self, layout: Layout, ability: Ability) -> None:
         super().__init__(layout, ability)
@@ -55,7 +55,7 @@ class KittyPainter(PixelPainter):
         return max(1, w), max(1, h)
 
     def end(self) -> bytes:
-        """As in `Painter`; a file that the terminal has not read is removed."""
+        """As in `Renderer`; a file that the terminal has not read is removed."""
         files, self._files = self._files, {}
         for name in files.values():
             discard_file(name)

@@ -1,7 +1,7 @@
 """Layout of the screen: pictures, boxes, the status line. Pure geometry, texts and still pictures.
 
 The last row is the status line, everything above it the canvas. The other side's picture is as large as possible,
-one's own is small in the lower right corner. Text is drawn over pictures: the painter leaves out its cells.
+one's own is small in the lower right corner. Text is drawn over pictures: the renderer leaves out its cells.
 """
 
 from typing import Final, NamedTuple
@@ -10,16 +10,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from .boxes import frame_lines, middle_box, stats_box
 from .cells import Canvas, Cells, fit
-from .hud import (
-    HudState,
-    TextLine,
-    frame_lines,
-    line_width,
-    middle_box,
-    placeholder,
-    stats_box,
-)
+from .hud import HudState, TextLine, line_width, placeholder
 from .statusline import status_line
 from .theme import AVATAR, FIGURE, Ground
 

@@ -2,7 +2,7 @@
 
 The other side's picture is as large as possible with its aspect kept, black beside it; one's own is small in the lower
 right corner, above the status line. The status line appears when a person does something or must know something, and
-fades when nothing has happened for a while. Left out: text, and drawing (`window_main`).
+fades when nothing has happened for a while. Left out: text, and drawing (`window_app`).
 """
 
 from typing import Final, NamedTuple

@@ -1,4 +1,4 @@
-"""Pictures in pixels between cells of text: what the painters of pixel modes have in common.
+"""Pictures in pixels between cells of text: what the renderers of pixel modes have in common.
 
 The ground around pictures is drawn in cells, as in blocks. Pictures lie above cells, with holes where text is: where
 pictures lie below, terminals do not agree on which cells hide them. A picture is sent again only if it, its place, or
@@ -14,7 +14,6 @@ from .cells import Canvas, CellRenderer, Cells
 from .layout import Layout, Pixels, Rect
 from .probe import Ability, Mode
 
-
 _SAMPLE: Final = 16
 """One of this many rows is compared first: pictures of a camera differ in any of them."""
 
@@ -27,8 +26,8 @@ class Placed(Struct, eq=False):
     holes: Cells
 
 
-class PixelPainter:
-    """A `Painter`; how a picture is drawn and removed is left to who inherits."""
+class PixelRenderer:
+    """A `Renderer`; how a picture is drawn and removed is left to who inherits."""
 
     stacked = True
     """Whether a picture stays above those before it when these are drawn again; else they have holes for it."""
@@ -42,7 +41,7 @@ class PixelPainter:
         self._next: list[tuple[Rect, Pixels]] = []
 
     def blank_canvas(self, rgb: tuple[int, int, int] = (0, 0, 0)) -> Canvas:
-        """As in `Painter`."""
+        """As in `Renderer`."""
         return self._cells.blank_canvas(rgb)
 
     def scale_to(self, rect: Rect, frame_w: int, frame_h: int) -> tuple[int, int]:
@@ -50,15 +49,15 @@ class PixelPainter:
         raise NotImplementedError
 
     def put(self, canvas: Canvas, rect: Rect, picture: Pixels) -> None:
-        """As in `Painter`; the picture must not be changed afterwards."""
+        """As in `Renderer`; the picture must not be changed afterwards."""
         self._next.append((rect, picture))
 
     def forget(self, cells: Cells | None = None) -> None:
-        """As in `Painter`."""
+        """As in `Renderer`."""
         self._cells.forget(cells)
 
     def paint(self, canvas: Canvas, covered: Cells | None = None) -> bytes:
-        """As in `Painter`."""
+        """As in `Renderer`."""
         texts = np.zeros_like(self._under) if covered is None else covered
         under = np.zeros_like(texts)
         pictures: list[Placed] = []
@@ -85,7 +84,7 @@ class PixelPainter:
         ]
 
     def end(self) -> bytes:
-        """As in `Painter`."""
+        """As in `Renderer`."""
         shown, self._shown = self._shown, []
         return b"".join(self._remove(number) for number in range(len(shown)))
 

@@ -23,8 +23,8 @@ from .cells import MAX_CELLS_SIDE, Canvas
 from .graphics import graphics_question, is_last, with_report
 from .hud import HudState
 from .layout import OWN_ALONE_S, Layout, Pixels, Rect, Span
-from .painter import Painter, most_cells, painter_for
 from .probe import Ability, Mode
+from .renderer import Renderer, most_cells, renderer_for
 from .terminal import Terminal
 from .theme import CANVAS, render
 
@@ -65,8 +65,8 @@ class Screen:
         self._clock = clock
         self.mode: Mode = mode
         self._hud = HudState()
-        self._remote: tuple[av.VideoFrame, Painter, Rect, Pixels] | None = None
-        self._own: tuple[av.VideoFrame, Painter, Rect, Pixels] | None = None
+        self._remote: tuple[av.VideoFrame, Renderer, Rect, Pixels] | None = None
+        self._own: tuple[av.VideoFrame, Renderer, Rect, Pixels] | None = None
         self._own_rect: Rect | None = None
         self._remote_at = -OWN_ALONE_S
         self._remote_scaler, self._own_scaler, self._draw_scaler = (_Scaler() for _ in range(3))
@@ -75,7 +75,7 @@ class Screen:
         self._again = threading.Event()
         self._closed = False
         self._layout = self._measured()
-        self._painter = self._start_over()
+        self._renderer = self._start_over()
         self._question_file = ""
         terminal.on_report = self._reported
         if self._ability.asked:
@@ -89,10 +89,11 @@ class Screen:
 
     def show(self, frame: av.VideoFrame) -> None:
         """Show the other side's newest picture; the calling thread (playout) may wait for `_DRAIN_S`."""
-        layout, painter = self._layout, self._painter
+        renderer = self._renderer
+        layout = self._layout  # read later, for it is set earlier: if one of the two is old, the renderer is
         rect = layout.remote(frame.width, frame.height)
         if layout.canvas_rows:
-            self._remote = (frame, painter, rect, self._remote_scaler.scaled(frame, painter, rect))
+            self._remote = (frame, renderer, rect, self._remote_scaler.scaled(frame, renderer, rect))
         self._remote_at = self._clock()
         self._pump()
         self._terminal.flush(_DRAIN_S)
@@ -100,12 +101,13 @@ class Screen:
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
         """Show one's own newest picture, from any thread; None: there is none any more."""
-        layout, painter = self._layout, self._painter
+        renderer = self._renderer
+        layout = self._layout  # as in `show`
         rect = layout.own(frame.width, frame.height) if frame else None
         if frame is None or rect is None:
             self._own = None
         else:
-            self._own = (frame, painter, rect, self._own_scaler.scaled(frame, painter, rect)[:, ::-1])
+            self._own = (frame, renderer, rect, self._own_scaler.scaled(frame, renderer, rect)[:, ::-1])
         if frame is None or self._clock() - self._remote_at >= OWN_ALONE_S:
             self._pump()
 
@@ -148,7 +150,7 @@ class Screen:
         """How many pixels of the other side's picture this screen can show; (0, 0) when the terminal is gone."""
         if self._closed or self._terminal.gone:
             return 0, 0
-        return self._painter.scale_to(self._measured().widest, _ANY_SIZE, _ANY_SIZE)
+        return self._renderer.scale_to(self._measured().widest, _ANY_SIZE, _ANY_SIZE)
 
     def resized(self) -> None:
         """The terminal may have another size now (SIGWINCH)."""
@@ -170,7 +172,7 @@ class Screen:
 
     def _left(self) -> None:
         """The terminal has been left: what is drawn and what is asked has no files any more."""
-        self._painter.end()
+        self._renderer.end()
         self._discard_question()
 
     def _ask(self) -> None:
@@ -225,15 +227,15 @@ class Screen:
         most = most_cells(self.mode, cell_w, cell_h)
         return Layout(cols, rows, self._terminal.cell_aspect(), cell_w, cell_h, most)
 
-    def _start_over(self) -> Painter:
-        """Forgets what the terminal shows; a new painter."""
-        self._painter = painter_for(self._layout, self.mode, self._ability)
-        self._canvas = self._painter.blank_canvas()
+    def _start_over(self) -> Renderer:
+        """Forgets what the terminal shows; a new renderer."""
+        self._renderer = renderer_for(self._layout, self.mode, self._ability)
+        self._canvas = self._renderer.blank_canvas()
         self._backdrop: Canvas | None = None
         self._spans: list[Span] = []
         self._told: tuple[HudState, bool, Rect | None] | None = None
         self._covered = lay.covered(self._layout, [])
-        return self._painter
+        return self._renderer
 
     def _draw(self) -> None:
         layout = self._measured()
@@ -241,11 +243,11 @@ class Screen:
         if self._again.is_set() or layout != self._layout:
             self._again.clear()
             self._layout = layout
-            clear = self._painter.end() + _CLEAR
+            clear = self._renderer.end() + _CLEAR
             self._start_over()
         picture = self._compose(self._canvas)
         words = self._write_texts(picture)
-        cells = self._painter.paint(self._canvas, self._covered) if layout.canvas_rows else b""
+        cells = self._renderer.paint(self._canvas, self._covered) if layout.canvas_rows else b""
         if clear or words or cells:
             self._terminal.write(_SYNC_ON + clear + cells + words + _SYNC_OFF, ask=True)
 
@@ -261,10 +263,10 @@ class Screen:
             own = None
         if remote:
             frame, made_for, rect, pixels = remote
-            if made_for is not self._painter:
+            if made_for is not self._renderer:
                 rect = layout.remote(frame.width, frame.height)
-                pixels = self._draw_scaler.scaled(frame, self._painter, rect)
-            self._painter.put(canvas, rect, pixels)
+                pixels = self._draw_scaler.scaled(frame, self._renderer, rect)
+            self._renderer.put(canvas, rect, pixels)
         elif self._backdrop is None:
             lay.draw_avatar(canvas, layout)
             self._backdrop = canvas.copy()
@@ -273,16 +275,16 @@ class Screen:
         self._own_rect = None
         if own:
             frame, made_for, place, pixels = own
-            if made_for is not self._painter and (again := layout.own(frame.width, frame.height)):
-                place, pixels = again, self._draw_scaler.scaled(frame, self._painter, again)[:, ::-1]
-                made_for = self._painter
-            if made_for is self._painter:
+            if made_for is not self._renderer and (again := layout.own(frame.width, frame.height)):
+                place, pixels = again, self._draw_scaler.scaled(frame, self._renderer, again)[:, ::-1]
+                made_for = self._renderer
+            if made_for is self._renderer:
                 self._own_rect = place
-                self._painter.put(canvas, place, pixels)
+                self._renderer.put(canvas, place, pixels)
         return remote is not None
 
     def _write_texts(self, picture: bool) -> bytes:
-        """The bytes of all texts if any has changed; the painter redraws cells that are no longer covered."""
+        """The bytes of all texts if any has changed; the renderer redraws cells that are no longer covered."""
         told = (self._hud, picture, self._own_rect)
         if told == self._told:
             return b""
@@ -295,7 +297,7 @@ class Screen:
         else:
             covered = lay.covered(self._layout, spans)
             if self._layout.canvas_rows:
-                self._painter.forget(self._covered & ~covered)
+                self._renderer.forget(self._covered & ~covered)
             self._covered = covered
         colours, mode = self._ability.colours, self.mode
         return b"".join(
@@ -310,13 +312,13 @@ class _Scaler:
     def __init__(self) -> None:
         self._reformatter: VideoReformatter | None = None
 
-    def scaled(self, frame: av.VideoFrame, painter: Painter, rect: Rect) -> Pixels:
-        """The frame in the painter's pixels of `rect`, RGBA; swscale averages areas and holds no lock."""
+    def scaled(self, frame: av.VideoFrame, renderer: Renderer, rect: Rect) -> Pixels:
+        """The frame in the renderer's pixels of `rect`, RGBA; swscale averages areas and holds no lock."""
         from av.video.reformatter import Interpolation, VideoReformatter
 
         if self._reformatter is None:
             self._reformatter = VideoReformatter()
-        w, h = painter.scale_to(rect, frame.width, frame.height)
+        w, h = renderer.scale_to(rect, frame.width, frame.height)
         shrinks = frame.width >= w and frame.height >= h
         how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
         # One thread: faster for so few pixels, and swscale's threads write over each other's first pixels in a row.

@@ -18,7 +18,7 @@ from p2pcall.media.constants import VIDEO_MAX_HEIGHT, VIDEO_MAX_WIDTH
 
 from .graphics import SIXEL_LEVELS
 from .layout import Layout, Pixels, Rect
-from .pixels import PixelPainter, Placed, cursor_at, with_holes
+from .pixels import PixelRenderer, Placed, cursor_at, with_holes
 from .probe import Ability
 
 _Words = NDArray[np.uint32]
@@ -170,8 +170,8 @@ class SixelEncoder:
         return out.tobytes().translate(None, b"\0")
 
 
-class SixelPainter(PixelPainter):
-    """A `Painter` for a terminal that says that it draws sixels."""
+class SixelRenderer(PixelRenderer):
+    """A `Renderer` for a terminal that says that it draws sixels."""
 
     stacked = False
 

@@ -256,6 +256,9 @@ class Terminal:
         if settled:
             keys += self._keys.settle()
         self.escape_held = self._keys.escape_held
+        for report in self._keys.take_reports():
+            if self.on_report:
+                self.on_report(report)
         if self._asked_at is None and self.on_ready:
             self.on_ready()
         return [*keys, "eof"] if self.gone else keys
@@ -283,9 +286,6 @@ class Terminal:
             self.gone = True
         keys = self._keys.feed(data)
         self._note_answers()
-        for report in self._keys.take_reports():
-            if self.on_report:
-                self.on_report(report)
         return keys
 
     def discard_typed(self) -> None:

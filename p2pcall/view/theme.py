@@ -13,7 +13,7 @@ from .probe import Colours, Mode
 Rgb = tuple[int, int, int]
 
 CANVAS: Final[Rgb] = (12, 12, 16)
-"""The ground around and behind pictures; the painter does not change small multiples of four."""
+"""The ground around and behind pictures; `CellRenderer` does not change small multiples of four."""
 AVATAR: Final[Rgb] = (40, 44, 56)
 FIGURE: Final[Rgb] = (104, 112, 132)
 
@@ -69,7 +69,7 @@ def style(role: Role, ground: Ground, colours: Colours, mode: Mode) -> bytes:
     else:
         (rgb, number, code), (ground_rgb, ground_number, ground_code) = _INKS[role], _GROUNDS[ground]
         if mode is Mode.ASCII and ground is Ground.CANVAS:
-            ground_rgb, ground_number = (0, 0, 0), _BLACK  # as the painter uses it
+            ground_rgb, ground_number = (0, 0, 0), _BLACK  # as `CellRenderer` uses it
         if colours is Colours.TRUE:
             codes += ["38;2;{};{};{}".format(*rgb), "48;2;{};{};{}".format(*ground_rgb)]
         elif colours is Colours.C16:

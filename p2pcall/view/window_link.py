@@ -2,7 +2,7 @@
 
 From the call: the other side's picture, one's own, and one state (title, content of the status line), each only the
 newest. A byte on a pipe wakes the window; when the pipe closes, the window ends. From the window: a JSON object a line.
-Both ends are this program, so an invalid line is ignored. Left out: the pipes (`window`) and SDL (`window_main`).
+Both ends are this program, so an invalid line is ignored. Left out: the pipes (`window`) and SDL (`window_app`).
 """
 
 import json

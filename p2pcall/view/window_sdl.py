@@ -2,7 +2,7 @@
 
 Rules: only displays on which a person sees a window are accepted (SDL also succeeds on an invisible one, and takes the
 console of a machine without a desktop). A graphics card draws if there is one. OpenGL without a card takes four times
-the CPU of SDL's software renderer, and starts more slowly. Left out: what is drawn (`window_main`).
+the CPU of SDL's software renderer, and starts more slowly. Left out: what is drawn (`window_app`).
 """
 
 import ctypes

@@ -119,7 +119,10 @@ def test_calls_are_kept_for_as_long_as_the_user_says(log: CallLog) -> None:
     assert eve["until"] - eve["at"] == pytest.approx(DAY_S)
     assert run("history", "keep", "0").err == "calls are not logged from now on; 1 erased\n"
     assert "not logged" in run("history", "list").out
-    assert_told(run("history", "keep", "31"), 2, "0 to 30 days")
+    for wrong in ("31", "x", "1.5", "", "\x1b[2J"):
+        told = run("history", "keep", wrong)
+        assert_told(told, 2, "DAYS is a whole number from 0 to 30, not '", "p2pcall history keep --help")
+        assert "\x1b" not in told.err
     assert_told(run("history", "keep", "-1"), 2)
 
 

@@ -8,10 +8,13 @@ import pytest
 from clirun import BOB, assert_told, run
 
 from p2pcall.cli import own_key, passphrase
+from p2pcall.factor.safe_word import SafeWord
 from p2pcall.store.contacts import Contacts
+from p2pcall.store.factors import Factors
 from p2pcall.store.home import Home
 from p2pcall.store.opener import IdentityOpener
 from p2pcall.store.seal import Cost
+from p2pcall.store.vault import Vault
 
 PASSPHRASE = "correct horse battery"
 
@@ -200,6 +203,31 @@ def test_a_key_is_backed_up_and_restored_on_another_machine(
     assert [one["name"] for one in run("contacts", "list", "--json", *given).rows] == ["bob"]
     assert_told(run("id", "restore", file, "--home", there, "--passphrase-file", own), 2, "already")
     assert run("id", "restore", file, "--home", there, "--passphrase-file", own, "--force").exit == 0
+
+
+def test_who_had_to_give_a_code_has_to_give_one_where_the_backup_is_restored(
+    home: Path, secret: str, tmp_path: Path
+) -> None:
+    file, there = str(tmp_path / "backup"), tmp_path / "there"
+    Contacts(Home.at(home)).pin("bob", BOB, 1.0)
+    word = written(tmp_path / "word", "crimson heron")
+    for argv in (
+        ("require-code", "bob"),
+        ("require-code", "--unasked"),
+        ("safeword", "bob", "--word-file", word),
+    ):
+        assert run("contacts", *argv).exit == 0
+    assert run("history", "keep", "0").exit == 0
+    run("id", "backup", file, "--new-passphrase-file", secret)
+    given = ("--home", str(there), "--passphrase-file", secret)
+    assert run("id", "restore", file, *given).exit == 0
+    opener = IdentityOpener(lambda path: PASSPHRASE.encode())
+    factors = Factors(Vault(Home(there, there, opener)))
+    assert factors.required(BOB, unasked=False)
+    assert factors.required(bytes(32), unasked=True)
+    assert factors.word(BOB) == SafeWord("crimson heron")
+    assert "not logged" in run("history", "list", *given).out
+    assert_told(run("contacts", "require-code", "bob", *given), 2, "has to give a code already")
 
 
 def test_a_restoring_needs_nothing_of_the_key_that_it_replaces(

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,6 +178,33 @@ def test_a_restoring_beside_another_keys_vault_is_refused(known: Path, tmp_path:
         told = run("id", "restore", file, *force, "--passphrase-file", secret)
         assert_told(told, 8, "under another key than the backup's", "mv ")
     assert {one: one.read_bytes() for one in known.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *(("id",), ("contacts", "list"), ("contacts", "add", "eve", "p2pcall:id/1/x"), ("history", "list")),
+        *(("listen", "--no-audio", "--no-video"), ("dial", "127.0.0.1"), ("id", "passphrase", "--remove")),
+    ],
+)
+def test_a_lost_key_beside_a_vault_is_told_and_no_other_is_made(known: Path, argv: tuple[str, ...]) -> None:
+    lost = (known / "identity.key").read_bytes()
+    (known / "identity.key").unlink()
+    before = {one: one.read_bytes() for one in known.iterdir()}
+    told = run(*argv)
+    assert_told(told, 8, "the private key is gone", "p2pcall id restore FILE", "mv ")
+    assert {one: one.read_bytes() for one in known.iterdir()} == before
+    (known / "identity.key").write_bytes(lost)
+    (known / "identity.key").chmod(0o600)
+    assert names() == ["bob"]
+
+
+def test_who_has_lost_the_key_begins_anew_as_the_hint_says(known: Path) -> None:
+    (known / "identity.key").unlink()
+    hint = run("id").err.rpartition("begin anew: ")[2]
+    subprocess.run(hint, shell=True, check=True)
+    assert run("id").exit == 0
+    assert names() == []
 
 
 def test_the_record_of_the_file_shows_no_secret() -> None:

@@ -18,8 +18,8 @@ from p2pcall.media.constants import FRAME_BYTES
 from p2pcall.media.packets import pack_audio
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
+from p2pcall.store.recording_keys import recording_key
 from p2pcall.store.recordings import (
-    RECORDING_KEY,
     Entry,
     Party,
     RecordingHead,
@@ -40,7 +40,7 @@ def recorded(home: Path, path: Path | None = None, *, until: int = FAR, whole: b
     folder = recordings_folder(own)
     folder.mkdir(mode=0o700, exist_ok=True, parents=True)
     path = path or folder / f"{os.urandom(4).hex()}.p2prec"
-    key = load_or_create(own, os.urandom).derived_key(RECORDING_KEY)
+    key = recording_key(load_or_create(own, os.urandom))
     head = RecordingHead("c0ffee", "ab", Party("me", "aa"), Party("bob\x1b[2J", "bb"), 1.7e9, 1.7e9 + 5, 30)
     encoder = OpusEncoder()
     with make_recording(path) as file:
@@ -190,3 +190,61 @@ def test_damage_that_is_met_while_playing_ends_it_with_the_error() -> None:
     assert player.pull(480) == bytes(960)
     assert player.ended.is_set()
     assert player.failure is not None
+
+
+def playable() -> set[str]:
+    """The recordings that the list can read."""
+    ran = run("play", "--json")
+    assert ran.err == ""
+    return {str(row["file"]) for row in ran.rows}
+
+
+def test_recordings_stay_readable_when_the_key_is_changed_and_changed_again(home: Path) -> None:
+    made = {str(recorded(home))}
+    for _ in range(2):
+        assert run("id", "rotate", "--abandon").exit == 0
+        assert playable() == made
+        made.add(str(recorded(home)))
+    assert playable() == made
+
+
+def test_recordings_stay_readable_under_a_new_passphrase_and_without_one(home: Path, tmp_path: Path) -> None:
+    made, secret = {str(recorded(home))}, tmp_path / "passphrase"
+    secret.write_text("correct horse battery\n")
+    secret.chmod(0o600)
+    assert run("id", "passphrase", "--new-passphrase-file", str(secret)).exit == 0
+    rows = run("play", "--json", "--passphrase-file", str(secret)).rows
+    assert {str(row["file"]) for row in rows} == made
+    assert run("id", "passphrase", "--remove", "--passphrase-file", str(secret)).exit == 0
+    assert playable() == made
+
+
+def test_recordings_of_a_key_stay_readable_when_a_backup_is_restored_over_it(
+    home: Path, tmp_path: Path
+) -> None:
+    secret, file = tmp_path / "passphrase", str(tmp_path / "backup")
+    secret.write_text("correct horse battery\n")
+    secret.chmod(0o600)
+    made = {str(recorded(home))}
+    run("id", "backup", file, "--new-passphrase-file", str(secret))
+    assert run("id", "rotate").exit == 0
+    made.add(str(recorded(home)))
+    assert run("id", "restore", file, "--force", "--passphrase-file", str(secret)).exit == 0
+    rows = run("play", "--json", "--passphrase-file", str(secret)).rows
+    assert {str(row["file"]) for row in rows} == made
+
+
+def test_recordings_that_are_carried_along_are_readable_where_a_backup_is_restored(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, file, there = tmp_path / "passphrase", str(tmp_path / "backup"), tmp_path / "there"
+    secret.write_text("correct horse battery\n")
+    secret.chmod(0o600)
+    before = recorded(home)
+    run("id", "rotate")
+    after = recorded(home)
+    run("id", "backup", file, "--new-passphrase-file", str(secret))
+    given = ("--home", str(there), "--passphrase-file", str(secret))
+    assert run("id", "restore", file, *given).exit == 0
+    for path in (before, after):
+        assert run("play", str(path), "--to", str(tmp_path / f"{path.stem}.wav"), *given).exit == 0

@@ -103,6 +103,7 @@ def test_one_of_them_with_the_number_to_compare(home: Path, known: Contacts) -> 
         "added": 1_700_000_000,
         "verified": True,
         "blocked": False,
+        "allowed": ["ring", "presence"],
         "code": False,
         "locked_s": 0,
         "safe_word": False,

@@ -102,6 +102,7 @@ def test_what_calls_no_command_of_the_first_level_sees_all_of_them(argv: list[st
 FREE_TEXT = {"--name", "--as", "--bind", "--home", "--ring-on", "--record", "--to"} | {
     *("--audio-in", "--audio-out", "--video-in", "--video-out"),
     *("--pin-file", "--pin-command", "--word-file", "--passphrase-file", "--new-passphrase-file"),
+    *("--import-passphrase-file", "--contact"),
 }
 """Options whose value is not for the parser to judge."""
 ALL = [

@@ -17,7 +17,6 @@ from p2pcall.view.plainline import plain_line, wrapped
 from p2pcall.view.sanitize import width
 
 ASKED = "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256"
-WAITING = "waiting for calls\n"
 SAS = ("tissue", "adroitness", "tracker", "bravado")
 CALL = HudState(name="bob", protocol="Noise_XX_25519_AESGCM_SHA256", words=SAS, safety=("12345",) * 12)
 

@@ -35,12 +35,17 @@ class Datagram:
 class Capture:
     """tshark on one side of the cable."""
 
-    def __init__(self, p2p: Callable[..., P2P], net: NetnsPair, side: Side) -> None:
-        options = ("-i", INTERFACE, "-w", "-", "-F", "pcap", "-q")
+    def __init__(
+        self, p2p: Callable[..., P2P], net: NetnsPair, side: Side, interface: str = INTERFACE
+    ) -> None:
+        """`interface`: another one than the cable, on which the side sends to itself."""
+        options = ("-i", interface, "-w", "-", "-F", "pcap", "-q")
         self._tshark = p2p(*options, program=["tshark"], net=net, side=side, name=f"tshark-{side}")
+        other: Side = "b" if side == "a" else "a"
+        sender = other if interface == INTERFACE else side
         script = f"printf {PROBE.decode()} > /dev/udp/{net.ipv4[side]}/{PROBE_PORT}"
         for _ in range(TRIES):
-            net.output("b" if side == "a" else "a", ["bash", "-c", script])
+            net.output(sender, ["bash", "-c", script])
             try:
                 self._tshark.wait_until(lambda: PROBE in self._tshark.stdout, "probe", PROBE_S)
                 return

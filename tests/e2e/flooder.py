@@ -59,7 +59,6 @@ class Told:
     opened: int = 0
     seconds: float = 0.0
     answers: int = 0
-    answer_bytes: int = 0
     refused: int = 0
     """By this side's own kernel."""
 
@@ -112,7 +111,6 @@ class Openings:
             while True:
                 data = self._out.recv(RECEIVE_BYTES)
                 told.answers += 1
-                told.answer_bytes += len(data)
                 answer = wire.parse_cookie(data)  # a response is longer
                 if isinstance(answer, wire.Cookie):
                     self._initiate(answer)

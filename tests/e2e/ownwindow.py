@@ -16,7 +16,7 @@ from person import Canvas, PixelAt, Rgb
 from picture import Picture
 
 from p2pcall.view.theme import Ground, ground_colour
-from p2pcall.view.window_main import DEAF_S
+from p2pcall.view.window_app import DEAF_S
 
 LEAST_LOUD = 0.3
 """A frame of the tone has at least this part of its usual loudness, however it falls on the tone."""

@@ -62,15 +62,17 @@ def missing() -> str | None:
 class PipeWireServer(PulseServer):
     """All of it; up on entry, ended by its own pids on exit."""
 
-    def env(self, side: Side | None = None) -> dict[str, str]:
+    def env(self, side: Side | None = None, *, speaker: bool = True) -> dict[str, str]:
         """As there."""
-        environ = super().env(side) | {
+        environ = super().env(side, speaker=speaker) | {
             "XDG_CONFIG_HOME": str(self.directory / "config"),
             "XDG_STATE_HOME": str(self.directory / "state"),
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.directory}/bus",
         }
         if side:
-            environ |= {MICROPHONE: self.source_of(f"mic_{side}"), SPEAKER: f"spk_{side}"}
+            environ[MICROPHONE] = self.source_of(f"mic_{side}")
+        if side and speaker:
+            environ[SPEAKER] = f"spk_{side}"
         return environ
 
     def source_of(self, sink: str) -> str:

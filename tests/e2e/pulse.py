@@ -156,8 +156,11 @@ class PulseServer:
         self._players: list[subprocess.Popen[bytes]] = []
         self._readers: list[threading.Thread] = []
 
-    def env(self, side: Side | None = None) -> dict[str, str]:
-        """What to add to the environment of a program on that side (None: our own helpers, and the defaults)."""
+    def env(self, side: Side | None = None, *, speaker: bool = True) -> dict[str, str]:
+        """What to add to the environment of a program on that side (None: our own helpers, and the defaults).
+
+        Without `speaker` it plays on the default one.
+        """
         environ = {
             "XDG_RUNTIME_DIR": str(self.directory),
             "PULSE_RUNTIME_PATH": str(self.directory),
@@ -167,7 +170,9 @@ class PulseServer:
             "ALSA_CONFIG_PATH": str(self.directory / "asound.conf"),
         }
         if side:
-            environ |= {"PULSE_SINK": f"spk_{side}", "PULSE_SOURCE": self.source_of(f"mic_{side}")}
+            environ["PULSE_SOURCE"] = self.source_of(f"mic_{side}")
+        if side and speaker:
+            environ["PULSE_SINK"] = f"spk_{side}"
         return environ
 
     def source_of(self, sink: str) -> str:
@@ -265,6 +270,11 @@ class PulseServer:
         """Have those who do not ask for a card play on this one, and hear what is played into it."""
         self.control("set-default-sink", sink)
         self.control("set-default-source", self.source_of(sink))
+
+    def default_sink(self) -> Sink:
+        """On which they play now."""
+        name = self.control("get-default-sink").strip()
+        return next(sink for sink in ALL if sink == name)
 
     def unplug(self, sink: Sink) -> None:
         """Pull the card out."""

@@ -16,8 +16,7 @@ import sys
 import time
 from collections import deque
 
-from p2pcall.device.audio import Microphone, Speaker
-from p2pcall.device.factory import open_audio_sink, open_audio_source
+from p2pcall.device.factory import card_polls, open_audio_sink, open_audio_source
 from p2pcall.errors import P2PCallError
 
 SILENCE = bytes(1_920)
@@ -28,9 +27,9 @@ SETTLING = 100
 
 async def run(seconds: float) -> dict[str, object]:
     loop = asyncio.get_running_loop()
-    source, sink = open_audio_source("default", loop), open_audio_sink("default", loop)
-    assert isinstance(source, Microphone)
-    assert isinstance(sink, Speaker)
+    polls = card_polls(loop)
+    source = open_audio_source("default", loop, polls=polls)
+    sink = open_audio_sink("default", loop, polls=polls)
     print("looked", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
@@ -78,8 +77,8 @@ async def run(seconds: float) -> dict[str, object]:
         "elapsed": elapsed,
         "frames": frames,
         "pulls": pulls,
-        "underruns": sink.underruns,
-        "overflows": source.dropped,
+        "underruns": polls.counts.underruns,
+        "overflows": polls.counts.stale_samples,
         "age_ms": 1000 * statistics.median(ages or [0]),
         "delay_ms": 1000 * statistics.median(delays or [0]),
         "waiting_ms": 1000 * statistics.median(waits or [0]),

@@ -9,7 +9,8 @@ from harness import P2P
 from pairs import Start, dialling, identity, in_call, listening, media, seconds_pass
 from person import calling, wait_card, wait_status, wait_told, waiting
 
-from p2pcall.store.recordings import RECORDING_KEY, RecordingReader, Track
+from p2pcall.store.recording_keys import recording_key
+from p2pcall.store.recordings import RecordingReader, Track
 
 QUESTION = ("record this call?", "asks, and would keep it for 30 days", "[y]es, record", "[n]o")
 TONE = media("tone")
@@ -63,8 +64,8 @@ def test_a_recording_is_agreed_to_shown_on_both_screens_and_taken_back(
     assert alice.wait_exit() == 0
     path = tmp_path / "bob.rec"
     with path.open("rb") as file:
-        key = identity(tmp_path, "alice").derived_key(RECORDING_KEY)
-        reader = RecordingReader(path, file, key)
+        key = recording_key(identity(tmp_path, "alice"))
+        reader = RecordingReader(path, file, [key])
         tracks = [entry.track for entry in reader.entries()]
     assert reader.whole
     assert min(tracks.count(track) for track in (Track.SOUND_SENT, Track.SOUND_RECEIVED)) > 50

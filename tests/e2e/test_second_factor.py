@@ -1,7 +1,9 @@
 """Codes and safe words between real processes: from files and programs for scripts, at a terminal for a person."""
 
 import json
+import signal
 import sys
+import termios
 import time
 from base64 import b32decode
 from pathlib import Path
@@ -147,6 +149,17 @@ def test_the_key_of_the_safe_word_shows_both_people_whether_they_know_it(
     alice.wait_screen("knows the safe word" if result == "same" else "does not know the safe word")
     alice.send("q")
     assert alice.wait_exit() == 0, alice.report()
+
+
+@pytest.mark.terminal
+def test_a_signal_while_a_safe_word_is_typed_leaves_the_echo_on(p2p: Start, tmp_path: Path) -> None:
+    knows(tmp_path, "alice", "bob")
+    process = p2p("contacts", "safeword", "bob", home=tmp_path / "alice", terminal=(80, 24))
+    process.wait_screen("safe word with bob (not shown):")
+    assert not process.terminal_modes()[3] & termios.ECHO
+    process.signal(signal.SIGTERM)
+    assert process.wait_exit() == -signal.SIGTERM
+    assert process.terminal_modes()[3] & termios.ECHO
 
 
 @pytest.mark.terminal

@@ -10,7 +10,8 @@ from p2pcall import events
 from p2pcall.engine.questions import QUESTION_REST_S
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.proto.messages import ControlType, RecordMessage, pack_record
-from p2pcall.store.recordings import RECORDING_KEY, Entry, RecordingReader, all_recordings
+from p2pcall.store.recording_keys import recording_key
+from p2pcall.store.recordings import Entry, RecordingReader, all_recordings
 
 
 def states(ui: SeeingUi) -> list[tuple[str, str, str]]:
@@ -47,7 +48,7 @@ def kept(side: UserAgent) -> list[Path]:
 
 def read(side: UserAgent, path: Path) -> tuple[RecordingReader, list[Entry]]:
     with path.open("rb") as file:
-        reader = RecordingReader(path, file, side.identity.derived_key(RECORDING_KEY))
+        reader = RecordingReader(path, file, [recording_key(side.identity)])
         return reader, list(reader.entries())
 
 

@@ -11,11 +11,11 @@ from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.device.base import OnError
-from p2pcall.engine.consents import ConsentsInMemory
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
+from p2pcall.store.consent_log import Consent
 from p2pcall.store.contact import Contact
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
@@ -69,6 +69,16 @@ class SeeingUi(FakeUi):
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> Any:
         self.press = on_key
         return self.view
+
+
+class ConsentsInMemory:
+    """In place of the call log."""
+
+    def __init__(self) -> None:
+        self.remembered: list[Consent] = []
+
+    def remember(self, consent: Consent) -> None:
+        self.remembered.append(consent)
 
 
 class Pair:

@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 from calls import ALICE, BOB, agent, dial, listening
-from seeing import Pair, SeeingUi, with_a_call
+from seeing import ConsentsInMemory, Pair, SeeingUi, with_a_call
 from virtual import Network, run_virtual
 
 from p2pcall import events
 from p2pcall.engine import devices
-from p2pcall.engine.consents import MAX_REMEMBERED, ConsentKind, ConsentsInMemory, ConsentState
+from p2pcall.engine.consents import ConsentKind, ConsentState
 from p2pcall.engine.offload import offload
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.questions import MAX_QUESTIONS, QUESTION_REST_S
 from p2pcall.engine.settings import CallSettings, MediaSettings
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.proto.messages import ControlType, media_flags
-from p2pcall.store.consent_log import Consent
 
 FILMED = MediaSettings("silence", "none", "test", "none")
 GIVEN, WITHDRAWN = ConsentState.GIVEN, ConsentState.WITHDRAWN
@@ -205,14 +204,6 @@ def test_a_camera_that_flickers_asks_a_person_few_times(tmp_path: Path) -> None:
         return Message(line.peer, ControlType.MEDIA, bytes([media_flags(True, video)]))
 
     run_virtual(lambda: answered(tmp_path, "audio", scene))
-
-
-def test_consents_in_memory_have_a_bound() -> None:
-    kept = ConsentsInMemory()
-    for number in range(MAX_REMEMBERED + 5):
-        kept.remember(Consent(float(number), "", "", "", SOUND, GIVEN))
-    assert len(kept.remembered) == MAX_REMEMBERED
-    assert kept.remembered[0].at == 5.0
 
 
 def test_answering_without_being_asked_gives_sound_and_is_remembered(tmp_path: Path) -> None:

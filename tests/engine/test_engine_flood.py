@@ -57,6 +57,7 @@ class Stranger:
 
     def __init__(self, node: Node, number: int) -> None:
         self.index, self.call_id = number, f"{number:08x}"
+        self.address = BOB, number
         self.remote_static = (number // 3).to_bytes(32, "big")
         self.established, self.state = True, CallState.INCOMING
         self.line = PeerConnection(node, cast(Any, self))

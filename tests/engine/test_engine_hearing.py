@@ -13,8 +13,9 @@ from seeing import Pair, with_a_call
 
 from p2pcall import events
 from p2pcall.device.base import SILENT_FRAME, AudioSource
+from p2pcall.device.factory import card_polls
 from p2pcall.device.files import PacedSource
-from p2pcall.device.pace import Ticker
+from p2pcall.device.pace import CardPolls, Ticker
 from p2pcall.engine import devices
 from p2pcall.engine.settings import MediaSettings
 from p2pcall.media.acoustic_constants import LOWEST_DBFS
@@ -150,5 +151,28 @@ def test_silence_has_a_level_that_scripts_can_read(tmp_path: Path) -> None:
         assert alice.view.hud.stats["microphone"] == "no sound"
         alice.press("q")
         await pair.end()
+
+    with_a_call(tmp_path, scene, media=OPEN_AND_QUIET)
+
+
+def test_what_the_cards_have_lost_is_told_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[CardPolls] = []
+
+    def polls(loop: Any) -> CardPolls:
+        made.append(card_polls(loop))
+        return made[-1]
+
+    monkeypatch.setattr(devices, "card_polls", polls)
+
+    async def scene(pair: Pair) -> None:
+        for one in made:
+            one.counts.underruns, one.counts.stale_samples = 3, SAMPLE_RATE_HZ // 2
+        await asyncio.sleep(2)
+        alice = pair.alice_ui
+        figures = alice.of(events.Stats)[-1].figures
+        assert (figures.underruns, figures.mic_stale_ms) == (3, 500)
+        alice.press("q")
+        outcome, _ = await pair.end()
+        assert (outcome.figures.underruns, outcome.figures.mic_stale_ms) == (3, 500)
 
     with_a_call(tmp_path, scene, media=OPEN_AND_QUIET)

@@ -21,6 +21,7 @@ from p2pcall.net import address, private_lookup
 from p2pcall.net.address import parse_target
 from p2pcall.net.lanpeer import LanPeer
 from p2pcall.proto.handshake.safety_number import identity_key, identity_uri
+from p2pcall.store.identity import fingerprint
 from p2pcall.types import Address
 
 BOB = LanPeer("bob", 51729, (("192.0.2.7", 51729),), MappingProxyType({}), "bob.local.")
@@ -331,8 +332,17 @@ def test_a_key_alone_is_looked_for_under_its_owners_name_if_we_have_one(
 ) -> None:
     found, race = with_key(monkeypatch, URI, "bob")
     assert (found, race.spotted) == (Location(BOB_AT, b"b" * 32, "bob"), ["bob"])
+
+
+def test_the_owner_of_a_key_that_is_no_contacts_is_looked_for_by_what_is_announced_to_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where they are not found, it is said how to call them at an address; no name server is asked."""
+    found, race = with_key(monkeypatch, STRANGER, "bob", "host")
+    assert found == Location(BOB_AT, b"s" * 32, None), "the key alone decides whether it is them"
+    assert (race.asked, race.hosts, race.spotted) == ([], [], [fingerprint(b"s" * 32)[:9]])
     with pytest.raises(P2PCallError) as caught:
-        with_key(monkeypatch, STRANGER, "bob", "host")
+        with_key(monkeypatch, STRANGER, "no_lan", "host")
     assert (caught.value.slug, caught.value.exit) == ("no-such-peer", ExitCode.NOT_FOUND)
     assert f"p2pcall dial {STRANGER}@HOST" in (caught.value.hint or "")
 

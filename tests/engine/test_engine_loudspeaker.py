@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from calls import ALICE, BOB, VOICE, FakeUi, agent, dial, listening
 from fakeenv import fake_env
+from seeing import Pair, with_a_call
 from virtual import Network, run_virtual
 
 from p2pcall import events
@@ -16,6 +17,7 @@ from p2pcall.codec.opus import OpusForm
 from p2pcall.codec.voice_processing import CANCELLER_DELAY_SAMPLES, SUPPRESSOR_DELAY_SAMPLES
 from p2pcall.engine import audio_send, devices
 from p2pcall.engine.devices import Devices, open_devices
+from p2pcall.engine.hearing import COPIES, COPIES_TEXT
 from p2pcall.engine.loudspeaker import Loudspeaker, Route
 from p2pcall.engine.settings import Answer, CallSettings, MediaSettings
 from p2pcall.media import acoustic_constants as acoustic
@@ -322,6 +324,32 @@ def test_a_call_between_cards_goes_through_it_both_ways(
     assert len(made) == 2
     for side in made:
         assert side.steps.count("far") == side.steps.count("cancel") >= 400
+
+
+def test_a_microphone_that_copies_the_speaker_is_told_at_most_once_a_minute_and_no_longer_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "voice_processing", FakeProcessing)
+    monkeypatch.setattr(devices, "is_microphone", lambda spec: spec == "tone")
+    monkeypatch.setattr(devices, "is_speaker", lambda spec: spec == "none")
+    copies = False
+    monkeypatch.setattr(Loudspeaker, "copied", lambda self: copies)
+    shown, told = list[bool](), list[int]()
+
+    async def scene(pair: Pair) -> None:
+        nonlocal copies
+        alice = pair.alice_ui
+        for seconds in (5, 5, 5, 60, 5):
+            copies = not copies
+            await asyncio.sleep(seconds)
+            shown.append(alice.view.hud.notice == COPIES_TEXT)
+            told.append([event.slug for event in alice.of(events.Warning)].count(COPIES))
+        alice.press("q")
+        await pair.end()
+
+    with_a_call(tmp_path, scene, media=VOICE)
+    assert shown == [True, False, False, False, True]
+    assert told == [1, 1, 1, 1, 2]
 
 
 def test_raw_audio_is_coded_as_music_and_other_sound_as_a_voice(

@@ -15,6 +15,7 @@ from p2pcall.engine.caller import AT_REST_S, Caller, Look
 from p2pcall.engine.devices import Devices
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Answer
+from p2pcall.engine.rivals import Rivals
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.net.address import parse_target
@@ -162,9 +163,9 @@ def test_a_rival_that_has_not_called_yet_is_dropped_when_the_call_is_up(tmp_path
 def test_a_rival_that_comes_together_with_the_answer_is_dropped_too(tmp_path: Path) -> None:
     async def scene() -> None:
         alice = agent(tmp_path, "alice", FakeUi(), Network(), ALICE, 1)
-        caller = Caller(alice, look(alice), parse_target(BOB), BOB)
-        caller._rival(alice.node.dial([(BOB, 51729)], None))
-        caller._forget_rivals()
+        rivals = Rivals(alice.node, alice.identity.public, lambda: None)
+        rivals.hear(alice.node.dial([(BOB, 51729)], None))
+        rivals.forget()
         assert not alice.node._lines
         assert alice.node.endpoint.idle
 

@@ -242,6 +242,31 @@ def test_a_contact_made_or_removed_while_listening_is_told_or_not_at_once(
     virtually(story)
 
 
+@pytest.mark.parametrize("permission", ["sees_announced", "may_ring"])
+def test_who_may_not_see_it_or_may_not_ring_is_announced_to_no_more_at_once_and_is_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, permission: str
+) -> None:
+    """Nobody can count by the values who that was."""
+
+    async def story() -> None:
+        air, side = Air(monkeypatch, ETHERNET), announcer(tmp_path)
+        task = await listening(side)
+        await until(lambda: bool(air.all and air.all[0].infos))
+        there = [("bob", side.node.driver.port)]
+        for made, allowed in ((2, False), (3, True)):
+            given = {permission: allowed}
+            beside(lambda given=given: contacts_of(tmp_path).permit("carl", **given))
+            await until(lambda made=made: len(air.all) == made and bool(air.all[-1].infos))
+            assert found_by(ANNA, side, air.all[-1]) == there
+            assert found_by(CARL, side, air.all[-1]) == (there if allowed else [None])
+            assert len(air.all[-1].values) == RECORD_VALUES
+            assert air.there() == air.all[-1:]
+        side.interrupts.closed()
+        await task
+
+    virtually(story)
+
+
 def test_a_clock_that_is_set_changes_what_is_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

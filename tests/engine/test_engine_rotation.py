@@ -15,6 +15,7 @@ from virtual import Network, run_virtual
 from p2pcall import events
 from p2pcall.engine import caller as calling_side
 from p2pcall.engine import key_rotation
+from p2pcall.engine.offload import offload
 from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Announce, Answer
 from p2pcall.engine.settings import CallSettings
@@ -175,6 +176,46 @@ def test_a_contact_with_a_new_key_is_not_told_as_gone(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert "contacts-gone" not in [one.slug for one in pair.bob_ui.of(events.Warning)]
+
+    story(tmp_path, told)
+
+
+def test_a_new_key_keeps_the_permissions_in_the_call_that_tells_it_and_after(tmp_path: Path) -> None:
+    async def told(pair: Pair) -> None:
+        book = Contacts(pair.homes["bob"])
+        beside(lambda: book.permit("alice", sound_unasked=True, sees_announced=False))
+        for _ in range(2):
+            task = await listening(pair.side("bob", answer=Answer.ASK, max_duration_s=10.0))
+            assert (await dial(pair.side("alice", max_duration_s=5.0), BOB)).exit is ExitCode.OK
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert len(pair.bob_ui.of(events.ContactRotated)) == 1
+        assert len(pair.bob_ui.of(events.Connected)) == 2, "answered without asking, with either key"
+        assert "permission-withdrawn" not in [one.slug for one in pair.bob_ui.of(events.Warning)]
+        assert (pair.contact().public, pair.contact().allowed) == (pair.new.public, ("ring", "sound"))
+
+    story(tmp_path, told)
+
+
+def test_while_a_new_key_is_on_its_way_to_the_disk_no_permission_is_missed(tmp_path: Path) -> None:
+    async def told(pair: Pair) -> None:
+        book = Contacts(pair.homes["bob"])
+        beside(lambda: book.permit("alice", sound_unasked=True))
+        kept = asyncio.get_running_loop().create_future()
+
+        async def slowly(work: Callable[[], Any]) -> Any:
+            done = await offload(work)
+            await asyncio.sleep(3.0)
+            kept.set_result(None)
+            return done
+
+        with mock.patch.object(key_rotation, "offload", slowly):
+            task = await listening(pair.side("bob", answer=Answer.ASK, max_duration_s=10.0))
+            assert (await dial(pair.side("alice", max_duration_s=5.0), BOB)).exit is ExitCode.OK
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert kept.done()
+        assert "permission-withdrawn" not in [one.slug for one in pair.bob_ui.of(events.Warning)]
 
     story(tmp_path, told)
 

@@ -65,6 +65,7 @@ class Room:
     path: Samples
     loudspeaker: Loudspeaker = field(default_factory=lambda: Loudspeaker(voice_processing()))
     ticks: int = 0
+    noise: float = NOISE
     _played: list[Samples] = field(default_factory=lambda: [np.zeros(c.TICK_SAMPLES)] * SPEAKER_TICKS)
     _ringing: Samples = field(default_factory=lambda: np.zeros(4 * c.SAMPLE_RATE_HZ))
     _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
@@ -81,7 +82,9 @@ class Room:
             size = 1 << (len(self.path) + c.TICK_SAMPLES).bit_length()
             echo = np.fft.irfft(np.fft.rfft(self._played.pop(0), size) * np.fft.rfft(self.path, size))
             self._ringing[:size] += echo
-            heard = self._ringing[: c.TICK_SAMPLES] + near[here] + self._rng.normal(0, NOISE, c.TICK_SAMPLES)
+            heard = (
+                self._ringing[: c.TICK_SAMPLES] + near[here] + self._rng.normal(0, self.noise, c.TICK_SAMPLES)
+            )
             self._ringing = np.concatenate([self._ringing[c.TICK_SAMPLES :], np.zeros(c.TICK_SAMPLES)])
             microphone = np.clip(heard, -FULL, FULL - 1).astype("<i2").tobytes()
             sent.append(np.frombuffer(self.loudspeaker.near(microphone, now + c.TICK_S), "<i2"))
@@ -137,3 +140,25 @@ def test_headphones_that_are_plugged_out_are_noticed_within_two_seconds() -> Non
     room.path = echo_path(2, 0.04, -10.0)
     room.run(seconds(far, 24, 26), np.zeros(len(far)))
     assert room.loudspeaker.acoustics.echo
+
+
+@pytest.mark.parametrize("echo_db", [6.0, -6.0, -20.0])
+def test_no_room_is_taken_for_a_copy_of_the_speaker(echo_db: float) -> None:
+    room, far = Room(echo_path(2, 0.01, echo_db)), voice(1, 10, 110)
+    for second in range(10):
+        room.run(seconds(far, second, second + 1), np.zeros(c.SAMPLE_RATE_HZ))
+        assert not room.loudspeaker.copied()
+
+
+def test_a_copy_of_the_speaker_is_not_sent_after_four_seconds_and_a_voice_is_when_it_is_over() -> None:
+    """As a sound server gives it whose microphone is pulled out: played and captured at once, and no noise."""
+    room, far, near = Room(np.zeros(1)), voice(1, 14, 110), voice(3, 4, 200)
+    room.run(seconds(far, 0, 4), near)
+    room.path, room.noise = np.ones(1), 0.0
+    sent = room.run(seconds(far, 4, 10), np.zeros(6 * c.SAMPLE_RATE_HZ))
+    assert room.loudspeaker.copied()
+    assert not seconds(sent, 4, 6).any()
+    room.path, room.noise = np.zeros(1), NOISE
+    sent = room.run(seconds(far, 10, 14), near)
+    assert not room.loudspeaker.copied()
+    assert level_db(seconds(sent, 1, 4)) > VOICE_DB - 6

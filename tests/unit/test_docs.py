@@ -41,7 +41,9 @@ from p2pcall.store.calllog import CallLog, LoggedCall
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.identity import load_or_create
-from p2pcall.store.recordings import RECORDING_KEY, RecordingHead
+from p2pcall.store.recording_keys import recording_key
+from p2pcall.store.recordings import RecordingHead
+from p2pcall.store.requests import CallRequest, CallRequests
 from p2pcall.store.sealed import SealedWriter
 from p2pcall.store.vault import Vault
 from p2pcall.types import Profile, Reach
@@ -169,7 +171,7 @@ def test_options_name_what_they_take() -> None:
         factory.open_video_sink("nonsense")
     for told in (all_options()["--video-out"].help, wrong.value.hint):
         assert set(SCREEN_MODES) <= set(re.findall(r"\w+", told or ""))
-    assert not {str(value) for value in options.Unchecked} & marked(picture, "Cm")
+    assert not {str(value) for value in options.ReservedMode} & marked(picture, "Cm")
     assert set(PICTURE_SUFFIXES) == marked(picture, "Pa")
     assert set(SOUND_SUFFIXES) == marked(described["--audio-out"].body, "Pa")
 
@@ -220,7 +222,7 @@ def sealed_recording(home: Home) -> None:
     """One in the home that nothing was said in."""
     folder, key = (
         recordings.recordings_folder(home),
-        load_or_create(home, lambda n: bytes(range(n))).derived_key(RECORDING_KEY),
+        recording_key(load_or_create(home, lambda n: bytes(range(n)))),
     )
     folder.mkdir(mode=0o700)
     party = recordings.Party("bob", "00")
@@ -235,6 +237,8 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
     home = Home.at(tmp_path / "home")
     Contacts(home).pin("bob", bytes(range(32)), 0)
     CallLog(Vault(home)).add(LoggedCall(fake_env().clock.time(), True, "bob", "x", "contact", 1.0, "eof"))
+    now = fake_env().clock.time()
+    CallRequests(Vault(home)).add([CallRequest(bytes(32), "carol", now, now)])
     sealed_recording(home)
     monkeypatch.setattr(factory, "list_devices", lambda: [Device("camera", "Cam", True)])
     listed = items(parts(page("p2pcall.1")["EVENTS"], ".Ss")["Lists"])
@@ -249,7 +253,8 @@ def test_records_of_lists_are_described(tmp_path: Path, monkeypatch: pytest.Monk
         env.stdout.seek(0)
         assert set(json.loads(env.stdout.readline())) == {"v", *marked(item.body, "Va")}
     assert {" ".join(item.head[1:]) for item in listed} == {
-        *("id", "devices", "play", "contacts list", "contacts show", "history list"),
+        *("id", "devices", "play", "contacts list", "contacts show", "history list", "privacy"),
+        *("contacts requests", "privacy settings"),
     }
 
 

@@ -1,6 +1,7 @@
 """p2pcall-security(7) has no number that is not the code's: each is computed here from the constants.
 
 What stands in `FACTS` must be on the page, and when all of it is taken out of the page, no digit may be left.
+PROMISES and LAW quote README and laws: `test_docs_promises` has them.
 Left out: whether the sentences around the numbers are true; each rule of security has a test of its own.
 """
 
@@ -190,7 +191,7 @@ def text() -> str:
     """The page as running text, without macros and without the parentheses that macros make."""
     words: list[str] = []
     for title, lines in page("p2pcall-security.7").items():
-        for line in lines if title not in ("SEE ALSO", "TESTS") else []:
+        for line in lines if title not in ("PROMISES", "LAW", "SEE ALSO", "TESTS") else []:
             if not line.startswith("."):
                 words.append(line)
             elif not line.startswith(".Xr"):

@@ -32,7 +32,6 @@ def test_fragments_in_any_order() -> None:
     assert receiver.insert(fragment(0, 1, 3, True), 0.002) == [CompleteFrame(0, 0, True, b"0.0 0.1 0.2 ")]
     assert receiver.held == (0, 0)
     assert receiver.next_poll() is None
-    assert receiver.counters.released == 1
 
 
 def test_a_picture_waits_for_the_one_before_it() -> None:
@@ -49,7 +48,6 @@ def test_a_key_frame_does_not_wait() -> None:
     receiver.insert(fragment(2), 0.1)
     assert ids(receiver.insert(fragment(3, key=True), 0.15)) == [3]
     assert receiver.held == (0, 0)
-    assert receiver.counters.dropped == 2
 
 
 def test_what_cannot_be_used_is_rejected() -> None:
@@ -64,7 +62,7 @@ def test_what_cannot_be_used_is_rejected() -> None:
         fragment(c.VIDEO_MAX_JUMP + 2, key=True),  # no picture of this call
     ):
         assert receiver.insert(bad, 0.1) == []
-    assert receiver.counters.rejected == 6
+    assert receiver.rejected == 6
     assert ids(receiver.insert(fragment(1, 1, 2), 0.1)) == [1]
 
 
@@ -84,7 +82,6 @@ def test_missing_fragments_are_asked_for_four_times() -> None:
     assert times == pytest.approx([1.021, 1.061, 1.101, 1.141])
     assert receiver.next_poll() == pytest.approx(1.3), "then it is given up"
     assert asked(receiver, 1.3) == [KeyRequest()]
-    assert receiver.counters.nacks == 4
 
 
 def test_slow_fragments_are_given_more_time() -> None:
@@ -139,7 +136,6 @@ def test_a_broken_chain_asks_for_a_key_frame_until_it_comes() -> None:
     assert asked(receiver, 1.55) == [Nack(25, (1,))], "a key frame on its way is mended"
     assert ids(receiver.insert(fragment(25, 1, 2, True), 1.56)) == [25, 26]
     assert receiver.next_poll() is None
-    assert receiver.counters.key_requests == 2
 
 
 def test_a_key_frame_that_does_not_come_whole_is_asked_for_again() -> None:

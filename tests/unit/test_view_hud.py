@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from p2pcall.engine.hearing import FINDINGS
 from p2pcall.engine.voice_profile import TRADES
 from p2pcall.media.levels import Finding
+from p2pcall.view.boxes import help_box, stats_box, verify_box
 from p2pcall.view.hud import (
     KEY_HELP,
     TALK_KEY,
@@ -19,12 +20,9 @@ from p2pcall.view.hud import (
     cipher,
     clock,
     fill,
-    help_box,
     line_width,
     percent,
     placeholder,
-    stats_box,
-    verify_box,
 )
 from p2pcall.view.layout import Layout, texts
 from p2pcall.view.plainline import plain_line, plain_verify

@@ -10,6 +10,7 @@ from p2pcall.device import fill
 from p2pcall.device.audio import Speaker
 from p2pcall.device.base import AudioSink, AudioSource
 from p2pcall.device.factory import open_audio_sink
+from p2pcall.device.pace import CardPolls
 
 
 class FakeError(Exception):
@@ -154,9 +155,11 @@ def started(device: AudioSource | AudioSink, argument: Callable[..., Any], sound
     return sound.streams[-1]
 
 
-def settled(sound: FakeSound, scheduler: FakeScheduler) -> tuple[Speaker, FakeStream]:
+def settled(
+    sound: FakeSound, scheduler: FakeScheduler, polls: CardPolls | None = None
+) -> tuple[Speaker, FakeStream]:
     """A speaker that has played for long enough for what happens to count."""
-    speaker = open_audio_sink("default", scheduler)
+    speaker = open_audio_sink("default", scheduler, polls=polls)
     assert isinstance(speaker, Speaker)
     stream = started(speaker, lambda samples: b"\7\0" * samples, sound)
     run(scheduler, stream, 1.2 * fill.SETTLE_S)

@@ -10,7 +10,7 @@ from fake_sound import ROWS, FakeSound, run, settled, started
 
 from p2pcall.device import audio, cards, fill
 from p2pcall.device.base import AudioSink, AudioSource, Device
-from p2pcall.device.factory import list_devices, open_audio_sink, open_audio_source
+from p2pcall.device.factory import card_polls, list_devices, open_audio_sink, open_audio_source
 from p2pcall.errors import ExitCode, P2PCallError
 
 
@@ -180,8 +180,8 @@ def test_a_loop_that_stood_still_gets_what_the_card_has_kept(sound: FakeSound) -
 
 def test_old_sound_of_a_server_that_stood_still_is_dropped(sound: FakeSound) -> None:
     scheduler, got = FakeScheduler(), []
-    mic = open_audio_source("default", scheduler)
-    assert isinstance(mic, audio.Microphone)
+    polls = card_polls(scheduler)
+    mic = open_audio_source("default", scheduler, polls=polls)
     stream = started(mic, lambda pcm, at: got.append((pcm, at)), sound)
     stream.captured = numbered(1)
     scheduler.advance(fill.POLL_S)
@@ -194,7 +194,7 @@ def test_old_sound_of_a_server_that_stood_still_is_dropped(sound: FakeSound) -> 
     stream.captured = numbered(4)
     scheduler.advance(fill.POLL_S)
     assert {pcm for pcm, _ in got} == {numbered(n) for n in (1, 2, 4)}
-    assert mic.dropped == 20 * 5 * 960
+    assert polls.counts.stale_samples == 20 * 5 * 960
     assert got[-1][1] == pytest.approx(scheduler.now, abs=0.01)
     mic.stop()
 

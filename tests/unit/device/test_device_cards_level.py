@@ -10,7 +10,7 @@ from device_helpers import FakeScheduler, eventually
 from fake_sound import ROWS, FakeSound, FakeStream, run, settled, started
 
 from p2pcall.device import audio, cards, fill
-from p2pcall.device.factory import open_audio_sink, open_audio_source
+from p2pcall.device.factory import card_polls, open_audio_sink, open_audio_source
 
 STEP = round(fill.POLL_S * 48_000)
 
@@ -30,16 +30,18 @@ def level_ms(stream: FakeStream) -> float:
 
 def test_a_buffer_that_runs_dry_is_filled_higher_and_lower_again_when_it_is_calm(sound: FakeSound) -> None:
     scheduler = FakeScheduler()
-    speaker, stream = settled(sound, scheduler)
+    polls = card_polls(scheduler)
+    speaker, stream = settled(sound, scheduler, polls)
     low = level_ms(stream)
     for _ in range(3):
         run(scheduler, stream, 0.08, 0.04)  # the loop looks too late
     run(scheduler, stream, 2)
     high = level_ms(stream)
     assert high > 40 > 25 > low
-    dry = speaker.underruns
+    dry = polls.counts.underruns
+    assert 0 < dry <= 3
     run(scheduler, stream, 4, 0.03)
-    assert speaker.underruns == dry, "it is high enough"
+    assert polls.counts.underruns == dry, "it is high enough"
     for _ in range(30):
         run(scheduler, stream, fill.CALM_S)
     assert level_ms(stream) < 25, "it was not needed any more"

@@ -130,7 +130,7 @@ def test_a_recording_holds_both_consents_and_all_entries_in_order(tmp_path: Path
     path = written(tmp_path / "x", *entries)
     assert path.stat().st_mode & 0o777 == 0o600
     with path.open("rb") as file:
-        reader = RecordingReader(path, file, KEY)
+        reader = RecordingReader(path, file, [KEY])
         assert reader.head == HEAD
         assert list(reader.entries()) == entries
         assert reader.whole
@@ -142,7 +142,7 @@ def test_a_foreign_file_is_no_recording_and_stays_as_it_is(tmp_path: Path, data:
     path = tmp_path / "foreign"
     path.write_bytes(data)
     with path.open("rb") as file, pytest.raises(P2PCallError) as wrong:
-        RecordingReader(path, file, KEY)
+        RecordingReader(path, file, [KEY])
     assert wrong.value.exit is ExitCode.CONFIG
     assert path.read_bytes() == data
 
@@ -154,7 +154,7 @@ def test_an_entry_that_breaks_off_is_damage(tmp_path: Path, chunk: bytes) -> Non
     path = tmp_path / "damaged"
     path.write_bytes(sealed(msgspec.json.encode(HEAD), chunk))
     with path.open("rb") as file:
-        reader = RecordingReader(path, file, KEY)
+        reader = RecordingReader(path, file, [KEY])
         with pytest.raises(P2PCallError) as wrong:
             list(reader.entries())
     assert wrong.value.slug == "damaged-recording"
@@ -165,7 +165,7 @@ def test_what_a_newer_version_has_added_is_left_out(tmp_path: Path) -> None:
     known = packed_entry(Track.SOUND_SENT, 1, b"abc")
     path.write_bytes(sealed(msgspec.json.encode(HEAD), b"\x63" + known[1:] + known))
     with path.open("rb") as file:
-        assert len(list(RecordingReader(path, file, KEY).entries())) == 1
+        assert len(list(RecordingReader(path, file, [KEY]).entries())) == 1
 
 
 def test_recordings_expire_by_their_own_clock_and_without_a_key(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_erasing_destroys_the_key_before_the_file(tmp_path: Path) -> None:
     recordings.erase_recording(path)
     assert not path.exists()
     with other.open("rb") as file, pytest.raises(P2PCallError):
-        RecordingReader(other, file, KEY)
+        RecordingReader(other, file, [KEY])
 
 
 def test_a_derived_key_is_of_its_purpose_and_its_identity(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from p2pcall.store.consent_log import Consent, keep_consent, kept_consents
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 from p2pcall.store.recordings import DAY_S
+from p2pcall.store.requests import CallRequest, CallRequests
 from p2pcall.store.retention import enforce, keep_days, kept_days
 from p2pcall.store.vault import Vault
 
@@ -43,6 +44,19 @@ def test_the_newest_calls_come_first(log: CallLog) -> None:
     assert log.newest(NOW) == [ago(1), ago(2), ago(3)]
     assert log.newest(NOW, 2) == [ago(1), ago(2)]
     assert log.count() == 3
+
+
+def test_a_count_of_all_calls_looks_at_no_single_one(vault: Vault, log: CallLog) -> None:
+    steps = []
+    with vault.writing() as db:
+        values = ((NOW, True, "bob", "bob's", "contact", 1.0, "hung-up", 1) for _ in range(2000))
+        columns = "at, outgoing, name, fingerprint, known, duration_s, reason, calls"
+        db.executemany(f"INSERT INTO calls({columns}) VALUES(?, ?, ?, ?, ?, ?, ?, ?)", values)
+    with vault.reading() as connection:
+        assert connection is not None
+        connection.set_progress_handler(lambda: bool(steps.append(1)), 1)
+        assert log.count() == 2000
+    assert len(steps) < 100
 
 
 def test_an_entry_has_who_when_how_long_and_how_it_ended_and_nothing_else(log: CallLog) -> None:
@@ -101,9 +115,8 @@ def test_an_entry_from_the_future_does_not_stay_for_ever(vault: Vault, log: Call
 
 
 def test_requests_are_kept_for_a_week_and_consents_as_long_as_calls(vault: Vault) -> None:
-    with vault.writing() as db:
-        for day in range(40):
-            db.execute("INSERT INTO requests VALUES(?, 'x', ?)", (bytes([day] * 32), NOW - day * DAY_S - 1))
+    rung = [CallRequest(bytes([day] * 32), "x", NOW - day * DAY_S - 1, NOW) for day in range(40)]
+    CallRequests(vault).add(rung)
     for day in range(40):
         keep_consent(vault, Consent(NOW - day * DAY_S - 1, "c", "bob", "x", "sound", "given", "local"))
     enforce(vault, NOW)

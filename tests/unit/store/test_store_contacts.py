@@ -11,6 +11,7 @@ import pytest
 from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts as store_contacts
 from p2pcall.store import contacts_file
+from p2pcall.store.adoption import LeftOut
 from p2pcall.store.contact import Contact
 from p2pcall.store.contacts import Contacts, key_changed
 from p2pcall.store.home import Home
@@ -241,10 +242,10 @@ def test_a_backup_of_contacts_replaces_nothing_and_tells_what_it_left_out(
     book = contacts_file.parse_contacts(data, tmp_path)
     other = Contacts(Home.at(tmp_path / "other"))
     other.pin("Eve", OTHER, 1)
-    assert other.adopt(book) == ["eve"]
+    assert other.adopt(book).left_out == (LeftOut("eve", fingerprint(EVE), "name-taken", "Eve"),)
     assert other.all() == [Contact("bob", BOB, 7.5, host=True), Contact("Eve", OTHER, 1)]
     assert other.blocked() == {fingerprint(EVE): 3}
-    assert other.adopt(book) == ["eve"]
+    assert [one.name for one in other.adopt(book).left_out] == ["eve"]
     assert len(other.all()) == 2
 
 
@@ -253,7 +254,8 @@ def test_a_backup_of_contacts_has_their_permissions(contacts: Contacts, tmp_path
     contacts.permit("bob", may_ring=False, picture_unasked=True)
     exported = contacts.export()
     other = Contacts(Home.at(tmp_path / "other"))
-    assert other.adopt(contacts_file.parse_contacts(json.dumps(exported).encode(), tmp_path)) == []
+    book = contacts_file.parse_contacts(json.dumps(exported).encode(), tmp_path)
+    assert other.adopt(book).left_out == ()
     assert other.all() == contacts.all()
     for wrong in ("yes", 1, None):
         exported["contacts"][0]["may_ring"] = wrong

@@ -216,7 +216,7 @@ def read(file: Path) -> Backup:
 def test_a_backup_restores_everything_on_another_machine(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup"
     here, there = made(home, file), opening(tmp_path / "there")
-    done = restore(there, read(file), PASSPHRASE, os.urandom, CHEAP, force=False)
+    done = restore(there, read(file), PASSPHRASE, os.urandom, CHEAP, NOW, force=False)
     identity = load_or_create(here, os.urandom)
     assert (done.identity, done.contacts, done.left_out) == (identity, 2, ())
     assert load_or_create(opening(tmp_path / "there"), os.urandom) == identity
@@ -257,10 +257,10 @@ def test_a_restoring_replaces_no_identity_unless_told(home: Path, tmp_path: Path
         other.identity_path.write_text("damaged")
     before = other.identity_path.read_bytes()
     with pytest.raises(P2PCallError) as caught:
-        restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, force=False)
+        restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, NOW, force=False)
     assert (caught.value.slug, caught.value.exit) == ("identity-exists", ExitCode.USAGE)
     assert other.identity_path.read_bytes() == before
-    restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, force=True)
+    restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, NOW, force=True)
     assert load_or_create(opening(tmp_path / "other"), os.urandom) == read(file).identity
 
 
@@ -270,7 +270,7 @@ def test_a_restoring_replaces_no_contact_and_names_what_is_left_out(home: Path, 
     other = opening(tmp_path / "other")
     Contacts(other).pin("Bob", bytes([9] * 32), 1.0)
     Contacts(other).pin("somebody", EVE, 1.0)
-    done = restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, force=True)
+    done = restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, NOW, force=True)
     assert (done.contacts, done.left_out) == (0, ("bob", "eve"))
     assert [one.name for one in Contacts(other).all()] == ["Bob", "somebody"]
 
@@ -280,7 +280,7 @@ def test_restoring_twice_leaves_nothing_out(home: Path, tmp_path: Path) -> None:
     made(home, file)
     other = opening(tmp_path / "other")
     for _ in range(2):
-        done = restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, force=True)
+        done = restore(other, read(file), PASSPHRASE, os.urandom, CHEAP, NOW, force=True)
         assert done.left_out == ()
 
 

@@ -299,7 +299,7 @@ def backed_up(home: Path, file: Path) -> Identity:
 
 def put_back(place: Home, file: Path) -> None:
     backup = read_backup(file, sealed_backup(file), PASSPHRASE)
-    restore(place, backup, PASSPHRASE, os.urandom, CHEAP, force=True)
+    restore(place, backup, PASSPHRASE, os.urandom, CHEAP, NOW, force=True)
 
 
 def test_a_restoring_over_another_identity_keeps_the_vault_whatever_kills_it(

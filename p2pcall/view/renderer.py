@@ -1,6 +1,6 @@
-"""The seam between the call screen and the ways to draw: what a painter does, and which one a mode has.
+"""The seam between the call screen and the ways to draw: what a renderer does, and which one a mode has.
 
-A painter is made for one size of the terminal and lives until that, or the mode, changes. Left out: where things are
+A renderer is made for one size of the terminal and lives until that, or the mode, changes. Left out: where things are
 (`layout`), text (`theme`).
 """
 
@@ -11,7 +11,7 @@ from .layout import Layout, Pixels, Rect
 from .probe import Ability, Mode
 
 
-class Painter(Protocol):
+class Renderer(Protocol):
     """Makes the bytes that change what the terminal shows; remembers what it shows."""
 
     def blank_canvas(self, rgb: tuple[int, int, int] = (0, 0, 0)) -> Canvas:
@@ -42,14 +42,14 @@ def most_cells(mode: Mode, cell_w: float, cell_h: float) -> tuple[int, int] | No
     return max(1, int(SIXEL_MOST[0] / cell_w)), max(1, int(SIXEL_MOST[1] / cell_h))
 
 
-def painter_for(layout: Layout, mode: Mode, ability: Ability) -> Painter:
-    """The painter of a mode. Code for pixels is imported where it is used."""
+def renderer_for(layout: Layout, mode: Mode, ability: Ability) -> Renderer:
+    """The renderer of a mode. Code for pixels is imported where it is used."""
     if mode is Mode.KITTY:
-        from .kitty import KittyPainter
+        from .kitty import KittyRenderer
 
-        return KittyPainter(layout, ability)
+        return KittyRenderer(layout, ability)
     if mode is Mode.SIXEL:
-        from .sixel import SixelPainter
+        from .sixel import SixelRenderer
 
-        return SixelPainter(layout, ability)
+        return SixelRenderer(layout, ability)
     return CellRenderer(layout.cols, layout.canvas_rows, mode, ability)
