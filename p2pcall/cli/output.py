@@ -22,7 +22,7 @@ from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.view.graphics import REMOVAL
 from p2pcall.view.plainline import wrapped
-from p2pcall.view.probe import Mode, probe
+from p2pcall.view.probe import Mode, probe, with_named
 from p2pcall.view.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class CommandOutput:
         if terminal is None:
             self._view = PlainView(self, None, on_key) if self._plain else None
             return self._view
-        ability = probe(self._env.environ)
+        ability = with_named(probe(self._env.environ), mode)
         wanted = [able for able in ability.modes() if able == mode]
         drawn = wanted[0] if wanted else ability.auto
         if self._plain or drawn is Mode.PLAIN:

@@ -141,8 +141,9 @@ def draw_avatar(canvas: Canvas, layout: Layout) -> None:
     height, cols = canvas.shape[:2]
     centre_y, radius = _avatar(layout)
     y, x = np.mgrid[0:height, 0:cols].astype(np.float32)
-    x = (x + 0.5 - cols / 2) / radius
-    y = (y + 0.5 - centre_y) * (layout.cell_aspect / 2) / radius
+    across, down = cols / layout.cols, height / (2 * layout.canvas_rows)
+    x = ((x + 0.5) / across - layout.cols / 2) / radius
+    y = ((y + 0.5) / down - centre_y) * (layout.cell_aspect / 2) / radius
     edge = 1.0 / radius
     disc = np.hypot(x, y) - 1
     head = np.hypot(x, y + 0.26) - 0.36

@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Mode(StrEnum):
@@ -20,11 +21,16 @@ class Mode(StrEnum):
     ASCII = "ascii"
     KITTY = "kitty"
     SIXEL = "sixel"
+    QUADRANTS = "quadrants"
+    SEXTANTS = "sextants"
+    BRAILLE = "braille"
     PLAIN = "plain"
 
 
 PICTURE_MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.PLAIN)
 """The values of --video-out that draw in a terminal, besides `auto`."""
+_FINE_MODES: Final = (Mode.QUADRANTS, Mode.SEXTANTS, Mode.BRAILLE)
+"""Modes that are drawn only if they are named: not every font has their characters whole."""
 
 
 class Colours(IntEnum):
@@ -47,7 +53,7 @@ class Kitty(IntEnum):
 class Ability(Struct, frozen=True):
     """What one terminal can do. `cursor`: it can be drawn on; `light`: it is known to show dark text on light;
     `asked`: it may be asked for pixels; `kitty`, `sixel` and `registers` (of
-    colours) are its answers.
+    colours) are its answers; `fine` are modes that were named (`with_named`).
     """
 
     colours: Colours = Colours.TRUE
@@ -59,6 +65,7 @@ class Ability(Struct, frozen=True):
     kitty: Kitty = Kitty.NO
     sixel: bool = False
     registers: int | None = None
+    fine: tuple[Mode, ...] = ()
 
     @property
     def auto(self) -> Mode:
@@ -76,7 +83,13 @@ class Ability(Struct, frozen=True):
             return (Mode.ASCII,)
         best = (Mode.KITTY,) if self.kitty is Kitty.FILE else ()
         direct = (Mode.KITTY,) if self.kitty is Kitty.DIRECT else ()
-        return (*best, Mode.BLOCKS, Mode.ASCII, *direct, *((Mode.SIXEL,) if self.sixel else ()))
+        return (*best, Mode.BLOCKS, Mode.ASCII, *self.fine, *direct, *((Mode.SIXEL,) if self.sixel else ()))
+
+
+def with_named(ability: Ability, mode: str) -> Ability:
+    """With the mode of this name, if it is one that must be named and has enough colours here."""
+    fine = tuple(fine for fine in _FINE_MODES if fine == mode and ability.colours >= Colours.C256)
+    return replace(ability, fine=fine)
 
 
 _TRUE_TERMS: Final = re.compile(

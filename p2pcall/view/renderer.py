@@ -52,4 +52,8 @@ def renderer_for(layout: Layout, mode: Mode, ability: Ability) -> Renderer:
         from .sixel import SixelRenderer
 
         return SixelRenderer(layout, ability)
+    if mode in (Mode.QUADRANTS, Mode.SEXTANTS, Mode.BRAILLE):
+        from .fine_cells import FineRenderer
+
+        return FineRenderer(layout.cols, layout.canvas_rows, mode, ability)
     return CellRenderer(layout.cols, layout.canvas_rows, mode, ability)
