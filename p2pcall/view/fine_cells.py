@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import Canvas, CellRenderer, Cells
+from .cells import SETTLE_FRAMES, Canvas, CellRenderer, Cells
 from .probe import Ability, Mode
 
 GRAINS: Final = {Mode.QUADRANTS: (2, 2), Mode.SEXTANTS: (2, 3), Mode.BRAILLE: (2, 4)}
@@ -27,7 +27,6 @@ _EVEN: Final = 8
 """A cell whose brightness differs by no more than this (of 255) is a space."""
 _THRESHOLD: Final = 10
 """A cell is not redrawn if no channel of a pixel has changed by more (of 255); in one row of sixteen, if none has."""
-_SETTLE_FRAMES: Final = 16
 
 
 def glyphs(mode: Mode) -> str:
@@ -97,7 +96,7 @@ class FineRenderer(CellRenderer):
         """Indexes of the cells to draw, in reading order."""
         self._frames += 1
         threshold = np.full((self.rows, 1, 1, 1, 1), _THRESHOLD, np.uint8)
-        threshold[self._frames % _SETTLE_FRAMES :: _SETTLE_FRAMES] = 0
+        threshold[self._frames % SETTLE_FRAMES :: SETTLE_FRAMES] = 0
         moved = (np.maximum(pixels, self._last) - np.minimum(pixels, self._last)) > threshold
         cells = moved.any(axis=(1, 3, 4)) | self._unknown
         if covered is not None:
