@@ -101,7 +101,7 @@ ECHO_CLEAR_PART: Final = 0.7
 """... and if it hears nothing in this part of the far end's speech ..."""
 ECHO_CLEAR_TICKS: Final = 1_000
 """... ten seconds long, there is no echo: headphones."""
-ECHO_LEARN_TICKS: Final = 1_500
+ECHO_LEARN_TICKS: Final = 500
 """After so much of the far end without an echo the canceller rests until one is suspected: it is a quarter of a call's
 processor."""
 NOISE_WINDOW_TICKS: Final = 300
