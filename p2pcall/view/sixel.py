@@ -42,6 +42,10 @@ _RED_LEFT, _GREEN_LEFT, _BLUE_RIGHT = np.uint32(17), np.uint32(6), np.uint32(5)
 _CHARACTER_SHIFT: Final = np.uint64(48)
 """The place of a character in a record: behind the longest gap, `!999?`, in its seventh byte."""
 _COLUMN_RECORD_BYTES: Final = 8
+_SLICE_PIXELS: Final = 1 << 16
+"""A slice has no more pixels: then its arrays stay in the processor's cache, and their memory is used again."""
+_SLICE_ROWS: Final = 24
+"""A slice has a multiple of this many rows: whole bands, and whole patterns of dithering."""
 _SPREAD: Final = 8
 """Side of the pattern of dithering."""
 
@@ -91,10 +95,27 @@ def _grid(width: int, bands: int) -> _Words:
 
 
 class SixelEncoder:
-    """Encodes pictures of one size."""
+    """Encodes pictures of one size, in slices."""
 
     def __init__(self, width: int, height: int) -> None:
         """`width` is at most that of `SIXEL_MOST`."""
+        self._head = b'\x1bP0;1;0q"1;1;%d;%d' % (width, height) + _DEFINE
+        self._rows = max(1, _SLICE_PIXELS // (_SLICE_ROWS * width)) * _SLICE_ROWS
+        tops = range(0, height, self._rows)
+        heights = [min(self._rows, height - top) for top in tops]
+        made = {rows: _Slice(width, rows) for rows in set(heights)}
+        self._slices = [(top, made[rows]) for top, rows in zip(tops, heights, strict=True)]
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """The sequence that draws RGBA pixels at the cursor; those without alpha are left out."""
+        drawn = (part.encode(pixels[top : top + self._rows]) for top, part in self._slices)
+        return self._head + b"-".join(drawn) + b"\x1b\\"
+
+
+class _Slice:
+    """Encodes some bands."""
+
+    def __init__(self, width: int, height: int) -> None:
         self._width, self._height = width, height
         self._bands = -(-height // _BAND)
         self._grid = _grid(width, self._bands)
@@ -102,7 +123,7 @@ class SixelEncoder:
         self._dither = np.ascontiguousarray(np.tile(_DITHER, tiles)[:height, :width])
 
     def encode(self, pixels: Pixels) -> bytes:
-        """The sequence that draws RGBA pixels at the cursor; those without alpha are left out."""
+        """The bands of these pixels."""
         keys = self._sorted(pixels)
         size = keys.shape[1]
         flat = keys.reshape(-1)
@@ -120,8 +141,7 @@ class SixelEncoder:
         if not drawn.all():
             at, columns, bits = at[drawn], columns[drawn], bits[drawn]
         begins = np.searchsorted(at, np.arange(self._bands) * size)
-        head = b'\x1bP0;1;0q"1;1;%d;%d' % (self._width, self._height)
-        return head + _DEFINE + self._records(columns, bits, begins) + b"\x1b\\"
+        return self._records(columns, bits, begins)
 
     def _sorted(self, pixels: Pixels) -> _Words:
         """For each band its pixels, as colour, column and bit, in this order."""
