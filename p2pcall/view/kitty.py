@@ -26,7 +26,7 @@ _PIECE_BYTES: Final = 4096
 _PACK_LEVEL: Final = 1
 """More takes several times as long and saves little: noise of cameras does not pack."""
 _DIRECT_PIXELS: Final = 240 * 180
-"""Most pixels of a picture that goes through the line: one has about 40 kB, so 1 Mb/s shows three a second."""
+"""Most pixels of a picture that goes through the line: a noisy one has about 25 kB, so 1 Mb/s shows five a second."""
 _DIRECT_BITS: Final = np.uint8(0xF0)
 """What of a pixel goes through the line: the rest is noise, and would be most of the bytes."""
 MEMORY: Final = Path("/dev/shm")
