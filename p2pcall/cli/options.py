@@ -46,7 +46,8 @@ VideoOut = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        help="Where to draw: auto, blocks, ascii, window, a file, - (y4m), none.",
+        help="Where to draw: auto, blocks, ascii, quadrants, sextants, braille, kitty, sixel, window, a file, "
+        "- (y4m), none.",
     ),
 ]
 NoAudio = Annotated[bool, typer.Option("--no-audio", help="Same as --audio-in none --audio-out none.")]
@@ -242,9 +243,6 @@ class ReservedMode(StrEnum):
     """Values of --video-out that later versions may support; until then they are refused with a clear message."""
 
     OCTANTS = "octants"
-    BRAILLE = "braille"
-    SIXEL = "sixel"
-    KITTY = "kitty"
     ITERM = "iterm"
 
 

@@ -20,8 +20,9 @@ from p2pcall.cli.naming import NameQuestion
 from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
+from p2pcall.view.graphics import REMOVAL
 from p2pcall.view.plainline import wrapped
-from p2pcall.view.probe import Mode, probe
+from p2pcall.view.probe import Mode, probe, with_named
 from p2pcall.view.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class CommandOutput:
         """Waiting lines that were dropped."""
         self._lines: LineWriter | None = None
         self._told: LineWriter | None = None
-        sequences = not plain and probe(env.environ).cursor
-        self.terminal = _terminal(env, json, sequences=sequences)
+        ability = probe(env.environ)
+        undo = REMOVAL if ability.asked else b""
+        self.terminal = _terminal(env, json, sequences=not plain and ability.cursor, undo=undo)
         self.on_closed: Callable[[], None] | None = None
         """Called when stdout has no reader any more."""
         self._asking: Terminal | None = None
@@ -242,8 +244,8 @@ class CommandOutput:
             from p2pcall.cli import windowview  # noqa: F401  (the same)
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> "CallView | None":
-        """Take the terminal for a call, or open a window; `mode` is auto, blocks, ascii, window or none. None if there
-        is neither.
+        """Take the terminal for a call, or open a window; `mode` is a value of --video-out. None if there is
+        neither.
         """
         base = self._open_terminal(mode, on_key)
         if mode == "window" or (mode != "none" and self._drawn):
@@ -263,7 +265,7 @@ class CommandOutput:
         if terminal is None:
             self._view = PlainView(self, None, on_key) if self._plain else None
             return self._view
-        ability = probe(self._env.environ)
+        ability = with_named(probe(self._env.environ), mode)
         wanted = [able for able in ability.modes() if able == mode]
         drawn = wanted[0] if wanted else ability.auto
         if self._plain or drawn is Mode.PLAIN:
@@ -274,7 +276,7 @@ class CommandOutput:
             self._settle()
             terminal.enter(holds=self._holds)
             terminal.discard_typed()
-            screen = Screen(terminal, drawn, ability=ability)
+            screen = Screen(terminal, drawn, ability=ability, wanted=mode)
             quiet = StderrSilencer(self._env.stderr)
             self._view = ScreenView(self, screen, terminal, on_key, quiet, picture=mode != "none")
             self._drawn = True
@@ -306,11 +308,11 @@ def _columns(env: Env) -> int:
     return 0
 
 
-def _terminal(env: Env, json: bool, *, sequences: bool) -> Terminal | None:
+def _terminal(env: Env, json: bool, *, sequences: bool, undo: bytes) -> Terminal | None:
     """The terminal to draw on. Keys come from stdin or, if stdin is a pipe, from the terminal itself."""
     streams = [env.stderr] if json else [env.stdout, env.stderr]
     for stream in streams:
         with suppress(OSError, ValueError):
             if stream.isatty():
-                return Terminal(env.stdin.fileno(), stream.fileno(), sequences=sequences)
+                return Terminal(env.stdin.fileno(), stream.fileno(), sequences=sequences, undo=undo)
     return None

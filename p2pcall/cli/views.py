@@ -121,6 +121,11 @@ class ScreenView:
         self.clear_remote = screen.clear_remote
         self.resized = screen.resized
         self.refresh = screen.refresh
+        screen.on_mode = self._mode_changed
+
+    def _mode_changed(self) -> None:
+        if self.on_resized is not None:
+            self.on_resized()
 
     @property
     def at_last_mode(self) -> bool:

@@ -45,6 +45,8 @@ class WindowView:
         self._noted: set[str] = set()
         self._late: asyncio.TimerHandle | None = None
         self._closed = False
+        if base is not None:
+            base.on_resized = self._tell_size
         self.on_error: OnError | None = None
         self.on_resized: Callable[[], None] | None = None
         if open_now:

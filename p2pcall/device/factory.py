@@ -251,7 +251,9 @@ def open_video_sink(spec: str, *, stdout: BinaryIO | None = None, file: OutFile 
     if stream and suffix not in VIDEO_SUFFIXES:
         return _streamed(partial(writer_to, spec), spec)
     if suffix not in PICTURE_SUFFIXES:
-        hint = f"auto, blocks, ascii, window, none, -, or a file that ends in {', '.join(PICTURE_SUFFIXES)}"
+        suffixes = ", ".join(PICTURE_SUFFIXES)
+        modes = "auto, blocks, ascii, quadrants, sextants, braille, kitty, sixel, window, none"
+        hint = f"{modes}, -, or a file that ends in {suffixes}"
         raise P2PCallError("bad-video-out", f"{spec!r} is no way to show a picture", ExitCode.USAGE, hint)
     from p2pcall.device.picture_file import PictureFile
     from p2pcall.device.video_files import FilmWriter

@@ -80,7 +80,7 @@ class Ui(Protocol):
         """Import what `open_view` needs for `mode`, in any thread; there is no time for it when a call gets active."""
 
     def open_view(self, mode: str, on_key: Callable[[str], None]) -> CallView | None:
-        """Take the terminal for a call; `mode` is auto, blocks, ascii, window (the picture in its own window) or none
+        """Take the terminal for a call; `mode` is auto, a drawing mode, window (the picture in its own window) or none
         (no picture, only the text about the call).
 
         None if there is neither a terminal nor a window.

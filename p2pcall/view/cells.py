@@ -28,7 +28,7 @@ MAX_CELLS_SIDE: Final = 999
 
 _THRESHOLD: Final = {Colours.TRUE: 5, Colours.C256: 12, Colours.C16: 12, Colours.NONE: 10}
 """A cell is not redrawn if no colour channel has changed by more than this (of 255) since it was drawn."""
-_SETTLE_FRAMES: Final = 16
+SETTLE_FRAMES: Final = 16
 """In each frame one of this many rows is compared without the threshold, so small differences disappear in time."""
 _SIX_BITS: Final = np.uint8(0xFC)
 
@@ -143,6 +143,20 @@ class CellRenderer:
         canvas[:] = (*rgb, 255)
         return canvas
 
+    def scale_to(self, rect: tuple[int, int, int, int], frame_w: int, frame_h: int) -> tuple[int, int]:
+        """As in `renderer.Renderer`: two pixels a cell."""
+        _, _, w, h = rect
+        return w, 2 * h
+
+    def put(self, canvas: Canvas, rect: tuple[int, int, int, int], picture: Canvas) -> None:
+        """As in `renderer.Renderer`: the picture is copied onto the canvas."""
+        x, y, w, h = rect
+        canvas[2 * y : 2 * (y + h), x : x + w] = picture
+
+    def end(self) -> bytes:
+        """As in `renderer.Renderer`: nothing stays."""
+        return b""
+
     def forget(self, cells: Cells | None = None) -> None:
         """Marks these cells (None: all) as unknown, because something else was drawn there. `paint` redraws them."""
         if cells is None:
@@ -183,7 +197,7 @@ class CellRenderer:
         """Indexes of the cells to draw, in reading order."""
         self._frame += 1
         threshold = self._threshold
-        settling = np.arange(self._frame % _SETTLE_FRAMES, self.rows, _SETTLE_FRAMES)
+        settling = np.arange(self._frame % SETTLE_FRAMES, self.rows, SETTLE_FRAMES)
         usual = threshold[settling]
         threshold[settling] = 0
         moved = (np.maximum(pixels, self._shown) - np.minimum(pixels, self._shown)) > threshold

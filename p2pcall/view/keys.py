@@ -16,6 +16,9 @@ _STRING: Final = re.compile(rb"\x1b[\]PX^_].*?(?:\x07|\x1b\\)", re.DOTALL)
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 _ESCAPE: Final = b"\x1b"
 _ANSWER: Final = b"\x1b[0n"
+_REPORTS: Final = re.compile(rb"\x1b_G.*|\x1b\[\?[\d;]*[cS]", re.DOTALL)
+_MAX_REPORTS: Final = 8
+"""What is told beyond this, between two calls of `take_reports`, is dropped: few things are asked."""
 _MAX_HELD_BYTES: Final = 4096
 _FINALS: Final = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
 _TILDES: Final = {"1": "home", "2": "insert", "3": "delete", "4": "end", "5": "page-up", "6": "page-down"}
@@ -44,8 +47,18 @@ class KeyParser:
     def __init__(self) -> None:
         self.answers = 0
         """How many answers to a status request (DSR 5) have come; `Terminal` uses them as back-pressure."""
+        self._reports: list[bytes] = []
         self._held = b""
         self._pasting = False
+
+    def take_reports(self) -> list[bytes]:
+        """What the terminal has told of its graphics (`graphics.with_report`)."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    def _report(self, sequence: bytes) -> None:
+        if _REPORTS.fullmatch(sequence) and len(self._reports) < _MAX_REPORTS:
+            self._reports.append(sequence)
 
     def feed(self, data: bytes) -> list[str]:
         """Names of the keys completed by `data`. A lone ESC at the end is held: it may begin a sequence."""
@@ -107,10 +120,12 @@ class KeyParser:
                 self._pasting = True
             elif sequence == _ANSWER:
                 self.answers += 1
+            self._report(sequence)
             return len(sequence), _name(sequence[2:].decode("ascii"))
         if found := _SS3.match(buffer):
             return len(found.group()), _FINALS.get(chr(buffer[2]), "")
         if found := _STRING.match(buffer):
+            self._report(found.group())
             return len(found.group()), ""
         if buffer[1:2] in (b"[", b"O", b"]", b"P", b"X", b"^", b"_") and len(buffer) < _MAX_HELD_BYTES:
             return (0, "") if _may_grow(buffer) else (2, "")

@@ -25,6 +25,8 @@ _OWN_SHARE: Final = 5
 _OWN_MIN_COLS, _OWN_MAX_COLS = 10, 40
 _OWN_SCREEN_MIN: Final = (32, 8)
 _AVATAR_SCREEN_MIN: Final = (24, 12)
+_USUAL_CELL: Final = (8, 16)
+"""Pixels of a cell where the terminal does not give them."""
 
 
 class Rect(NamedTuple):
@@ -46,11 +48,17 @@ class Span(NamedTuple):
 
 
 class Layout(Struct, frozen=True):
-    """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide."""
+    """A screen of `cols` × `rows` cells, each `cell_aspect` times as high as wide; `cell_w` × `cell_h` pixels are 0 if
+    they are not known.
+    """
 
     cols: int
     rows: int
     cell_aspect: float = 2.0
+    cell_w: float = 0.0
+    cell_h: float = 0.0
+    most: tuple[int, int] | None = None
+    """Most columns and rows of the other side's picture, if they are fewer than there are."""
 
     @property
     def canvas_rows(self) -> int:
@@ -58,13 +66,22 @@ class Layout(Struct, frozen=True):
         return max(0, self.rows - 1)
 
     @property
-    def picture_pixels(self) -> tuple[int, int]:
-        """How many pixels the canvas has."""
-        return self.cols, 2 * self.canvas_rows
+    def widest(self) -> Rect:
+        """The place for the other side's picture."""
+        cols, rows = self.most or (self.cols, self.canvas_rows)
+        cols, rows = min(cols, self.cols), min(rows, self.canvas_rows)
+        return Rect((self.cols - cols) // 2, (self.canvas_rows - rows) // 2, cols, rows)
+
+    def pixels(self, rect: Rect) -> tuple[int, int]:
+        """Width and height of a part of the canvas in the terminal's pixels, taken as usual ones if not known."""
+        w, h = (self.cell_w, self.cell_h) if self.cell_w else _USUAL_CELL
+        return rect.w * max(1, int(w)), rect.h * max(1, int(h))  # xterm counts its border among the cells
 
     def remote(self, frame_w: int, frame_h: int) -> Rect:
         """The place of the other side's picture."""
-        return Rect(*fit(frame_w, frame_h, self.cols, self.canvas_rows, self.cell_aspect))
+        left, top, cols, rows = self.widest
+        x, y, w, h = fit(frame_w, frame_h, cols, rows, self.cell_aspect)
+        return Rect(left + x, top + y, w, h)
 
     def own(self, frame_w: int, frame_h: int) -> Rect | None:
         """The place of one's own picture, without its border; None if the screen is too small for one."""
@@ -117,11 +134,6 @@ def covered(layout: Layout, spans: list[Span]) -> Cells:
     return mask
 
 
-def put(canvas: Canvas, rect: Rect, picture: Pixels) -> None:
-    """Copies a picture of 2·h × w pixels onto the canvas."""
-    canvas[2 * rect.y : 2 * (rect.y + rect.h), rect.x : rect.x + rect.w] = picture
-
-
 def draw_avatar(canvas: Canvas, layout: Layout) -> None:
     """Draws head and shoulders in a disc, in place of the other side's picture."""
     if layout.cols < _AVATAR_SCREEN_MIN[0] or layout.canvas_rows < _AVATAR_SCREEN_MIN[1]:
@@ -129,8 +141,9 @@ def draw_avatar(canvas: Canvas, layout: Layout) -> None:
     height, cols = canvas.shape[:2]
     centre_y, radius = _avatar(layout)
     y, x = np.mgrid[0:height, 0:cols].astype(np.float32)
-    x = (x + 0.5 - cols / 2) / radius
-    y = (y + 0.5 - centre_y) * (layout.cell_aspect / 2) / radius
+    across, down = cols / layout.cols, height / (2 * layout.canvas_rows)
+    x = ((x + 0.5) / across - layout.cols / 2) / radius
+    y = ((y + 0.5) / down - centre_y) * (layout.cell_aspect / 2) / radius
     edge = 1.0 / radius
     disc = np.hypot(x, y) - 1
     head = np.hypot(x, y + 0.26) - 0.36

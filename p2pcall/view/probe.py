@@ -2,7 +2,7 @@
 
 Terminals give no answer about 24-bit colours or half blocks, so this is a table of known terminals. In doubt it assumes
 less: nearly every terminal draws 256 colours, every one draws characters; a Linux console has 16 colours.
-`NO_COLOR` is obeyed. Left out: pixels (sixel, kitty) and octants.
+`NO_COLOR` is obeyed. Pixels are asked for, but not inside tmux or GNU screen, which do not pass them on (`graphics`).
 """
 
 import re
@@ -11,6 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Mode(StrEnum):
@@ -18,11 +19,18 @@ class Mode(StrEnum):
 
     BLOCKS = "blocks"
     ASCII = "ascii"
+    KITTY = "kitty"
+    SIXEL = "sixel"
+    QUADRANTS = "quadrants"
+    SEXTANTS = "sextants"
+    BRAILLE = "braille"
     PLAIN = "plain"
 
 
 PICTURE_MODES: Final = tuple(mode.value for mode in Mode if mode is not Mode.PLAIN)
 """The values of --video-out that draw in a terminal, besides `auto`."""
+_FINE_MODES: Final = (Mode.QUADRANTS, Mode.SEXTANTS, Mode.BRAILLE)
+"""Modes that are drawn only if they are named: not every font has their characters whole."""
 
 
 class Colours(IntEnum):
@@ -34,27 +42,54 @@ class Colours(IntEnum):
     TRUE = 3
 
 
+class Kitty(IntEnum):
+    """How a terminal takes pictures by kitty's graphics protocol: not at all, in its bytes, or from a file too."""
+
+    NO = 0
+    DIRECT = 1
+    FILE = 2
+
+
 class Ability(Struct, frozen=True):
-    """What one terminal can do. `cursor`: it can be drawn on; `light`: it is known to show dark text on light."""
+    """What one terminal can do. `cursor`: it can be drawn on; `light`: it is known to show dark text on light;
+    `asked`: it may be asked for pixels; `kitty`, `sixel` and `registers` (of
+    colours) are its answers; `fine` are modes that were named (`with_named`).
+    """
 
     colours: Colours = Colours.TRUE
     unicode: bool = True
     cursor: bool = True
     title: bool = True
     light: bool = False
+    asked: bool = False
+    kitty: Kitty = Kitty.NO
+    sixel: bool = False
+    registers: int | None = None
+    fine: tuple[Mode, ...] = ()
 
     @property
     def auto(self) -> Mode:
         """The best mode for this terminal (`--video-out auto`)."""
-        if not self.cursor:
-            return Mode.PLAIN
-        return Mode.BLOCKS if self.unicode and self.colours else Mode.ASCII
+        return self.modes()[0]
 
     def modes(self) -> tuple[Mode, ...]:
-        """The modes that the key `w` cycles through, best first."""
+        """The modes that the key `w` cycles through, best first.
+
+        Pixels that go through the line come last: they take far more of it than cells.
+        """
         if not self.cursor:
             return (Mode.PLAIN,)
-        return (Mode.BLOCKS, Mode.ASCII) if self.auto is Mode.BLOCKS else (Mode.ASCII,)
+        if not (self.unicode and self.colours):
+            return (Mode.ASCII,)
+        best = (Mode.KITTY,) if self.kitty is Kitty.FILE else ()
+        direct = (Mode.KITTY,) if self.kitty is Kitty.DIRECT else ()
+        return (*best, Mode.BLOCKS, Mode.ASCII, *self.fine, *direct, *((Mode.SIXEL,) if self.sixel else ()))
+
+
+def with_named(ability: Ability, mode: str) -> Ability:
+    """With the mode of this name, if it is one that must be named and has enough colours here."""
+    fine = tuple(fine for fine in _FINE_MODES if fine == mode and ability.colours >= Colours.C256)
+    return replace(ability, fine=fine)
 
 
 _TRUE_TERMS: Final = re.compile(
@@ -75,7 +110,9 @@ def probe(environ: Mapping[str, str], is_tty: bool = True) -> Ability:
         return Ability(Colours.NONE, unicode, cursor=False, title=False)
     colours = Colours.NONE if environ.get("NO_COLOR") else _colours(environ, term)
     console = term in ("linux", "cons25") or term.startswith("vt")
-    return Ability(colours, unicode, title=not console, light=_is_light(environ))
+    inside = environ.get("TMUX") or environ.get("STY") or term.startswith(("tmux", "screen"))
+    asked = not (console or inside or term.startswith("linux"))
+    return Ability(colours, unicode, title=not console, light=_is_light(environ), asked=asked)
 
 
 def _colours(environ: Mapping[str, str], term: str) -> Colours:

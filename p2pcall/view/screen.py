@@ -12,15 +12,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec.structs import replace
 
 from . import layout as lay
-from .cells import MAX_CELLS_SIDE, Canvas, CellRenderer
+from .cells import MAX_CELLS_SIDE, Canvas
+from .graphics import graphics_question, is_last, with_report
 from .hud import HudState
 from .layout import OWN_ALONE_S, Layout, Pixels, Rect, Span
 from .probe import Ability, Mode
+from .renderer import Renderer, most_cells, renderer_for
 from .terminal import Terminal
 from .theme import CANVAS, render
 
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 _SYNC_ON, _SYNC_OFF = b"\x1b[?2026h", b"\x1b[?2026l"
 _CLEAR: Final = b"\x1b[0m\x1b[2J"
+_ANY_SIZE: Final = 1 << 16
+"""Pixels of a side that no picture has."""
 _DRAIN_S: Final = 0.05
 """How long the playout thread waits for a terminal that has not taken all of a frame yet."""
 
@@ -43,19 +49,24 @@ class Screen:
         mode: Mode,
         *,
         ability: Ability | None = None,
+        wanted: str = "",
         title: str = "p2pcall",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Draws at once. Raises ValueError for a mode that this terminal cannot show (`Ability.modes`)."""
+        """Draws at once. `wanted` is the mode, or "auto" for the best, to change to if the terminal answers that it can
+        show it. Raises ValueError for a mode that this terminal cannot show (`Ability.modes`).
+        """
         self._ability = ability or Ability()
         if mode is Mode.PLAIN or mode not in self._ability.modes():
             raise ValueError(f"no {mode} screen on this terminal")
-        self._terminal = terminal
+        self._terminal, self._wanted = terminal, wanted
+        self.on_mode: Callable[[], None] | None = None
+        """Called when the mode has changed, and so the pixels that can be shown."""
         self._clock = clock
         self.mode: Mode = mode
         self._hud = HudState()
-        self._remote: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
-        self._own: tuple[av.VideoFrame, Layout, Rect, Pixels] | None = None
+        self._remote: tuple[av.VideoFrame, Renderer, Rect, Pixels] | None = None
+        self._own: tuple[av.VideoFrame, Renderer, Rect, Pixels] | None = None
         self._own_rect: Rect | None = None
         self._remote_at = -OWN_ALONE_S
         self._remote_scaler, self._own_scaler, self._draw_scaler = (_Scaler() for _ in range(3))
@@ -64,19 +75,25 @@ class Screen:
         self._again = threading.Event()
         self._closed = False
         self._layout = self._measured()
-        self._start_over()
+        self._renderer = self._start_over()
+        self._question_file = ""
+        terminal.on_report = self._reported
+        if self._ability.asked:
+            self._ask()
         if self._ability.title:
             terminal.set_title(title)
         terminal.on_ready = self._pump_if_dirty
         terminal.on_resume = self.refresh
+        terminal.on_leave = self._left
         self._pump()
 
     def show(self, frame: av.VideoFrame) -> None:
         """Show the other side's newest picture; the calling thread (playout) may wait for `_DRAIN_S`."""
-        layout = self._layout
+        renderer = self._renderer
+        layout = self._layout  # read later, for it is set earlier: if one of the two is old, the renderer is
         rect = layout.remote(frame.width, frame.height)
         if layout.canvas_rows:
-            self._remote = (frame, layout, rect, self._remote_scaler.scaled(frame, rect))
+            self._remote = (frame, renderer, rect, self._remote_scaler.scaled(frame, renderer, rect))
         self._remote_at = self._clock()
         self._pump()
         self._terminal.flush(_DRAIN_S)
@@ -84,12 +101,13 @@ class Screen:
 
     def show_local(self, frame: av.VideoFrame | None) -> None:
         """Show one's own newest picture, from any thread; None: there is none any more."""
-        layout = self._layout
+        renderer = self._renderer
+        layout = self._layout  # as in `show`
         rect = layout.own(frame.width, frame.height) if frame else None
         if frame is None or rect is None:
             self._own = None
         else:
-            self._own = (frame, layout, rect, self._own_scaler.scaled(frame, rect)[:, ::-1])
+            self._own = (frame, renderer, rect, self._own_scaler.scaled(frame, renderer, rect)[:, ::-1])
         if frame is None or self._clock() - self._remote_at >= OWN_ALONE_S:
             self._pump()
 
@@ -118,8 +136,10 @@ class Screen:
         """Change the mode at once. Raises ValueError for one that this terminal cannot show."""
         if mode not in self._ability.modes():
             raise ValueError(f"no {mode} screen on this terminal")
-        self.mode = mode
+        self.mode, self._wanted = mode, ""
         self.refresh()
+        if self.on_mode is not None:
+            self.on_mode()
 
     def next_mode(self) -> Mode:
         """Change to the next mode that this terminal can show, and return it."""
@@ -130,7 +150,7 @@ class Screen:
         """How many pixels of the other side's picture this screen can show; (0, 0) when the terminal is gone."""
         if self._closed or self._terminal.gone:
             return 0, 0
-        return self._measured().picture_pixels
+        return self._renderer.scale_to(self._measured().widest, _ANY_SIZE, _ANY_SIZE)
 
     def resized(self) -> None:
         """The terminal may have another size now (SIGWINCH)."""
@@ -144,10 +164,45 @@ class Screen:
     def close(self) -> None:
         """Stops drawing and restores the terminal. Idempotent, bounded in time."""
         self._closed = True
-        self._terminal.on_ready = self._terminal.on_resume = None
+        self._terminal.on_ready = self._terminal.on_resume = self._terminal.on_report = None
         if self._drawing.acquire(timeout=1.0):
             self._drawing.release()
         self._terminal.leave()
+        self._terminal.on_leave = None
+
+    def _left(self) -> None:
+        """The terminal has been left: what is drawn and what is asked has no files any more."""
+        self._renderer.end()
+        self._discard_question()
+
+    def _ask(self) -> None:
+        """Asks the terminal for pixels. One that does not know the question may show it: then it is drawn over."""
+        from .kitty import discard_old_files, write_file
+
+        discard_old_files()
+        with suppress(OSError):
+            self._question_file = write_file(bytes(3))
+        self._terminal.write(graphics_question(self._question_file) + b"\r" + _CLEAR, ask=True)
+
+    def _reported(self, report: bytes) -> None:
+        """An answer has come: there may be more modes now, and the one that is wanted."""
+        self._ability = with_report(self._ability, report)
+        if not is_last(report):
+            return
+        self._discard_question()
+        if not all(self._terminal.cell_pixels()):
+            self._ability = replace(self._ability, sixel=False)  # nobody knows how large they would be
+        modes = self._ability.modes()
+        wanted = [mode for mode in modes if mode == self._wanted] or [modes[0]]
+        if self._wanted and wanted[0] is not self.mode:
+            self.set_mode(wanted[0])
+
+    def _discard_question(self) -> None:
+        if self._question_file:
+            from .kitty import discard_file
+
+            discard_file(self._question_file)
+            self._question_file = ""
 
     def _pump_if_dirty(self) -> None:
         if self._dirty.is_set():
@@ -167,16 +222,20 @@ class Screen:
 
     def _measured(self) -> Layout:
         cols, rows = self._terminal.size()
-        return Layout(min(cols, MAX_CELLS_SIDE), min(rows, MAX_CELLS_SIDE), self._terminal.cell_aspect())
+        cols, rows = min(cols, MAX_CELLS_SIDE), min(rows, MAX_CELLS_SIDE)
+        cell_w, cell_h = self._terminal.cell_pixels()
+        most = most_cells(self.mode, cell_w, cell_h)
+        return Layout(cols, rows, self._terminal.cell_aspect(), cell_w, cell_h, most)
 
-    def _start_over(self) -> None:
-        """Forgets what the terminal shows."""
-        self._renderer = CellRenderer(self._layout.cols, self._layout.canvas_rows, self.mode, self._ability)
+    def _start_over(self) -> Renderer:
+        """Forgets what the terminal shows; a new renderer."""
+        self._renderer = renderer_for(self._layout, self.mode, self._ability)
         self._canvas = self._renderer.blank_canvas()
         self._backdrop: Canvas | None = None
         self._spans: list[Span] = []
         self._told: tuple[HudState, bool, Rect | None] | None = None
         self._covered = lay.covered(self._layout, [])
+        return self._renderer
 
     def _draw(self) -> None:
         layout = self._measured()
@@ -184,8 +243,8 @@ class Screen:
         if self._again.is_set() or layout != self._layout:
             self._again.clear()
             self._layout = layout
+            clear = self._renderer.end() + _CLEAR
             self._start_over()
-            clear = _CLEAR
         picture = self._compose(self._canvas)
         words = self._write_texts(picture)
         cells = self._renderer.paint(self._canvas, self._covered) if layout.canvas_rows else b""
@@ -194,7 +253,7 @@ class Screen:
 
     def _compose(self, canvas: Canvas) -> bool:
         """Copies the newest pictures onto the canvas. Returns whether the other side's is among them."""
-        canvas[:] = (*CANVAS, 255) if self.mode is Mode.BLOCKS else (0, 0, 0, 255)
+        canvas[:] = (0, 0, 0, 255) if self.mode is Mode.ASCII else (*CANVAS, 255)
         remote, own, layout = self._remote, self._own, self._layout
         if not layout.canvas_rows:
             return False
@@ -204,10 +263,10 @@ class Screen:
             own = None
         if remote:
             frame, made_for, rect, pixels = remote
-            if made_for != layout:
+            if made_for is not self._renderer:
                 rect = layout.remote(frame.width, frame.height)
-                pixels = self._draw_scaler.scaled(frame, rect)
-            lay.put(canvas, rect, pixels)
+                pixels = self._draw_scaler.scaled(frame, self._renderer, rect)
+            self._renderer.put(canvas, rect, pixels)
         elif self._backdrop is None:
             lay.draw_avatar(canvas, layout)
             self._backdrop = canvas.copy()
@@ -215,10 +274,13 @@ class Screen:
             canvas[:] = self._backdrop
         self._own_rect = None
         if own:
-            frame, made_for, rect, pixels = own
-            if made_for == layout:
-                self._own_rect = rect
-                lay.put(canvas, rect, pixels)
+            frame, made_for, place, pixels = own
+            if made_for is not self._renderer and (again := layout.own(frame.width, frame.height)):
+                place, pixels = again, self._draw_scaler.scaled(frame, self._renderer, again)[:, ::-1]
+                made_for = self._renderer
+            if made_for is self._renderer:
+                self._own_rect = place
+                self._renderer.put(canvas, place, pixels)
         return remote is not None
 
     def _write_texts(self, picture: bool) -> bytes:
@@ -250,13 +312,13 @@ class _Scaler:
     def __init__(self) -> None:
         self._reformatter: VideoReformatter | None = None
 
-    def scaled(self, frame: av.VideoFrame, rect: Rect) -> Pixels:
-        """The frame in the pixels of `rect`, (2·h, w, 4) RGBA; swscale averages areas and holds no lock."""
+    def scaled(self, frame: av.VideoFrame, renderer: Renderer, rect: Rect) -> Pixels:
+        """The frame in the renderer's pixels of `rect`, RGBA; swscale averages areas and holds no lock."""
         from av.video.reformatter import Interpolation, VideoReformatter
 
         if self._reformatter is None:
             self._reformatter = VideoReformatter()
-        w, h = rect.w, 2 * rect.h
+        w, h = renderer.scale_to(rect, frame.width, frame.height)
         shrinks = frame.width >= w and frame.height >= h
         how = Interpolation.AREA if shrinks else Interpolation.BILINEAR
         # One thread: faster for so few pixels, and swscale's threads write over each other's first pixels in a row.

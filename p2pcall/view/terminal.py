@@ -57,10 +57,17 @@ class Terminal:
     """The terminal behind `fd_out`; keys come from `fd_in` or, if that is not a terminal (a pipe), from `fd_out`."""
 
     def __init__(
-        self, fd_in: int = 0, fd_out: int = 1, *, guard: bool = True, sequences: bool = True
+        self,
+        fd_in: int = 0,
+        fd_out: int = 1,
+        *,
+        guard: bool = True,
+        sequences: bool = True,
+        undo: bytes = b"",
     ) -> None:
         """Changes nothing yet. Without `sequences`, entering and leaving without `alternate` write no escape sequence.
-        Raises OSError if `fd_out` is not a terminal.
+        `undo` is written before the alternate screen is left, however that happens. Raises OSError if `fd_out` is not
+        a terminal.
         """
         name = os.ttyname(fd_out)
         try:
@@ -74,6 +81,11 @@ class Terminal:
         """Called by `read_keys` when the terminal has taken the last frame."""
         self.on_resume: Callable[[], None] | None = None
         """Called when we have the terminal again after Ctrl-Z and `fg`: everything must be redrawn."""
+        self.on_report: Callable[[bytes], None] | None = None
+        """Called by `read_keys` with what the terminal tells of its graphics."""
+        self.on_leave: Callable[[], None] | None = None
+        """Called by `leave`; must not raise."""
+        self._undo = undo
         self.escape_held = False
         """Whether the last byte read is an ESC: if nothing follows, call `read_keys` with `settled`."""
         self._lock = threading.RLock()
@@ -137,6 +149,8 @@ class Terminal:
             self._saved = None
             self._alternate = self._titled = self._holds = False
             restored = self.flush(_LEAVE_WAIT_S)
+            if self.on_leave:
+                self.on_leave()
             with suppress(termios.error, OSError):
                 _set_mode_from_anywhere(self._fd, saved)
                 if answer_due:
@@ -175,10 +189,15 @@ class Terminal:
 
     def cell_aspect(self) -> float:
         """A cell's height divided by its width, if the terminal gives its size in pixels, else 2."""
+        width, height = self.cell_pixels()
+        return min(_ASPECTS[1], max(_ASPECTS[0], height / width)) if width > 0 else 2.0
+
+    def cell_pixels(self) -> tuple[float, float]:
+        """Width and height of a cell in pixels; zeros if the terminal does not give them."""
         cols, rows, x_pixels, y_pixels = self._window()
         if min(cols, rows, x_pixels, y_pixels) <= 0:
-            return 2.0
-        return min(_ASPECTS[1], max(_ASPECTS[0], (y_pixels / rows) / (x_pixels / cols)))
+            return 0.0, 0.0
+        return x_pixels / cols, y_pixels / rows
 
     def set_title(self, title: str) -> None:
         """Sets the window's title until `leave`."""
@@ -237,6 +256,9 @@ class Terminal:
         if settled:
             keys += self._keys.settle()
         self.escape_held = self._keys.escape_held
+        for report in self._keys.take_reports():
+            if self.on_report:
+                self.on_report(report)
         if self._asked_at is None and self.on_ready:
             self.on_ready()
         return [*keys, "eof"] if self.gone else keys
@@ -303,7 +325,15 @@ class Terminal:
         on, off = self._paste
         self.write(on)
         if self._guard:
-            rest = _CANCEL + (_HOLDS_OFF if holds else b"") + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR
+            rest = (
+                _CANCEL
+                + self._undo
+                + (_HOLDS_OFF if holds else b"")
+                + _SYNC_OFF
+                + _RESET
+                + _WRAP_ON
+                + _SHOW_CURSOR
+            )
             rest += _ALTERNATE_OFF + off + b"\r"
             self._guard.start(self._fd, text, rest if on else b"")
         return True
@@ -315,7 +345,7 @@ class Terminal:
         if self._holds:
             out += _HOLDS_OFF
         if self._alternate:
-            out += _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF
+            out += self._undo + _SYNC_OFF + _RESET + _WRAP_ON + _SHOW_CURSOR + _ALTERNATE_OFF
         return out + (_TITLE_POP if self._titled else b"")
 
     def _finish_output(self) -> bool:

@@ -41,7 +41,7 @@ WRONG = {
     "sound and events on stdout": (["listen", "--audio-out", "-", "--json"], ["--json", "stdout"]),
     "picture and events on stdout": (["listen", "--video-out", "-", "--json"], ["--json", "stdout"]),
     "two inputs on stdin": (["dial", "bob", "--audio-in", "-", "--video-in", "-"], ["--audio-in"]),
-    "a way to draw that is not there yet": (["dial", "bob", "--video-out", "sixel"], ["sixel"]),
+    "a way to draw that is not there yet": (["dial", "bob", "--video-out", "octants"], ["octants"]),
     "no sound and a file": (["dial", "bob", "--no-audio", "--audio-in", "x.wav"], ["--no-audio", "x.wav"]),
     "nobody to forget": (["contacts", "remove"], ["NAME"]),
 }

@@ -88,7 +88,7 @@ def test_a_process_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: p
         asyncio.run(CalleeProcess.start(tmp_path, "demo-test", {}))
 
 
-@pytest.mark.parametrize("word", ["nonsense", "window", "sixel", "-"])
+@pytest.mark.parametrize("word", ["nonsense", "window", "octants", "-"])
 def test_nothing_is_started_for_a_picture_that_goes_nowhere(
     word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

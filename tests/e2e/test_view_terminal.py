@@ -35,9 +35,10 @@ from p2pcall.view.screen import Screen
 from p2pcall.view.terminal import Terminal
 
 how = sys.argv[1]
+mode = Mode(sys.argv[2]) if sys.argv[2:] else Mode.BLOCKS
 terminal = Terminal()
 terminal.enter()
-screen = Screen(terminal, Mode.BLOCKS, ability=Ability())
+screen = Screen(terminal, mode, ability=Ability(sixel=True))
 screen.set_hud(HudState(name="Bob", remote_video=True))
 picture = np.zeros((240, 320, 3), np.uint8)
 picture[:120, :160], picture[:120, 160:] = (220, 30, 30), (30, 220, 30)
@@ -274,6 +275,12 @@ def display() -> Iterator[str]:
         server.terminate()
 
 
+def blurred(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Squares of eight pixels, each in its mean colour."""
+    h, w = (side // 8 * 8 for side in picture.shape[:2])
+    return picture[:h, :w].reshape(h // 8, 8, w // 8, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+
+
 def share(picture: NDArray[np.uint8], rgb: tuple[int, int, int]) -> tuple[float, float, float]:
     """How much of the picture has nearly that colour, and the middle of it, in shares of the picture's sides."""
     hit = np.abs(picture.astype(int) - rgb).max(axis=2) <= 10
@@ -283,12 +290,15 @@ def share(picture: NDArray[np.uint8], rgb: tuple[int, int, int]) -> tuple[float,
     return float(hit.mean()), float(rows.mean() / hit.shape[0]), float(cols.mean() / hit.shape[1])
 
 
-def test_xterm_paints_the_picture(display: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["blocks", "sixel"])
+def test_xterm_paints_the_picture(display: str, tmp_path: Path, mode: str) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     env = {**environment(), "DISPLAY": display}
     window = [
         "xterm",
+        "-ti",
+        "vt340",
         "-u8",
         "-geometry",
         "100x40+0+0",
@@ -298,11 +308,12 @@ def test_xterm_paints_the_picture(display: str, tmp_path: Path) -> None:
         sys.executable,
         str(program),
         "run",
+        mode,
     ]
     with subprocess.Popen(window, env=env, stderr=subprocess.DEVNULL) as xterm:
         deadline = time.monotonic() + WAIT_S
         while True:
-            seen = grab(display)
+            seen = blurred(grab(display)) if mode == "sixel" else grab(display)  # which is dithered
             red, green, blue, yellow = (
                 share(seen, rgb) for rgb in ((220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30))
             )

@@ -31,12 +31,17 @@ class FakeTerminal:
         self.title = ""
         self.on_ready: Callable[[], None] | None = None
         self.on_resume: Callable[[], None] | None = None
+        self.on_report: Callable[[bytes], None] | None = None
+        self.on_leave: Callable[[], None] | None = None
 
     def size(self) -> tuple[int, int]:
         return self.cols, self.rows
 
     def cell_aspect(self) -> float:
         return 2.0
+
+    def cell_pixels(self) -> tuple[float, float]:
+        return 8.0, 16.0
 
     def set_title(self, title: str) -> None:
         self.title = title
@@ -55,6 +60,8 @@ class FakeTerminal:
 
     def leave(self) -> None:
         self.left = True
+        if self.on_leave:
+            self.on_leave()
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows

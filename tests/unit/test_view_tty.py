@@ -424,3 +424,26 @@ def test_a_control_key_that_comes_as_a_key_is_still_a_signal(
     tty.type(b"a\x1b[99;5u\x1b[122;5u\x1b[92;5u\x1b[108;5u")
     assert terminal.read_keys() == ["a", "ctrl-l"]
     assert raised == [signal.SIGINT, signal.SIGTSTP, signal.SIGQUIT]
+
+
+def test_pictures_in_pixels_are_removed_before_the_screen_is_left(
+    tty: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bytes] = []
+    monkeypatch.setattr(TerminalGuard, "start", lambda _self, _tty, _mode, rest: told.append(rest))
+    terminal = Terminal(tty.slave, tty.slave, undo=b"\x1b_Ga=d\x1b\\")
+    terminal.enter()
+    terminal.leave()
+    for out in (tty.seen(), *told):
+        assert 0 < out.index(b"\x1b_Ga=d\x1b\\") < out.index(b"\x1b[?1049l")
+    terminal.close()
+
+
+def test_what_the_terminal_tells_of_its_graphics_is_passed_on(tty: Pty, terminal: Terminal) -> None:
+    terminal.enter()
+    told: list[bytes] = []
+    terminal.on_report = told.append
+    tty.type(b"a\x1b_Gi=1;OK\x1b\\\x1b[?62;4cb")
+    select.select([tty.slave], [], [], 1)
+    assert terminal.read_keys() == ["a", "b"]
+    assert told == [b"\x1b_Gi=1;OK\x1b\\", b"\x1b[?62;4c"]
