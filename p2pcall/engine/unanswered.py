@@ -53,6 +53,8 @@ class UnansweredStrangers:
         self._origin_key = b""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = BackgroundTasks()
+        self._turn = asyncio.Lock()
+        """One after another: who rang first has the lower number, and who was answered is forgotten last."""
         self._kept = False
         """Whether a new request was kept in this run."""
 
@@ -119,10 +121,11 @@ class UnansweredStrangers:
 
     async def _quietly(self, work: Callable[[], _T], then: Callable[[_T], object] | None = None) -> None:
         """`work` in a thread, then `then`; a vault that cannot be used ends nothing."""
-        with suppress(P2PCallError):
-            done = await offload(work)
-            if then is not None:
-                then(done)
+        async with self._turn:
+            with suppress(P2PCallError):
+                done = await offload(work)
+                if then is not None:
+                    then(done)
 
     def _origin(self, address: Address) -> bytes:
         """Which calls belong together; nobody can tell the network from it, nor after this run make it again."""

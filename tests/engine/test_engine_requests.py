@@ -1,6 +1,7 @@
 """Strangers who rang and were not answered, as a running `listen` keeps them: who is kept, who is not."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -265,6 +266,35 @@ def test_a_name_with_escapes_is_kept_without_them(tmp_path: Path) -> None:
         assert long.claimed.startswith("[2Jcarol")
         assert len(long.claimed.encode()) <= 64
         assert none.claimed == ""
+
+    run_virtual(scene)
+
+
+def test_who_rang_first_is_written_first_however_slow_the_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, written = threading.Event(), list[int]()
+    add = CallRequests.add
+
+    def slow(self: CallRequests, rung: list[CallRequest]) -> list[CallRequest]:
+        if not written and rung[0].public[-1] == 1:
+            assert release.wait(30)
+        written.append(rung[0].public[-1])
+        return add(self, rung)
+
+    monkeypatch.setattr(CallRequests, "add", slow)
+
+    async def scene() -> None:
+        crowd = Crowd(tmp_path)
+        crowd.ring(1)
+        await asyncio.sleep(0)
+        crowd.ring(2)
+        closing = asyncio.create_task(crowd.unanswered.close())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        release.set()
+        await closing
+        assert written == [1, 2]
 
     run_virtual(scene)
 
