@@ -62,10 +62,14 @@ class Traces(Struct, frozen=True):
 
 
 def person_meant(contacts: Contacts, who: str) -> Person:
-    """A contact by name or fingerprint; or whoever has that name, or fingerprint, in calls and requests."""
+    """A contact by name or fingerprint; or whoever has that name, or fingerprint, in calls and requests.
+
+    Text that has the form of a fingerprint is always one, even if somebody calls themselves so.
+    """
     printed = read_fingerprint(who)
-    contact = contacts.by_name(who)
-    if contact is None and printed is not None:
+    if printed is None:
+        contact = contacts.by_name(who)
+    else:
         contact = next((one for one in contacts.all() if fingerprint(one.public) == printed), None)
     if contact is not None:
         return Person(contact.name, fingerprint(contact.public), contact.public)
