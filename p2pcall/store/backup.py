@@ -98,7 +98,7 @@ def back_up(
 
 def check_no_file(path: Path, *, force: bool) -> None:
     """P2PCallError (usage) if the file is there already, without `force`."""
-    if path.exists() and not force:
+    if (path.exists() or path.is_symlink()) and not force:
         text = f"{path} is there already"
         raise P2PCallError("file-exists", text, ExitCode.USAGE, "give another name, or --force")
 
