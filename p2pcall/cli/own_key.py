@@ -82,8 +82,9 @@ def change_passphrase(
     """`p2pcall id passphrase`: seal the key under a new passphrase, or the keyring, or take the seal away."""
     if keyring + remove + (new_file is not None) > 1:
         raise usage("one of --keyring, --remove and --new-passphrase-file", "p2pcall id passphrase --help")
+    before = read_identity(home)  # first: while the passphrase is typed another process may change the key
     identity = load_or_create(home, env.entropy)
-    before = read_identity(home)
+    before = read_identity(home) if before is None else before
     former = "" if before is None else before.former
     vault = "" if before is None else before.vault
     if remove:

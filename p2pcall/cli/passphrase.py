@@ -109,9 +109,11 @@ def from_file(name: str) -> bytes:
     try:
         data = read(path, private=True)
     except P2PCallError as error:
-        if error.slug != "unsafe-directory":
-            raise
-        hint = "keep it in a directory that only you can write"
+        hints = {
+            "unsafe-directory": "keep it in a directory that only you can write",
+            "not-a-file": "give a file: a pipe or a device is none",
+        }
+        hint = hints.get(error.slug, error.hint)
         raise P2PCallError(error.slug, error.text, error.exit, hint) from error
     if data is None:
         text = f"there is no file {path}"

@@ -34,7 +34,13 @@ from p2pcall.store.home import (
     write_atomic,
 )
 from p2pcall.store.identity import Identity, load_or_create
-from p2pcall.store.identity_file import opened, read_identity, replace_identity, under_passphrase
+from p2pcall.store.identity_file import (
+    opened,
+    read_identity,
+    replace_identity,
+    replaced_meanwhile,
+    under_passphrase,
+)
 from p2pcall.store.recording_keys import keep_recording_key
 from p2pcall.store.rotation import FormerKey, former_key, former_of, former_row, sealed_former
 from p2pcall.store.seal import Cost, from_base64, read_sealed, seal, unseal
@@ -92,7 +98,7 @@ def back_up(
 
 def check_no_file(path: Path, *, force: bool) -> None:
     """P2PCallError (usage) if the file is there already, without `force`."""
-    if path.exists() and not force:
+    if (path.exists() or path.is_symlink()) and not force:
         text = f"{path} is there already"
         raise P2PCallError("file-exists", text, ExitCode.USAGE, "give another name, or --force")
 
@@ -138,6 +144,7 @@ def restore(
     """Put the identity and the contacts into `home`. P2PCallError (usage) if there is an identity, without `force`."""
     if not force:
         check_no_identity(home)
+    here = _line_of_key(home)  # first: what is asked for now is of this key
     before = _vault_key_here(home, backup.identity, epoch)
     former = "" if backup.former is None else sealed_former(backup.former, backup.identity, entropy)
     file = under_passphrase(backup.identity.private, passphrase, entropy, cost, former)
@@ -146,13 +153,24 @@ def restore(
     with home.lock():
         if not force:
             check_no_identity(home)
+        if _line_of_key(home) != here:
+            raise replaced_meanwhile()
         replace_identity(home, file)
     if home.opener is not None:
-        home.opener.opened = backup.identity.private
+        home.opener.now(backup.identity.private, file.text)
     contacts = Contacts(home, Vault(home, lambda: backup.identity))
     done = contacts.adopt(backup.book, lambda db, added: put_back(db, backup.rows, added))
     left_out = tuple(one.name for one in done.left_out)
     return Restored(backup.identity, len(done.added) + done.here, left_out)
+
+
+def _line_of_key(home: Home) -> str | None:
+    """The line that holds the key here; None if there is none, or the file is damaged."""
+    try:
+        file = read_identity(home)
+    except P2PCallError:
+        return None
+    return None if file is None else file.text
 
 
 def _vault_key_here(home: Home, restored: Identity, epoch: float) -> bytes | None:

@@ -18,7 +18,14 @@ from typing import Final
 from msgspec import Struct
 
 from p2pcall.errors import P2PCallError
-from p2pcall.store.home import MAX_FILE_BYTES, Home, ensure_directory, file_error, sync_directory
+from p2pcall.store.home import (
+    MAX_FILE_BYTES,
+    Home,
+    ensure_directory,
+    file_error,
+    opened_at_once,
+    sync_directory,
+)
 from p2pcall.store.home_use import ERASING, is_half_erased
 from p2pcall.store.identity_file import keyring_entry, parse_identity
 from p2pcall.store.inventory import Kept, files_in
@@ -98,7 +105,7 @@ def _entries(ours: list[tuple[Path, Kept]]) -> Iterator[str]:
     """The keyring's entries that identities here need."""
     for path, kept in ours:
         if kept.kind == "identity":
-            with suppress(OSError, P2PCallError), path.open("rb") as file:
+            with suppress(OSError, P2PCallError), opened_at_once(path) as file:
                 entry = keyring_entry(parse_identity(file.read(MAX_FILE_BYTES), path))
                 if entry is not None:
                     yield entry

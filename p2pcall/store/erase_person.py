@@ -19,7 +19,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store.choices import close_to_strangers
 from p2pcall.store.contacts import Contacts, note_change
 from p2pcall.store.erase_home import Gone, Receipt
-from p2pcall.store.home import Home
+from p2pcall.store.home import Home, opened_at_once
 from p2pcall.store.identity import Identity, fingerprint, load_or_create, read_fingerprint
 from p2pcall.store.identity_file import read_identity
 from p2pcall.store.inventory import files_in
@@ -62,10 +62,14 @@ class Traces(Struct, frozen=True):
 
 
 def person_meant(contacts: Contacts, who: str) -> Person:
-    """A contact by name or fingerprint; or whoever has that name, or fingerprint, in calls and requests."""
+    """A contact by name or fingerprint; or whoever has that name, or fingerprint, in calls and requests.
+
+    Text that has the form of a fingerprint is always one, even if somebody calls themselves so.
+    """
     printed = read_fingerprint(who)
-    contact = contacts.by_name(who)
-    if contact is None and printed is not None:
+    if printed is None:
+        contact = contacts.by_name(who)
+    else:
         contact = next((one for one in contacts.all() if fingerprint(one.public) == printed), None)
     if contact is not None:
         return Person(contact.name, fingerprint(contact.public), contact.public)
@@ -128,7 +132,7 @@ def recording_heads(home: Home, vault: Vault) -> Iterator[tuple[Path, RecordingH
     keys = list(recording_keys(vault, load_or_create(home, os.urandom)))
     for path in paths:
         try:
-            with path.open("rb") as file:
+            with opened_at_once(path) as file:
                 head = RecordingReader(path, file, keys).head
                 bytes.fromhex(head.other.key)
         except (OSError, ValueError, P2PCallError):

@@ -254,7 +254,7 @@ def _requests(vault: Vault, clean: Callable[[str], str]) -> list[ExportedRequest
 def _recordings(home: Home, vault: Vault, clean: Callable[[str], str]) -> list[ExportedRecording]:
     found = []
     for path, head in recording_heads(home, vault):
-        size, until = path.stat().st_size, recording_until(path)
+        size, until = path.lstat().st_size, recording_until(path)
         if head is None:
             found.append(ExportedRecording(clean(str(path)), size, until, None, None, None, None, None))
             continue

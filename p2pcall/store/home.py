@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from msgspec import Struct
 
@@ -269,6 +269,15 @@ def read(path: Path, *, private: bool = False) -> bytes | None:
     if len(data) > MAX_FILE_BYTES:
         raise damaged(path, f"it is larger than {MAX_FILE_BYTES // MEBIBYTE} MiB")
     return data
+
+
+def opened_at_once(path: Path) -> BinaryIO:
+    """The file, to read; OSError if it is none. A pipe is not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return os.fdopen(fd, "rb")
+    os.close(fd)
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
 
 
 def check_file(path: Path) -> os.stat_result | None:

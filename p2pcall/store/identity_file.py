@@ -147,8 +147,23 @@ def opened(file: IdentityFile, home: Home, passphrase: bytes | None = None) -> b
     if len(private) != KEY_BYTES or not any(private):
         raise damaged(path, f"the key does not have {KEY_BYTES} bytes")
     if opener is not None:
-        opener.opened = private
+        opener.now(private, file.text)
     return private
+
+
+def is_replaced(home: Home) -> bool:
+    """Whether another process has written the file anew since this one has opened it."""
+    opener = home.opener
+    if opener is None or opener.opened is None:
+        return False
+    file = read_identity(home)
+    return file is None or file.text != opener.text
+
+
+def replaced_meanwhile() -> P2PCallError:
+    """The error if another process has changed the key while this one had the one before."""
+    text = "another process has changed the key at the same time; nothing was changed"
+    return P2PCallError("store-locked", text, ExitCode.CONFIG, "p2pcall id")
 
 
 def replace_identity(home: Home, file: IdentityFile) -> None:

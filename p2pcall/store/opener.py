@@ -14,7 +14,8 @@ class IdentityOpener:
     """`passphrase(path)` gives the passphrase of that file, or raises `P2PCallError` if there is no way to get it.
 
     `waiting()` is entered while the key is made from it, which takes half a second. `again()` says whether another one
-    is to be tried after a wrong one. `opened` is the private key; a command that changes the identity sets it anew.
+    is to be tried after a wrong one. `opened` is the private key, `text` the line of the file that held it; a
+    command that changes the identity sets both anew (`now`).
     """
 
     def __init__(
@@ -25,9 +26,14 @@ class IdentityOpener:
     ) -> None:
         self._passphrase, self.waiting, self._again = passphrase, waiting, again
         self.opened: bytes | None = None
+        self.text = ""
 
     def __repr__(self) -> str:
         return f"IdentityOpener(opened={self.opened is not None})"
+
+    def now(self, private: bytes, text: str) -> None:
+        """This is the private key from now on, and the line that holds it."""
+        self.opened, self.text = private, text
 
     def with_passphrase(self, path: Path, work: Callable[[bytes], _T]) -> _T:
         """What `work` makes with the passphrase of `path`. P2PCallError (config): `wrong-passphrase`, and others."""

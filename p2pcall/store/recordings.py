@@ -7,6 +7,7 @@ not longer; `erase_recording` destroys its key first. Left out: what packets mea
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import IntEnum
@@ -18,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from p2pcall.errors import ExitCode, P2PCallError
-from p2pcall.store.home import Home, file_error
+from p2pcall.store.home import Home, file_error, opened_at_once
 from p2pcall.store.sealed import HEAD_BYTES, KEY_OFFSET, NotSealed, SealedReader, kept_until
 
 RECORDING_SUFFIX: Final = ".p2prec"
@@ -157,8 +158,13 @@ def make_recording(path: Path) -> BinaryIO:
 
 
 def all_recordings(home: Home) -> list[Path]:
-    """Every recording in the home, oldest first."""
-    found = [(path.stat().st_mtime, path) for path in recordings_folder(home).glob(f"*{RECORDING_SUFFIX}")]
+    """Every recording in the home, oldest first; not what has such a name and is no file, or is gone by now."""
+    found = []
+    for path in recordings_folder(home).glob(f"*{RECORDING_SUFFIX}"):
+        with suppress(OSError):
+            info = path.stat()
+            if stat.S_ISREG(info.st_mode):
+                found.append((info.st_mtime, path))
     return [path for _, path in sorted(found)]
 
 
@@ -171,18 +177,20 @@ def expired(home: Home, now: float) -> list[Path]:
 
 def recording_until(path: Path) -> int | None:
     """Until when a recording is to be kept, as its head says in clear; None if it is none, or cannot be read."""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), opened_at_once(path) as file:
         return kept_until(file.read(HEAD_BYTES))
     return None
 
 
 def erase_recording(path: Path) -> None:
-    """Destroy its key, then remove it. P2PCallError if that fails."""
+    """Destroy its key, then remove it; another process may have done so. P2PCallError if that fails."""
     try:
         with path.open("r+b", buffering=0) as file:
             file.seek(KEY_OFFSET)
             file.write(bytes(HEAD_BYTES - KEY_OFFSET))
             os.fsync(file.fileno())
         path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise file_error(error, path, "erase") from error

@@ -24,10 +24,12 @@ from p2pcall.store.identity_file import (
     IdentityFile,
     Keeping,
     in_keyring,
+    is_replaced,
     opened,
     plain,
     read_identity,
     replace_identity,
+    replaced_meanwhile,
     under_passphrase,
 )
 from p2pcall.store.recording_keys import keep_recording_key
@@ -84,7 +86,7 @@ def rotate(
     seal_anew = _sealing(file, home, entropy, cost)
     before, now = Identity.of(seal_anew.private), Identity.of(entropy(KEY_BYTES))
     if home.opener is not None:
-        home.opener.opened = before.private
+        home.opener.now(before.private, file.text)
     if file.vault:
         Vault(home, lambda: before).check_alone()
         file = replace(file, vault="")
@@ -102,11 +104,10 @@ def rotate(
     made = replace(made, vault=sealed_before(vault_key(before), now, entropy))
     with home.lock():
         if read_identity(home) != file:
-            text = "another process has changed the key at the same time; nothing was changed"
-            raise P2PCallError("store-locked", text, ExitCode.CONFIG, "p2pcall id")
+            raise replaced_meanwhile()
         replace_identity(home, made)
     if home.opener is not None:
-        home.opener.opened = now.private
+        home.opener.now(now.private, made.text)
     rekey(before, now)
     if former.untold:
         return Rotated(before, now, former)
@@ -211,6 +212,8 @@ def _opened(file: IdentityFile, identity: Identity, home: Home) -> FormerKey:
     path = home.identity_path
     data = unboxed(from_base64(file.former, path), identity.derived_key(FORMER_PURPOSE))
     if data is None:
+        if is_replaced(home):
+            raise replaced_meanwhile()
         raise damaged(path, "the key before it was not sealed by this one")
     return former_of(json.loads(data), path)  # our own words: nobody else can seal them
 

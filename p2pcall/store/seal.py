@@ -87,12 +87,18 @@ def read_sealed(path: Path, prefix: str) -> str:
     except OSError as error:
         raise file_error(error, path, "read") from error
     if len(data) > MAX_FILE_BYTES:
-        raise damaged(path, "it is larger than such a file ever is")
+        raise _another(path, "it is larger than such a file ever is")
     lines = [line.strip() for line in data.decode(errors="replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if len(lines) != 1 or not lines[0].startswith(prefix):
-        raise damaged(path, f"it should hold one line that begins with {prefix}")
+        raise _another(path, f"it should hold one line that begins with {prefix}")
     return lines[0].removeprefix(prefix)
+
+
+def _another(path: Path, why: str) -> P2PCallError:
+    """The error for a file that the user has named: it may be any other one of theirs, so nothing is to be moved."""
+    text = f"{path} is no file of that kind, or is damaged: {why}; nothing was changed"
+    return P2PCallError("damaged-file", text, ExitCode.CONFIG, "give another file")
 
 
 def boxed(secret: bytes, key: bytes, entropy: Entropy) -> bytes:

@@ -25,6 +25,7 @@ from p2pcall.errors import ExitCode, P2PCallError
 from p2pcall.store import contacts_file, schema
 from p2pcall.store.home import Home, check_file, damaged, ensure_directory, read
 from p2pcall.store.identity import Identity, load_or_create
+from p2pcall.store.identity_file import is_replaced, replaced_meanwhile
 from p2pcall.store.vault_file import (
     SIDES,
     WHOLE_SIZE,
@@ -308,7 +309,7 @@ class Vault:
         return self._checked(unchanged=True)
 
     def _checked(self, *, unchanged: bool = False) -> "apsw.Connection":
-        with plainly(self._path):
+        with self._by_the_key_now(), plainly(self._path):
             db = self._connect(self._path, unchanged=unchanged)
             with closed_on_error(db):
                 if not 0 < schema.version(db) <= len(schema.MIGRATIONS):
@@ -316,6 +317,16 @@ class Vault:
                 for one in schema.few_rows(db):
                     _sound(db, self._path, f"quick_check({one})")
         return db
+
+    @contextmanager
+    def _by_the_key_now(self) -> Iterator[None]:
+        """A file that is under a newer key than ours is not damaged: nobody is told to move it away."""
+        try:
+            yield
+        except P2PCallError as error:
+            if error.slug == "damaged-file" and is_replaced(self.home):
+                raise replaced_meanwhile() from error
+            raise
 
     def _created(self) -> "apsw.Connection":
         """A new vault, with what a file of an older version holds; it appears complete. The caller has the lock."""

@@ -106,6 +106,12 @@ def test_a_person_who_is_no_contact_any_more_is_found_by_name_or_fingerprint(pla
     assert all_recordings(place) == []
 
 
+def test_a_fingerprint_means_its_key_even_if_another_contact_calls_themselves_so(place: Home) -> None:
+    Contacts(place).rename("eve", BOBS)
+    erased(place, BOBS)
+    assert [fingerprint(one.public) for one in Contacts(place).all()] == [EVES]
+
+
 def test_who_was_to_be_told_of_a_new_key_is_told_no_more(home: Path) -> None:
     everything(home).close()
     place = locked(home)
