@@ -14,7 +14,8 @@ class IdentityOpener:
     """`passphrase(path)` gives the passphrase of that file, or raises `P2PCallError` if there is no way to get it.
 
     `waiting()` is entered while the key is made from it, which takes half a second. `again()` says whether another one
-    is to be tried after a wrong one. `opened` is the private key; a command that changes the identity sets it anew.
+    is to be tried after a wrong one; if not, nobody is asked again in this run. `opened` is the private key; a command
+    that changes the identity sets it anew.
     """
 
     def __init__(
@@ -25,18 +26,23 @@ class IdentityOpener:
     ) -> None:
         self._passphrase, self.waiting, self._again = passphrase, waiting, again
         self.opened: bytes | None = None
+        self._refused: P2PCallError | None = None
+        """How the last try has failed."""
 
     def __repr__(self) -> str:
         return f"IdentityOpener(opened={self.opened is not None})"
 
     def with_passphrase(self, path: Path, work: Callable[[bytes], _T]) -> _T:
         """What `work` makes with the passphrase of `path`. P2PCallError (config): `wrong-passphrase`, and others."""
-        while True:
+        while self._refused is None:
             passphrase = self._passphrase(path)
             try:
                 with self.waiting():
                     return work(passphrase)
             except P2PCallError as error:
                 del passphrase
-                if error.slug != "wrong-passphrase" or not self._again():
+                if error.slug != "wrong-passphrase":
                     raise
+                if not self._again():
+                    self._refused = error
+        raise self._refused

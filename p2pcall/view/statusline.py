@@ -27,7 +27,7 @@ from .hud import (
     signs,
     trust,
 )
-from .sanitize import clean, clip
+from .sanitize import LINE_CELLS, clean, clip
 
 _LEFT: Final = (
     *(
@@ -106,7 +106,7 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         yield "muted", _text(Role.WARN, "muted")
         yield "muted", _text(Role.WARN, "muted: hold space" if state.push_to_talk else "muted: m")
     if state.notice:
-        notice = shown(state.notice, _NOTICE_CELLS, unicode)
+        notice = clip(shown(state.notice, LINE_CELLS, unicode), _NOTICE_CELLS, sign.ellipsis)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
         yield "notice", _text(Role.KEY, notice)
     if not state.phase and sending(state):

@@ -144,3 +144,8 @@ def test_a_meter_has_the_same_place_and_width_at_every_level() -> None:
     ]
     assert {line.index("mic ") for line in lines[:3]} == {lines[0].index("mic ")}
     assert "mic" not in plain(status_line(HudState(name="bob", sends_sound=False), 120)).replace("m mute", "")
+
+
+def test_a_notice_that_is_too_long_is_cut_with_a_mark() -> None:
+    told = "".join(segment.text for segment in status_line(replace(CALL, notice="ab " * 40), 200))
+    assert "ab…" in told.replace(" …", "…")
