@@ -54,6 +54,8 @@ _MIN_NAME_CELLS: Final = 6
 _NAME_CELLS: Final = 32
 _PHASE_CELLS: Final = 24
 _MIN_NOTICE_CELLS: Final = 12
+_SHORT_NOTICE_CELLS: Final = 33
+"""A notice up to this is whole in a line of 40 cells; a longer one leaves room for what is sent."""
 _NOTICE_CELLS: Final = 60
 _LOSS_WORTH_TELLING: Final = 0.005
 _LOSS_BAD: Final = 0.03
@@ -108,9 +110,11 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
     if state.notice:
         notice = clip(shown(state.notice, LINE_CELLS, unicode), _NOTICE_CELLS, sign.ellipsis)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
-        yield "notice", _text(Role.KEY, notice)
+        yield "notice", _text(Role.KEY, clip(notice, _SHORT_NOTICE_CELLS, sign.ellipsis))
     if not state.phase and sending(state):
         yield "sent", _text(Role.GOOD, sign.out + sending(state))
+    if state.notice:
+        yield "notice", _text(Role.KEY, notice)
     yield _key("q")
     if state.known == "verified":
         yield "trust", _text(Role.GOOD, sign.verified)
