@@ -52,6 +52,8 @@ class _InviteOutput(CommandOutput):
         self._words.stdout.write(f"{event.uri}\n")
         show_qr(self._words, event.uri)
         self._words.stdout.flush()
+        # the code once more: on a small terminal the lines above have scrolled away
+        self.say(f"waiting for the other person to type {event.code}")
 
 
 def _settings(home: Home, given: Mapping[str, Any], port: int | None) -> PairingSettings:

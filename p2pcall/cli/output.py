@@ -21,7 +21,6 @@ from p2pcall.env import Env
 from p2pcall.errors import P2PCallError
 from p2pcall.events import Event, to_json
 from p2pcall.view.graphics import REMOVAL
-from p2pcall.view.plainline import wrapped
 from p2pcall.view.probe import Mode, probe, with_named
 from p2pcall.view.terminal import Terminal
 
@@ -132,19 +131,14 @@ class CommandOutput:
             self.say(text)
 
     def say(self, text: str) -> None:
-        """Write a line for people to stderr; it is lost if stderr is closed. A terminal gets it wrapped at words.
-
-        Errors and hints are not wrapped, so that commands in them can be copied.
-        """
+        """Write a line for people to stderr, `fitted`; it is lost if stderr is closed."""
         self._asks(None)
-        if not text.startswith("p2pcall: ") and (cells := _columns(self._env)):
-            text = wrapped(text, cells)
         if self._closed_down or not _may_wait(self._env.stderr):
             stdout.say(self._env, text)
             return
         if self._told is None:
             self._told = LineWriter(self._env.stderr)
-        self._told.put(text)
+        self._told.put(stdout.fitted(self._env, text))
 
     def _settle(self) -> None:
         """Write queued lines before anything is drawn or asked."""
@@ -298,14 +292,6 @@ def _may_wait(stream: TextIO) -> bool:
     with suppress(OSError, ValueError):
         return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     return False
-
-
-def _columns(env: Env) -> int:
-    """The width of the terminal on stderr; 0 if there is none, or its width is not known."""
-    with suppress(OSError, ValueError):
-        if env.stderr.isatty():
-            return os.get_terminal_size(env.stderr.fileno()).columns
-    return 0
 
 
 def _terminal(env: Env, json: bool, *, sequences: bool, undo: bytes) -> Terminal | None:

@@ -183,7 +183,8 @@ def rotate_identity(env: Env, home: Home, *, abandon: bool, json: bool) -> ExitC
     if count:
         say(
             env,
-            f"{count} contacts are told in the next call with each, if that is within {FORMER_DAYS} days",
+            f"{count} {'contact is' if count == 1 else 'contacts are'} told in the next call with each, "
+            f"if that is within {FORMER_DAYS} days",
         )
     return ExitCode.OK
 

@@ -312,8 +312,9 @@ def _ask(env: Env, told: Sequence[str], who: str | None, *, json: bool) -> None:
         why = "with --json nobody is asked" if json else "that needs a terminal, and there is none"
         option = "--all" if who is None else f"--contact {shlex.quote(who)}"
         raise usage(f"whether to erase {what}: {why}", f"p2pcall privacy erase --yes {option}")
+    env.stdout.write("what goes, for good:\n")
     for line in told:
-        _write(env, "", line)
+        _write(env, "  ", line)
     env.stdout.write(f"to erase {what}, type {ERASE_WORD}, then Enter; anything else changes nothing: ")
     env.stdout.flush()
     if env.stdin.readline().strip().lower() != ERASE_WORD:

@@ -78,9 +78,8 @@ def make_bundle(env: Env, home: Home, file: str | None, *, yes: bool) -> ExitCod
 
 def _ask(env: Env, path: Path) -> None:
     """P2PCallError (interrupted) if the answer is not yes."""
-    env.stdout.write(
-        f"write this to {visible(str(path))}? type yes, then Enter; anything else writes nothing: "
-    )
+    env.stdout.write(f"write this to {visible(str(path))}?\n")
+    env.stdout.write("type yes, then Enter; anything else writes nothing: ")
     env.stdout.flush()
     if env.stdin.readline().strip().lower() not in ("y", "yes"):
         hint = "p2pcall privacy bundle shows it again"

@@ -34,14 +34,14 @@ def _print(env: Env, text: str) -> None:
 
 
 def table(env: Env, rows: Sequence[Sequence[str]], *headings: str) -> None:
-    """Print rows for people: as wide as the terminal, plain text if there is none."""
+    """Print rows for people: as wide as the terminal, plain text if there is none. No cell is cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(*headings, box=None, pad_edge=False)
     for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(cell, overflow="fold") for cell in row))
     Console(file=env.stdout, highlight=False, width=None if env.stdout.isatty() else PIPE_COLUMNS).print(
         drawn
     )

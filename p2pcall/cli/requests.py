@@ -88,7 +88,7 @@ def list_requests(env: Env, home: Home, *, json: bool) -> ExitCode:
     table(env, rows, "number", "calls itself", "calls", "last", "until", "fingerprint")
     say(
         env,
-        "p2pcall contacts accept NUMBER; p2pcall contacts decline NUMBER (with --block it cannot ring again)",
+        "p2pcall contacts accept NUMBER; p2pcall contacts decline NUMBER (with --block they cannot ring again)",
     )
     return ExitCode.OK
 

@@ -72,7 +72,28 @@ def silence(stream: TextIO) -> None:
 
 
 def say(env: Env, text: str) -> None:
-    """A line for people, on stderr; lost if stderr is closed."""
+    """A line for people, on stderr, `fitted`; lost if stderr is closed."""
     with suppress(OSError, ValueError):
-        env.stderr.write(text + "\n")
+        env.stderr.write(fitted(env, text) + "\n")
         env.stderr.flush()
+
+
+def fitted(env: Env, text: str) -> str:
+    """A line for people, wrapped at words if stderr is a terminal.
+
+    Errors and hints are not wrapped, so that commands in them can be copied.
+    """
+    cells = 0 if text.startswith("p2pcall: ") else _columns(env)
+    if not cells:
+        return text
+    from p2pcall.view.plainline import wrapped
+
+    return wrapped(text, cells)
+
+
+def _columns(env: Env) -> int:
+    """The width of the terminal on stderr; 0 if there is none, or its width is not known."""
+    with suppress(OSError, ValueError):
+        if env.stderr.isatty():
+            return os.get_terminal_size(env.stderr.fileno()).columns
+    return 0

@@ -12,7 +12,7 @@ from p2pcall.engine.mediastate import LocalMedia
 from p2pcall.engine.node import PeerConnection
 from p2pcall.engine.offload import BackgroundTasks
 from p2pcall.engine.push_to_talk import PushToTalk
-from p2pcall.engine.questions import Questions
+from p2pcall.engine.questions import PICTURE_QUESTION, Questions
 from p2pcall.engine.settings import CallSettings
 from p2pcall.engine.verification import Verification
 
@@ -56,6 +56,7 @@ class Controls:
             case keys.MUTE:
                 self._local.mute(not self._local.muted)
             case keys.VIDEO if self._local.can_film:
+                self._questions.withdraw(PICTURE_QUESTION)  # it is answered
                 self._local.film(not self._local.video_on)
             case keys.VIDEO:
                 status.say(no_camera(self._settings.media.video_in))

@@ -8,8 +8,8 @@ from p2pcall.store.contacts import as_typed
 _RESULTS: Final = {
     WordResult.SAME: "{} knows the safe word",
     WordResult.DIFFERENT: "{} does not know the safe word: it may be somebody else",
-    WordResult.NONE_THERE: "{} says that no safe word is set there, which proves nothing",
-    WordResult.NO_ANSWER: "{} has proven nothing: an older version, or somebody without the safe word",
+    WordResult.NONE_THERE: "{} says there is no safe word, which proves nothing",
+    WordResult.NO_ANSWER: "no proof from {}: an older version, or somebody else",
 }
 
 
@@ -43,7 +43,5 @@ def word_text(name: str, result: str) -> str:
     """How a run of the safe word has ended."""
     text = _RESULTS.get(WordResult(result))
     if text is None:
-        return (
-            f"{name} asks for the safe word, and none is set here: p2pcall contacts safeword {as_typed(name)}"
-        )
+        return f"a safe word is asked for: p2pcall contacts safeword {as_typed(name)}"
     return text.format(name)

@@ -31,7 +31,7 @@ from p2pcall.engine.outcome import GOODBYES, WISHES
 from p2pcall.engine.permissions import ContactPermissions
 from p2pcall.engine.playout_confirmation import PlayoutConfirmation
 from p2pcall.engine.push_to_talk import PushToTalk
-from p2pcall.engine.questions import Questions, asker
+from p2pcall.engine.questions import PICTURE_QUESTION, Questions, asker
 from p2pcall.engine.recording import CallRecording
 from p2pcall.engine.reporting import Reporting
 from p2pcall.engine.safe_word_check import SafeWordCheck
@@ -352,10 +352,12 @@ class LiveCall:
     def _remote_told(self, filming: bool, recording: bool) -> None:
         """The other side has said what it has on; if it has begun to film, the person is asked for a picture, too."""
         self._recording.on_remote(recording)
-        if filming and self._local.can_film and not self._local.video_on:
+        if not filming:
+            self._questions.withdraw(PICTURE_QUESTION)
+        elif self._local.can_film and not self._local.video_on:
             wish = f"{asker(self._status.state.name)} shows one now"
             lines = ("send your picture, too?", wish, "[y]es, camera on", "[n]o")
-            self._questions.ask("picture", lines, lambda yes: self._local.film(True) if yes else None)
+            self._questions.ask(PICTURE_QUESTION, lines, lambda yes: self._local.film(True) if yes else None)
 
     def _next_profile(self) -> None:
         profiles = list(Profile)

@@ -18,6 +18,8 @@ QUESTION_REST_S: Final = 0.5
 """A `y` sooner than this was meant for something else: people take longer to read."""
 MAX_QUESTIONS: Final = 5
 """Of one kind in one call."""
+PICTURE_QUESTION: Final = "picture"
+"""The kind of the question whether to send a picture, too."""
 ASKER_CELLS: Final = 32
 """Of the name of whoever asks: the rest of the sentence must be read, too."""
 QUESTION_PAUSE_S: Final = 10.0

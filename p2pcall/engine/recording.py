@@ -109,7 +109,7 @@ class CallRecording:
         self._say(RecordAct.ASK, self._number, self._agent.settings.recording_days)
         self._timers.after("record-ask", UNANSWERED_S, partial(self._unanswered, self._number))
         self._tell("local", "asked", "local")
-        self._status.say(f"asked {self._who.name} to agree to a recording")
+        self._status.say(self._asking())
 
     def withdraw(self) -> bool:
         """End both sides' recordings, and what is asked; False if there is nothing to end."""
@@ -332,7 +332,12 @@ class CallRecording:
         self._unsaid.append(pack_record(RecordMessage(act, number, days)))
         self.tell_again()
 
+    def _asking(self) -> str:
+        return f"asked {self._who.name} to agree to a recording"
+
     def _tell(self, side: str, state: str, by: str = "", file: str = "") -> None:
+        if side == "local" and state != "asked":
+            self._status.unsay(self._asking())
         self._agent.ui.emit(events.Recording(self._line.peer.call_id, side, state, by, file))
 
     def _remember(self, state: ConsentState, by: str = "local") -> None:

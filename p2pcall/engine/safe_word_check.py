@@ -46,7 +46,7 @@ class SafeWordCheck:
         """The person wants to know whether the other side knows the word."""
         word = self._word()
         if word is None:
-            self._status.say("no safe word is set for this contact: p2pcall contacts safeword NAME")
+            self._status.say("no safe word is set: p2pcall contacts safeword NAME")
         elif self._exchange.runs >= RUNS:
             self._status.say(f"the safe word was tried {RUNS} times: call again to try once more")
         elif not self._exchange.running and not self._waiting:

@@ -14,8 +14,8 @@ class IdentityOpener:
     """`passphrase(path)` gives the passphrase of that file, or raises `P2PCallError` if there is no way to get it.
 
     `waiting()` is entered while the key is made from it, which takes half a second. `again()` says whether another one
-    is to be tried after a wrong one. `opened` is the private key, `text` the line of the file that held it; a
-    command that changes the identity sets both anew (`now`).
+    is to be tried after a wrong one; if not, nobody is asked again in this run. `opened` is the private key, `text` the
+    line of the file that held it; a command that changes the identity sets both anew (`now`).
     """
 
     def __init__(
@@ -27,6 +27,8 @@ class IdentityOpener:
         self._passphrase, self.waiting, self._again = passphrase, waiting, again
         self.opened: bytes | None = None
         self.text = ""
+        self._refused: P2PCallError | None = None
+        """How the last try has failed."""
 
     def __repr__(self) -> str:
         return f"IdentityOpener(opened={self.opened is not None})"
@@ -37,12 +39,15 @@ class IdentityOpener:
 
     def with_passphrase(self, path: Path, work: Callable[[bytes], _T]) -> _T:
         """What `work` makes with the passphrase of `path`. P2PCallError (config): `wrong-passphrase`, and others."""
-        while True:
+        while self._refused is None:
             passphrase = self._passphrase(path)
             try:
                 with self.waiting():
                     return work(passphrase)
             except P2PCallError as error:
                 del passphrase
-                if error.slug != "wrong-passphrase" or not self._again():
+                if error.slug != "wrong-passphrase":
                     raise
+                if not self._again():
+                    self._refused = error
+        raise self._refused

@@ -27,7 +27,7 @@ from .hud import (
     signs,
     trust,
 )
-from .sanitize import clean, clip
+from .sanitize import LINE_CELLS, clean, clip
 
 _LEFT: Final = (
     *(
@@ -54,6 +54,8 @@ _MIN_NAME_CELLS: Final = 6
 _NAME_CELLS: Final = 32
 _PHASE_CELLS: Final = 24
 _MIN_NOTICE_CELLS: Final = 12
+_SHORT_NOTICE_CELLS: Final = 33
+"""A notice up to this is whole in a line of 40 cells; a longer one leaves room for what is sent."""
 _NOTICE_CELLS: Final = 60
 _LOSS_WORTH_TELLING: Final = 0.005
 _LOSS_BAD: Final = 0.03
@@ -106,11 +108,13 @@ def _steps(state: HudState, sign: Signs, unicode: bool) -> Iterator[_Step]:
         yield "muted", _text(Role.WARN, "muted")
         yield "muted", _text(Role.WARN, "muted: hold space" if state.push_to_talk else "muted: m")
     if state.notice:
-        notice = shown(state.notice, _NOTICE_CELLS, unicode)
+        notice = clip(shown(state.notice, LINE_CELLS, unicode), _NOTICE_CELLS, sign.ellipsis)
         yield "notice", _text(Role.KEY, clip(notice, _MIN_NOTICE_CELLS, sign.ellipsis))
-        yield "notice", _text(Role.KEY, notice)
+        yield "notice", _text(Role.KEY, clip(notice, _SHORT_NOTICE_CELLS, sign.ellipsis))
     if not state.phase and sending(state):
         yield "sent", _text(Role.GOOD, sign.out + sending(state))
+    if state.notice:
+        yield "notice", _text(Role.KEY, notice)
     yield _key("q")
     if state.known == "verified":
         yield "trust", _text(Role.GOOD, sign.verified)

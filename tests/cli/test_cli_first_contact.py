@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from p2pcall import events, names
 from p2pcall.cli import event_text, main
+from p2pcall.cli.first_contact import _InviteOutput
 from p2pcall.engine import first_contact
 from p2pcall.engine.first_contact import MAX_NAMESAKES, keep_paired
 from p2pcall.engine.trust import TrustStore
@@ -163,3 +164,12 @@ def test_what_is_said_of_an_invite_and_of_the_new_contact() -> None:
         ),
     ):
         assert event_text.event_line(events.Paired(name, claimed, "abcd", "verified")) == line
+
+
+def test_the_code_of_an_invite_is_told_once_more_below_the_qr_code() -> None:
+    out = io.StringIO()
+    uri = "p2pcall:invite/1/key/7-crossover-clockwork"
+    with _InviteOutput(Env(io.StringIO(), out, out, os.environ), json=False) as output:
+        output.emit(events.Invited("7-crossover-clockwork", uri, 1, (), 1_700_000_000.0))
+    last = out.getvalue().splitlines()[-1]
+    assert last == "waiting for the other person to type 7-crossover-clockwork"

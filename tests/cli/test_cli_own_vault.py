@@ -213,3 +213,14 @@ def test_the_record_of_the_file_shows_no_secret() -> None:
     shown = repr(IdentityFile(Keeping.PLAIN, "SECRET", "FORMER", "VAULT"))
     assert not {word for word in ("SECRET", "FORMER", "VAULT") if word in shown}
     assert "01" not in repr(Identity.of(bytes([1] * 32))).partition("public")[0]
+
+
+def test_a_wrong_passphrase_is_not_got_again_in_the_same_run(
+    known: Path, secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("id", "passphrase", "--new-passphrase-file", secret)
+    trace = tmp_path / "trace"
+    script = f"echo . >> {trace}; echo another passphrase"
+    monkeypatch.setenv("P2PCALL_PASSPHRASE_COMMAND", f"sh -c {shlex.quote(script)}")
+    assert_told(run("contacts", "list"), 8, "not the passphrase")
+    assert trace.read_text() == ".\n"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clirun import assert_told, run
+from clirun import BOB, assert_told, run
 
 from p2pcall.cli import main
 from p2pcall.cli.qr import BORDER, qr_lines
@@ -146,6 +146,15 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         return out.getvalue()
 
     return show
+
+
+@pytest.mark.parametrize("columns", [60, 50])
+def test_a_fingerprint_in_a_list_is_not_cut_in_a_narrow_terminal(
+    home: Path, at_a_terminal: Callable[..., str], columns: int
+) -> None:
+    Contacts(Home.at(home)).pin("bob", BOB, 1.0)
+    lines = at_a_terminal("contacts", "list", columns=columns).splitlines()
+    assert "".join(line.split()[-1] for line in lines[1:]) == fingerprint(BOB)
 
 
 QR_ROWS = 19

@@ -1,10 +1,13 @@
 """Standard output that takes nothing: a reader that went away ends a command quietly, a full disk with an error."""
 
 import asyncio
+import io
 import os
+import pty
 import select
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import pytest
 from clirun import FULL, needs_full
 
 from p2pcall.cli.line_writer import LineWriter
-from p2pcall.cli.stdout import StdoutClosed
+from p2pcall.cli.stdout import StdoutClosed, say
+from p2pcall.env import Env
 from p2pcall.store.contacts import Contacts
 from p2pcall.store.home import Home
 
@@ -123,3 +127,17 @@ def test_an_error_stays_the_error_it_is(option: list[str], nobody: int) -> None:
     exit_code, told = ran(["listen", "--port", "70000", *option], nobody)
     assert exit_code == 2
     assert len(told.splitlines()) == 2
+
+
+def test_a_line_for_people_is_wrapped_at_words_in_a_terminal_and_an_error_is_not() -> None:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 20))
+    with os.fdopen(slave, "w") as terminal:
+        env = Env(io.StringIO(), io.StringIO(), terminal, os.environ)
+        say(env, "a line that is longer than the terminal is wide")
+        say(env, "p2pcall: hint: p2pcall contacts list")
+    told = os.read(master, 1000).decode().replace("\r\n", "\n")
+    os.close(master)
+    assert told == (
+        "a line that is\n  longer than the\n  terminal is wide\np2pcall: hint: p2pcall contacts list\n"
+    )

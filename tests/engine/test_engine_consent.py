@@ -147,6 +147,23 @@ def test_a_picture_that_the_other_side_begins_in_the_call_asks_for_ones_own_agai
     run_virtual(lambda: answered(tmp_path, "audio", scene, media=FILMED, sound_only=True))
 
 
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_the_question_for_a_picture_goes_when_ours_begins_by_its_key_or_theirs_ends(
+    tmp_path: Path, whose: str
+) -> None:
+    async def scene(bob: UserAgent, bob_ui: SeeingUi, alice_ui: SeeingUi) -> None:
+        await alice_ui.wait(events.Stats)
+        alice_ui.press("v")
+        await bob_ui.wait(events.Media)
+        assert bob_ui.view.hud.question
+        (bob_ui if whose == "ours" else alice_ui).press("v")
+        await asyncio.sleep(1)
+        assert not bob_ui.view.hud.question
+        assert bob_ui.view.hud.video_on is (whose == "ours")
+
+    run_virtual(lambda: answered(tmp_path, "audio", scene, media=FILMED, sound_only=True))
+
+
 def test_whoever_calls_with_sound_only_opens_no_camera_until_a_key_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,21 @@ def test_a_recording_begins_after_a_yes_with_a_mark_on_both_screens(tmp_path: Pa
     with_a_call(tmp_path, scene)
 
 
+def test_that_the_other_side_was_asked_is_told_only_until_it_has_answered(tmp_path: Path) -> None:
+    async def scene(pair: Pair) -> None:
+        asked = "asked bob to agree to a recording"
+        pair.alice_ui.press("r")
+        await until(pair.bob_ui, "remote", "asked")
+        assert pair.alice_ui.view.hud.notice == asked
+        await asyncio.sleep(QUESTION_REST_S)
+        pair.bob_ui.press("y")
+        await until(pair.alice_ui, "local", "on")
+        assert pair.alice_ui.view.hud.notice != asked
+        await hung_up(pair)
+
+    with_a_call(tmp_path, scene)
+
+
 def test_a_recording_holds_both_directions_with_times_and_both_consents(tmp_path: Path) -> None:
     async def scene(pair: Pair) -> None:
         await agreed(pair)

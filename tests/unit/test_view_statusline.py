@@ -22,6 +22,7 @@ DARK = replace(CALL, video_on=False)
 BOTH = replace(MUTED, video_on=False)
 VERIFIED = replace(BOTH, known="verified")
 NOTICE = replace(BOTH, notice="not heard any more: reconnecting")
+RECORDED = replace(CALL, remote_records=True, notice="no safe word is set: " + "p2pcall contacts " * 3)
 WIDTHS = range(10, 201)
 THERE_FROM = [
     (CALL, "↑mic+cam", 19),
@@ -48,6 +49,8 @@ THERE_FROM = [
     (NOTICE, "not heard a", 33),
     (NOTICE, "not heard any more: reconnecting", 53),
     (NOTICE, "q hang up", 64),
+    (RECORDED, "● other", 22),
+    (RECORDED, "↑mic+cam", 68),
 ]
 """A state of a call, what is told of it, and the narrowest line that does; the name is longer than the least of it."""
 
@@ -144,3 +147,8 @@ def test_a_meter_has_the_same_place_and_width_at_every_level() -> None:
     ]
     assert {line.index("mic ") for line in lines[:3]} == {lines[0].index("mic ")}
     assert "mic" not in plain(status_line(HudState(name="bob", sends_sound=False), 120)).replace("m mute", "")
+
+
+def test_a_notice_that_is_too_long_is_cut_with_a_mark() -> None:
+    told = "".join(segment.text for segment in status_line(replace(CALL, notice="ab " * 40), 200))
+    assert "ab…" in told.replace(" …", "…")
