@@ -144,19 +144,19 @@ def test_on_a_machine_alone_a_call_sends_to_the_other_side_and_nowhere_else(
     joined = p2p("join", code, f"127.0.0.1:{CALL_PORT}", *here[:3], net=lonely)
     assert (joined.wait_exit(), carol.wait_exit()) == (0, 0)
     assert p2p("peers", "--json", net=lonely).wait_exit() == 0
-    probe(lonely, capture)
-    assert foreign(capture.frames, {"127.0.0.1"}, {CALL_PORT}) == planted(capture)
-    assert len(capture.frames) > 100, "the call was seen"
+    frames = probe(lonely, capture)
+    assert foreign(frames, {"127.0.0.1"}, {CALL_PORT}) == planted(frames)
+    assert len(frames) > 100, "the call was seen"
 
 
 def test_the_demo_sends_to_itself_and_nowhere_else(lonely: Lonely, p2p: Start) -> None:
     capture = Capture(p2p, lonely, "a", LOOPBACK)
     demo = p2p("demo", "--seconds", "1", "--video-out", "none", "--json", net=lonely)
     assert demo.wait_exit() == 0, demo.report()
-    probe(lonely, capture)
-    seen = [packet for packet in packets_in(capture.frames) if packet.target != ELSEWHERE]
+    frames = probe(lonely, capture)
+    seen = [packet for packet in packets_in(frames) if packet.target != ELSEWHERE]
     ports = {port for one in seen if one.protocol == 17 for port in (one.source_port, one.target_port)}
-    assert foreign(capture.frames, {"127.0.0.1"}, ports - {53}) == planted(capture)
+    assert foreign(frames, {"127.0.0.1"}, ports - {53}) == planted(frames)
 
 
 def test_on_a_cable_nothing_is_asked_of_a_name_server_and_nobody_but_the_other_side_gets_a_packet(
@@ -182,18 +182,19 @@ def test_on_a_cable_nothing_is_asked_of_a_name_server_and_nobody_but_the_other_s
     assert (joiner.wait_exit(), inviter.wait_exit()) == (0, 0), joiner.report()
     for argv in (["privacy", "settings"], ["privacy", "bundle"], ["history", "list"], ["devices"]):
         assert p2p(*argv, net=net, side="a", name="alice").wait_exit() == 0
-    probe(net, capture)
-    assert foreign(capture.frames, ours, {CALL_PORT}) == planted(capture)
+    frames = probe(net, capture)
+    assert foreign(frames, ours, {CALL_PORT}) == planted(frames)
     for inner in within:
         assert foreign(inner.frames, ours, {CALL_PORT}) == [], "nor by another way"
 
 
-def probe(net: NetnsPair, capture: Capture) -> None:
-    """Ask a name server elsewhere, as anything that looked for one would, and wait until that is seen."""
+def probe(net: NetnsPair, capture: Capture) -> list[bytes]:
+    """Ask a name server elsewhere, as anything that looked for one would. All that has passed until that was seen."""
     net.output("a", ["bash", "-c", f"echo > /dev/udp/{ELSEWHERE}/53"])
     capture.wait(lambda seen: any(one.target == (ELSEWHERE, 53) for one in seen), "a question elsewhere")
+    return list(capture.frames)
 
 
-def planted(capture: Capture) -> list[Any]:
-    """What `probe` has sent, which shows that the search finds what is there."""
-    return [packet for packet in packets_in(capture.frames) if ELSEWHERE in (packet.source, packet.target)]
+def planted(frames: list[bytes]) -> list[Any]:
+    """What `probe` has sent, and an answer to it; which shows that the search finds what is there."""
+    return [packet for packet in packets_in(frames) if ELSEWHERE in (packet.source, packet.target)]
