@@ -34,7 +34,11 @@ def test_invites_are_found_by_their_number_and_two_of_one_number_are_both_found(
         try:
             (one,) = await find_invites(611, LOOPBACK)
             assert (one.port, one.addresses) == (1, (("127.0.0.1", 1),))
-            assert sorted(found.port for found in await find_invites(612, LOOPBACK)) == [2, 3]
+            for _ in range(5):  # the second one may not be announced yet on a machine that is busy
+                found = await find_invites(612, LOOPBACK)
+                if len(found) == 2:
+                    break
+            assert sorted(one.port for one in found) == [2, 3]
         finally:
             await asyncio.gather(*(announcer.stop() for announcer in announcers))
         assert await find_invites(611, LOOPBACK, 0.5) == []
