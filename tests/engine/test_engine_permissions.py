@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import BOB, FakeUi, agent, beside, dial, listening
-from eavesdrop import Heard, Seen, opened
+from calls import FakeUi, agent, dial
+from eavesdrop import seen_by_a_caller
 from permitted import CAROL, FILMED, GIVEN, PICTURE, SECRET, SOUND, STANDING, Scene, played
 from virtual import run_virtual
 
 from p2pcall import events
 from p2pcall.engine import caller as calling
 from p2pcall.engine.offload import offload
-from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.passcode_gate import PasscodeGate
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.user_agent import UserAgent
@@ -30,27 +29,14 @@ from p2pcall.types import Reach
 # ---- may ring
 
 
-def a_caller(folder: Path, contact: bool, answer: str | None, rule: Answer) -> tuple[Any, ...]:
-    """carol calls bob, of whom she is a contact who may not ring, or a stranger; what she sees, what bob is told."""
+def forbidden_to_ring(book: Contacts, carol: UserAgent) -> None:
+    """carol is a contact who may not ring, whatever else she may."""
+    book.pin("carol", carol.identity.public, 0.0)
+    book.permit("carol", may_ring=False, sound_unasked=True)
 
-    async def scene() -> tuple[Seen, Outcome, list[events.Event]]:
-        network, ui, place = Heard(), FakeUi(answer), folder / str(contact)
-        bob = agent(place, "bob", ui, network, BOB, 2, answer=rule, reach=Reach.ANYONE)
-        carol = agent(place, "carol", FakeUi(), network, CAROL, 3, ring_timeout_s=200.0)
-        if contact:
-            book = Contacts(Home.at(place / "bob"))
-            beside(partial(book.pin, "carol", carol.identity.public, 0.0))
-            beside(partial(book.permit, "carol", may_ring=False, sound_unasked=True))
-        task = await listening(bob)
-        before = len(ui.events)
-        outcome = await dial(carol)
-        await asyncio.sleep(5)
-        task.cancel()
-        return network.log, outcome, ui.events[before:]
 
-    with opened() as said:
-        log, outcome, told = run_virtual(scene)
-    return (log, said, outcome.reason), told
+def nothing(book: Contacts, carol: UserAgent) -> None:
+    """carol is a stranger."""
 
 
 @pytest.mark.parametrize(
@@ -59,8 +45,8 @@ def a_caller(folder: Path, contact: bool, answer: str | None, rule: Answer) -> t
 def test_a_contact_who_may_not_ring_gets_exactly_what_a_stranger_gets_who_is_not_answered(
     tmp_path: Path, answer: str | None, rule: Answer
 ) -> None:
-    contact, told = a_caller(tmp_path, True, answer, rule)
-    stranger, _ = a_caller(tmp_path, False, answer, rule)
+    contact, told = seen_by_a_caller(tmp_path / "contact", forbidden_to_ring, answer, rule)
+    stranger, _ = seen_by_a_caller(tmp_path / "stranger", nothing, answer, rule)
     assert contact == stranger
     assert told == [], "the owner is not bothered"
 
@@ -69,7 +55,7 @@ def test_a_contact_who_may_not_ring_gets_exactly_what_a_stranger_gets_who_is_not
 def test_a_contact_who_may_not_ring_is_not_answered_where_contacts_or_anyone_are(
     tmp_path: Path, rule: Answer
 ) -> None:
-    (_, _, reason), told = a_caller(tmp_path, True, "later", rule)
+    (_, _, reason), told = seen_by_a_caller(tmp_path, forbidden_to_ring, "later", rule)
     assert (reason, told) == ("no-answer", [])
 
 

@@ -7,18 +7,16 @@ from typing import Any
 
 import pytest
 from calls import ALICE, BOB, FakeUi, agent, beside, dial, listening
-from eavesdrop import Heard, Person, Seen, opened
+from eavesdrop import Person, seen_by_a_caller
 from virtual import Network, run_virtual
 
 from p2pcall import events
-from p2pcall.engine.outcome import Outcome
 from p2pcall.engine.policy import Answer
 from p2pcall.engine.strangers import STRANGERS_BURST
 from p2pcall.engine.user_agent import UserAgent
 from p2pcall.errors import ExitCode
 from p2pcall.proto.messages import Reason
 from p2pcall.store.contacts import Contacts
-from p2pcall.store.home import Home
 from p2pcall.types import Reach
 
 CAROL, DAVE = "10.0.0.3", "10.0.0.4"
@@ -159,25 +157,13 @@ def test_strangers_ring_a_few_times_and_then_once_a_second(tmp_path: Path) -> No
 # ---- the blocked
 
 
-def a_caller(folder: Path, blocked: bool, answer: str | None, rule: Answer) -> tuple[Any, ...]:
-    """carol calls bob, who has blocked her or has not; what she can see, and what bob is told."""
+def blocked_by_bob(book: Contacts, carol: UserAgent) -> None:
+    """carol's key is blocked."""
+    book.block(carol.identity.fingerprint, 0.0)
 
-    async def scene() -> tuple[Seen, Outcome, list[events.Event]]:
-        network, ui = Heard(), FakeUi(answer)
-        bob = agent(folder / str(blocked), "bob", ui, network, BOB, 2, answer=rule, reach=Reach.ANYONE)
-        carol = agent(folder / str(blocked), "carol", FakeUi(), network, CAROL, 3, ring_timeout_s=200.0)
-        if blocked:
-            beside(partial(Contacts(Home.at(folder / "True" / "bob")).block, carol.identity.fingerprint, 0.0))
-        task = await listening(bob)
-        before = len(ui.events)
-        outcome = await dial(carol)
-        await asyncio.sleep(5)
-        task.cancel()
-        return network.log, outcome, ui.events[before:]
 
-    with opened() as said:
-        log, outcome, told = run_virtual(scene)
-    return (log, said, outcome.reason), told
+def nothing(book: Contacts, carol: UserAgent) -> None:
+    """carol is a stranger."""
 
 
 @pytest.mark.parametrize(
@@ -186,12 +172,12 @@ def a_caller(folder: Path, blocked: bool, answer: str | None, rule: Answer) -> t
 def test_a_blocked_key_gets_exactly_what_a_stranger_gets_who_is_not_answered(
     tmp_path: Path, answer: str | None, rule: Answer
 ) -> None:
-    blocked, told = a_caller(tmp_path, True, answer, rule)
-    stranger, _ = a_caller(tmp_path, False, answer, rule)
+    blocked, told = seen_by_a_caller(tmp_path / "blocked", blocked_by_bob, answer, rule)
+    stranger, _ = seen_by_a_caller(tmp_path / "stranger", nothing, answer, rule)
     assert blocked == stranger
     assert told == [], "the owner is not bothered"
 
 
 def test_a_blocked_key_is_not_answered_where_anyone_is(tmp_path: Path) -> None:
-    (_, _, reason), told = a_caller(tmp_path, True, None, Answer.ANYONE)
+    (_, _, reason), told = seen_by_a_caller(tmp_path, blocked_by_bob, None, Answer.ANYONE)
     assert (reason, told) == ("no-answer", [])
